@@ -1,0 +1,30 @@
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+MODELS := $(VENV)/demo
+
+.PHONY: demo test check clean
+
+# Train, judge and use a model on the sample data; the forecast is the last thing printed.
+demo: $(VENV)/installed
+	$(BIN)/forecaster train data/AirPassengers.csv --horizon 12 --models $(MODELS)
+	$(BIN)/forecaster evaluate --models $(MODELS)
+	$(BIN)/forecaster predict --models $(MODELS)
+
+test: $(VENV)/installed
+	$(BIN)/python -m pytest
+
+check: $(VENV)/installed
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+
+# Installed again only when pyproject.toml changes.
+$(VENV)/installed: pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	touch $@

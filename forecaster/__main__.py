@@ -1,0 +1,5 @@
+"""`python -m forecaster` is the `forecaster` command."""
+
+from forecaster.cli import main
+
+main()

@@ -1,0 +1,72 @@
+"""One class per exit code. Every fault that a person can mend is one of these; anything else is a bug.
+
+A message says where, what was found; a hint says what to do next:
+`sales.csv:17: timestamp '2024-13-01' is not a date. Expected ISO 8601, e.g. 2024-12-01.`
+"""
+
+from __future__ import annotations
+
+
+class ForecasterError(Exception):
+    """A fault with a cause that the caller can mend.
+
+    `message` is one line: where and what. `hint` is one sentence: what to do next, or empty.
+    """
+
+    code = 1
+    kind = "bug"
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        self.message = " ".join(message.split())
+        self.hint = " ".join(hint.split())
+        super().__init__(self.message if not self.hint else f"{self.message} {self.hint}")
+
+
+class UsageError(ForecasterError):
+    """Options that contradict each other or mean nothing."""
+
+    code, kind = 2, "usage"
+
+
+class DataError(ForecasterError):
+    """Input rows that cannot be used as they are."""
+
+    code, kind = 3, "data"
+
+
+class ArtifactError(ForecasterError):
+    """A stored model that is missing, damaged or not fit for this data."""
+
+    code, kind = 4, "artifact"
+
+
+class QualityError(ForecasterError):
+    """A quality gate was missed."""
+
+    code, kind = 5, "quality"
+
+
+class StaleError(ForecasterError):
+    """The newest row is older than allowed."""
+
+    code, kind = 6, "stale"
+
+
+class PartialError(ForecasterError):
+    """Some jobs or series failed; the rest are written."""
+
+    code, kind = 7, "partial"
+
+
+class LockError(ForecasterError):
+    """Somebody else holds the lock; try later."""
+
+    code, kind = 75, "lock"
+
+
+def nearest(word: str, known: tuple[str, ...]) -> str:
+    """`Did you mean 'x'?` for the known word closest to `word`, or a list of what is known."""
+    import difflib
+
+    close = difflib.get_close_matches(word, known, n=1, cutoff=0.6)
+    return f"Did you mean '{close[0]}'?" if close else f"Known: {', '.join(known)}."

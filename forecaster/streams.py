@@ -1,0 +1,59 @@
+"""The process's stdin, stdout and stderr, at the level of file descriptors."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+@contextmanager
+def hushed() -> Iterator[None]:
+    """Only what Python writes to `sys.stderr` reaches the caller's stderr: tracebacks and our own lines.
+
+    TensorFlow and onnxruntime log from C++ to descriptor 2, at import and later, and no flag silences all of it. So
+    descriptor 2 leads nowhere meanwhile and `sys.stderr` writes to a copy of it. The libraries' Python side (warnings,
+    logging) is turned off by its own means.
+    """
+    import logging
+    import warnings
+
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    before = sys.stderr
+    copy = os.dup(2)
+    _point_at_nothing(2)
+    disabled = logging.root.manager.disable
+    logging.disable(logging.CRITICAL)
+    encoding, errors = getattr(before, "encoding", None), getattr(before, "errors", None)
+    with os.fdopen(os.dup(copy), "w", buffering=1, encoding=encoding, errors=errors) as ours, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        sys.stderr = ours
+        try:
+            yield
+        finally:
+            sys.stderr = before
+            logging.disable(disabled)
+            os.dup2(copy, 2)
+            os.close(copy)
+
+
+def fill_closed() -> None:
+    """Occupy the standard descriptors that the caller closed: the next file opened would get their numbers.
+
+    `sys.stdout` and `sys.stderr` stay None then, as Python has them.
+    """
+    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:
+        pass
+    os.close(descriptor)
+
+
+def drop_stdout() -> None:
+    """Forget what could not be written to a closed stdout: Python would try once more, and complain, when it ends."""
+    _point_at_nothing(1)
+
+
+def _point_at_nothing(descriptor: int) -> None:
+    nothing = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nothing, descriptor)
+    os.close(nothing)
