@@ -1,0 +1,1 @@
+"""From files to panels to windows."""

@@ -1,0 +1,184 @@
+"""Frequencies: stamps to whole steps and back, in NumPy alone, because it runs in the quick predict path.
+
+Timestamps are microseconds since 1970 (UTC instants where there is a zone, else the wall clock), or whole-number steps.
+Steps of whole days and longer go by the wall clock, so that a daily series keeps its hour when clocks change; shorter
+steps go by UTC instants.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from forecaster.data.zones import DAY, SECOND, instants_of, offset_texts, wall_clock
+from forecaster.errors import UsageError, nearest
+
+if TYPE_CHECKING:
+    from forecaster.typing import IntArray, TextArray
+
+_CLOCK = {"us": 1, "ms": 1000, "s": SECOND, "min": 60 * SECOND, "h": 3600 * SECOND, "D": DAY, "W": 7 * DAY}
+_MONTHS = {"M": 1, "Q": 3, "Y": 12}
+_NAMES = ("s", "min", "15min", "30min", "h", "B", "D", "W", "MS", "ME", "QS", "QE", "YS", "YE")
+_SPELLINGS = {
+    "H": "h", "T": "min", "S": "s", "L": "ms", "U": "us", "d": "D", "w": "W", "b": "B", "M": "ME", "Q": "QE", "Y": "YE",
+    "A": "YE", "AS": "YS", "AE": "YE", "hour": "h", "hourly": "h", "day": "D", "daily": "D", "week": "W", "weekly": "W",
+    "minute": "min", "second": "s", "month": "ME", "monthly": "ME", "quarter": "QE", "quarterly": "QE", "year": "YE",
+    "yearly": "YE", "annual": "YE",
+}  # fmt: skip
+_PATTERN = re.compile(r"(?P<count>\d*)\s*(?P<unit>[A-Za-z]+)(?:-(?P<anchor>[A-Z]{3}|\d{1,2}))?")
+_START, _END = 1, 31  # `Freq.day` of month starts and month ends
+
+
+@dataclass(frozen=True)
+class Freq:
+    """The step of a regular series. Made by `Freq.parse`; its `name` is what is stored.
+
+    `unit` is "step" (whole numbers), "clock" (`count` microseconds), "B" (business days) or "month" (`count` months on
+    day `day`, 31 = the last). A series' phase (its weekday, its first month, its minute past the hour) is its own.
+    """
+
+    unit: str
+    count: int
+    day: int = _START
+
+    @classmethod
+    def parse(cls, name: str) -> Freq:
+        """The frequency called `name`, in our words or in pandas' old and new ones. UsageError on anything else."""
+        text = name.strip()
+        if text.isascii() and text.isdigit() and int(text) > 0:
+            return cls("step", int(text))
+        match = _PATTERN.fullmatch(text)
+        unit = match["unit"] if match else ""
+        unit = _SPELLINGS.get(unit, unit)
+        count = int(match["count"] or 1) if match else 0
+        anchor = match["anchor"] if match else None
+        if match and count and unit in _CLOCK and (anchor is None or (unit == "W" and anchor.isalpha())):
+            return cls("clock", count * _CLOCK[unit])
+        if count and unit == "B" and anchor is None:
+            return cls("B", count)
+        if count and len(unit) == 2 and unit[0] in _MONTHS and unit[1] in "SE":
+            day = _START if unit[1] == "S" else _END
+            if anchor is not None and anchor.isdigit():  # M-15: the 15th of each month
+                day = int(anchor)
+            if 1 <= day <= 31 and (anchor is None or anchor.isalpha() or unit[1] == "E"):
+                return cls("month", count * _MONTHS[unit[0]], day)
+        raise UsageError(f"frequency '{name}' is not known.", nearest(text, _NAMES))
+
+    @property
+    def name(self) -> str:
+        """The shortest spelling that `parse` reads back to this: "h", "15min", "W", "2MS", "M-15", "3"."""
+        if self.unit == "step":
+            return str(self.count)
+        if self.unit == "clock":
+            unit = max((u for u in _CLOCK if self.count % _CLOCK[u] == 0), key=_CLOCK.__getitem__)
+            return _counted(self.count // _CLOCK[unit], unit)
+        if self.unit == "B":
+            return _counted(self.count, "B")
+        letter = max((u for u in _MONTHS if self.count % _MONTHS[u] == 0), key=_MONTHS.__getitem__)
+        ending = {_START: "S", _END: "E"}.get(self.day, f"-{self.day}")
+        return _counted(self.count // _MONTHS[letter], letter + ending)
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def whole_numbers(self) -> bool:
+        """Whether timestamps are whole-number steps rather than dates."""
+        return self.unit == "step"
+
+    @property
+    def by_wall_clock(self) -> bool:
+        """Whether steps are whole days or longer and so follow the wall clock of a zone."""
+        return self.unit in ("B", "month") or (self.unit == "clock" and self.count % DAY == 0)
+
+    @property
+    def season_length(self) -> int:
+        """Steps in the shortest usual season; 1 = none.
+
+        s and min → 60; other whole seconds → the hour, other minutes and hours → the day (15min → 96, h → 24); D → 7;
+        B → 5; weeks, months and quarters → the year. Where the step does not divide it, and for whole numbers: 1.
+        """
+        if self.unit == "month":
+            return _divided(12, self.count)
+        if self.unit == "B":
+            return _divided(5, self.count)
+        if self.unit == "step" or self.count < SECOND:
+            return 1
+        if self.count in (SECOND, 60 * SECOND):
+            return 60
+        if self.count % (7 * DAY) == 0:
+            return _divided(52, self.count // (7 * DAY))
+        if self.count % DAY == 0:
+            return _divided(7, self.count // DAY)
+        return _divided(DAY if self.count >= 60 * SECOND else 3600 * SECOND, self.count)
+
+    def ordinals(self, timestamps: IntArray, zone: str | None = None) -> IntArray:
+        """Step numbers, same shape: stamps one step apart differ by 1 wherever they lie on their series' own grid."""
+        if not self.by_wall_clock:
+            return timestamps // self.count
+        wall = wall_clock(timestamps, zone)
+        if self.unit == "clock":
+            return wall // self.count
+        if self.unit == "B":
+            return _business(wall // DAY) // self.count
+        return wall.astype("M8[us]").astype("M8[M]").astype(np.int64) // self.count
+
+    def advance(self, timestamps: IntArray, steps: IntArray, zone: str | None = None) -> IntArray:
+        """The stamps that lie `steps` after `timestamps` (broadcast together), the time of day kept."""
+        if not self.by_wall_clock:
+            return timestamps + steps * self.count
+        wall = wall_clock(timestamps, zone)
+        if self.unit == "clock":
+            return instants_of(wall + steps * self.count, zone)
+        day = wall // DAY
+        if self.unit == "B":
+            number = _business(day) + steps * self.count
+            later = number // 5 * 7 + number % 5 - 3
+        else:
+            month = wall.astype("M8[us]").astype("M8[M]") + steps * self.count
+            first = month.astype("M8[D]").astype(np.int64)
+            length = (month + 1).astype("M8[D]").astype(np.int64) - first
+            later = first + np.minimum(self.day, length) - 1
+        return instants_of(later * DAY + wall % DAY, zone)
+
+    def after(self, last_timestamps: IntArray, steps: int, zone: str | None = None) -> IntArray:
+        """[N, steps] the stamps that follow each of `last_timestamps` [N]."""
+        return self.advance(last_timestamps[:, None], np.arange(1, steps + 1, dtype=np.int64)[None, :], zone)
+
+
+def format_timestamps(timestamps: IntArray, freq: Freq, zone: str | None = None) -> TextArray:
+    """Stamps as written to files, same shape: ISO 8601 with a space, and the offset where there is a zone.
+
+    `2024-01-31` where all are midnights of a step of days and there is no zone, else `2024-01-31 13:00:00`, with a
+    fraction only where one is needed. Whole-number steps come back as the integers they are.
+    """
+    if freq.whole_numbers or timestamps.size == 0:
+        return timestamps if freq.whole_numbers else np.empty(timestamps.shape, dtype="U10")
+    wall = wall_clock(timestamps, zone)
+    if zone is None and freq.by_wall_clock and not (wall % DAY).any():
+        return np.datetime_as_string(wall.astype("M8[us]"), unit="D")
+    unit: Literal["s", "ms", "us"] = "s" if not (wall % SECOND).any() else "us" if (wall % 1000).any() else "ms"
+    texts = np.ascontiguousarray(np.datetime_as_string(wall.astype("M8[us]"), unit=unit))
+    letters = texts.view(np.uint32).reshape(*texts.shape, -1)
+    letters[letters == ord("T")] = ord(" ")
+    if zone is None:
+        return texts
+    index, offsets = offset_texts(timestamps, zone)
+    return np.char.add(texts, np.array(offsets)[index])
+
+
+def _business(days: IntArray) -> IntArray:
+    """Business days since Monday 1969-12-29 for days since 1970; a weekend counts as its Friday."""
+    shifted = days + 3
+    return shifted // 7 * 5 + np.minimum(shifted % 7, 4)
+
+
+def _divided(season: int, step: int) -> int:
+    return season // step if season % step == 0 else 1
+
+
+def _counted(count: int, unit: str) -> str:
+    return unit if count == 1 else f"{count}{unit}"

@@ -1,0 +1,189 @@
+"""The frequency of a panel, inferred from all rows of all series, and every row checked against it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from forecaster.data.freq import Freq, format_timestamps
+from forecaster.data.zones import DAY, wall_clock
+from forecaster.errors import DataError
+
+if TYPE_CHECKING:
+    from forecaster.typing import BoolArray, IntArray, TextArray
+
+_FAIR = 0.2  # share of differences that must equal their greatest common divisor for it to be the step, with gaps
+_MOST = 0.8  # share of stamps that must lie on one day of the month for the rest to be called faults
+_ENOUGH = 5  # rows from which a series has a say of its own
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Stamps sorted by series and time, without duplicates, and what messages need to point at them."""
+
+    series: TextArray  # [N] names
+    offsets: IntArray  # [N+1]
+    timestamps: IntArray  # [R]
+    zone: str | None
+    whole_numbers: bool
+    source: str  # file name
+    where: Callable[[int], str]  # row → "sales.csv:17"
+
+    def text(self, row: int) -> str:
+        """The stamp of `row` for a message: as short as it is clear."""
+        return say(int(self.timestamps[row]), self.zone, self.whole_numbers)
+
+    def name_of(self, row: int) -> str:
+        """The series that `row` belongs to."""
+        return str(self.series[np.searchsorted(self.offsets, row, side="right") - 1])
+
+
+def say(timestamp: int, zone: str | None, whole_numbers: bool) -> str:
+    """One stamp for a message: `2024-01-31`, `2024-01-31 13:00:00+01:00` or `17`."""
+    freq = Freq("step", 1) if whole_numbers else Freq("clock", DAY)
+    return str(format_timestamps(np.array([timestamp], dtype=np.int64), freq, zone)[0])
+
+
+def infer_freq(rows: Rows) -> Freq:
+    """The step that is most frequent between neighbouring stamps of a series, or their greatest common divisor where a
+    fair share of them equals it. DataError where no series has two rows; faults in the rest are `check_grid`'s.
+    """
+    freq = _guess(rows.timestamps, rows.offsets, rows.zone, rows.whole_numbers)
+    if freq is None:
+        raise DataError(
+            f"{rows.source}: no series has two rows, too few to infer a frequency.", "Give it: --freq, e.g. --freq D."
+        )
+    return freq
+
+
+def check_grid(rows: Rows, freq: Freq, *, inferred: bool) -> IntArray:
+    """[R] each row's steps since its series' first row. DataError on a stamp off its series' grid, and, where the
+    frequency was `inferred`, on a series that has a frequency of its own.
+    """
+    if freq.whole_numbers != rows.whole_numbers:
+        found = "whole numbers" if rows.whole_numbers else "dates"
+        raise DataError(
+            f"{rows.where(0)}: timestamps are {found}, which frequency {freq.name} does not fit.",
+            "Give --freq as a whole number." if rows.whole_numbers else "Give --freq as e.g. D or h.",
+        )
+    steps, off = _steps(rows.timestamps, rows.offsets, rows.zone, freq)
+    if inferred:
+        _refuse_mixed(rows, freq, steps, off)
+    if not off.any():
+        return steps
+    row = int(np.argmax(off))
+    first, last = (int(edge) for edge in rows.offsets[np.searchsorted(rows.offsets, row, side="right") - 1 :][:2])
+    if inferred and 2 * np.count_nonzero(off[first:last]) > last - first > 2:
+        row = first  # most of the series disagrees with its first row, so that one is the odd one out
+    how = "inferred from all rows" if inferred else "as --freq says"
+    own = _guess(rows.timestamps, rows.offsets, rows.zone, rows.whole_numbers)
+    hint = "Mend the row, or give the frequency with --freq."
+    if not inferred and own is not None and own != freq:
+        hint = f"The rows look like --freq {own.name}."
+    raise DataError(
+        f"{rows.where(row)}: timestamp '{rows.text(row)}' (series '{rows.name_of(row)}') does not fit frequency "
+        f"{freq.name}, {how}.",
+        hint,
+    )
+
+
+def _steps(timestamps: IntArray, offsets: IntArray, zone: str | None, freq: Freq) -> tuple[IntArray, BoolArray]:
+    """[R] steps since the series' first row, and whether the row lies off the grid that the first row begins."""
+    lengths = np.diff(offsets)
+    ordinals = freq.ordinals(timestamps, zone)
+    steps = ordinals - np.repeat(ordinals[offsets[:-1]], lengths)
+    expected = freq.advance(np.repeat(timestamps[offsets[:-1]], lengths), steps, zone)
+    if zone is not None and freq.by_wall_clock:  # either of two equal times on the clock will do
+        return steps, wall_clock(expected, zone) != wall_clock(timestamps, zone)
+    return steps, expected != timestamps
+
+
+def _guess(timestamps: IntArray, offsets: IntArray, zone: str | None, whole_numbers: bool) -> Freq | None:
+    """The frequency that fits most rows; None where no series has two."""
+    inner = np.ones(max(len(timestamps) - 1, 0), dtype=bool)  # neighbours within one series
+    inner[offsets[1:-1] - 1] = False
+    if not inner.any():
+        return None
+    if whole_numbers:
+        return Freq("step", _step(np.diff(timestamps)[inner]))
+    wall = wall_clock(timestamps, zone)
+    if _mode(np.diff(wall)[inner]) % DAY:
+        return Freq("clock", _step(np.diff(timestamps)[inner]))
+    days = wall // DAY
+    between = np.diff(days)[inner]
+    between = between[between > 0] if (between == 0).any() else between  # two stamps on one day: a fault found later
+    if _mode(between) >= 28:
+        freq = _by_month(days, inner)
+        if freq is not None:
+            return freq
+    step = _step(between)
+    if step == 1:
+        weekday = (days + 3) % 7  # Monday = 0
+        over_weekend = inner & (weekday[:-1] == 4) & (np.diff(days) == 3)
+        if over_weekend.any() and weekday.max() < 5:
+            return Freq("B", 1)
+    return Freq("clock", step * DAY)
+
+
+def _by_month(days: IntArray, inner: BoolArray) -> Freq | None:
+    """A frequency of whole months where most stamps lie on one day of the month, counted from its start or its end."""
+    month = days.astype("M8[D]").astype("M8[M]")
+    first = month.astype("M8[D]").astype(np.int64)
+    length = (month + 1).astype("M8[D]").astype(np.int64) - first
+    day = days - first + 1
+    for kept in (1, 31, int(np.bincount(day).argmax())):
+        if np.mean(day == np.minimum(kept, length)) >= _MOST:
+            months: IntArray = month.astype(np.int64)
+            between = np.diff(months)[inner]
+            return Freq("month", _step(between[between > 0]), kept)
+    return None
+
+
+def _step(differences: IntArray) -> int:
+    mode = _mode(differences)
+    if (differences % mode == 0).all():
+        return mode
+    divisor = int(np.gcd.reduce(differences))
+    return divisor if np.mean(differences == divisor) >= _FAIR else mode
+
+
+def _mode(differences: IntArray) -> int:
+    """The most frequent value, the smallest of equals."""
+    if (differences == differences[0]).all():  # nearly always, and much quicker than sorting
+        return int(differences[0])
+    values, counts = np.unique(differences, return_counts=True)
+    return int(values[np.argmax(counts)])
+
+
+def _refuse_mixed(rows: Rows, freq: Freq, steps: IntArray, off: BoolArray) -> None:
+    """DataError naming two series where one of at least 5 rows keeps, throughout, a step of its own."""
+    lengths = np.diff(rows.offsets)
+    unit = np.zeros(len(steps) + 1, dtype=np.int64)  # how many rows so far lie one step after the row before
+    np.cumsum((np.diff(steps, prepend=0) == 1) & ~off, out=unit[1:])
+    usual = (unit[rows.offsets[1:]] - unit[rows.offsets[:-1]]) * 2 >= lengths - 1
+    odd = np.flatnonzero(~usual & (lengths >= _ENOUGH))
+    settled = np.flatnonzero(usual & (lengths >= 2))
+    reference = (str(rows.series[settled[0]]), freq) if len(settled) else None
+    for n in odd:
+        own = _own_freq(rows, int(n))
+        if own is None or own == freq:
+            continue
+        if reference is None:
+            reference = (str(rows.series[n]), own)
+        elif own != reference[1]:
+            raise DataError(
+                f"{rows.where(int(rows.offsets[n]))}: series '{rows.series[n]}' has frequency {own.name}, but series "
+                f"'{reference[0]}' has {reference[1].name}.",
+                "Put them in files of their own, or give one frequency with --freq.",
+            )
+
+
+def _own_freq(rows: Rows, n: int) -> Freq | None:
+    """What series `n` alone would be inferred as; None where its own rows do not keep to that."""
+    part = rows.timestamps[rows.offsets[n] : rows.offsets[n + 1]]
+    ends = np.array([0, len(part)])
+    freq = _guess(part, ends, rows.zone, rows.whole_numbers)
+    return None if freq is None or _steps(part, ends, rows.zone, freq)[1].any() else freq

@@ -1,0 +1,45 @@
+"""A panel of regular time series in flat arrays: what every stage after reading works on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from forecaster.data.freq import Freq
+    from forecaster.typing import FloatArray, IntArray, TextArray
+
+
+@dataclass(frozen=True)
+class Columns:
+    """The caller's column names; None = not there, or to be inferred. They exist here and in nothing after reading."""
+
+    series: str | None = None
+    timestamp: str | None = None
+    target: str | None = None
+
+
+@dataclass(frozen=True)
+class Panel:
+    """N series on one frequency, sorted by series and time, gaps filled with missing values.
+
+    Row r of series n is at `offsets[n] <= r < offsets[n + 1]`, one row a step, none skipped.
+    """
+
+    series: TextArray  # [N] names, in the order of the data
+    offsets: IntArray  # [N+1] first row of each series; offsets[N] = R
+    timestamps: IntArray  # [R] microseconds since 1970 (UTC if `zone`, else the wall clock), or whole-number steps
+    target: FloatArray  # [R] float64, caller's units; NaN = not observed
+    freq: Freq
+    season_length: int  # steps in the shortest season; 1 = none
+    zone: str | None  # the zone that timestamps are written in; None = they have none
+    columns: Columns  # names for writing the panel's rows back
+    layout: str  # "long" | "wide" | "single"
+    source: str  # file name for messages
+    gaps: int  # rows that the calendar lacked and that were filled with missing
+    notes: tuple[str, ...]  # what was inferred, for people
+
+    @property
+    def lengths(self) -> IntArray:
+        """[N] rows of each series."""
+        return self.offsets[1:] - self.offsets[:-1]

@@ -1,0 +1,212 @@
+"""File or data frame → Panel: typed, checked row by row, sorted, regular. Faults are told by file line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from forecaster.data.columns import Roles, infer_roles
+from forecaster.data.freq import Freq
+from forecaster.data.infer import Rows, check_grid, infer_freq
+from forecaster.data.localise import localise
+from forecaster.data.panel import Columns, Panel
+from forecaster.data.regular import Given, described, fill_gaps
+from forecaster.data.source import fetch, name_of
+from forecaster.data.stamps import Origin, Stamps, parse_stamps
+from forecaster.data.table import CsvTable, Table
+from forecaster.data.zones import DAY, check_zone
+from forecaster.errors import DataError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import pandas as pd
+
+    from forecaster.typing import FloatArray, IntArray, TextArray
+
+
+def read_panel(
+    source: str | Path | pd.DataFrame,
+    columns: Columns = Columns(),  # noqa: B008 - frozen
+    *,
+    freq: str | Freq | None = None,
+    season_length: int | None = None,
+    zone: str | None = None,
+    timestamp_format: str | None = None,
+) -> Panel:
+    """The panel in a CSV file (plain or gzipped), a Parquet file, standard input ("-") or a data frame.
+
+    `columns`, `freq` and `season_length` are inferred where not given, and `Panel.notes` says how. `zone` is where
+    stamps without an offset were taken, or whose clock stamps with several offsets follow; `timestamp_format` is a
+    strptime pattern for stamps that are not ISO 8601. DataError at the first fault, with its line; UsageError where
+    the arguments contradict each other.
+    """
+    step = Freq.parse(freq) if isinstance(freq, str) else freq
+    if season_length is not None and season_length < 1:
+        raise UsageError(f"season length {season_length} is less than 1.", "1 means none.")
+    zone = None if zone is None else check_zone(zone)
+    table = open_table(source)
+    roles = infer_roles(table, columns)
+    if roles.series is None:
+        table.load((), roles.targets, distinct=[roles.timestamp])
+    else:
+        table.load([roles.series, roles.timestamp], roles.targets)
+    codes, names = _series(table, roles)
+    timestamps, stamps = _timestamps(table, roles, codes, zone, timestamp_format)
+    values = _targets(table, roles)
+    order = _order(codes, timestamps)
+    rows = Rows(
+        series=names,
+        offsets=_offsets(codes, len(names)),
+        timestamps=timestamps if order is None else timestamps[order],
+        zone=stamps.zone,
+        whole_numbers=stamps.whole_numbers,
+        source=table.name,
+        where=lambda row: table.place(int(row if order is None else order[row])),
+    )
+    _refuse_duplicates(rows, hint_zone=zone is None and stamps.zone is None and not stamps.whole_numbers)
+    found = step or infer_freq(rows)
+    steps = check_grid(rows, found, inferred=step is None)
+    filled = fill_gaps(rows, found, steps, values if order is None else values[order])
+    wide = roles.layout == "wide"
+    copies = len(roles.targets) if wide else 1
+    season = season_length or found.season_length
+    notes = [*filter(None, (table.note, stamps.note)), *roles.notes(table)]
+    panel = Panel(
+        series=np.array(roles.targets, dtype=object) if wide else names,
+        offsets=np.arange(copies + 1) * len(filled.timestamps) if wide else filled.offsets,
+        timestamps=np.tile(filled.timestamps, copies),
+        target=np.ascontiguousarray(filled.values.T).reshape(-1),
+        freq=found,
+        season_length=season,
+        zone=stamps.zone,
+        columns=roles.columns,
+        layout=roles.layout,
+        source=table.name,
+        gaps=filled.gaps * copies,
+        notes=(),
+    )
+    given = Given(freq=step is not None, season_length=season_length is not None)
+    return described(panel, notes, given, filled.first)
+
+
+def open_table(source: str | Path | pd.DataFrame) -> Table:
+    """`source` as a table. DataError where it is none."""
+    if not isinstance(source, (str, Path)):
+        from forecaster.data.frames import FrameTable
+
+        return FrameTable("data frame", source)
+    path = str(source)
+    if path.endswith((".parquet", ".pq")):
+        from forecaster.data.frames import read_parquet
+
+        return read_parquet(path)
+    return CsvTable(name_of(path), fetch(path))
+
+
+def _series(table: Table, roles: Roles) -> tuple[IntArray, TextArray]:
+    """[R] series index, and the names [N] in order of first appearance. DataError where one is missing."""
+    if roles.series is None:
+        name = roles.targets[0]
+        return np.zeros(table.rows, dtype=np.int64), np.array([name], dtype=object)
+    cells = table.cells([roles.series])[roles.series]
+    texts = [str(text) for text in np.asarray(cells.texts, dtype=object)]
+    blank = [i for i, text in enumerate(texts) if not text.strip()]
+    if blank:
+        place = table.place(cells.earliest(blank)[1])
+        raise DataError(f"{place}: series is missing (column {roles.series}).", "Give it, or delete the row.")
+    first = np.zeros(len(cells.texts), dtype=np.int64)
+    first[cells.codes[::-1]] = np.arange(len(cells.codes))[::-1]  # the last write is the earliest row
+    order = np.argsort(first, kind="stable")
+    rank = np.empty_like(order)
+    rank[order] = np.arange(len(order))
+    return rank[cells.codes], np.array([texts[i] for i in order], dtype=object)
+
+
+def _timestamps(
+    table: Table, roles: Roles, codes: IntArray, zone: str | None, timestamp_format: str | None
+) -> tuple[IntArray, Stamps]:
+    """[R] timestamps, and how they were read; `Stamps.zone` is the panel's."""
+    typed = table.stamps(roles.timestamp)
+    if typed is None:
+        cells = table.cells([roles.timestamp])[roles.timestamp]
+
+        def at(indices: Sequence[int]) -> tuple[int, str]:
+            index, row = cells.earliest(indices)
+            return index, table.place(row)
+
+        index: IntArray = cells.codes
+        stamps = parse_stamps(cells.texts, Origin(roles.timestamp, at, zone, timestamp_format))
+    else:
+        index, stamps = typed
+    if stamps.whole_numbers and zone is not None:
+        raise UsageError(f"zone '{zone}' has no meaning for whole-number steps.", "Leave --zone out.")
+    if zone is None or stamps.whole_numbers:
+        return stamps.values[index], stamps
+    if stamps.zone is None:
+        values = localise(stamps.values, index, codes, zone, table.place)
+        return values, Stamps(values, zone, note=stamps.note)
+    return stamps.values[index], Stamps(stamps.values, zone, note=stamps.note)
+
+
+def _targets(table: Table, roles: Roles) -> FloatArray:
+    """[R, C] target columns. DataError on an infinity, and where a column holds no number at all."""
+    numbers = table.numbers(roles.targets)
+    for name, values in numbers.items():
+        finite = np.isfinite(values)
+        if finite.all():
+            continue
+        infinite = np.isinf(values)
+        if infinite.any():
+            row = int(infinite.argmax())
+            text = f"target '{values[row]}' (column {name}) is not finite."
+            raise DataError(f"{table.place(row)}: {text}", "Leave the cell empty where a value is missing.")
+        if not finite.any():
+            raise DataError(f"{table.name}: target column '{name}' holds no number.", "Name another: --target COLUMN.")
+    one = numbers[roles.targets[0]]
+    return one[:, None] if len(roles.targets) == 1 else np.column_stack(list(numbers.values()))
+
+
+def _order(codes: IntArray, timestamps: IntArray) -> IntArray | None:
+    """[R] rows by series and time, equals as in the file; None where they are so already."""
+    later = np.diff(timestamps) >= 0
+    if ((codes[1:] > codes[:-1]) | ((codes[1:] == codes[:-1]) & later)).all():
+        return None
+    return np.lexsort((timestamps, codes))
+
+
+def _offsets(codes: IntArray, series: int) -> IntArray:
+    return np.concatenate([[0], np.cumsum(np.bincount(codes, minlength=series))]).astype(np.int64)
+
+
+def _refuse_duplicates(rows: Rows, *, hint_zone: bool) -> None:
+    """DataError with both lines where a series has a stamp twice."""
+    equal = np.diff(rows.timestamps) == 0
+    equal[rows.offsets[1:-1] - 1] = False  # neighbours of two series
+    if not equal.any():
+        return
+    row = int(equal.argmax())
+    one, other = rows.where(row), rows.where(row + 1)
+    times = int(np.count_nonzero(equal))
+    more = f" ({times} such rows in all)" if times > 1 else ""
+    hint = "Keep one of them, or name the column that tells series apart: --series COLUMN."
+    if hint_zone and rows.timestamps[row] % DAY:
+        hint += " If the clock was set back here: --zone, e.g. --zone Europe/Berlin."
+    raise DataError(
+        f"{other}: timestamp '{rows.text(row)}' (series '{rows.name_of(row)}') stands already in {one}{more}.", hint
+    )
+
+
+def rows_of(panel: Panel) -> dict[str, Any]:
+    """Columns `series`, `timestamp`, `target` of all rows as arrays [R], to be written back: what `read_panel` reads to
+    an equal panel.
+    """
+    from forecaster.data.freq import format_timestamps
+
+    return {
+        "series": np.repeat(panel.series, panel.lengths),
+        "timestamp": format_timestamps(panel.timestamps, panel.freq, panel.zone),
+        "target": panel.target,
+    }

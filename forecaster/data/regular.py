@@ -1,0 +1,90 @@
+"""Gaps in the calendar become missing values, counted out loud; and what reading found out, in words."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from forecaster.data.freq import format_timestamps
+from forecaster.data.infer import Rows
+from forecaster.data.panel import Panel
+from forecaster.errors import DataError
+
+if TYPE_CHECKING:
+    from forecaster.data.freq import Freq
+    from forecaster.typing import FloatArray, IntArray
+
+_MOST_FILL = 50  # times the rows; more is a wrong stamp or a wrong frequency, not a gap
+
+
+@dataclass(frozen=True)
+class Filled:
+    """Rows on a regular calendar."""
+
+    offsets: IntArray  # [N+1]
+    timestamps: IntArray  # [R]
+    values: FloatArray  # [R, C]; NaN in rows that were filled in
+    gaps: int  # rows filled in
+    first: str  # the first gap, for people; empty where there is none
+
+
+def fill_gaps(rows: Rows, freq: Freq, steps: IntArray, values: FloatArray) -> Filled:
+    """One row a step from each series' first stamp to its last. `steps` [R] are counted from the series' first row.
+
+    DataError where that would make more than 50 times the rows, at the largest gap.
+    """
+    lengths = steps[rows.offsets[1:] - 1] + 1
+    total = int(lengths.sum())
+    if total == len(steps):
+        return Filled(rows.offsets, rows.timestamps, values, 0, "")
+    wide = np.diff(steps)
+    if total > _MOST_FILL * len(steps):
+        row = int(wide.argmax())
+        raise DataError(
+            f"{rows.where(row + 1)}: {int(wide[row]) - 1:,} steps of {freq.name} lie between timestamps "
+            f"'{rows.text(row)}' and '{rows.text(row + 1)}' (series '{rows.name_of(row)}').",
+            "Mend the stamp, or give a longer step with --freq.",
+        )
+    offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+    starts = np.repeat(offsets[:-1], np.diff(rows.offsets)) + steps  # [R] where each row goes
+    full = np.full((total, values.shape[1]), np.nan)
+    full[starts] = values
+    since = np.arange(total) - np.repeat(offsets[:-1], lengths)
+    timestamps = freq.advance(np.repeat(rows.timestamps[rows.offsets[:-1]], lengths), since, rows.zone)
+    timestamps[starts] = rows.timestamps  # as they are in the file where the clock shows a time twice
+    row = int((wide > 1).argmax())
+    first = f"the first after '{rows.text(row)}' (series '{rows.name_of(row)}')"
+    return Filled(offsets, timestamps, full, total - len(steps), first)
+
+
+@dataclass(frozen=True)
+class Given:
+    """Which settings are the caller's; the others were inferred."""
+
+    freq: bool
+    season_length: bool
+
+
+def described(panel: Panel, notes: Sequence[str], given: Given, gap: str) -> Panel:
+    """`panel` with `notes` and what else there is to tell: frequency, season, series and span, gaps, missing values."""
+    told = list(notes)
+    known = (("frequency", given.freq), ("season length", given.season_length))
+    inferred = [what for what, is_given in known if not is_given]
+    how = f" ({' and '.join(inferred)} inferred)" if inferred else ""
+    told.append(f"frequency {panel.freq.name}, season length {panel.season_length}{how}.")
+    ends = np.array([panel.timestamps.min(), panel.timestamps.max()])
+    first, last = format_timestamps(ends, panel.freq, panel.zone)
+    short, long = int(panel.lengths.min()), int(panel.lengths.max())
+    each = f"{short:,}" if short == long else f"{short:,} to {long:,}"
+    count = len(panel.series)
+    what = f"{count:,} series of {each} row{'s' * (long > 1)}" if count > 1 else f"{each} row{'s' * (long > 1)}"
+    told.append(f"{what}, {first} to {last}.")
+    if panel.gaps:
+        told.append(f"{panel.gaps:,} rows filled in as missing where the calendar has gaps, {gap}.")
+    missing = int(np.count_nonzero(np.isnan(panel.target))) - panel.gaps
+    if missing:
+        told.append(f"{missing:,} of {len(panel.target) - panel.gaps:,} targets are missing and stay so.")
+    return replace(panel, notes=tuple(told))

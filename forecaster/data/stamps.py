@@ -1,0 +1,226 @@
+"""Timestamps as text → microseconds since 1970 or whole numbers. Each distinct text is parsed once."""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import numpy as np
+
+from forecaster.data.zones import fixed_zone
+from forecaster.errors import DataError
+
+if TYPE_CHECKING:
+    from forecaster.typing import IntArray
+
+EXPECTED = "Expected ISO 8601, e.g. 2024-12-01."
+_TIME = r"(?:(?:T|\s+)(?P<h>\d{1,2})(?::?(?P<mi>\d{2})(?::?(?P<s>\d{2})(?:[.,](?P<f>\d+))?)?)?)?"
+_ISO = re.compile(
+    r"(?P<y>\d{4})(?:-?Q(?P<q>[1-4])|(?P<sep>[-/.]?)(?P<m>\d{1,2})(?:(?P=sep)(?P<d>\d{1,2}))?)?"
+    + _TIME
+    + r"\s*(?P<z>[Zz]|[+-]\d{2}(?::?\d{2})?)?"
+)
+_OTHER = re.compile(r"(?P<a>\d{1,2})[-/.](?P<b>\d{1,2})[-/.](?P<y>\d{4})" + _TIME + r"(?:\s*(?P<p>[AaPp][Mm]))?")
+_EPOCH = datetime(1970, 1, 1)
+_STEP_NAMES = ("step", "t", "index", "i", "n", "k", "period")  # columns whose 4-digit numbers are no years
+_YEARS = (1600, 2200)  # whole numbers of this range, all of four digits, are years
+
+
+@dataclass(frozen=True)
+class Stamps:
+    """Parsed distinct stamps. With `offsets` they are UTC instants, otherwise what the wall clock showed."""
+
+    values: IntArray  # one per distinct text: microseconds since 1970, or whole numbers
+    zone: str | None  # the zone the stamps themselves give
+    whole_numbers: bool = False
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What a parse needs to know of where its texts come from."""
+
+    column: str
+    at: Callable[[Sequence[int]], tuple[int, str]]  # indices of texts → the one met first, and its place
+    zone: str | None = None  # the zone given by the caller
+    format: str | None = None  # strptime pattern given by the caller
+
+
+def parse_stamps(texts: Any, origin: Origin) -> Stamps:
+    """Values of the distinct `texts` (a pandas Index of str). DataError at the first row of a text that is no stamp."""
+    if origin.format is not None:
+        quick = _quick(texts, origin.format)
+        return quick or _from_parts([_by_format(text, origin.format) for text in texts], texts, origin)
+    if re.fullmatch(r"[+-]?\d+(\.0*)?", str(texts[0]).strip()):
+        whole = _whole_numbers(texts, origin)
+        if whole is not None:
+            return whole
+    return _quick(texts) or _exact(texts, origin)
+
+
+def looks_like_stamp(text: str) -> bool:
+    """Whether `text` is shaped like a date of at least year and month. Plain numbers are not."""
+    match = _ISO.fullmatch(text)
+    return bool(match and (match["sep"] or match["q"] or match["h"])) or _OTHER.fullmatch(text) is not None
+
+
+def looks_like_day_number(text: str) -> bool:
+    """Whether `text` is a year or a date without separators: 2024, 20240131."""
+    return text.isdigit() and len(text) in (4, 8) and _YEARS[0] <= int(text[:4]) <= _YEARS[1] and _iso(text) is not None
+
+
+def _whole_numbers(texts: Any, origin: Origin) -> Stamps | None:
+    """Steps, unless all texts are years or compact dates; None where some text is no whole number."""
+    try:
+        numbers = np.array(texts, dtype=object).astype(np.float64)
+    except ValueError:
+        return None
+    if not np.isfinite(numbers).all() or (np.abs(numbers) >= 2**53).any() or (numbers % 1).any():
+        return None
+    low, high = numbers.min(), numbers.max()
+    years = _YEARS[0] <= low and high <= _YEARS[1] and origin.column.lower() not in _STEP_NAMES
+    dates = _YEARS[0] * 10_000 <= low and high <= _YEARS[1] * 10_000 + 1231
+    if (years or dates) and all(looks_like_day_number(str(text).strip()) for text in texts):
+        return None
+    return Stamps(numbers.astype(np.int64), None, whole_numbers=True)
+
+
+def _quick(texts: Any, pattern: str = "ISO8601") -> Stamps | None:
+    """pandas' own parser, where all texts have one offset or none; None leaves it to the slower ways."""
+    import pandas as pd
+
+    if texts.isin(["now", "today"]).any():  # which pandas would take for stamps
+        return None
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about mixed offsets, which come back as objects
+            parsed = pd.to_datetime(texts, format=pattern)
+    except (ValueError, OverflowError):  # out of bounds is a ValueError too
+        return None
+    if not isinstance(parsed, pd.DatetimeIndex) or parsed.hasnans:
+        return None
+    if parsed.tz is not None:  # pandas 2 also lets stamps through that have no offset
+        match = _ISO.fullmatch(str(texts[0]).strip())
+        if match is None or not match["z"] or not texts.str.endswith(match["z"]).all():
+            return None
+    zone = (
+        None if parsed.tz is None else fixed_zone((parsed[0].utcoffset() or timedelta()) // timedelta(microseconds=1))
+    )
+    return Stamps(np.asarray(parsed.asi8 if parsed.unit == "us" else parsed.as_unit("us").asi8), zone)
+
+
+def _exact(texts: Any, origin: Origin) -> Stamps:
+    """Every text by itself: slower, but it knows which one is at fault, and which other usual form fits them all."""
+    parts = [_iso(str(text).strip()) for text in texts]
+    bad = [i for i, part in enumerate(parts) if part is None]
+    if bad:
+        others = [_OTHER.fullmatch(str(text).strip()) for text in texts]
+        if 2 * sum(other is not None for other in others) > len(texts):
+            return _by_convention(others, texts, origin)
+    return _from_parts(parts, texts, origin)
+
+
+def _by_convention(others: list[re.Match[str] | None], texts: Any, origin: Origin) -> Stamps:
+    """Day first or month first, whichever fits all rows. DataError where both do or neither does."""
+    tried = {
+        "day first": [_other(match, "a", "b") for match in others],
+        "month first": [_other(match, "b", "a") for match in others],
+    }
+    fitting = {name: parts for name, parts in tried.items() if None not in parts}
+    if len(fitting) == 1 or len({tuple(map(str, parts)) for parts in fitting.values()}) == 1:
+        name, parts = next(iter(fitting.items()))
+        stamps = _from_parts(parts, texts, origin)
+        index, _ = origin.at(range(len(texts)))
+        return Stamps(stamps.values, stamps.zone, note=f"timestamps such as '{texts[index]}' are read {name}.")
+    if fitting:
+        index, place = origin.at(range(len(texts)))
+        raise DataError(
+            f"{place}: timestamp '{texts[index]}' is ambiguous: all rows fit both day first and month first.",
+            "Say which: --timestamp-format %d/%m/%Y or --timestamp-format %m/%d/%Y.",
+        )
+    return _from_parts(min(tried.values(), key=lambda parts: parts.count(None)), texts, origin)
+
+
+def _from_parts(parts: Sequence[tuple[int, int | None] | None], texts: Any, origin: Origin) -> Stamps:
+    """Stamps from (microseconds on the wall clock, offset or None) per text. DataError on faults and mixtures."""
+    bad = [i for i, part in enumerate(parts) if part is None]
+    if bad:
+        _refuse(bad, texts, origin)
+    known = [part for part in parts if part is not None]
+    offsets = {offset for _, offset in known}
+    if offsets == {None}:
+        return Stamps(np.array([wall for wall, _ in known], dtype=np.int64), None)
+    if None in offsets:
+        index, place = origin.at([i for i, (_, offset) in enumerate(known) if offset is None])
+        other, there = origin.at([i for i, (_, offset) in enumerate(known) if offset is not None])
+        raise DataError(
+            f"{place}: timestamp '{texts[index]}' has no offset from UTC, but '{texts[other]}' ({there}) has one.",
+            "Write all stamps the same way.",
+        )
+    if len(offsets) > 1 and origin.zone is None:
+        index, place = origin.at(range(len(known)))
+        other, there = origin.at([i for i, (_, offset) in enumerate(known) if offset != known[index][1]])
+        raise DataError(
+            f"{there}: timestamp '{texts[other]}' has another offset from UTC than '{texts[index]}' ({place}).",
+            "Give the zone whose clock changes, e.g. --zone Europe/Berlin.",
+        )
+    instants = np.array([wall - (offset or 0) for wall, offset in known], dtype=np.int64)
+    return Stamps(instants, fixed_zone(known[0][1] or 0))
+
+
+def _refuse(bad: Sequence[int], texts: Any, origin: Origin) -> NoReturn:
+    index, place = origin.at(bad)
+    text = str(texts[index])
+    if text.strip().lower() in ("", "nan", "nat", "na", "null", "none"):
+        raise DataError(f"{place}: timestamp is missing (column {origin.column}).", "Give it, or delete the row.")
+    if origin.format is not None:
+        raise DataError(f"{place}: timestamp '{text}' does not fit the format '{origin.format}'.", "Mend either.")
+    raise DataError(f"{place}: timestamp '{text}' is not a date.", EXPECTED)
+
+
+def _iso(text: str) -> tuple[int, int | None] | None:
+    """Microseconds on the wall clock and the offset, of one ISO 8601 stamp; None where it is none."""
+    match = _ISO.fullmatch(text)
+    if match is None or (match["sep"] == "" and (match["d"] is None or len(match["m"] + match["d"]) != 4)):
+        return None
+    month = 3 * int(match["q"]) - 2 if match["q"] else int(match["m"] or 1)
+    wall = _wall(match, int(match["y"]), month, int(match["d"] or 1))
+    zone = match["z"]
+    if wall is None or zone is None:
+        return None if wall is None else (wall, None)
+    minutes = 0 if zone in "Zz" else int(zone[1:3]) * 60 + int(zone[3:].lstrip(":") or 0)
+    return wall, (-minutes if zone[0] == "-" else minutes) * 60_000_000
+
+
+def _other(match: re.Match[str] | None, day: str, month: str) -> tuple[int, None] | None:
+    if match is None:
+        return None
+    wall = _wall(match, int(match["y"]), int(match[month]), int(match[day]))
+    if wall is None or not match["p"]:
+        return None if wall is None else (wall, None)
+    hour = int(match["h"] or 0)
+    shift = (hour % 12) + (12 if match["p"].lower() == "pm" else 0) - hour
+    return (wall + shift * 3_600_000_000, None) if 1 <= hour <= 12 else None
+
+
+def _wall(match: re.Match[str], year: int, month: int, day: int) -> int | None:
+    try:
+        moment = datetime(year, month, day, int(match["h"] or 0), int(match["mi"] or 0), int(match["s"] or 0))
+    except ValueError:
+        return None
+    return (moment - _EPOCH) // timedelta(microseconds=1) + int((match["f"] or "0")[:6].ljust(6, "0"))
+
+
+def _by_format(text: str, pattern: str) -> tuple[int, int | None] | None:
+    try:
+        moment = datetime.strptime(str(text).strip(), pattern)
+    except ValueError:
+        return None
+    offset = moment.utcoffset()
+    naive = moment.replace(tzinfo=None)
+    wall = (naive - _EPOCH) // timedelta(microseconds=1)
+    return wall, None if offset is None else offset // timedelta(microseconds=1)

@@ -1,0 +1,112 @@
+"""Windows as index pairs (series, cutoff) into a panel's flat arrays. One path for train, evaluate and predict.
+
+A window's context is the L rows before its cutoff, its future the H rows from the cutoff on. Nothing is copied until a batch
+is gathered, so memory follows the panel's rows, not rows × L. Rows outside the series, or at and after its `end`, read as
+missing: a series shorter than the context is padded, and a split cannot be looked across.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from forecaster.data.panel import Panel
+    from forecaster.typing import FloatArray, IntArray
+
+
+@dataclass(frozen=True)
+class Windows:
+    """W windows over flat rows."""
+
+    target: FloatArray  # [R] float64, NaN = missing; shared with the panel, never copied
+    start: IntArray  # [N] first row of each series
+    end: IntArray  # [N] rows from here on do not exist for these windows
+    series: IntArray  # [W] which series
+    cutoff: IntArray  # [W] row of the first step ahead
+
+    def __len__(self) -> int:
+        return len(self.series)
+
+    def take(self, chosen: IntArray) -> Windows:
+        """The windows at these positions."""
+        return Windows(self.target, self.start, self.end, self.series[chosen], self.cutoff[chosen])
+
+    def gather(self, before: int, after: int) -> FloatArray:
+        """[W, before + after] values around each cutoff."""
+        rows = self.cutoff[:, None] + np.arange(-before, after)
+        there = (rows >= self.start[self.series][:, None]) & (rows < self.end[self.series][:, None])
+        return np.where(there, self.target[np.where(there, rows, 0)], np.nan)
+
+    def batches(self, size: int) -> Iterator[Windows]:
+        """These windows in order, `size` at a time."""
+        for first in range(0, len(self), size):
+            part = slice(first, first + size)
+            yield Windows(self.target, self.start, self.end, self.series[part], self.cutoff[part])
+
+
+@dataclass(frozen=True)
+class Sampler:
+    """Draws training windows evenly over series, so that long series do not drown short ones.
+
+    Each series that can give a window has its cutoffs in `first <= cutoff <= last`.
+    """
+
+    series: IntArray  # [M] series that have training windows
+    first: IntArray  # [M]
+    last: IntArray  # [M] inclusive
+
+    def __len__(self) -> int:
+        """Training windows in all."""
+        return int((self.last - self.first + 1).sum())
+
+    def epoch(self, count: int, rng: np.random.Generator) -> tuple[IntArray, IntArray]:
+        """(series, cutoff), [count] each: whole passes in random order if `count` covers them, else even over series."""
+        sizes = self.last - self.first + 1
+        if count >= sizes.sum():
+            of = np.repeat(np.arange(len(self.series)), sizes)
+            within = np.arange(len(of)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+            order = np.concatenate([rng.permutation(len(of)) for _ in range(-(-count // len(of)))])[:count]
+            of, within = of[order], within[order]
+        else:
+            rounds = -(-count // len(self.series))
+            of = np.concatenate([rng.permutation(len(self.series)) for _ in range(rounds)])[:count]
+            within = (rng.random(count) * sizes[of]).astype(np.int64)
+        return self.series[of], self.first[of] + within
+
+
+def sampler(start: IntArray, end: IntArray, context_length: int, horizon: int) -> Sampler:
+    """Cutoffs to train on: whole horizons before `end`, after as much context as a series can spare.
+
+    A series of n rows keeps min(L, (n - H) / 2) rows of context at least, so a long one is never half padding, while a short
+    one still gives several windows; one with n <= H is cut down to half context, half (partly missing) future.
+    """
+    rows = end - start
+    whole = np.maximum(rows - horizon, rows // 2)  # rows before the last cutoff
+    first = np.minimum(context_length, np.maximum(whole // 2, 1))
+    usable = whole >= 1
+    return Sampler(
+        np.flatnonzero(usable).astype(np.int64), (start + first)[usable], (start + np.maximum(whole, first))[usable]
+    )
+
+
+def newest(panel: Panel) -> Windows:
+    """One window a series, cut off after its last row: what `predict` reads."""
+    count = np.arange(len(panel.series))
+    return Windows(panel.target, panel.offsets[:-1], panel.offsets[1:], count, panel.offsets[1:])
+
+
+def rolling(panel: Panel, ends: IntArray, horizon: int, count: int, stride: int) -> Windows:
+    """The `count` newest windows of each series whose whole horizon is before its `ends` [N], `stride` rows apart.
+
+    Oldest first within a series. Series with fewer rows give fewer windows: as many rows as the horizon must remain as
+    context.
+    """
+    start = panel.offsets[:-1]
+    cutoff = ends[:, None] - horizon - stride * np.arange(count)[::-1]  # [N, count]
+    enough = cutoff - start[:, None] >= horizon
+    series = np.broadcast_to(np.arange(len(ends))[:, None], cutoff.shape)
+    return Windows(panel.target, start, ends, series[enough], cutoff[enough])

@@ -1,0 +1,32 @@
+"""The sample data is what it is said to be."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+
+DATA = Path(__file__).parent.parent / "data"
+
+
+def test_the_generator_writes_exactly_the_panel_in_the_repository(tmp_path: Path) -> None:
+    spec = importlib.util.spec_from_file_location("make_panel", DATA / "make_panel.py")
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    module.write(tmp_path / "panel.csv")
+    assert (tmp_path / "panel.csv").read_bytes() == (DATA / "panel.csv").read_bytes()
+
+
+def test_the_panel_has_missing_values_gaps_and_one_short_series() -> None:
+    rows = [line.split(",") for line in (DATA / "panel.csv").read_text().splitlines()[1:]]
+    counts = {shop: sum(row[0] == shop for row in rows) for shop in dict.fromkeys(row[0] for row in rows)}
+    assert len(counts) == 8 and min(counts.values()) < 70 and max(counts.values()) == 730
+    assert sum(counts.values()) < 7 * 730 + 60  # rows that are not there
+    assert any(row[2] == "" for row in rows)
+    assert (DATA / "panel.csv").stat().st_size < 150_000
+
+
+def test_air_passengers_are_144_monthly_totals() -> None:
+    lines = (DATA / "AirPassengers.csv").read_text().splitlines()
+    assert lines[0] == "Month,#Passengers" and len(lines) == 145
+    assert lines[1] == "1949-01,112" and lines[-1] == "1960-12,432"
