@@ -1,0 +1,160 @@
+"""How far forecasts are from what came: MAE, RMSE, sMAPE and MASE, as the M4 competition defines them.
+
+Everything here works on windows: `target` and `prediction` [W, H] float64 in the caller's units. A NaN target is not
+observed and weighs nothing; a NaN prediction beside an observed target makes the score NaN, so callers prevent it.
+A window counts by the mean over its observed steps, and windows count alike (RMSE: the root of the mean square over all
+observed steps). With one window per series that is the mean over series of the competitions.
+Source: Makridakis, Spiliotis & Assimakopoulos 2020, "The M4 Competition", Int. J. of Forecasting 36(1).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeAlias
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from forecaster.typing import BoolArray, FloatArray, IntArray
+
+
+@dataclass(frozen=True)
+class Scores:
+    """One value per row of METRICS; NaN where it is undefined, e.g. nothing observed."""
+
+    mae: float  # caller's units
+    rmse: float  # caller's units
+    smape: float  # percent, 0 to 200
+    mase: float  # 1 = as good as seasonal naive in sample
+
+    def to_json(self) -> dict[str, float | None]:
+        """The scores by name, None for what JSON has no number for (NaN, infinity)."""
+        return {name: value if math.isfinite(value := getattr(self, name)) else None for name in METRICS}
+
+
+@dataclass(frozen=True)
+class Errors:
+    """Windows in G groups, each scored by itself."""
+
+    target: FloatArray  # [W, H] caller's units; NaN = not observed
+    prediction: FloatArray  # [W, H] caller's units
+    scale: FloatArray  # [W] mean absolute seasonal difference in sample; NaN = undefined
+    group: IntArray  # [W] 0 <= group < groups
+    groups: int  # G
+
+
+def score(target: FloatArray, prediction: FloatArray, scale: FloatArray) -> Scores:
+    """Scores of all windows ([W, H], [W, H], [W]) together."""
+    everything = np.zeros(len(target), np.int64)
+    return _scores(Errors(target, prediction, scale, everything, 1))[0]
+
+
+def score_by_step(target: FloatArray, prediction: FloatArray, scale: FloatArray) -> list[Scores]:
+    """H scores, one per step ahead, of windows [W, H], [W, H], [W]."""
+    windows, horizon = target.shape
+    step = np.repeat(np.arange(horizon), windows)
+    # A step of a window is a window of one step: one path for all scores.
+    return _scores(Errors(target.T.reshape(-1, 1), prediction.T.reshape(-1, 1), np.tile(scale, horizon), step, horizon))
+
+
+def score_by_series(
+    target: FloatArray, prediction: FloatArray, scale: FloatArray, series_index: IntArray, count: int
+) -> list[Scores]:
+    """`count` scores, one per series, of windows [W, H], [W, H], [W] that belong to series `series_index` [W].
+
+    A series without windows has NaN scores.
+    """
+    return _scores(Errors(target, prediction, scale, series_index, count))
+
+
+def seasonal_scale(target: FloatArray, offsets: IntArray, ends: IntArray, season_length: int) -> FloatArray:
+    """[N] mean |x[t] - x[t-m]| of each series in sample: the denominator of MASE, in the caller's units.
+
+    `target` [R] holds the series one after another (NaN = not observed), series n from row `offsets[n]` ([N+1]).
+    Rows before `ends[n]` ([N], absolute rows) are in sample; no later row is read. Pairs with a missing value are
+    skipped. m is `season_length`, or 1 for a series with fewer than m + 1 rows in sample.
+    NaN where no pair is observed or all differences are 0.
+    """
+    starts, count = offsets[:-1], len(ends)
+    length = np.maximum(ends - starts, 0)
+    lag = np.where(length > season_length, season_length, 1)
+    pairs = np.maximum(length - lag, 0)
+    series = np.repeat(np.arange(count), pairs)
+    # Row of each pair's older value: counts up from the series' first row.
+    older = np.arange(len(series)) + np.repeat(starts - (np.cumsum(pairs) - pairs), pairs)
+    with np.errstate(over="ignore"):
+        difference = np.abs(target[older + lag[series]] - target[older])
+    mean = _group_mean(difference, ~np.isnan(difference), series, count)
+    return np.where(mean > 0, mean, np.nan)
+
+
+def mae(errors: Errors) -> FloatArray:
+    """[G] mean absolute error, caller's units."""
+    return _mean_of_windows(np.abs(errors.target - errors.prediction), errors)
+
+
+def rmse(errors: Errors) -> FloatArray:
+    """[G] root of the mean square over all observed steps of a group's windows, caller's units."""
+    observed = ~np.isnan(errors.target)
+    group = np.repeat(errors.group, errors.target.shape[1])
+    square = (errors.target - errors.prediction) ** 2
+    return np.sqrt(_group_mean(square.reshape(-1), observed.reshape(-1), group, errors.groups))
+
+
+def smape(errors: Errors) -> FloatArray:
+    """[G] mean of 200 |y - f| / (|y| + |f|), percent; a step where both are 0 has error 0."""
+    error = np.abs(errors.target - errors.prediction)
+    size = np.abs(errors.target) + np.abs(errors.prediction)
+    return _mean_of_windows(200 * (error / np.where(size == 0, 1, size)), errors)
+
+
+def mase(errors: Errors) -> FloatArray:
+    """[G] mean absolute error over the window's scale; windows without a scale above 0 are left out."""
+    usable = np.where(errors.scale > 0, errors.scale, np.nan)
+    window = _window_mean(np.abs(errors.target - errors.prediction), errors.target) / usable
+    counts = ~np.isnan(usable) & _seen(errors.target)
+    return _group_mean(window, counts, errors.group, errors.groups)
+
+
+def _scores(errors: Errors) -> list[Scores]:
+    """One `Scores` per group."""
+    # Values near the largest float overflow to an infinite score, which to_json says as None.
+    with np.errstate(over="ignore", invalid="ignore"):
+        columns = {name: metric(errors).tolist() for name, metric in METRICS.items()}
+    return [Scores(**dict(zip(columns, row, strict=True))) for row in zip(*columns.values(), strict=True)]
+
+
+def _mean_of_windows(step: FloatArray, errors: Errors) -> FloatArray:
+    """[G] mean over a group's windows of the mean over their observed steps of `step` [W, H]."""
+    return _group_mean(_window_mean(step, errors.target), _seen(errors.target), errors.group, errors.groups)
+
+
+def _seen(target: FloatArray) -> BoolArray:
+    """[W] whether any step of the window is observed."""
+    return np.asarray((~np.isnan(target)).any(axis=1))
+
+
+def _window_mean(step: FloatArray, target: FloatArray) -> FloatArray:
+    """[W] mean of `step` [W, H] where the target is observed; NaN where it never is."""
+    observed = ~np.isnan(target)
+    held: FloatArray = np.where(observed, step, 0.0)
+    return _divide(held.sum(axis=1), observed.sum(axis=1))
+
+
+def _group_mean(value: FloatArray, counts: BoolArray, group: IntArray, groups: int) -> FloatArray:
+    """[G] mean of the values [n] that count ([n] bool), by group [n]; NaN for a group with none."""
+    # bincount adds within a group only: a cumulative sum over all would let large series swallow small ones.
+    total = np.bincount(group[counts], weights=value[counts], minlength=groups)
+    return _divide(total, np.bincount(group[counts], minlength=groups))
+
+
+def _divide(total: FloatArray | IntArray, count: FloatArray | IntArray) -> FloatArray:
+    """total / count, NaN where count is 0."""
+    return np.asarray(total / np.where(count == 0, np.nan, count))
+
+
+Metric: TypeAlias = Callable[[Errors], "FloatArray"]
+
+METRICS: dict[str, Metric] = {"mae": mae, "rmse": rmse, "smape": smape, "mase": mase}

@@ -1,0 +1,140 @@
+"""What training and judging found, in the words of the command line's JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeAlias
+
+if TYPE_CHECKING:
+    from forecaster.metrics import Scores
+
+Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
+
+
+SCORE_NAMES = ("MAE", "RMSE", "sMAPE", "MASE")
+
+
+@dataclass(frozen=True)
+class Subject:
+    """Which model a report is about."""
+
+    model: str
+    version: int
+    cell: str
+    parameters: int
+    horizon: int
+    context_length: int
+    freq: str
+    season_length: int
+    seconds: float  # that the command took
+
+    def subject_json(self) -> dict[str, Json]:
+        """The fields by name."""
+        return {
+            "model": self.model,
+            "version": self.version,
+            "cell": self.cell,
+            "parameters": self.parameters,
+            "horizon": self.horizon,
+            "context_length": self.context_length,
+            "freq": self.freq,
+            "season_length": self.season_length,
+            "seconds": self.seconds,
+        }
+
+
+@dataclass(frozen=True)
+class Report(Subject):
+    """A model held against the baselines on windows that it was not fitted on."""
+
+    windows: int  # judged, over all series
+    metrics: Scores
+    baselines: Mapping[str, Scores]
+    by_series: Mapping[str, Scores]  # the model's
+    by_step: tuple[Scores, ...]  # [H] the model's
+    baselines_by_step: Mapping[str, tuple[Scores, ...]]  # [H] each
+    judged_on: str  # which rows, for people
+
+    def to_json(self) -> dict[str, Json]:
+        """Everything; a score that is undefined is None."""
+        return {
+            **self.subject_json(),
+            "windows": self.windows,
+            "metrics": _plain(self.metrics),
+            "baselines": {name: _plain(scores) for name, scores in self.baselines.items()},
+            "by_series": {name: _plain(scores) for name, scores in self.by_series.items()},
+            "by_step": [_plain(scores) for scores in self.by_step],
+            "baselines_by_step": {name: [_plain(s) for s in steps] for name, steps in self.baselines_by_step.items()},
+            "judged_on": self.judged_on,
+        }
+
+
+@dataclass(frozen=True)
+class PlanRow:
+    """One setting of the plan, and why it is what it is."""
+
+    setting: str
+    value: str | int | float | bool
+    reason: str
+
+
+@dataclass(frozen=True)
+class TrainReport(Subject):
+    """What `train` did; the model is stored under `path`."""
+
+    path: str
+    epochs: int  # run
+    stopped: str  # "patience" | "epochs" | "time budget" | "interrupted"
+    plan: tuple[PlanRow, ...]
+    notes: tuple[str, ...]
+    report: Report | None  # None where no rows could be held back
+
+    def to_json(self) -> dict[str, Json]:
+        """The report's keys, whether or not there is one, and what is known of the training."""
+        judged: dict[str, Json] = {"windows": 0, "metrics": None, "baselines": {}, "judged_on": "nothing was held back"}
+        if self.report:
+            judged = self.report.to_json()
+        return {
+            **judged,
+            **self.subject_json(),
+            "path": self.path,
+            "epochs": self.epochs,
+            "stopped": self.stopped,
+            "plan": [{"setting": row.setting, "value": row.value, "reason": row.reason} for row in self.plan],
+            "notes": list(self.notes),
+        }
+
+
+def _plain(scores: Scores) -> dict[str, Json]:
+    return dict(scores.to_json())
+
+
+def score_table(report: Report) -> tuple[list[str], list[list[object]]]:
+    """Header and rows: the model, then the baselines, one row each."""
+    judged = {f"{report.model}@{report.version} ({report.cell})": report.metrics, **report.baselines}
+    rows: list[list[object]] = [[name, *_numbers(scores)] for name, scores in judged.items()]
+    return ["", *SCORE_NAMES], rows
+
+
+def step_table(report: Report) -> tuple[list[str], list[list[object]]]:
+    """Header and rows: MASE of the model and the baselines, per step ahead."""
+    columns = {f"{report.model}@{report.version}": report.by_step, **report.baselines_by_step}
+    rows: list[list[object]] = [
+        [step + 1, *(column[step].mase for column in columns.values())] for step in range(len(report.by_step))
+    ]
+    return ["MASE at step", *columns], rows
+
+
+def series_table(report: Report) -> tuple[list[str], list[list[object]]]:
+    """Header and rows: the model's scores, one row per series."""
+    return ["series", *SCORE_NAMES], [[name, *_numbers(scores)] for name, scores in report.by_series.items()]
+
+
+def plan_table(report: TrainReport) -> tuple[list[str], list[list[object]]]:
+    """Header and rows: what was chosen, and why."""
+    return ["setting", "value", "because"], [[row.setting, row.value, row.reason] for row in report.plan]
+
+
+def _numbers(scores: Scores) -> list[object]:
+    return [scores.mae, scores.rmse, scores.smape, scores.mase]
