@@ -1,0 +1,1 @@
+"""Cells, heads and transforms; the network, its fitting and its artifact."""

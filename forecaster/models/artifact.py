@@ -1,0 +1,168 @@
+"""A stored model: its manifest, its graphs, and the state to go on fitting from. JSON and arrays only, nothing executed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+import numpy as np
+
+from forecaster.errors import ArtifactError
+from forecaster.models.fit import FitSettings, State
+from forecaster.models.hashes import hash_files, verify
+from forecaster.models.network import NetworkSettings
+from forecaster.models.runtime import RUNTIMES, Runtime
+from forecaster.report import PlanRow
+
+if TYPE_CHECKING:
+    from forecaster.models.fit import Epoch
+
+FORMAT = 1
+MANIFEST = "manifest.json"
+JUDGED = "judged.onnx"
+HISTORY = "history.csv"
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class DataFacts:
+    """What the model was trained on, and how such data is read."""
+
+    path: str  # absolute, or "-" or "data frame" where there is no file to go back to
+    series: str | None  # column names
+    timestamp: str | None
+    target: str | None
+    layout: str
+    freq: str
+    season_length: int
+    zone: str | None
+    timestamp_format: str | None
+    rows: int
+    series_count: int
+    first: int  # oldest and newest timestamp, as in Panel
+    last: int
+    sha256: str  # of names, timestamps and targets
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """manifest.json."""
+
+    format: int
+    name: str
+    created: str  # ISO 8601, UTC
+    data: DataFacts
+    horizon: int
+    context_length: int
+    quantiles: tuple[float, ...]
+    members: tuple[NetworkSettings, ...]
+    fit: FitSettings
+    parameters: int
+    epochs: int  # epochs that the serving weights were fitted for
+    stopped: str
+    held_back: int  # newest windows per series, a horizon apart, that the judged weights have not seen; 0 = not judged
+    judged_is_served: bool  # True: the serving weights are those that were judged, nothing was fitted again
+    metrics: Mapping[str, Mapping[str, float | None]]  # "model" and each baseline -> score -> value
+    plan: tuple[PlanRow, ...]
+    versions: Mapping[str, str]  # library -> version
+    files: Mapping[str, str]  # every other file here -> sha256
+
+    def to_json(self) -> str:
+        """Indented JSON with a closing newline."""
+        return json.dumps(asdict(self), indent=1, allow_nan=False) + "\n"
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """ArtifactError where it is missing, damaged, or of a format that only a later release knows."""
+    path = folder / MANIFEST
+    try:
+        raw = json.loads(path.read_text(encoding="utf-8"))
+        if raw["format"] > FORMAT:
+            raise ArtifactError(f"{path}: format {raw['format']} is newer than this program.", "Upgrade forecaster.")
+        raw["data"] = _record(DataFacts, raw["data"])
+        raw["members"] = tuple(_network(member) for member in raw["members"])
+        raw["fit"] = _record(FitSettings, raw["fit"])
+        raw["plan"] = tuple(_record(PlanRow, row) for row in raw["plan"])
+        raw["quantiles"] = tuple(raw["quantiles"])
+        return _record(Manifest, raw)
+    except OSError as error:
+        raise ArtifactError(f"{path}: cannot be read ({error.strerror}).", "Train again, or roll back.") from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise ArtifactError(
+            f"{path}: damaged.", "Train again, or roll back with `forecaster models rollback`."
+        ) from error
+
+
+def _record(kind: type[T], raw: Mapping[str, object]) -> T:
+    """A dataclass from the keys that it knows; keys of later minor additions are passed over."""
+    known = {field.name for field in fields(kind)}  # type: ignore[arg-type]
+    return kind(**{key: value for key, value in raw.items() if key in known})
+
+
+def _network(raw: Mapping[str, object]) -> NetworkSettings:
+    quantiles = raw["quantiles"]
+    if not isinstance(quantiles, list):
+        raise TypeError("quantiles")
+    return _record(NetworkSettings, {**raw, "quantiles": tuple(quantiles)})
+
+
+def write_manifest(folder: Path, manifest: Manifest) -> None:
+    """The manifest last: it lists the hashes of everything that is then there."""
+    whole = replace(manifest, files=hash_files(folder))
+    (folder / MANIFEST).write_text(whole.to_json(), encoding="utf-8")
+
+
+def load_runtime(folder: Path, manifest: Manifest, runtime: str, threads: int = 0) -> Runtime:
+    """The serving graph, its files' hashes checked first."""
+    verify(folder, dict(manifest.files))
+    part, make = RUNTIMES[runtime]
+    return make(folder / part, threads)
+
+
+def load_judged(folder: Path, manifest: Manifest, threads: int = 0) -> Runtime:
+    """The graph with the weights that have not seen the held-back windows."""
+    part = RUNTIMES["onnx"][0] if manifest.judged_is_served else JUDGED
+    verify(folder, dict(manifest.files))
+    return RUNTIMES["onnx"][1](folder / part, threads)
+
+
+def write_history(folder: Path, stages: Mapping[str, Sequence[Epoch]]) -> None:
+    """history.csv: loss per epoch of every stage."""
+    lines = ["stage,epoch,loss,validation_loss,seconds"]
+    for stage, rows in stages.items():
+        for row in rows:
+            validation = "" if row.validation_loss is None else repr(row.validation_loss)
+            lines.append(f"{stage},{row.epoch},{row.loss!r},{validation},{row.seconds:.3f}")
+    (folder / HISTORY).write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+_ARRAYS = ("weights", "best_weights", "optimizer")
+
+
+def write_state(path: Path, state: State) -> None:
+    """A fit's state as plain arrays, whole or not at all."""
+    arrays = {f"{kind}-{i}": array for kind in _ARRAYS for i, array in enumerate(getattr(state, kind))}
+    facts = np.array([state.epoch, state.finished, state.best_epoch, state.best_loss], np.float64)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    fresh = path.with_suffix(".new")
+    with fresh.open("wb") as file:
+        np.savez(file, facts=facts, **arrays)
+    fresh.replace(path)
+
+
+def read_state(path: Path) -> State:
+    """ArtifactError where it is missing or damaged."""
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            epoch, finished, best_epoch, best_loss = stored["facts"].tolist()
+            arrays = {
+                kind: [stored[f"{kind}-{i}"] for i in range(sum(n.startswith(f"{kind}-") for n in stored.files))]
+                for kind in _ARRAYS
+            }
+    except (OSError, ValueError, KeyError) as error:
+        raise ArtifactError(f"{path}: no state to go on from.", "Train from scratch: leave --resume out.") from error
+    return State(int(epoch), bool(finished), int(best_epoch), best_loss, **arrays)

@@ -1,0 +1,142 @@
+"""The recurrent stack: reads a located context segment by segment, and can go on with forecasts as its next inputs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from copy import copy
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from forecaster.models.cells import CELLS, CellSettings
+
+Tensor: TypeAlias = Any  # a Keras tensor of any backend
+Recurrence: TypeAlias = Callable[[Any, Tensor, Sequence[Tensor] | None], tuple[Tensor, list[Tensor]]]
+
+
+@dataclass(frozen=True)
+class EncoderSettings:
+    """What the stack needs to be built."""
+
+    cell: str
+    units: int
+    layers: int
+    bidirectional: bool
+    residual: bool
+    dropout: float
+    reset_after: bool
+    segment: int
+    input_initializer: str
+    recurrent_initializer: str
+    portable: bool
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """What the stack has read. T steps, D = units, or twice that when bidirectional."""
+
+    inputs: Tensor  # [B, T, C] the steps as they were read
+    sequence: Tensor  # [B, T, D] the top layer's outputs
+    last: Tensor  # [B, D] its output after the last step; when bidirectional, each direction's after its own last
+    states: list[Tensor]  # the top layer's final states, [B, D] each
+    layer_states: list[list[Tensor]]  # every layer's final states, to go on from
+
+
+def run_layer(layer: Any, inputs: Tensor, states: Sequence[Tensor] | None) -> tuple[Tensor, list[Tensor]]:
+    """A Keras recurrent layer over inputs [B, T, C]: outputs [B, T, units] and final states. One step needs no loop."""
+    if states is not None and inputs.shape[1] == 1:
+        output, after = layer.cell(inputs[:, 0], list(states))
+        return output[:, None], list(after)
+    sequence, *after = layer(inputs, initial_state=list(states) if states is not None else None)
+    return sequence, after
+
+
+class Encoder:
+    """The stack. `recur` runs one layer; the ONNX export puts its own in its place."""
+
+    recur: Recurrence = staticmethod(run_layer)
+
+    def __init__(self, settings: EncoderSettings, seed: Callable[[], int]) -> None:
+        import keras
+
+        self.settings = settings
+        self._seed = seed
+        self.embed = (
+            keras.layers.Dense(
+                settings.units, activation="relu", kernel_initializer=keras.initializers.HeUniform(seed=seed())
+            )
+            if settings.segment > 1
+            else keras.layers.Identity()  # the textbook form: the cell reads each observation itself
+        )
+        directions = 2 if settings.bidirectional else 1
+        self.layers = [[self.new_layer(settings.units) for _ in range(directions)] for _ in range(settings.layers)]
+        between = settings.dropout if settings.layers > 1 else 0.0
+        self.dropouts = [
+            keras.layers.Dropout(between, seed=seed()) if between else keras.layers.Identity()
+            for _ in range(settings.layers - 1)
+        ]
+
+    def new_layer(self, units: int) -> Any:
+        """A recurrent layer of this encoder's cell."""
+        s = self.settings
+        cell = CellSettings(units, s.reset_after, s.input_initializer, s.recurrent_initializer, s.portable)
+        layer = CELLS[s.cell].build(cell, self._seed)
+        layer.cell.name = f"{layer.name}_cell"  # cells are also called by themselves, and a graph wants names unique
+        return layer
+
+    def with_recurrence(self, recur: Recurrence) -> Encoder:
+        """The same layers and weights, run by `recur`."""
+        other = copy(self)
+        other.recur = recur
+        return other
+
+    def read(self, values: Tensor, mask: Tensor) -> Encoded:
+        """Located values and mask [B, L] -> what the stack makes of them."""
+        return self._read(self._steps(values, mask))
+
+    def advance(self, read: Encoded, values: Tensor) -> Encoded:
+        """Go on by one segment of forecasts, values [B, S]. A backward pass must start again from the new end."""
+        from keras import ops
+
+        step = self._steps(values, ops.ones_like(values))
+        if self.settings.bidirectional:
+            return self._read(ops.concatenate([read.inputs, step], axis=1))
+        return self._read(step, read.layer_states)
+
+    def _steps(self, values: Tensor, mask: Tensor) -> Tensor:
+        """[B, T·S] twice -> [B, T, 2S]."""
+        from keras import ops
+
+        segment = self.settings.segment
+        count = values.shape[1] // segment
+        parts = [ops.reshape(part, (-1, count, segment)) for part in (values, mask)]
+        return ops.concatenate(parts, axis=2)
+
+    def _read(self, inputs: Tensor, start: list[list[Tensor]] | None = None) -> Encoded:
+        flowing = self.embed(inputs)
+        layer_states: list[list[Tensor]] = []
+        for depth, layers in enumerate(self.layers):
+            if depth:
+                flowing = self.dropouts[depth - 1](flowing)
+            sequence, states = self._layer(layers, flowing, start[depth] if start else None)
+            layer_states.append(states)
+            linked = self.settings.residual and sequence.shape[-1] == flowing.shape[-1]
+            flowing = flowing + sequence if linked else sequence
+        return Encoded(inputs, flowing, self._last(flowing), layer_states[-1], layer_states)
+
+    def _layer(self, layers: list[Any], x: Tensor, start: list[Tensor] | None) -> tuple[Tensor, list[Tensor]]:
+        from keras import ops
+
+        sequence, states = self.recur(layers[0], x, start)
+        if len(layers) == 1:
+            return sequence, states
+        backward, backward_states = self.recur(layers[1], ops.flip(x, axis=1), None)
+        both = ops.concatenate([sequence, ops.flip(backward, axis=1)], axis=2)
+        return both, [ops.concatenate(pair, axis=1) for pair in zip(states, backward_states, strict=True)]
+
+    def _last(self, sequence: Tensor) -> Tensor:
+        from keras import ops
+
+        if not self.settings.bidirectional:
+            return sequence[:, -1]
+        units = self.settings.units
+        return ops.concatenate([sequence[:, -1, :units], sequence[:, 0, units:]], axis=1)

@@ -1,0 +1,249 @@
+"""One graph from raw context to caller's units, as a SavedModel and as ONNX, and the proof that both are portable.
+
+The ONNX graph holds ONNX' own RNN, LSTM and GRU operators. The stock exporter would unroll a Keras loop into an ONNX `Loop`,
+one small product a step; so the graph is cut at each recurrent layer, the feed-forward pieces are converted, and the operator
+with the layer's weights is put into each cut.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+
+from forecaster.errors import ForecasterError
+from forecaster.models.cells import CELLS
+from forecaster.models.encoder import Recurrence, run_layer
+
+if TYPE_CHECKING:
+    from forecaster.models.network import Network
+    from forecaster.models.runtime import Runtime
+    from forecaster.typing import FloatArray
+
+Tensor: TypeAlias = Any  # a Keras tensor of any backend
+
+OPSET = 17
+TOLERANCE = 1e-4  # relative, between the trained network, SavedModel and ONNX
+
+
+def context_length(members: Sequence[Network]) -> int:
+    """L of the graph that joins `members`: the longest of theirs; each reads the end that it needs."""
+    return max(member.settings.context_length for member in members)
+
+
+def joint_forecast(members: Sequence[Network], context: Tensor, recur: Recurrence = run_layer) -> Tensor:
+    """Context [B, L] -> the median of the members' forecasts [B, H, K]; quantiles stay sorted, since medians of sorted are."""
+    from keras import ops
+
+    forecasts = [member.forecast(context[:, -member.settings.context_length :], recur) for member in members]
+    if len(forecasts) == 1:
+        return forecasts[0]
+    ordered = ops.sort(ops.stack(forecasts, axis=-1), axis=-1)
+    middle = len(members) // 2
+    return ordered[..., middle] if len(members) % 2 else 0.5 * (ordered[..., middle - 1] + ordered[..., middle])
+
+
+def write_saved_model(members: Sequence[Network], folder: Path) -> None:
+    """Signature `serving_default`: context float64 [B, L], NaN = missing -> prediction [B, H] and quantiles [B, H, Q]."""
+    import tensorflow as tf
+
+    module = tf.Module()
+    module.kept = [member.model.variables for member in members]  # what the graph reads is saved with it
+    spec = tf.TensorSpec((None, context_length(members)), tf.float64, name="context")
+
+    def serve(context: Tensor) -> dict[str, Tensor]:
+        forecast = joint_forecast(members, context)
+        return {"prediction": forecast[:, :, 0], "quantiles": forecast[:, :, 1:]}
+
+    module.serve = tf.function(serve, input_signature=[spec])
+    tf.saved_model.save(module, str(folder), signatures={"serving_default": module.serve})
+
+
+@dataclass(frozen=True)
+class _Cut:
+    """A recurrent layer that was left out of the converted graph."""
+
+    layer: Any
+    inputs: Tensor  # [B, T, C]
+    start: list[Tensor]  # initial states, or none
+    sequence: Tensor  # stands for the layer's outputs [B, T, units]
+    states: list[Tensor]  # stand for its final states [B, units]
+
+
+class _Cutter:
+    """A `Recurrence` that leaves a hole where a layer would run."""
+
+    def __init__(self) -> None:
+        self.cuts: list[_Cut] = []
+
+    def __call__(self, layer: Any, inputs: Tensor, states: Sequence[Tensor] | None) -> tuple[Tensor, list[Tensor]]:
+        import keras
+
+        count = 2 if hasattr(layer.cell, "state_size") and isinstance(layer.cell.state_size, (list, tuple)) else 1
+        count = max(count, len(states or ()))
+        mark = f"cut{len(self.cuts)}"
+        sequence = keras.Input((inputs.shape[1], layer.units), name=f"{mark}_sequence")
+        after = [keras.Input((layer.units,), name=f"{mark}_state{i}") for i in range(count)]
+        self.cuts.append(_Cut(layer, inputs, list(states or ()), sequence, after))
+        return sequence, after
+
+
+def write_onnx(members: Sequence[Network], path: Path) -> None:
+    """The same graph for onnxruntime: input `context` [B, L] float64, output `forecast` [B, H, K] float64."""
+    import keras
+    import onnx
+
+    cutter = _Cutter()
+    context = keras.Input((context_length(members),), dtype="float64", name="context")
+    forecast = joint_forecast(members, context, cutter)
+    holes = [hole for cut in cutter.cuts for hole in (cut.sequence, *cut.states)]
+    sources = [source for cut in cutter.cuts for source in (cut.inputs, *cut.start)]
+    graph = _convert(keras.Model([context, *holes], [forecast, *sources]))
+    _fill(graph.graph, cutter.cuts)
+    onnx.checker.check_model(graph)
+    path.write_bytes(graph.SerializeToString())
+
+
+def _convert(model: Any) -> Any:
+    import tensorflow as tf
+    import tf2onnx
+
+    signature = [tf.TensorSpec(t.shape, t.dtype, name=t.name) for t in model.inputs]
+    function = tf.function(lambda *inputs: model(list(inputs), training=False))
+    converted, _ = tf2onnx.convert.from_function(function, input_signature=signature, opset=OPSET)
+    return converted
+
+
+def _fill(graph: Any, cuts: list[_Cut]) -> None:
+    """Put ONNX' recurrent operators into the holes and leave `context` and `forecast` as the only ends."""
+    outputs = [output.name for output in graph.output]
+    holes = [hole.name for hole in graph.input][1:]
+    position, hole = 1, 0
+    for cut in cuts:
+        states = len(cut.states)
+        sources = outputs[position : position + 1 + len(cut.start)]
+        _operator(graph, cut, sources, holes[hole : hole + 1 + states])
+        position += 1 + len(cut.start)
+        hole += 1 + states
+    _rename_output(graph, outputs[0], "forecast")
+    del graph.input[1:]
+    del graph.output[1:]
+    _sort(graph)
+
+
+def _operator(graph: Any, cut: _Cut, sources: list[str], results: list[str]) -> None:
+    """One recurrent layer, time-major inside as the operator wants it."""
+    from onnx import helper, numpy_helper
+
+    cell = next(c for c in CELLS.values() if type(cut.layer).__name__ == c.layer)
+    weights = cell.to_onnx(cut.layer.get_weights())
+    mark = results[0]
+    names = {key: f"{mark}_{key}" for key in ("w", "r", "b", "x", "y", "axis0", "axis1")}
+    for key in ("w", "r", "b"):
+        array = np.ascontiguousarray(getattr(weights, key)[None], dtype=np.float32)
+        graph.initializer.append(numpy_helper.from_array(array, names[key]))
+    for key, axis in (("axis0", 0), ("axis1", 1)):
+        graph.initializer.append(numpy_helper.from_array(np.array([axis], np.int64), names[key]))
+    starts = [f"{mark}_start{i}" for i in range(len(sources) - 1)]
+    ends = [f"{name}_end" for name in results[1:]]
+    nodes = [helper.make_node("Transpose", [sources[0]], [names["x"]], perm=[1, 0, 2])]
+    nodes += [
+        helper.make_node("Unsqueeze", [source, names["axis0"]], [start])
+        for source, start in zip(sources[1:], starts, strict=True)
+    ]
+    inputs = [names["x"], names["w"], names["r"], names["b"], *([""] if starts else []), *starts]
+    attributes = {"hidden_size": cut.layer.units}
+    if cell.has_reset_gate:
+        attributes["linear_before_reset"] = int(cut.layer.reset_after)
+    nodes.append(helper.make_node(cell.operator, inputs, [names["y"], *ends], **attributes))
+    nodes.append(helper.make_node("Squeeze", [names["y"], names["axis1"]], [f"{mark}_t"]))
+    nodes.append(helper.make_node("Transpose", [f"{mark}_t"], [results[0]], perm=[1, 0, 2]))
+    nodes += [
+        helper.make_node("Squeeze", [end, names["axis0"]], [result])
+        for end, result in zip(ends, results[1:], strict=True)
+    ]
+    graph.node.extend(nodes)
+
+
+def _rename_output(graph: Any, old: str, new: str) -> None:
+    from onnx import helper
+
+    graph.node.append(helper.make_node("Identity", [old], [new]))
+    graph.output[0].name = new
+
+
+def _sort(graph: Any) -> None:
+    """Order nodes so that each stands behind what it reads, as ONNX demands, and drop those that nothing reads."""
+    maker = {name: node for node in graph.node for name in node.output}
+    ordered: list[Any] = []
+    placed: set[int] = set()
+    stack = [maker[output.name] for output in graph.output]
+    while stack:
+        node = stack[-1]
+        missing = [maker[n] for n in node.input if n in maker and id(maker[n]) not in placed]
+        if id(node) in placed:
+            stack.pop()
+        elif missing:
+            stack.extend(missing)
+        else:
+            placed.add(id(node))
+            ordered.append(node)
+            stack.pop()
+    del graph.node[:]
+    graph.node.extend(ordered)
+
+
+def prove(folder: Path, members: Sequence[Network], context: FloatArray) -> None:
+    """Raise unless both stored graphs in `folder` are portable and agree with the trained network on `context` [B, L]."""
+    from forecaster.models.runtime import OnnxRuntime, TensorflowRuntime
+
+    expected = np.asarray(joint_forecast(members, context))
+    _scan(folder / "saved_model")
+    _agree("SavedModel", TensorflowRuntime(folder / "saved_model"), context, expected)
+    _agree("ONNX", OnnxRuntime(folder / "model.onnx"), context, expected)
+    _without_gpu(folder / "saved_model")
+
+
+def _agree(what: str, runtime: Runtime, context: FloatArray, expected: FloatArray) -> None:
+    found = runtime.run(context)
+    size = np.abs(expected).max(axis=(1, 2), keepdims=True)
+    worst = float((np.abs(found - expected) / np.where(size > 0, size, 1.0)).max())
+    if not worst <= TOLERANCE:
+        raise ForecasterError(f"the {what} graph differs from the trained network by {worst:.1e} (relative).")
+
+
+def _scan(folder: Path) -> None:
+    """No GPU-only operation, no Python callback and no path of this machine in the stored graph."""
+    from tensorflow.core.protobuf import saved_model_pb2
+
+    raw = (folder / "saved_model.pb").read_bytes()
+    saved = saved_model_pb2.SavedModel.FromString(raw)
+    for meta in saved.meta_graphs:
+        functions = [node for function in meta.graph_def.library.function for node in function.node_def]
+        for node in [*meta.graph_def.node, *functions]:
+            if "cudnn" in node.op.lower() or "PyFunc" in node.op:
+                raise ForecasterError(
+                    f"the SavedModel holds the operation {node.op}, which only runs where it was trained."
+                )
+    for place in (Path.cwd(), Path.home(), folder.parent):
+        if len(place.parts) > 1 and str(place).encode() in raw:
+            raise ForecasterError(f"the SavedModel holds the path {place} of this machine.")
+
+
+def _without_gpu(folder: Path) -> None:
+    """Where this process sees a GPU, load the SavedModel in one that does not."""
+    import tensorflow as tf
+
+    if not tf.config.get_visible_devices("GPU"):
+        return
+    code = "import sys, tensorflow as tf; tf.saved_model.load(sys.argv[1])"
+    hidden = {**os.environ, "CUDA_VISIBLE_DEVICES": "-1"}
+    done = subprocess.run([sys.executable, "-c", code, str(folder)], env=hidden, capture_output=True, text=True)
+    if done.returncode:
+        raise ForecasterError(f"the SavedModel does not load without a GPU: {done.stderr.strip().splitlines()[-1]}")

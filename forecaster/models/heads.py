@@ -1,0 +1,189 @@
+"""Heads: from what the recurrent stack has read to the horizon.
+
+Each head is a class that makes its layers once and then, given an `Encoder` and what it has read, forecasts [B, H, K] in the
+network's units. `training` gives instead what is compared with the targets while training, and `target_span` says which steps
+of the window those are, counted from the start of the context.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from forecaster.models.encoder import Encoded, Encoder
+
+Tensor: TypeAlias = Any  # a Keras tensor of any backend
+
+
+@dataclass(frozen=True)
+class HeadSettings:
+    """What a head needs to be built."""
+
+    context_length: int
+    horizon: int
+    segment: int
+    outputs: int  # K: the point forecast, then the quantiles
+    units: int
+    dropout: float
+
+
+class Head(Protocol):
+    """A row of HEADS, built."""
+
+    def forecast(self, encoder: Encoder, read: Encoded) -> Tensor:
+        """[B, H, K] in the network's units; channel 0 is the point forecast."""
+
+    def training(self, encoder: Encoder, read: Encoded) -> Tensor:
+        """[B, P, K]: what is compared with the P steps of `target_span`."""
+
+    def target_span(self) -> tuple[int, int]:
+        """First and one-past-last step that `training` forecasts, counted from the start of the context."""
+
+
+def _segments(horizon: int, segment: int) -> int:
+    return -(-horizon // segment)
+
+
+class _Horizon:
+    """What the heads that train on the horizon itself share."""
+
+    def __init__(self, settings: HeadSettings, seed: Callable[[], int]) -> None:
+        self.settings = settings
+
+    def target_span(self) -> tuple[int, int]:
+        return self.settings.context_length, self.settings.context_length + self.settings.horizon
+
+    def forecast(self, encoder: Encoder, read: Encoded) -> Tensor:
+        raise NotImplementedError
+
+    def training(self, encoder: Encoder, read: Encoded) -> Tensor:
+        return self.forecast(encoder, read)
+
+    def cut(self, flat: Tensor) -> Tensor:
+        """[B, anything that holds H·K or more] -> [B, H, K]."""
+        from keras import ops
+
+        shaped = ops.reshape(flat, (-1, flat.shape[-1] * (flat.shape[1] if len(flat.shape) == 3 else 1)))
+        shaped = ops.reshape(shaped, (-1, shaped.shape[-1] // self.settings.outputs, self.settings.outputs))
+        return shaped[:, : self.settings.horizon]
+
+
+class Direct(_Horizon):
+    """The whole horizon at once from the last state, through one hidden layer (ES-RNN; Hewamalage et al. 2021)."""
+
+    def __init__(self, settings: HeadSettings, seed: Callable[[], int]) -> None:
+        super().__init__(settings, seed)
+        self.dropout = _dropout(settings.dropout, seed)
+        self.hidden = _dense(settings.units, seed, "relu")
+        self.dense = _dense(settings.horizon * settings.outputs, seed)
+
+    def forecast(self, encoder: Encoder, read: Encoded) -> Tensor:
+        return self.cut(self.dense(self.hidden(self.dropout(read.last))))
+
+
+class Seq2Seq(_Horizon):
+    """Encoder–decoder (Sutskever et al. 2014): a second recurrent layer starts from the encoder's last state and reads an
+    embedding of each output segment's position (SegRNN, Lin et al. 2023), so no forecast is fed back."""
+
+    def __init__(self, settings: HeadSettings, seed: Callable[[], int]) -> None:
+        super().__init__(settings, seed)
+        self.positions = _dense(
+            settings.units, seed
+        )  # over one-hot positions: an embedding that takes part in the graph
+        self.bridges: list[Any] = []
+        self.decoder: Any = None
+        self.dropout = _dropout(settings.dropout, seed)
+        self.dense = _dense(settings.segment * settings.outputs, seed)
+        self._seed = seed
+
+    def forecast(self, encoder: Encoder, read: Encoded) -> Tensor:
+        from keras import ops
+
+        if self.decoder is None:
+            self.decoder = encoder.new_layer(self.settings.units)
+            # A bidirectional encoder hands over both directions' states, which must become one.
+            if read.states[0].shape[-1] != self.settings.units:
+                self.bridges = [_dense(self.settings.units, self._seed, "tanh") for _ in read.states]
+        count = _segments(self.settings.horizon, self.settings.segment)
+        inputs = self.positions(ops.zeros_like(read.last[:, None, :1]) + np.eye(count, dtype=np.float32))
+        states = read.states
+        if self.bridges:
+            states = [bridge(state) for bridge, state in zip(self.bridges, states, strict=True)]
+        sequence, _ = encoder.recur(self.decoder, inputs, states)
+        return self.cut(self.dense(self.dropout(sequence)))
+
+
+class Recursive(_Horizon):
+    """One segment at a time, each forecast fed back as the next input, in training as in use."""
+
+    def __init__(self, settings: HeadSettings, seed: Callable[[], int]) -> None:
+        super().__init__(settings, seed)
+        self.dropout = _dropout(settings.dropout, seed)
+        self.dense = _dense(settings.segment * settings.outputs, seed)
+
+    def emit(self, states: Tensor) -> Tensor:
+        """[..., units] -> [..., S, K]."""
+        from keras import ops
+
+        flat = self.dense(self.dropout(states))
+        shape = (*flat.shape[1:-1], self.settings.segment, self.settings.outputs)
+        return ops.reshape(flat, (-1, *shape))
+
+    def forecast(self, encoder: Encoder, read: Encoded) -> Tensor:
+        from keras import ops
+
+        emitted = [self.emit(read.last)]
+        for _ in range(_segments(self.settings.horizon, self.settings.segment) - 1):
+            read = encoder.advance(read, emitted[-1][:, :, 0])
+            emitted.append(self.emit(read.last))
+        return ops.concatenate(emitted, axis=1)[:, : self.settings.horizon]
+
+
+class PerStep(Recursive):
+    """A dense layer at every step of the sequence (Keras' TimeDistributed Dense), each forecasting the next segment, and
+    trained at every step with the true values as inputs (teacher forcing). In use the forecasts are fed back.
+
+    A backward pass has already read what an earlier step must forecast, so a bidirectional stack trains on the last step only.
+    """
+
+    def target_span(self) -> tuple[int, int]:
+        length, segment = self.settings.context_length, self.settings.segment
+        return (length if self.last_only else segment), length + segment
+
+    last_only = False
+
+    def training(self, encoder: Encoder, read: Encoded) -> Tensor:
+        from keras import ops
+
+        if self.last_only:
+            return self.emit(read.last)
+        steps = self.emit(read.sequence)
+        _, count, segment, outputs = steps.shape
+        return ops.reshape(steps, (-1, count * segment, outputs))
+
+
+def _dense(units: int, seed: Callable[[], int], activation: str | None = None) -> Any:
+    import keras
+
+    return keras.layers.Dense(
+        units, activation=activation, kernel_initializer=keras.initializers.GlorotUniform(seed=seed())
+    )
+
+
+def _dropout(rate: float, seed: Callable[[], int]) -> Any:
+    import keras
+
+    return keras.layers.Dropout(rate, seed=seed()) if rate else keras.layers.Identity()
+
+
+HEADS: dict[str, Callable[[HeadSettings, Callable[[], int]], Head]] = {
+    "direct": Direct,
+    "recursive": Recursive,
+    "seq2seq": Seq2Seq,
+    "per-step": PerStep,
+}

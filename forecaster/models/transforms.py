@@ -1,0 +1,113 @@
+"""What happens to a window before the network reads it and after it answers: transform, centre, scale; and back.
+
+Everything here is graph operations in float64, since levels of 1e9 that move by 1 would drown in float32. Only the centred
+and scaled values are cast down for the network.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+
+Tensor: TypeAlias = Any  # a Keras tensor of any backend
+
+LIMIT = 20.0  # a log forecast is kept within e^±20 of its window's centre: beyond that it is absurd, and could overflow
+
+
+@dataclass(frozen=True)
+class Transform:
+    """A row of TRANSFORMS: `forward` on the caller's units, `inverse` back. `needs` says which data it is for."""
+
+    forward: Callable[[Tensor], Tensor]
+    inverse: Callable[[Tensor], Tensor]
+    needs_nonnegative: bool
+
+
+def _same(y: Tensor) -> Tensor:
+    return y
+
+
+def _log(y: Tensor) -> Tensor:
+    """log(1 + y); values under zero, which training data of this transform never holds, count as zero."""
+    from keras import ops
+
+    return ops.log(1.0 + ops.maximum(y, 0.0))  # ONNX has no log1p; float64 makes up for it
+
+
+def _unlog(z: Tensor) -> Tensor:
+    from keras import ops
+
+    return ops.maximum(ops.exp(z) - 1.0, 0.0)
+
+
+TRANSFORMS: dict[str, Transform] = {
+    "none": Transform(_same, _same, needs_nonnegative=False),
+    "log": Transform(_log, _unlog, needs_nonnegative=True),
+}
+
+
+def _mean(z: Tensor, mask: Tensor) -> Tensor:
+    from keras import ops
+
+    return ops.sum(z, axis=1, keepdims=True) / ops.maximum(ops.sum(mask, axis=1, keepdims=True), 1.0)
+
+
+def _last(z: Tensor, mask: Tensor) -> Tensor:
+    """The newest observed value; 0 where none is."""
+    from keras import ops
+
+    position = mask * np.arange(1.0, z.shape[1] + 1.0)
+    newest = ops.max(position, axis=1, keepdims=True)
+    chosen = ops.cast(ops.equal(position, newest), "float64") * mask
+    return ops.sum(z * chosen, axis=1, keepdims=True)
+
+
+CENTERS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {"mean": _mean, "last": _last}
+
+
+@dataclass(frozen=True)
+class Locator:
+    """Brings windows to centre 0 and scale 1, each by itself, and forecasts back to the caller's units."""
+
+    transform: str
+    center: str
+
+    def locate(self, context: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Context [B, L] with NaN -> values [B, L] float32 (0 where missing), mask [B, L] float32, center and scale [B, 1].
+
+        A window with nothing observed has centre 0 and scale 1; a constant one has scale 0, so its forecast is that constant.
+        """
+        from keras import ops
+
+        missing = ops.isnan(context)
+        mask = ops.cast(ops.logical_not(missing), "float64")
+        z = TRANSFORMS[self.transform].forward(ops.where(missing, ops.zeros_like(context), context))
+        z = z * mask
+        # The mean is taken about a value of the window: sums over 1e9-sized levels would cost the low digits.
+        anchor = _last(z, mask)
+        center = anchor + CENTERS[self.center]((z - anchor) * mask, mask)
+        deviation = (z - anchor - _mean((z - anchor) * mask, mask)) * mask
+        count = ops.maximum(ops.sum(mask, axis=1, keepdims=True), 1.0)
+        scale = ops.sqrt(ops.sum(deviation * deviation, axis=1, keepdims=True) / count)
+        safe = ops.where(scale > 0.0, scale, ops.ones_like(scale))
+        values = (z - center) * mask / safe
+        return ops.cast(values, "float32"), ops.cast(mask, "float32"), center, scale
+
+    def normalise(self, y: Tensor, center: Tensor, scale: Tensor) -> Tensor:
+        """Caller's units [B, P] -> the network's units, NaN kept."""
+        from keras import ops
+
+        safe = ops.where(scale > 0.0, scale, ops.ones_like(scale))
+        return (TRANSFORMS[self.transform].forward(y) - center) / safe
+
+    def restore(self, z: Tensor, center: Tensor, scale: Tensor) -> Tensor:
+        """The network's units [B, P, K] -> caller's units, float64; center and scale are [B, 1]."""
+        from keras import ops
+
+        moved = ops.cast(z, "float64") * scale[:, :, None]
+        if self.transform != "none":
+            moved = ops.clip(moved, -LIMIT, LIMIT)
+        return TRANSFORMS[self.transform].inverse(moved + center[:, :, None])
