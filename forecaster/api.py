@@ -1,0 +1,87 @@
+"""The Python API: the commands' verbs, options and words, on a path or a data frame."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
+
+from forecaster import config
+from forecaster.config import EvaluateSettings, PredictSettings, StoreSettings, TrainSettings
+from forecaster.errors import UsageError
+from forecaster.models.store import Store
+from forecaster.watch import Silent
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from forecaster.models.artifact import Manifest
+    from forecaster.report import Report
+
+Data: TypeAlias = "str | Path | pd.DataFrame"
+S = TypeVar("S")
+
+
+@dataclass(frozen=True)
+class Model:
+    """A stored model. It holds no weights: every call reads them from `path`, so it is cheap to keep and to pass on."""
+
+    name: str
+    version: int
+    path: Path  # the version's folder
+    manifest: Manifest
+
+    def predict(self, data: Data | None = None, **options: object) -> pd.DataFrame:
+        """Forecasts after each series' last row, in the columns `series, timestamp, prediction, <quantiles>, source`.
+
+        `data`: None = what the model was trained on. Options are those of `forecaster predict`, e.g. `horizon=7`, apart
+        from those that say which model and where to write.
+        """
+        from forecaster.predict import predict
+
+        _refuse(options, ("output", "format"), "predict()")
+        return predict(data, self._settings(PredictSettings, options, "predict()"), Silent()).to_frame()
+
+    def evaluate(self, data: Data | None = None, **options: object) -> Report:
+        """The model beside the baselines, on windows at the end of `data` (None = what it was trained on).
+
+        Options are those of `forecaster evaluate`, e.g. `windows=4`.
+        """
+        from forecaster.evaluate import evaluate
+
+        return evaluate(data, self._settings(EvaluateSettings, options, "evaluate()"), Silent())
+
+    def _settings(self, settings: type[S], options: dict[str, object], where: str) -> S:
+        _refuse(options, ("model", "models"), where)
+        here = {"model": f"{self.name}@{self.version}", "models": str(self.path.parent.parent)}
+        return config.from_mapping(settings, {**options, **here}, where)
+
+
+def train(data: Data, **options: object) -> Model:
+    """Fit a network on `data`, judge it, store it as a new version of a model, and return that.
+
+    Options are those of `forecaster train`, e.g. `horizon=28, cell="lstm"`; a data frame needs a `name`.
+    """
+    from forecaster.train import train as fit
+
+    settings = config.from_mapping(TrainSettings, options, "train()")
+    done = fit(data, settings, Silent())
+    return load(f"{done.model}@{done.version}", models=settings.models)
+
+
+def load(model: str | None = None, models: str | Path = "models") -> Model:
+    """The stored model `"sales"` (the version that serves), `"sales@3"`, or None (the one trained last).
+
+    ArtifactError if it is not there or damaged.
+    """
+    from forecaster.models.artifact import read_manifest
+
+    settings = config.from_mapping(StoreSettings, {"models": str(models)}, "load()")
+    path = Store(Path(settings.models)).resolve(model)
+    return Model(path.parent.name, int(path.name), path, read_manifest(path))
+
+
+def _refuse(options: dict[str, object], names: tuple[str, ...], where: str) -> None:
+    for name in names:
+        if name in options:
+            raise UsageError(f"{where}: {name} has no effect here.", "Leave it out.")

@@ -1,0 +1,259 @@
+"""The command line: parse, call one verb, print, exit. Options come from the settings classes in `config.py`."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import nullcontext
+from typing import TYPE_CHECKING
+
+import typer
+
+from forecaster import __version__
+from forecaster.commandline import Argument, Arguments, Command, Group, Job, add, usage_error
+from forecaster.config import (
+    PREFIX,
+    EvaluateSettings,
+    PredictSettings,
+    PruneSettings,
+    StoreSettings,
+    TrainSettings,
+)
+from forecaster.console import Console
+from forecaster.errors import ArtifactError, ForecasterError, UsageError
+from forecaster.streams import drop_stdout, fill_closed, hushed
+
+if TYPE_CHECKING:
+    from forecaster.models.store import Store
+    from forecaster.report import Report
+
+INTERRUPTED = 130  # 128 + SIGINT
+PIPE_CLOSED = 141  # 128 + SIGPIPE, as other programs end before `| head`
+YES = ("1", "true", "yes", "on")
+
+
+def main() -> None:
+    """The `forecaster` command. Ends the process with the exit code of DESIGN §1."""
+    fill_closed()
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(argv: list[str]) -> int:
+    """Do what a command line says and return the exit code. Only bugs raise."""
+    console = Console(json="--json" in argv or os.environ.get(f"{PREFIX}JSON", "").lower() in YES)
+    try:
+        job = _parse(argv or ["--help"])
+        return job if isinstance(job, int) else _do(job)
+    except ForecasterError as error:
+        console.error(error)
+        return error.code
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:
+        drop_stdout()
+        return PIPE_CLOSED
+
+
+def _do(job: Job) -> int:
+    settings, common = job.settle()
+    hush = job.command.hush and not common.verbose
+    with hushed() if hush else nullcontext():
+        with Console(quiet=common.quiet, json=common.json, verbose=common.verbose) as console:
+            try:
+                job.command.do(settings, console, job.arguments())
+            except ForecasterError as error:
+                console.error(error)
+                return error.code
+        if sys.stdout:
+            sys.stdout.flush()  # here, where a closed pipe is still caught
+    return 0
+
+
+def _parse(argv: list[str]) -> Job | int:
+    """The job that a command line asks for, or the exit code if it was done with at once, e.g. --help."""
+    try:
+        found = typer.main.get_command(_app()).main(argv, prog_name="forecaster", standalone_mode=False)
+    except Exception as fault:
+        if not hasattr(fault, "format_message"):  # Typer exports no common class for its faults
+            raise
+        raise usage_error(fault) from None
+    return found if isinstance(found, (Job, int)) else 0
+
+
+def _app() -> typer.Typer:
+    # rich_markup_mode=None: Typer's rich help alone takes longer than everything else that --help does.
+    app = typer.Typer(cls=Group, help="Recurrent-network forecasting from CSV files.", rich_markup_mode=None)
+    app.callback()(_root)
+    for command in COMMANDS:
+        add(app, command)
+    models = typer.Typer(
+        name="models", cls=Group, help="List, show, roll back and prune stored models.", rich_markup_mode=None
+    )
+    for command in MODELS_COMMANDS:
+        add(models, command)
+    app.add_typer(models)
+    return app
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        Console().line(f"forecaster {__version__}")
+        raise typer.Exit
+
+
+def _root(
+    version: bool = typer.Option(False, "--version", help="Print the version.", callback=_print_version, is_eager=True),
+) -> None:
+    pass
+
+
+def _train(settings: TrainSettings, console: Console, arguments: Arguments) -> None:
+    """Fit a network, judge it against baselines on held-back windows, store it as a new version of a model."""
+    from forecaster.report import plan_table
+    from forecaster.train import train
+
+    done = train(arguments["data"] or "-", settings, console)
+    if console.json:
+        console.result(done.to_json())
+        return
+    console.table(*plan_table(done))
+    console.line()
+    if done.report:
+        _print_report(done.report, console)
+    console.line(f"{done.model}@{done.version} stored in {done.path}")
+
+
+def _evaluate(settings: EvaluateSettings, console: Console, arguments: Arguments) -> None:
+    """Judge a stored model beside the baselines, on windows at the end of the data."""
+    from forecaster.evaluate import evaluate
+
+    report = evaluate(arguments["data"], settings, console)
+    if console.json:
+        console.result(report.to_json())
+    else:
+        _print_report(report, console)
+
+
+def _print_report(report: Report, console: Console) -> None:
+    from forecaster.report import score_table, series_table, step_table
+
+    console.table(*score_table(report))
+    if console.verbose:
+        for rows in (step_table(report), series_table(report)):
+            console.line()
+            console.table(*rows)
+    console.line(f"Judged on {report.judged_on}.")
+
+
+def _predict(settings: PredictSettings, console: Console, arguments: Arguments) -> None:
+    """Forecast what comes after each series' last row."""
+    to_stdout = settings.output == "-"
+    if console.json and to_stdout and settings.format not in (None, "json"):
+        raise UsageError(f"--json and --format {settings.format} exclude each other.", "Keep one, or give --output.")
+    from forecaster.predict import predict
+
+    forecast = predict(arguments["data"], settings, console)
+    forecast.write(settings.output, "json" if console.json and to_stdout else settings.format)
+    if console.json and not to_stdout:
+        console.result({"output": settings.output, "series": len(forecast.series), "rows": forecast.prediction.size})
+
+
+def _doctor(settings: StoreSettings, console: Console, arguments: Arguments) -> None:
+    """Show versions, devices (GPU or not, and why), threads and the model store."""
+    from forecaster.doctor import doctor, to_json
+
+    rows = doctor(settings)
+    if console.json:
+        console.result(to_json(rows))
+    else:
+        console.table(["about", "what", "found", "note"], [[row.topic, row.name, row.value, row.note] for row in rows])
+
+
+def _list(settings: StoreSettings, console: Console, arguments: Arguments) -> None:
+    """List the stored models and which version serves."""
+    store = _store(settings)
+    models = [(name, store.current(name), store.versions(name)) for name in store.names()]
+    if console.json:
+        console.result({"models": [{"model": n, "serves": now, "versions": all} for n, now, all in models]})
+    elif models:
+        console.table(["model", "serves", "versions"], models)
+    else:
+        console.note(f"No model is stored in '{settings.models}'. Run `forecaster train DATA` first.")
+
+
+def _show(settings: StoreSettings, console: Console, arguments: Arguments) -> None:
+    """Show what is known of a stored model: its manifest."""
+    import json
+
+    folder = _store(settings).resolve(arguments["model"])
+    try:
+        manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ArtifactError(f"{folder}/manifest.json: cannot be read ({error}).", "Train the model again.") from None
+    if console.json:
+        console.result(manifest)
+    else:
+        console.table(["key", "value"], list(_flat(manifest)))
+
+
+def _rollback(settings: StoreSettings, console: Console, arguments: Arguments) -> None:
+    """Let an older version of a model serve again: VERSION, or the one before."""
+    name, text = str(arguments["name"]), arguments["version"]
+    if text is not None and not text.isdecimal():
+        raise UsageError(f"'{text}' is not a version.", f"See `forecaster models show {name}`.")
+    version = _store(settings).rollback(name, None if text is None else int(text))
+    if console.json:
+        console.result({"model": name, "serves": version})
+    else:
+        console.line(f"{name}@{version} serves.")
+
+
+def _prune(settings: PruneSettings, console: Console, arguments: Arguments) -> None:
+    """Remove old versions of a model; the one that serves stays."""
+    name = str(arguments["name"])
+    removed = _store(settings).prune(name, settings.keep)
+    if console.json:
+        console.result({"model": name, "removed": removed})
+    else:
+        console.line(f"{name}: removed {', '.join(map(str, removed)) or 'nothing'}.")
+
+
+def _store(settings: StoreSettings) -> Store:
+    from pathlib import Path
+
+    from forecaster.models.store import Store
+
+    return Store(Path(settings.models))
+
+
+def _flat(tree: object, name: str = "") -> Iterator[tuple[str, object]]:
+    """The leaves of nested objects and lists of objects, by dotted name."""
+    if isinstance(tree, list) and any(isinstance(item, dict) for item in tree):
+        tree = dict(enumerate(tree, 1))
+    if isinstance(tree, dict):
+        for key, value in tree.items():
+            yield from _flat(value, f"{name}.{key}" if name else str(key))
+    else:
+        yield name, tree
+
+
+DATA = Argument("data", "CSV or Parquet file, or - for standard input.", required=True)
+SEEN_DATA = Argument(
+    "data", "CSV or Parquet file, or - for standard input (default: the data that the model was trained on)."
+)
+NAME = Argument("name", "Name of a stored model.", required=True, model=True)
+REFERENCE = Argument("model", "NAME or NAME@VERSION (default: the model trained last).", model=True)
+
+COMMANDS = (
+    Command("train", TrainSettings, _train, (DATA,), hush=True),
+    Command("evaluate", EvaluateSettings, _evaluate, (SEEN_DATA,), hush=True),
+    Command("predict", PredictSettings, _predict, (SEEN_DATA,), hush=True),
+    Command("doctor", StoreSettings, _doctor, hush=True),
+)
+MODELS_COMMANDS = (
+    Command("list", StoreSettings, _list),
+    Command("show", StoreSettings, _show, (REFERENCE,)),
+    Command("rollback", StoreSettings, _rollback, (NAME, Argument("version", "Version to serve."))),
+    Command("prune", PruneSettings, _prune, (NAME,)),
+)

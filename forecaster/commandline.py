@@ -1,0 +1,212 @@
+"""From settings classes to Typer commands: no option is written twice."""
+
+from __future__ import annotations
+
+import inspect
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Optional, TypeAlias
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+
+from forecaster import config
+from forecaster.console import Console
+from forecaster.errors import ForecasterError, UsageError
+from forecaster.options import Option, flag, names_in, options
+
+Arguments: TypeAlias = "dict[str, str | None]"
+Do: TypeAlias = Callable[[Any, Console, Arguments], None]  # gets settings, where to print, arguments by name
+
+METAVARS = {"text": "TEXT", "int": "N", "float": "X", "bool": "", "duration": "5m", "quantiles": "0.1,0.9"}
+EPILOG = (
+    f"Any option may also come from a variable ({config.PREFIX}HORIZON=28) or from {config.FILE} (horizon = 28). "
+    "What is given on the command line wins, then the variable, then the file."
+)
+
+
+@dataclass(frozen=True)
+class Argument:
+    """A positional argument."""
+
+    name: str
+    help: str
+    required: bool = False
+    model: bool = False  # names a stored model, for completion
+
+
+@dataclass(frozen=True)
+class Command:
+    """A command: its name, its options and what it does; the docstring of `do` is its help."""
+
+    name: str
+    settings: type
+    do: Do
+    arguments: tuple[Argument, ...] = ()
+    hush: bool = False  # runs libraries that log to stderr from C++
+
+
+@dataclass(frozen=True)
+class Job:
+    """A parsed command line."""
+
+    command: Command
+    given: dict[str, Any]  # options and arguments: text, True or False; None = not given
+
+    def settle(self) -> tuple[Any, config.CommonSettings]:
+        """The command's settings and the common ones, from flags, variables and the file. Else UsageError."""
+        config.refuse_unknown_variables(os.environ)
+        file = config.load_toml(self.given["config"] or os.environ.get(f"{config.PREFIX}CONFIG"))
+        common = config.resolve(config.CommonSettings, self.given, os.environ, file, self.command.name)
+        return config.resolve(self.command.settings, self.given, os.environ, file, self.command.name), common
+
+    def arguments(self) -> Arguments:
+        """The positional arguments by name."""
+        return {argument.name: self.given[argument.name] for argument in self.command.arguments}
+
+
+def add(app: typer.Typer, command: Command) -> None:
+    """Let `app` parse `command`: calling it returns a `Job`."""
+
+    def callback(**given: Any) -> Job:
+        return Job(command, given)
+
+    parameters = [_argument(argument) for argument in command.arguments]
+    for settings in (command.settings, config.CommonSettings):
+        parameters += [_parameter(name, item, settings) for name, item in options(settings).items()]
+    # Typer reads the signature and the annotations; both are made here instead of being written out.
+    callback.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    callback.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    app.command(command.name, cls=SectionedCommand, help=command.do.__doc__, epilog=EPILOG)(callback)
+
+
+@dataclass(frozen=True)
+class _Plain:
+    """A parameter's `process_value` that leaves text and truth values alone.
+
+    It spares every command the import of pydantic, which Typer converts values with: `config.py` converts ours.
+    """
+
+    parameter: Any
+    convert: Callable[[Any, Any], Any]
+
+    def __call__(self, ctx: Any, value: Any) -> Any:
+        missing = value is None and self.parameter.required
+        if missing or not isinstance(value, (str, bool, type(None))):
+            return self.convert(ctx, value)
+        return self.parameter.callback(ctx, self.parameter, value) if self.parameter.callback else value
+
+
+def _leave_text(parameters: list[Any]) -> list[Any]:
+    for parameter in parameters:
+        if not isinstance(parameter.process_value, _Plain):
+            parameter.process_value = _Plain(parameter, parameter.process_value)
+    return parameters
+
+
+class Group(TyperGroup):
+    """A group of commands that leaves conversion to `config.py`."""
+
+    def get_params(self, ctx: Any) -> Any:
+        """Its options, --help among them."""
+        return _leave_text(super().get_params(ctx))
+
+
+class SectionedCommand(TyperCommand):
+    """A command that shows its options under headings and leaves conversion to `config.py`."""
+
+    def get_params(self, ctx: Any) -> Any:
+        """Its options and arguments, --help among them."""
+        return _leave_text(super().get_params(ctx))
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        """Write one section per heading: arguments first, what every command takes last."""
+        sections: dict[str, list[tuple[str, str]]] = {}
+        for parameter in self.get_params(ctx):
+            if ":" in (parameter.metavar or ""):  # looked up only now: the tables stand in other modules
+                parameter.metavar = "|".join(names_in(tuple(parameter.metavar.split())))
+            heading = "Arguments" if parameter.param_type_name == "argument" else _heading(parameter)
+            if record := parameter.get_help_record(ctx):
+                sections.setdefault(heading, []).append(record)
+        sections["Options"] = sections.pop("Options")
+        for heading, records in sections.items():
+            with formatter.section(heading):
+                formatter.write_dl(records)
+
+
+def _heading(parameter: Any) -> str:
+    return getattr(parameter, "rich_help_panel", None) or "Options"
+
+
+def _argument(argument: Argument) -> inspect.Parameter:
+    info = typer.Argument(
+        ... if argument.required else None,
+        help=argument.help,
+        metavar=argument.name.upper(),
+        show_default=False,
+        autocompletion=_complete_models if argument.model else None,
+    )
+    return _keyword(argument.name, info, str)
+
+
+def _parameter(name: str, known: Option, settings: type) -> inspect.Parameter:
+    default = getattr(settings, name)
+    declaration = flag(name, known)
+    if known.kind == "bool" and settings is not config.CommonSettings:
+        declaration += f"/--no-{declaration[2:]}"
+    shown = "" if default is None or isinstance(default, bool) else f" (default: {_shown(default)})"
+    info = typer.Option(
+        None,
+        declaration,
+        help=known.help + shown,
+        metavar=_metavar(known),
+        show_default=False,
+        rich_help_panel=known.panel,
+        autocompletion=_completion(known),
+    )
+    return _keyword(name, info, bool if known.kind == "bool" else str)
+
+
+def _keyword(name: str, info: Any, kind: type) -> inspect.Parameter:
+    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=info, annotation=Optional[kind])  # noqa: UP045
+
+
+def _shown(default: object) -> str:
+    return ",".join(map(str, default)) if isinstance(default, tuple) else str(default)
+
+
+def _metavar(known: Option) -> str | None:
+    if any(":" in item for item in known.choices):
+        return " ".join(known.choices)
+    return "|".join(known.choices) or METAVARS.get(known.kind, known.kind.upper()) or None
+
+
+def _completion(known: Option) -> Callable[[str], list[str]] | Callable[[typer.Context, str], list[str]] | None:
+    if known.kind == "model":
+        return _complete_models
+    if not known.choices:
+        return None
+    return lambda incomplete: [name for name in names_in(known.choices) if name.startswith(incomplete)]
+
+
+def _complete_models(ctx: typer.Context, incomplete: str) -> list[str]:
+    from forecaster.models.store import Store
+
+    try:
+        file = config.load_toml(ctx.params.get("config"))
+        given = {"models": ctx.params.get("models")}
+        store = Store(Path(config.resolve(config.StoreSettings, given, os.environ, file, "").models))
+        name, at, _ = incomplete.partition("@")
+        found = [f"{name}@{version}" for version in store.versions(name)] if at else list(store.names())
+    except ForecasterError:  # completion has nowhere to say what is wrong
+        return []
+    return [item for item in found if item.startswith(incomplete)]
+
+
+def usage_error(fault: Exception) -> UsageError:
+    """Typer's own complaint about a command line, as ours: `fault` has `format_message`, and may have `ctx`."""
+    context = getattr(fault, "ctx", None)
+    path = context.command_path if context else "forecaster"
+    return UsageError(fault.format_message(), f"See `{path} --help`.")  # type: ignore[attr-defined]

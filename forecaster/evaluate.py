@@ -1,0 +1,97 @@
+"""The verb `evaluate`: a rolling-origin backtest of a stored model, beside the baselines."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
+
+import numpy as np
+
+from forecaster.backtest import Backtest, judge, make_report, subject
+from forecaster.data.windows import Windows, rolling
+from forecaster.errors import DataError
+from forecaster.models.artifact import load_judged, load_runtime
+from forecaster.predict import Opened, open_model, read_for
+from forecaster.publish import data_facts
+from forecaster.report import Report
+from forecaster.split import held_back
+from forecaster.watch import Watch
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from forecaster.config import EvaluateSettings
+    from forecaster.data.panel import Panel
+
+Data: TypeAlias = "str | Path | pd.DataFrame"
+
+MOST_WINDOWS = 100  # a series, where the caller does not say how many
+
+
+def evaluate(data: Data | None, settings: EvaluateSettings, watch: Watch) -> Report:
+    """Scores on windows that the weights have not seen.
+
+    On the data that it was trained on those are the windows that `train` held back, answered by the weights that were
+    fitted before them; on newer data, every window after the last row of training. With `refit`, fresh weights are
+    fitted before each window, so any window will do.
+    """
+    began = time.monotonic()
+    opened = open_model(settings.models, settings.model)
+    panel = read_for(opened.manifest, data, settings)
+    for note in panel.notes:
+        watch.note(note)
+    if settings.refit:
+        from forecaster.refit import refit
+
+        judged, judged_on = refit(panel, opened, settings, watch)
+    else:
+        judged, judged_on = _judge(panel, opened, settings)
+    return make_report(subject(opened.manifest, opened.version, time.monotonic() - began), judged, judged_on)
+
+
+def _judge(panel: Panel, opened: Opened, settings: EvaluateSettings) -> tuple[Backtest, str]:
+    manifest = opened.manifest
+    learned = settings.baselines == "all"
+    if data_facts(panel, "", None).sha256 == manifest.data.sha256:
+        windows, judged_on = _held_back(panel, opened, settings.windows)
+        runtime = load_judged(opened.folder, manifest, settings.threads or 0)
+    else:
+        windows, judged_on = _after_training(panel, opened, settings.windows)
+        runtime = load_runtime(opened.folder, manifest, settings.runtime, settings.threads or 0)
+    return judge(panel, windows, manifest, runtime, learned=learned), judged_on
+
+
+def _held_back(panel: Panel, opened: Opened, count: int | None) -> tuple[Windows, str]:
+    """On the very data of the training: the windows that `train` held back, or the newest `count` of them."""
+    held = opened.manifest.held_back
+    if not held:
+        raise DataError(
+            f"{panel.source}: every row was used to train {opened.manifest.name}@{opened.version}: nothing is left to judge on.",
+            "Give newer data, or --refit.",
+        )
+    if count is not None and count > held:
+        raise DataError(
+            f"{panel.source}: only the newest {held} window(s) of each series were held back from training, not {count}.",
+            "Give newer data, or --refit.",
+        )
+    windows = held_back(panel, opened.manifest.horizon, count or held)
+    return windows, f"the newest {count or held} window(s) of each series, by weights fitted before them"
+
+
+def _after_training(panel: Panel, opened: Opened, count: int | None) -> tuple[Windows, str]:
+    """On other data: windows of which every target is newer than all training rows."""
+    manifest = opened.manifest
+    horizon, ends = manifest.horizon, panel.offsets[1:]
+    new = np.add.reduceat((panel.timestamps > manifest.data.last).astype(np.int64), panel.offsets[:-1])
+    most = count or min(MOST_WINDOWS, max(int(new.max()) // horizon, 1))
+    windows = rolling(panel, ends, horizon, most, horizon)
+    unseen = windows.cutoff >= (ends - new)[windows.series]
+    if not unseen.any():
+        raise DataError(
+            f"{panel.source}: no window of {horizon} steps lies wholly after the rows that "
+            f"{manifest.name}@{opened.version} was trained on.",
+            "Give more rows, or --refit.",
+        )
+    kept = windows.take(np.flatnonzero(unseen))
+    return kept, f"{len(kept)} windows after the last row of training, {horizon} steps apart, without refitting"

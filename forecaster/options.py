@@ -1,0 +1,212 @@
+"""What an option is, and how its value is read from text (flags, variables) or taken as it is (TOML, Python)."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import importlib.util
+import re
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from numbers import Integral, Real
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from forecaster.errors import UsageError, nearest
+
+Value: TypeAlias = str | int | float | bool | tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Option:
+    """What there is to know about one field of a settings class, apart from its name and default."""
+
+    help: str
+    panel: str  # heading in --help
+    kind: str  # a row of READERS
+    choices: tuple[str, ...]  # names, or "module:table" for the names in a table; () = free
+    bounds: str  # an interval, e.g. "[0, 1)"; empty = none
+    flag: str  # without dashes in front; empty = the field's name
+
+
+def option(
+    default: object,
+    help: str,
+    panel: str = "Options",
+    *,
+    kind: str = "text",
+    choices: tuple[str, ...] = (),
+    bounds: str = "",
+    flag: str = "",
+) -> Any:
+    """A dataclass field that carries an `Option`."""
+    return field(default=default, metadata={"option": Option(help, panel, kind, choices, bounds, flag)})
+
+
+def switch(default: bool | None, help: str, panel: str = "Options") -> Any:
+    """An option that is on or off."""
+    return option(default, help, panel, kind="bool")
+
+
+def count(help: str, panel: str) -> Any:
+    """A whole number, at least 1, that need not be given."""
+    return option(None, help, panel, kind="int", bounds="[1, inf)")
+
+
+def choice(default: str | None, choices: str, help: str, panel: str = "Options") -> Any:
+    """One of some names: `choices` are names and "module:table" references, separated by spaces."""
+    return option(default, help, panel, kind="choice", choices=tuple(choices.split()))
+
+
+def options(settings: type) -> dict[str, Option]:
+    """The options of a settings class, by field."""
+    return {item.name: item.metadata["option"] for item in fields(settings) if "option" in item.metadata}
+
+
+def spelling(name: str, known: Option) -> str:
+    """The option's name for people, with underscores: `start_from` is spelt `from`."""
+    return (known.flag or name).replace("-", "_")
+
+
+def flag(name: str, known: Option) -> str:
+    """The option's flag: `--season-length`."""
+    return "--" + (known.flag or name).replace("_", "-")
+
+
+def names_in(choices: tuple[str, ...]) -> tuple[str, ...]:
+    """The names that may be chosen, tables looked up; nothing heavy is imported for it."""
+    names: dict[str, None] = {}
+    for item in choices:
+        module, _, table = item.partition(":")
+        names.update(dict.fromkeys(_table_names(module, table) if table else (item,)))
+    return tuple(names)
+
+
+def _table_names(module: str, table: str) -> tuple[str, ...]:
+    """The keys of a table. Help and completion must not wait for what its module imports, so the source is read."""
+    spec = None if module in sys.modules else importlib.util.find_spec(module)
+    if spec and spec.origin:
+        for node in ast.parse(Path(spec.origin).read_bytes()).body:
+            match node:
+                case (
+                    ast.Assign(targets=[ast.Name(id=name)], value=ast.Dict(keys=rows) | ast.Tuple(elts=rows))
+                    | ast.AnnAssign(target=ast.Name(id=name), value=ast.Dict(keys=rows) | ast.Tuple(elts=rows))
+                ) if name == table:
+                    return tuple(ast.literal_eval(row) for row in rows if row)
+    return tuple(getattr(importlib.import_module(module), table))
+
+
+def parse_duration(text: str) -> float:
+    """Seconds in `300`, `90s`, `5m`, `2h` or `1h30m`. Anything else is a UsageError."""
+    number = r"\d+(?:\.\d+)?"
+    found = re.fullmatch(rf"(?:({number})h)?(?:({number})m)?(?:({number})s?)?", text.strip().lower())
+    if not found or not any(found.groups()):
+        raise UsageError(f"'{text}' is not a duration.", "Expected e.g. 300, 90s, 5m or 1h30m.")
+    hours, minutes, seconds = (float(part or 0) for part in found.groups())
+    return 3600 * hours + 60 * minutes + seconds
+
+
+def read(known: Option, value: object, label: str, *, text: bool) -> Value:
+    """The value of an option, checked. `text`: it comes from a flag or a variable, so `12` means the number.
+
+    Errors (UsageError) begin with `label`, the option as the caller wrote it.
+    """
+    try:
+        found = READERS[known.kind](value, text)
+    except UsageError as error:
+        raise UsageError(f"{label}: {error.message}", error.hint) from None
+    if known.choices:
+        allowed = names_in(known.choices)
+        if found not in allowed:
+            raise UsageError(f"{label}: '{found}' is not one of {', '.join(allowed)}.", _guess(str(found), allowed))
+    if known.bounds and not _inside(float(found), known.bounds):  # type: ignore[arg-type]
+        raise UsageError(f"{label}: {value} is not {_range(known.bounds)}.")
+    return found
+
+
+def _range(bounds: str) -> str:
+    """The interval in words: `[1, inf)` is "at least 1"."""
+    low = bounds[1:].split(",")[0]
+    if not bounds.endswith("inf)"):
+        return f"in {bounds}"
+    return f"at least {low}" if bounds[0] == "[" else f"above {low}"
+
+
+def _guess(word: str, allowed: tuple[str, ...]) -> str:
+    guess = nearest(word, allowed)
+    return guess if guess.startswith("Did") else ""  # the names stand in the message already
+
+
+def _inside(value: float, bounds: str) -> bool:
+    low, high = (float(end) for end in bounds[1:-1].split(","))
+    above = value >= low if bounds[0] == "[" else value > low
+    below = value <= high if bounds[-1] == "]" else value < high
+    return above and below  # NaN is nowhere
+
+
+def _text(value: object, text: bool) -> Value:
+    if not isinstance(value, str) or not value:
+        raise UsageError(f"{value!r} is not a name.")
+    return value
+
+
+def _whole(value: object, text: bool) -> Value:
+    if isinstance(value, Integral) and not isinstance(value, bool):
+        return int(value)
+    if text and isinstance(value, str) and re.fullmatch(r"\s*[+-]?\d+\s*", value):
+        return int(value)
+    raise UsageError(f"{value!r} is not a whole number.")
+
+
+def _number(value: object, text: bool) -> Value:
+    if isinstance(value, Real) and not isinstance(value, bool):
+        return float(value)
+    try:
+        if text and isinstance(value, str):
+            return float(value)
+    except ValueError:
+        pass
+    raise UsageError(f"{value!r} is not a number.")
+
+
+def _truth(value: object, text: bool) -> Value:
+    if isinstance(value, bool):
+        return value
+    word = value.strip().lower() if text and isinstance(value, str) else ""
+    if word in ("1", "true", "yes", "on", "0", "false", "no", "off"):
+        return word in ("1", "true", "yes", "on")
+    raise UsageError(f"{value!r} is neither true nor false.")
+
+
+def _seconds(value: object, text: bool) -> Value:
+    return parse_duration(value) if isinstance(value, str) else _number(value, text)
+
+
+def _levels(value: object, text: bool) -> Value:
+    """Quantile levels, ascending: from `0.1,0.5`, `none`, or a sequence of numbers."""
+    if isinstance(value, str):
+        parts: list[object] = [] if value.strip().lower() == "none" else list(value.split(","))
+    elif isinstance(value, (list, tuple)):
+        parts = list(value)
+    else:
+        raise UsageError(f"{value!r} is not a list of quantiles.", "Expected e.g. 0.1,0.5,0.9 or none.")
+    levels = sorted(float(_number(part, isinstance(value, str))) for part in parts)  # type: ignore[arg-type]
+    for level in levels:
+        if not 0 < level < 1:
+            raise UsageError(f"quantile {level:g} is not in (0, 1).", "Expected e.g. 0.1,0.5,0.9 or none.")
+    if len(set(levels)) < len(levels):
+        raise UsageError("a quantile is given twice.")
+    return tuple(levels)
+
+
+READERS: Mapping[str, Callable[[object, bool], Value]] = {
+    "text": _text,
+    "choice": _text,
+    "model": _text,
+    "int": _whole,
+    "float": _number,
+    "bool": _truth,
+    "duration": _seconds,
+    "quantiles": _levels,
+}

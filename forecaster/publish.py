@@ -1,0 +1,158 @@
+"""From fitted networks to a stored version: graphs, proof, scores on the held-back windows, manifest."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, replace
+from datetime import datetime, timezone
+from importlib.metadata import version as library_version
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from forecaster.backtest import Backtest, judge
+from forecaster.checkpoints import FINAL, JUDGE, STATE
+from forecaster.data.windows import newest
+from forecaster.models.artifact import (
+    FORMAT,
+    JUDGED,
+    DataFacts,
+    Manifest,
+    load_judged,
+    read_manifest,
+    write_history,
+    write_manifest,
+    write_state,
+)
+
+if TYPE_CHECKING:
+    from forecaster.config import TrainSettings
+    from forecaster.data.panel import Panel
+    from forecaster.data.windows import Windows
+    from forecaster.models.fit import Fitted
+    from forecaster.models.network import Network
+    from forecaster.plan import Plan
+    from forecaster.typing import FloatArray
+
+PROOF_WINDOWS = 64  # contexts on which the stored graphs must agree with the trained networks
+LIBRARIES = ("forecaster", "tensorflow", "keras", "numpy", "pandas", "onnx", "onnxruntime")
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One fit of every member."""
+
+    networks: tuple[Network, ...]
+    fits: tuple[Fitted, ...]
+
+    @property
+    def stopped(self) -> str:
+        """Why it ended: the strongest reason of any member."""
+        reasons = [one.stopped for one in self.fits]
+        return next((r for r in ("interrupted", "time budget", "patience") if r in reasons), "epochs")
+
+
+@dataclass(frozen=True)
+class Training:
+    """What a training made, to be stored under `name`."""
+
+    name: str
+    path: str  # of the data, absolute where it is a file
+    panel: Panel
+    plan: Plan
+    settings: TrainSettings
+    judged_windows: Windows
+    judge: Stage | None  # None: nothing could be held back
+    final: Stage | None  # None: the judged weights serve
+
+    @property
+    def served(self) -> Stage:
+        """The weights that serve."""
+        stage = self.final or self.judge
+        if stage is None:
+            raise ValueError("a training has a stage")
+        return stage
+
+    def write(self, folder: Path) -> None:
+        """Fill an empty folder with the artifact, proved portable and judged."""
+        from forecaster.models.export import prove, write_onnx, write_saved_model
+
+        members = [network.portable() for network in self.served.networks]
+        write_saved_model(members, folder / "saved_model")
+        write_onnx(members, folder / "model.onnx")
+        if self.judge and self.final:
+            write_onnx([network.portable() for network in self.judge.networks], folder / JUDGED)
+        stages = {name: stage for name, stage in ((JUDGE, self.judge), (FINAL, self.final)) if stage}
+        for name, stage in stages.items():
+            for i, one in enumerate(stage.fits):
+                write_state(folder / STATE / f"{name}-{i}.npz", one.state)
+        histories = {f"{n} {i}": one.history for n, stage in stages.items() for i, one in enumerate(stage.fits)}
+        write_history(folder, histories)
+        prove(folder, self.served.networks, self._proof_contexts())
+        write_manifest(folder, self._manifest())
+        if self.judge:
+            judged = self.backtest(folder)
+            scores = {who: judged.scores(who).to_json() for who in judged.forecasts}
+            write_manifest(folder, replace(read_manifest(folder), metrics=scores))
+
+    def backtest(self, folder: Path) -> Backtest:
+        """The stored model, with the weights that have not seen them, on the held-back windows."""
+        manifest = read_manifest(folder)
+        runtime = load_judged(folder, manifest)
+        learned = self.settings.baselines == "all"
+        return judge(self.panel, self.judged_windows, manifest, runtime, learned=learned)
+
+    def _proof_contexts(self) -> FloatArray:
+        windows = newest(self.panel)
+        some = windows.take(np.linspace(0, len(windows) - 1, min(len(windows), PROOF_WINDOWS)).astype(np.int64))
+        return some.gather(self._context_length, 0)
+
+    @property
+    def _context_length(self) -> int:
+        return max(member.context_length for member in self.plan.members)
+
+    def _manifest(self) -> Manifest:
+        return Manifest(
+            format=FORMAT,
+            name=self.name,
+            created=datetime.now(timezone.utc).isoformat(),
+            data=data_facts(self.panel, self.path, self.settings.timestamp_format),
+            horizon=self.plan.horizon,
+            context_length=self._context_length,
+            quantiles=self.settings.quantiles,
+            members=self.plan.members,
+            fit=self.plan.fit,
+            parameters=sum(network.parameters for network in self.served.networks),
+            epochs=max(one.best_epoch for one in self.served.fits),
+            stopped=self.served.stopped,
+            held_back=self.plan.windows if self.judge else 0,
+            judged_is_served=self.judge is not None and self.final is None,
+            metrics={},
+            plan=self.plan.rows,
+            versions={name: library_version(name) for name in LIBRARIES},
+            files={},
+        )
+
+
+def data_facts(panel: Panel, path: str, timestamp_format: str | None) -> DataFacts:
+    """What a panel is, with a fingerprint of its names, timestamps and targets."""
+    digest = hashlib.sha256("\n".join(map(str, panel.series)).encode())
+    for array in (panel.offsets, panel.timestamps, panel.target):
+        digest.update(np.ascontiguousarray(array).data)
+    return DataFacts(
+        path=path,
+        series=panel.columns.series,
+        timestamp=panel.columns.timestamp,
+        target=panel.columns.target,
+        layout=panel.layout,
+        freq=panel.freq.name,
+        season_length=panel.season_length,
+        zone=panel.zone,
+        timestamp_format=timestamp_format,
+        rows=len(panel.target),
+        series_count=len(panel.series),
+        first=int(panel.timestamps.min()),
+        last=int(panel.timestamps.max()),
+        sha256=digest.hexdigest(),
+    )

@@ -1,0 +1,84 @@
+"""What is held back: the newest windows for the scores, the ones before them for validation, the rest to fit on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from forecaster.data.windows import Sampler, Windows, rolling, sampler
+from forecaster.errors import DataError
+from forecaster.metrics import seasonal_scale
+from forecaster.models.fit import Task
+
+if TYPE_CHECKING:
+    from forecaster.data.panel import Panel
+    from forecaster.typing import FloatArray, IntArray
+
+FEW_WINDOWS = 30  # fewer validation windows than this are stretched over more cutoffs
+
+
+@dataclass(frozen=True)
+class Split:
+    """Time-ordered: fit rows, then validation, then the windows for the scores."""
+
+    judged: Windows  # for the scores; may be empty
+    judge: Task | None  # fits before the judged windows; None = nothing can be held back
+    final: Task  # fits on all rows
+
+
+def held_back(panel: Panel, horizon: int, windows: int) -> Windows:
+    """The windows that a model trained on this panel with these settings is judged on."""
+    return rolling(panel, panel.offsets[1:], horizon, windows, horizon)
+
+
+def split(panel: Panel, context_length: int, horizon: int, windows: int) -> Split:
+    """DataError where not even all rows give a window to fit on."""
+    start, end = panel.offsets[:-1], panel.offsets[1:]
+    final = task(panel, end, None, context_length, horizon)
+    if not len(final.sampler):
+        raise DataError(
+            f"{panel.source}: the longest series has {int(panel.lengths.max())} rows: too few to learn from.",
+            "Give more history.",
+        )
+    judged = held_back(panel, horizon, windows)
+    before = np.maximum(end - horizon * windows, start)
+    validation = _validation(panel, before, horizon) if windows else None
+    fit_end = before if validation is None else np.maximum(_first_cutoffs(validation, before), start)
+    judge = task(panel, fit_end, validation, context_length, horizon)
+    if not len(judged) or not len(judge.sampler):
+        return Split(judged.take(np.empty(0, np.int64)), None, final)
+    return Split(judged, judge, final)
+
+
+def _validation(panel: Panel, ends: IntArray, horizon: int) -> Windows | None:
+    """Windows just before `ends`; None where they would take more than a third of the typical series."""
+    rows = int(np.median(ends - panel.offsets[:-1]))
+    if rows < 3 * horizon + 2:
+        return None
+    few = max(1, min(FEW_WINDOWS // len(panel.series), rows // (6 * horizon)))
+    windows = rolling(panel, ends, horizon, few, max(1, horizon // 2))
+    return windows if len(windows) else None
+
+
+def _first_cutoffs(windows: Windows, otherwise: IntArray) -> IntArray:
+    first: IntArray = otherwise.copy()
+    np.minimum.at(first, windows.series, windows.cutoff)
+    return first
+
+
+def task(panel: Panel, end: IntArray, validation: Windows | None, context_length: int, horizon: int) -> Task:
+    """Fit on the rows before `end` [N]."""
+    start = panel.offsets[:-1]
+    empty = np.empty(0, np.int64)
+    rows = Windows(panel.target, start, end, empty, empty)
+    drawn: Sampler = sampler(start, end, context_length, horizon)
+    return Task(rows, drawn, validation, _yardstick(panel, end))
+
+
+def _yardstick(panel: Panel, end: IntArray) -> FloatArray:
+    """[N] positive: the in-sample seasonal difference; for a series without one the panel's median, or 1."""
+    scale = seasonal_scale(panel.target, panel.offsets, end, panel.season_length)
+    known = scale[np.isfinite(scale)]
+    return np.where(np.isfinite(scale), scale, np.median(known) if len(known) else 1.0)

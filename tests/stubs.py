@@ -1,0 +1,87 @@
+"""Run the command line on verbs that do nothing: `python -m tests.stubs BEHAVIOUR ARGUMENTS…`."""
+
+from __future__ import annotations
+
+import os
+import sys
+from types import ModuleType, SimpleNamespace
+
+from forecaster.errors import DataError
+from forecaster.metrics import Scores
+from forecaster.report import PlanRow, Report, TrainReport
+from forecaster.watch import Progress, Watch
+
+SCORES = Scores(mae=1.0, rmse=2.0, smape=3.0, mase=float("nan"))
+SUBJECT = ("air", 3, "gru", 1234, 12, 36, "MS", 12, 1.5)
+REPORT = Report(
+    *SUBJECT,
+    4,
+    SCORES,
+    {"seasonal naive": SCORES},
+    {"a": SCORES},
+    (SCORES,) * 2,
+    {"seasonal naive": (SCORES,) * 2},
+    "4 windows",
+)
+PLAN = (PlanRow("cell", "gru", "the default"),)
+TRAINED = TrainReport(*SUBJECT, "models/air/3", 7, "patience", PLAN, ("a note",), REPORT)
+
+
+class Forecast:
+    """As much of a `Forecast` as the command line uses."""
+
+    series = ("a",)
+    prediction = SimpleNamespace(size=12)
+
+    def __init__(self, rows: int) -> None:
+        self._rows = rows
+
+    def write(self, output: str, format: str | None) -> None:
+        for _ in range(self._rows):
+            sys.stdout.write('{"forecast": []}\n' if format == "json" else "series,timestamp,prediction\n")
+
+
+def behave(behaviour: str, watch: Watch) -> None:
+    """What the stub of a verb does besides returning."""
+    os.write(2, b"NOISE of a library in C++\n")
+    watch.note("a note")
+    watch.progress(Progress("judge", 1, 10, 0.5, None, 3.0))
+    if behaviour == "bug":
+        raise ZeroDivisionError("a bug")
+    if behaviour == "fault":
+        raise DataError("a.csv:17: bad.", "Mend it.")
+    if behaviour == "interrupt":
+        raise KeyboardInterrupt
+    if behaviour == "noise":
+        import logging
+        import warnings
+
+        warnings.warn("NOISE as a warning", stacklevel=1)
+        logging.getLogger("tensorflow").warning("NOISE in a log")
+
+
+def install(behaviour: str) -> None:
+    """Put the stubs where the command line finds the verbs. What they got lies in `seen`."""
+    seen: dict[str, object] = {}
+
+    def verb(name: str, result: object) -> None:
+        def run(data: object, settings: object, watch: Watch) -> object:
+            seen.update(verb=name, data=data, settings=settings)
+            behave(behaviour, watch)
+            return result
+
+        module = ModuleType(f"forecaster.{name}")
+        setattr(module, name, run)
+        module.seen = seen  # type: ignore[attr-defined]
+        sys.modules[f"forecaster.{name}"] = module
+
+    verb("train", TRAINED)
+    verb("evaluate", REPORT)
+    verb("predict", Forecast(1_000_000 if behaviour == "long" else 1))
+
+
+if __name__ == "__main__":
+    from forecaster.cli import main
+
+    install(sys.argv.pop(1))
+    main()
