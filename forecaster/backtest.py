@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 
 from forecaster.baselines import BASELINES, fit_gradient_boosting
+from forecaster.data.calendar import known_ahead
 from forecaster.data.windows import Windows, sampler
 from forecaster.metrics import Scores, score, score_by_series, score_by_step, seasonal_scale
 from forecaster.models.runtime import forecast
@@ -21,7 +22,8 @@ if TYPE_CHECKING:
     from forecaster.models.runtime import Runtime
     from forecaster.typing import FloatArray, IntArray
 
-Answer: TypeAlias = Callable[["FloatArray"], "FloatArray"]  # context [W, L] -> point forecast [W, H]
+# context [W, L] and what is known [W, 1, H, F], or None -> point forecast [W, H]
+Answer: TypeAlias = Callable[["FloatArray", "FloatArray | None"], "FloatArray"]
 
 BOOSTING_WINDOWS = 20_000  # that gradient boosting learns from, at most
 
@@ -56,18 +58,19 @@ MODEL = "model"
 def judge(panel: Panel, windows: Windows, manifest: Manifest, runtime: Runtime, *, learned: bool) -> Backtest:
     """A stored model's graph on `windows`, beside the baselines."""
 
-    def answer(context: FloatArray) -> FloatArray:
-        return forecast(runtime, context, manifest.horizon)[:, :, 0]
+    def answer(context: FloatArray, known: FloatArray | None) -> FloatArray:
+        return forecast(runtime, context, manifest.horizon, known)[:, :, 0]
 
-    return backtest(panel, windows, manifest.horizon, manifest.context_length, answer, learned=learned)
+    return backtest(panel, windows, manifest, answer, learned=learned)
 
 
-def backtest(panel: Panel, windows: Windows, horizon: int, length: int, answer: Answer, *, learned: bool) -> Backtest:
-    """Judge `answer`, which reads contexts of `length` rows, beside the baselines on `windows`.
+def backtest(panel: Panel, windows: Windows, manifest: Manifest, answer: Answer, *, learned: bool) -> Backtest:
+    """Judge `answer`, which reads what the manifest's model reads, beside the baselines on `windows`.
 
     Windows of series with nothing observed before the cutoff are left out: nobody can forecast them. `learned` adds
     gradient boosting, fitted on the rows before the oldest window of each series.
     """
+    horizon, length = manifest.horizon, manifest.context_length
     before = max(length, min(int(panel.lengths.max()), 4 * panel.season_length))
     values = windows.gather(before, horizon)
     known = ~np.isnan(values[:, before - length : before]).all(axis=1)
@@ -75,7 +78,8 @@ def backtest(panel: Panel, windows: Windows, horizon: int, length: int, answer: 
     context, target = values[:, :before], values[:, before:]
     oldest = _oldest_cutoffs(panel, windows)
     scale = seasonal_scale(panel.target, panel.offsets, oldest, panel.season_length)
-    forecasts = {MODEL: answer(context[:, before - length :])}
+    known_steps = known_ahead(panel, windows, horizon, manifest.calendar)
+    forecasts = {MODEL: answer(context[:, before - length :], known_steps)}
     for name, baseline in BASELINES.items():
         forecasts[name] = baseline(context, horizon, panel.season_length)
     if learned:
@@ -127,7 +131,7 @@ def _oldest_cutoffs(panel: Panel, windows: Windows) -> IntArray:
     return oldest
 
 
-def _boosting(panel: Panel, ends: IntArray, length: int, horizon: int) -> Answer | None:
+def _boosting(panel: Panel, ends: IntArray, length: int, horizon: int) -> Callable[[FloatArray], FloatArray] | None:
     drawn = sampler(panel.offsets[:-1], ends, length, horizon)
     if not len(drawn):
         return None

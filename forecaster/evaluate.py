@@ -10,7 +10,7 @@ import numpy as np
 
 from forecaster.backtest import Backtest, judge, make_report, subject
 from forecaster.data.windows import Windows, rolling
-from forecaster.errors import DataError
+from forecaster.errors import DataError, UsageError
 from forecaster.models.artifact import load_judged, load_runtime
 from forecaster.predict import Opened, open_model, read_for
 from forecaster.publish import data_facts
@@ -37,6 +37,8 @@ def evaluate(data: Data | None, settings: EvaluateSettings, watch: Watch) -> Rep
     fitted before each window, so any window will do.
     """
     began = time.monotonic()
+    if settings.refit and settings.runtime != "onnx":
+        raise UsageError("--runtime has no effect with --refit: no stored graph runs.", "Leave it out.")
     opened = open_model(settings.models, settings.model)
     panel = read_for(opened.manifest, data, settings)
     for note in panel.notes:
@@ -55,6 +57,11 @@ def _judge(panel: Panel, opened: Opened, settings: EvaluateSettings) -> tuple[Ba
     learned = settings.baselines == "all"
     if data_facts(panel, "", None).sha256 == manifest.data.sha256:
         windows, judged_on = _held_back(panel, opened, settings.windows)
+        if settings.runtime != "onnx":
+            raise UsageError(
+                "--runtime has no effect on the data of the training: the judged weights are stored as ONNX.",
+                "Leave it out, or give newer data.",
+            )
         runtime = load_judged(opened.folder, manifest, settings.threads or 0)
     else:
         windows, judged_on = _after_training(panel, opened, settings.windows)

@@ -8,18 +8,24 @@ from collections.abc import Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from dataclasses import replace
 from threading import Event, Lock
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from forecaster.checkpoints import FINAL, JUDGE, Checkpoints
 from forecaster.models.fit import FitSettings, Fitted, Task, fit
 from forecaster.publish import Stage
+from forecaster.trial import STAGE as TRIAL
+from forecaster.trial import settle
 from forecaster.watch import Progress, Watch
 
 if TYPE_CHECKING:
     from forecaster.config import TrainSettings
-    from forecaster.models.network import Network
+    from forecaster.data.panel import Panel
+    from forecaster.models.network import Network, NetworkSettings
     from forecaster.plan import Plan
     from forecaster.split import Split
+
+
+Job: TypeAlias = "tuple[NetworkSettings, FitSettings]"
 
 
 class Fitting:
@@ -30,26 +36,28 @@ class Fitting:
     ) -> None:
         from forecaster.models.device import configure
 
-        self.plan, self.settings, self.checkpoints, self.watch, self.began = plan, settings, checkpoints, watch, began
-        self.context_length = max(member.context_length for member in plan.members)
+        self.settings, self.checkpoints, self.watch, self.began = settings, checkpoints, watch, began
         self.threads = settings.threads or os.cpu_count() or 1
-        # One thread for each member, several members at once: faster than one member on all threads, and repeatable.
-        inner = max(1, self.threads // len(plan.members))
-        watch.note(f"fitting on the {configure(settings.device, inner)}")
+        watch.note(f"fitting on the {configure(settings.device, self.threads)}")
 
-    def both(self, parts: Split) -> tuple[Stage | None, Stage | None]:
-        """The judged stage and the final one; None for one that there is not."""
-        if parts.judge is None:
+    def both(self, plan: Plan, panel: Panel, parts: Split) -> tuple[Plan, Stage | None, Stage | None]:
+        """The plan with its questions answered, the judged stage and the final one; None for one that there is not."""
+        if parts.trial:
+            plan = settle(plan, panel, parts.trial, self.fit_all, self.watch)
+        jobs = [(member, plan.fit) for member in plan.members]
+        # Early stopping needs windows to stop by; without it the judged fit may use the rows of those windows, too.
+        task = parts.trial if plan.fit.patience and parts.trial else parts.judge
+        if task is None:
             self.watch.warn("too few rows to hold any back: the model is not judged")
-            return None, self.stage(FINAL, parts.final, self.plan.fit)
+            return plan, None, self.fit_all(FINAL, parts.final, jobs)
         began = time.monotonic()
-        judge = self.stage(JUDGE, parts.judge, self.plan.fit)
+        judge = self.fit_all(JUDGE, task, jobs)
         seconds = time.monotonic() - began
         if not self.settings.final_fit:
-            return judge, None
-        return judge, self._final(parts.final, judge, seconds)
+            return plan, judge, None
+        return plan, judge, self._final(parts.final, judge, jobs, seconds)
 
-    def _final(self, task: Task, judge: Stage, judge_seconds: float) -> Stage | None:
+    def _final(self, task: Task, judge: Stage, jobs: Sequence[Job], judge_seconds: float) -> Stage | None:
         """Fit on all rows for as many epochs as were best; None where the judged weights must do."""
         why = "interrupted" if judge.stopped == "interrupted" else ""
         left = self._seconds_left()
@@ -57,7 +65,11 @@ class Fitting:
             why = "the time budget is spent"
         if not why:
             epochs = [max(1, one.best_epoch) for one in judge.fits]
-            final = self.stage(FINAL, task, replace(self.plan.fit, patience=0), epochs)
+            own = [
+                (network, replace(fit, patience=0, stop_after=last))
+                for (network, fit), last in zip(jobs, epochs, strict=True)
+            ]
+            final = self.fit_all(FINAL, task, own)
             if final.stopped not in ("interrupted", "time budget"):
                 return final
             # Half-way through its schedule it may be worse than the judged weights, and nothing has measured it.
@@ -65,30 +77,28 @@ class Fitting:
         self.watch.warn(f"{why}: the best weights so far are kept, which have not seen the newest rows")
         return None
 
-    def stage(self, name: str, task: Task, settings: FitSettings, epochs: Sequence[int] = ()) -> Stage:
-        """Fit every member, as many at once as there are processors; `epochs` says after how many each one stops."""
+    def fit_all(self, stage: str, task: Task, jobs: Sequence[Job]) -> Stage:
+        """Fit every network, as many at once as there are processors."""
         from forecaster.models.network import Network
 
-        count = len(self.plan.members)
-        workers = min(count, self.threads)
-        seeds = [settings.seed * 1000 + i for i in range(count)]  # members never share their draws
-        networks = [Network(member, seed) for member, seed in zip(self.plan.members, seeds, strict=True)]
-        together = _Together(self.watch, name, [epochs[i] if epochs else settings.epochs for i in range(count)])
+        workers = min(len(jobs), self.threads)
+        parts = self.threads // workers  # of each batch: one member alone still has every processor
+        # Members never share their draws.
+        jobs = [(network, replace(fit, seed=fit.seed * 1000 + i)) for i, (network, fit) in enumerate(jobs)]
+        networks = [Network(network, fit.seed) for network, fit in jobs]
+        together = _Together(self.watch, stage, [fit.stop_after or fit.epochs for _, fit in jobs])
         stop = Event()
 
         def one(i: int) -> Fitted:
-            own = replace(
-                settings,
-                seed=seeds[i],
-                time_budget=self._share(name, -(-(count - i) // workers)),
-                stop_after=epochs[i] if epochs else None,
-            )
-            start, keep = self.checkpoints.start(name, i, networks[i]), self.checkpoints.save(name, i)
+            settings = replace(jobs[i][1], time_budget=self._share(stage, -(-(len(jobs) - i) // workers)))
             watch = together.member(i)
-            return fit(networks[i], task, own, watch, name, start=start, checkpoint=keep, stop=stop)
+            if stage == TRIAL:
+                return fit(networks[i], task, settings, watch, stage, stop=stop, parts=parts)
+            start, keep = self.checkpoints.start(stage, i, networks[i]), self.checkpoints.save(stage, i)
+            return fit(networks[i], task, settings, watch, stage, start=start, checkpoint=keep, stop=stop, parts=parts)
 
         with ThreadPoolExecutor(workers) as pool:
-            running = [pool.submit(one, i) for i in range(count)]
+            running = [pool.submit(one, i) for i in range(len(jobs))]
             try:
                 wait(running, return_when=FIRST_EXCEPTION)
             except KeyboardInterrupt:
@@ -102,11 +112,13 @@ class Fitting:
         return None if budget is None else max(budget - (time.monotonic() - self.began), 0.0)
 
     def _share(self, stage: str, members_left: int) -> float | None:
-        """Seconds for one fit: half the budget is for the judged stage where a final one follows."""
+        """Seconds for one fit: a judged stage may take half of what is left where a final one follows."""
         left = self._seconds_left()
         if left is None:
             return None
-        return left / members_left / (2 if stage == JUDGE and self.settings.final_fit else 1)
+        # A trial and a judged fit leave time for what follows them.
+        parts = {TRIAL: 4, JUDGE: 2 if self.settings.final_fit else 1}.get(stage, 1)
+        return left / members_left / parts
 
 
 def _whole(networks: Sequence[Network], running: Sequence[Future[Fitted]]) -> Stage:

@@ -1,15 +1,22 @@
-"""The automatic plan: every setting of a model, from the training rows alone, each with its reason."""
+"""The automatic plan: every setting of a model, from the training rows alone, each with its reason.
+
+What rows can say (lengths, season, sign) is decided here; what only validation windows can say is left open, as
+`questions`, for short trial fits to answer (`trial.py`). The rules and the measurements behind them: benchmarks/ABLATIONS.md.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
+from forecaster.data.calendar import lag_count, usable, width
 from forecaster.errors import UsageError
 from forecaster.models.cells import CELLS
 from forecaster.models.fit import FitSettings
+from forecaster.models.floor import WEIGHTS, Floor, floor_length
+from forecaster.models.heads import OPEN_HEADS
 from forecaster.models.network import NetworkSettings
 from forecaster.models.transforms import TRANSFORMS
 from forecaster.report import PlanRow
@@ -22,13 +29,30 @@ if TYPE_CHECKING:
 T = TypeVar("T", int, float, str, bool)
 
 LONGEST_SEGMENT = 31  # a longer season is cut to its largest divisor up to this
-SEASONS = 4  # of context, where the rows allow it
-STEPS = 1000  # of training in all, in epochs of EPOCH_STEPS
+SHORTEST_CONTEXT = 24  # steps
+MOST_SEASONS = 14  # of context
 EPOCH_STEPS = 50
+FEW_EPOCHS, MANY_EPOCHS = 6, 20
 BATCH_SIZE = 256
+FAST, SLOW = 5e-3, 2e-3  # learning rates
+MEMBERS = 4
 FEW_SERIES = 30  # with fewer, one held-back window a series would judge by luck
 MOST_WINDOWS = 10
 HELD_BACK = 0.2  # of a series' rows, at most
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One answer to what the rows alone do not say."""
+
+    transform: str
+    error_scale: str
+    epochs: int
+    learning_rate: float
+
+    def __str__(self) -> str:
+        steps = self.epochs * EPOCH_STEPS
+        return f"transform {self.transform}, error scale {self.error_scale}, {steps} steps at {self.learning_rate:g}"
 
 
 @dataclass(frozen=True)
@@ -38,8 +62,43 @@ class Plan:
     horizon: int
     members: tuple[NetworkSettings, ...]
     fit: FitSettings
+    calendar: tuple[str, ...]  # rows of CALENDAR that the networks are told of each step ahead
     windows: int  # held back per series for the scores, one horizon apart; 0 = too few rows
     rows: tuple[PlanRow, ...]
+    transforms: tuple[tuple[str, str], ...]  # (transform, error scale) to choose from, the likeliest first
+    courses: tuple[tuple[int, float], ...]  # (epochs, learning rate) to choose from, the cheapest first
+    floor: Floor | None = None  # statistical forecast that is blended in
+    floors: tuple[Floor, ...] = ()  # to choose from, beside none
+
+    @property
+    def context_length(self) -> int:
+        """L of the longest member."""
+        return max(member.context_length for member in self.members)
+
+    @property
+    def choice(self) -> Choice:
+        """What is planned as long as nothing else is known."""
+        return Choice(self.members[0].transform, self.fit.error_scale, self.fit.epochs, self.fit.learning_rate)
+
+    def decided(self, choice: Choice, because: str) -> Plan:
+        """The plan with its questions answered."""
+        asked = (["transform", "error_scale"] if len(self.transforms) > 1 else []) + (
+            ["epochs", "learning_rate"] if len(self.courses) > 1 else []
+        )
+        rows = tuple(
+            replace(row, value=getattr(choice, row.setting), reason=because) if row.setting in asked else row
+            for row in self.rows
+        )
+        return replace(
+            self,
+            members=tuple(replace(member, transform=choice.transform) for member in self.members),
+            fit=replace(
+                self.fit, error_scale=choice.error_scale, epochs=choice.epochs, learning_rate=choice.learning_rate
+            ),
+            rows=rows,
+            transforms=((choice.transform, choice.error_scale),),
+            courses=((choice.epochs, choice.learning_rate),),
+        )
 
 
 class _Chooser:
@@ -63,10 +122,18 @@ def make_plan(panel: Panel, settings: TrainSettings) -> Plan:
     horizon = choose("horizon", settings.horizon, automatic, "one season" if season > 1 else "no season to go by")
     rows = int(np.median(panel.lengths))
     windows = choose("windows", settings.windows, *_windows(len(panel.series), rows, horizon))
-    segment, context_length = _lengths(choose, settings, season, horizon, rows)
-    seen = _training_values(panel, horizon, windows)
-    members = (_network(choose, settings, seen, (horizon, segment, context_length)),)
-    return Plan(horizon, members, _fit(choose, settings), windows, tuple(choose.rows))
+    lengths = (horizon, *_lengths(choose, settings, season, horizon, rows))
+    head = choose("head", settings.head, "direct", "the whole horizon at once")
+    calendar = _calendar(choose, settings, panel, head)
+    transforms = _transforms(choose, settings, _training_values(panel, horizon, windows))
+    base = replace(
+        _network(choose, settings, lengths, head), known=width(calendar), lags=lag_count(calendar), season_length=season
+    )
+    base = replace(base, transform=transforms[0][0])
+    fit, courses = _fit(choose, settings, transforms[0][1])
+    members = _members(choose, settings, base)
+    floor, floors = _floors(choose, settings, (season, rows, horizon), "log" in [name for name, _ in transforms])
+    return Plan(horizon, members, fit, calendar, windows, tuple(choose.rows), transforms, courses, floor, floors)
 
 
 def _refuse_contradictions(settings: TrainSettings) -> None:
@@ -74,12 +141,15 @@ def _refuse_contradictions(settings: TrainSettings) -> None:
     cell = CELLS[settings.cell or "gru"]
     if settings.reset_after is not None and not cell.has_reset_gate:
         raise UsageError(f"--reset-after has no effect on {cell.name}: it has no reset gate.", "Leave it out.")
-    if settings.residual and (settings.layers or 1) == 1 and settings.segment == 1:
-        raise UsageError("--residual has no effect on one layer at --segment 1.", "Give --layers 2 or more.")
+    if settings.residual and (settings.layers or 1) == 1:
+        raise UsageError("--residual has no effect on one layer.", "Give --layers 2 or more.")
+    for name, given in (("linear", settings.linear), ("calendar", settings.calendar)):
+        if given and settings.head not in (None, *OPEN_HEADS):
+            raise UsageError(
+                f"--{name} has no effect on --head {settings.head}.", f"Take one of {', '.join(OPEN_HEADS)}."
+            )
     if settings.resume and settings.start_from:
         raise UsageError("--resume and --from contradict each other.", "Give one of them.")
-    if settings.schedule == "constant" and settings.learning_rate == 0:
-        raise UsageError("--learning-rate 0 learns nothing.", "Give a rate above 0.")
 
 
 def _windows(series: int, rows: int, horizon: int) -> tuple[int, str]:
@@ -89,8 +159,7 @@ def _windows(series: int, rows: int, horizon: int) -> tuple[int, str]:
     if series >= FEW_SERIES:
         return 1, f"{series} series give {series} windows"
     spare = int(HELD_BACK * rows) // horizon
-    count = max(1, min(MOST_WINDOWS, spare))
-    return count, f"at most {HELD_BACK:.0%} of a series' rows"
+    return max(1, min(MOST_WINDOWS, spare)), f"at most {HELD_BACK:.0%} of a series' rows"
 
 
 def _lengths(choose: _Chooser, settings: TrainSettings, season: int, horizon: int, rows: int) -> tuple[int, int]:
@@ -98,15 +167,13 @@ def _lengths(choose: _Chooser, settings: TrainSettings, season: int, horizon: in
     longest = max(d for d in range(1, LONGEST_SEGMENT + 1) if season % d == 0)
     if settings.context_length:
         longest = max(d for d in range(1, longest + 1) if settings.context_length % d == 0)
-    segment = choose(
-        "segment", settings.segment, longest, "a season, or the largest part of it that divides the context"
-    )
-    wanted = max(SEASONS * season, -(-5 * horizon // 4), 8)
-    spare = max(rows - horizon, rows // 2, segment)
-    automatic = -(-min(wanted, spare) // segment) * segment
-    context_length = choose(
-        "context_length", settings.context_length, automatic, f"{SEASONS} seasons or 1.25 horizons, as the rows allow"
-    )
+    segment = choose("segment", settings.segment, longest, "a season, or the largest part that fits")
+    least = max(2 * season, -(-5 * horizon // 4), SHORTEST_CONTEXT)
+    most = max(MOST_SEASONS * season, least)
+    third = rows // 3
+    automatic = -(-min(max(third, least), most) // segment) * segment
+    why = f"a third of the rows, between 2 and {MOST_SEASONS} seasons and 1.25 horizons at least"
+    context_length = choose("context_length", settings.context_length, automatic, why)
     if context_length % segment:
         raise UsageError(
             f"--context-length {context_length} is not a multiple of --segment {segment}.",
@@ -123,22 +190,38 @@ def _training_values(panel: Panel, horizon: int, windows: int) -> FloatArray:
     return values[~np.isnan(values)]
 
 
-def _network(
-    choose: _Chooser, settings: TrainSettings, seen: FloatArray, lengths: tuple[int, int, int]
-) -> NetworkSettings:
-    horizon, segment, context_length = lengths
-    cell = choose("cell", settings.cell, "gru", "best for its cost where data or computing is scarce")
-    layers = choose("layers", settings.layers, 1, "more did not pay")
+def _calendar(choose: _Chooser, settings: TrainSettings, panel: Panel, head: str) -> tuple[str, ...]:
+    """What the networks are told of each step ahead."""
+    names = usable(panel)
+    if settings.calendar and not names:
+        raise UsageError("--calendar: these timestamps, or so short a history, tell nothing.", "Leave it out.")
+    if settings.calendar is False or head not in OPEN_HEADS:
+        names = ()
+    said = ", ".join(names) or "none"
+    choose("calendar", None if settings.calendar is None else said, said, "as steps and span allow")
+    return names
+
+
+def _transforms(choose: _Chooser, settings: TrainSettings, seen: FloatArray) -> tuple[tuple[str, str], ...]:
+    """(transform, error scale) pairs to choose from. A log goes with relative errors, none with the series' yardstick."""
+    nonnegative = bool((seen >= 0).all())
     given = None if settings.transform in (None, "auto") else settings.transform
-    positive = len(seen) > 0 and bool((seen >= 0).all())
-    transform = choose(
-        "transform", given, "log" if positive else "none", "no value below 0" if positive else "values below 0"
-    )
-    if TRANSFORMS[transform].needs_nonnegative and not positive:
-        raise UsageError(f"--transform {transform} needs values of 0 and above.", "Give --transform none.")
+    if given and TRANSFORMS[given].needs_nonnegative and not nonnegative:
+        raise UsageError(f"--transform {given} needs values of 0 and above.", "Give --transform none.")
+    names = [given] if given else ["none", "log"] if nonnegative else ["none"]
+    pairs = tuple((name, settings.error_scale or ("series" if name == "none" else "transform")) for name in names)
+    choose("transform", given, names[0], "no other is possible" if len(names) == 1 else "no trial could be held")
+    choose("error_scale", settings.error_scale, pairs[0][1], "goes with the transform")
+    return pairs
+
+
+def _network(choose: _Chooser, settings: TrainSettings, lengths: tuple[int, int, int], head: str) -> NetworkSettings:
+    horizon, segment, context_length = lengths
+    cell = choose("cell", settings.cell, "gru", "most for its cost where data or computing is scarce")
+    layers = choose("layers", settings.layers, 1, "more did not pay")
     return NetworkSettings(
         cell=cell,
-        units=choose("units", settings.units, 64, "enough for most panels"),
+        units=choose("units", settings.units, 64, "more did not pay"),
         layers=layers,
         bidirectional=choose("bidirectional", settings.bidirectional, False, "costs twice as much"),
         dropout=choose("dropout", settings.dropout, 0.1, "mild, against overfitting"),
@@ -147,29 +230,67 @@ def _network(
         context_length=context_length,
         horizon=horizon,
         segment=segment,
-        head=choose("head", settings.head, "direct", "the whole horizon at once"),
-        transform=transform,
-        center=choose("center", settings.center, "mean", "steadier than the last value"),
+        head=head,
+        transform="none",
+        center=choose("center", settings.center, "season", "the newest season's mean is the level that goes on"),
         input_initializer=settings.input_initializer or "glorot",
         recurrent_initializer=settings.recurrent_initializer or "orthogonal",
         quantiles=settings.quantiles,
+        linear=choose("linear", settings.linear, head in OPEN_HEADS, "trends and plain seasons need no recurrence"),
     )
 
 
-def _fit(choose: _Chooser, settings: TrainSettings) -> FitSettings:
+def _fit(
+    choose: _Chooser, settings: TrainSettings, error_scale: str
+) -> tuple[FitSettings, tuple[tuple[int, float], ...]]:
+    """How to fit, and the courses to choose from: few steps, or many, fast or slow."""
     by_passes = settings.epochs is not None and settings.steps_per_epoch is None
     steps = 0 if by_passes else choose("steps_per_epoch", settings.steps_per_epoch, EPOCH_STEPS, "validated this often")
-    return FitSettings(
+    rate = settings.learning_rate
+    fast, slow = rate or (SLOW if by_passes else FAST), rate or SLOW
+    open_courses = ((FEW_EPOCHS, fast), (MANY_EPOCHS, fast), (MANY_EPOCHS, slow))
+    courses = ((settings.epochs, fast),) if settings.epochs else tuple(dict.fromkeys(open_courses))
+    fit = FitSettings(
         loss=choose("loss", settings.loss, "mae", "robust, and what MASE measures"),
-        error_scale=choose("error_scale", settings.error_scale, "series", "every series weighs alike"),
-        epochs=choose("epochs", settings.epochs, max(1, STEPS // max(steps, 1)), f"{STEPS} steps in all"),
+        error_scale=error_scale,
+        epochs=choose("epochs", settings.epochs, courses[0][0], "no trial could be held"),
         batch_size=choose("batch_size", settings.batch_size, BATCH_SIZE, "or every window, where there are fewer"),
         steps_per_epoch=steps,
-        learning_rate=choose("learning_rate", settings.learning_rate, 2e-3, "Adam, with the schedule below"),
+        learning_rate=choose("learning_rate", settings.learning_rate, fast, "no trial could be held"),
         schedule=choose("schedule", settings.schedule, "cosine", "falls to 0 at the end"),
         clip_norm=choose("clip_norm", settings.clip_norm, 1.0, "gradients of recurrent networks can explode"),
-        patience=choose(
-            "patience", settings.patience, 0 if by_passes else 8, "epochs without a better validation loss"
-        ),
+        patience=choose("patience", settings.patience, 0, "trial fits choose the number of steps instead"),
         seed=settings.seed,
     )
+    return fit, courses
+
+
+def _floors(
+    choose: _Chooser, settings: TrainSettings, lengths: tuple[int, int, int], nonnegative: bool
+) -> tuple[Floor | None, tuple[Floor, ...]]:
+    """The statistical forecast to blend in, and those to choose from."""
+    season, rows, horizon = lengths
+    length = floor_length(season, rows)
+    if not length and settings.floor:
+        raise UsageError(f"--floor: a season of {season} steps is too long for it.", "Leave it out.")
+    choose("floor", settings.floor, 0.0, "no trial could be held" if length else "the season is too long for it")
+    if not length or settings.floor == 0.0:
+        return None, ()
+    floors = tuple(Floor(season, length, horizon, nonnegative, weight) for weight in WEIGHTS if weight)
+    if settings.floor is None:
+        return None, () if settings.epochs is not None else floors
+    return replace(floors[0], weight=settings.floor), ()
+
+
+def _members(choose: _Chooser, settings: TrainSettings, base: NetworkSettings) -> tuple[NetworkSettings, ...]:
+    """Networks that differ by more than their seeds, but never in what was given."""
+    plain = settings.epochs is not None or base.head not in OPEN_HEADS
+    why = "one network, as in the textbooks" if plain else "their median errs less than each of them"
+    count = choose("members", settings.members, 1 if plain else MEMBERS, why)
+    changes: list[NetworkSettings] = [
+        base,
+        replace(base, center=settings.center or "mean"),
+        replace(base, cell=settings.cell or "lstm", reset_after=True if not settings.cell else base.reset_after),
+        replace(base, center=settings.center or "last", dropout=base.dropout if settings.dropout is not None else 0.3),
+    ]
+    return tuple(changes[i % len(changes)] for i in range(count))

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from forecaster.backtest import Backtest, backtest
+from forecaster.data.calendar import known_ahead
 from forecaster.data.windows import Windows, rolling
 from forecaster.errors import DataError
 from forecaster.models.fit import fit
-from forecaster.split import task
+from forecaster.split import Needs, task
 
 if TYPE_CHECKING:
     from forecaster.config import EvaluateSettings
@@ -36,6 +37,8 @@ def refit(panel: Panel, opened: Opened, settings: EvaluateSettings, watch: Watch
             f"{panel.source}: no series has {2 * manifest.horizon} rows: too few to hold a window back.",
             "Give more history.",
         )
+    # `backtest` leaves these out, and the forecasts below must stay beside their windows.
+    windows = windows.take(np.flatnonzero(~np.isnan(windows.gather(manifest.context_length, 0)).all(axis=1)))
     forecasts = np.full((len(windows), manifest.horizon), np.nan)
     folds = (panel.offsets[1:][windows.series] - windows.cutoff) // manifest.horizon  # 1 = the newest
     for done, fold in enumerate(sorted(set(folds.tolist()), reverse=True)):
@@ -43,14 +46,7 @@ def refit(panel: Panel, opened: Opened, settings: EvaluateSettings, watch: Watch
         watch.note(f"fold {done + 1} of {len(set(folds.tolist()))}: fitting fresh weights")
         ends = np.maximum(panel.offsets[1:] - fold * manifest.horizon, panel.offsets[:-1])
         forecasts[chosen] = _fold(panel, opened, ends, windows.take(chosen), watch)
-    judged = backtest(
-        panel,
-        windows,
-        manifest.horizon,
-        manifest.context_length,
-        lambda context: forecasts[: len(context)],
-        learned=settings.baselines == "all",
-    )
+    judged = backtest(panel, windows, manifest, lambda context, known: forecasts, learned=settings.baselines == "all")
     return judged, f"{count} window(s) of each series, {manifest.horizon} steps apart, fresh weights for each"
 
 
@@ -60,16 +56,25 @@ def _fold(panel: Panel, opened: Opened, ends: IntArray, windows: Windows, watch:
     from forecaster.models.network import Network
 
     manifest = opened.manifest
+    work = task(panel, ends, None, Needs(manifest.context_length, manifest.horizon, manifest.calendar))
+    if not len(work.sampler):
+        raise DataError(
+            f"{panel.source}: no rows to fit on are left before the oldest window.", "Judge fewer --windows."
+        )
+    known = known_ahead(panel, windows, manifest.horizon, manifest.calendar)
     networks = []
     for i, member in enumerate(manifest.members):
         seed = manifest.fit.seed * 1000 + i
         network = Network(member, seed)
         own = replace(manifest.fit, seed=seed, patience=0, stop_after=manifest.epochs)
-        fit(network, task(panel, ends, None, manifest.context_length, manifest.horizon), own, watch, "refit")
+        fit(network, work, own, watch, "refit")
         networks.append(network)
     context = windows.gather(manifest.context_length, 0)
-    answers = [
-        np.asarray(joint_forecast(networks, part))[:, :, 0]
-        for part in np.array_split(context, -(-len(context) // 2048))
-    ]
-    return np.concatenate(answers)
+    inputs = [context] if known is None else [context, known[:, 0]]
+    starts = range(0, len(context), 2048)
+    return np.concatenate(
+        [
+            np.asarray(joint_forecast(networks, [x[i : i + 2048] for x in inputs], floor=manifest.floor))[:, :, 0]
+            for i in starts
+        ]
+    )

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from forecaster.data.calendar import known_rows
 from forecaster.data.windows import Sampler, Windows, rolling, sampler
 from forecaster.errors import DataError
 from forecaster.metrics import seasonal_scale
@@ -20,10 +21,20 @@ FEW_WINDOWS = 30  # fewer validation windows than this are stretched over more c
 
 
 @dataclass(frozen=True)
+class Needs:
+    """What the networks of a plan read."""
+
+    context_length: int  # the longest of theirs
+    horizon: int
+    calendar: tuple[str, ...]  # rows of CALENDAR
+
+
+@dataclass(frozen=True)
 class Split:
     """Time-ordered: fit rows, then validation, then the windows for the scores."""
 
     judged: Windows  # for the scores; may be empty
+    trial: Task | None  # fits before the validation windows, which pick weights and settings; None = too few rows
     judge: Task | None  # fits before the judged windows; None = nothing can be held back
     final: Task  # fits on all rows
 
@@ -33,10 +44,10 @@ def held_back(panel: Panel, horizon: int, windows: int) -> Windows:
     return rolling(panel, panel.offsets[1:], horizon, windows, horizon)
 
 
-def split(panel: Panel, context_length: int, horizon: int, windows: int) -> Split:
+def split(panel: Panel, needs: Needs, windows: int) -> Split:
     """DataError where not even all rows give a window to fit on."""
-    start, end = panel.offsets[:-1], panel.offsets[1:]
-    final = task(panel, end, None, context_length, horizon)
+    start, end, horizon = panel.offsets[:-1], panel.offsets[1:], needs.horizon
+    final = task(panel, end, None, needs)
     if not len(final.sampler):
         raise DataError(
             f"{panel.source}: the longest series has {int(panel.lengths.max())} rows: too few to learn from.",
@@ -45,11 +56,13 @@ def split(panel: Panel, context_length: int, horizon: int, windows: int) -> Spli
     judged = held_back(panel, horizon, windows)
     before = np.maximum(end - horizon * windows, start)
     validation = _validation(panel, before, horizon) if windows else None
-    fit_end = before if validation is None else np.maximum(_first_cutoffs(validation, before), start)
-    judge = task(panel, fit_end, validation, context_length, horizon)
+    judge = task(panel, before, None, needs)
     if not len(judged) or not len(judge.sampler):
-        return Split(judged.take(np.empty(0, np.int64)), None, final)
-    return Split(judged, judge, final)
+        return Split(judged.take(np.empty(0, np.int64)), None, None, final)
+    trial = None
+    if validation is not None:
+        trial = task(panel, np.maximum(_first_cutoffs(validation, before), start), validation, needs)
+    return Split(judged, trial if trial and len(trial.sampler) else None, judge, final)
 
 
 def _validation(panel: Panel, ends: IntArray, horizon: int) -> Windows | None:
@@ -59,7 +72,8 @@ def _validation(panel: Panel, ends: IntArray, horizon: int) -> Windows | None:
         return None
     few = max(1, min(FEW_WINDOWS // len(panel.series), rows // (6 * horizon)))
     windows = rolling(panel, ends, horizon, few, max(1, horizon // 2))
-    return windows if len(windows) else None
+    observed = ~np.isnan(windows.gather(0, horizon)).all(axis=1)  # the others cannot tell good weights from bad ones
+    return windows.take(np.flatnonzero(observed)) if observed.any() else None
 
 
 def _first_cutoffs(windows: Windows, otherwise: IntArray) -> IntArray:
@@ -68,13 +82,13 @@ def _first_cutoffs(windows: Windows, otherwise: IntArray) -> IntArray:
     return first
 
 
-def task(panel: Panel, end: IntArray, validation: Windows | None, context_length: int, horizon: int) -> Task:
+def task(panel: Panel, end: IntArray, validation: Windows | None, needs: Needs) -> Task:
     """Fit on the rows before `end` [N]."""
     start = panel.offsets[:-1]
     empty = np.empty(0, np.int64)
     rows = Windows(panel.target, start, end, empty, empty)
-    drawn: Sampler = sampler(start, end, context_length, horizon)
-    return Task(rows, drawn, validation, _yardstick(panel, end))
+    drawn: Sampler = sampler(start, end, needs.context_length, needs.horizon)
+    return Task(rows, drawn, validation, _yardstick(panel, end), known_rows(panel, needs.horizon, needs.calendar))
 
 
 def _yardstick(panel: Panel, end: IntArray) -> FloatArray:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 
+from forecaster.config import TrainSettings
 from forecaster.data.freq import Freq
 from forecaster.data.panel import Columns, Panel
 from forecaster.models.fit import FitSettings
@@ -98,3 +100,38 @@ class Recorder:
         self.reports.append(progress)
         if len(self.reports) == self.interrupt_at:
             raise KeyboardInterrupt
+
+
+AIR = Path(__file__).parents[1] / "data" / "AirPassengers.csv"
+
+
+def train_settings(models, **changes):
+    """A training of some seconds."""
+    tiny = {
+        "models": str(models),
+        "members": 1,
+        "horizon": 6,
+        "context_length": 12,
+        "segment": 6,
+        "units": 4,
+        "dropout": 0.0,
+        "epochs": 2,
+        "steps_per_epoch": 2,
+        "batch_size": 16,
+        "windows": 2,
+        "quantiles": (0.1, 0.9),
+        "transform": "log",
+        "patience": 5,
+    }
+    return TrainSettings(**{**tiny, **changes})
+
+
+def frame_of(**series):
+    """A long data frame of daily rows, one series a keyword."""
+    import pandas as pd
+
+    parts = [
+        pd.DataFrame({"series": name, "timestamp": pd.date_range("2024-01-01", periods=len(values)), "target": values})
+        for name, values in series.items()
+    ]
+    return pd.concat(parts, ignore_index=True)

@@ -79,18 +79,15 @@ class Sampler:
 
 
 def sampler(start: IntArray, end: IntArray, context_length: int, horizon: int) -> Sampler:
-    """Cutoffs to train on: whole horizons before `end`, after as much context as a series can spare.
+    """Cutoffs to train on: from min(L, H) rows of a series on, 3 at least, up to its last row.
 
-    A series of n rows keeps min(L, (n - H) / 2) rows of context at least, so a long one is never half padding, while a short
-    one still gives several windows; one with n <= H is cut down to half context, half (partly missing) future.
+    The newest windows' futures are partly missing, which the loss leaves out: without them a short series' newest rows,
+    which say most of what comes next, would hardly be learnt from. A series of fewer rows gives one window at its last row.
     """
     rows = end - start
-    whole = np.maximum(rows - horizon, rows // 2)  # rows before the last cutoff
-    first = np.minimum(context_length, np.maximum(whole // 2, 1))
-    usable = whole >= 1
-    return Sampler(
-        np.flatnonzero(usable).astype(np.int64), (start + first)[usable], (start + np.maximum(whole, first))[usable]
-    )
+    first = np.minimum(max(min(context_length, horizon), 3), rows - 1)
+    usable = rows >= 2
+    return Sampler(np.flatnonzero(usable).astype(np.int64), (start + first)[usable], (end - 1)[usable])
 
 
 def newest(panel: Panel) -> Windows:

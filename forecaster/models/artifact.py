@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
+from zipfile import BadZipFile
 
 import numpy as np
 
 from forecaster.errors import ArtifactError
 from forecaster.models.fit import FitSettings, State
+from forecaster.models.floor import Floor
 from forecaster.models.hashes import hash_files, verify
 from forecaster.models.network import NetworkSettings
 from forecaster.models.runtime import RUNTIMES, Runtime
@@ -46,6 +50,8 @@ class DataFacts:
     first: int  # oldest and newest timestamp, as in Panel
     last: int
     sha256: str  # of names, timestamps and targets
+    level: float | None = None  # median over series of their medians; None: not noted by the release that trained
+    scale: float | None = None  # median over series of their robust standard deviations
 
 
 @dataclass(frozen=True)
@@ -70,10 +76,14 @@ class Manifest:
     plan: tuple[PlanRow, ...]
     versions: Mapping[str, str]  # library -> version
     files: Mapping[str, str]  # every other file here -> sha256
+    floor: Floor | None = None  # statistical forecast that is blended in
+    calendar: tuple[str, ...] = ()  # rows of CALENDAR that make the graph's input `known`
+    refused: str = ""  # why this version was kept from serving when it was trained
 
     def to_json(self) -> str:
-        """Indented JSON with a closing newline."""
-        return json.dumps(asdict(self), indent=1, allow_nan=False) + "\n"
+        """Indented JSON with a closing newline; its last key seals the others, as no other file holds their hash."""
+        whole = json.loads(json.dumps(asdict(self), allow_nan=False))
+        return json.dumps({**whole, "seal": _seal(whole)}, indent=1) + "\n"
 
 
 def read_manifest(folder: Path) -> Manifest:
@@ -83,18 +93,27 @@ def read_manifest(folder: Path) -> Manifest:
         raw = json.loads(path.read_text(encoding="utf-8"))
         if raw["format"] > FORMAT:
             raise ArtifactError(f"{path}: format {raw['format']} is newer than this program.", "Upgrade forecaster.")
+        if raw.pop("seal", None) not in (None, _seal(raw)):
+            raise ValueError("not what was written")
         raw["data"] = _record(DataFacts, raw["data"])
         raw["members"] = tuple(_network(member) for member in raw["members"])
         raw["fit"] = _record(FitSettings, raw["fit"])
         raw["plan"] = tuple(_record(PlanRow, row) for row in raw["plan"])
         raw["quantiles"] = tuple(raw["quantiles"])
+        raw["floor"] = _record(Floor, raw["floor"]) if raw.get("floor") else None
+        raw["calendar"] = tuple(raw.get("calendar", ()))
         return _record(Manifest, raw)
     except OSError as error:
         raise ArtifactError(f"{path}: cannot be read ({error.strerror}).", "Train again, or roll back.") from error
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ArtifactError(
             f"{path}: damaged.", "Train again, or roll back with `forecaster models rollback`."
         ) from error
+
+
+def _seal(raw: Mapping[str, object]) -> str:
+    """SHA-256 of a manifest's values. It finds damage; it keeps nobody from writing another manifest."""
+    return hashlib.sha256(json.dumps(raw).encode()).hexdigest()
 
 
 def _record(kind: type[T], raw: Mapping[str, object]) -> T:
@@ -140,13 +159,16 @@ def write_history(folder: Path, stages: Mapping[str, Sequence[Epoch]]) -> None:
     (folder / HISTORY).write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
+_FACTS = ("epoch", "finished", "best_epoch", "best_loss", "best_error", "last_error")
 _ARRAYS = ("weights", "best_weights", "optimizer")
 
 
 def write_state(path: Path, state: State) -> None:
     """A fit's state as plain arrays, whole or not at all."""
     arrays = {f"{kind}-{i}": array for kind in _ARRAYS for i, array in enumerate(getattr(state, kind))}
-    facts = np.array([state.epoch, state.finished, state.best_epoch, state.best_loss], np.float64)
+    facts = np.array(
+        [state.epoch, state.finished, state.best_epoch, state.best_loss, state.best_error, state.last_error], np.float64
+    )
     path.parent.mkdir(parents=True, exist_ok=True)
     fresh = path.with_suffix(".new")
     with fresh.open("wb") as file:
@@ -158,11 +180,11 @@ def read_state(path: Path) -> State:
     """ArtifactError where it is missing or damaged."""
     try:
         with np.load(path, allow_pickle=False) as stored:
-            epoch, finished, best_epoch, best_loss = stored["facts"].tolist()
+            epoch, finished, best_epoch, best_loss, best_error, last_error = stored["facts"].tolist()
             arrays = {
                 kind: [stored[f"{kind}-{i}"] for i in range(sum(n.startswith(f"{kind}-") for n in stored.files))]
                 for kind in _ARRAYS
             }
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, EOFError, ValueError, KeyError, TypeError, AttributeError, BadZipFile, zlib.error) as error:
         raise ArtifactError(f"{path}: no state to go on from.", "Train from scratch: leave --resume out.") from error
-    return State(int(epoch), bool(finished), int(best_epoch), best_loss, **arrays)
+    return State(int(epoch), bool(finished), int(best_epoch), best_loss, best_error, last_error, **arrays)

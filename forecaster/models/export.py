@@ -20,10 +20,10 @@ import numpy as np
 from forecaster.errors import ForecasterError
 from forecaster.models.cells import CELLS
 from forecaster.models.encoder import Recurrence, run_layer
+from forecaster.models.floor import Floor, smooth
 
 if TYPE_CHECKING:
     from forecaster.models.network import Network
-    from forecaster.models.runtime import Runtime
     from forecaster.typing import FloatArray
 
 Tensor: TypeAlias = Any  # a Keras tensor of any backend
@@ -32,16 +32,38 @@ OPSET = 17
 TOLERANCE = 1e-4  # relative, between the trained network, SavedModel and ONNX
 
 
-def context_length(members: Sequence[Network]) -> int:
-    """L of the graph that joins `members`: the longest of theirs; each reads the end that it needs."""
-    return max(member.settings.context_length for member in members)
+def context_length(members: Sequence[Network], floor: Floor | None = None) -> int:
+    """L of the graph that joins `members` and a floor: the longest of theirs; each reads the end that it needs."""
+    return max(*(member.settings.context_length for member in members), floor.length if floor else 0)
 
 
-def joint_forecast(members: Sequence[Network], context: Tensor, recur: Recurrence = run_layer) -> Tensor:
-    """Context [B, L] -> the median of the members' forecasts [B, H, K]; quantiles stay sorted, since medians of sorted are."""
+def known_width(members: Sequence[Network]) -> int:
+    """F + 3J of the graph that joins `members`: numbers known of each step ahead, 0 = none."""
+    return max(member.settings.known_width for member in members)
+
+
+def joint_forecast(
+    members: Sequence[Network], inputs: Sequence[Tensor], recur: Recurrence = run_layer, floor: Floor | None = None
+) -> Tensor:
+    """Context [B, L] (and known [B, H, F], where any member uses it) -> the median of the members' forecasts [B, H, K].
+
+    Quantiles stay sorted, since medians of sorted values are. A floor moves the point forecast towards its own, and the
+    quantiles as far.
+    """
+    joined = _median(members, inputs, recur)
+    if not floor:
+        return joined
+    return joined + floor.weight * (smooth(inputs[0], floor)[:, :, None] - joined[:, :, :1])
+
+
+def _median(members: Sequence[Network], inputs: Sequence[Tensor], recur: Recurrence) -> Tensor:
     from keras import ops
 
-    forecasts = [member.forecast(context[:, -member.settings.context_length :], recur) for member in members]
+    context, *known = inputs
+    forecasts = [
+        member.forecast([context[:, -member.settings.context_length :], *(known if member.known else ())], recur)
+        for member in members
+    ]
     if len(forecasts) == 1:
         return forecasts[0]
     ordered = ops.sort(ops.stack(forecasts, axis=-1), axis=-1)
@@ -49,19 +71,22 @@ def joint_forecast(members: Sequence[Network], context: Tensor, recur: Recurrenc
     return ordered[..., middle] if len(members) % 2 else 0.5 * (ordered[..., middle - 1] + ordered[..., middle])
 
 
-def write_saved_model(members: Sequence[Network], folder: Path) -> None:
+def write_saved_model(members: Sequence[Network], folder: Path, floor: Floor | None = None) -> None:
     """Signature `serving_default`: context float64 [B, L], NaN = missing -> prediction [B, H] and quantiles [B, H, Q]."""
     import tensorflow as tf
 
     module = tf.Module()
     module.kept = [member.model.variables for member in members]  # what the graph reads is saved with it
-    spec = tf.TensorSpec((None, context_length(members)), tf.float64, name="context")
+    specs = [tf.TensorSpec((None, context_length(members, floor)), tf.float64, name="context")]
+    if known_width(members):
+        horizon = members[0].settings.horizon
+        specs.append(tf.TensorSpec((None, horizon, known_width(members)), tf.float64, name="known"))
 
-    def serve(context: Tensor) -> dict[str, Tensor]:
-        forecast = joint_forecast(members, context)
+    def serve(*inputs: Tensor) -> dict[str, Tensor]:
+        forecast = joint_forecast(members, inputs, floor=floor)
         return {"prediction": forecast[:, :, 0], "quantiles": forecast[:, :, 1:]}
 
-    module.serve = tf.function(serve, input_signature=[spec])
+    module.serve = tf.function(serve, input_signature=specs)
     tf.saved_model.save(module, str(folder), signatures={"serving_default": module.serve})
 
 
@@ -94,18 +119,22 @@ class _Cutter:
         return sequence, after
 
 
-def write_onnx(members: Sequence[Network], path: Path) -> None:
+def write_onnx(members: Sequence[Network], path: Path, floor: Floor | None = None) -> None:
     """The same graph for onnxruntime: input `context` [B, L] float64, output `forecast` [B, H, K] float64."""
     import keras
     import onnx
 
     cutter = _Cutter()
-    context = keras.Input((context_length(members),), dtype="float64", name="context")
-    forecast = joint_forecast(members, context, cutter)
+    inputs = [keras.Input((context_length(members, floor),), dtype="float64", name="context")]
+    if known_width(members):
+        shape = (members[0].settings.horizon, known_width(members))
+        inputs.append(keras.Input(shape, dtype="float64", name="known"))
+    forecast = joint_forecast(members, inputs, cutter, floor)
     holes = [hole for cut in cutter.cuts for hole in (cut.sequence, *cut.states)]
     sources = [source for cut in cutter.cuts for source in (cut.inputs, *cut.start)]
-    graph = _convert(keras.Model([context, *holes], [forecast, *sources]))
-    _fill(graph.graph, cutter.cuts)
+    graph = _convert(keras.Model([*inputs, *holes], [forecast, *sources]))
+    _keep_float64(graph.graph)
+    _fill(graph.graph, cutter.cuts, len(inputs))
     onnx.checker.check_model(graph)
     path.write_bytes(graph.SerializeToString())
 
@@ -120,10 +149,29 @@ def _convert(model: Any) -> Any:
     return converted
 
 
-def _fill(graph: Any, cuts: list[_Cut]) -> None:
-    """Put ONNX' recurrent operators into the holes and leave `context` and `forecast` as the only ends."""
+def _keep_float64(graph: Any) -> None:
+    """tf2onnx puts casts to float32 and back around Log, though onnxruntime takes float64: levels of 1e9 would drown."""
+    from onnx import TensorProto
+
+    maker = {name: node for node in graph.node for name in node.output}
+    logs = {node.output[0]: node for node in graph.node if node.op_type == "Log"}
+    for back in graph.node:
+        log = logs.get(back.input[0]) if back.op_type == "Cast" and back.attribute[0].i == TensorProto.DOUBLE else None
+        cast = log and maker.get(log.input[0])
+        if log is None or cast is None or cast.op_type != "Cast":
+            continue
+        log.input[0] = cast.input[0]
+        back.op_type = "Identity"
+        del back.attribute[:]
+        stale = [info for info in graph.value_info if info.name == log.output[0]]
+        for info in stale:
+            graph.value_info.remove(info)
+
+
+def _fill(graph: Any, cuts: list[_Cut], inputs: int) -> None:
+    """Put ONNX' recurrent operators into the holes and leave the `inputs` real inputs and `forecast` as the only ends."""
     outputs = [output.name for output in graph.output]
-    holes = [hole.name for hole in graph.input][1:]
+    holes = [hole.name for hole in graph.input][inputs:]
     position, hole = 1, 0
     for cut in cuts:
         states = len(cut.states)
@@ -132,7 +180,7 @@ def _fill(graph: Any, cuts: list[_Cut]) -> None:
         position += 1 + len(cut.start)
         hole += 1 + states
     _rename_output(graph, outputs[0], "forecast")
-    del graph.input[1:]
+    del graph.input[inputs:]
     del graph.output[1:]
     _sort(graph)
 
@@ -199,21 +247,28 @@ def _sort(graph: Any) -> None:
     graph.node.extend(ordered)
 
 
-def prove(folder: Path, members: Sequence[Network], context: FloatArray) -> None:
-    """Raise unless both stored graphs in `folder` are portable and agree with the trained network on `context` [B, L]."""
+def prove(
+    folder: Path,
+    members: Sequence[Network],
+    context: FloatArray,
+    known: FloatArray | None = None,
+    floor: Floor | None = None,
+) -> None:
+    """Raise unless both stored graphs in `folder` are portable and agree with the trained networks on these inputs."""
     from forecaster.models.runtime import OnnxRuntime, TensorflowRuntime
 
-    expected = np.asarray(joint_forecast(members, context))
+    expected = np.asarray(joint_forecast(members, [context] if known is None else [context, known], floor=floor))
     _scan(folder / "saved_model")
-    _agree("SavedModel", TensorflowRuntime(folder / "saved_model"), context, expected)
-    _agree("ONNX", OnnxRuntime(folder / "model.onnx"), context, expected)
+    # Relative to the window's own size: a forecast that crosses zero would make any rounding look large.
+    size = np.maximum(np.abs(expected).max(axis=(1, 2)), np.where(np.isnan(context), 0.0, np.abs(context)).max(axis=1))
+    _agree("SavedModel", TensorflowRuntime(folder / "saved_model").run(context, known), expected, size)
+    _agree("ONNX", OnnxRuntime(folder / "model.onnx").run(context, known), expected, size)
     _without_gpu(folder / "saved_model")
 
 
-def _agree(what: str, runtime: Runtime, context: FloatArray, expected: FloatArray) -> None:
-    found = runtime.run(context)
-    size = np.abs(expected).max(axis=(1, 2), keepdims=True)
-    worst = float((np.abs(found - expected) / np.where(size > 0, size, 1.0)).max())
+def _agree(what: str, found: FloatArray, expected: FloatArray, size: FloatArray) -> None:
+    """found and expected [B, H, K], size [B]."""
+    worst = float((np.abs(found - expected) / np.where(size > 0, size, 1.0)[:, None, None]).max())
     if not worst <= TOLERANCE:
         raise ForecasterError(f"the {what} graph differs from the trained network by {worst:.1e} (relative).")
 

@@ -6,6 +6,7 @@ Back-propagation through time over whole windows with Adam (Kingma & Ba 2015), g
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -14,10 +15,13 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
+from forecaster.models.encoder import run_layer
 from forecaster.models.losses import mean_loss
+from forecaster.models.recurrence import lean_layer
 from forecaster.watch import Progress, Watch
 
 if TYPE_CHECKING:
+    from forecaster.data.calendar import KnownRows
     from forecaster.data.windows import Sampler, Windows
     from forecaster.models.network import Network
     from forecaster.typing import FloatArray, IntArray
@@ -54,6 +58,8 @@ class State:
     finished: bool
     best_epoch: int
     best_loss: float
+    best_error: float  # validation error of the best epoch, see `Fitted`; NaN where nothing is held back
+    last_error: float  # of the newest epoch
     weights: list[FloatArray]
     best_weights: list[FloatArray]
     optimizer: list[FloatArray]
@@ -75,6 +81,7 @@ class Fitted:
 
     history: tuple[Epoch, ...]
     best_epoch: int
+    error: float  # of the best epoch: mean over validation windows of MAE over the series' yardstick; NaN = not known
     stopped: str  # "epochs" | "patience" | "time budget" | "interrupted"
     state: State
 
@@ -87,6 +94,7 @@ class Task:
     sampler: Sampler
     validation: Windows | None  # windows whose loss picks the best weights; None = the last weights are kept
     scale: FloatArray  # [N] yardstick of each series for error_scale "series", positive
+    known: KnownRows | None = None  # what is known of each row
 
 
 def _constant(rate: float, steps: int) -> Any:
@@ -106,37 +114,67 @@ SCHEDULES: dict[str, Callable[[float, int], Any]] = {"constant": _constant, "cos
 class _Rows:
     """The flat rows as tensors, and windows of them gathered in the graph. Same rules as `Windows.gather`."""
 
-    def __init__(self, windows: Windows, target: Tensor) -> None:
+    def __init__(self, windows: Windows, target: Tensor, known: KnownRows | None) -> None:
         import tensorflow as tf
 
         self.target = target
+        self.known = known and tuple(tf.constant(part) for part in (known.table, known.back, known.row))
+        self.around = known.season_length * np.array([0, -1, 1]) if known else None
         self.start = tf.constant(windows.start)
         self.end = tf.constant(windows.end)
 
     def gather(self, series: Tensor, cutoff: Tensor, before: int, after: int) -> Tensor:
         import tensorflow as tf
 
-        rows = cutoff[:, None] + tf.range(-before, after, dtype=tf.int64)
-        there = (rows >= tf.gather(self.start, series)[:, None]) & (rows < tf.gather(self.end, series)[:, None])
+        rows, there = self._rows(series, cutoff, before, after)
         values = tf.gather(self.target, tf.where(there, rows, 0))
         return tf.where(there, values, tf.constant(np.nan, tf.float64))
+
+    def gather_known(self, series: Tensor, cutoff: Tensor, horizon: int) -> list[Tensor]:
+        """[B, H, F + 3J] as `known_ahead`, 0 outside the series, in a list; an empty list where nothing is known."""
+        import tensorflow as tf
+
+        if not self.known:
+            return []
+        table, back, place = self.known
+        rows, there = self._rows(series, cutoff, 0, horizon)
+        stamp = tf.gather(place, tf.where(there, rows, 0))
+        values = tf.where(there[:, :, None], tf.gather(table, stamp), tf.zeros((), tf.float64))
+        lags = (rows[:, :, None] - tf.gather(back, stamp))[..., None] + self.around  # [B, H, J, 3]
+        first = tf.gather(self.start, series)
+        seen = (lags >= first[:, None, None, None]) & (lags < cutoff[:, None, None, None])
+        old = tf.where(seen, tf.gather(self.target, tf.where(seen, lags, 0)), tf.constant(np.nan, tf.float64))
+        return [tf.concat([values, tf.reshape(old, (tf.shape(rows)[0], horizon, 3 * back.shape[1]))], axis=2)]
+
+    def _rows(self, series: Tensor, cutoff: Tensor, before: int, after: int) -> tuple[Tensor, Tensor]:
+        import tensorflow as tf
+
+        rows = cutoff[:, None] + tf.range(-before, after, dtype=tf.int64)
+        there = (rows >= tf.gather(self.start, series)[:, None]) & (rows < tf.gather(self.end, series)[:, None])
+        return rows, there
 
 
 class Trainer:
     """The compiled steps of one network on one task. `traces` counts how often the training step was traced."""
 
-    def __init__(self, network: Network, task: Task, settings: FitSettings, total_steps: int) -> None:
+    def __init__(
+        self, network: Network, task: Task, settings: FitSettings, total_steps: int, *, parts: int = 1
+    ) -> None:
         import keras
         import tensorflow as tf
 
+        on_gpu = bool(tf.config.get_visible_devices("GPU"))  # which has kernels of its own for Keras' layers
+        recur = run_layer if on_gpu else lean_layer
         self.network, self.settings = network, settings
+        self.parts = 1 if on_gpu else parts
         self.traces = 0
         target = tf.constant(task.training.target, tf.float64)
-        self.rows = _Rows(task.training, target)
-        self.seen = _Rows(task.validation or task.training, target)
+        known = task.known if network.known else None
+        self.rows = _Rows(task.training, target, known)
+        self.seen = _Rows(task.validation or task.training, target, known)
         self.scale = tf.constant(task.scale, tf.float64)
-        self.model = network.training_model()
-        self.horizon_model = network.horizon_model() if task.validation else self.model
+        self.model = network.training_model(recur)
+        self.horizon_model = network.horizon_model(recur) if task.validation else self.model
         self.variables = network.model.trainable_variables
         self.optimizer = keras.optimizers.Adam(
             SCHEDULES[settings.schedule](settings.learning_rate, total_steps),
@@ -160,20 +198,33 @@ class Trainer:
         return losses.stack()
 
     def _step(self, series: Tensor, cutoff: Tensor) -> Tensor:
+        """One step on a batch, cut into parts that are worked on at once -> its mean loss."""
+        import tensorflow as tf
+
+        count = tf.shape(series)[0]
+        edges = [count * i // self.parts for i in range(self.parts + 1)]
+        with tf.GradientTape() as tape:
+            sums = [self._part(series[i:j], cutoff[i:j]) for i, j in itertools.pairwise(edges)]
+            loss = tf.add_n([part for part, _ in sums]) / tf.maximum(tf.add_n([steps for _, steps in sums]), 1.0)
+        gradients = tape.gradient(loss, self.variables)
+        self.optimizer.apply(gradients, self.variables)
+        return loss
+
+    def _part(self, series: Tensor, cutoff: Tensor) -> tuple[Tensor, Tensor]:
+        """Windows [B] -> the sum of their losses and how many steps it is over."""
         import tensorflow as tf
 
         length = self.network.settings.context_length
         first, last = self.network.head.target_span()
         window = self.rows.gather(series, cutoff, length, self.network.reach)
-        with tf.GradientTape() as tape:
-            z, center, scale = self.model(window[:, :length], training=True)
-            loss = self._loss(z, window[:, first:last], center, scale, tf.gather(self.scale, series))
-        gradients = tape.gradient(loss, self.variables)
-        self.optimizer.apply(gradients, self.variables)
-        return loss
+        known = self.rows.gather_known(series, cutoff, self.network.settings.horizon)
+        z, center, scale = self.model([window[:, :length], *known], training=True)
+        return self._loss(z, window[:, first:last], center, scale, tf.gather(self.scale, series))
 
-    def _loss(self, z: Tensor, truth: Tensor, center: Tensor, scale: Tensor, yardstick: Tensor) -> Tensor:
-        """z [B, P, K] against truth [B, P] in caller's units, NaN = not observed."""
+    def _loss(
+        self, z: Tensor, truth: Tensor, center: Tensor, scale: Tensor, yardstick: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """z [B, P, K] against truth [B, P] in caller's units, NaN = not observed -> sum of losses, steps it is over."""
         import tensorflow as tf
 
         observed = ~tf.math.is_nan(truth)
@@ -186,32 +237,43 @@ class Trainer:
             # A window without spread cannot be moved by the network: it teaches nothing.
             observed &= scale > 0.0
             errors = locator.normalise(truth, center, scale)[:, :, None] - tf.cast(z, tf.float64)
+            if self.settings.error_scale == "transform":
+                errors *= scale[:, :, None]
         errors = tf.cast(tf.where(observed[:, :, None], errors, 0.0), tf.float32)
         weight = tf.cast(observed, tf.float32)
-        return mean_loss(errors, weight, self.settings.loss, self.network.settings.quantiles)
+        steps = tf.reduce_sum(weight)
+        return mean_loss(errors, weight, self.settings.loss, self.network.settings.quantiles) * steps, steps
 
-    def _validate(self, series: Tensor, cutoff: Tensor) -> tuple[Tensor, Tensor]:
-        """Windows [W] -> (sum of losses, number of observed steps), forecasting as in use, nothing of the future fed in."""
+    def _validate(self, series: Tensor, cutoff: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Windows [W], forecast as in use -> sum of losses, steps it is over, sum of windows' errors, windows with steps."""
         import tensorflow as tf
 
         settings = self.network.settings
         window = self.seen.gather(series, cutoff, settings.context_length, settings.horizon)
         truth = window[:, settings.context_length :]
-        z, center, scale = self.horizon_model(window[:, : settings.context_length], training=False)
-        loss = self._loss(z, truth, center, scale, tf.gather(self.scale, series))
-        count = tf.reduce_sum(tf.cast(~tf.math.is_nan(truth), tf.float32))
-        return loss * count, count
+        known = self.seen.gather_known(series, cutoff, settings.horizon)
+        z, center, scale = self.horizon_model([window[:, : settings.context_length], *known], training=False)
+        yardstick = tf.gather(self.scale, series)
+        loss, learnt = self._loss(z, truth, center, scale, yardstick)
+        observed = ~tf.math.is_nan(truth)
+        steps = tf.reduce_sum(tf.cast(observed, tf.float64), axis=1)
+        misses = truth - self.network.locator.restore(z[:, :, :1], center, scale)[:, :, 0]
+        error = tf.reduce_sum(tf.where(observed, tf.abs(misses), 0.0), axis=1) / tf.maximum(steps, 1.0) / yardstick
+        windows = tf.reduce_sum(tf.cast(steps > 0.0, tf.float64))
+        return tf.cast(loss, tf.float64), tf.cast(learnt, tf.float64), tf.reduce_sum(error), windows
 
 
 class _Fit:
     """One fit: epochs of training, validation after each, the best weights kept."""
 
-    def __init__(self, network: Network, task: Task, settings: FitSettings, watch: Watch, stage: str) -> None:
+    def __init__(
+        self, network: Network, task: Task, settings: FitSettings, watch: Watch, stage: str, parts: int
+    ) -> None:
         self.network, self.task, self.settings, self.watch, self.stage = network, task, settings, watch, stage
         windows = len(task.sampler)
         self.batch = min(settings.batch_size, windows)
         self.batches = settings.steps_per_epoch or -(-windows // self.batch)
-        self.trainer = Trainer(network, task, settings, self.batches * settings.epochs)
+        self.trainer = Trainer(network, task, settings, self.batches * settings.epochs, parts=parts)
         self.history: list[Epoch] = []
 
     def run(self, start: State | None, checkpoint: Callable[[State], None], stop: Event) -> Fitted:
@@ -236,11 +298,11 @@ class _Fit:
                 break
         state = replace(state, finished=stopped != "interrupted")
         self.network.weights = state.best_weights
-        return Fitted(tuple(self.history), state.best_epoch, stopped, state)
+        return Fitted(tuple(self.history), state.best_epoch, state.best_error, stopped, state)
 
     def _fresh(self) -> State:
         weights = self.network.weights
-        return State(0, False, 0, float("inf"), weights, weights, [])
+        return State(0, False, 0, float("inf"), float("nan"), float("nan"), weights, weights, [])
 
     def _continue(self, start: State) -> State:
         """Go on from `start`; a finished fit goes on for another round of epochs."""
@@ -251,14 +313,16 @@ class _Fit:
         if not start.finished:
             return start
         self.trainer.optimizer.iterations.assign(0)
-        return replace(start, epoch=0, finished=False)
+        # Nothing held back: the newest weights are the best known, so what is learnt now must count.
+        best = start.best_loss if self.task.validation is not None else float("inf")
+        return replace(start, epoch=0, finished=False, best_loss=best)
 
     def _epoch(self, state: State, began: float, stop: Event) -> State:
         # Each epoch has its own stream of draws, so a resumed fit draws what the unbroken one would have drawn.
         rng = np.random.default_rng((self.settings.seed, state.epoch))
         series, cutoff = self.task.sampler.epoch(self.batch * self.batches, rng)
         loss = self._train(series, cutoff, stop)
-        valid = self._validate()
+        valid, error = self._validate()
         epoch = state.epoch + 1
         row = Epoch(epoch, loss, valid, time.monotonic() - began)
         self.history.append(row)
@@ -268,8 +332,8 @@ class _Fit:
         optimizer = [np.asarray(v) for v in self.trainer.optimizer.variables]
         judged = valid if valid is not None else -epoch  # nothing held back: the newest weights are the best known
         if judged < state.best_loss:
-            return State(epoch, False, epoch, judged, weights, weights, optimizer)
-        return replace(state, epoch=epoch, weights=weights, optimizer=optimizer)
+            return State(epoch, False, epoch, judged, error, error, weights, weights, optimizer)
+        return replace(state, epoch=epoch, last_error=error, weights=weights, optimizer=optimizer)
 
     def _train(self, series: IntArray, cutoff: IntArray, stop: Event) -> float:
         shape = (self.batches, self.batch)
@@ -282,15 +346,16 @@ class _Fit:
             losses.append(np.asarray(self.trainer.steps(series[part], cutoff[part])))
         return float(np.concatenate(losses).mean())
 
-    def _validate(self) -> float | None:
+    def _validate(self) -> tuple[float | None, float]:
+        """Validation loss and error."""
         if self.task.validation is None:
-            return None
+            return None, float("nan")
         sums = [
             [float(part) for part in self.trainer.validate(batch.series, batch.cutoff)]
             for batch in self.task.validation.batches(VALIDATION_BATCH)
         ]
-        total, count = np.sum(sums, axis=0)
-        return float(total / max(count, 1.0))
+        loss, steps, error, windows = np.sum(sums, axis=0)
+        return float(loss / max(steps, 1.0)), float(error / max(windows, 1.0))
 
     def _patience_is_out(self, state: State) -> bool:
         return 0 < self.settings.patience <= state.epoch - state.best_epoch
@@ -311,10 +376,12 @@ def fit(
     start: State | None = None,
     checkpoint: Callable[[State], None] = lambda state: None,
     stop: Event | None = None,
+    parts: int = 1,
 ) -> Fitted:
     """Fit `network` in place and leave the best weights in it.
 
     `checkpoint` is given the state after each epoch. Setting `stop` from another thread ends the fit like Ctrl-C does: after
-    a whole epoch at least the best weights so far are kept, before that KeyboardInterrupt is raised.
+    a whole epoch at least the best weights so far are kept, before that KeyboardInterrupt is raised. On a CPU each batch is
+    cut into `parts` that are worked on at once, a processor each.
     """
-    return _Fit(network, task, settings, watch, stage).run(start, checkpoint, stop or Event())
+    return _Fit(network, task, settings, watch, stage, parts).run(start, checkpoint, stop or Event())

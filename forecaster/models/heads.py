@@ -187,3 +187,6 @@ HEADS: dict[str, Callable[[HeadSettings, Callable[[], int]], Head]] = {
     "seq2seq": Seq2Seq,
     "per-step": PerStep,
 }
+
+# Heads whose horizon is not fed back, so that paths beside the recurrence can be added to it.
+OPEN_HEADS = ("direct", "seq2seq")

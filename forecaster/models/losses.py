@@ -4,7 +4,8 @@
 
 * `series`: caller's units over the series' in-sample mean absolute seasonal difference, the yardstick of MASE
   (Hyndman & Koehler 2006), so that every series weighs alike;
-* `window`: the network's own units, after transform, centre and scale.
+* `window`: the network's own units, after transform, centre and scale;
+* `transform`: after the transform only; with a log these are relative errors.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import Any, TypeAlias
 
 Tensor: TypeAlias = Any  # a Keras tensor of any backend
 
-ERROR_SCALES = ("series", "window")
+ERROR_SCALES = ("series", "window", "transform")
 
 
 def _mae(error: Tensor) -> Tensor:

@@ -6,12 +6,13 @@ context [B, L] ── locate ── segments [B, T, 2S] ── recurrent stack �
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from forecaster.models.encoder import Encoder, EncoderSettings, Recurrence, run_layer
 from forecaster.models.heads import HEADS, HeadSettings, PerStep
+from forecaster.models.paths import KnownPath, LinearPath
 from forecaster.models.transforms import Locator
 
 if TYPE_CHECKING:
@@ -41,6 +42,15 @@ class NetworkSettings:
     input_initializer: str  # a row of INITIALIZERS
     recurrent_initializer: str
     quantiles: tuple[float, ...]
+    season_length: int = 1  # what center "season" looks back
+    linear: bool = False  # a linear path beside the recurrence
+    known: int = 0  # F calendar numbers known of each step ahead
+    lags: int = 0  # J values of long seasons ago looked up for each step ahead, with two neighbours each
+
+    @property
+    def known_width(self) -> int:
+        """F + 3J: the width of the input `known`; 0 = there is none."""
+        return self.known + 3 * self.lags
 
     @property
     def outputs(self) -> int:
@@ -54,45 +64,85 @@ class Network:
     def __init__(self, settings: NetworkSettings, seed: int, *, portable: bool = False) -> None:
         self.settings = settings
         seeds = _seeds(seed)
-        self.locator = Locator(settings.transform, settings.center)
+        self.locator = Locator(settings.transform, settings.center, settings.season_length)
         self.encoder = Encoder(_encoder_settings(settings, portable), seeds)
         self.head = HEADS[settings.head](_head_settings(settings), seeds)
         if isinstance(self.head, PerStep):
             self.head.last_only = settings.bidirectional
+        self.linear = LinearPath(settings.horizon) if settings.linear else None
+        self.known = KnownPath(settings.horizon, settings.outputs, seeds) if settings.known_width else None
         self.model = self._draw_model()
 
-    def _draw_model(self) -> Any:
-        """The serving model, context [B, L] -> forecast [B, H, K]. Drawing it makes all weights, in a fixed order."""
+    def inputs(self) -> list[Tensor]:
+        """Fresh graph inputs: context [B, L] and, where the network uses it, known [B, H, F + 3J], float64 both."""
         import keras
 
         context = keras.Input((self.settings.context_length,), dtype="float64", name="context")
-        return keras.Model(context, self.forecast(context))
+        if not self.known:
+            return [context]
+        shape = (self.settings.horizon, self.settings.known_width)
+        return [context, keras.Input(shape, dtype="float64", name="known")]
 
-    def forecast(self, context: Tensor, recur: Recurrence = run_layer) -> Tensor:
-        """Raw context [B, L], NaN = missing -> [B, H, K] in the caller's units, float64; quantiles ascend."""
+    def _draw_model(self) -> Any:
+        """The serving model, inputs -> forecast [B, H, K]. Drawing it makes all weights, in a fixed order."""
+        import keras
+
+        inputs = self.inputs()
+        return keras.Model(inputs, self.forecast(inputs))
+
+    def forecast(self, inputs: Sequence[Tensor], recur: Recurrence = run_layer) -> Tensor:
+        """Raw context [B, L], NaN = missing (and known) -> [B, H, K] in the caller's units, float64; quantiles ascend."""
         from keras import ops
 
-        values, mask, center, scale = self.locator.locate(context)
         encoder = self.encoder.with_recurrence(recur)
-        z = self.head.forecast(encoder, encoder.read(values, mask))
+        z, center, scale = self._located(inputs, encoder, self.head.forecast)
         if self.settings.quantiles:
             z = ops.concatenate([z[:, :, :1], ops.sort(z[:, :, 1:], axis=-1)], axis=-1)
         return self.locator.restore(z, center, scale)
 
-    def training_model(self) -> Any:
-        """Keras model, context -> (z [B, P, K] for the steps of `target_span`, center [B, 1], scale [B, 1])."""
-        return self._draw_located(self.head.training)
+    def _located(
+        self, inputs: Sequence[Tensor], encoder: Encoder, answer: Callable[[Encoder, Encoded], Tensor]
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """What `answer` makes of the inputs in the network's units, and the centre and scale to restore it."""
+        values, mask, center, scale = self.locator.locate(inputs[0])
+        read = encoder.read(values, mask)
+        z = answer(encoder, read)
+        if self.linear:
+            z = self.linear(values) + z  # what is broadcast stands first: see Locator.restore
+        if self.known:
+            z = z + self.known(self._known_features(inputs[1], center, scale), read.last)
+        return z, center, scale
 
-    def horizon_model(self) -> Any:
-        """Keras model, context -> (z [B, H, K] forecast as in use, center [B, 1], scale [B, 1])."""
-        return self._draw_located(self.head.forecast)
+    def _known_features(self, known: Tensor, center: Tensor, scale: Tensor) -> Tensor:
+        """[B, H, F + 3J] -> the same, float32: each lag becomes its located value, whether it is there, and how far it lies
+        from the middle of its neighbours, which says whether its day was special."""
+        from keras import ops
 
-    def _draw_located(self, answer: Callable[[Encoder, Encoded], Tensor]) -> Any:
+        count, (_, horizon, _) = self.settings.lags, known.shape
+        calendar = known[:, :, : self.settings.known]
+        if not count:
+            return ops.cast(calendar, "float32")
+        raw = ops.reshape(known[:, :, self.settings.known :], (-1, horizon * 3 * count))
+        missing = ops.isnan(raw)
+        seen = ops.cast(ops.logical_not(missing), "float64")
+        z = self.locator.normalise(ops.where(missing, ops.zeros_like(raw), raw), center, scale) * seen
+        z, seen = (ops.reshape(part, (-1, horizon, count, 3)) for part in (z, seen))
+        special = (z[..., 0] - 0.5 * (z[..., 1] + z[..., 2])) * seen[..., 0] * seen[..., 1] * seen[..., 2]
+        return ops.cast(ops.concatenate([calendar, z[..., 0], seen[..., 0], special], axis=2), "float32")
+
+    def training_model(self, recur: Recurrence = run_layer) -> Any:
+        """Keras model, inputs -> (z [B, P, K] for the steps of `target_span`, center [B, 1], scale [B, 1])."""
+        return self._draw_located(self.head.training, recur)
+
+    def horizon_model(self, recur: Recurrence = run_layer) -> Any:
+        """Keras model, inputs -> (z [B, H, K] forecast as in use, center [B, 1], scale [B, 1])."""
+        return self._draw_located(self.head.forecast, recur)
+
+    def _draw_located(self, answer: Callable[[Encoder, Encoded], Tensor], recur: Recurrence) -> Any:
         import keras
 
-        context = keras.Input((self.settings.context_length,), dtype="float64", name="context")
-        values, mask, center, scale = self.locator.locate(context)
-        return keras.Model(context, (answer(self.encoder, self.encoder.read(values, mask)), center, scale))
+        inputs = self.inputs()
+        return keras.Model(inputs, self._located(inputs, self.encoder.with_recurrence(recur), answer))
 
     @property
     def reach(self) -> int:

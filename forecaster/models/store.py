@@ -12,7 +12,8 @@ import os
 import re
 import shutil
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
@@ -32,6 +33,7 @@ from forecaster.models.renames import (
     temporary_name,
     writing,
 )
+from forecaster.outputs import file_lock
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}")
 _COMPRESSED = (".gz", ".bz2", ".xz", ".zst", ".zip")
@@ -100,10 +102,13 @@ class Store:
             raise _leads_out(folder)
         return folder
 
-    def publish(self, name: str, write: Callable[[Path], None]) -> int:
+    def publish(
+        self, name: str, write: Callable[[Path], None], serves: Callable[[Path], bool] = lambda folder: True
+    ) -> int:
         """Give `write` an empty folder to fill, store it as the next version, serve it, and return its number.
 
-        If `write` raises, the store stays as it was. UsageError if the store cannot be written.
+        `serves` sees the filled folder and may say that the version is kept but does not serve. If `write` raises, the
+        store stays as it was. UsageError if the store cannot be written.
         """
         folder = self._folder(name)
         fresh = folder / temporary_name()
@@ -114,19 +119,40 @@ class Store:
                 write(fresh)
                 if not entries(fresh):  # a rename may replace an empty folder, so versions are never empty
                     raise ValueError(f"no files were written for model '{name}'")
+                is_served = serves(fresh)
                 sync_tree(fresh)
                 with locked(folder):
                     version = rename_to_next(fresh, folder)
-                    set_current(folder, version)
+                    if is_served:
+                        set_current(folder, version)
             finally:
                 shutil.rmtree(fresh, ignore_errors=True)
         return version
 
+    @contextmanager
+    def training(self, name: str, wait: float) -> Iterator[None]:
+        """Keep other trainings of the same model out, which would mix up what they leave to --resume from.
+
+        LockError after `wait` seconds; UsageError for an impossible name and where the store cannot be written.
+        """
+        self._folder(name)
+        with ExitStack() as held:
+            with writing(self.root):
+                if not self.root.exists():
+                    self.root.mkdir(parents=True, exist_ok=True)
+                    held.callback(_remove_if_empty, self.root)
+                held.enter_context(file_lock(self.root / f".{name}.lock", wait, f"model '{name}'"))
+            yield
+
     def rollback(self, name: str, version: int | None = None) -> int:
-        """Serve `version`, or the newest one before the one that serves, and return it. ArtifactError if not there."""
+        """Serve `version`, or the newest one before the one that serves, and return it. ArtifactError if not there.
+
+        Versions that were refused when they were trained are served only if they are named.
+        """
         if version is None:
             serving = self.current(name)
-            older = [known for known in self.versions(name) if known < serving]
+            before = [known for known in self.versions(name) if known < serving]
+            older = [known for known in before if not _refused(self._folder(name) / str(known))]
             if not older:
                 raise ArtifactError(f"model '{name}' has no version before {serving}.", self._listing(name))
             version = older[-1]
@@ -205,6 +231,19 @@ def name_from_path(path: str) -> str:
     plain = unicodedata.normalize("NFKD", file.stem).encode("ascii", "ignore").decode()
     name = re.sub(r"[^A-Za-z0-9._]+", "-", plain).lstrip(".-")[:100].rstrip(".-")
     return name or f"model-{hashlib.sha256(os.fsencode(file.stem)).hexdigest()[:8]}"
+
+
+def _remove_if_empty(folder: Path) -> None:
+    with suppress(OSError):  # not empty
+        folder.rmdir()
+
+
+def _refused(folder: Path) -> bool:
+    """Whether the version was kept from serving when it was trained."""
+    try:
+        return bool(json.loads((folder / MANIFEST).read_text(encoding="utf-8")).get("refused"))
+    except (OSError, ValueError, AttributeError, RecursionError):
+        return False
 
 
 def _leads_out(path: Path) -> ForecasterError:

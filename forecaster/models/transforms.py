@@ -65,7 +65,20 @@ def _last(z: Tensor, mask: Tensor) -> Tensor:
     return ops.sum(z * chosen, axis=1, keepdims=True)
 
 
-CENTERS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {"mean": _mean, "last": _last}
+def _season(z: Tensor, mask: Tensor, season_length: int) -> Tensor:
+    """The mean of the last season, where something of it is observed; else of the whole window."""
+    from keras import ops
+
+    newest, seen = z[:, -season_length:], mask[:, -season_length:]
+    return ops.where(ops.sum(seen, axis=1, keepdims=True) > 0.0, _mean(newest, seen), _mean(z, mask))
+
+
+# Each is given z and mask [B, L] and the season length, and answers [B, 1].
+CENTERS: dict[str, Callable[[Tensor, Tensor, int], Tensor]] = {
+    "mean": lambda z, mask, season_length: _mean(z, mask),
+    "last": lambda z, mask, season_length: _last(z, mask),
+    "season": _season,
+}
 
 
 @dataclass(frozen=True)
@@ -74,6 +87,7 @@ class Locator:
 
     transform: str
     center: str
+    season_length: int = 1
 
     def locate(self, context: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Context [B, L] with NaN -> values [B, L] float32 (0 where missing), mask [B, L] float32, center and scale [B, 1].
@@ -88,7 +102,7 @@ class Locator:
         z = z * mask
         # The mean is taken about a value of the window: sums over 1e9-sized levels would cost the low digits.
         anchor = _last(z, mask)
-        center = anchor + CENTERS[self.center]((z - anchor) * mask, mask)
+        center = anchor + CENTERS[self.center]((z - anchor) * mask, mask, self.season_length)
         deviation = (z - anchor - _mean((z - anchor) * mask, mask)) * mask
         count = ops.maximum(ops.sum(mask, axis=1, keepdims=True), 1.0)
         scale = ops.sqrt(ops.sum(deviation * deviation, axis=1, keepdims=True) / count)
@@ -110,4 +124,5 @@ class Locator:
         moved = ops.cast(z, "float64") * scale[:, :, None]
         if self.transform != "none":
             moved = ops.clip(moved, -LIMIT, LIMIT)
-        return TRANSFORMS[self.transform].inverse(moved + center[:, :, None])
+        # The centre stands first: Keras' `add` takes a second operand [B, 1, 1] for a bias [B] where B happens to equal H or K.
+        return TRANSFORMS[self.transform].inverse(center[:, :, None] + moved)

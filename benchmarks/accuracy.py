@@ -1,0 +1,189 @@
+#!/usr/bin/env python3
+"""Run the default command over benchmark sets and hold the scores beside the published ones.
+
+    python benchmarks/accuracy.py --root DIR [--seeds 0 1 2] [--sets NAME ...] [--peers LIBRARY:CELL:PYTHON ...]
+
+DIR holds `score.py`, `peers.py` and `data/<set>/`: train.csv.gz and test.csv.gz, or (etth1) the file as published. Every set
+gets the same command, `forecaster train FILE --horizon H`; nothing is chosen by a set's name but its horizon. Writes
+the accuracy section of benchmarks/RESULTS.md. A peer is run by its own interpreter, e.g. `neuralforecast:GRU:nf/bin/python`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gzip
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from results import write_section
+
+
+@dataclass(frozen=True)
+class Set:
+    """One benchmark: its measure, what issue and literature ask of it, and what was published."""
+
+    horizon: int
+    measure: str
+    floor: float  # the best published by a trained method, or near it
+    goal: float  # beyond everything published
+    minutes: float
+    published: str
+
+
+SETS = {
+    "m4_hourly": Set(48, "owa", 0.460, 0.410, 4, "ES-RNN .440, Doornik .410, FFORMA .484"),
+    "tourism_monthly": Set(24, "mase", 1.409, 1.360, 3, "DeepAR 1.409, TimeCopilot 1.429"),
+    "hospital": Set(12, "mase", 0.765, 0.740, 3, "Theta .761, ETS .765, Chronos-2 .740"),
+    "m1_quarterly": Set(8, "mase", 1.658, 1.600, 3, "ETS 1.658, TimesFM 1.670"),
+    "us_births": Set(30, "mase", 1.453, 1.350, 3, "TBATS 1.453, ETS 1.529"),
+    "etth1": Set(96, "mse", 0.365, 0.345, 5, "SegRNN .351, PatchTST .375"),
+}
+FIT, KNOWN, ALL = 8640, 11520, 14400  # ETTh1: rows that z-scores are taken from, before the test span, and to its end
+
+
+def command(*words: str | Path) -> str:
+    """Run `forecaster`; what it prints on standard output."""
+    done = subprocess.run([sys.executable, "-m", "forecaster", *map(str, words)], capture_output=True, text=True)
+    if done.returncode:
+        raise SystemExit(f"forecaster {' '.join(map(str, words))}: {done.stderr.strip()}")
+    return done.stdout
+
+
+def run(name: str, root: Path, seed: int, work: Path) -> dict[str, float]:
+    """Train at the defaults, forecast, score."""
+    return run_etth1(root, seed, work) if name == "etth1" else run_panel(name, root, seed, work)
+
+
+def run_panel(name: str, root: Path, seed: int, work: Path) -> dict[str, float]:
+    """A set with train.csv.gz and test.csv.gz, scored by the folder's own scorer."""
+    out = work / f"{name}.csv"
+    began = time.perf_counter()
+    train(root / "data" / name / "train.csv.gz", name, SETS[name].horizon, seed, work)
+    seconds = time.perf_counter() - began
+    command("predict", "--model", name, "--models", work, "--output", out, "--quiet")
+    return {**score(name, out, root), "seconds": seconds}
+
+
+def train(data: Path, name: str, horizon: int, seed: int, work: Path) -> None:
+    """The default command."""
+    command("train", data, "--horizon", str(horizon), "--name", name, "--models", work, "--seed", str(seed), "--quiet")
+
+
+def score(name: str, forecasts: Path, root: Path) -> dict[str, float]:
+    """What score.py says."""
+    done = subprocess.run(
+        [sys.executable, root / "score.py", name, forecasts, "--json", "--root", root / "data"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return dict(json.loads(done.stdout))
+
+
+def run_etth1(root: Path, seed: int, work: Path) -> dict[str, float]:
+    """Every window of the test span by one model that was trained on the rows before it, as in the literature."""
+    import pandas as pd
+
+    from forecaster.data.calendar import known_ahead
+    from forecaster.data.read import read_panel
+    from forecaster.data.windows import Windows
+    from forecaster.models.artifact import load_runtime
+    from forecaster.models.runtime import forecast
+    from forecaster.predict import open_model
+
+    with gzip.open(root / "data" / "etth1" / "ETTh1.csv.gz", "rt") as file:
+        frame = pd.read_csv(file).iloc[:ALL]
+    data = work / "etth1.csv"
+    frame.iloc[:KNOWN].to_csv(data, index=False)
+    horizon = SETS["etth1"].horizon
+    began = time.perf_counter()
+    train(data, "etth1", horizon, seed, work)
+    seconds = time.perf_counter() - began
+    opened = open_model(str(work), "etth1")
+    runtime = load_runtime(opened.folder, opened.manifest, "onnx")
+    panel = read_panel(frame)
+    series, cutoff = np.divmod(np.arange(len(panel.series) * (ALL - KNOWN - horizon + 1)), ALL - KNOWN - horizon + 1)
+    start, end = panel.offsets[:-1], panel.offsets[1:]
+    windows = Windows(panel.target, start, end, series, start[series] + KNOWN + cutoff)
+    spread = np.array([panel.target[a : a + FIT].std() for a in start])
+    squares, sizes = [], []
+    for part in windows.batches(2048):
+        values = part.gather(opened.manifest.context_length, horizon)
+        context, truth = values[:, :-horizon], values[:, -horizon:]
+        known = known_ahead(panel, part, opened.manifest.horizon, opened.manifest.calendar)
+        error = (truth - forecast(runtime, context, horizon, known)[:, :, 0]) / spread[part.series][:, None]
+        squares.append((error**2).mean(axis=1))
+        sizes.append(np.abs(error).mean(axis=1))
+    return {"mse": float(np.concatenate(squares).mean()), "mae": float(np.concatenate(sizes).mean()), "seconds": seconds}
+
+
+def run_peer(peer: str, name: str, root: Path, work: Path) -> dict[str, float]:
+    """A peer library at its defaults, by its own interpreter."""
+    library, cell, python = peer.split(":", 2)
+    out = work / f"{library}-{cell}-{name}.csv"
+    began = time.perf_counter()
+    words = [python, root / "peers.py", library, cell, name, out, "--root", root / "data"]
+    subprocess.run(words, capture_output=True, check=True)
+    return {**score(name, out, root), "seconds": time.perf_counter() - began}
+
+
+def main() -> None:
+    """Measure and write the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--root", type=Path, required=True)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--sets", nargs="+", default=list(SETS))
+    parser.add_argument("--peers", nargs="*", default=[])
+    asked = parser.parse_args()
+    rows = []
+    for name in asked.sets:
+        if not (asked.root / "data" / name).is_dir():
+            print(f"{name}: not there, skipped", file=sys.stderr)
+            continue
+        with tempfile.TemporaryDirectory() as work:
+            runs = [run(name, asked.root, seed, Path(work)) for seed in asked.seeds]
+            peers = {peer: run_peer(peer, name, asked.root, Path(work)) for peer in asked.peers if name != "etth1"}
+        rows.append(row(name, runs, peers))
+        print(rows[-1], flush=True)
+    write_section("accuracy", table(rows, asked.seeds))
+
+
+def row(name: str, runs: list[dict[str, float]], peers: dict[str, dict[str, float]]) -> str:
+    """One line of the table."""
+    wanted = SETS[name]
+    values = [one[wanted.measure] for one in runs]
+    median = statistics.median(values)
+    reached = "goal" if median <= wanted.goal else "floor" if median <= wanted.floor else "neither"
+    seconds = statistics.median(one["seconds"] for one in runs)
+    beside = "; ".join(
+        f"{':'.join(peer.split(':')[:2])} {one[wanted.measure]:.3f} in {one['seconds']:.0f} s" for peer, one in peers.items()
+    )
+    return (
+        f"| {name} | {wanted.measure.upper()} | **{median:.4f}** | {min(values):.4f}–{max(values):.4f} | {wanted.floor:.3f} | "
+        f"{wanted.goal:.3f} | {reached} | {seconds:.0f} (≤ {wanted.minutes * 60:.0f}) | {wanted.published} | {beside or '–'} |"
+    )
+
+
+def table(rows: list[str], seeds: list[int]) -> str:
+    """The whole section."""
+    head = "| set | measure | ours (median) | spread | floor | goal | reached | seconds | published | peers, same run |"
+    return "\n".join(
+        [
+            f"`python benchmarks/accuracy.py`, {len(seeds)} seed(s), the default command on every set:",
+            "",
+            head,
+            "|---|---|---|---|---|---|---|---|---|---|",
+            *rows,
+        ]
+    )
+
+
+if __name__ == "__main__":
+    main()

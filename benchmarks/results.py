@@ -1,0 +1,17 @@
+"""RESULTS.md: each benchmark rewrites its own section and leaves the others."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+RESULTS = Path(__file__).with_name("RESULTS.md")
+
+
+def write_section(name: str, text: str) -> None:
+    """Replace the section `name`, or add it at the end."""
+    block = f"<!-- {name} -->\n## {name.capitalize()}\n\n{text}\n<!-- /{name} -->"
+    old = RESULTS.read_text(encoding="utf-8") if RESULTS.exists() else "# Results\n"
+    pattern = re.compile(rf"<!-- {name} -->.*?<!-- /{name} -->", re.DOTALL)
+    new = pattern.sub(lambda _: block, old) if pattern.search(old) else f"{old.rstrip()}\n\n{block}\n"
+    RESULTS.write_text(new, encoding="utf-8")

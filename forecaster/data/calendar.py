@@ -1,0 +1,170 @@
+"""What is known of every step from its stamp alone: the hour, the weekday, the season of the year."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from forecaster.data.zones import wall_clock
+
+if TYPE_CHECKING:
+    from forecaster.data.panel import Panel
+    from forecaster.data.windows import Windows
+    from forecaster.typing import FloatArray, IntArray
+
+DAY = 86_400_000_000  # microseconds
+YEAR = 365.2425  # days
+
+
+@dataclass(frozen=True)
+class Calendar:
+    """A row of CALENDAR: `width` numbers for each wall-clock stamp, of use to steps up to `longest_step` over `span` days."""
+
+    features: Callable[[IntArray], FloatArray]
+    width: int
+    longest_step: int  # microseconds
+    span: float  # days of history that it takes to learn it
+
+
+def _waves(turns: FloatArray, harmonics: int) -> FloatArray:
+    """[...] turns of a circle -> [..., 2 · harmonics] cosines and sines."""
+    angles = 2.0 * np.pi * turns[..., None] * np.arange(1, harmonics + 1)
+    return np.concatenate([np.cos(angles), np.sin(angles)], axis=-1)
+
+
+def _hour(wall: IntArray) -> FloatArray:
+    return _waves(np.asarray(wall % DAY / DAY), 2)
+
+
+def _weekday(wall: IntArray) -> FloatArray:
+    return np.eye(7)[(wall // DAY + 3) % 7]  # the first of January 1970 was a Thursday
+
+
+def _year(wall: IntArray) -> FloatArray:
+    return _waves(np.asarray(wall / DAY / YEAR % 1.0), 3)
+
+
+CALENDAR: dict[str, Calendar] = {
+    "hour": Calendar(_hour, 4, DAY // 4, span=7),
+    "weekday": Calendar(_weekday, 7, DAY, span=28),
+    "year": Calendar(_year, 6, 7 * DAY, span=2 * YEAR),
+}
+
+
+@dataclass(frozen=True)
+class Lags:
+    """A row of LAGS: rows that lie `count` long seasons back, too far for a context to hold."""
+
+    distances: Callable[[IntArray, int, int], IntArray]  # wall [...], step, horizon -> rows back [..., count]
+    count: int
+    steps: Callable[[int], bool]  # which steps (microseconds) it is for
+    span: float  # days of history that it takes
+
+
+def _weeks(wall: IntArray, step: int, horizon: int) -> IntArray:
+    """The same hour one and two weeks back, or so many weeks more that it lies before the cutoff for the whole horizon."""
+    week = 7 * DAY // step
+    first = week * -(-horizon // week)
+    return np.broadcast_to(np.array([first, first + week]), (*wall.shape, 2))
+
+
+def _years(wall: IntArray, step: int, horizon: int) -> IntArray:
+    """The same date one, two and three years back; the last of February for a 29th."""
+    day = wall.astype("M8[us]").astype("M8[D]")
+    month = day.astype("M8[M]")
+    of_month = (day - month).astype(np.int64)
+    back = []
+    for years in (1, 2, 3):
+        then = month - 12 * years
+        length = ((then + 1).astype("M8[D]") - then.astype("M8[D]")).astype(np.int64)
+        date = then.astype("M8[D]") + np.minimum(of_month, length - 1)
+        back.append((day - date).astype(np.int64))
+    return np.stack(back, axis=-1)
+
+
+LAGS: dict[str, Lags] = {
+    "weeks": Lags(_weeks, 2, lambda step: step < DAY and (7 * DAY) % step == 0, span=21),
+    "years": Lags(_years, 3, lambda step: step == DAY, span=2 * YEAR),
+}
+
+
+def usable(panel: Panel) -> tuple[str, ...]:
+    """The rows of CALENDAR and LAGS that this panel's steps and span give something to learn from."""
+    freq = panel.freq
+    if freq.whole_numbers or freq.unit == "month":
+        return ()
+    step = DAY if freq.unit == "B" else freq.count
+    days = float(panel.timestamps.max() - panel.timestamps.min()) / DAY
+    plain = tuple(name for name, row in CALENDAR.items() if step <= row.longest_step and days >= row.span)
+    if freq.unit == "B":
+        return plain  # its rows are not days
+    return plain + tuple(name for name, row in LAGS.items() if row.steps(step) and days >= row.span)
+
+
+def width(names: tuple[str, ...]) -> int:
+    """F: calendar numbers per step."""
+    return sum(CALENDAR[name].width for name in names if name in CALENDAR)
+
+
+def lag_count(names: tuple[str, ...]) -> int:
+    """J: rows looked up per step, each with its neighbours a season before and after it."""
+    return sum(LAGS[name].count for name in names if name in LAGS)
+
+
+def features(wall: IntArray, names: tuple[str, ...]) -> FloatArray:
+    """Wall-clock stamps [...] -> [..., F]."""
+    parts = [CALENDAR[name].features(wall) for name in names if name in CALENDAR]
+    return np.concatenate(parts, axis=-1) if parts else np.empty((*wall.shape, 0))
+
+
+def distances(wall: IntArray, names: tuple[str, ...], step: int, horizon: int) -> IntArray:
+    """Wall-clock stamps [...] -> rows back [..., J]."""
+    parts = [LAGS[name].distances(wall, step, horizon) for name in names if name in LAGS]
+    return np.concatenate(parts, axis=-1) if parts else np.empty((*wall.shape, 0), np.int64)
+
+
+@dataclass(frozen=True)
+class KnownRows:
+    """What is known of every row of a panel, each distinct stamp worked out once."""
+
+    table: FloatArray  # [distinct stamps, F] float64
+    back: IntArray  # [distinct stamps, J] rows back to its lags
+    row: IntArray  # [R] where a row's stamp stands in both
+    season_length: int  # to a lag's neighbours
+
+
+def known_rows(panel: Panel, horizon: int, names: tuple[str, ...]) -> KnownRows | None:
+    """None where nothing is known."""
+    if not names:
+        return None
+    stamps, row = np.unique(panel.timestamps, return_inverse=True)
+    wall = wall_clock(stamps, panel.zone)
+    back = distances(wall, names, panel.freq.count, horizon)
+    return KnownRows(features(wall, names), back, row.reshape(-1).astype(np.int64), panel.season_length)
+
+
+def known_ahead(
+    panel: Panel, windows: Windows, horizon: int, names: tuple[str, ...], blocks: int = 1
+) -> FloatArray | None:
+    """[W, blocks, H, F + 3J] float64 for `blocks` horizons of steps after each cutoff; None where nothing is known.
+
+    Behind the calendar's F numbers stand J times the value so many rows back, the one a season before and the one a season
+    after it, in the caller's units: NaN where it is missing or not before the cutoff.
+    """
+    if not names:
+        return None
+    steps = blocks * horizon
+    last = panel.timestamps[windows.cutoff - 1]
+    wall = wall_clock(panel.freq.after(last, steps, panel.zone), panel.zone)  # [W, steps]
+    back = distances(wall, names, panel.freq.count, horizon)
+    row = windows.cutoff[:, None] + np.arange(steps)
+    around = panel.season_length * np.array([0, -1, 1])
+    rows = (row[:, :, None] - back)[..., None] + around  # [W, steps, J, 3]
+    edge = (slice(None), None, None, None)
+    there = (rows >= windows.start[windows.series][edge]) & (rows < windows.cutoff[edge])
+    lags = np.where(there, windows.target[np.where(there, rows, 0)], np.nan)
+    whole = np.concatenate([features(wall, names), lags.reshape(*wall.shape, -1)], axis=-1)
+    return whole.reshape(len(last), blocks, horizon, -1)

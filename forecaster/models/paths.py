@@ -1,0 +1,48 @@
+"""What is added to a head's forecast of the horizon: a linear path past the recurrence, and what is known of each step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
+import numpy as np
+
+Tensor: TypeAlias = Any  # a Keras tensor of any backend
+
+HIDDEN = 32
+
+
+class LinearPath:
+    """Context -> horizon by one matrix, beside the network (Zeng et al. 2023, DLinear). It starts at zero."""
+
+    def __init__(self, horizon: int) -> None:
+        import keras
+
+        self.dense = keras.layers.Dense(horizon, kernel_initializer="zeros")
+
+    def __call__(self, values: Tensor) -> Tensor:
+        """Located context [B, L] -> [B, H, 1], the same for every output."""
+        return self.dense(values)[:, :, None]
+
+
+class KnownPath:
+    """A small network that is run for each step ahead: what is known of the step, where it is, what was read before."""
+
+    def __init__(self, horizon: int, outputs: int, seed: Callable[[], int]) -> None:
+        import keras
+
+        def dense(units: int, *, bias: bool = True) -> Any:
+            glorot = keras.initializers.GlorotUniform(seed=seed())
+            return keras.layers.Dense(units, use_bias=bias, kernel_initializer=glorot)
+
+        self.horizon = horizon
+        self.step, self.state, self.out = dense(HIDDEN), dense(HIDDEN, bias=False), dense(outputs)
+        self.straight = keras.layers.Dense(outputs, use_bias=False, kernel_initializer="zeros")
+
+    def __call__(self, known: Tensor, last: Tensor) -> Tensor:
+        """Known [B, H, F] and the encoder's last output [B, D] -> [B, H, K]."""
+        from keras import ops
+
+        place = ops.zeros_like(known[:, :, :1]) + np.eye(self.horizon, dtype=np.float32)
+        hidden = self.step(ops.concatenate([known, place], axis=2)) + self.state(last)[:, None]
+        return self.out(ops.relu(hidden)) + self.straight(known)

@@ -1,0 +1,182 @@
+"""The plan: what is given wins, what is not is chosen from the training rows alone, contradictions are refused."""
+
+from __future__ import annotations
+
+from dataclasses import fields, replace
+
+import numpy as np
+import pytest
+
+from forecaster.config import TrainSettings
+from forecaster.data.read import read_panel
+from forecaster.errors import UsageError
+from forecaster.models.cells import CELLS
+from forecaster.models.fit import FitSettings
+from forecaster.models.network import Network, NetworkSettings
+from forecaster.models.transforms import CENTERS, TRANSFORMS
+from forecaster.plan import make_plan
+from tests.tiny import AIR, NAN, panel_of, waves
+
+TEXTBOOK = {
+    "cell": "lstm",
+    "units": 64,
+    "context_length": 10,
+    "segment": 1,
+    "head": "per-step",
+    "loss": "mse",
+    "epochs": 100,
+    "batch_size": 32,
+}
+
+
+@pytest.fixture(scope="module")
+def air():
+    return read_panel(AIR)
+
+
+def plan_of(panel, **given):
+    return make_plan(panel, TrainSettings(**given))
+
+
+def test_the_textbook_network_is_one_lstm_and_a_dense_layer_at_every_step(air):
+    plan = plan_of(air, **TEXTBOOK)
+    (member,) = plan.members
+    net = Network(member, seed=1)
+    kinds = [type(layer).__name__ for layer in net.model.layers]
+    assert [kind for kind in kinds if kind in ("SimpleRNN", "LSTM", "GRU", "Dense")] == ["LSTM", "Dense"]
+    (recurrent,) = [layer for layer in net.model.layers if type(layer).__name__ == "LSTM"]
+    assert (recurrent.units, recurrent.return_sequences) == (64, True)
+    outputs = 1 + len(member.quantiles)
+    values_and_mask = 2
+    assert net.parameters == 4 * 64 * (values_and_mask + 64 + 1) + 64 * outputs + outputs
+
+
+def test_the_textbook_network_is_trained_on_every_step(air):
+    plan = plan_of(air, **TEXTBOOK)
+    net = Network(plan.members[0], seed=1)
+    assert net.head.target_span() == (1, 11)
+    z, _, _ = net.training_model()([np.arange(20.0).reshape(2, 10)])
+    assert z.shape == (2, 10, 4)
+
+
+def test_the_textbook_fit_is_100_passes_with_adam_and_the_mean_square(air):
+    fit = plan_of(air, **TEXTBOOK).fit
+    assert (fit.loss, fit.epochs, fit.batch_size) == ("mse", 100, 32)
+    assert (fit.steps_per_epoch, fit.patience) == (0, 0)  # whole passes, all of them
+
+
+GIVEN = {
+    "cell": "lstm",
+    "units": 7,
+    "layers": 2,
+    "bidirectional": True,
+    "dropout": 0.25,
+    "residual": False,
+    "context_length": 24,
+    "segment": 6,
+    "horizon": 5,
+    "head": "seq2seq",
+    "transform": "none",
+    "center": "last",
+    "input_initializer": "he",
+    "recurrent_initializer": "glorot",
+    "quantiles": (0.5,),
+    "loss": "huber",
+    "error_scale": "window",
+    "epochs": 3,
+    "batch_size": 9,
+    "steps_per_epoch": 4,
+    "learning_rate": 0.1,
+    "schedule": "constant",
+    "clip_norm": 0.5,
+    "patience": 2,
+    "seed": 5,
+    "linear": False,
+}
+
+
+def test_whatever_is_given_is_taken(air):
+    plan = plan_of(air, members=1, **GIVEN)
+    made = {**vars(plan.members[0]), **vars(plan.fit)}
+    assert {name: made[name] for name in GIVEN} == GIVEN
+    assert plan.horizon == 5
+
+
+def test_every_setting_of_a_network_and_a_fit_can_be_given():
+    can_be_given = {field.name for field in fields(TrainSettings)}
+    derived = {"known", "lags", "stop_after"}  # from --calendar; by the final fit
+    assert {f.name for kind in (NetworkSettings, FitSettings) for f in fields(kind)} - derived <= can_be_given
+
+
+def test_the_reset_gate_can_be_put_on_either_side(air):
+    assert plan_of(air, cell="gru", reset_after=False).members[0].reset_after is False
+    assert plan_of(air, cell="gru", reset_after=True).members[0].reset_after is True
+
+
+def test_each_setting_has_a_row_with_its_reason(air):
+    rows = {row.setting: row for row in plan_of(air, units=7).rows}
+    assert rows["units"].value == 7
+    assert rows["units"].reason == "as given"
+    assert rows["cell"].reason not in ("", "as given")
+    assert len(rows) == len(plan_of(air, units=7).rows)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"cell": "lstm", "reset_after": True}, "--reset-after has no effect on lstm"),
+        ({"cell": "rnn", "reset_after": False}, "--reset-after has no effect on rnn"),
+        ({"residual": True, "layers": 1, "segment": 1}, "--residual has no effect"),
+        ({"residual": True, "layers": 1, "bidirectional": True, "segment": 12}, "--residual has no effect"),
+        ({"context_length": 25, "segment": 12}, "--context-length 25 is not a multiple of --segment 12"),
+        ({"resume": True, "start_from": "a"}, "--resume and --from"),
+        ({"head": "recursive", "linear": True}, "--linear has no effect"),
+        ({"head": "recursive", "calendar": True}, "--calendar has no effect"),
+    ],
+)
+def test_settings_that_contradict_each_other_are_refused(air, given, message):
+    with pytest.raises(UsageError, match=message) as error:
+        plan_of(air, **given)
+    assert error.value.hint
+
+
+def test_a_log_needs_values_of_0_and_above():
+    panel = panel_of(*(row - 30 for row in waves(2, 40)))
+    assert plan_of(panel).members[0].transform == "none"
+    with pytest.raises(UsageError, match="--transform log needs values of 0 and above"):
+        plan_of(panel, transform="log")
+
+
+def test_the_automatic_plan_does_not_look_at_held_back_rows():
+    panel = panel_of(*waves(3, 80))
+    plan = plan_of(panel)
+    changed = panel.target.copy()
+    for n in range(3):
+        changed[panel.offsets[n + 1] - plan.horizon * plan.windows : panel.offsets[n + 1]] = -1e9
+    changed[-1] = NAN
+    assert plan_of(replace(panel, target=changed)) == plan
+
+
+@pytest.mark.parametrize("rows", [2, 3, 5, 9, 14, 30, 200])
+@pytest.mark.parametrize("season_length", [1, 4, 7, 96])
+@pytest.mark.parametrize("horizon", [None, 1, 13])
+def test_every_panel_has_a_plan_that_fits_together(rows, season_length, horizon):
+    panel = panel_of(*waves(2, rows), season_length=season_length)
+    plan = plan_of(panel, horizon=horizon)
+    for member in plan.members:
+        assert member.context_length % member.segment == 0
+        assert member.context_length >= member.segment >= 1
+        assert member.horizon == plan.horizon >= 1
+        assert member.cell in CELLS and member.transform in TRANSFORMS and member.center in CENTERS
+    assert plan.windows * plan.horizon < rows
+
+
+def test_more_series_need_fewer_windows_each():
+    few, many = panel_of(*waves(2, 100)), panel_of(*waves(40, 100))
+    assert plan_of(few, horizon=4).windows > 1
+    assert plan_of(many, horizon=4).windows == 1
+
+
+def test_a_log_is_not_refused_where_every_row_is_held_back():
+    panel = panel_of([1.0, 2.0, 3.0, 4.0, 5.0])
+    assert plan_of(panel, horizon=4, windows=2, transform="log").members[0].transform == "log"
