@@ -3,7 +3,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 MODELS := $(VENV)/demo
 
-.PHONY: demo test check clean
+.PHONY: demo test check torture clean
 
 # Train, judge and use a model on the sample data; the forecast is the last thing printed.
 demo: $(VENV)/installed
@@ -19,6 +19,10 @@ check: $(VENV)/installed
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+# Kills, full disks, flipped bytes, a week of cron: hours; TORTURE=--short takes minutes.
+torture: $(VENV)/installed
+	$(BIN)/python -m tests.torture $(TORTURE)
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

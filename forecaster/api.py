@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 from forecaster import config
 from forecaster.config import EvaluateSettings, PredictSettings, StoreSettings, TrainSettings
-from forecaster.errors import UsageError
+from forecaster.errors import DataError, UsageError
 from forecaster.models.store import Store
 from forecaster.watch import Silent
 
@@ -39,8 +39,11 @@ class Model:
         """
         from forecaster.predict import predict
 
-        _refuse(options, ("output", "format"), "predict()")
-        return predict(data, self._settings(PredictSettings, options, "predict()"), Silent()).to_frame()
+        _refuse(options, ("output", "format", "ledger", "wait"), "predict()")
+        found = predict(data, self._settings(PredictSettings, options, "predict()"), Silent())
+        if found.about and found.about.failed:
+            raise DataError(f"series '{found.about.failed[0]}' has no observed target.", "Take it out.")
+        return found.to_frame()
 
     def evaluate(self, data: Data | None = None, **options: object) -> Report:
         """The model beside the baselines, on windows at the end of `data` (None = what it was trained on).
@@ -66,6 +69,7 @@ def train(data: Data, **options: object) -> Model:
 
     settings = config.from_mapping(TrainSettings, options, "train()")
     done = fit(data, settings, Silent())
+    done.refuse_unpromoted()
     return load(f"{done.model}@{done.version}", models=settings.models)
 
 

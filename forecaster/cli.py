@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from forecaster import __version__
+from forecaster import __version__, operating
 from forecaster.commandline import Argument, Arguments, Command, Group, Job, add, usage_error
 from forecaster.config import (
     PREFIX,
+    CheckSettings,
     EvaluateSettings,
     PredictSettings,
     PruneSettings,
@@ -116,12 +117,13 @@ def _train(settings: TrainSettings, console: Console, arguments: Arguments) -> N
     done = train(arguments["data"] or "-", settings, console)
     if console.json:
         console.result(done.to_json())
-        return
-    console.table(*plan_table(done))
-    console.line()
-    if done.report:
-        _print_report(done.report, console)
-    console.line(f"{done.model}@{done.version} stored in {done.path}")
+    else:
+        console.table(*plan_table(done))
+        console.line()
+        if done.report:
+            _print_report(done.report, console)
+        console.line(f"{done.model}@{done.version} stored in {done.path}")
+    done.refuse_unpromoted()
 
 
 def _evaluate(settings: EvaluateSettings, console: Console, arguments: Arguments) -> None:
@@ -151,12 +153,31 @@ def _predict(settings: PredictSettings, console: Console, arguments: Arguments) 
     to_stdout = settings.output == "-"
     if console.json and to_stdout and settings.format not in (None, "json"):
         raise UsageError(f"--json and --format {settings.format} exclude each other.", "Keep one, or give --output.")
-    from forecaster.predict import predict
+    from forecaster.deliver import deliver, refuse_failed
 
-    forecast = predict(arguments["data"], settings, console)
-    forecast.write(settings.output, "json" if console.json and to_stdout else settings.format)
+    forecast = deliver(arguments["data"], settings, console, "json" if console.json and to_stdout else settings.format)
     if console.json and not to_stdout:
-        console.result({"output": settings.output, "series": len(forecast.series), "rows": forecast.prediction.size})
+        console.result({"output": settings.output, **forecast.metadata()})
+    if forecast.about:
+        refuse_failed(forecast.about.failed, len(forecast.series))
+
+
+def _check(settings: CheckSettings, console: Console, arguments: Arguments) -> None:
+    """Show every fault in the data with what mends it, what the data holds, and whether it still fits a model."""
+    from forecaster.check import check, fault_table, fit_table, summary_table
+
+    report = check(arguments["data"] or "-", settings, console)
+    if console.json:
+        console.result(report.to_json())
+    else:
+        if report.checked.faults:
+            console.table(*fault_table(report))
+            console.line()
+        console.table(*summary_table(report))
+        if report.fits:
+            console.line()
+            console.table(*fit_table(report))
+    report.refuse_faults()
 
 
 def _doctor(settings: StoreSettings, console: Console, arguments: Arguments) -> None:
@@ -249,6 +270,8 @@ COMMANDS = (
     Command("train", TrainSettings, _train, (DATA,), hush=True),
     Command("evaluate", EvaluateSettings, _evaluate, (SEEN_DATA,), hush=True),
     Command("predict", PredictSettings, _predict, (SEEN_DATA,), hush=True),
+    Command("check", CheckSettings, _check, (DATA,)),
+    *operating.COMMANDS,
     Command("doctor", StoreSettings, _doctor, hush=True),
 )
 MODELS_COMMANDS = (

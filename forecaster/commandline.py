@@ -6,6 +6,7 @@ import inspect
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any, Optional, TypeAlias
 
@@ -20,7 +21,15 @@ from forecaster.options import Option, flag, names_in, options
 Arguments: TypeAlias = "dict[str, str | None]"
 Do: TypeAlias = Callable[[Any, Console, Arguments], None]  # gets settings, where to print, arguments by name
 
-METAVARS = {"text": "TEXT", "int": "N", "float": "X", "bool": "", "duration": "5m", "quantiles": "0.1,0.9"}
+METAVARS = {
+    "text": "TEXT",
+    "int": "N",
+    "float": "X",
+    "bool": "",
+    "duration": "5m",
+    "margin": "[MARGIN]",
+    "quantiles": "0.1,0.9",
+}
 EPILOG = (
     f"Any option may also come from a variable ({config.PREFIX}HORIZON=28) or from {config.FILE} (horizon = 28). "
     "What is given on the command line wins, then the variable, then the file."
@@ -117,6 +126,11 @@ class Group(TyperGroup):
 class SectionedCommand(TyperCommand):
     """A command that shows its options under headings and leaves conversion to `config.py`."""
 
+    def parse_args(self, ctx: Any, args: list[str]) -> Any:
+        """Read the command line; an option of kind "margin" need not be given a number, then it is 0."""
+        optional = {flag for one in self.get_params(ctx) if one.metavar == METAVARS["margin"] for flag in one.opts}
+        return super().parse_args(ctx, _with_margins(args, optional))
+
     def get_params(self, ctx: Any) -> Any:
         """Its options and arguments, --help among them."""
         return _leave_text(super().get_params(ctx))
@@ -134,6 +148,16 @@ class SectionedCommand(TyperCommand):
         for heading, records in sections.items():
             with formatter.section(heading):
                 formatter.write_dl(records)
+
+
+def _with_margins(arguments: list[str], optional: set[str]) -> list[str]:
+    """`arguments` with 0 after each of the `optional` flags that no number follows."""
+    full: list[str] = []
+    for here, after in zip_longest(arguments, arguments[1:], fillvalue=""):
+        full.append(here)
+        if here in optional and not after.replace(".", "", 1).isdigit():
+            full.append("0")
+    return full
 
 
 def _heading(parameter: Any) -> str:

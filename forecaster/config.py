@@ -96,12 +96,17 @@ class TrainSettings(MachineSettings, JudgeSettings, StoreSettings, InputSettings
     transform: str | None = choice(
         None, "auto forecaster.models.transforms:TRANSFORMS", "Transform of the values.", "Network"
     )
+    linear: bool | None = switch(None, "Add a linear path from context to horizon.", "Network")
+    calendar: bool | None = switch(None, "Tell the network each step's hour, weekday, time of year.", "Network")
     center: str | None = choice(None, "forecaster.models.transforms:CENTERS", "What is subtracted first.", "Network")
     input_initializer: str | None = choice(
         None, "forecaster.models.cells:INITIALIZERS", "First input weights.", "Network"
     )
     recurrent_initializer: str | None = choice(
         None, "forecaster.models.cells:INITIALIZERS", "First recurrent weights.", "Network"
+    )
+    floor: float | None = option(
+        None, "Share of a statistical forecast in the blend; 0 = none.", "Network", kind="float", bounds="[0, 1]"
     )
     members: int | None = count("Networks whose median is the forecast.", "Network")
 
@@ -127,6 +132,16 @@ class TrainSettings(MachineSettings, JudgeSettings, StoreSettings, InputSettings
     resume: bool = switch(False, "Go on from this model's current version.", "Fitting")
     start_from: str | None = option(None, "Start with this model's weights.", "Fitting", kind="model", flag="from")
     final_fit: bool = switch(True, "After judging, fit again on all rows.", "Fitting")
+    promote_if_better: float | None = option(
+        None,
+        "Serve the new version only if it is better by this share.",
+        "Judging",
+        kind="margin",
+        bounds="[0, 1)",
+    )
+    wait: float | None = option(
+        None, "Wait this long for a lock, e.g. 5m.", "Running", kind="duration", bounds="[0, inf)"
+    )
     device: str = choice("auto", "auto cpu gpu", "Where to fit.", "Running")
 
 
@@ -144,6 +159,24 @@ class PredictSettings(MachineSettings, ServeSettings, StoreSettings, InputSettin
     horizon: int | None = count("Steps ahead (default: as trained).", "Forecast")
     output: str = option("-", "File to write; - is standard output.", "Forecast")
     format: str | None = choice(None, "csv json parquet", "Default: by the file's ending, else csv.", "Forecast")
+    safe_csv: bool = switch(False, "Keep spreadsheets from running series names as formulas.", "Forecast")
+    max_age: float | None = option(
+        None, "Refuse data whose newest target is older, e.g. 2d.", "Input", kind="duration", bounds="(0, inf)"
+    )
+    drop_incomplete: bool = switch(False, "Leave out a last period that is not over yet.", "Input")
+    fallback: bool = switch(False, "Seasonal naive, marked so, where the model cannot answer.", "Forecast")
+    ledger: str | None = option(None, "Note what was forecast in this SQLite file.", "Forecast")
+    wait: float | None = option(
+        None, "Wait this long for a lock, e.g. 5m.", "Running", kind="duration", bounds="[0, inf)"
+    )
+
+
+@dataclass(frozen=True)
+class CheckSettings(StoreSettings, InputSettings):
+    """Settings of `check`."""
+
+    freq: str | None = option(None, "Step of the timestamps (default: inferred).", "Input")
+    model: str | None = option(None, "Hold the data against this model, NAME or NAME@VERSION.", "Store", kind="model")
 
 
 @dataclass(frozen=True)
@@ -155,9 +188,51 @@ class PruneSettings(StoreSettings):
     )
 
 
+@dataclass(frozen=True)
+class BatchSettings(MachineSettings):
+    """Settings of `batch`."""
+
+    only: str | None = option(None, "Run only this job, or these: NAME,NAME.", "Jobs")
+    dry_run: bool = switch(False, "Say what would be done, and do nothing.", "Jobs")
+    force: bool = switch(False, "Do again what is done already.", "Jobs")
+    status: str | None = option(None, "Keep track in this file, for health probes (default: the jobs file's).", "Jobs")
+    wait: float | None = option(
+        None, "Wait this long for a lock, e.g. 5m.", "Running", kind="duration", bounds="[0, inf)"
+    )
+
+
+@dataclass(frozen=True)
+class MonitorSettings(InputSettings):
+    """Settings of `monitor`."""
+
+    model: str | None = option(None, "NAME or NAME@VERSION (default: what forecast last).", "Judging")
+
+
+@dataclass(frozen=True)
+class ScheduleSettings:
+    """Settings of `schedule`."""
+
+    cron: bool = switch(False, "Print lines for a crontab (the default).", "Form")
+    systemd: bool = switch(False, "Print service and timer units.", "Form")
+    only: str | None = option(None, "Schedule only this job, or these: NAME,NAME.", "Form")
+    log: str | None = option(None, "File for the jobs' lines (default: beside the jobs file).", "Form")
+
+
 # One row per command that has settings: their names are the tables that a TOML file may hold.
-SETTINGS: Mapping[str, type] = {"train": TrainSettings, "evaluate": EvaluateSettings, "predict": PredictSettings}
-EVERY_SETTINGS: tuple[type, ...] = (CommonSettings, *SETTINGS.values(), PruneSettings)
+SETTINGS: Mapping[str, type] = {
+    "train": TrainSettings,
+    "evaluate": EvaluateSettings,
+    "predict": PredictSettings,
+    "check": CheckSettings,
+}
+EVERY_SETTINGS: tuple[type, ...] = (
+    CommonSettings,
+    *SETTINGS.values(),
+    PruneSettings,
+    BatchSettings,
+    MonitorSettings,
+    ScheduleSettings,
+)
 
 
 @dataclass(frozen=True)
@@ -218,13 +293,13 @@ def refuse_unknown_variables(environment: Mapping[str, str]) -> None:
 def load_toml(path: str | None) -> ConfigFile:
     """The settings file `path`, or `forecaster.toml` in the working directory if it is there, or nothing.
 
-    Keys at the top are for every command that has them, the tables [train], [evaluate], [predict] for one command.
+    Keys at the top are for every command that has them, the tables [train], [evaluate], [predict], [check] for one command.
     A file that cannot be read and a key that no command knows are UsageErrors.
     """
     if path is None and not Path(FILE).is_file():
         return ConfigFile(FILE, {}, {})
     where = path or FILE
-    content = _parse_toml(Path(where), where)
+    content = parse_toml(Path(where), where)
     common = {name: item for name, item in options(CommonSettings).items() if name != "config"}
     everywhere = {name: item for one in EVERY_SETTINGS for name, item in options(one).items() if name != "config"}
     shared: dict[str, object] = {}
@@ -238,7 +313,8 @@ def load_toml(path: str | None) -> ConfigFile:
     return ConfigFile(where, shared, tables)
 
 
-def _parse_toml(path: Path, where: str) -> dict[str, object]:
+def parse_toml(path: Path, where: str) -> dict[str, object]:
+    """What a TOML file holds. UsageError that begins with `where` for one that cannot be read."""
     if sys.version_info >= (3, 11):
         import tomllib
     else:
@@ -247,7 +323,7 @@ def _parse_toml(path: Path, where: str) -> dict[str, object]:
         content: dict[str, object] = tomllib.loads(path.read_text(encoding="utf-8-sig"))
         return content
     except OSError as error:
-        raise UsageError(f"{where}: cannot be read ({error.strerror}).", "Give --config a TOML file.") from None
+        raise UsageError(f"{where}: cannot be read ({error.strerror}).", "Name a TOML file.") from None
     except UnicodeDecodeError:
         raise UsageError(f"{where}: not UTF-8 text.") from None
     except tomllib.TOMLDecodeError as error:
@@ -290,4 +366,8 @@ def _settle(settings: type[S], values: dict[str, Value]) -> S:
         raise UsageError("quiet and verbose exclude each other.", "Keep one.")
     if values.get("resume") and values.get("start_from"):
         raise UsageError("resume and from exclude each other.", "Keep the one that names where to start.")
+    if values.get("promote_if_better") is not None and (values.get("resume") or values.get("start_from")):
+        raise UsageError(
+            "promote_if_better needs weights that have not seen the held-back rows.", "Leave resume and from out."
+        )
     return settings(**values)

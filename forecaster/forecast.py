@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import errno
 import json
-import os
-import stat
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, TypeAlias
 
@@ -17,13 +14,30 @@ import numpy as np
 
 from forecaster.data.freq import Freq, format_timestamps
 from forecaster.errors import ArtifactError, UsageError, nearest
+from forecaster.outputs import saying_why, whole_file
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from forecaster.typing import FloatArray, IntArray, TextArray
 
+MODEL = "model"  # the source of what a stored model forecast
+FORMULA = ("=", "+", "-", "@", "\t", "\r")  # beginnings that a spreadsheet takes for a formula's
 CHUNK_ROWS = 50_000  # rows that are turned into text at once, so that memory does not follow N x H
+
+
+@dataclass(frozen=True)
+class About:
+    """What made a forecast, and from what: for its metadata and for the ledger."""
+
+    model: str
+    version: int  # 0: no stored model answered
+    cutoff: IntArray  # [N] the newest timestamp of each series, in the units of `Forecast.timestamps`
+    failed: tuple[str, ...]  # series left out: nothing of them is observed
+    season_length: int
+    expected: float | None = None  # the model's error over seasonal naive's where it was judged; None = it was not
+    naive: FloatArray | None = None  # [N, H] seasonal naive from the same rows, for the ledger
+    scale: FloatArray | None = None  # [N] mean absolute seasonal difference of those rows; NaN = undefined
 
 
 @dataclass(frozen=True)
@@ -38,6 +52,42 @@ class Forecast:
     source: TextArray  # [N] "model", or the fallback's name
     freq: Freq
     zone: str | None  # the zone that timestamps are written in; None = they have none
+    about: About | None = None
+
+    @property
+    def fallbacks(self) -> int:
+        """How many series something else than the model answered for."""
+        return int(np.count_nonzero(self.source != MODEL))
+
+    def only(self, n: int) -> Forecast:
+        """The forecast of the n-th series alone."""
+        one = slice(n, n + 1)
+        about = replace(self.about, cutoff=self.about.cutoff[one], failed=()) if self.about else None
+        return replace(
+            self,
+            series=self.series[one],
+            timestamps=self.timestamps[one],
+            prediction=self.prediction[one],
+            bands=self.bands[one],
+            source=self.source[one],
+            about=about,
+        )
+
+    def metadata(self) -> dict[str, object]:
+        """What made the forecast, for JSON: model, version, cutoff, series, rows, fallbacks, failed series."""
+        if not self.about:
+            return {}
+        cutoff = self.about.cutoff
+        stamps = format_timestamps(np.array([cutoff.max()]) if len(cutoff) else cutoff, self.freq, self.zone).tolist()
+        return {
+            "model": self.about.model,
+            "version": self.about.version or None,
+            "cutoff": next(iter(stamps), None),
+            "series": len(self.series),
+            "rows": self.prediction.size,
+            "fallbacks": self.fallbacks,
+            "failed": list(self.about.failed),
+        }
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -71,16 +121,20 @@ class Forecast:
         frame: pd.DataFrame = pd.DataFrame(dict(columns))
         return frame
 
-    def write(self, output: str | Path = "-", format: str | None = None) -> None:
+    def write(self, output: str | Path = "-", format: str | None = None, *, safe_csv: bool = False) -> None:
         """Write to the file `output`, which changes whole or not at all, or to standard output for "-".
 
-        `format` is a row of FORMATS; None = the file's suffix, else csv. ArtifactError as in `check`; UsageError where
+        `format` is a row of FORMATS; None = the file's suffix, else csv. With `safe_csv` names that a spreadsheet would
+        run as formulas begin with an apostrophe, as OWASP advises. ArtifactError as in `check`; UsageError where
         nothing can be written; BrokenPipeError is left to the caller, since a reader who has had enough is no fault.
         """
-        encode = FORMATS[_format(output, format)]
+        format = _format(output, format)
+        if safe_csv and format != "csv":
+            raise UsageError(f"--safe-csv has no effect on {format}.", "Leave it out.")
+        encode = FORMATS[format]
         self.check()
-        with _saying_why(output), _stdout() if str(output) == "-" else _whole_file(Path(output)) as stream:
-            encode(self, stream)
+        with saying_why(output), _stdout() if str(output) == "-" else whole_file(Path(output)) as stream:
+            encode(replace(self, series=_unlike_formulas(self.series)) if safe_csv else self, stream)
             stream.flush()
 
     def _numbers(self) -> tuple[FloatArray, ...]:
@@ -96,14 +150,15 @@ def _csv(forecast: Forecast, stream: IO[bytes]) -> None:
 
 
 def _json(forecast: Forecast, stream: IO[bytes]) -> None:
-    """One object; `forecast` is a list with an object per row, keyed by column."""
+    """One object; `forecast` is a list with an object per row, keyed by column; beside it what made it."""
     row = "{" + ", ".join(f'"{column}": %s' for column in forecast.columns) + "}"
     stream.write(b'{"forecast": [')
     separator = "\n"
     for columns in _texts(forecast, json.dumps):
         stream.write((separator + ",\n".join(map(row.__mod__, zip(*columns, strict=True)))).encode())
         separator = ",\n"
-    stream.write(b"\n]}\n")
+    about = "".join(f", {json.dumps(key)}: {json.dumps(value)}" for key, value in forecast.metadata().items())
+    stream.write(f"\n]{about}}}\n".encode())
 
 
 def _parquet(forecast: Forecast, stream: IO[bytes]) -> None:
@@ -142,6 +197,11 @@ def _texts(forecast: Forecast, text: Callable[[str], str]) -> Iterator[list[list
         ]
 
 
+def _unlike_formulas(names: TextArray) -> TextArray:
+    """Names of which none begins as a spreadsheet's formula does (OWASP, CSV injection)."""
+    return np.array([f"'{name}" if str(name).startswith(FORMULA) else name for name in names], dtype=object)
+
+
 def _csv_field(text: str) -> str:
     if any(character in text for character in ',"\r\n'):
         return '"' + text.replace('"', '""') + '"'
@@ -165,55 +225,6 @@ def _stdout() -> Iterator[IO[bytes]]:
         raise UsageError("standard output takes no forecast.", "Write to a file with --output FILE.")
     sys.stdout.flush()
     yield sys.stdout.buffer
-
-
-@contextmanager
-def _whole_file(path: Path) -> Iterator[IO[bytes]]:
-    """A stream to a file beside `path` that replaces it at the end; nothing is left behind on failure."""
-    try:
-        target = path.resolve()  # a link stays, and what it names is replaced
-    except (RuntimeError, ValueError) as error:  # links in a circle, a NUL
-        raise OSError(errno.EINVAL, "not a path") from error
-    if target.exists() and not target.is_file():
-        with target.open("wb") as stream:  # a device or a pipe must not be replaced by a file; a folder refuses
-            yield stream
-        return
-    fresh = target.with_name(f".forecast-{os.getpid()}-{os.urandom(4).hex()}.part")
-    try:
-        with fresh.open("xb") as stream:
-            yield stream
-            stream.flush()
-            os.fsync(stream.fileno())
-        with suppress(OSError):  # whoever could read the old file can read the new one
-            fresh.chmod(stat.S_IMODE(target.stat().st_mode))
-        fresh.replace(target)
-        _sync_folder(target.parent)
-    finally:
-        fresh.unlink(missing_ok=True)
-
-
-def _sync_folder(folder: Path) -> None:
-    """Put the rename on the disk, where the system can."""
-    with suppress(OSError):
-        handle = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
-
-
-@contextmanager
-def _saying_why(output: str | Path) -> Iterator[None]:
-    """What the system refuses while writing is the caller's to mend, not a bug."""
-    try:
-        yield
-    except BrokenPipeError:
-        raise
-    except OSError as error:
-        place = "standard output" if str(output) == "-" else f"'{output}'"
-        reason = (error.strerror or type(error).__name__).lower()
-        hint = "Choose with --output a file in a folder that exists, can be written and has space."
-        raise UsageError(f"{place}: cannot be written: {reason}.", hint) from error
 
 
 Encoder: TypeAlias = Callable[[Forecast, IO[bytes]], None]

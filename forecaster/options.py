@@ -98,13 +98,13 @@ def _table_names(module: str, table: str) -> tuple[str, ...]:
 
 
 def parse_duration(text: str) -> float:
-    """Seconds in `300`, `90s`, `5m`, `2h` or `1h30m`. Anything else is a UsageError."""
+    """Seconds in `300`, `90s`, `5m`, `2h`, `1h30m` or `2d`. Anything else is a UsageError."""
     number = r"\d+(?:\.\d+)?"
-    found = re.fullmatch(rf"(?:({number})h)?(?:({number})m)?(?:({number})s?)?", text.strip().lower())
+    found = re.fullmatch(rf"(?:({number})d)?(?:({number})h)?(?:({number})m)?(?:({number})s?)?", text.strip().lower())
     if not found or not any(found.groups()):
         raise UsageError(f"'{text}' is not a duration.", "Expected e.g. 300, 90s, 5m or 1h30m.")
-    hours, minutes, seconds = (float(part or 0) for part in found.groups())
-    return 3600 * hours + 60 * minutes + seconds
+    days, hours, minutes, seconds = (float(part or 0) for part in found.groups())
+    return 86_400 * days + 3600 * hours + 60 * minutes + seconds
 
 
 def read(known: Option, value: object, label: str, *, text: bool) -> Value:
@@ -183,6 +183,11 @@ def _seconds(value: object, text: bool) -> Value:
     return parse_duration(value) if isinstance(value, str) else _number(value, text)
 
 
+def _margin(value: object, text: bool) -> Value:
+    """A share; True, as a TOML file may say it, means 0."""
+    return 0.0 if value is True else _number(value, text)
+
+
 def _levels(value: object, text: bool) -> Value:
     """Quantile levels, ascending: from `0.1,0.5`, `none`, or a sequence of numbers."""
     if isinstance(value, str):
@@ -208,5 +213,6 @@ READERS: Mapping[str, Callable[[object, bool], Value]] = {
     "float": _number,
     "bool": _truth,
     "duration": _seconds,
+    "margin": _margin,
     "quantiles": _levels,
 }

@@ -13,6 +13,8 @@ import numpy as np
 
 from forecaster.backtest import Backtest, judge
 from forecaster.checkpoints import FINAL, JUDGE, STATE
+from forecaster.data.calendar import known_ahead
+from forecaster.data.summary import level_and_scale
 from forecaster.data.windows import newest
 from forecaster.models.artifact import (
     FORMAT,
@@ -79,17 +81,17 @@ class Training:
         from forecaster.models.export import prove, write_onnx, write_saved_model
 
         members = [network.portable() for network in self.served.networks]
-        write_saved_model(members, folder / "saved_model")
-        write_onnx(members, folder / "model.onnx")
+        write_saved_model(members, folder / "saved_model", self.plan.floor)
+        write_onnx(members, folder / "model.onnx", self.plan.floor)
         if self.judge and self.final:
-            write_onnx([network.portable() for network in self.judge.networks], folder / JUDGED)
+            write_onnx([network.portable() for network in self.judge.networks], folder / JUDGED, self.plan.floor)
         stages = {name: stage for name, stage in ((JUDGE, self.judge), (FINAL, self.final)) if stage}
         for name, stage in stages.items():
             for i, one in enumerate(stage.fits):
                 write_state(folder / STATE / f"{name}-{i}.npz", one.state)
         histories = {f"{n} {i}": one.history for n, stage in stages.items() for i, one in enumerate(stage.fits)}
         write_history(folder, histories)
-        prove(folder, self.served.networks, self._proof_contexts())
+        prove(folder, self.served.networks, *self._proof_inputs(), floor=self.plan.floor)
         write_manifest(folder, self._manifest())
         if self.judge:
             judged = self.backtest(folder)
@@ -103,14 +105,16 @@ class Training:
         learned = self.settings.baselines == "all"
         return judge(self.panel, self.judged_windows, manifest, runtime, learned=learned)
 
-    def _proof_contexts(self) -> FloatArray:
+    def _proof_inputs(self) -> tuple[FloatArray, FloatArray | None]:
         windows = newest(self.panel)
         some = windows.take(np.linspace(0, len(windows) - 1, min(len(windows), PROOF_WINDOWS)).astype(np.int64))
-        return some.gather(self._context_length, 0)
+        known = known_ahead(self.panel, some, self.plan.horizon, self.plan.calendar)
+        return some.gather(self._context_length, 0), None if known is None else known[:, 0]
 
     @property
     def _context_length(self) -> int:
-        return max(member.context_length for member in self.plan.members)
+        floor = self.plan.floor.length if self.plan.floor else 0
+        return max(self.plan.context_length, floor)
 
     def _manifest(self) -> Manifest:
         return Manifest(
@@ -121,7 +125,8 @@ class Training:
             horizon=self.plan.horizon,
             context_length=self._context_length,
             quantiles=self.settings.quantiles,
-            members=self.plan.members,
+            # Fewer than planned where the training was interrupted.
+            members=tuple(network.settings for network in self.served.networks),
             fit=self.plan.fit,
             parameters=sum(network.parameters for network in self.served.networks),
             epochs=max(one.best_epoch for one in self.served.fits),
@@ -132,6 +137,8 @@ class Training:
             plan=self.plan.rows,
             versions={name: library_version(name) for name in LIBRARIES},
             files={},
+            floor=self.plan.floor,
+            calendar=self.plan.calendar,
         )
 
 
@@ -140,6 +147,7 @@ def data_facts(panel: Panel, path: str, timestamp_format: str | None) -> DataFac
     digest = hashlib.sha256("\n".join(map(str, panel.series)).encode())
     for array in (panel.offsets, panel.timestamps, panel.target):
         digest.update(np.ascontiguousarray(array).data)
+    level, scale = level_and_scale(panel) or (None, None)
     return DataFacts(
         path=path,
         series=panel.columns.series,
@@ -155,4 +163,6 @@ def data_facts(panel: Panel, path: str, timestamp_format: str | None) -> DataFac
         first=int(panel.timestamps.min()),
         last=int(panel.timestamps.max()),
         sha256=digest.hexdigest(),
+        level=level,
+        scale=scale,
     )

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
+
+from forecaster.errors import QualityError
 
 if TYPE_CHECKING:
     from forecaster.metrics import Scores
@@ -80,6 +82,27 @@ class PlanRow:
 
 
 @dataclass(frozen=True)
+class Verdict:
+    """Whether a new version may serve in place of the one that did."""
+
+    promoted: bool
+    reason: str  # for people
+    windows: int = 0  # that everybody forecast
+    metric: str = ""
+    scores: Mapping[str, float | None] = field(default_factory=dict)  # the new version's ("model") and its opponents'
+
+    def to_json(self) -> dict[str, Json]:
+        """The fields by name."""
+        return {
+            "promoted": self.promoted,
+            "reason": self.reason,
+            "windows": self.windows,
+            "metric": self.metric,
+            "scores": dict(self.scores),
+        }
+
+
+@dataclass(frozen=True)
 class TrainReport(Subject):
     """What `train` did; the model is stored under `path`."""
 
@@ -89,6 +112,15 @@ class TrainReport(Subject):
     plan: tuple[PlanRow, ...]
     notes: tuple[str, ...]
     report: Report | None  # None where no rows could be held back
+    verdict: Verdict | None = None  # None: it serves without a contest
+
+    def refuse_unpromoted(self) -> None:
+        """QualityError where the new version was kept but may not serve."""
+        if self.verdict and not self.verdict.promoted:
+            raise QualityError(
+                f"{self.model}@{self.version} is stored but does not serve: {self.verdict.reason}.",
+                f"Serve it all the same with `forecaster models rollback {self.model} {self.version}`.",
+            )
 
     def to_json(self) -> dict[str, Json]:
         """The report's keys, whether or not there is one, and what is known of the training."""
@@ -103,6 +135,7 @@ class TrainReport(Subject):
             "stopped": self.stopped,
             "plan": [{"setting": row.setting, "value": row.value, "reason": row.reason} for row in self.plan],
             "notes": list(self.notes),
+            **({"promotion": self.verdict.to_json()} if self.verdict else {}),
         }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -12,14 +13,15 @@ from forecaster.backtest import make_report, subject
 from forecaster.checkpoints import STATE, UNFINISHED, Checkpoints
 from forecaster.data.panel import Columns
 from forecaster.data.read import read_panel
-from forecaster.errors import DataError
+from forecaster.errors import DataError, UsageError
 from forecaster.fitting import Fitting
-from forecaster.models.artifact import read_manifest
+from forecaster.models.artifact import Manifest, read_manifest
 from forecaster.models.store import Store, name_from_path
-from forecaster.plan import make_plan
+from forecaster.plan import Plan, make_plan
+from forecaster.promote import Contest
 from forecaster.publish import Training
 from forecaster.report import TrainReport
-from forecaster.split import split
+from forecaster.split import Needs, split
 from forecaster.watch import Watch
 
 if TYPE_CHECKING:
@@ -36,24 +38,62 @@ FRAME = "data frame"  # in the place of a path
 def train(data: Data, settings: TrainSettings, watch: Watch) -> TrainReport:
     """Train on `data` and store a new version, which serves from then on.
 
-    Raises the error classes of `errors`; the store is then as it was. Ctrl-C keeps the best weights so far.
+    Raises the error classes of `errors`; the store is then as it was. Ctrl-C keeps the best weights so far. With
+    `promote_if_better` the new version may be kept without serving: the report's `verdict` says so.
     """
-    began = time.monotonic()
     path = str(Path(data).absolute()) if isinstance(data, (str, Path)) and str(data) != "-" else "-"
     path = path if isinstance(data, (str, Path)) else FRAME
     name = settings.name or name_from_path("frame" if path == FRAME else str(data))
     store = Store(Path(settings.models))
-    store.versions(name)  # refuses an impossible name before any work
+    with store.training(name, settings.wait or 0.0):  # refuses an impossible name before any work
+        return _train(data, settings, watch, (store, name, path))
+
+
+def _train(data: Data, settings: TrainSettings, watch: Watch, place: tuple[Store, str, str]) -> TrainReport:
+    began = time.monotonic()
+    store, name, path = place
     panel = read(data, settings, watch)
     plan = make_plan(panel, settings)
     checkpoints = _checkpoints(store, name, settings, watch)
+    if settings.resume and checkpoints.source != checkpoints.unfinished and checkpoints.source:
+        plan = _as_stored(plan, read_manifest(checkpoints.source.parent), settings)
     fitting = Fitting(plan, settings, checkpoints, watch, began)
-    parts = split(panel, fitting.context_length, plan.horizon, plan.windows)
-    judge, final = fitting.both(parts)
+    parts = split(panel, Needs(plan.context_length, plan.horizon, plan.calendar), plan.windows)
+    plan, judge, final = fitting.both(plan, panel, parts)
     training = Training(name, path, panel, plan, settings, parts.judged, judge, final)
-    version = store.publish(name, training.write)
+    contest = None if settings.promote_if_better is None else Contest(store, training, settings.promote_if_better)
+    version = store.publish(name, training.write, contest.serves) if contest else store.publish(name, training.write)
     checkpoints.clear()
-    return _report(training, store.resolve(f"{name}@{version}"), version, time.monotonic() - began)
+    done = _report(training, store.resolve(f"{name}@{version}"), version, time.monotonic() - began)
+    return replace(done, verdict=contest.verdict) if contest else done
+
+
+def _as_stored(plan: Plan, manifest: Manifest, settings: TrainSettings) -> Plan:
+    """The stored model's networks, to go on with. UsageError where an option asks for another one."""
+    first = manifest.members[0]
+    for field in fields(first):
+        given, stored = getattr(settings, field.name, None), getattr(first, field.name)
+        if given is not None and given != stored and (field.name, given) != ("transform", "auto"):
+            flag = field.name.replace("_", "-")
+            raise UsageError(f"--{flag} {given}: --resume goes on with a network that has {stored}.", "Leave one out.")
+    fit = replace(
+        manifest.fit,
+        epochs=settings.epochs or manifest.fit.epochs,
+        learning_rate=settings.learning_rate or manifest.fit.learning_rate,
+        patience=manifest.fit.patience if settings.patience is None else settings.patience,
+    )
+    stored_choice = ((first.transform, fit.error_scale),), ((fit.epochs, fit.learning_rate),)
+    return replace(
+        plan,
+        horizon=manifest.horizon,
+        members=manifest.members,
+        fit=fit,
+        calendar=manifest.calendar,
+        floor=manifest.floor,
+        floors=(),
+        transforms=stored_choice[0],
+        courses=stored_choice[1],
+    )
 
 
 def read(data: Data, settings: TrainSettings, watch: Watch) -> Panel:

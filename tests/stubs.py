@@ -32,11 +32,15 @@ class Forecast:
 
     series = ("a",)
     prediction = SimpleNamespace(size=12)
+    about = None
 
     def __init__(self, rows: int) -> None:
         self._rows = rows
 
-    def write(self, output: str, format: str | None) -> None:
+    def metadata(self) -> dict[str, object]:
+        return {"series": 1, "rows": 12}
+
+    def write(self, output: str, format: str | None, *, safe_csv: bool = False) -> None:
         for _ in range(self._rows):
             sys.stdout.write('{"forecast": []}\n' if format == "json" else "series,timestamp,prediction\n")
 
@@ -65,7 +69,7 @@ def install(behaviour: str) -> None:
     seen: dict[str, object] = {}
 
     def verb(name: str, result: object) -> None:
-        def run(data: object, settings: object, watch: Watch) -> object:
+        def run(data: object, settings: object, watch: Watch, load: object = None, now: object = None) -> object:
             seen.update(verb=name, data=data, settings=settings)
             behave(behaviour, watch)
             return result

@@ -103,7 +103,7 @@ def _timestamp(table: Table, given: Columns, sample: dict[str, list[str]], numer
             return called[0]
     if dates:
         return dates[0]
-    called = [c for c in free if c.lower() in _TIMESTAMP]
+    called = [c for c in free if c.lower() in _TIMESTAMP] or [c for c in free if c.lower() in _STEP and c in numeric]
     if called:  # what it holds is for the parser to complain about, by line
         return called[0]
     raise DataError(

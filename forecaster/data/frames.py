@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from forecaster.data.source import unreadable
+from forecaster.data.source import MOST_BYTES, unreadable
 from forecaster.data.stamps import Stamps
 from forecaster.data.table import MISSING, SAMPLE, Cells, check_header, numbers_of
 from forecaster.data.zones import fixed_zone
@@ -111,12 +111,26 @@ def read_parquet(source: str) -> FrameTable:
     if magic != b"PAR1":
         raise DataError(f"{source}: this is not a Parquet file.", "Check its ending.")
     try:
+        _refuse_bomb(source)
         return FrameTable(source, pd.read_parquet(source))
     except ImportError:
         hint = "Install it with: pip install pyarrow; or save the table as CSV."
         raise DataError(f"{source}: reading Parquet needs pyarrow, which is not installed.", hint) from None
     except (ValueError, OSError):  # what pyarrow raises is one of these
         raise DataError(f"{source}: the Parquet file is damaged or cut short.", "Write it again.") from None
+
+
+def _refuse_bomb(source: str) -> None:
+    """DataError where a few bytes stand for more cells than there is memory for; other damage is pandas' to find."""
+    try:
+        from pyarrow.parquet import read_metadata
+
+        about = read_metadata(source)
+    except (ImportError, ValueError, OSError):
+        return
+    unpacked = sum(about.row_group(i).total_byte_size for i in range(about.num_row_groups))
+    if max(unpacked, 8 * about.num_rows * about.num_columns) > MOST_BYTES:
+        raise DataError(f"{source}: more than {MOST_BYTES >> 30} GiB of cells.", "Split it into several files.")
 
 
 def _text(value: Any) -> str:

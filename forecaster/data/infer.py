@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from forecaster.data.faults import RowsError, Tell, quoted
 from forecaster.data.freq import Freq, format_timestamps
 from forecaster.data.zones import DAY, wall_clock
 from forecaster.errors import DataError
@@ -31,6 +32,8 @@ class Rows:
     whole_numbers: bool
     source: str  # file name
     where: Callable[[int], str]  # row → "sales.csv:17"
+    order: IntArray | None = None  # [R] the table's row for each of these rows; None = they are the same
+    column: str | None = None  # of the timestamps, for messages
 
     def text(self, row: int) -> str:
         """The stamp of `row` for a message: as short as it is clear."""
@@ -39,6 +42,18 @@ class Rows:
     def name_of(self, row: int) -> str:
         """The series that `row` belongs to."""
         return str(self.series[np.searchsorted(self.offsets, row, side="right") - 1])
+
+    def faults(self, what: str, rows: IntArray, tell: Tell, drop: IntArray | None = None) -> RowsError:
+        """The error about `rows`."""
+
+        def in_table(mine: IntArray) -> IntArray:
+            return mine if self.order is None else self.order[mine]
+
+        error = RowsError(
+            what, rows, self.where, tell, column=self.column, drop=None if drop is None else in_table(drop)
+        )
+        error.rows, error.drop = in_table(rows), in_table(rows if drop is None else drop)
+        return error
 
 
 def say(timestamp: int, zone: str | None, whole_numbers: bool) -> str:
@@ -74,20 +89,31 @@ def check_grid(rows: Rows, freq: Freq, *, inferred: bool) -> IntArray:
         _refuse_mixed(rows, freq, steps, off)
     if not off.any():
         return steps
-    row = int(np.argmax(off))
-    first, last = (int(edge) for edge in rows.offsets[np.searchsorted(rows.offsets, row, side="right") - 1 :][:2])
-    if inferred and 2 * np.count_nonzero(off[first:last]) > last - first > 2:
-        row = first  # most of the series disagrees with its first row, so that one is the odd one out
+    bad = _odd_ones(rows.offsets, off, inferred=inferred)
     how = "inferred from all rows" if inferred else "as --freq says"
     own = _guess(rows.timestamps, rows.offsets, rows.zone, rows.whole_numbers)
     hint = "Mend the row, or give the frequency with --freq."
     if not inferred and own is not None and own != freq:
         hint = f"The rows look like --freq {own.name}."
-    raise DataError(
-        f"{rows.where(row)}: timestamp '{rows.text(row)}' (series '{rows.name_of(row)}') does not fit frequency "
-        f"{freq.name}, {how}.",
-        hint,
-    )
+
+    def tell(k: int) -> tuple[str, str]:
+        row = int(bad[k])
+        where = f"timestamp '{rows.text(row)}' (series {quoted(rows.name_of(row))})"
+        return f"{where} does not fit frequency {freq.name}, {how}.", hint
+
+    raise rows.faults("frequency", bad, tell)
+
+
+def _odd_ones(offsets: IntArray, off: BoolArray, *, inferred: bool) -> IntArray:
+    """Rows off the grid. Where most of a series disagrees with its first row, that one is the odd one out."""
+    odd = off.copy()
+    if inferred:
+        lengths = np.diff(offsets)
+        disagreeing = np.diff(np.concatenate([[0], np.cumsum(off)])[offsets])
+        wrong = (2 * disagreeing > lengths) & (lengths > 2)
+        odd[np.repeat(wrong, lengths)] = False
+        odd[offsets[:-1][wrong]] = True
+    return np.flatnonzero(odd)
 
 
 def _steps(timestamps: IntArray, offsets: IntArray, zone: str | None, freq: Freq) -> tuple[IntArray, BoolArray]:
@@ -110,7 +136,8 @@ def _guess(timestamps: IntArray, offsets: IntArray, zone: str | None, whole_numb
     if whole_numbers:
         return Freq("step", _step(np.diff(timestamps)[inner]))
     wall = wall_clock(timestamps, zone)
-    if _mode(np.diff(wall)[inner]) % DAY:
+    usual = _mode(np.diff(wall)[inner])
+    if usual <= 0 or usual % DAY:  # not 0: one instant an hour after another may show the same time
         return Freq("clock", _step(np.diff(timestamps)[inner]))
     days = wall // DAY
     between = np.diff(days)[inner]
@@ -167,18 +194,27 @@ def _refuse_mixed(rows: Rows, freq: Freq, steps: IntArray, off: BoolArray) -> No
     odd = np.flatnonzero(~usual & (lengths >= _ENOUGH))
     settled = np.flatnonzero(usual & (lengths >= 2))
     reference = (str(rows.series[settled[0]]), freq) if len(settled) else None
-    for n in odd:
-        own = _own_freq(rows, int(n))
+    others: list[tuple[int, Freq]] = []  # series that do not agree with the reference
+    for n in odd.tolist():
+        own = _own_freq(rows, n)
         if own is None or own == freq:
             continue
         if reference is None:
             reference = (str(rows.series[n]), own)
         elif own != reference[1]:
-            raise DataError(
-                f"{rows.where(int(rows.offsets[n]))}: series '{rows.series[n]}' has frequency {own.name}, but series "
-                f"'{reference[0]}' has {reference[1].name}.",
-                "Put them in files of their own, or give one frequency with --freq.",
-            )
+            others.append((n, own))
+    if reference is None or not others:
+        return
+    told, kept = quoted(reference[0]), reference[1].name
+
+    def tell(k: int) -> tuple[str, str]:
+        n, own = others[k]
+        found = f"series {quoted(rows.series[n])} has frequency {own.name}, but series {told} has {kept}."
+        return found, "Put them in files of their own, or give one frequency with --freq."
+
+    of = np.repeat(np.arange(len(lengths)), lengths)
+    numbers = np.array([n for n, _ in others])
+    raise rows.faults("frequency", rows.offsets[numbers], tell, drop=np.flatnonzero(np.isin(of, numbers)))
 
 
 def _own_freq(rows: Rows, n: int) -> Freq | None:

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from forecaster.data.faults import RowsError
 from forecaster.data.infer import say
 from forecaster.data.zones import resolve
-from forecaster.errors import DataError
 
 if TYPE_CHECKING:
     from forecaster.typing import IntArray
@@ -24,12 +24,15 @@ def localise(wall: IntArray, index: IntArray, series: IntArray, zone: str, place
     """
     first, second, missing = resolve(wall, zone)
     if missing.any():
-        row = int(missing[index].argmax())
-        raise DataError(
-            f"{place(row)}: timestamp '{say(int(wall[index[row]]), None, False)}' does not exist in {zone}: the clock "
-            f"was set forward over it.",
-            "Check the zone, or mend the row.",
-        )
+        skipped = np.flatnonzero(missing[index])
+
+        def tell(k: int) -> tuple[str, str]:
+            text = say(int(wall[index[skipped[k]]]), None, False)
+            found = f"timestamp '{text}' does not exist in {zone}: the clock was set forward over it."
+            return found, "Check the zone, or mend the row."
+
+        if len(skipped):
+            raise RowsError("clock", skipped, place, tell)
     instants: IntArray = first[index]
     twice = (first != second)[index]
     if not twice.any():

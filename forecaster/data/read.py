@@ -1,18 +1,20 @@
-"""File or data frame → Panel: typed, checked row by row, sorted, regular. Faults are told by file line."""
+"""File or data frame → Panel: typed, checked row by row, sorted, regular. RowsError are told by file line."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from forecaster.data.columns import Roles, infer_roles
+from forecaster.data.faults import RowsError, Tell, quoted
 from forecaster.data.freq import Freq
 from forecaster.data.infer import Rows, check_grid, infer_freq
 from forecaster.data.localise import localise
 from forecaster.data.panel import Columns, Panel
-from forecaster.data.regular import Given, described, fill_gaps
+from forecaster.data.regular import Filled, Given, described, fill_gaps
 from forecaster.data.source import fetch, name_of
 from forecaster.data.stamps import Origin, Stamps, parse_stamps
 from forecaster.data.table import CsvTable, Table
@@ -43,19 +45,47 @@ def read_panel(
     strptime pattern for stamps that are not ISO 8601. DataError at the first fault, with its line; UsageError where
     the arguments contradict each other.
     """
-    step = Freq.parse(freq) if isinstance(freq, str) else freq
-    if season_length is not None and season_length < 1:
-        raise UsageError(f"season length {season_length} is less than 1.", "1 means none.")
-    zone = None if zone is None else check_zone(zone)
-    table = open_table(source)
-    roles = infer_roles(table, columns)
+    options = ReadOptions.of(columns, freq, season_length, zone, timestamp_format)
+    return panel_of(open_table(source), options)
+
+
+@dataclass(frozen=True)
+class ReadOptions:
+    """How a table is read: what the caller said, checked; None = to be inferred."""
+
+    columns: Columns
+    freq: Freq | None
+    season_length: int | None
+    zone: str | None
+    timestamp_format: str | None
+
+    @classmethod
+    def of(
+        cls,
+        columns: Columns,
+        freq: str | Freq | None,
+        season_length: int | None,
+        zone: str | None,
+        timestamp_format: str | None,
+    ) -> ReadOptions:
+        """UsageError where a frequency, a season length or a zone is none."""
+        step = Freq.parse(freq) if isinstance(freq, str) else freq
+        if season_length is not None and season_length < 1:
+            raise UsageError(f"season length {season_length} is less than 1.", "1 means none.")
+        return cls(columns, step, season_length, None if zone is None else check_zone(zone), timestamp_format)
+
+
+def panel_of(table: Table, options: ReadOptions) -> Panel:
+    """The panel in a table. DataError and UsageError as in `read_panel`."""
+    step, zone = options.freq, options.zone
+    roles = infer_roles(table, options.columns)
     if roles.series is None:
         table.load((), roles.targets, distinct=[roles.timestamp])
     else:
         table.load([roles.series, roles.timestamp], roles.targets)
-    codes, names = _series(table, roles)
-    timestamps, stamps = _timestamps(table, roles, codes, zone, timestamp_format)
     values = _targets(table, roles)
+    codes, names = _series(table, roles)
+    timestamps, stamps = _timestamps(table, roles, codes, zone, options.timestamp_format)
     order = _order(codes, timestamps)
     rows = Rows(
         series=names,
@@ -65,30 +95,17 @@ def read_panel(
         whole_numbers=stamps.whole_numbers,
         source=table.name,
         where=lambda row: table.place(int(row if order is None else order[row])),
+        order=order,
+        column=roles.timestamp,
     )
     _refuse_duplicates(rows, hint_zone=zone is None and stamps.zone is None and not stamps.whole_numbers)
     found = step or infer_freq(rows)
     steps = check_grid(rows, found, inferred=step is None)
     filled = fill_gaps(rows, found, steps, values if order is None else values[order])
-    wide = roles.layout == "wide"
-    copies = len(roles.targets) if wide else 1
-    season = season_length or found.season_length
+    season = options.season_length or found.season_length
     notes = [*filter(None, (table.note, stamps.note)), *roles.notes(table)]
-    panel = Panel(
-        series=np.array(roles.targets, dtype=object) if wide else names,
-        offsets=np.arange(copies + 1) * len(filled.timestamps) if wide else filled.offsets,
-        timestamps=np.tile(filled.timestamps, copies),
-        target=np.ascontiguousarray(filled.values.T).reshape(-1),
-        freq=found,
-        season_length=season,
-        zone=stamps.zone,
-        columns=roles.columns,
-        layout=roles.layout,
-        source=table.name,
-        gaps=filled.gaps * copies,
-        notes=(),
-    )
-    given = Given(freq=step is not None, season_length=season_length is not None)
+    panel = _panel(rows, filled, roles, found, season)
+    given = Given(freq=step is not None, season_length=options.season_length is not None)
     return described(panel, notes, given, filled.first)
 
 
@@ -115,8 +132,8 @@ def _series(table: Table, roles: Roles) -> tuple[IntArray, TextArray]:
     texts = [str(text) for text in np.asarray(cells.texts, dtype=object)]
     blank = [i for i, text in enumerate(texts) if not text.strip()]
     if blank:
-        place = table.place(cells.earliest(blank)[1])
-        raise DataError(f"{place}: series is missing (column {roles.series}).", "Give it, or delete the row.")
+        told = f"series is missing (column {roles.series}).", "Give it, or delete the row."
+        raise RowsError("series", cells.rows(blank), table.place, lambda k: told, column=roles.series)
     first = np.zeros(len(cells.texts), dtype=np.int64)
     first[cells.codes[::-1]] = np.arange(len(cells.codes))[::-1]  # the last write is the earliest row
     order = np.argsort(first, kind="stable")
@@ -129,6 +146,8 @@ def _timestamps(
     table: Table, roles: Roles, codes: IntArray, zone: str | None, timestamp_format: str | None
 ) -> tuple[IntArray, Stamps]:
     """[R] timestamps, and how they were read; `Stamps.zone` is the panel's."""
+    if timestamp_format is not None:
+        table.load([roles.timestamp], ())  # as texts
     typed = table.stamps(roles.timestamp)
     if typed is None:
         cells = table.cells([roles.timestamp])[roles.timestamp]
@@ -137,8 +156,13 @@ def _timestamps(
             index, row = cells.earliest(indices)
             return index, table.place(row)
 
+        def blame(what: str, indices: Sequence[int], tell: Tell) -> DataError:
+            rows = cells.rows(indices)
+            texts = cells.codes[rows]
+            return RowsError(what, rows, table.place, lambda k: tell(int(texts[k])), column=roles.timestamp)
+
         index: IntArray = cells.codes
-        stamps = parse_stamps(cells.texts, Origin(roles.timestamp, at, zone, timestamp_format))
+        stamps = parse_stamps(cells.texts, Origin(roles.timestamp, at, zone, timestamp_format, blame))
     else:
         index, stamps = typed
     if stamps.whole_numbers and zone is not None:
@@ -160,13 +184,39 @@ def _targets(table: Table, roles: Roles) -> FloatArray:
             continue
         infinite = np.isinf(values)
         if infinite.any():
-            row = int(infinite.argmax())
-            text = f"target '{values[row]}' (column {name}) is not finite."
-            raise DataError(f"{table.place(row)}: {text}", "Leave the cell empty where a value is missing.")
+            raise _infinite(name, values, np.flatnonzero(infinite), table)
         if not finite.any():
             raise DataError(f"{table.name}: target column '{name}' holds no number.", "Name another: --target COLUMN.")
     one = numbers[roles.targets[0]]
     return one[:, None] if len(roles.targets) == 1 else np.column_stack(list(numbers.values()))
+
+
+def _infinite(name: str, values: FloatArray, rows: IntArray, table: Table) -> RowsError:
+    def tell(k: int) -> tuple[str, str]:
+        hint = "Leave the cell empty where a value is missing."
+        return f"target '{values[rows[k]]}' (column {name}) is not finite.", hint
+
+    return RowsError("target", rows, table.place, tell, column=name)
+
+
+def _panel(rows: Rows, filled: Filled, roles: Roles, freq: Freq, season_length: int) -> Panel:
+    """The panel without notes. In the wide layout each target column is a series, all with the same stamps."""
+    wide = roles.layout == "wide"
+    copies = len(roles.targets) if wide else 1
+    return Panel(
+        series=np.array(roles.targets, dtype=object) if wide else rows.series,
+        offsets=np.arange(copies + 1) * len(filled.timestamps) if wide else filled.offsets,
+        timestamps=np.tile(filled.timestamps, copies),
+        target=np.ascontiguousarray(filled.values.T).reshape(-1),
+        freq=freq,
+        season_length=season_length,
+        zone=rows.zone,
+        columns=roles.columns,
+        layout=roles.layout,
+        source=rows.source,
+        gaps=filled.gaps * copies,
+        notes=(),
+    )
 
 
 def _order(codes: IntArray, timestamps: IntArray) -> IntArray | None:
@@ -187,16 +237,18 @@ def _refuse_duplicates(rows: Rows, *, hint_zone: bool) -> None:
     equal[rows.offsets[1:-1] - 1] = False  # neighbours of two series
     if not equal.any():
         return
-    row = int(equal.argmax())
-    one, other = rows.where(row), rows.where(row + 1)
-    times = int(np.count_nonzero(equal))
-    more = f" ({times} such rows in all)" if times > 1 else ""
-    hint = "Keep one of them, or name the column that tells series apart: --series COLUMN."
-    if hint_zone and rows.timestamps[row] % DAY:
-        hint += " If the clock was set back here: --zone, e.g. --zone Europe/Berlin."
-    raise DataError(
-        f"{other}: timestamp '{rows.text(row)}' (series '{rows.name_of(row)}') stands already in {one}{more}.", hint
-    )
+    found = np.flatnonzero(equal)
+    more = f" ({len(found)} such rows in all)" if len(found) > 1 else ""
+
+    def tell(k: int) -> tuple[str, str]:
+        row = int(found[k])
+        hint = "Keep one of them, or name the column that tells series apart: --series COLUMN."
+        if hint_zone and rows.timestamps[row] % DAY:
+            hint += " If the clock was set back here: --zone, e.g. --zone Europe/Berlin."
+        what = f"timestamp '{rows.text(row)}' (series {quoted(rows.name_of(row))}) stands already in {rows.where(row)}"
+        return f"{what}{'' if k else more}.", hint
+
+    raise rows.faults("duplicate", found + 1, tell)
 
 
 def rows_of(panel: Panel) -> dict[str, Any]:

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from forecaster.data.faults import RowsError, quoted
 from forecaster.data.freq import format_timestamps
 from forecaster.data.infer import Rows
 from forecaster.data.panel import Panel
-from forecaster.errors import DataError
 
 if TYPE_CHECKING:
     from forecaster.data.freq import Freq
@@ -42,12 +42,7 @@ def fill_gaps(rows: Rows, freq: Freq, steps: IntArray, values: FloatArray) -> Fi
         return Filled(rows.offsets, rows.timestamps, values, 0, "")
     wide = np.diff(steps)
     if total > _MOST_FILL * len(steps):
-        row = int(wide.argmax())
-        raise DataError(
-            f"{rows.where(row + 1)}: {int(wide[row]) - 1:,} steps of {freq.name} lie between timestamps "
-            f"'{rows.text(row)}' and '{rows.text(row + 1)}' (series '{rows.name_of(row)}').",
-            "Mend the stamp, or give a longer step with --freq.",
-        )
+        raise _too_wide(rows, freq, wide)
     offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
     starts = np.repeat(offsets[:-1], np.diff(rows.offsets)) + steps  # [R] where each row goes
     full = np.full((total, values.shape[1]), np.nan)
@@ -58,6 +53,20 @@ def fill_gaps(rows: Rows, freq: Freq, steps: IntArray, values: FloatArray) -> Fi
     row = int((wide > 1).argmax())
     first = f"the first after '{rows.text(row)}' (series '{rows.name_of(row)}')"
     return Filled(offsets, timestamps, full, total - len(steps), first)
+
+
+def _too_wide(rows: Rows, freq: Freq, wide: IntArray) -> RowsError:
+    """The error about the largest gap; the shorter side of it is what reading could go on without."""
+    row = int(wide.argmax())
+    found = (
+        f"{int(wide[row]) - 1:,} steps of {freq.name} lie between timestamps '{rows.text(row)}' and "
+        f"'{rows.text(row + 1)}' (series {quoted(rows.name_of(row))})."
+    )
+    n = int(np.searchsorted(rows.offsets, row, side="right"))
+    first, end = int(rows.offsets[n - 1]), int(rows.offsets[n])
+    drop = np.arange(first, row + 1) if row + 1 - first < end - row - 1 else np.arange(row + 1, end)
+    hint = "Mend the stamp, or give a longer step with --freq."
+    return rows.faults("gap", np.array([row + 1]), lambda k: (found, hint), drop=drop)
 
 
 @dataclass(frozen=True)

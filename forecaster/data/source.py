@@ -5,43 +5,70 @@ from __future__ import annotations
 import csv
 import gzip
 import io
+import re
 import sys
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import IO
 
+import numpy as np
+
+from forecaster.data.faults import RowsError
 from forecaster.errors import DataError
+
+MOST_BYTES = 8 << 30  # of text, unpacked
+MOST_TIMES = 200  # by which gzip may have shrunk a table …
+_SMALL = 256 << 20  # … of more bytes than this; files up to it are read in one go
+MOST_LINE = 16 << 20  # bytes
+_SEP = re.compile(rb"\A\"?sep=[^\r\n]\"?(\r\n|\r|\n)", re.IGNORECASE)
 
 _GZIP = b"\x1f\x8b"
 _MAGIC = {  # first bytes of what people pass for CSV
     b"PK\x03\x04": "an Excel workbook or a zip archive",
     b"\xd0\xcf\x11\xe0": "an old Excel workbook",
     b"PAR1": "a Parquet file without the ending .parquet",
+    b"\xff\xfe\0\0": "UTF-32 text",
     b"\xff\xfe": "UTF-16 text",
     b"\xfe\xff": "UTF-16 text",
+    b"<!doctype": "an HTML page",
+    b"<html": "an HTML page",
+    b"<?xml": "XML",
+    b"[{": "JSON",
+    b'{"': "JSON",
 }
+_BOM = b"\xef\xbb\xbf"
 
 
 def fetch(source: str) -> bytes:
     """The unpacked bytes of a CSV file, "-" being standard input, without byte-order mark. DataError where there are
-    none, or none that can be text in UTF-8.
+    none, none that can be text in UTF-8, or more than `MOST_BYTES` of them.
     """
+    data = unpacked(source)
+    refuse_binary(name_of(source), data)
+    return data
+
+
+def unpacked(source: str) -> bytes:
+    """`fetch` that lets lines through which are no text."""
     name = name_of(source)
     data = _read(source, name)
     if data.startswith(_GZIP):
-        try:
-            data = gzip.decompress(data)
-        except (OSError, EOFError, zlib.error):
-            raise DataError(f"{name}: the gzip data is damaged or cut short.", "Fetch or write it again.") from None
+        data = _gunzip(name, data)
     elif source.endswith(".gz") and data:
         raise DataError(f"{name}: this is not gzip data.", "Take the ending .gz away if it is plain text.")
+    start = data[:16].lstrip(_BOM + b" \t\r\n").lower()
     for magic, what in _MAGIC.items():
-        if data.startswith(magic):
+        if data.startswith(magic) or start.startswith(magic):
             raise DataError(f"{name}: this is {what}, not CSV text.", "Save it as CSV in UTF-8.")
-    if not data.lstrip(b"\xef\xbb\xbf \t\r\n"):
+    if not data[:MOST_LINE].lstrip(_BOM + b" \t\r\n") and not data.lstrip(_BOM + b" \t\r\n"):
         raise DataError(f"{name}: the file is empty.", "Expected a header line and rows.")
-    _refuse_binary(name, data)
-    return data.removeprefix(b"\xef\xbb\xbf")  # no copy where there is none
+    _refuse_long_lines(name, data)
+    while data.startswith(_BOM):
+        data = data.removeprefix(_BOM)
+    if _SEP.match(data):  # Excel's own line, which says what separates columns; lines keep their numbers
+        data = _SEP.sub(b"\n", data, count=1)
+    return data
 
 
 def name_of(source: str) -> str:
@@ -49,7 +76,7 @@ def name_of(source: str) -> str:
     return "standard input" if source == "-" else source
 
 
-def unreadable(name: str, error: OSError) -> DataError:
+def unreadable(name: str, error: OSError | ValueError) -> DataError:
     """The one line for a file that cannot be opened."""
     if isinstance(error, FileNotFoundError):
         return DataError(f"{name}: no such file.", "Check the path.")
@@ -57,7 +84,7 @@ def unreadable(name: str, error: OSError) -> DataError:
         return DataError(f"{name}: this is a directory.", "Name a file in it.")
     if isinstance(error, PermissionError):
         return DataError(f"{name}: reading it is not permitted.", "Change its permissions.")
-    return DataError(f"{name}: cannot be read: {error.strerror or error}.", "Check the path.")
+    return DataError(f"{name}: cannot be read: {getattr(error, 'strerror', None) or error}.", "Check the path.")
 
 
 def records(name: str, data: bytes, delimiter: str) -> Iterator[tuple[int, list[str]]]:
@@ -72,27 +99,114 @@ def records(name: str, data: bytes, delimiter: str) -> Iterator[tuple[int, list[
             if len(fields) > 1 or (fields and fields[0].strip()):
                 yield line, fields
             line = reader.line_num + 1
-    except csv.Error:
+    except csv.Error as error:
+        if "field limit" in str(error):
+            what = f"a field is longer than {csv.field_size_limit():,} characters."
+            raise DataError(f"{name}:{line}: {what}", "Look for a quote that is not closed.") from None
         raise DataError(f"{name}:{line}: the quotes in this row do not pair up.", "Close each quoted field.") from None
+
+
+def blanked(data: bytes, spans: Sequence[tuple[int, int | None]]) -> bytes:
+    """`data` with the lines (from 1) in these spans emptied; a span ends before its second line, None = at the end."""
+    letters = np.frombuffer(data, dtype=np.uint8)
+    ends = letters == 10
+    if b"\r" in data:
+        ends |= (letters == 13) & (np.append(letters[1:], 0) != 10)
+    edges = np.concatenate([[0], np.flatnonzero(ends) + 1, [len(data)]])  # where line i + 1 begins
+    pieces, kept = [], 0
+    for first, last in spans:
+        begin, end = int(edges[first - 1]), len(data) if last is None else int(edges[last - 1])
+        pieces += [data[kept:begin], re.sub(rb"[^\r\n]+", b"", data[begin:end])]
+        kept = end
+    return b"".join([*pieces, data[kept:]])
+
+
+def mended(data: bytes) -> bytes:
+    """`data` as text in UTF-8: zero bytes taken out, and bytes that are not UTF-8 read as Latin-1."""
+    text = data.replace(b"\0", b"").decode("utf-8", "surrogateescape")
+    return re.sub("[\udc80-\udcff]", lambda byte: chr(ord(byte[0]) - 0xDC00), text).encode()
 
 
 def _read(source: str, name: str) -> bytes:
     try:
-        return sys.stdin.buffer.read() if source == "-" else Path(source).read_bytes()
-    except OSError as error:
+        if source == "-":
+            return _all_of(sys.stdin.buffer, name)
+        path = Path(source)
+        if path.is_file() and path.stat().st_size <= _SMALL:
+            return path.read_bytes()
+        with path.open("rb") as file:
+            return _all_of(file, name)
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the name
         raise unreadable(name, error) from None
 
 
-def _refuse_binary(name: str, data: bytes) -> None:
-    position = data.find(b"\0")
-    if position >= 0:
-        line = data.count(b"\n", 0, position) + 1
-        raise DataError(f"{name}:{line}: a zero byte: this is not text.", "Save the table as CSV in UTF-8.")
+def _all_of(stream: IO[bytes] | gzip.GzipFile, name: str, packed: int | None = None) -> bytes:
+    """What is left in `stream`, piece by piece, so that what is too long or endless is refused while it is read."""
+    pieces: list[bytes] = []
+    size = 0
+    while piece := stream.read(MOST_LINE):
+        size += len(piece)
+        if size > MOST_BYTES:
+            raise DataError(f"{name}: more than {MOST_BYTES >> 30} GiB of text.", "Split it into several files.")
+        if packed is not None and size > max(_SMALL, MOST_TIMES * packed):
+            what = f"unpacks to more than {MOST_TIMES} times its size, as no table does."
+            raise DataError(f"{name}: {what}", "If it is one, unpack it first.")
+        if len(piece) == MOST_LINE and b"\n" not in piece and b"\r" not in piece:
+            raise _long_line(name, sum(piece.count(b"\n") for piece in pieces) + 1)
+        pieces.append(piece)
+    return b"".join(pieces) if len(pieces) != 1 else pieces[0]
+
+
+def _gunzip(name: str, data: bytes) -> bytes:
+    try:
+        with gzip.GzipFile(fileobj=io.BytesIO(data)) as file:
+            return _all_of(file, name, packed=len(data))
+    except (OSError, EOFError, zlib.error):
+        raise DataError(f"{name}: the gzip data is damaged or cut short.", "Fetch or write it again.") from None
+
+
+def _refuse_long_lines(name: str, data: bytes) -> None:
+    """DataError where a line is longer than MOST_LINE. Costs next to nothing: it looks only that far apart."""
+    start = 0
+    while len(data) - start > MOST_LINE:
+        end = data.rfind(b"\n", start, start + MOST_LINE)
+        end = end if end >= 0 else data.rfind(b"\r", start, start + MOST_LINE)
+        if end < 0:
+            raise _long_line(name, data.count(b"\n", 0, start) + 1)
+        start = end + 1
+
+
+def _long_line(name: str, line: int) -> DataError:
+    what = f"a line is longer than {MOST_LINE >> 20} MiB."
+    return DataError(f"{name}:{line}: {what}", "Expected a row per line: check that this is a CSV file.")
+
+
+def refuse_binary(name: str, data: bytes) -> None:
+    """RowsError about the lines that hold zero bytes, or bytes that are not UTF-8."""
+    if b"\0" in data:
+        told = "a zero byte: this is not text.", "Save the table as CSV in UTF-8."
+        lines = [i for i, line in enumerate(io.BytesIO(data), start=1) if b"\0" in line]
+        raise RowsError("encoding", np.array(lines), lambda line: f"{name}:{line}", lambda k: told)
     if data.isascii():
         return
     try:
         data.decode("utf-8")
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
+    except UnicodeDecodeError:
+        wrong = {i: byte for i, line in enumerate(io.BytesIO(data), start=1) if (byte := _foreign(line)) is not None}
+        found = list(wrong.values())
         hint = f"Save it as UTF-8, e.g. iconv -f latin1 -t utf8 {name}." if name != "standard input" else "Use UTF-8."
-        raise DataError(f"{name}:{line}: byte 0x{data[error.start]:02x} is not UTF-8 text.", hint) from None
+        raise RowsError(
+            "encoding",
+            np.array(list(wrong)),
+            lambda line: f"{name}:{line}",
+            lambda k: (f"byte 0x{found[k]:02x} is not UTF-8 text.", hint),
+        ) from None
+
+
+def _foreign(line: bytes) -> int | None:
+    """The first byte of a line that is not UTF-8."""
+    try:
+        line.decode("utf-8")
+    except UnicodeDecodeError as error:
+        return line[error.start]
+    return None

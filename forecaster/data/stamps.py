@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 
+from forecaster.data.faults import Tell, quoted
 from forecaster.data.zones import fixed_zone
 from forecaster.errors import DataError
 
@@ -27,6 +28,9 @@ _ISO = re.compile(
 _OTHER = re.compile(r"(?P<a>\d{1,2})[-/.](?P<b>\d{1,2})[-/.](?P<y>\d{4})" + _TIME + r"(?:\s*(?P<p>[AaPp][Mm]))?")
 _EPOCH = datetime(1970, 1, 1)
 _STEP_NAMES = ("step", "t", "index", "i", "n", "k", "period")  # columns whose 4-digit numbers are no years
+_WHOLE = re.compile(r"[+-]?\d+(\.0*)?")
+_SOME = 1000  # texts that are looked at where one look is enough for all
+_DISGUISED = {"Excel's serial dates": (20_000, 80_000), "seconds since 1970": (5e8, 5e9), "milliseconds": (5e11, 5e12)}
 _YEARS = (1600, 2200)  # whole numbers of this range, all of four digits, are years
 
 
@@ -48,6 +52,16 @@ class Origin:
     at: Callable[[Sequence[int]], tuple[int, str]]  # indices of texts → the one met first, and its place
     zone: str | None = None  # the zone given by the caller
     format: str | None = None  # strptime pattern given by the caller
+    blame: Callable[[str, Sequence[int], Tell], DataError] | None = None  # the error about all rows of these texts
+
+    def fault(
+        self, indices: Sequence[int], found: Callable[[int], str], hint: str, what: str = "timestamp"
+    ) -> DataError:
+        """The error about the texts at `indices`; `found` says what is wrong with one."""
+        if self.blame is not None:
+            return self.blame(what, indices, lambda index: (found(index), hint))
+        index, place = self.at(indices)
+        return DataError(f"{place}: {found(index)}", hint)
 
 
 def parse_stamps(texts: Any, origin: Origin) -> Stamps:
@@ -55,7 +69,7 @@ def parse_stamps(texts: Any, origin: Origin) -> Stamps:
     if origin.format is not None:
         quick = _quick(texts, origin.format)
         return quick or _from_parts([_by_format(text, origin.format) for text in texts], texts, origin)
-    if re.fullmatch(r"[+-]?\d+(\.0*)?", str(texts[0]).strip()):
+    if _WHOLE.fullmatch(str(texts[0]).strip()):
         whole = _whole_numbers(texts, origin)
         if whole is not None:
             return whole
@@ -74,19 +88,36 @@ def looks_like_day_number(text: str) -> bool:
 
 
 def _whole_numbers(texts: Any, origin: Origin) -> Stamps | None:
-    """Steps, unless all texts are years or compact dates; None where some text is no whole number."""
+    """Steps, unless all texts are years or compact dates; None where most are no whole numbers. DataError where some
+    are none.
+    """
     try:
         numbers = np.array(texts, dtype=object).astype(np.float64)
     except ValueError:
-        return None
-    if not np.isfinite(numbers).all() or (np.abs(numbers) >= 2**53).any() or (numbers % 1).any():
-        return None
+        stripped = [str(text).strip() for text in texts]
+        numbers = np.array([float(text) if _WHOLE.fullmatch(text) else np.nan for text in stripped])
+    with np.errstate(invalid="ignore"):
+        bad = np.flatnonzero(~np.isfinite(numbers) | (np.abs(numbers) >= 2**53) | (numbers % 1 != 0)).tolist()
+    if bad:
+        good = [str(text).strip() for text in texts[np.setdiff1d(np.arange(len(texts)), bad)][:_SOME]]
+        if 2 * len(bad) >= len(texts) or all(map(looks_like_day_number, good)):
+            return None
+        hint = "Write all timestamps as whole numbers below 9,007,199,254,740,992, or all as dates."
+        _refuse(bad, texts, origin, "is not a whole number as the others are.", hint)
     low, high = numbers.min(), numbers.max()
     years = _YEARS[0] <= low and high <= _YEARS[1] and origin.column.lower() not in _STEP_NAMES
     dates = _YEARS[0] * 10_000 <= low and high <= _YEARS[1] * 10_000 + 1231
     if (years or dates) and all(looks_like_day_number(str(text).strip()) for text in texts):
         return None
-    return Stamps(numbers.astype(np.int64), None, whole_numbers=True)
+    return Stamps(numbers.astype(np.int64), None, whole_numbers=True, note=doubt(low, high, origin.column))
+
+
+def doubt(low: float, high: float, column: str) -> str:
+    """What whole numbers may be in truth, where they do not stand in a column of steps."""
+    likely = [what for what, (first, last) in _DISGUISED.items() if first <= low and high <= last]
+    if not likely or column.lower() in _STEP_NAMES:
+        return ""
+    return f"timestamps such as '{low:.0f}' are read as step numbers; if they are {likely[0]}, write them as dates."
 
 
 def _quick(texts: Any, pattern: str = "ISO8601") -> Stamps | None:
@@ -101,11 +132,11 @@ def _quick(texts: Any, pattern: str = "ISO8601") -> Stamps | None:
             parsed = pd.to_datetime(texts, format=pattern)
     except (ValueError, OverflowError):  # out of bounds is a ValueError too
         return None
-    if not isinstance(parsed, pd.DatetimeIndex) or parsed.hasnans:
+    if not isinstance(parsed, pd.DatetimeIndex) or parsed.hasnans or parsed.year.min() < 1 or parsed.year.max() > 9999:
         return None
     if parsed.tz is not None:  # pandas 2 also lets stamps through that have no offset
         match = _ISO.fullmatch(str(texts[0]).strip())
-        if match is None or not match["z"] or not texts.str.endswith(match["z"]).all():
+        if match is None or _offset(match["z"]) is None or not texts.str.endswith(match["z"]).all():
             return None
     zone = (
         None if parsed.tz is None else fixed_zone((parsed[0].utcoffset() or timedelta()) // timedelta(microseconds=1))
@@ -155,31 +186,44 @@ def _from_parts(parts: Sequence[tuple[int, int | None] | None], texts: Any, orig
     if offsets == {None}:
         return Stamps(np.array([wall for wall, _ in known], dtype=np.int64), None)
     if None in offsets:
-        index, place = origin.at([i for i, (_, offset) in enumerate(known) if offset is None])
+        bare = [i for i, (_, offset) in enumerate(known) if offset is None]
         other, there = origin.at([i for i, (_, offset) in enumerate(known) if offset is not None])
-        raise DataError(
-            f"{place}: timestamp '{texts[index]}' has no offset from UTC, but '{texts[other]}' ({there}) has one.",
+        raise origin.fault(
+            bare,
+            lambda i: (
+                f"timestamp {quoted(texts[i])} has no offset from UTC, but {quoted(texts[other])} ({there}) has one."
+            ),
             "Write all stamps the same way.",
+            "timestamp" if 2 * len(bare) < len(known) else "offset",
         )
     if len(offsets) > 1 and origin.zone is None:
         index, place = origin.at(range(len(known)))
-        other, there = origin.at([i for i, (_, offset) in enumerate(known) if offset != known[index][1]])
-        raise DataError(
-            f"{there}: timestamp '{texts[other]}' has another offset from UTC than '{texts[index]}' ({place}).",
+        others = [i for i, (_, offset) in enumerate(known) if offset != known[index][1]]
+        raise origin.fault(
+            others,
+            lambda i: (
+                f"timestamp {quoted(texts[i])} has another offset from UTC than {quoted(texts[index])} ({place})."
+            ),
             "Give the zone whose clock changes, e.g. --zone Europe/Berlin.",
+            "offset",
         )
     instants = np.array([wall - (offset or 0) for wall, offset in known], dtype=np.int64)
     return Stamps(instants, fixed_zone(known[0][1] or 0))
 
 
-def _refuse(bad: Sequence[int], texts: Any, origin: Origin) -> NoReturn:
-    index, place = origin.at(bad)
-    text = str(texts[index])
-    if text.strip().lower() in ("", "nan", "nat", "na", "null", "none"):
-        raise DataError(f"{place}: timestamp is missing (column {origin.column}).", "Give it, or delete the row.")
+def _refuse(
+    bad: Sequence[int], texts: Any, origin: Origin, why: str = "is not a date.", hint: str = EXPECTED
+) -> NoReturn:
+    blank = [i for i in bad if str(texts[i]).strip().lower() in ("", "nan", "nat", "na", "null", "none")]
+    first, _ = origin.at(bad)
+    if first in blank:
+        raise origin.fault(
+            blank, lambda i: f"timestamp is missing (column {origin.column}).", "Give it, or delete the row."
+        )
+    wrong = sorted(set(bad) - set(blank))
     if origin.format is not None:
-        raise DataError(f"{place}: timestamp '{text}' does not fit the format '{origin.format}'.", "Mend either.")
-    raise DataError(f"{place}: timestamp '{text}' is not a date.", EXPECTED)
+        why, hint = f"does not fit the format '{origin.format}'.", "Mend either."
+    raise origin.fault(wrong, lambda i: f"timestamp {quoted(texts[i])} {why}", hint)
 
 
 def _iso(text: str) -> tuple[int, int | None] | None:
@@ -192,8 +236,18 @@ def _iso(text: str) -> tuple[int, int | None] | None:
     zone = match["z"]
     if wall is None or zone is None:
         return None if wall is None else (wall, None)
-    minutes = 0 if zone in "Zz" else int(zone[1:3]) * 60 + int(zone[3:].lstrip(":") or 0)
-    return wall, (-minutes if zone[0] == "-" else minutes) * 60_000_000
+    offset = _offset(zone)
+    return None if offset is None else (wall, offset)
+
+
+def _offset(zone: str | None) -> int | None:
+    """Microseconds east of Greenwich; None where this is no offset, or one of a day and more."""
+    if not zone or zone in "Zz":
+        return 0 if zone else None
+    hours, minutes = int(zone[1:3]), int(zone[3:].lstrip(":") or 0)
+    if hours > 23 or minutes > 59:
+        return None
+    return (-1 if zone[0] == "-" else 1) * (hours * 60 + minutes) * 60_000_000
 
 
 def _other(match: re.Match[str] | None, day: str, month: str) -> tuple[int, None] | None:

@@ -5,13 +5,15 @@ from __future__ import annotations
 import io
 import re
 import warnings
-from collections.abc import Iterator, Sequence
+from array import array
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from forecaster.data.source import records
+from forecaster.data.faults import RowsError, quoted
+from forecaster.data.source import blanked, records
 from forecaster.errors import DataError
 
 if TYPE_CHECKING:
@@ -22,6 +24,7 @@ MISSING = ("", "NA", "N/A", "n/a", "na", "NaN", "nan", "NAN", "-nan", "NULL", "N
 HEAD = 65_536  # bytes in which the way of writing shows: delimiter, spaces after it
 SAMPLE = 200  # rows from which columns are told apart
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|[+-]?(inf|infinity)", re.IGNORECASE)
+_GAPS = re.compile(rb"[,;\t]\s*[,;\t\r\n]|[,;\t]\s*(?:[Nn]|<|#)", re.IGNORECASE)  # a hint that numbers are missing
 _DELIMITERS = (",", ";", "\t")
 
 
@@ -37,13 +40,25 @@ class Cells:
         row = int(np.isin(self.codes, np.asarray(indices)).argmax())
         return int(self.codes[row]), row
 
+    def rows(self, indices: Sequence[int]) -> IntArray:
+        """The rows that hold one of the given texts."""
+        return np.flatnonzero(np.isin(self.codes, np.asarray(indices)))
+
 
 class Table(Protocol):
     """What reading asks of a CSV file, a Parquet file or a data frame. Rows are counted from 0, without the header."""
 
-    name: str
-    columns: tuple[str, ...]
-    note: str  # what is unusual about the file, or empty
+    @property
+    def name(self) -> str:
+        """The file, for messages."""
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The header."""
+
+    @property
+    def note(self) -> str:
+        """What is unusual about the file, or empty."""
 
     @property
     def rows(self) -> int:
@@ -79,20 +94,25 @@ class CsvTable:
     delimiter: str = ","
     _cells: dict[str, Cells] = field(default_factory=dict)
     _numbers: dict[str, FloatArray] = field(default_factory=dict)
+    _stamps: dict[str, Stamps] = field(default_factory=dict)
+    _lines: array[int] = field(default_factory=lambda: array("q"))  # on which records begin, as far as looked up
+    _unread: Iterator[tuple[int, list[str]]] | None = None
+    _even: bool = False  # whether all rows were found to have as many fields as the header
 
     def __post_init__(self) -> None:
         first = self.data[:HEAD].lstrip(b" \r\n").split(b"\n", 1)[0].decode("utf-8", "ignore")
         self.delimiter = max(_DELIMITERS, key=first.count)  # the comma among equals
         if self.delimiter != ",":
             self.note = f"columns are separated by {self.delimiter!r}."
-        line, header = next(self._records())
+        line, header = next(self._records(), (1, [""]))
         self.columns = check_header(f"{self.name}:{line}", header)
         if next((record for record in self._records() if record[0] > line), None) is None:
             raise DataError(f"{self.name}: there are no rows after the header.", "Expected at least two.")
 
     @property
     def rows(self) -> int:
-        return len(next(iter(self._numbers.values())))
+        loaded = (*self._numbers.values(), *(cells.codes for cells in self._cells.values()))
+        return len(loaded[0]) if loaded else 0
 
     def sample(self) -> dict[str, list[str]]:
         rows = [fields for _, (_, fields) in zip(range(SAMPLE + 1), self._records(), strict=False)][1:]
@@ -100,66 +120,106 @@ class CsvTable:
         return {name: [t for t in texts[i] if t not in MISSING] for i, name in enumerate(self.columns)}
 
     def cells(self, columns: Sequence[str]) -> dict[str, Cells]:
-        self.load(columns, ())
+        self._parse({c: "category" for c in columns if c not in self._cells})
         return {c: self._cells[c] for c in columns}
 
     def numbers(self, columns: Sequence[str]) -> dict[str, FloatArray]:
         self.load((), columns)
+        for column in columns:
+            if column not in self._numbers:  # not all are numbers, so they were read as text
+                self._numbers[column] = numbers_of(self._cells[column], column, self.place)
         return {c: self._numbers[c] for c in columns}
 
     def load(self, texts: Sequence[str], numbers: Sequence[str], *, distinct: Sequence[str] = ()) -> None:
         types = dict.fromkeys(texts, "category") | dict.fromkeys(distinct, "str")
         types = {c: kind for c, kind in types.items() if c not in self._cells}
-        self._parse(types | {c: "float64" for c in numbers if c not in self._numbers})
+        types |= {c: "float64" for c in numbers if c not in self._numbers and c not in self._cells}
+        stamps = (*texts, *distinct)[-1:]
+        if not (numbers and stamps and self._read_plain(types, stamps[0])):
+            self._parse(types)
 
     def stamps(self, column: str) -> tuple[IntArray, Stamps] | None:
-        return None
+        if column in self._cells or column not in self._stamps:  # texts that were asked for are parsed as texts
+            return None
+        stamps = self._stamps[column]
+        return np.arange(len(stamps.values)), stamps
+
+    def _read_plain(self, types: dict[str, str], stamps: str) -> bool:
+        """Whether the file is so usual that pandas is not needed to read these columns."""
+        from forecaster.data.plain import read_plain
+        from forecaster.data.stamps import Stamps, doubt
+
+        kinds = {c: "number" if kind == "float64" else "series" for c, kind in types.items()}
+        if stamps not in kinds or stamps in self._stamps:
+            return False
+        plain = read_plain(self.data, self.delimiter, self.columns, kinds | {stamps: "stamp"}, MISSING)
+        if plain is None:
+            return False
+        self._numbers |= plain.numbers
+        self._cells |= {c: Cells(codes, np.array(plain.texts[c], object)) for c, codes in plain.codes.items()}
+        self._stamps |= {c: Stamps(values, None) for c, values in plain.dates.items()}
+        for c, values in plain.steps.items():
+            note = doubt(int(values.min()), int(values.max()), c)
+            self._stamps[c] = Stamps(values, None, whole_numbers=True, note=note)
+        return True
 
     def place(self, row: int) -> str:
-        for index, (line, _) in enumerate(self._records(), start=-1):
-            if index == row:
-                return f"{self.name}:{line}"
-        return self.name
+        if self._unread is None:
+            self._unread = self._records()
+        while len(self._lines) < row + 2 and (record := next(self._unread, None)):
+            self._lines.append(record[0])  # the header's line first
+        return f"{self.name}:{self._lines[row + 1]}" if row + 1 < len(self._lines) else self.name
+
+    def without(self, lines: IntArray) -> CsvTable:
+        """The same file, the records that begin on these lines left blank: all others stay where they are."""
+        bad, spans, begun = set(lines.tolist()), [], None
+        for line, _ in self._records():
+            if begun is not None:
+                spans.append((begun, line))
+            begun = line if line in bad else None
+        left = CsvTable(self.name, blanked(self.data, spans if begun is None else [*spans, (begun, None)]))
+        left._even = True
+        return left
 
     def _records(self) -> Iterator[tuple[int, list[str]]]:
         return records(self.name, self.data, self.delimiter)
 
     def _parse(self, types: dict[str, str]) -> None:
         """Parse columns as "category" (repeating texts), "str" (others) or "float64" (numbers)."""
-        import pandas as pd
-
         if not types:
             return
+        import pandas as pd
+
         try:
-            frame = self._frame(types)
+            frame = self._frame(types, missing=MISSING if _GAPS.search(self.data, 0, HEAD) else ())
         except (ValueError, OverflowError):  # pandas' ParserError is a ValueError
-            self._refuse_ragged()
             frame = self._lenient(types)
         if self.data.count(self.delimiter.encode()) != (len(self.columns) - 1) * (len(frame) + 1):
             self._refuse_ragged()  # or delimiters within quotes
-        for name, kind in types.items():
+        for name in types:
             column = frame[name]
             if column.dtype == "float64":
                 self._numbers[name] = column.to_numpy()
                 continue
             if column.dtype == "category":
-                cells = Cells(column.cat.codes.to_numpy(), column.cat.categories)
+                self._cells[name] = Cells(column.cat.codes.to_numpy(), column.cat.categories)
             else:
-                cells = Cells(np.arange(len(column)), pd.Index(column))
-            if kind == "float64":
-                self._numbers[name] = numbers_of(cells, name, self.place)
-            else:
-                self._cells[name] = cells
+                self._cells[name] = Cells(np.arange(len(column)), pd.Index(column))
 
     def _lenient(self, types: dict[str, str]) -> Any:
-        """The columns as text, to find the cell that is no number."""
+        """A second try: with missing numbers, or else all as text, to find the cell that is no number."""
+        try:
+            return self._frame(types, missing=MISSING)
+        except (ValueError, OverflowError):
+            self._refuse_ragged()
         try:
             return self._frame(dict.fromkeys(types, "category"))
         except ValueError as error:
             reason = str(error).strip().splitlines()[0]
             raise DataError(f"{self.name}: this is not a table: {reason}.", "Save it as CSV in UTF-8.") from None
 
-    def _frame(self, types: dict[str, str]) -> Any:
+    def _frame(self, types: dict[str, str], missing: Sequence[str] = ()) -> Any:
+        """pandas' reading of the columns. Looking for texts that mean missing takes a sixth of the time."""
         import pandas as pd
 
         old = int(pd.__version__.split(".")[0]) < 3  # what follows is the default since
@@ -176,23 +236,32 @@ class CsvTable:
                 usecols=None if len(types) == len(self.columns) else list(types),
                 dtype=types,
                 keep_default_na=False,
-                na_values={name: list(MISSING) for name, kind in types.items() if kind == "float64"},
+                na_values={name: list(missing) for name, kind in types.items() if kind == "float64"}
+                if missing
+                else None,
                 skipinitialspace=self.delimiter.encode() + b" " in self.data[:HEAD],
                 low_memory="str" in types.values(),  # in pieces: slower for repeating texts, half the memory for others
                 **exact,
             )
 
     def _refuse_ragged(self) -> None:
+        if self._even:
+            return
         width = len(self.columns)
-        for line, fields in self._records():
-            if len(fields) != width:
-                hint = f"Expected {', '.join(self.columns[:8])}{', …' if width > 8 else ''}."
-                if len(fields) > width and self.delimiter == ",":
-                    hint += " A comma within a field needs quotes; decimals need a point."
-                raise DataError(
-                    f"{self.name}:{line}: {len(fields)} field{'s' * (len(fields) > 1)} where the header has {width}.",
-                    hint,
-                )
+        counts = {line: len(fields) for line, fields in self._records() if len(fields) != width}
+        if not counts:
+            self._even = True
+            return
+        lines = list(counts)
+
+        def tell(k: int) -> tuple[str, str]:
+            count = counts[lines[k]]
+            hint = f"Expected {', '.join(self.columns[:8])}{', …' if width > 8 else ''}."
+            if count > width and self.delimiter == ",":
+                hint += " A comma within a field needs quotes; decimals need a point."
+            return f"{count} field{'s' * (count > 1)} where the header has {width}.", hint
+
+        raise RowsError("fields", np.array(lines), lambda line: f"{self.name}:{line}", tell)
 
 
 def check_header(place: str, header: Sequence[str]) -> tuple[str, ...]:
@@ -218,16 +287,24 @@ def check_header(place: str, header: Sequence[str]) -> tuple[str, ...]:
     return names
 
 
-def numbers_of(cells: Cells, column: str, place: Any) -> FloatArray:
+def numbers_of(cells: Cells, column: str, place: Callable[[int], str]) -> FloatArray:
     """[R] numbers of a column that is text: blanks are missing, and the first cell that is no number a DataError."""
     stripped = [str(text).strip() for text in cells.texts]
     bad = [i for i, text in enumerate(stripped) if text not in MISSING and not NUMBER.fullmatch(text)]
     if bad:
-        index, row = cells.earliest(bad)
-        text = stripped[index]
-        hint = "Leave the cell empty where a value is missing."
-        if re.fullmatch(r"[+-]?[\d.,\s']*\d[,.]\d+", text):
-            hint = "Write numbers without thousands separators and with a decimal point, e.g. 1234.5."
-        raise DataError(f"{place(row)}: target '{text}' (column {column}) is not a number.", hint)
+        rows = cells.rows(bad)
+        codes = cells.codes[rows]
+        raise RowsError("target", rows, place, lambda k: _no_number(stripped[codes[k]], column), column=column)
     values = np.array([np.nan if text in MISSING else float(text) for text in stripped])
     return values[cells.codes] if len(values) else np.full(len(cells.codes), np.nan)
+
+
+def _no_number(text: str, column: str) -> tuple[str, str]:
+    hint = "Leave the cell empty where a value is missing."
+    if text == column:
+        hint = "Delete the repeated header line."
+    elif re.fullmatch(r"[+-]?\d[\d.,\s'’_]*", text):
+        hint = "Write numbers without thousands separators and with a decimal point, e.g. 1234.5."
+    elif re.search(r"\d", text):
+        hint = "Write the number alone, e.g. -1234.5."
+    return f"target {quoted(text)} (column {column}) is not a number.", hint

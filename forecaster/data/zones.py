@@ -15,11 +15,14 @@ import numpy as np
 from forecaster.errors import DataError, UsageError, nearest
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from forecaster.typing import BoolArray, IntArray
 
 SECOND = 1_000_000  # microseconds
 DAY = 86_400 * SECOND
 _FIXED = re.compile(r"([+-])(\d{2}):?(\d{2})?")
+_MANY = 200  # years whose rules are looked up without asking which of them occur
 _YEARS = (2, 9998)  # a zone's rules are looked up one year at a time, with a day to spare on both sides
 
 
@@ -107,7 +110,10 @@ def _offsets_at(instants: IntArray, zone: str) -> IntArray:
     if limits[0] < _YEARS[0] or limits[1] > _YEARS[1]:
         far = int(limits[0] if limits[0] < _YEARS[0] else limits[1])
         raise DataError(f"timestamps reach the year {far}, for which zone {zone} has no rules.", "Check them.")
-    tables = [_year(zone, year) for year in range(int(limits[0]), int(limits[1]) + 1)]
+    years: Sequence[int] = range(int(limits[0]), int(limits[1]) + 1)
+    if len(years) > _MANY:  # a wrong stamp among them: rules of thousands of years take seconds
+        years = np.unique(instants.astype("M8[us]").astype("M8[Y]").astype(np.int64) + 1970).tolist()
+    tables = [_year(zone, year) for year in years]
     starts = np.concatenate([table[0] for table in tables])
     offsets = np.concatenate([table[1] for table in tables])
     found: IntArray = offsets[np.searchsorted(starts, instants, side="right") - 1]

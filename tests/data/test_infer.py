@@ -114,6 +114,11 @@ def test_a_frequency_given_is_checked_too() -> None:
         check_grid(panel, Freq.parse("1"), inferred=False)
 
 
+def test_two_hours_that_the_clock_calls_the_same_are_an_hour_apart() -> None:
+    instants = np.array(["2024-10-27T00:00", "2024-10-27T01:00"], dtype="M8[us]").astype(np.int64)
+    assert infer_freq(rows(instants, zone="Europe/Berlin")).name == "h"
+
+
 def test_one_row_a_series_is_too_few() -> None:
     with pytest.raises(DataError, match=r"^x\.csv: no series has two rows, too few to infer a frequency\."):
         infer_freq(rows(made("D", "2024-01-01", 1), made("D", "2024-01-02", 1)))

@@ -91,7 +91,10 @@ def test_a_format_given_overrides() -> None:
     [
         (["2024-12-01", "2024-13-01"], {}, "x.csv:3: timestamp '2024-13-01' is not a date. Expected ISO 8601, e.g. 2024-12-01."),
         (["2024-12-01", "now"], {}, "x.csv:3: timestamp 'now' is not a date. Expected ISO 8601, e.g. 2024-12-01."),
-        (["1", "2", "x"], {}, "x.csv:2: timestamp '1' is not a date. Expected ISO 8601, e.g. 2024-12-01."),
+        (["1", "2", "x"], {},
+         "x.csv:4: timestamp 'x' is not a whole number as the others are. Write all timestamps as whole numbers below "
+         "9,007,199,254,740,992, or all as dates."),
+        (["1", "2", ""], {}, "x.csv:4: timestamp is missing (column date). Give it, or delete the row."),
         (["2024-12-01", ""], {}, "x.csv:3: timestamp is missing (column date). Give it, or delete the row."),
         (["2024-12-01", "NaT"], {}, "x.csv:3: timestamp is missing (column date). Give it, or delete the row."),
         (["31/01/2024", "01/31/2024"], {},

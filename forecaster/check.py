@@ -1,0 +1,226 @@
+"""The verb `check`: every fault in the data, what the data holds, and whether it still fits a model."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from forecaster.data.checks import Checked, find_faults
+from forecaster.data.infer import say
+from forecaster.data.panel import Columns
+from forecaster.data.read import ReadOptions
+from forecaster.data.summary import FAR, Summary, level_and_scale, summarise
+from forecaster.errors import DataError
+from forecaster.freshness import newest_observed, unfinished
+from forecaster.predict import open_model
+
+if TYPE_CHECKING:
+    from forecaster.config import CheckSettings
+    from forecaster.data.panel import Panel
+    from forecaster.models.artifact import DataFacts
+    from forecaster.predict import Data
+    from forecaster.report import Json
+    from forecaster.watch import Watch
+
+DRIFT = 3.0  # the level has drifted from so many of the training data's scales on, the scale from this factor on
+
+
+@dataclass(frozen=True)
+class Fit:
+    """How the data compares with what a model was trained on, in one respect."""
+
+    about: str
+    trained: str
+    found: str
+    fits: bool
+
+
+@dataclass(frozen=True)
+class CheckReport:
+    """What `check` found."""
+
+    checked: Checked
+    summary: Summary | None  # of the rows that have no fault; None where these make no panel
+    unfinished: int  # series whose last period is not over yet
+    model: str | None  # "name@version"
+    fits: tuple[Fit, ...]
+
+    def refuse_faults(self) -> None:
+        """DataError where there are any."""
+        count = self.checked.faults
+        if count:
+            faults = f"{count:,} fault{'s' * (count > 1)}"
+            raise DataError(f"{self.checked.source}: {faults}.", "Mend them as said for each.")
+
+    def to_json(self) -> dict[str, Json]:
+        """Everything, by name."""
+        kinds: list[Json] = [{"kind": k.what, "count": k.count, "shown": len(k.shown)} for k in self.checked.kinds]
+        faults: list[Json] = [{"kind": f.what, **_without_kind(asdict(f))} for k in self.checked.kinds for f in k.shown]
+        summary: dict[str, Json] | None = asdict(self.summary) if self.summary else None
+        if summary:
+            summary["duplicates"], summary["unfinished"] = self.duplicates, self.unfinished
+        return {
+            "source": self.checked.source,
+            "ok": not self.checked.faults,
+            "rows": self.checked.rows,
+            "fault_count": self.checked.faults,
+            "kinds": kinds,
+            "faults": faults,
+            "summary": summary,
+            "model": self.model,
+            "fits": [dict(asdict(fit)) for fit in self.fits],
+        }
+
+    @property
+    def duplicates(self) -> int:
+        """Rows whose series and timestamp another row has."""
+        return sum(kind.count for kind in self.checked.kinds if kind.what == "duplicate")
+
+
+def check(data: Data, settings: CheckSettings, watch: Watch, now: datetime | None = None) -> CheckReport:
+    """Look at everything in `data`. ArtifactError where --model names none; `now` None = this machine's clock.
+
+    Data that no longer resembles the training data is warned of: that is for its reader to judge.
+    """
+    opened = open_model(settings.models, settings.model) if settings.model else None
+    facts = opened.manifest.data if opened else None
+    checked = find_faults(data, _options(settings, facts))
+    panel = checked.panel
+    fits = _fits(checked, facts) if facts else ()
+    for fit in fits:
+        if not fit.fits:
+            watch.warn(f"{fit.about}: {fit.found}, but the model was trained on {fit.trained}")
+    if not checked.faults:
+        for note in panel.notes if panel else ():
+            watch.note(note)
+    return CheckReport(
+        checked=checked,
+        summary=summarise(panel) if panel else None,
+        unfinished=int(np.count_nonzero(unfinished(panel, now))) if panel else 0,
+        model=f"{opened.manifest.name}@{opened.version}" if opened else None,
+        fits=fits,
+    )
+
+
+def _options(settings: CheckSettings, facts: DataFacts | None) -> ReadOptions:
+    """As the caller says, else as the model's data was read."""
+    columns = Columns(settings.series, settings.timestamp, settings.target)
+    if facts is None:
+        return ReadOptions.of(columns, settings.freq, None, settings.zone, settings.timestamp_format)
+    return ReadOptions.of(
+        Columns(columns.series or facts.series, columns.timestamp or facts.timestamp, columns.target or facts.target),
+        settings.freq or facts.freq,
+        facts.season_length,
+        settings.zone or facts.zone,
+        settings.timestamp_format or facts.timestamp_format,
+    )
+
+
+def _fits(checked: Checked, facts: DataFacts) -> tuple[Fit, ...]:
+    """Columns, frequency, freshness, number of series, level and scale against the training data's."""
+    panel = checked.panel
+    if panel is None:
+        return (Fit("rows", f"{facts.rows:,}", "none that can be used", False),)
+    off = sum(kind.count for kind in checked.kinds if kind.what == "frequency")
+    names = _columns(facts.series, facts.timestamp, facts.target)
+    found = _columns(panel.columns.series, panel.columns.timestamp, panel.columns.target)
+    fits = [
+        Fit("columns", f"{names} ({facts.layout})", f"{found} ({panel.layout})", panel.layout == facts.layout),
+        Fit("frequency", facts.freq, f"{panel.freq.name}, {off:,} rows off it" if off else panel.freq.name, not off),
+        Fit("series", f"{facts.series_count:,}", f"{len(panel.series):,}", len(panel.series) >= facts.series_count),
+        _newest(panel, facts),
+    ]
+    return (*fits, *_drift(panel, facts))
+
+
+def _newest(panel: Panel, facts: DataFacts) -> Fit:
+    newest = newest_observed(panel)
+    trained = say(facts.last, panel.zone, panel.freq.whole_numbers)
+    if newest is None:
+        return Fit("newest row", trained, "no target is observed", False)
+    ends = panel.freq.ordinals(np.array([facts.last, newest]), panel.zone)
+    steps = int(ends[1] - ends[0])
+    away = f", {abs(steps):,} steps {'after' if steps > 0 else 'before'}" if steps else ""
+    return Fit("newest row", trained, f"{say(newest, panel.zone, panel.freq.whole_numbers)}{away}", steps >= 0)
+
+
+def _drift(panel: Panel, facts: DataFacts) -> tuple[Fit, ...]:
+    """Level and scale of the rows that the model has not seen, or of all where there are none, against the trained."""
+    if facts.level is None or facts.scale is None:
+        return ()
+    new = level_and_scale(panel, facts.last) or level_and_scale(panel)
+    if new is None:
+        return ()
+    level, scale = new
+    near = abs(level - facts.level) <= DRIFT * (facts.scale or abs(facts.level))
+    alike = facts.scale / DRIFT <= scale <= facts.scale * DRIFT or not facts.scale or not scale
+    return (
+        Fit("level", f"{facts.level:.6g}", f"{level:.6g}", near),
+        Fit("scale", f"{facts.scale:.6g}", f"{scale:.6g}", alike),
+    )
+
+
+def _columns(*names: str | None) -> str:
+    return ", ".join(name for name in names if name is not None)
+
+
+def _without_kind(fault: dict[str, Json]) -> dict[str, Json]:
+    return {key: value for key, value in fault.items() if key != "what"}
+
+
+def fault_table(report: CheckReport) -> tuple[list[str], list[list[object]]]:
+    """Header and rows: each fault that is shown, and a count of those that are not."""
+    rows: list[list[object]] = []
+    for kind in report.checked.kinds:
+        rows += [[fault.line, fault.column, fault.series, fault.found, fault.hint] for fault in kind.shown]
+        more = kind.count - len(kind.shown)
+        if more:
+            rows.append([None, None, None, f"and {more:,} more like these", ""])
+    return ["line", "column", "series", "found", "what mends it"], rows
+
+
+def summary_table(report: CheckReport) -> tuple[list[str], list[list[object]]]:
+    """Header and rows: the panel at a glance, of the rows that have no fault."""
+    about = report.summary
+    if about is None:
+        return ["about", "found"], [["rows", report.checked.rows]]
+    rows: list[list[object]] = [
+        ["series", f"{about.series:,}"],
+        ["rows", f"{about.rows:,}"],
+        ["span", f"{about.first} to {about.last}"],
+        ["frequency", f"{about.freq}, season length {about.season_length}"],
+        ["zone", f"{about.zone or 'none'}"],
+        ["gaps", f"{about.gaps:,}"],
+        ["duplicates", f"{report.duplicates:,}"],
+        ["missing targets", f"{about.missing:,}"],
+        ["constant series", _counted(about.constant)],
+        [f"outliers (> {FAR:.0f} robust sd)", _outliers(about)],
+        ["clock changes", f"{about.zone_jumps:,}"],
+        ["unfinished last period", f"{report.unfinished:,} series" if report.unfinished else "none"],
+    ]
+    if about.clock_gaps:
+        nights = f"{about.clock_gaps:,} nights lack an hour as when clocks are set: give --zone"
+        rows.append(["clock gaps", nights])
+    return ["about", "found"], rows
+
+
+def fit_table(report: CheckReport) -> tuple[list[str], list[list[object]]]:
+    """Header and rows: the data against what the model was trained on."""
+    rows: list[list[object]] = [[fit.about, fit.trained, fit.found, "yes" if fit.fits else "no"] for fit in report.fits]
+    return [f"against {report.model}", "trained", "found", "fits"], rows
+
+
+def _counted(names: tuple[str, ...]) -> str:
+    if not names:
+        return "none"
+    return f"{len(names):,} ({', '.join(names[:5])}{', …' if len(names) > 5 else ''})"
+
+
+def _outliers(about: Summary) -> str:
+    if not about.outliers:
+        return "none"
+    worst = "; ".join(f"{one.value:.6g} at {one.timestamp} (series '{one.series}')" for one in about.farthest[:3])
+    return f"{about.outliers:,}: {worst}"

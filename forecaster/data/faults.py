@@ -1,0 +1,45 @@
+"""One kind of fault, wherever it occurs: reading stops at it and tells the first, `checks.py` tells them all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, TypeAlias
+
+from forecaster.errors import DataError
+
+if TYPE_CHECKING:
+    from forecaster.typing import IntArray
+
+Tell: TypeAlias = "Callable[[int], tuple[str, str]]"
+
+_LONGEST = 60  # characters of a cell that a message repeats
+
+
+class RowsError(DataError):
+    """Rows that cannot be used, all for the same reason; as an error it is about the first.
+
+    `tell(k)` gives what was found in the k-th of `rows` and what mends it; `drop` are the rows without which reading
+    could go on, where these are others.
+    """
+
+    def __init__(
+        self,
+        what: str,  # "timestamp", "offset", "target", "series", "duplicate", "clock", "frequency", "gap", "fields", "encoding"
+        rows: IntArray,  # of the table, from 0; or lines of the file, from 1
+        place: Callable[[int], str],
+        tell: Tell,
+        *,
+        column: str | None = None,
+        drop: IntArray | None = None,
+    ) -> None:
+        found, hint = tell(0)
+        super().__init__(f"{place(int(rows[0]))}: {found}", hint)
+        self.what, self.rows, self.place, self.tell, self.column = what, rows, place, tell, column
+        self.drop = rows if drop is None else drop
+
+
+def quoted(text: object) -> str:
+    """A cell as messages repeat it: in quotes, cut where it is very long, and what cannot be seen written out."""
+    whole = str(text)
+    cut = whole if len(whole) <= _LONGEST else f"{whole[:_LONGEST]}…"
+    return "'" + "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in cut) + "'"

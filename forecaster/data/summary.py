@@ -1,0 +1,159 @@
+"""What a panel holds, in numbers that show what may be wrong with it though it can be read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from forecaster.data.infer import say
+from forecaster.data.zones import DAY, wall_clock
+
+if TYPE_CHECKING:
+    from forecaster.data.panel import Panel
+    from forecaster.typing import FloatArray, IntArray
+
+FAR = 10.0  # robust standard deviations from its series' median, from which a value counts as an outlier
+SPREAD = 1.4826  # median absolute deviation → standard deviation, for normal values
+_LISTED = 5  # names and stamps that are told
+_CHANGES = (3, 4, 9, 10, 11)  # months in which clocks are set
+_NIGHT = 4  # hours of a Sunday in which they are
+
+
+@dataclass(frozen=True)
+class Outlier:
+    """A value far from all others of its series."""
+
+    series: str
+    timestamp: str
+    value: float
+
+
+@dataclass(frozen=True)
+class Summary:
+    """A panel at a glance."""
+
+    series: int
+    rows: int  # that the file has, without faulty ones
+    first: str
+    last: str
+    freq: str
+    season_length: int
+    zone: str | None
+    gaps: int  # steps that no row has
+    missing: int  # rows without a target
+    constant: tuple[str, ...]  # series of which all targets are equal
+    outliers: int
+    farthest: tuple[Outlier, ...]  # of these, the farthest
+    zone_jumps: int  # changes of the zone's clock within the span
+    clock_gaps: int  # nights whose stamps have no zone and lack an hour as when clocks are set forward
+
+
+def summarise(panel: Panel) -> Summary:
+    """Numbers about all rows of all series."""
+    with np.errstate(over="ignore", invalid="ignore"):  # values near 1e308
+        distances = _distances(panel)
+    far = np.flatnonzero(distances > FAR)
+    farthest = far[np.argsort(-distances[far], kind="stable")[:_LISTED]]
+    ends = int(panel.timestamps.min()), int(panel.timestamps.max())
+    first, last = (say(end, panel.zone, panel.freq.whole_numbers) for end in ends)
+    return Summary(
+        series=len(panel.series),
+        rows=len(panel.target) - panel.gaps,
+        first=first,
+        last=last,
+        freq=panel.freq.name,
+        season_length=panel.season_length,
+        zone=panel.zone,
+        gaps=panel.gaps,
+        missing=int(np.count_nonzero(np.isnan(panel.target))) - panel.gaps,
+        constant=tuple(map(str, panel.series[_constant(panel)])),
+        outliers=len(far),
+        farthest=tuple(_outlier(panel, int(row)) for row in farthest),
+        zone_jumps=_zone_jumps(panel),
+        clock_gaps=_clock_gaps(panel),
+    )
+
+
+def level_and_scale(panel: Panel, since: int | None = None) -> tuple[float, float] | None:
+    """Median over series of their medians, and of their robust standard deviations: what drift is measured against.
+
+    `since`: only rows after this timestamp count. None where no target is observed, or where they
+    are too large for a float.
+    """
+    rows = np.flatnonzero(~np.isnan(panel.target) & (True if since is None else panel.timestamps > since))
+    if not len(rows):
+        return None
+    of = _series_of(panel)[rows]
+    middle = _medians(panel.target[rows], of, len(panel.series))
+    with np.errstate(over="ignore"):
+        deviation = _medians(np.abs(panel.target[rows] - middle[of]), of, len(panel.series))
+        level, scale = float(np.nanmedian(middle)), float(np.nanmedian(deviation)) * SPREAD
+    return (level, scale) if np.isfinite([level, scale]).all() else None
+
+
+def _distances(panel: Panel) -> FloatArray:
+    """[R] distance from the series' median in robust standard deviations: median absolute deviation, or the mean one
+    where more than half of the values are equal. NaN where not observed, 0 in a constant series.
+    """
+    of, count = _series_of(panel), len(panel.series)
+    deviation = np.abs(panel.target - _medians(panel.target, of, count)[of])
+    there = ~np.isnan(deviation)
+    spread = _medians(deviation, of, count) * SPREAD
+    mean = np.bincount(of[there], deviation[there], count) / np.maximum(np.bincount(of[there], minlength=count), 1)
+    spread = np.where(spread > 0, spread, mean)[of]
+    distances: FloatArray = np.where(there, 0.0, np.nan)
+    np.divide(deviation, spread, out=distances, where=there & (spread > 0))
+    return distances
+
+
+def _medians(values: FloatArray, of: IntArray, count: int) -> FloatArray:
+    """[count] median of the values of each group, missing ones left out; NaN where there is none."""
+    there = np.flatnonzero(~np.isnan(values))
+    order = there[np.lexsort((values[there], of[there]))]
+    sizes = np.bincount(of[there], minlength=count)
+    starts = np.cumsum(sizes) - sizes
+    medians = np.full(count, np.nan)
+    full = sizes > 0
+    low, high = (order[(starts + np.maximum(sizes - k, 0) // 2)[full]] for k in (1, 0))
+    medians[full] = values[low] / 2 + values[high] / 2
+    return medians
+
+
+def _series_of(panel: Panel) -> IntArray:
+    """[R] the series of each row."""
+    return np.repeat(np.arange(len(panel.series)), panel.lengths)
+
+
+def _constant(panel: Panel) -> IntArray:
+    """Series of several observed targets, all alike."""
+    low = np.fmin.reduceat(panel.target, panel.offsets[:-1])
+    high = np.fmax.reduceat(panel.target, panel.offsets[:-1])
+    observed = np.add.reduceat((~np.isnan(panel.target)).astype(np.int64), panel.offsets[:-1])
+    return np.flatnonzero((low == high) & (observed > 1))
+
+
+def _outlier(panel: Panel, row: int) -> Outlier:
+    name = str(panel.series[np.searchsorted(panel.offsets, row, side="right") - 1])
+    stamp = say(int(panel.timestamps[row]), panel.zone, panel.freq.whole_numbers)
+    return Outlier(name, stamp, float(panel.target[row]))
+
+
+def _zone_jumps(panel: Panel) -> int:
+    if panel.zone is None:
+        return 0
+    stamps = np.unique(panel.timestamps)
+    return int(np.count_nonzero(np.diff(wall_clock(stamps, panel.zone) - stamps)))
+
+
+def _clock_gaps(panel: Panel) -> int:
+    """Nights to Sunday, in the months in which clocks are set, of which some stamp is missing in every series."""
+    if panel.zone is not None or panel.freq.whole_numbers or panel.freq.by_wall_clock or not panel.gaps:
+        return 0
+    absent = np.setdiff1d(panel.timestamps[np.isnan(panel.target)], panel.timestamps[~np.isnan(panel.target)])
+    days = absent // DAY
+    month = days.astype("M8[D]").astype("M8[M]").astype(np.int64) % 12 + 1
+    night = ((days + 3) % 7 == 6) & (absent % DAY < _NIGHT * DAY // 24) & np.isin(month, _CHANGES)
+    whole = np.unique(days[absent % DAY >= _NIGHT * DAY // 24])  # days that lack more than the night
+    return len(np.setdiff1d(days[night], whole))

@@ -1,0 +1,79 @@
+"""What to say where a model cannot answer: seasonal naive, and the rule that tells an answer from nonsense."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from forecaster.baselines import seasonal_naive
+from forecaster.data.windows import newest
+
+if TYPE_CHECKING:
+    from forecaster.data.panel import Panel
+    from forecaster.typing import BoolArray, FloatArray, IntArray
+
+NAME = "seasonal-naive"  # in the column `source`
+RANGES = 10  # a value farther than this many ranges outside of all that was observed is absurd
+ENOUGH = 20  # observed values whose range can be trusted
+SEASONS = 4  # whose newest observed values seasonal naive looks for
+
+
+def thinkable(panel: Panel) -> tuple[FloatArray, FloatArray]:
+    """[N] lowest and [N] highest value that a series' history makes thinkable: 10 of its ranges beyond what it held.
+
+    Measured on the actual futures of 1,750 series of four competition sets: none of them leaves its history by more
+    than 4 ranges (one in a hundred by more than 1), whereas a log model that runs away is off by powers of ten. The
+    range of fewer than 20 values says little (1 future in 80 leaves that of 10 values so far), and that of equal values
+    nothing: there the range reaches to zero. NaN where nothing is observed.
+    """
+    low = np.fmin.reduceat(panel.target, panel.offsets[:-1])
+    high = np.fmax.reduceat(panel.target, panel.offsets[:-1])
+    count = np.add.reduceat((~np.isnan(panel.target)).astype(np.int64), panel.offsets[:-1])
+    spread = high - low
+    level = np.maximum(np.abs(low), np.abs(high))
+    spread = np.where((count >= ENOUGH) & (spread > 0), spread, np.maximum(spread, np.where(level > 0, level, 1.0)))
+    return low - RANGES * spread, high + RANGES * spread
+
+
+def absurd(values: FloatArray, low: FloatArray, high: FloatArray) -> BoolArray:
+    """[n] whether any of a series' values [n, H, K] is outside of `low` and `high` [n]; NaN is not judged."""
+    outside = (values < low[:, None, None]) | (values > high[:, None, None])
+    return np.asarray(outside.any(axis=(1, 2)))
+
+
+def naive_forecast(panel: Panel, chosen: IntArray, horizon: int) -> FloatArray:
+    """[n, H] seasonal naive of the series `chosen` [n], from as far back as it takes; NaN where nothing is observed."""
+    season = panel.season_length
+    rows = max(season, min(SEASONS * season, int(panel.lengths.max())))
+    context = newest(panel).take(chosen).gather(rows, 0)
+    forecast = seasonal_naive(context, horizon, season)
+    for i in np.flatnonzero(np.isnan(forecast).any(axis=1)):
+        values = _observed(panel, int(chosen[i]))
+        forecast[i] = values[-1] if len(values) else np.nan
+    return forecast
+
+
+def naive_bands(panel: Panel, chosen: IntArray, forecast: FloatArray, quantiles: tuple[float, ...]) -> FloatArray:
+    """[n, H, Q] quantiles around seasonal naive [n, H]: those of the series' own seasonal differences about their
+    median, times the root of how many seasons ahead a step is.
+
+    Source: Hyndman & Athanasopoulos, "Forecasting: Principles and Practice", section 5.5, without the normal law.
+    """
+    horizon, season = forecast.shape[1], panel.season_length
+    growth = np.sqrt(np.arange(horizon) // season + 1.0)
+    bands = np.repeat(forecast[:, :, None], len(quantiles), axis=2)
+    for i, n in enumerate(chosen):
+        values = panel.target[panel.offsets[n] : panel.offsets[n + 1]]
+        lag = season if len(values) > season else 1
+        differences = values[lag:] - values[:-lag]
+        differences = differences[~np.isnan(differences)]
+        if len(differences) and quantiles:
+            offsets = np.quantile(differences, quantiles) - np.median(differences)
+            bands[i] += growth[:, None] * offsets[None, :]
+    return bands
+
+
+def _observed(panel: Panel, n: int) -> FloatArray:
+    values = panel.target[panel.offsets[n] : panel.offsets[n + 1]]
+    return values[~np.isnan(values)]

@@ -1,0 +1,216 @@
+"""The verb `monitor`: what the ledger says was forecast, held against what came; and whether it is time to retrain."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from forecaster.data.freq import Freq, format_timestamps
+from forecaster.data.panel import Columns
+from forecaster.data.read import read_panel
+from forecaster.data.zones import DAY, wall_clock
+from forecaster.errors import DataError, QualityError
+from forecaster.forecast import MODEL
+from forecaster.ledger import Entries, Version, choose, entries
+from forecaster.watch import Watch
+
+if TYPE_CHECKING:
+    from forecaster.config import MonitorSettings
+    from forecaster.data.panel import Panel
+    from forecaster.typing import BoolArray, FloatArray, IntArray, TextArray
+
+RECENT_HORIZONS = 2  # the newest actuals that are judged: as many steps as this many horizons
+FEW = 30  # pairs that say nothing yet
+DECAY = 1.25  # times the error over naive's that it had where it was judged
+UNCOVERED = 0.15  # of the actuals, below what the outermost quantiles promise
+
+
+@dataclass(frozen=True)
+class Live:
+    """The score of one group of forecasts whose actuals are there."""
+
+    group: str  # a step ahead, a week, a series
+    count: int
+    mae: float  # caller's units
+    naive_mae: float  # seasonal naive's, made from the same rows
+    relative: float  # the error over naive's, each forecast scaled by its series; below 1 is better than naive
+    coverage: float  # share of actuals between the outermost quantiles; NaN where there are none
+
+    def to_json(self) -> dict[str, str | int | float]:
+        """The fields by name."""
+        return dict(vars(self))
+
+
+@dataclass(frozen=True)
+class Monitoring:
+    """What came of a version's forecasts."""
+
+    model: str
+    version: int
+    verdict: str  # keep | retrain | too few
+    reason: str
+    promised: float | None  # coverage that the outermost quantiles promise
+    expected: float | None  # relative error where it was judged
+    waiting: int  # forecasts whose actuals are not there yet
+    fallbacks: int  # forecasts, actual there or not, that something else than the model made
+    overall: Live
+    recent: Live
+    by_step: tuple[Live, ...]
+    by_week: tuple[Live, ...]
+    by_series: tuple[Live, ...]
+
+    def to_json(self) -> dict[str, object]:
+        """Everything, by name."""
+        plain = {key: value for key, value in vars(self).items() if not isinstance(value, (Live, tuple))}
+        groups = {key: [one.to_json() for one in getattr(self, key)] for key in ("by_step", "by_week", "by_series")}
+        return {**plain, "overall": self.overall.to_json(), "recent": self.recent.to_json(), **groups}
+
+    def refuse_decay(self) -> None:
+        """QualityError where it is time to retrain."""
+        if self.verdict == "retrain":
+            raise QualityError(f"{self.model}@{self.version}: retrain: {self.reason}.", "Run `forecaster train`.")
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """E forecasts of one step with their actuals."""
+
+    entries: Entries
+    actual: FloatArray  # [E] caller's units; NaN = not there yet
+
+    def take(self, chosen: IntArray | BoolArray) -> Pairs:
+        """The pairs at these positions."""
+        parts = {name: values[chosen] for name, values in vars(self.entries).items()}
+        return Pairs(Entries(**parts), self.actual[chosen])
+
+    def live(self, group: str = "") -> Live:
+        """Their score; NaN where there is nothing to score."""
+        own = self.entries
+        error, naive = np.abs(own.prediction - self.actual), np.abs(own.naive - self.actual)
+        scaled = ~np.isnan(own.scale)
+        ours, theirs = (_mean(part[scaled] / own.scale[scaled]) for part in (error, naive))
+        covered = float("nan")
+        if own.bands.shape[1] > 1:
+            inside = (own.bands[:, 0] <= self.actual) & (self.actual <= own.bands[:, -1])
+            covered = _mean(inside.astype(np.float64))
+        relative = ours / theirs if theirs > 0 else float("nan")
+        return Live(group, len(self.actual), _mean(error), _mean(naive), relative, covered)
+
+
+def monitor(ledger: str, data: str, settings: MonitorSettings, watch: Watch) -> Monitoring:
+    """Join a version's forecasts with the data's actuals. DataError where the ledger has none of it."""
+    version = choose(ledger, settings.model)
+    panel = read_panel(
+        data,
+        Columns(settings.series, settings.timestamp, settings.target),
+        freq=version.freq,
+        season_length=version.season_length,
+        zone=settings.zone or version.zone,
+        timestamp_format=settings.timestamp_format,
+    )
+    made = entries(ledger, version)
+    own = made.source == MODEL
+    pairs = Pairs(made, _actuals(panel, made)).take(own)
+    there = ~np.isnan(pairs.actual)
+    if not len(made.series) or not np.isin(made.series, panel.series.astype(object)).any():
+        raise DataError(f"{panel.source}: holds none of the series in {ledger}.", "Name the data that was forecast.")
+    known = pairs.take(there)
+    if settings.model is None:
+        watch.note(f"model {version.model}@{version.version}")
+    promised = version.quantiles[-1] - version.quantiles[0] if len(version.quantiles) > 1 else None
+    return _judged(
+        Monitoring(
+            model=version.model,
+            version=version.version,
+            verdict="too few",
+            reason=f"fewer than {FEW} forecasts have their actuals",
+            promised=promised,
+            expected=version.expected,
+            waiting=int((~there).sum()),
+            fallbacks=int((~own).sum()),
+            overall=known.live("all"),
+            recent=known.take(_recent(known)).live("recent"),
+            by_step=_grouped(known, known.entries.step),
+            by_week=_grouped(known, _weeks(known.entries.timestamp, version, Freq.parse(version.freq))),
+            by_series=_grouped(known, known.entries.series),
+        )
+    )
+
+
+def _judged(found: Monitoring) -> Monitoring:
+    """With its verdict. Retrain where, over the newest two horizons of actuals, the model is no better than seasonal
+    naive, which costs nothing; or has lost a quarter of its lead over naive against where it was judged; or its
+    outermost quantiles hold much less than they promise.
+    """
+    recent = found.recent
+    if recent.count < FEW or not np.isfinite(recent.relative):
+        return found
+    reasons = []
+    if recent.relative >= 1:
+        reasons.append(f"its error is {recent.relative:.2f} of seasonal naive's")
+    elif found.expected and recent.relative > DECAY * found.expected:
+        reasons.append(
+            f"its error is {recent.relative:.2f} of seasonal naive's, {found.expected:.2f} where it was judged"
+        )
+    if found.promised and recent.coverage < found.promised - UNCOVERED:
+        reasons.append(f"its quantiles hold {recent.coverage:.0%} of what came, not {found.promised:.0%}")
+    if not reasons:
+        return replace(found, verdict="keep", reason=f"its error is {recent.relative:.2f} of seasonal naive's")
+    return replace(
+        found, verdict="retrain", reason=f"over the newest {recent.count:,} forecasts " + " and ".join(reasons)
+    )
+
+
+def _actuals(panel: Panel, made: Entries) -> FloatArray:
+    """[E] what came at each forecast's timestamp; NaN where nothing is observed (yet)."""
+    number = {str(name): n for n, name in enumerate(panel.series)}
+    actual = np.full(len(made.series), np.nan)
+    names, index = np.unique(made.series.astype(str), return_inverse=True)
+    for i, name in enumerate(names):
+        if (n := number.get(str(name))) is None:
+            continue
+        rows = slice(panel.offsets[n], panel.offsets[n + 1])
+        stamps, values = panel.timestamps[rows], panel.target[rows]
+        chosen = np.flatnonzero(index == i)
+        at = np.minimum(np.searchsorted(stamps, made.timestamp[chosen]), len(stamps) - 1)
+        actual[chosen] = np.where(stamps[at] == made.timestamp[chosen], values[at], np.nan)
+    return actual
+
+
+def _recent(known: Pairs) -> BoolArray:
+    """[E] the forecasts of the newest two horizons of steps."""
+    stamps = np.unique(known.entries.timestamp)
+    horizon = int(known.entries.step.max()) if len(stamps) else 1
+    oldest = stamps[-min(len(stamps), RECENT_HORIZONS * horizon)] if len(stamps) else 0
+    return np.asarray(known.entries.timestamp >= oldest)
+
+
+def _weeks(timestamps: IntArray, version: Version, freq: Freq) -> TextArray:
+    """[E] the Monday of each stamp's week; whole-number steps in blocks of seven."""
+    if freq.whole_numbers:
+        return np.asarray(timestamps // (7 * freq.count) * (7 * freq.count))
+    days = wall_clock(timestamps, version.zone) // DAY
+    monday = (days + 3) // 7 * 7 - 3
+    return np.asarray(format_timestamps(monday * DAY, Freq.parse("D"), None))
+
+
+def _grouped(known: Pairs, groups: IntArray | TextArray) -> tuple[Live, ...]:
+    """A score for each group, in their order."""
+    order = np.argsort(groups, kind="stable")
+    names, first = np.unique(groups[order], return_index=True)
+    parts = np.split(order, first[1:]) if len(names) else []
+    return tuple(known.take(part).live(str(name)) for name, part in zip(names, parts, strict=True))
+
+
+def _mean(values: FloatArray) -> float:
+    return float(values.mean()) if len(values) else float("nan")
+
+
+def live_table(title: str, groups: tuple[Live, ...]) -> tuple[list[str], list[list[object]]]:
+    """Header and rows for people."""
+    rows: list[list[object]] = [
+        [one.group, one.count, one.mae, one.naive_mae, one.relative, one.coverage] for one in groups
+    ]
+    return [title, "forecasts", "MAE", "naive's", "of naive's", "coverage"], rows

@@ -1,0 +1,142 @@
+"""Outputs that change whole or not at all, a lock for whoever writes one, and what killed writers leave beside it."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import stat
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+from typing import IO
+
+from forecaster.errors import LockError, UsageError
+
+POLL_SECONDS = 0.2  # between two looks at a lock that is held
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[IO[bytes]]:
+    """A stream to a file beside `path` that replaces it at the end; nothing is left behind on failure. OSError."""
+    target = _target(path)
+    if target.exists() and not target.is_file():
+        with target.open("wb") as stream:  # a device or a pipe must not be replaced by a file; a folder refuses
+            yield stream
+        return
+    fresh = target.with_name(f"{_prefix(target)}-{os.getpid()}-{os.urandom(4).hex()}.part")
+    try:
+        with fresh.open("xb") as stream:
+            yield stream
+            stream.flush()
+            os.fsync(stream.fileno())
+        with suppress(OSError):  # whoever could read the old file can read the new one
+            fresh.chmod(stat.S_IMODE(target.stat().st_mode))
+        fresh.replace(target)
+        _sync_folder(target.parent)
+    finally:
+        fresh.unlink(missing_ok=True)
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Text as a whole file. UsageError where the system refuses."""
+    with saying_why(path), whole_file(path) as stream:
+        stream.write(text.encode())
+
+
+@contextmanager
+def output_lock(output: str | Path, wait: float) -> Iterator[None]:
+    """Keep other runs off `output` until this one has written it; what a killed run left beside it is removed.
+
+    Nothing is locked for standard output ("-"), devices and pipes. LockError after `wait` seconds.
+    """
+    with ExitStack() as held:
+        with saying_why(output):
+            target = None if str(output) == "-" else _target(Path(output))
+            if target and (target.is_file() or not target.exists()):
+                held.enter_context(file_lock(target.with_name(f"{_prefix(target)}.lock"), wait, f"'{output}'"))
+                # Whoever writes this output holds the lock, so these are nobody's.
+                for part in target.parent.glob(f"{_prefix(target)}-*.part"):
+                    part.unlink(missing_ok=True)
+        yield
+
+
+@contextmanager
+def file_lock(lock: Path, wait: float, what: str) -> Iterator[None]:
+    """Hold `lock`, a file that is there only while it is held (or its holder was killed).
+
+    The system forgets the lock when the holder ends, however it ends. LockError that names `what` after `wait` seconds;
+    OSError where the file cannot be made. Where the system has no locks (Windows, some network disks) nothing is locked.
+    """
+    handle = _acquire(lock, time.monotonic() + wait, what)
+    try:
+        yield
+    finally:
+        if handle is not None:
+            lock.unlink(missing_ok=True)
+            os.close(handle)
+
+
+@contextmanager
+def saying_why(output: str | Path) -> Iterator[None]:
+    """What the system refuses while writing is the caller's to mend, not a bug."""
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        place = "standard output" if str(output) == "-" else f"'{output}'"
+        reason = (error.strerror or type(error).__name__).lower()
+        hint = "Choose with --output a file in a folder that exists, can be written and has space."
+        raise UsageError(f"{place}: cannot be written: {reason}.", hint) from error
+
+
+def _acquire(lock: Path, deadline: float, what: str) -> int | None:
+    """A locked descriptor of the file that is at `lock` now; None where there are no locks."""
+    try:
+        import fcntl
+    except ImportError:
+        return None
+    while True:
+        handle = os.open(lock, os.O_RDWR | os.O_CREAT, 0o644)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            os.close(handle)
+            if error.errno not in (errno.EAGAIN, errno.EACCES):
+                lock.unlink(missing_ok=True)
+                return None
+        else:
+            with suppress(FileNotFoundError):
+                if os.path.samestat(os.fstat(handle), lock.stat()):
+                    return handle
+            os.close(handle)  # the last holder removed the file between the opening and the locking
+            continue
+        left = deadline - time.monotonic()
+        if left <= 0:
+            raise LockError(f"{what}: another run is writing it.", "Try again later, or wait for it with --wait 5m.")
+        time.sleep(min(POLL_SECONDS, left))
+
+
+def _target(path: Path) -> Path:
+    """`path` with links followed: a link stays, and what it names is replaced."""
+    try:
+        return path.resolve()
+    except (RuntimeError, ValueError) as error:  # links in a circle, a NUL
+        raise OSError(errno.EINVAL, "not a path") from error
+
+
+def _prefix(target: Path) -> str:
+    """What the names of the files beside an output begin with: short whatever its own name's length."""
+    return f".forecast-{hashlib.sha256(os.fsencode(target.name)).hexdigest()[:12]}"
+
+
+def _sync_folder(folder: Path) -> None:
+    """Put the rename on the disk, where the system can."""
+    with suppress(OSError):
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)

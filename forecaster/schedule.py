@@ -1,0 +1,206 @@
+"""The verb `schedule`: a jobs file as crontab lines, or as systemd services and timers."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from forecaster.errors import UsageError
+from forecaster.jobs import BatchJob, Jobs, load_jobs
+
+if TYPE_CHECKING:
+    from forecaster.config import ScheduleSettings
+
+_NICKNAMES = {
+    "@hourly": "0 * * * *",
+    "@daily": "0 0 * * *",
+    "@midnight": "0 0 * * *",
+    "@weekly": "0 0 * * 0",
+    "@monthly": "0 0 1 * *",
+    "@yearly": "0 0 1 1 *",
+    "@annually": "0 0 1 1 *",
+}
+_FIELDS = (("minute", 0, 59), ("hour", 0, 23), ("day", 1, 31), ("month", 1, 12), ("weekday", 0, 7))
+_PART = re.compile(r"(?:\*|(?P<low>\d+)(?:-(?P<high>\d+))?)(?:/(?P<step>\d+))?")
+_WEEKDAYS = ("Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+
+
+@dataclass(frozen=True)
+class Run:
+    """The jobs of a file that run at the same times."""
+
+    name: str  # of the unit
+    when: tuple[str, ...]  # cron's five fields
+    jobs: tuple[BatchJob, ...]
+    all: bool  # whether these are all jobs of the file
+
+
+def schedule(path: str | Path, settings: ScheduleSettings) -> str:
+    """What to install. UsageError for a file with faults and for a time that cron does not know."""
+    if settings.cron and settings.systemd:
+        raise UsageError("--cron and --systemd exclude each other.", "Keep one.")
+    if settings.systemd and settings.log:
+        raise UsageError("--log has no effect with --systemd: the journal keeps the log.", "Leave it out.")
+    jobs = load_jobs(path)
+    runs = _runs(jobs, tuple(filter(None, (settings.only or "").split(","))))
+    if settings.systemd:
+        return _systemd(jobs, runs)
+    return _cron(jobs, runs, Path(settings.log).absolute() if settings.log else jobs.path.with_suffix(".log"))
+
+
+def _runs(jobs: Jobs, only: tuple[str, ...]) -> list[Run]:
+    """One run for each schedule, so that jobs which are due together share one process."""
+    chosen = jobs.only(only)
+    groups: dict[tuple[str, ...], list[BatchJob]] = {}
+    for job in chosen:
+        groups.setdefault(_parse(job.schedule, f"{jobs.path}: [jobs.{job.name}]"), []).append(job)
+    stem = re.sub(r"[^A-Za-z0-9_-]+", "-", jobs.path.stem).strip("-") or "jobs"
+    return [
+        Run(
+            name=f"forecaster-{stem}" + (f"-{number}" if len(groups) > 1 else ""),
+            when=when,
+            jobs=tuple(group),
+            all=len(group) == len(jobs.jobs),
+        )
+        for number, (when, group) in enumerate(groups.items(), 1)
+    ]
+
+
+def _parse(text: str, where: str) -> tuple[str, ...]:
+    """Cron's five fields, checked."""
+    fields = _NICKNAMES.get(text.strip(), text).split()
+    if len(fields) != len(_FIELDS):
+        raise UsageError(f"{where}: schedule '{text}' has not five fields.", 'Expected e.g. "15 4 * * *" or "@hourly".')
+    for field, (name, low, high) in zip(fields, _FIELDS, strict=True):
+        for part in field.split(","):
+            match = _PART.fullmatch(part)
+            numbers = [int(match[key]) for key in ("low", "high") if match[key]] if match else []
+            fine = match and all(low <= n <= high for n in numbers) and numbers == sorted(numbers)
+            if not fine or (
+                match and match["step"] and (int(match["step"]) < 1 or (match["low"] and not match["high"]))
+            ):
+                raise UsageError(
+                    f"{where}: schedule '{text}': {name} '{part}' is not in {low}-{high}.", "See crontab(5)."
+                )
+    return tuple(fields)
+
+
+def _command(jobs: Jobs, run: Run) -> list[str]:
+    """Quiet: the lines on standard output tell all; errors still go to standard error."""
+    only = [] if run.all else ["--only", ",".join(job.name for job in run.jobs)]
+    return [str(Path(sys.executable).absolute()), "-m", "forecaster", "batch", str(jobs.path), "--quiet", *only]
+
+
+def _cron(jobs: Jobs, runs: list[Run], log: Path) -> str:
+    lines = [
+        "# Put these lines into `crontab -e`.",
+        f"# Each run appends a line of JSON per job to {log}; cron mails what goes wrong.",
+        "# A run that finds the last one still going ends with exit 75 and changes nothing.",
+    ]
+    if not jobs.status:
+        lines.append("# Name a status file in the jobs file: without one, runs exclude each other per output only.")
+    lines += ["SHELL=/bin/sh", "LC_ALL=C.UTF-8"]
+    if jobs.zone:
+        lines += [
+            f"# The times are those of {jobs.zone} where cron knows CRON_TZ (cronie; not Debian's cron, nor busybox's).",
+            f"CRON_TZ={jobs.zone}",
+        ]
+    for run in runs:
+        command = " ".join(map(shlex.quote, _command(jobs, run)))
+        line = f"cd {shlex.quote(str(jobs.path.parent))} && {command} >> {shlex.quote(str(log))}"
+        lines.append(f"{' '.join(run.when)} {line.replace('%', chr(92) + '%')}")  # cron ends the command at a bare %
+    lines += [
+        f"# /etc/logrotate.d/{runs[0].name}:",
+        f"#   {log} {{ weekly rotate 8 compress missingok notifempty }}",
+    ]
+    return "\n".join(lines)
+
+
+def _systemd(jobs: Jobs, runs: list[Run]) -> str:
+    units = ["# Put these files into /etc/systemd/system/ (or ~/.config/systemd/user/), then, for each timer:"]
+    units.append(
+        f"#   systemctl daemon-reload && systemctl enable --now {' '.join(f'{run.name}.timer' for run in runs)}"
+    )
+    for run in runs:
+        names = ", ".join(job.name for job in run.jobs)
+        units.append(_service(jobs, run, names))
+        units.append(_timer(jobs, run, names))
+    return "\n".join(units)
+
+
+def _service(jobs: Jobs, run: Run, names: str) -> str:
+    # 75: the last run still goes on, which is no failure. systemd never starts a service twice at once anyway.
+    return f"""
+# {run.name}.service
+[Unit]
+Description=Forecasts: {_escaped(names)}
+
+[Service]
+Type=oneshot
+WorkingDirectory={_escaped(str(jobs.path.parent))}
+ExecStart={" ".join(map(_quoted, _command(jobs, run)))}
+Environment=LC_ALL=C.UTF-8
+SuccessExitStatus=75
+StandardOutput=journal
+StandardError=journal
+SyslogIdentifier={run.name}
+Nice=10
+NoNewPrivileges=yes
+PrivateTmp=yes"""
+
+
+def _timer(jobs: Jobs, run: Run, names: str) -> str:
+    times = "\n".join(f"OnCalendar={when}{' ' + jobs.zone if jobs.zone else ''}" for when in calendar_of(run.when))
+    return f"""
+# {run.name}.timer
+[Unit]
+Description=When to forecast: {_escaped(names)}
+
+[Timer]
+{times}
+AccuracySec=1s
+Persistent=yes
+
+[Install]
+WantedBy=timers.target"""
+
+
+def calendar_of(when: tuple[str, ...]) -> list[str]:
+    """Cron's five fields as systemd's calendar events. Cron runs where day or weekday fits if both are given: two events."""
+    minute, hour, day, month, weekday = when
+    time = f"{_numbers(hour, 0)}:{_numbers(minute, 0)}:00"
+    months = _numbers(month, 1)
+    if weekday == "*":
+        return [f"*-{months}-{_numbers(day, 1)} {time}"]
+    days = ",".join(_weekday(part) for part in weekday.split(","))
+    events = [f"{days} *-{months}-* {time}"]
+    return events if day == "*" else [f"*-{months}-{_numbers(day, 1)} {time}", *events]
+
+
+def _numbers(field: str, first: int) -> str:
+    """A field of numbers: `*/15` counts from the first one, `1-5` is `1..5`."""
+    return ",".join(part.replace("*/", f"{first}/").replace("-", "..") for part in field.split(","))
+
+
+def _weekday(part: str) -> str:
+    """Names: cron's numbers start on Sunday, which is 0 and 7. Steps are written out, which systemd has not for days."""
+    span, _, step = part.partition("/")
+    low, _, high = ("0-6" if span == "*" else span).partition("-")
+    days = range(int(low), int(high or low) + 1, int(step or 1))
+    return ",".join(dict.fromkeys(_WEEKDAYS[day] for day in days))
+
+
+def _escaped(text: str) -> str:
+    return text.replace("%", "%%")
+
+
+def _quoted(word: str) -> str:
+    """A word for ExecStart: quoted where it must be, specifiers and variables switched off."""
+    plain = _escaped(word).replace("$", "$$")
+    if re.fullmatch(r"[\w@%+=:,./$-]+", plain):
+        return plain
+    return '"' + plain.replace("\\", "\\\\").replace('"', '\\"') + '"'

@@ -1,0 +1,89 @@
+"""status.json: what became of each job, for health probes, and what is done already."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, fields, replace
+from datetime import datetime
+from pathlib import Path
+
+from forecaster.outputs import write_whole
+
+
+@dataclass(frozen=True)
+class JobStatus:
+    """One job, over all runs."""
+
+    last_success: str | None = None  # ISO 8601, UTC: when it was last done
+    last_run: str | None = None
+    last_status: str = ""  # done | failed | skipped
+    last_code: int = 0
+    last_error: str | None = None
+    cutoff: str | int | None = None  # newest timestamp that the last success saw
+    fallbacks: int = 0  # series that the last success had no model for
+    done: int = 0
+    failed: int = 0
+    skipped: int = 0
+    key: str = ""  # what was done last, which need not be done again; empty = it must
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a job in one run."""
+
+    job: str
+    status: str  # done | failed | skipped
+    code: int  # as an exit code
+    error: str | None
+    key: str
+    cutoff: str | int | None = None
+    fallbacks: int = 0
+
+
+class Status:
+    """The file, read at the start and written after each job; None = nothing is kept."""
+
+    def __init__(self, path: Path | None) -> None:
+        self.path, self.jobs, self.fault = path, dict[str, JobStatus](), ""
+        if path is not None and path.is_file():
+            try:
+                raw = json.loads(path.read_text(encoding="utf-8"))["jobs"]
+                self.jobs = {str(name): _record(job) for name, job in raw.items()}
+            except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+                self.fault = f"{path}: cannot be read ({error}); every job is taken for not done"
+
+    def key(self, job: str) -> str:
+        """What was done last and need not be done again, or nothing."""
+        return self.jobs.get(job, JobStatus()).key
+
+    def note(self, outcome: Outcome, now: datetime) -> None:
+        """Count a job's outcome and write the file. UsageError where it cannot be written."""
+        before = self.jobs.get(outcome.job, JobStatus())
+        when = now.isoformat(timespec="seconds")
+        count = {outcome.status: getattr(before, outcome.status) + 1}
+        after = replace(before, last_run=when, last_status=outcome.status, **count)
+        if outcome.status != "skipped":
+            after = replace(after, last_code=outcome.code, last_error=outcome.error, key=outcome.key)
+        if outcome.status == "done":
+            after = replace(after, last_success=when, cutoff=outcome.cutoff, fallbacks=outcome.fallbacks)
+        self.jobs[outcome.job] = after
+        if self.path is not None:
+            write_whole(self.path, json.dumps(self._to_json(now), indent=1) + "\n")
+
+    def _to_json(self, now: datetime) -> dict[str, object]:
+        jobs = {name: {**asdict(job), "age_seconds": _age(job, now)} for name, job in self.jobs.items()}
+        statuses = [job.last_status for job in self.jobs.values()]
+        counts = {name: statuses.count(name) for name in ("done", "failed", "skipped")}
+        return {"updated": now.isoformat(timespec="seconds"), "counts": {"jobs": len(jobs), **counts}, "jobs": jobs}
+
+
+def _age(job: JobStatus, now: datetime) -> float | None:
+    """Seconds since the last success; not below 0, should the clock have been set back."""
+    if job.last_success is None:
+        return None
+    return max(0.0, round((now - datetime.fromisoformat(job.last_success)).total_seconds(), 1))
+
+
+def _record(raw: dict[str, object]) -> JobStatus:
+    known = {field.name for field in fields(JobStatus)}
+    return JobStatus(**{key: value for key, value in raw.items() if key in known})  # type: ignore[arg-type]

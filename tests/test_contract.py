@@ -1,0 +1,133 @@
+"""Every cell, direction and head: trains, is stored, and answers alike in a new process, at any horizon."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from itertools import product
+
+import numpy as np
+import pytest
+
+from forecaster.models.cells import CELLS
+from forecaster.models.export import _scan, write_onnx, write_saved_model
+from forecaster.models.fit import fit
+from forecaster.models.heads import HEADS
+from forecaster.models.network import Network
+from forecaster.models.runtime import OnnxRuntime, forecast
+from forecaster.split import Needs, split
+from tests.tiny import NAN, Recorder, fit_settings, network_settings, panel_of, waves
+
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("cpu")]
+
+KINDS = list(product(CELLS, (False, True), HEADS))
+LENGTH, HORIZON, LONGER = 4, 3, 8
+
+
+def contexts():
+    values = np.random.default_rng(0).uniform(1, 100, (6, LENGTH))
+    values[0, 1] = values[1, 1:] = NAN
+    values[2] = 7.5
+    return values
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    return tmp_path_factory.mktemp("contract")
+
+
+@pytest.fixture(scope="module")
+def answers(store):
+    """Folder -> what the trained network said there, filled by the tests."""
+    return {}
+
+
+@pytest.mark.parametrize(("cell", "bidirectional", "head"), KINDS)
+def test_it_trains_and_is_stored(cell, bidirectional, head, store, answers):
+    settings = network_settings(
+        cell=cell, bidirectional=bidirectional, head=head, context_length=LENGTH, horizon=HORIZON, transform="log",
+        quantiles=(0.1, 0.9),
+    )  # fmt: skip
+    net = Network(settings, seed=1)
+    first = net.weights
+    task = split(panel_of(*waves(2, 20)), Needs(LENGTH, HORIZON, calendar=()), 0).final
+    done = fit(net, task, fit_settings(epochs=1), Recorder(), "contract")
+    assert np.isfinite(done.history[0].loss)
+    # A bias of the update gate may stay where it is; every matrix learns.
+    assert all(not np.array_equal(a, b) for a, b in zip(first, net.weights, strict=True) if a.ndim == 2)
+    folder = store / f"{cell}-{bidirectional}-{head}"
+    write_saved_model([net.portable()], folder / "saved_model")
+    write_onnx([net.portable()], folder / "model.onnx")
+    _scan(folder / "saved_model")
+    answers[folder.name] = np.asarray(net.model([contexts()]))
+
+
+@pytest.mark.parametrize(("cell", "bidirectional", "head"), KINDS)
+def test_a_longer_horizon_feeds_all_forecasts_back_and_a_shorter_one_is_its_start(cell, bidirectional, head, store):
+    folder = store / f"{cell}-{bidirectional}-{head}"
+    if not folder.exists():
+        pytest.skip("not trained in this run")
+    runtime, context = OnnxRuntime(folder / "model.onnx"), contexts()
+    parts = []
+    while sum(part.shape[1] for part in parts) < LONGER:
+        parts.append(runtime.run(context, None))
+        for step in range(HORIZON):  # one by one, each forecast becomes the newest observation
+            context = np.concatenate([context[:, 1:], parts[-1][:, step : step + 1, 0]], axis=1)
+    expected = np.concatenate(parts, axis=1)[:, :LONGER]
+    found = forecast(runtime, contexts(), LONGER)
+    np.testing.assert_array_equal(found, expected)
+    assert np.isfinite(found).all()
+    for horizon in (1, HORIZON):
+        np.testing.assert_array_equal(forecast(runtime, contexts(), horizon), found[:, :horizon])
+
+
+RELOAD = """
+import json, sys
+from pathlib import Path
+import numpy as np
+from forecaster.models.runtime import RUNTIMES, forecast
+store, worst = Path(sys.argv[1]), {}
+context = np.load(store / "context.npy")
+for folder in sorted(p for p in store.iterdir() if p.is_dir()):
+    for name, (part, make) in RUNTIMES.items():
+        found = forecast(make(folder / part, 1), context, 3)
+        expected = np.load(store / f"{folder.name}.npy")
+        worst[f"{folder.name} {name}"] = float((np.abs(found - expected) / np.abs(expected).max()).max())
+print(json.dumps(worst))
+"""
+
+
+def test_a_new_process_predicts_the_same_numbers(store, answers):
+    if not answers:
+        pytest.skip("nothing was trained in this run")
+    np.save(store / "context.npy", contexts())
+    for name, expected in answers.items():
+        np.save(store / f"{name}.npy", expected)
+    quiet = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": "-1"}
+    done = subprocess.run([sys.executable, "-c", RELOAD, str(store)], env=quiet, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    worst = json.loads(done.stdout)
+    assert len(worst) == 2 * len(answers)
+    assert max(worst.values()) < 1e-5, worst
+
+
+def test_a_context_with_nothing_observed_is_not_forecast(store, answers):
+    if not answers:
+        pytest.skip("nothing was trained in this run")
+    runtime = OnnxRuntime(store / next(iter(answers)) / "model.onnx")
+    context = np.stack([np.full(LENGTH, NAN), np.arange(4.0)])
+    found = forecast(runtime, context, LONGER)
+    assert np.isnan(found[0]).all()
+    assert np.isfinite(found[1]).all()
+    assert forecast(runtime, context[:0], 3).shape[0] == 0
+
+
+def test_batches_of_any_size_answer_alike(store, answers, monkeypatch):
+    if not answers:
+        pytest.skip("nothing was trained in this run")
+    runtime = OnnxRuntime(store / next(iter(answers)) / "model.onnx")
+    whole = forecast(runtime, contexts(), LONGER)
+    monkeypatch.setattr("forecaster.models.runtime.BATCH", 4)
+    np.testing.assert_allclose(forecast(runtime, contexts(), LONGER), whole, rtol=1e-6)

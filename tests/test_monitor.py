@@ -1,0 +1,108 @@
+"""Forecasts held against what came: joined by stamp, scored beside naive, and a verdict with its reason."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from forecaster.cli import run
+from forecaster.config import MonitorSettings, PredictSettings
+from forecaster.errors import DataError, QualityError
+from forecaster.ledger import append
+from forecaster.monitor import monitor
+from forecaster.predict import predict
+from tests.shelf import stored, wave, write_csv
+from tests.tiny import Recorder
+
+
+def forecast_hourly(tmp_path, hours, *, first=96, value=wave, **options):
+    """A ledger of `hours` runs, an hour apart, and the data as it is 10 hours after the last one."""
+    for hour in range(first, first + hours):
+        data = write_csv(tmp_path / "then.csv", hour, value=value)
+        settings = PredictSettings(models=str(tmp_path / "models"), model="m", ledger="x", **options)
+        append(tmp_path / "l.db", predict(str(data), settings, Recorder()))
+    return write_csv(tmp_path / "now.csv", first + hours + 10, value=value)
+
+
+def monitored(tmp_path, data, **options):
+    return monitor(str(tmp_path / "l.db"), str(data), MonitorSettings(**options), Recorder())
+
+
+def test_errors_are_those_of_the_actuals_that_came(tmp_path):
+    stored(tmp_path / "models", bias=2.5)  # the graph says naive + 2.5, quantiles from +0.5 to +4.5
+    data = forecast_hourly(tmp_path, 3)
+    found = monitored(tmp_path, data)
+    errors, naive = [], []
+    for n in range(2):
+        for hour in (96, 97, 98):
+            for step in range(6):
+                old = wave(n, hour - 24 + step)
+                errors.append(abs(old + 2.5 - wave(n, hour + step)))
+                naive.append(abs(old - wave(n, hour + step)))
+    assert found.overall.count == 36 and found.waiting == 0
+    assert found.overall.mae == pytest.approx(sum(errors) / 36)
+    assert found.overall.naive_mae == pytest.approx(sum(naive) / 36)
+    assert [one.count for one in found.by_step] == [6] * 6
+    assert {one.group for one in found.by_series} == {"a", "b"}
+    assert sum(one.count for one in found.by_week) == 36
+    assert [one.group for one in found.by_week] == ["2024-01-01"]
+
+
+def test_actuals_that_are_not_there_yet_wait(tmp_path):
+    stored(tmp_path / "models")
+    forecast_hourly(tmp_path, 3)
+    found = monitored(tmp_path, write_csv(tmp_path / "now.csv", 99))
+    assert (found.overall.count, found.waiting) == (12, 24)
+    assert found.verdict == "too few"
+    write_csv(tmp_path / "hole.csv", 108, value=lambda n, t: None if t == 98 else wave(n, t))
+    assert monitored(tmp_path, tmp_path / "hole.csv").overall.count == 30
+
+
+def test_a_model_no_better_than_naive_is_to_be_retrained(tmp_path):
+    stored(tmp_path / "models", bias=2.0)
+    found = monitored(tmp_path, forecast_hourly(tmp_path, 3))
+    assert found.verdict == "retrain" and "of seasonal naive's" in found.reason
+    with pytest.raises(QualityError, match=r"m@1: retrain: over the newest"):
+        found.refuse_decay()
+
+
+def test_a_model_that_is_as_good_as_it_was_is_kept(tmp_path):
+    drifting = lambda n, t: wave(n, t) + 0.2 * t  # noqa: E731 - naive lags by 4.8 a day, the model knows
+    stored(tmp_path / "models", bias=4.8)
+    found = monitored(tmp_path, forecast_hourly(tmp_path, 3, value=drifting))
+    assert found.verdict == "keep" and found.recent.relative < 0.5
+    assert found.expected == 0.8 and found.promised == 0.8
+    found.refuse_decay()
+
+
+def test_a_lead_that_is_lost_and_quantiles_that_hold_nothing_are_reasons(tmp_path):
+    growing = lambda n, t: wave(n, t) + 0.2 * t  # noqa: E731
+    stored(tmp_path / "models", bias=0.05)  # barely better than naive, though it was judged at 0.8
+    found = monitored(tmp_path, forecast_hourly(tmp_path, 3, value=growing))
+    assert found.verdict == "retrain" and "quantiles hold" in found.reason
+
+
+def test_fallbacks_are_counted_and_not_blamed_on_the_model(tmp_path):
+    stored(tmp_path / "models")
+    hole = lambda n, t: None if n == 0 and 72 <= t < 75 else wave(n, t)  # noqa: E731
+    found = monitored(tmp_path, forecast_hourly(tmp_path, 1, value=hole, fallback=True))
+    assert found.fallbacks == 6 and {one.group for one in found.by_series} == {"b"}
+
+
+def test_other_data_is_refused(tmp_path):
+    stored(tmp_path / "models")
+    forecast_hourly(tmp_path, 1)
+    with pytest.raises(DataError, match="none of the series"):
+        monitored(tmp_path, write_csv(tmp_path / "other.csv", 120, ("x", "y")))
+
+
+def test_the_command_prints_tables_or_json_and_exits_5_when_it_says_retrain(tmp_path, capfd):
+    stored(tmp_path / "models", bias=2.0)
+    data = forecast_hourly(tmp_path, 3)
+    assert run(["monitor", str(tmp_path / "l.db"), str(data), "--quiet"]) == 5
+    out, err = capfd.readouterr()
+    assert "m@1: retrain: over the newest" in out and err.startswith("error: m@1: retrain")
+    assert run(["monitor", str(tmp_path / "l.db"), str(data), "--json", "--quiet"]) == 5
+    found = json.loads(capfd.readouterr().out)
+    assert found["verdict"] == "retrain" and len(found["by_step"]) == 6 and found["overall"]["count"] == 36

@@ -1,0 +1,178 @@
+"""Champion and challenger: the same windows, seen by neither, and a clear margin over everybody."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from forecaster.cli import run
+from forecaster.commandline import _with_margins
+from forecaster.config import TrainSettings, from_mapping
+from forecaster.errors import ArtifactError, QualityError, UsageError
+from forecaster.models.artifact import read_manifest, write_manifest
+from forecaster.models.store import Store
+from forecaster.promote import Champion, Contest
+from forecaster.report import Verdict
+from forecaster.split import held_back
+from tests.shelf import HOUR, stored, wave, write_csv
+from tests.stubs import TRAINED
+
+
+def growing(n, t):
+    """Naive lags by 4.8 a day; a model with that bias knows it."""
+    return wave(n, t) + 0.2 * t
+
+
+@pytest.fixture
+def panel(tmp_path):
+    from forecaster.data.read import read_panel
+
+    return read_panel(write_csv(tmp_path / "data.csv", 240, value=growing))
+
+
+def contest(tmp_path, panel, *, bias, margin=0.0, windows=4, judge=True, **changes):
+    """What becomes of a challenger with this bias: the contest, and the version that it got."""
+    store = Store(tmp_path / "models")
+    training = SimpleNamespace(
+        name="m",
+        panel=panel,
+        judge=judge or None,
+        judged_windows=held_back(panel, 6, windows),
+        settings=SimpleNamespace(baselines="naive"),
+    )
+    found = Contest(store, training, margin)
+    shelf = stored(tmp_path / "other", bias=bias, horizon=6, **changes)
+    folder = tmp_path / "other" / "m" / str(shelf)
+
+    def write(fresh):
+        import shutil
+
+        shutil.copytree(folder, fresh, dirs_exist_ok=True)
+
+    return found, store.publish("m", write, found.serves)
+
+
+def test_the_first_version_must_beat_the_baselines(tmp_path, panel):
+    found, version = contest(tmp_path, panel, bias=20.0)
+    assert not found.verdict.promoted and "does not beat" in found.verdict.reason
+    with pytest.raises(ArtifactError):
+        Store(tmp_path / "models").current("m")
+    found, version = contest(tmp_path, panel, bias=4.8)
+    assert found.verdict.promoted and Store(tmp_path / "models").current("m") == version == 2
+    assert {"model", "seasonal-naive", "naive", "drift"} == set(found.verdict.scores)
+    assert found.verdict.windows == 8 and found.verdict.metric == "MASE"
+
+
+def test_a_challenger_serves_only_if_it_beats_the_champion_by_the_margin(tmp_path, panel):
+    last = int(panel.timestamps[-1]) - 24 * HOUR
+    stored(tmp_path / "models", bias=4.0, last=last)
+    found, _ = contest(tmp_path, panel, bias=3.9)
+    assert not found.verdict.promoted and "m@1" in found.verdict.reason
+    found, _ = contest(tmp_path, panel, bias=4.8)
+    assert found.verdict.promoted and Store(tmp_path / "models").current("m") == 3
+    found, _ = contest(tmp_path, panel, bias=4.8)
+    assert not found.verdict.promoted  # no better than itself
+    stored(tmp_path / "models", bias=4.5, last=last)
+    gain = 1 - found.verdict.scores["model"] / score_of_champion(tmp_path, panel)
+    assert not contest(tmp_path, panel, bias=4.8, margin=gain + 0.01)[0].verdict.promoted
+    assert contest(tmp_path, panel, bias=4.8, margin=gain - 0.01)[0].verdict.promoted
+
+
+def score_of_champion(tmp_path, panel):
+    found, _ = contest(tmp_path, panel, bias=99.0)
+    return found.verdict.scores["m@5"]
+
+
+def test_a_refused_version_is_kept_says_why_and_is_passed_over_by_rollback(tmp_path, panel):
+    last = int(panel.timestamps[-1]) - 24 * HOUR
+    store = Store(tmp_path / "models")
+    stored(tmp_path / "models", bias=4.0, last=last)
+    _, refused = contest(tmp_path, panel, bias=30.0)
+    _, better = contest(tmp_path, panel, bias=4.8)
+    assert (refused, better) == (2, 3) and store.versions("m") == (1, 2, 3)
+    assert "does not beat" in read_manifest(store.resolve("m@2")).refused
+    assert store.rollback("m") == 1
+    assert store.rollback("m", 2) == 2
+
+
+def test_only_windows_that_the_champion_has_not_seen_count(tmp_path, panel):
+    last = int(panel.timestamps[-1])
+    stored(tmp_path / "models", bias=4.0, last=last - 12 * HOUR)  # held back 1 window of 6 hours before that
+    found, _ = contest(tmp_path, panel, bias=4.8)
+    assert found.verdict.windows == 6  # its judged weights have not seen 3 of the 4 windows of each series
+    store = Store(tmp_path / "models")
+    champion = store.resolve("m@1")
+    store.rollback("m", 1)
+    write_manifest(champion, replace(read_manifest(champion), held_back=0))
+    found, _ = contest(tmp_path, panel, bias=4.8)
+    assert found.verdict.windows == 4  # only the weights that serve, which have seen more
+    write_manifest(champion, replace(read_manifest(champion), data=replace(read_manifest(champion).data, last=last)))
+    store.rollback("m", 1)
+    found, _ = contest(tmp_path, panel, bias=4.8)
+    assert not found.verdict.promoted and "has seen every window" in found.verdict.reason
+
+
+def test_the_serving_weights_are_judged_where_they_have_seen_no_more_than_the_judged_ones(tmp_path, panel):
+    stored(tmp_path / "models", last=0)
+    manifest = read_manifest(Store(tmp_path / "models").resolve("m"))
+    windows = held_back(panel, 6, 4)
+    seen, weights = Champion("m@1", manifest, "serving", "judged").unseen(panel, windows)
+    assert seen.all() and weights == "serving"
+    manifest = replace(manifest, data=replace(manifest.data, last=int(panel.timestamps[-1])))
+    seen, weights = Champion("m@1", manifest, "serving", "judged").unseen(panel, windows)
+    assert weights == "judged" and np.array_equal(seen, [False, False, False, True] * 2)
+
+
+def test_nothing_held_back_another_frequency_or_a_damaged_champion(tmp_path, panel):
+    found, _ = contest(tmp_path, panel, bias=4.8, judge=False)
+    assert not found.verdict.promoted and "too few rows" in found.verdict.reason
+    stored(tmp_path / "models", bias=4.8)
+    graph = tmp_path / "models" / "m" / "2" / "model.onnx"
+    graph.write_bytes(b"!")
+    found, _ = contest(tmp_path, panel, bias=4.5)
+    assert found.verdict.promoted and "m@2 cannot answer" in found.verdict.reason
+    folder = tmp_path / "models" / "m" / "3"
+    manifest = read_manifest(folder)
+    write_manifest(folder, replace(manifest, data=replace(manifest.data, freq="D")))
+    found, _ = contest(tmp_path, panel, bias=4.8)
+    assert not found.verdict.promoted and "forecasts D data, not h" in found.verdict.reason
+
+
+def test_starting_from_weights_that_have_seen_the_windows_is_refused():
+    for start in ({"resume": True}, {"from": "m"}):
+        with pytest.raises(UsageError, match="promote_if_better"):
+            from_mapping(TrainSettings, {"promote_if_better": 0.1, **start}, "here")
+    assert from_mapping(TrainSettings, {"promote_if_better": True}, "here").promote_if_better == 0.0
+
+
+def test_the_margin_need_not_be_given():
+    flags = {"--promote-if-better"}
+    assert _with_margins(["a.csv", "--promote-if-better"], flags) == ["a.csv", "--promote-if-better", "0"]
+    assert _with_margins(["--promote-if-better", "a.csv"], flags) == ["--promote-if-better", "0", "a.csv"]
+    assert _with_margins(["--promote-if-better", "0.02"], flags) == ["--promote-if-better", "0.02"]
+    assert _with_margins([], flags) == []
+
+
+def test_a_report_that_was_refused_is_a_missed_gate():
+    TRAINED.refuse_unpromoted()
+    refused = replace(TRAINED, verdict=Verdict(False, "no better"))
+    with pytest.raises(QualityError, match=r"air@3 is stored but does not serve: no better\."):
+        refused.refuse_unpromoted()
+    assert refused.to_json()["promotion"]["promoted"] is False and "promotion" not in TRAINED.to_json()
+
+
+@pytest.mark.slow
+def test_train_promote_if_better_keeps_what_does_not_win(tmp_path, capfd, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write_csv(tmp_path / "data.csv", 120)
+    options = "--horizon 6 --epochs 1 --steps-per-epoch 1 --units 2 --windows 1 --no-final-fit --members 1 --quiet"
+    code = run(["train", "data.csv", *options.split(), "--promote-if-better"])
+    found = Store(tmp_path / "models")
+    assert code in (0, 5) and found.versions("data") == (1,)
+    if code == 5:
+        assert "does not serve" in capfd.readouterr().err
+        with pytest.raises(ArtifactError):
+            found.current("data")

@@ -1,0 +1,36 @@
+"""All of it, counts printed as one line of JSON per part: `make torture`, or python -m tests.torture --short."""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+
+PARTS = (
+    (
+        "tests.torture.kill",
+        ["--trains", "200", "--batches", "500"],
+        ["--trains", "3", "--batches", "20", "--step", "5"],
+    ),
+    ("tests.torture.flip", [], ["--most", "200"]),
+    ("tests.torture.places", [], []),
+    ("tests.torture.fuzz_hypothesis", ["60000"], ["3000"]),
+    ("tests.torture.fuzz_atheris", ["60000"], ["3000"]),
+    ("tests.torture.week", [], ["--hours", "60"]),
+)
+
+
+def main() -> None:
+    """Every part in a process of its own; ends with 1 if one of them failed."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--short", action="store_true", help="minutes instead of hours")
+    short = parser.parse_args().short
+    codes = [
+        subprocess.run([sys.executable, "-m", module, *(few if short else many)], check=False).returncode
+        for module, many, few in PARTS
+    ]
+    sys.exit(1 if any(codes) else 0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,69 @@
+"""Every byte of an artifact flipped in turn: the forecast stays the same, or exit 4 names the file. Never a wrong number."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import tempfile
+import time
+from pathlib import Path
+
+from forecaster.config import PredictSettings
+from forecaster.errors import ArtifactError
+from forecaster.predict import predict
+from forecaster.watch import Silent
+from tests.shelf import stored, write_csv
+from tests.torture.shop import check
+
+
+def flip(models: Path, data: Path, most: int, rng: random.Random) -> dict[str, int]:
+    """Flip bytes of the version that serves, and of `current`: all of a file, or `most` drawn from it."""
+    name = next(path.name for path in models.iterdir() if path.is_dir())
+    expected = _forecast(models, data, name)
+    folder = models / name / (models / name / "current").read_text().strip()
+    same = refused = 0
+    for path in sorted(path for path in [*folder.rglob("*"), models / name / "current"] if path.is_file()):
+        whole = path.read_bytes()
+        places = range(len(whole)) if len(whole) <= most else sorted(rng.sample(range(len(whole)), most))
+        for at in places:
+            path.write_bytes(whole[:at] + bytes([whole[at] ^ rng.randrange(1, 256)]) + whole[at + 1 :])
+            try:
+                found = _forecast(models, data, name)
+            except ArtifactError as error:
+                refused += 1
+                named = path.name in str(error) or path.name in ("current", "manifest.json")
+                check(named, f"the message names {path.name}: {error}")
+            else:
+                check(found == expected, f"byte {at} of {path.name} flipped: the forecast is the same")
+                same += 1
+        path.write_bytes(whole)
+    check(_forecast(models, data, name) == expected, "all is as before")
+    return {"bytes flipped": same + refused, "refused": refused, "same forecast": same}
+
+
+def _forecast(models: Path, data: Path, name: str) -> tuple[list[float], list[float]]:
+    settings = PredictSettings(models=str(models), model=name, threads=1)
+    found = predict(str(data), settings, Silent())
+    return found.prediction.tolist(), found.bands.tolist()
+
+
+def main() -> None:
+    """The hand-written artifact whole; one given with --models and --data, its large files sampled."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--most", type=int, default=1_000_000, help="bytes of a file")
+    parser.add_argument("--models", type=Path, help="a copy of a store with one model; it is written to")
+    parser.add_argument("--data", type=Path)
+    given = parser.parse_args()
+    began = time.monotonic()
+    with tempfile.TemporaryDirectory() as place:
+        models, data = given.models, given.data
+        if models is None or data is None:
+            models, data = Path(place) / "models", write_csv(Path(place) / "data.csv", 30)
+            stored(models)
+        found = flip(models, data, given.most, random.Random(0))
+    print(json.dumps({"flip": found, "seconds": round(time.monotonic() - began, 1)}), flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,55 @@
+"""Any bytes make a panel or one line, guided by coverage: python -m tests.torture.fuzz_atheris [INPUTS].
+
+Needs `pip install atheris`; without it this says so and ends.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import tempfile
+import time
+from collections import Counter
+from pathlib import Path
+
+INPUTS = 60_000
+SLOWEST, MOST_MEMORY = 5, 2048  # seconds for one input, MiB of the process
+
+
+def main() -> None:
+    try:
+        import atheris
+    except ImportError:
+        print(json.dumps({"part": "fuzz_atheris", "inputs": 0, "why": "atheris is not installed"}))
+        return
+    import numpy  # noqa: F401 - loaded before, and so not instrumented
+    import pandas  # noqa: F401
+
+    with atheris.instrument_imports(include=["forecaster.data"], enable_loader_override=False):
+        from tests.data.reading import BAD, SCRAPS, ZONES, examine
+
+    folder = Path(tempfile.mkdtemp(prefix="fuzz-"))
+    (folder / "corpus").mkdir()
+    words = ["".join(f"\\x{byte:02x}" for byte in scrap) for scrap in SCRAPS]
+    (folder / "words").write_text("".join(f'"{word}"\n' for word in words))
+
+    inputs = int(sys.argv[1]) if len(sys.argv) > 1 else INPUTS
+    seen: Counter[str] = Counter()
+    start = time.monotonic()
+
+    def fuzz(data: bytes) -> None:
+        zone = ZONES[data[-1] % len(ZONES)] if data else None
+        seen["read" if examine(data, folder / "fuzz.csv", zone) else "refused"] += 1
+        if seen.total() == inputs:  # libFuzzer ends the process
+            counts = {"inputs": inputs, "read": seen["read"], "refused": seen["refused"]}
+            seconds = round(time.monotonic() - start)
+            print(json.dumps({"part": "fuzz_atheris", **counts, "seconds": seconds}), flush=True)
+
+    options = [f"-runs={inputs}", f"-timeout={SLOWEST}", f"-rss_limit_mb={MOST_MEMORY}", f"-dict={folder / 'words'}"]
+    options += ["-max_len=2048", "-print_final_stats=1", "-verbosity=0", f"-artifact_prefix={folder}/"]
+    atheris.Setup([sys.argv[0], *options, str(folder / "corpus"), str(BAD)], fuzz)
+    atheris.Fuzz()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,50 @@
+"""Any bytes make a panel or one line, by Hypothesis: python -m tests.torture.fuzz_hypothesis [INPUTS]."""
+
+from __future__ import annotations
+
+import json
+import resource
+import sys
+import tempfile
+import time
+from collections import Counter
+from pathlib import Path
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tests.data.reading import ZONES, broken_files, examine, tables
+
+INPUTS = 60_000
+SLOWEST = 5.0  # seconds for one input
+MOST_MEMORY = 300 << 20  # bytes by which the process may grow
+
+
+def main() -> None:
+    inputs = int(sys.argv[1]) if len(sys.argv) > 1 else INPUTS
+    seen: Counter[str] = Counter()
+    start, slowest = time.monotonic(), 0.0
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "fuzz.csv"
+        examine(b"timestamp,y\n2024-01-01,1\n2024-01-02,2\n", path)  # loads what reading needs
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+        @settings(max_examples=inputs, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+        @given(broken_files() | tables() | st.binary(max_size=200), st.sampled_from(ZONES))
+        def fuzz(content: bytes, zone: str | None) -> None:
+            nonlocal slowest
+            began = time.monotonic()
+            seen["read" if examine(content, path, zone) else "refused"] += 1
+            slowest = max(slowest, time.monotonic() - began)
+            assert slowest < SLOWEST, content
+
+        fuzz()
+        grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) << 10
+    assert grown < MOST_MEMORY, grown
+    counts = {"inputs": seen.total(), "read": seen["read"], "refused": seen["refused"]}
+    costs = {"slowest": round(slowest, 3), "grown_mib": grown >> 20, "seconds": round(time.monotonic() - start)}
+    print(json.dumps({"part": "fuzz_hypothesis", **counts, **costs}))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,196 @@
+"""kill -9 at random moments, and at every moment between two steps on the disk: python -m tests.torture.kill --help."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import tempfile
+import time
+from pathlib import Path
+
+from tests.shelf import stored, write_csv
+from tests.torture.shop import (
+    Killer,
+    batch,
+    check,
+    child,
+    ended,
+    forecasts_in_ledger,
+    kill_after,
+    open_shop,
+    strays,
+    whole_outputs,
+)
+
+TRAIN = "--horizon 6 --epochs 2 --steps-per-epoch 2 --units 4 --cell rnn --windows 1 --members 1 --name m --quiet"
+
+
+def preload(*modules: str) -> None:
+    """Import before forking what would cost every child its time; nothing of it may start threads."""
+    for module in ("forecaster.cli", "forecaster.batch", "forecaster.evaluate", "onnxruntime", "pandas", *modules):
+        __import__(module)
+
+
+def expect_whole(folder: Path, expected: dict[str, bytes], before: int) -> None:
+    """Outputs are whole or absent, the ledger has whole forecasts, the status file can be read, the model answers."""
+    for name, content in whole_outputs(folder).items():
+        check(content == expected[name], f"{name} is whole")
+    check((forecasts_in_ledger(folder) - before) in range(0, 10_000, 2), "the ledger has whole forecasts")
+    if (folder / "status.json").exists():
+        json.loads((folder / "status.json").read_text())
+
+
+def expect_clean(folder: Path, expected: dict[str, bytes]) -> None:
+    """The next run finishes everything and leaves nothing."""
+    check(ended(child(batch, folder, "--force")) == 0, "the next run does its work")
+    check(whole_outputs(folder) == expected, "all outputs are there")
+    check(strays(folder) == [], f"no stray file stays: {strays(folder)}")
+
+
+def reference(folder: Path) -> tuple[dict[str, bytes], float]:
+    """What the jobs write, and how long they take in a fresh process."""
+    began = time.monotonic()
+    check(ended(child(batch, folder)) == 0, "the jobs run")
+    return whole_outputs(folder), time.monotonic() - began
+
+
+def clear(folder: Path) -> None:
+    """As before the first run."""
+    for path in (folder / "status.json", folder / "ledger.db", *(folder / "out").glob("*")):
+        path.unlink(missing_ok=True)
+
+
+def kill_batches(folder: Path, count: int, rng: random.Random) -> dict[str, int]:
+    """Random moments."""
+    preload()
+    open_shop(folder)
+    expected, seconds = reference(folder)
+    killed = 0
+    for trial in range(count):
+        if trial % 3 == 0:
+            clear(folder)
+        code = kill_after(child(batch, folder, "--force"), rng.uniform(0, 1.1 * seconds))
+        killed += code == -9
+        expect_whole(folder, expected, 0)
+        expect_clean(folder, expected)
+    return {"batch runs": count, "killed while running": killed}
+
+
+def kill_at_every_step(folder: Path, step: int = 1) -> dict[str, int]:
+    """Between any two changes of a file system entry, before and after each fsync and rename (every `step`-th)."""
+    preload()
+    open_shop(folder)
+    expected, _ = reference(folder)
+    moment, killed = 0, 0
+    while True:
+        clear(folder)
+        code = ended(child(_batch_until, folder, moment))
+        if code == 0:
+            break
+        check(code == -9, f"killed at moment {moment}, not ended with {code}")
+        expect_whole(folder, expected, 0)
+        expect_clean(folder, expected)
+        moment, killed = moment + step, killed + 1
+    return {"moments of a batch run": killed}
+
+
+def _batch_until(folder: Path, moment: int) -> int:
+    with Killer(moment):
+        return batch(folder)
+
+
+def kill_store_at_every_step(folder: Path, step: int = 1) -> dict[str, int]:
+    """Publish, roll back and prune: whichever version serves answers, and the next writer cleans up."""
+    preload()
+    counts = {}
+    for verb in ("publish", "rollback", "prune"):
+        models, moment, killed = folder / verb, 0, 0
+        write_csv(folder / "data.csv", 60)
+        while True:
+            for _ in range(2):  # something to go back to, and something to remove
+                stored(models)
+            code = ended(child(_store_until, models, verb, moment))
+            check(ended(child(answers, folder, models)) == 0, f"the serving version answers after {verb}")
+            if code == 0:
+                break
+            check(code == -9, f"{verb} killed at {moment}, not ended with {code}")
+            for verb_after in ("publish", "prune"):
+                check(ended(child(_store_until, models, verb_after, 10_000)) == 0, f"the next {verb_after} works")
+            check(strays(models) == [], f"no stray file stays: {strays(models)}")
+            moment, killed = moment + step, killed + 1
+        counts[f"moments of a {verb}"] = killed
+    return counts
+
+
+def _store_until(models: Path, verb: str, moment: int) -> int:
+    from forecaster.models.store import Store
+
+    store = Store(models)
+    with Killer(moment):
+        if verb == "publish":
+            with store.training("m", 0.0):
+                stored(models)
+        elif verb == "rollback":
+            store.rollback("m", store.versions("m")[0])
+        else:
+            store.prune("m", 1)
+    return 0
+
+
+def answers(folder: Path, models: Path, name: str = "m") -> int:
+    """Whether the serving version gives a whole forecast."""
+    from forecaster.cli import run
+
+    return run(["predict", str(folder / "data.csv"), "--models", str(models), "--model", name, "--quiet"])
+
+
+def kill_trains(folder: Path, count: int, rng: random.Random) -> dict[str, int]:
+    """Real trainings of a tiny network: the old version serves on, or the new one does."""
+    preload("tensorflow", "keras", "tf2onnx", "forecaster.train", "forecaster.models.export")
+    write_csv(folder / "data.csv", 120)
+    models = folder / "models"
+    began = time.monotonic()
+    check(ended(child(train, folder)) == 0, "the training runs")
+    seconds, killed = time.monotonic() - began, 0
+    for trial in range(count):
+        code = kill_after(child(train, folder), rng.uniform(0, 1.05 * seconds))
+        killed += code == -9
+        check(ended(child(answers, folder, models)) == 0, "the serving version answers")
+        if trial % 10 == 9 or trial == count - 1:
+            check(ended(child(train, folder)) == 0, "the next training works")
+            check(strays(models) == [], f"no stray file stays: {strays(models)}")
+    return {"trainings": count, "killed while running": killed}
+
+
+def train(folder: Path) -> int:
+    """One training."""
+    from forecaster.cli import run
+
+    return run(["train", str(folder / "data.csv"), "--models", str(folder / "models"), *TRAIN.split()])
+
+
+def main() -> None:
+    """Do as many of each as asked and print the counts."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--trains", type=int, default=200)
+    parser.add_argument("--batches", type=int, default=500)
+    parser.add_argument("--step", type=int, default=1, help="of the moments between disk operations, every n-th")
+    parser.add_argument("--seed", type=int, default=0)
+    given = parser.parse_args()
+    rng = random.Random(given.seed)
+    parts = (
+        (kill_at_every_step, given.step),
+        (kill_store_at_every_step, given.step),
+        (kill_batches, given.batches, rng),
+        (kill_trains, given.trains, rng),
+    )
+    for work, *rest in parts:
+        began = time.monotonic()
+        with tempfile.TemporaryDirectory() as folder:
+            found = work(Path(folder), *rest)
+        print(json.dumps({work.__name__: found, "seconds": round(time.monotonic() - began, 1)}), flush=True)
+
+
+if __name__ == "__main__":
+    main()

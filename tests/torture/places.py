@@ -1,0 +1,204 @@
+"""Places where nothing works as at home: full disks, read-only folders, no HOME, LANG=C, closed streams, SIGTERM, a crowd."""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from forecaster.models.store import Store
+from tests.shelf import stored
+from tests.torture.kill import answers, preload
+from tests.torture.shop import batch, check, child, ended, open_shop, strays, whole_outputs
+
+ROOT = Path(__file__).parents[2]
+WITHOUT_POWERS = "setpriv --bounding-set=-dac_override,-dac_read_search"
+
+
+def run(folder: Path, *words: str, shell: str = "", **kept) -> subprocess.CompletedProcess[str]:
+    """`forecaster …` in the shop, or a shell command in which $F stands for it."""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "F": f"{sys.executable} -m forecaster"}
+    for name, value in kept.pop("variables", {}).items():
+        environment.pop(name, None)
+        if value:
+            environment[name] = value
+    command = ["bash", "-c", shell] if shell else [sys.executable, "-m", "forecaster", *words]
+    return subprocess.run(
+        command, cwd=folder, env=environment, capture_output=True, text=True, timeout=120, check=False, **kept
+    )
+
+
+def expect(done: subprocess.CompletedProcess[str], code: int, what: str) -> None:
+    """The exit code, and no traceback."""
+    check(done.returncode == code and "Traceback" not in done.stderr, f"{what}: {done.returncode} {done.stderr[-500:]}")
+
+
+def full_disk(folder: Path) -> str:
+    """The old output stays, nothing half-written is left, exit 2 or 7."""
+    open_shop(folder)
+    small = folder / "small"
+    small.mkdir()
+    words = ["predict", "data.csv", "--model", "m", "--quiet", "--horizon", "2000", "--output", "small/out.csv"]
+    (small / "out.csv").write_text("old\n")
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=64k", "none", str(small)], capture_output=True, check=False
+    )
+    if mounted.returncode == 0:
+        try:
+            (small / "out.csv").write_text("old\n")
+            expect(run(folder, *words), 2, "a full disk")
+            left = sorted(path.name for path in small.iterdir())
+        finally:
+            subprocess.run(["umount", str(small)], check=True)
+    else:
+        limit = lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (65_536, 65_536))  # noqa: E731
+        expect(run(folder, *words, preexec_fn=limit), 2, "a full disk")
+        left = sorted(path.name for path in small.iterdir())
+        check((small / "out.csv").read_text() == "old\n", "the old output stays")
+    check(left == ["out.csv"], f"nothing is left on the full disk: {left}")
+    limit = lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (1500, 1500))  # noqa: E731
+    done = run(folder, "batch", "jobs.toml", "--quiet", preexec_fn=limit)
+    check(done.returncode == 7 and "Traceback" not in done.stderr, f"a batch on a full disk: {done.stderr[-300:]}")
+    check(len(done.stdout.splitlines()) == 4, "every job has its line")
+    return "tmpfs" if mounted.returncode == 0 else "file size limit"
+
+
+def read_only(folder: Path) -> str:
+    """Reading works where nothing can be written; writing is refused in one line."""
+    open_shop(folder)
+    # The administrator may write anywhere, unless that capability is given up.
+    plain = f"{WITHOUT_POWERS} $F" if os.getuid() == 0 else "$F"
+    if os.getuid() == 0 and not shutil.which("setpriv"):
+        return "not tried: run as somebody else than root"
+    for path in (folder, *folder.rglob("*")):
+        path.chmod(0o555 if path.is_dir() else 0o444)
+    predict = f"{plain} predict data.csv --model m --quiet"
+    expect(run(folder, shell=predict), 0, "reading from a read-only folder")
+    expect(run(folder, shell=f"{predict} --output no.csv"), 2, "writing to a read-only folder")
+    expect(run(folder, shell=f"{predict} --ledger no.db"), 2, "a ledger in a read-only folder")
+    expect(run(folder, shell=f"{plain} models rollback m 1"), 2, "writing to a read-only store")
+    for path in (folder, *folder.rglob("*")):
+        path.chmod(0o755)
+    check(strays(folder) == [], "nothing was left")
+    return "without powers"
+
+
+def odd_surroundings(folder: Path) -> int:
+    """No HOME, LANG=C, no terminal, closed and shut streams, the clock set back."""
+    open_shop(folder)
+    predict = "$F predict data.csv --model m --quiet"
+    expect(run(folder, shell=predict, variables={"HOME": "", "USER": "", "XDG_CACHE_HOME": ""}), 0, "no HOME")
+    plain = {"LC_ALL": "C", "LANG": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}
+    expect(run(folder, shell=predict, variables=plain), 0, "LANG=C")
+    expect(run(folder, shell=f"{predict} --horizon 5000 | head -n 1; exit ${{PIPESTATUS[0]}}"), 141, "| head")
+    expect(run(folder, shell=f"{predict} --output closed.csv >&- 2>&- <&-"), 0, "closed streams")
+    check((folder / "closed.csv").stat().st_size > 100, "the output is there with closed streams")
+    expect(run(folder, shell="$F batch jobs.toml --quiet >&-"), 0, "batch with a closed stdout")
+    expect(run(folder, shell="$F batch jobs.toml --quiet --force > /dev/full"), 2, "batch into a full log")
+    status = folder / "status.json"
+    status.write_text(status.read_text().replace("20", "29", 1))
+    expect(run(folder, "batch", "jobs.toml", "--quiet"), 0, "the clock set back")
+    check(strays(folder) == [], f"nothing was left: {strays(folder)}")
+    return 7
+
+
+def deleted_while_read(folder: Path) -> int:
+    """Data that is rewritten all the time: a forecast of one of its states, or an error about the data."""
+    preload()
+    open_shop(folder)
+    short, long = (folder / "data.csv").read_bytes()[:1500], (folder / "data.csv").read_bytes()
+
+    def rewrite() -> int:
+        until = time.monotonic() + 3
+        while time.monotonic() < until:
+            (folder / "data.csv").write_bytes(short)
+            (folder / "data.csv").unlink()
+            (folder / "data.csv").write_bytes(long)
+        return 0
+
+    writer, codes = child(rewrite), []
+    while len(codes) < 8:
+        codes.append(ended(child(answers, folder, folder / "models")))
+    ended(writer)
+    check(set(codes) <= {0, 3}, f"whole forecasts or errors about the data: {codes}")
+    return len(codes)
+
+
+def terminated(folder: Path) -> int:
+    """SIGTERM at any moment: locks are let go, nothing is left after the next run."""
+    preload()
+    open_shop(folder)
+    check(ended(child(batch, folder)) == 0, "the jobs run")
+    expected = whole_outputs(folder)
+    for trial in range(5):
+        pid = child(batch, folder, "--force")
+        time.sleep(0.02 + 0.06 * trial)
+        os.kill(pid, signal.SIGTERM)
+        check(ended(pid) in (0, 143, -15), "SIGTERM ends it")
+        check(all(content == expected[name] for name, content in whole_outputs(folder).items()), "outputs are whole")
+    check(ended(child(batch, folder, "--force")) == 0, "the next run works")
+    check(strays(folder) == [], f"nothing was left: {strays(folder)}")
+    return 5
+
+
+def crowd(folder: Path, count: int = 20) -> dict[str, int]:
+    """Processes that store, serve, prune and predict on one store at once."""
+    preload()
+    open_shop(folder)
+    models = folder / "models"
+
+    def publish() -> int:
+        with Store(models).training("m", 60.0):
+            stored(models)
+        return 0
+
+    def prune() -> int:
+        Store(models).prune("m", 2)
+        return 0
+
+    def predict() -> int:
+        return answers(folder, models)
+
+    work = [(publish, predict, prune, predict)[n % 4] for n in range(count)]
+    codes = [ended(pid) for pid in [child(one) for one in work]]
+    check(codes == [0] * count, f"all end well: {codes}")
+    published = work.count(publish) + 1
+    check(Store(models).versions("m")[-1] == published, "no version was lost")
+    check(Store(models).current("m") == published, "the newest serves")
+    pids = [child(batch, folder, "--force") for _ in range(count)]
+    codes = [ended(pid) for pid in pids]
+    check(set(codes) <= {0, 75} and 0 in codes, f"one runs, the others find it locked: {codes}")
+    check(ended(child(_waiting, folder)) == 0, "a run that waits gets its turn")
+    check(strays(folder) == [], f"nothing was left: {strays(folder)}")
+    return {"processes": 2 * count, "found a lock": codes.count(75)}
+
+
+def _waiting(folder: Path) -> int:
+    pids = [child(batch, folder, "--force", "--wait", "30s") for _ in range(4)]
+    return max(ended(pid) for pid in pids)
+
+
+PLACES = (full_disk, read_only, odd_surroundings, deleted_while_read, terminated, crowd)
+
+
+def main() -> None:
+    """Each place in a folder of its own; counts are printed."""
+    for place in PLACES:
+        began = time.monotonic()
+        folder = Path(tempfile.mkdtemp())
+        try:
+            found = place(folder)
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+        print(json.dumps({place.__name__: found, "seconds": round(time.monotonic() - began, 1)}), flush=True)
+
+
+if __name__ == "__main__":
+    main()
