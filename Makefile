@@ -12,7 +12,7 @@ demo: $(VENV)/installed
 	$(BIN)/forecaster predict --models $(MODELS)
 
 test: $(VENV)/installed
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --dist loadfile
 
 check: $(VENV)/installed
 	$(BIN)/ruff check .

@@ -24,7 +24,6 @@ from forecaster.errors import (
 )
 from forecaster.jobs import BatchJob, Jobs, load_jobs
 from forecaster.models.store import Store
-from forecaster.outputs import output_lock
 from forecaster.status import Outcome, Status
 from forecaster.work import TimeLimit, Worker, data_path, job_key, terminable
 
@@ -33,6 +32,7 @@ if TYPE_CHECKING:
     from forecaster.watch import Watch
 
 POLL_SECONDS = 5.0  # between two looks at inputs that are not there yet
+LOCK_SECONDS = 0.5  # between two tries at a lock
 SETTLED_SECONDS = 2.0  # an input that was written to more lately may be half there
 RETRIED = (DataError.code, StaleError.code, LockError.code)  # faults that time may mend, where the job says to wait
 TIMEOUT_CODE = LockError.code  # as if somebody else had held things up: try later
@@ -86,7 +86,8 @@ def batch(
 ) -> Line:
     """Run the jobs of a file; `tell` gets an object per job as it ends. Returns the summary, `failed` among it.
 
-    UsageError for a file with faults, before anything runs; LockError where another run of it goes on.
+    UsageError for a file with faults, before anything runs. Runs of one file may overlap: a job that another run is
+    doing is waited for as long as it says, and fails with LockError's code then.
     """
     jobs = load_jobs(path)
     chosen = jobs.only(tuple(filter(None, (settings.only or "").split(","))))
@@ -99,7 +100,7 @@ def batch(
         for line in _plans(dated, Status(status), settings.force):
             tell(line)
         return {"summary": {"jobs": len(dated), "planned": len(dated)}}
-    with terminable(), output_lock(str(status) if status else "-", settings.wait or 0.0):
+    with terminable():
         return Batch(dated, Status(status), settings, watch, clock).run(tell)
 
 
@@ -112,7 +113,7 @@ class Batch:
         self.status, self.force, self.watch, self.clock = status, settings.force, watch, clock
         self.worker = Worker(settings.threads, watch, clock.now)
         self.began = clock.monotonic()
-        self.pending = [Pending(job, self.began + job.wait) for job in jobs]
+        self.pending = [Pending(job, self.began + max(job.wait, settings.wait or 0.0)) for job in jobs]
         self.status_error = ""
         if status.fault:
             watch.warn(status.fault)
@@ -129,10 +130,14 @@ class Batch:
                     tell(line)
             if self.pending and len(lines) == before:
                 left = min(one.deadline for one in self.pending) - self.clock.monotonic()
-                self.clock.sleep(max(0.0, min(POLL_SECONDS, left)))
+                poll = LOCK_SECONDS if any(one.again for one in self.pending) else POLL_SECONDS
+                self.clock.sleep(max(0.0, min(poll, left)))
         counts = {name: sum(line["status"] == name for line in lines) for name in ("done", "failed", "skipped")}
         fallbacks = sum(int(str(line.get("fallbacks", 0))) for line in lines)
         summary: Line = {"jobs": len(lines), **counts, "fallbacks": fallbacks}
+        summary["locked"] = sum(
+            isinstance(e := line.get("error"), Mapping) and e["kind"] == LockError.kind for line in lines
+        )
         summary["failed_jobs"] = [line["job"] for line in lines if line["status"] == "failed"]
         summary["seconds"] = round(self.clock.monotonic() - self.began, 3)
         if self.status_error:
@@ -180,7 +185,7 @@ class Batch:
         )
         try:
             self.status.note(outcome, self.clock.now())
-        except UsageError as fault:  # a full disk must not cost the other jobs
+        except ForecasterError as fault:  # a full disk must not cost the other jobs
             self.status_error = fault.message
         return line
 
@@ -205,11 +210,15 @@ class Batch:
 
 
 def refuse_failures(summary: Line) -> None:
-    """PartialError that names the jobs which failed; or that the status file could not be kept."""
+    """PartialError that names the jobs which failed, or LockError where others are doing them all; PartialError too
+    where the status file could not be kept.
+    """
     found = summary["summary"]
     if not isinstance(found, Mapping):
         return
     failed = found.get("failed_jobs", ())
+    if failed and len(failed) == found.get("locked"):
+        raise LockError(f"another run is doing {', '.join(failed[:5])}.", "Try again later, or give --wait 5m.")
     if failed:
         names = ", ".join(failed[:5]) + (", …" if len(failed) > 5 else "")
         raise PartialError(f"{len(failed)} job{'s' * (len(failed) > 1)} failed: {names}.", "Their lines say why.")

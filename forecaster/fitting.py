@@ -11,6 +11,7 @@ from threading import Event, Lock
 from typing import TYPE_CHECKING, TypeAlias
 
 from forecaster.checkpoints import FINAL, JUDGE, Checkpoints
+from forecaster.errors import UsageError
 from forecaster.models.fit import FitSettings, Fitted, Task, fit
 from forecaster.publish import Stage
 from forecaster.trial import STAGE as TRIAL
@@ -65,9 +66,10 @@ class Fitting:
             why = "the time budget is spent"
         if not why:
             epochs = [max(1, one.best_epoch) for one in judge.fits]
+            course = replace(jobs[0][1], patience=0)
             own = [
-                (network, replace(fit, patience=0, stop_after=last))
-                for (network, fit), last in zip(jobs, epochs, strict=True)
+                (network.settings, replace(course, stop_after=last))
+                for network, last in zip(judge.networks, epochs, strict=True)
             ]
             final = self.fit_all(FINAL, task, own)
             if final.stopped not in ("interrupted", "time budget"):
@@ -105,7 +107,7 @@ class Fitting:
                 self.watch.warn("interrupted: stopping after this step")
             if not all(future.done() and not future.exception() for future in running):
                 stop.set()
-        return _whole(networks, running)
+        return _whole(networks, running, self.watch, keep_diverged=stage == TRIAL)
 
     def _seconds_left(self) -> float | None:
         budget = self.settings.time_budget
@@ -121,15 +123,26 @@ class Fitting:
         return left / members_left / parts
 
 
-def _whole(networks: Sequence[Network], running: Sequence[Future[Fitted]]) -> Stage:
-    """The members that were fitted. KeyboardInterrupt where none was; any other failure is raised as it is."""
-    fitted = []
+def _whole(
+    networks: Sequence[Network], running: Sequence[Future[Fitted]], watch: Watch, *, keep_diverged: bool
+) -> Stage:
+    """The members that were fitted. KeyboardInterrupt where none was; any other failure is raised as it is.
+
+    UsageError where all diverged; some that did are left out, and it is said.
+    """
+    fitted, lost = [], 0
     for network, future in zip(networks, running, strict=True):
         error = future.exception()
-        if error is None:
-            fitted.append((network, future.result()))
-        elif not isinstance(error, KeyboardInterrupt):
+        if error is not None and not isinstance(error, KeyboardInterrupt):
             raise error
+        if error is None and future.result().stopped == "diverged" and not keep_diverged:
+            lost += 1
+        elif error is None:
+            fitted.append((network, future.result()))
+    if lost:
+        watch.warn(f"{lost} of {len(networks)} fits diverged: their loss is no number")
+    if lost and not fitted:
+        raise UsageError("training diverged: the loss is no number.", "Give a smaller --learning-rate.")
     if not fitted:
         raise KeyboardInterrupt
     return Stage(tuple(network for network, _ in fitted), tuple(one for _, one in fitted))

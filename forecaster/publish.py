@@ -52,7 +52,7 @@ class Stage:
     def stopped(self) -> str:
         """Why it ended: the strongest reason of any member."""
         reasons = [one.stopped for one in self.fits]
-        return next((r for r in ("interrupted", "time budget", "patience") if r in reasons), "epochs")
+        return next((r for r in ("interrupted", "diverged", "time budget", "patience") if r in reasons), "epochs")
 
 
 @dataclass(frozen=True)

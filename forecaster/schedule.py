@@ -99,10 +99,8 @@ def _cron(jobs: Jobs, runs: list[Run], log: Path) -> str:
     lines = [
         "# Put these lines into `crontab -e`.",
         f"# Each run appends a line of JSON per job to {log}; cron mails what goes wrong.",
-        "# A run that finds the last one still going ends with exit 75 and changes nothing.",
+        "# A job that another run is doing is left to it; a run that could do nothing for that ends with exit 75.",
     ]
-    if not jobs.status:
-        lines.append("# Name a status file in the jobs file: without one, runs exclude each other per output only.")
     lines += ["SHELL=/bin/sh", "LC_ALL=C.UTF-8"]
     if jobs.zone:
         lines += [

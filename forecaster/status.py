@@ -7,7 +7,9 @@ from dataclasses import asdict, dataclass, fields, replace
 from datetime import datetime
 from pathlib import Path
 
-from forecaster.outputs import write_whole
+from forecaster.outputs import output_lock, write_whole
+
+WAIT_SECONDS = 30.0  # others need a moment to write the file
 
 
 @dataclass(frozen=True)
@@ -45,19 +47,29 @@ class Status:
 
     def __init__(self, path: Path | None) -> None:
         self.path, self.jobs, self.fault = path, dict[str, JobStatus](), ""
-        if path is not None and path.is_file():
+        self._read()
+
+    def _read(self) -> None:
+        """Read it again: other runs of the same jobs file write it too."""
+        if self.path is not None and self.path.is_file():
             try:
-                raw = json.loads(path.read_text(encoding="utf-8"))["jobs"]
+                raw = json.loads(self.path.read_text(encoding="utf-8"))["jobs"]
                 self.jobs = {str(name): _record(job) for name, job in raw.items()}
             except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-                self.fault = f"{path}: cannot be read ({error}); every job is taken for not done"
+                self.fault = f"{self.path}: cannot be read ({error}); every job is taken for not done"
 
     def key(self, job: str) -> str:
         """What was done last and need not be done again, or nothing."""
+        self._read()
         return self.jobs.get(job, JobStatus()).key
 
     def note(self, outcome: Outcome, now: datetime) -> None:
-        """Count a job's outcome and write the file. UsageError where it cannot be written."""
+        """Count a job's outcome and write the file. UsageError where it cannot be written, LockError where others do."""
+        with output_lock(self.path or "-", WAIT_SECONDS):
+            self._read()
+            self._note(outcome, now)
+
+    def _note(self, outcome: Outcome, now: datetime) -> None:
         before = self.jobs.get(outcome.job, JobStatus())
         when = now.isoformat(timespec="seconds")
         count = {outcome.status: getattr(before, outcome.status) + 1}

@@ -16,6 +16,7 @@ from forecaster.data.read import read_panel
 from forecaster.errors import DataError, UsageError
 from forecaster.fitting import Fitting
 from forecaster.models.artifact import Manifest, read_manifest
+from forecaster.models.device import require_tensorflow
 from forecaster.models.store import Store, name_from_path
 from forecaster.plan import Plan, make_plan
 from forecaster.promote import Contest
@@ -41,6 +42,7 @@ def train(data: Data, settings: TrainSettings, watch: Watch) -> TrainReport:
     Raises the error classes of `errors`; the store is then as it was. Ctrl-C keeps the best weights so far. With
     `promote_if_better` the new version may be kept without serving: the report's `verdict` says so.
     """
+    require_tensorflow()
     path = str(Path(data).absolute()) if isinstance(data, (str, Path)) and str(data) != "-" else "-"
     path = path if isinstance(data, (str, Path)) else FRAME
     name = settings.name or name_from_path("frame" if path == FRAME else str(data))

@@ -66,8 +66,10 @@ class _Trials:
         decided = [self.plan.decided(choice, "") for choice in choices]
         if decided:
             stage = self.fit_all(STAGE, self.task, [(one.members[0], one.fit) for one in decided])
+            if len(stage.fits) < len(choices) or stage.stopped == "interrupted":
+                raise KeyboardInterrupt  # nothing is decided yet
             for choice, network, one in zip(choices, stage.networks, stage.fits, strict=True):
-                error = one.state.last_error
+                error = one.state.last_error if one.stopped != "diverged" else math.inf
                 self.errors[choice] = error if math.isfinite(error) else math.inf
                 self.fitted[choice] = network
         return min(self.errors, key=self.errors.__getitem__)

@@ -17,7 +17,7 @@ import pytest
 from forecaster.batch import batch
 from forecaster.cli import run
 from forecaster.config import BatchSettings
-from forecaster.errors import LockError, UsageError
+from forecaster.errors import UsageError
 from forecaster.jobs import load_jobs
 from forecaster.outputs import output_lock
 from forecaster.work import TimeLimit, Worker, time_limit
@@ -142,7 +142,7 @@ def test_a_fallback_is_not_taken_for_done(shop):
     assert ran(shop, text)[1]["fallbacks"] == 4
     graph.write_bytes(whole)
     assert ran(shop, text)[1] | {"seconds": 0} == {
-        "jobs": 2, "done": 2, "failed": 0, "skipped": 0, "fallbacks": 0, "failed_jobs": [], "seconds": 0,
+        "jobs": 2, "done": 2, "failed": 0, "skipped": 0, "fallbacks": 0, "failed_jobs": [], "locked": 0, "seconds": 0,
     }  # fmt: skip
 
 
@@ -198,9 +198,27 @@ def test_a_locked_output_is_waited_for_and_else_fails_with_75(shop):
     assert not list(shop.glob("**/.forecast-*"))
 
 
-def test_two_runs_of_one_file_exclude_each_other(shop):
-    with output_lock(shop / "status.json", 0.0), pytest.raises(LockError):
-        ran(shop, TWO_JOBS)
+def test_a_run_whose_jobs_others_are_doing_ends_with_75(shop, capfd):
+    (shop / "out").mkdir()
+    (shop / "jobs.toml").write_text(TWO_JOBS)
+    with output_lock(shop / "out" / "one.csv", 0.0):
+        assert run(["batch", str(shop / "jobs.toml"), "--quiet"]) == 75
+        assert "another run is doing one." in capfd.readouterr().err
+        (shop / "data.csv").unlink()
+        assert run(["batch", str(shop / "jobs.toml"), "--quiet", "--wait", "0.1s"]) == 7
+
+
+def test_a_long_job_keeps_nobody_from_the_others_and_both_runs_are_in_the_status_file(shop, monkeypatch):
+    real = Worker.run
+
+    def overlapping(self, job):
+        if job.name == "one":
+            assert ran(shop, TWO_JOBS, only="two")[1]["done"] == 1
+        return real(self, job)
+
+    monkeypatch.setattr(Worker, "run", overlapping)
+    assert ran(shop, TWO_JOBS, only="one")[1]["done"] == 1
+    assert json.loads((shop / "status.json").read_text())["counts"]["done"] == 2
 
 
 def test_a_job_that_takes_too_long_is_ended_and_the_rest_go_on(shop, monkeypatch):

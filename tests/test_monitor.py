@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from forecaster.cli import run
 from forecaster.config import MonitorSettings, PredictSettings
+from forecaster.data.freq import Freq
 from forecaster.errors import DataError, QualityError
-from forecaster.ledger import append
-from forecaster.monitor import monitor
+from forecaster.ledger import Version, append
+from forecaster.monitor import _weeks, monitor
 from forecaster.predict import predict
-from tests.shelf import stored, wave, write_csv
+from tests.shelf import HOUR, stored, wave, write_csv
 from tests.tiny import Recorder
 
 
@@ -95,6 +98,16 @@ def test_other_data_is_refused(tmp_path):
     forecast_hourly(tmp_path, 1)
     with pytest.raises(DataError, match="none of the series"):
         monitored(tmp_path, write_csv(tmp_path / "other.csv", 120, ("x", "y")))
+
+
+def test_weeks_begin_on_monday_by_the_clock_of_the_zone_and_whole_numbers_come_in_sevens():
+    version = Version(1, "m", 1, "h", "Europe/Berlin", 24, (), None)
+    sunday_night = int(np.datetime64("2024-03-10T23:30", "us").astype(np.int64))  # in Berlin it is Monday
+    assert _weeks(np.array([sunday_night - HOUR, sunday_night]), version, Freq.parse("h")).tolist() == [
+        "2024-03-04",
+        "2024-03-11",
+    ]
+    assert _weeks(np.array([0, 6, 7, 20]), replace(version, zone=None), Freq.parse("1")).tolist() == [0, 0, 7, 14]
 
 
 def test_the_command_prints_tables_or_json_and_exits_5_when_it_says_retrain(tmp_path, capfd):

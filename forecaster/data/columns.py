@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from forecaster.data.cells import NUMBER
 from forecaster.data.panel import Columns
 from forecaster.data.stamps import looks_like_day_number, looks_like_stamp
-from forecaster.data.table import NUMBER, Table
+from forecaster.data.table import Table
 from forecaster.errors import DataError, UsageError, nearest
 
 if TYPE_CHECKING:
@@ -156,7 +157,7 @@ def _is_number(text: str) -> bool:
 
 
 def _is_whole(texts: list[str]) -> bool:
-    return all(text.lstrip("+-").removesuffix(".0").isdigit() for text in texts)
+    return all(text.lstrip("+-").removesuffix(".0").isdecimal() for text in texts)
 
 
 def _is_idle(column: str, texts: list[str]) -> bool:

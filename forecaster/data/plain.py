@@ -156,7 +156,8 @@ class _Reader:
 
     def _numbers(self, i: int, block: Bytes, start: IntArray, length: IntArray) -> FloatArray:
         digits, decimals, long, odd = _decimals(block, start, length)
-        values: FloatArray = digits / 10.0**decimals
+        sign = np.where(block[start] == ord("-"), -1.0, 1.0)
+        values: FloatArray = sign * (np.abs(digits) / 10.0**decimals)  # so that -0 stays what it is
         if long.any():
             values[long] = _matrix(block, start[long], length[long]).astype(np.float64)
         if odd.any():

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from forecaster.data.cells import Cells, numbers_of
 from forecaster.data.faults import RowsError
-from forecaster.data.table import Cells, Table, numbers_of
+from forecaster.data.table import Table
 
 if TYPE_CHECKING:
     from forecaster.data.stamps import Stamps

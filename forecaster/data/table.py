@@ -6,43 +6,25 @@ import io
 import re
 import warnings
 from array import array
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from forecaster.data.faults import RowsError, quoted
+from forecaster.data.cells import MISSING, NUMBER, Cells, numbers_of
+from forecaster.data.faults import RowsError
 from forecaster.data.source import blanked, records
-from forecaster.errors import DataError
+from forecaster.errors import DataError, UsageError
 
 if TYPE_CHECKING:
     from forecaster.data.stamps import Stamps
     from forecaster.typing import FloatArray, IntArray
 
-MISSING = ("", "NA", "N/A", "n/a", "na", "NaN", "nan", "NAN", "-nan", "NULL", "Null", "null", "None", "<NA>", "#N/A")
 HEAD = 65_536  # bytes in which the way of writing shows: delimiter, spaces after it
 SAMPLE = 200  # rows from which columns are told apart
-NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|[+-]?(inf|infinity)", re.IGNORECASE)
 _GAPS = re.compile(rb"[,;\t]\s*[,;\t\r\n]|[,;\t]\s*(?:[Nn]|<|#)", re.IGNORECASE)  # a hint that numbers are missing
 _DELIMITERS = (",", ";", "\t")
-
-
-@dataclass(frozen=True)
-class Cells:
-    """A column as text, each distinct text once."""
-
-    codes: IntArray  # [R] index into `texts`
-    texts: Any  # pandas Index of str
-
-    def earliest(self, indices: Sequence[int]) -> tuple[int, int]:
-        """Of the given indices of texts, the one met first, and its row."""
-        row = int(np.isin(self.codes, np.asarray(indices)).argmax())
-        return int(self.codes[row]), row
-
-    def rows(self, indices: Sequence[int]) -> IntArray:
-        """The rows that hold one of the given texts."""
-        return np.flatnonzero(np.isin(self.codes, np.asarray(indices)))
 
 
 class Table(Protocol):
@@ -188,8 +170,11 @@ class CsvTable:
         """Parse columns as "category" (repeating texts), "str" (others) or "float64" (numbers)."""
         if not types:
             return
-        import pandas as pd
-
+        try:
+            import pandas as pd
+        except ImportError:
+            hint = "Install it with `pip install pandas`; plain files of numbers and ISO dates are read without it."
+            raise UsageError(f"{self.name}: reading this file needs pandas, which is not installed here.", hint) from None
         try:
             frame = self._frame(types, missing=MISSING if _GAPS.search(self.data, 0, HEAD) else ())
         except (ValueError, OverflowError):  # pandas' ParserError is a ValueError
@@ -285,26 +270,3 @@ def check_header(place: str, header: Sequence[str]) -> tuple[str, ...]:
             "Expected a timestamp column and a target column, separated by commas.",
         )
     return names
-
-
-def numbers_of(cells: Cells, column: str, place: Callable[[int], str]) -> FloatArray:
-    """[R] numbers of a column that is text: blanks are missing, and the first cell that is no number a DataError."""
-    stripped = [str(text).strip() for text in cells.texts]
-    bad = [i for i, text in enumerate(stripped) if text not in MISSING and not NUMBER.fullmatch(text)]
-    if bad:
-        rows = cells.rows(bad)
-        codes = cells.codes[rows]
-        raise RowsError("target", rows, place, lambda k: _no_number(stripped[codes[k]], column), column=column)
-    values = np.array([np.nan if text in MISSING else float(text) for text in stripped])
-    return values[cells.codes] if len(values) else np.full(len(cells.codes), np.nan)
-
-
-def _no_number(text: str, column: str) -> tuple[str, str]:
-    hint = "Leave the cell empty where a value is missing."
-    if text == column:
-        hint = "Delete the repeated header line."
-    elif re.fullmatch(r"[+-]?\d[\d.,\s'’_]*", text):
-        hint = "Write numbers without thousands separators and with a decimal point, e.g. 1234.5."
-    elif re.search(r"\d", text):
-        hint = "Write the number alone, e.g. -1234.5."
-    return f"target {quoted(text)} (column {column}) is not a number.", hint

@@ -3,15 +3,26 @@
 from __future__ import annotations
 
 import os
+from importlib.util import find_spec
 
 from forecaster.errors import UsageError
+
+
+def require_tensorflow() -> None:
+    """UsageError where TensorFlow is not installed: such a host predicts, but does not train."""
+    if find_spec("tensorflow") is None:
+        raise UsageError(
+            "this needs TensorFlow, which is not installed here.",
+            "Install it with `pip install 'tensorflow>=2.21' onnx tf2onnx scikit-learn`, or do it on a host that has it.",
+        )
 
 
 def configure(device: str, threads: int | None) -> str:
     """Set up TensorFlow for `auto`, `cpu` or `gpu`, with as many threads as there are processors, or `threads`.
 
-    Returns what fits, for people. UsageError for a GPU that is not there.
+    Returns what fits, for people. UsageError for a GPU or a TensorFlow that is not there.
     """
+    require_tensorflow()
     import tensorflow as tf
 
     gpus = tf.config.list_physical_devices("GPU")

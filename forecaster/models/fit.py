@@ -7,6 +7,7 @@ Back-propagation through time over whole windows with Adam (Kingma & Ba 2015), g
 from __future__ import annotations
 
 import itertools
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -82,7 +83,7 @@ class Fitted:
     history: tuple[Epoch, ...]
     best_epoch: int
     error: float  # of the best epoch: mean over validation windows of MAE over the series' yardstick; NaN = not known
-    stopped: str  # "epochs" | "patience" | "time budget" | "interrupted"
+    stopped: str  # "epochs" | "patience" | "time budget" | "interrupted" | "diverged"
     state: State
 
 
@@ -147,11 +148,13 @@ class _Rows:
         return [tf.concat([values, tf.reshape(old, (tf.shape(rows)[0], horizon, 3 * back.shape[1]))], axis=2)]
 
     def _rows(self, series: Tensor, cutoff: Tensor, before: int, after: int) -> tuple[Tensor, Tensor]:
+        """Rows around each cutoff, and whether they are of the series. One comparison: below its start wraps around."""
         import tensorflow as tf
 
-        rows = cutoff[:, None] + tf.range(-before, after, dtype=tf.int64)
-        there = (rows >= tf.gather(self.start, series)[:, None]) & (rows < tf.gather(self.end, series)[:, None])
-        return rows, there
+        start = tf.gather(self.start, series)
+        length = tf.bitcast(tf.gather(self.end, series) - start, tf.uint64)
+        place = (cutoff - start)[:, None] + tf.range(-before, after, dtype=tf.int64)
+        return place + start[:, None], tf.bitcast(place, tf.uint64) < length[:, None]
 
 
 class Trainer:
@@ -289,6 +292,9 @@ class _Fit:
                     raise  # nothing learnt yet that would be worth keeping
                 stopped = "interrupted"
                 break
+            except FloatingPointError:
+                stopped = "diverged"
+                break
             checkpoint(state)
             if self._patience_is_out(state):
                 stopped = "patience"
@@ -322,6 +328,8 @@ class _Fit:
         rng = np.random.default_rng((self.settings.seed, state.epoch))
         series, cutoff = self.task.sampler.epoch(self.batch * self.batches, rng)
         loss = self._train(series, cutoff, stop)
+        if not math.isfinite(loss):
+            raise FloatingPointError  # nothing good comes after it: the state before this epoch is kept
         valid, error = self._validate()
         epoch = state.epoch + 1
         row = Epoch(epoch, loss, valid, time.monotonic() - began)

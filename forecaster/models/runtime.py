@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from forecaster.errors import ArtifactError
+from forecaster.models.device import require_tensorflow
 
 if TYPE_CHECKING:
     from forecaster.typing import FloatArray
@@ -51,6 +52,7 @@ class TensorflowRuntime:
     """saved_model/ by TensorFlow, on a GPU where there is one."""
 
     def __init__(self, path: Path, threads: int = 0) -> None:
+        require_tensorflow()
         import tensorflow as tf
 
         if threads:

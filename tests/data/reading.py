@@ -71,17 +71,37 @@ SCRAPS = (
 NAMES = ("series", "timestamp", "target", "unique_id", "ds", "y", "date", "step", "", "a", "b")
 
 
+def _broken(draw: st.DrawFn, content: bytearray, times: int) -> bytes:
+    """`content` with some bytes exchanged."""
+    for _ in range(times):
+        at = draw(st.integers(0, len(content)))
+        content[at : at + draw(st.integers(0, 6))] = draw(st.sampled_from(SCRAPS) | st.binary(max_size=4))
+    return bytes(content)
+
+
 @st.composite
 def broken_files(draw: st.DrawFn) -> bytes:
     """A bad file, or two, with some bytes exchanged."""
     content = bytearray(draw(st.sampled_from(SEEDS)))
-    if draw(st.booleans()):
+    if draw(st.integers(0, 4)) == 0:
         other = draw(st.sampled_from(SEEDS))
         content += other[draw(st.integers(0, len(other))) :]
-    for _ in range(draw(st.integers(1, 5))):
-        at = draw(st.integers(0, len(content)))
-        content[at : at + draw(st.integers(0, 6))] = draw(st.sampled_from(SCRAPS) | st.binary(max_size=4))
-    return bytes(content)
+    return _broken(draw, content, draw(st.integers(0, 4)))
+
+
+@st.composite
+def good_files(draw: st.DrawFn) -> bytes:
+    """A long file as it should be, but for rows that lack or come in any order, and at most one exchange of bytes."""
+    header = draw(st.sampled_from(["series,timestamp,target", "unique_id,ds,y", "shop,day,sold"]))
+    rows = [header]
+    for name in draw(st.lists(st.sampled_from(["a", "b", '"c, d"', "=e"]), min_size=1, max_size=3, unique=True)):
+        begin = np.datetime64(draw(st.dates()), "s") + draw(st.sampled_from([0, 0, 3600, 86_399]))
+        step = draw(st.sampled_from([1, 900, 3600, 86_400, 7 * 86_400]))
+        ticks = draw(st.lists(st.integers(0, 20), min_size=1, max_size=12, unique=True))
+        values = draw(st.lists(st.floats(allow_infinity=False), min_size=len(ticks), max_size=len(ticks)))
+        rows += [f"{name},{begin + step * tick},{value!r}" for tick, value in zip(ticks, values, strict=True)]
+    content = bytearray("\n".join(rows).encode())
+    return _broken(draw, content, draw(st.integers(0, 2)) // 2)
 
 
 _DATES = st.datetimes().map(str) | st.dates().map(str) | st.integers(-5, 10**18).map(str)
@@ -106,3 +126,6 @@ def tables(draw: st.DrawFn) -> bytes:
     delimiter = draw(st.sampled_from([",", ",", ";", "\t"]))
     ending = draw(st.sampled_from(["\n", "\r\n", "\r"]))
     return ending.join(map(delimiter.join, rows)).encode("utf-8", "surrogatepass")
+
+
+FILES = good_files() | broken_files() | tables() | st.binary(max_size=200)

@@ -23,7 +23,7 @@ from forecaster.data.panel import Columns
 from forecaster.data.read import ReadOptions, read_panel
 from forecaster.data.summary import level_and_scale, summarise
 from forecaster.errors import DataError, ForecasterError
-from tests.data.reading import BAD, ZONES, broken_files, examine, tables
+from tests.data.reading import BAD, FILES, ZONES, examine
 from tests.tiny import NAN, panel_of
 
 TABLE = [line.split("\t") for line in (BAD / "expected.tsv").read_text(encoding="utf-8").split("\n")[1:-1]]
@@ -148,7 +148,7 @@ def test_level_and_scale_are_medians_over_series() -> None:
 
 
 @settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(broken_files() | tables() | st.binary(max_size=200), st.sampled_from(ZONES))
+@given(FILES, st.sampled_from(ZONES))
 def test_any_bytes_make_a_panel_or_one_line(
     tmp_path_factory: pytest.TempPathFactory, content: bytes, zone: str | None
 ) -> None:

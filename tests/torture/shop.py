@@ -76,7 +76,12 @@ def ended(pid: int) -> int:
 
 def kill_after(pid: int, seconds: float) -> int:
     """kill -9 after a while; the exit code, -9 where it still ran."""
-    time.sleep(seconds)
+    until = time.monotonic() + seconds
+    while (left := until - time.monotonic()) > 0:
+        done, status = os.waitpid(pid, os.WNOHANG)
+        if done:
+            return os.waitstatus_to_exitcode(status)
+        time.sleep(min(0.05, left))
     os.kill(pid, signal.SIGKILL)
     return ended(pid)
 

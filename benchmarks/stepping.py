@@ -1,0 +1,79 @@
+"""Helper for speed.py: training steps of the default plan beside the same network one observation a step.
+
+    python stepping.py DATA RUNS      prints one JSON object
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from dataclasses import replace
+
+import numpy as np
+import tensorflow as tf
+from throughput import processors
+
+from forecaster.config import TrainSettings
+from forecaster.data.read import read_panel
+from forecaster.models.device import configure
+from forecaster.models.fit import Trainer
+from forecaster.models.network import Network
+from forecaster.plan import make_plan
+from forecaster.split import Needs, split
+
+STEPS = 10
+
+
+def main() -> None:
+    """Measure both in turn."""
+    configure("cpu", None)
+    panel = read_panel(sys.argv[1])
+    plan = make_plan(panel, TrainSettings(horizon=48))
+    network = plan.members[0]
+    parts = split(panel, Needs(network.context_length, plan.horizon, plan.calendar), plan.windows)
+    task, batch = parts.final, plan.fit.batch_size
+    series, cutoff = task.sampler.epoch(STEPS * batch, np.random.default_rng(0))
+    pairs = series.reshape(STEPS, batch), cutoff.reshape(STEPS, batch)
+    settings = {"segments": network, "steps": replace(network, segment=1)}
+    trainers = {k: Trainer(Network(s, 0), task, plan.fit, 10_000, parts=processors()) for k, s in settings.items()}
+    found: dict[str, list[float]] = {"segments": [], "steps": [], "gathering": []}
+    compile_seconds = max(_seconds(trainer, *pairs) for trainer in trainers.values())
+    fetch = gathering(trainers["segments"])
+    fetch(*pairs)
+    for _ in range(int(sys.argv[2])):
+        for name, trainer in trainers.items():
+            found[name].append(STEPS * batch / _seconds(trainer, *pairs))
+        began = time.perf_counter()
+        task.sampler.epoch(STEPS * batch, np.random.default_rng(0))
+        np.asarray(fetch(*pairs))
+        found["gathering"].append((time.perf_counter() - began) * found["segments"][-1] / (STEPS * batch))
+    facts = {"context_length": network.context_length, "segment": network.segment, "compile": compile_seconds}
+    print(json.dumps({**found, **facts, "traces": max(trainer.traces for trainer in trainers.values())}))
+
+
+def gathering(trainer: Trainer) -> tf.types.experimental.PolymorphicFunction:
+    """Only the windows of each step, and what is known of the steps ahead."""
+    network = trainer.network
+
+    @tf.function
+    def run(series: tf.Tensor, cutoff: tf.Tensor) -> tf.Tensor:
+        total = tf.zeros((), tf.float64)
+        for i in tf.range(len(series)):
+            window = trainer.rows.gather(series[i], cutoff[i], network.settings.context_length, network.reach)
+            known = trainer.rows.gather_known(series[i], cutoff[i], network.settings.horizon)
+            total += tf.add_n([tf.cast(part[0, 0, ...], tf.float64) for part in (window[..., None], *known)][:1])[0]
+            total += tf.add_n([tf.cast(tf.reduce_max(part), tf.float64) for part in known]) if known else 0.0
+        return total
+
+    return run
+
+
+def _seconds(trainer: Trainer, series: np.ndarray, cutoff: np.ndarray) -> float:
+    began = time.perf_counter()
+    np.asarray(trainer.steps(series, cutoff))
+    return time.perf_counter() - began
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,66 @@
+"""What the README shows runs, as it stands there."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import shutil
+from pathlib import Path
+
+import pytest
+
+from forecaster.cli import run
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+QUICK = {"EPOCHS": "1", "STEPS_PER_EPOCH": "2", "MEMBERS": "1", "TRANSFORM": "none"}
+
+
+def blocks(language: str) -> list[str]:
+    """The fenced blocks of one language."""
+    return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+
+
+def commands() -> list[str]:
+    """Every `forecaster …` line of the sh blocks, and of the console blocks behind their prompt."""
+    lines = [line for block in blocks("sh") for line in block.splitlines()]
+    lines += [line[2:] for block in blocks("console") for line in block.splitlines() if line.startswith("$ ")]
+    return [line for line in lines if line.startswith("forecaster ")]
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder as the README's reader has it: the sample data, and a file of his own."""
+    folder = tmp_path_factory.mktemp("readme")
+    shutil.copytree(ROOT / "data", folder / "data")
+    shutil.copy(ROOT / "data" / "AirPassengers.csv", folder / "data.csv")
+    return folder
+
+
+@pytest.mark.slow
+def test_every_command_that_the_readme_shows_runs(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shown = commands()
+    assert len(shown) >= 8
+    monkeypatch.chdir(place)
+    for name, value in QUICK.items():
+        monkeypatch.setenv(f"FORECASTER_{name}", value)
+    for model, data in (("panel", "data/panel.csv"), ("AirPassengers", "data/AirPassengers.csv")):
+        assert run(["train", data, "--name", model, "--quiet"]) == 0
+        assert run(["train", data, "--name", model, "--quiet"]) == 0  # so that there is a version to roll back to
+    for line in shown:
+        assert run(shlex.split(line)[1:]) == 0, line
+
+
+@pytest.mark.slow
+def test_the_python_that_the_readme_shows_runs(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import forecaster
+
+    monkeypatch.chdir(place)
+    (shown,) = blocks("python")
+    train = forecaster.train
+    quick = {"epochs": 1, "steps_per_epoch": 2, "members": 1, "transform": "none"}
+    monkeypatch.setattr(forecaster, "train", lambda data, **options: train(data, **options, **quick))
+    found: dict[str, object] = {}
+    exec(shown, found)
+    assert len(found["frame"]) == 12  # type: ignore[arg-type]
+    assert found["report"].windows > 0  # type: ignore[attr-defined]

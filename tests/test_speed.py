@@ -1,0 +1,108 @@
+"""What keeps training and predicting fast and small, where it cannot be noisy."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from forecaster.data.windows import newest
+from forecaster.models.fit import Trainer, fit
+from forecaster.models.network import Network
+from forecaster.models.runtime import BATCH, forecast
+from forecaster.split import Needs, split
+from tests.tiny import Recorder, fit_settings, network_settings, panel_of, waves
+
+
+def parts_of(panel, context_length=8):
+    return split(panel, Needs(context_length, 3, calendar=()), 1)
+
+
+def trainer_of(panel, context_length=8, **options):
+    network = Network(network_settings(context_length=context_length), seed=1)
+    return Trainer(network, parts_of(panel, context_length).judge, fit_settings(), 40, **options)
+
+
+def weights_after(parts):
+    network = Network(network_settings(dropout=0.2), seed=1)
+    fit(network, parts_of(panel_of(*waves(3, 40))).judge, fit_settings(epochs=2), Recorder(), "test", parts=parts)
+    return network.weights
+
+
+class Answering:
+    """A runtime that keeps the sizes of what it was asked."""
+
+    def __init__(self):
+        self.sizes = []
+
+    def run(self, context, known):
+        self.sizes.append(len(context))
+        return np.repeat(context[:, -1:, None], 3, axis=1)
+
+
+def test_windows_share_the_rows_of_the_panel():
+    panel = panel_of(*waves(3, 40))
+    task = parts_of(panel).judge
+    for windows in (newest(panel), task.training, task.validation):
+        assert np.shares_memory(windows.target, panel.target)
+        per_window = (windows.series.nbytes + windows.cutoff.nbytes) / max(len(windows), 1)
+        assert per_window in (0, 16)
+
+
+def test_drawing_windows_takes_memory_by_series():
+    panel = panel_of(*waves(2, 5000))
+    drawn = parts_of(panel).judge.sampler
+    assert len(drawn) > 9000
+    assert sum(part.nbytes for part in (drawn.series, drawn.first, drawn.last)) == 2 * 3 * 8
+
+
+def test_predictions_are_made_in_batches_of_bounded_size():
+    runtime = Answering()
+    context = np.arange(2.0 * BATCH + 5)[:, None] + np.zeros(4)
+    answer = forecast(runtime, context, 7)
+    assert answer.shape == (2 * BATCH + 5, 7, 1)
+    assert set(runtime.sizes) == {BATCH, 5}
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("cpu")
+def test_rows_in_the_graph_do_not_grow_with_the_context():
+    panel = panel_of(*waves(3, 400))
+    sizes = []
+    for context_length in (8, 80):
+        rows = trainer_of(panel, context_length).rows
+        sizes.append(sum(np.asarray(part).nbytes for part in (rows.target, rows.start, rows.end)))
+    assert sizes[0] == sizes[1] == panel.target.nbytes + 2 * 3 * 8
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("cpu")
+@pytest.mark.parametrize("parts", [1, 2, 3])
+def test_steps_are_traced_once_whatever_their_number_and_the_size_of_the_batch(parts):
+    panel = panel_of(*waves(3, 40))
+    trainer, drawn = trainer_of(panel, parts=parts), parts_of(panel).judge.sampler
+    for steps, batch in ((2, 8), (2, 8), (1, 5), (3, 7)):
+        series, cutoff = drawn.epoch(steps * batch, np.random.default_rng(0))
+        trainer.steps(series.reshape(steps, batch), cutoff.reshape(steps, batch))
+    assert trainer.traces == 1
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("cpu")
+def test_parts_of_a_batch_give_its_mean_loss_and_gradient():
+    panel = panel_of(*waves(2, 40), [np.nan] * 20 + [5.0, 6.0] * 10)  # parts with unlike numbers of observed steps
+    series, cutoff = parts_of(panel).judge.sampler.epoch(7, np.random.default_rng(0))
+    found = {}
+    for parts in (1, 3):
+        trainer = trainer_of(panel, parts=parts)
+        loss = np.asarray(trainer.steps(series[None], cutoff[None]))
+        found[parts] = loss, trainer.network.weights
+    np.testing.assert_allclose(found[1][0], found[3][0], rtol=1e-5)
+    for one, other in zip(found[1][1], found[3][1], strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("cpu")
+def test_parts_that_are_worked_on_at_once_are_repeatable_to_the_bit():
+    for one, other in zip(weights_after(2), weights_after(2), strict=True):
+        assert one.tobytes() == other.tobytes()
