@@ -3,7 +3,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 MODELS := $(VENV)/demo
 
-.PHONY: demo test check torture clean
+.PHONY: demo test check bench torture clean
 
 # Train, judge and use a model on the sample data; the forecast is the last thing printed.
 demo: $(VENV)/installed
@@ -19,6 +19,10 @@ check: $(VENV)/installed
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+# Speed and memory, into benchmarks/RESULTS.md; BENCH="--root DIR --torch PYTHON --nf PYTHON" adds what is not in here.
+bench: $(VENV)/installed
+	$(BIN)/python benchmarks/speed.py $(BENCH)
 
 # Kills, full disks, flipped bytes, a week of cron: hours; TORTURE=--short takes minutes.
 torture: $(VENV)/installed

@@ -121,7 +121,11 @@ def run_etth1(root: Path, seed: int, work: Path) -> dict[str, float]:
         error = (truth - forecast(runtime, context, horizon, known)[:, :, 0]) / spread[part.series][:, None]
         squares.append((error**2).mean(axis=1))
         sizes.append(np.abs(error).mean(axis=1))
-    return {"mse": float(np.concatenate(squares).mean()), "mae": float(np.concatenate(sizes).mean()), "seconds": seconds}
+    return {
+        "mse": float(np.concatenate(squares).mean()),
+        "mae": float(np.concatenate(sizes).mean()),
+        "seconds": seconds,
+    }
 
 
 def run_peer(peer: str, name: str, root: Path, work: Path) -> dict[str, float]:
@@ -163,7 +167,8 @@ def row(name: str, runs: list[dict[str, float]], peers: dict[str, dict[str, floa
     reached = "goal" if median <= wanted.goal else "floor" if median <= wanted.floor else "neither"
     seconds = statistics.median(one["seconds"] for one in runs)
     beside = "; ".join(
-        f"{':'.join(peer.split(':')[:2])} {one[wanted.measure]:.3f} in {one['seconds']:.0f} s" for peer, one in peers.items()
+        f"{':'.join(peer.split(':')[:2])} {one[wanted.measure]:.3f} in {one['seconds']:.0f} s"
+        for peer, one in peers.items()
     )
     return (
         f"| {name} | {wanted.measure.upper()} | **{median:.4f}** | {min(values):.4f}–{max(values):.4f} | {wanted.floor:.3f} | "

@@ -25,7 +25,6 @@ import numpy as np
 from floor import floor
 from processes import FORECASTER, PYTHON, Helper, Runs, Spread, measure, once, ratio
 from results import write_section
-from throughput import CONTEXT
 
 HERE = Path(__file__).parent
 COMMANDS = ("", "train", "evaluate", "predict", "check", "compare", "batch", "models", "doctor")
@@ -78,7 +77,9 @@ def least(value: float, at_least: float, aim: float) -> tuple[bool, bool]:
 
 
 def helps(bench: Bench) -> Iterator[Row]:
-    known = [c for c in COMMANDS if not subprocess.run([*FORECASTER, *c.split(), "--help"], capture_output=True).returncode]
+    known = [
+        c for c in COMMANDS if not subprocess.run([*FORECASTER, *c.split(), "--help"], capture_output=True).returncode
+    ]
     found = measure(*([*FORECASTER, *command.split(), "--help"] for command in known), runs=bench.runs)
     worst = max(found, key=lambda run: run.seconds.median)
     name = known[found.index(worst)] or "forecaster"
@@ -153,7 +154,9 @@ def plan(bench: Bench) -> Iterator[Row]:
         f"{gain.text(1)} × ({segments.text(0)} against {steps.text(0)} windows/s, context {found['context_length']}, "
         f"segment {found['segment']})"
     )
-    yield Row("training, the default plan on m4_hourly over S = 1", "≥ 10 ×", "≥ 25 ×", text, *least(gain.median, 10, 25))
+    yield Row(
+        "training, the default plan on m4_hourly over S = 1", "≥ 10 ×", "≥ 25 ×", text, *least(gain.median, 10, 25)
+    )
     share = Spread(tuple(100 * value for value in found["gathering"]))
     holds = share.median <= 5 and found["traces"] == 1 and found["compile"] <= 10
     text = f"{share.text(1)} % of a step; traced {found['traces']} time(s); first call {found['compile']:.1f} s"
@@ -196,7 +199,9 @@ def memory(bench: Bench) -> Iterator[Row]:
 
 
 def _both(ours: Runs, other: Runs) -> str:
-    return f"{ours.seconds.text()} s against {other.seconds.text()} s; processor {ours.cpu.text()} s, {other.cpu.text()} s"
+    return (
+        f"{ours.seconds.text()} s against {other.seconds.text()} s; processor {ours.cpu.text()} s, {other.cpu.text()} s"
+    )
 
 
 def _write_series(path: Path, series: int, rows: int) -> None:
@@ -245,7 +250,10 @@ def main() -> None:
         for name in chosen:
             for row in ROWS[name](bench):
                 rows.append(row)
-                print(f"{'ok  ' if row.holds else 'MISS'} {row.what}: {row.measured} [{row.at_least}; {row.aim}]", flush=True)
+                print(
+                    f"{'ok  ' if row.holds else 'MISS'} {row.what}: {row.measured} [{row.at_least}; {row.aim}]",
+                    flush=True,
+                )
     if chosen == list(ROWS):
         write_section("speed", _text(rows, given.runs))
 

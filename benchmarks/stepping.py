@@ -1,6 +1,6 @@
 """Helper for speed.py: training steps of the default plan beside the same network one observation a step.
 
-    python stepping.py DATA RUNS      prints one JSON object
+python stepping.py DATA RUNS      prints one JSON object
 """
 
 from __future__ import annotations

@@ -41,8 +41,8 @@ class Answering:
 
 def test_windows_share_the_rows_of_the_panel():
     panel = panel_of(*waves(3, 40))
-    task = parts_of(panel).judge
-    for windows in (newest(panel), task.training, task.validation):
+    parts = parts_of(panel)
+    for windows in (newest(panel), parts.judge.training, parts.judged):
         assert np.shares_memory(windows.target, panel.target)
         per_window = (windows.series.nbytes + windows.cutoff.nbytes) / max(len(windows), 1)
         assert per_window in (0, 16)

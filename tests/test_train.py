@@ -174,7 +174,7 @@ def test_from_starts_with_another_models_weights(store):
 
 def test_a_state_of_another_shape_is_refused_and_the_store_left_as_it_was(store):
     before = fingerprint(store)
-    with pytest.raises(UsageError, match="another shape|--resume goes on with"):
+    with pytest.raises(UsageError, match=r"another shape|--resume goes on with"):
         train(AIR, train_settings(store, name="air", units=5, resume=True), Recorder())
     assert fingerprint(store) == before
 

@@ -108,20 +108,22 @@ class _Reader:
 
     def result(self, columns: Sequence[str]) -> Plain:
         plain = Plain()
-        for i, values in self.values.items():
-            name, kind = columns[i], self.kinds[i]
+        for i, kind in self.kinds.items():
+            name, values = columns[i], self.values[i]
             if self.done != len(values):
                 raise _NotPlainError
+            if kind == "number":
+                plain.numbers[name] = np.asarray(values, np.float64)
+                continue
+            whole = np.asarray(values, np.int64)
             if kind == "series":
-                plain.codes[name], plain.texts[name] = values, [text.decode() for text in self.names[i]]
-            elif kind == "number":
-                plain.numbers[name] = values
+                plain.codes[name], plain.texts[name] = whole, [text.decode() for text in self.names[i]]
             elif self.form[i][0] == b"date":
-                plain.dates[name] = values
-            elif _may_be_years(values):
+                plain.dates[name] = whole
+            elif _may_be_years(whole):
                 raise _NotPlainError
             else:
-                plain.steps[name] = values
+                plain.steps[name] = whole
         return plain
 
     def _codes(self, i: int, block: Bytes, start: IntArray, length: IntArray) -> IntArray:
@@ -230,4 +232,4 @@ def _dates(block: Bytes, start: IntArray, size: int) -> IntArray:
 def _may_be_years(steps: IntArray) -> bool:
     """Whether whole numbers could be years or dates such as 20240131, which takes a closer look."""
     low, high = int(steps.min()), int(steps.max())
-    return (1000 <= low and high <= 9999) or (10_000_000 <= low and high <= 99_999_999)
+    return (low >= 1000 and high <= 9999) or (low >= 10_000_000 and high <= 99_999_999)

@@ -174,7 +174,9 @@ class CsvTable:
             import pandas as pd
         except ImportError:
             hint = "Install it with `pip install pandas`; plain files of numbers and ISO dates are read without it."
-            raise UsageError(f"{self.name}: reading this file needs pandas, which is not installed here.", hint) from None
+            raise UsageError(
+                f"{self.name}: reading this file needs pandas, which is not installed here.", hint
+            ) from None
         try:
             frame = self._frame(types, missing=MISSING if _GAPS.search(self.data, 0, HEAD) else ())
         except (ValueError, OverflowError):  # pandas' ParserError is a ValueError

@@ -144,7 +144,7 @@ def _loop(step: Step, x: Tensor, recurrent: Tensor, inner: Tensor | None, starts
 
     bias = tf.zeros(recurrent.shape[1]) if inner is None else inner
 
-    @tf.custom_gradient
+    @tf.custom_gradient  # type: ignore[untyped-decorator]
     def run(x: Tensor, recurrent: Tensor, bias: Tensor, *starts: Tensor) -> tuple[Tensors, Callable[..., Tensors]]:
         way = _there(step, x, recurrent, bias, starts)
 

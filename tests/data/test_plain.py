@@ -31,14 +31,31 @@ def by_pandas(path, monkeypatch):
     [
         np.arange("2019-12", "2020-12", dtype="M8[M]").astype(str),
         np.arange("2020-02-20", "2020-03-03", dtype="M8[D]").astype(str),
-        np.char.replace(np.arange("2020-02-28T20", "2020-02-29T08", dtype="M8[h]").astype("M8[m]").astype(str), "T", " "),
+        np.char.replace(
+            np.arange("2020-02-28T20", "2020-02-29T08", dtype="M8[h]").astype("M8[m]").astype(str), "T", " "
+        ),
         np.arange("1950-12-31T23:59:50", "1951-01-01T00:00:02", dtype="M8[s]").astype(str),
         np.arange(7, 19).astype(str),
     ],
 )
 def test_a_plain_file_is_read_as_by_pandas(stamps, tmp_path, monkeypatch):
-    values = ["1", "-2.5", "0.1", "", "1e3", "12345678901234567.5", "+3.25", "NA", "-0.0", "7.", "123456789012.345", "5E-3"]
-    rows = [f"{name},{stamp},{value}" for name in ("a", "ä b", "10") for stamp, value in zip(stamps, values, strict=True)]
+    values = [
+        "1",
+        "-2.5",
+        "0.1",
+        "",
+        "1e3",
+        "12345678901234567.5",
+        "+3.25",
+        "NA",
+        "-0.0",
+        "7.",
+        "123456789012.345",
+        "5E-3",
+    ]
+    rows = [
+        f"{name},{stamp},{value}" for name in ("a", "ä b", "10") for stamp, value in zip(stamps, values, strict=True)
+    ]
     path = tmp_path / "data.csv"
     path.write_text(HEADER + "\n".join(rows), encoding="utf-8")
     used = plain("\n".join(rows))
