@@ -88,7 +88,10 @@ def task(panel: Panel, end: IntArray, validation: Windows | None, needs: Needs) 
     empty = np.empty(0, np.int64)
     rows = Windows(panel.target, start, end, empty, empty)
     drawn: Sampler = sampler(start, end, needs.context_length, needs.horizon)
-    return Task(rows, drawn, validation, _yardstick(panel, end), known_rows(panel, needs.horizon, needs.calendar))
+    seen = panel.target[np.arange(len(panel.target)) < np.repeat(end, panel.lengths)]
+    relative = bool((seen[~np.isnan(seen)] > 0.0).all())
+    known = known_rows(panel, needs.horizon, needs.calendar)
+    return Task(rows, drawn, validation, _yardstick(panel, end), known, relative)
 
 
 def _yardstick(panel: Panel, end: IntArray) -> FloatArray:

@@ -84,7 +84,9 @@ def looks_like_stamp(text: str) -> bool:
 
 def looks_like_day_number(text: str) -> bool:
     """Whether `text` is a year or a date without separators: 2024, 20240131."""
-    return text.isdecimal() and len(text) in (4, 8) and _YEARS[0] <= int(text[:4]) <= _YEARS[1] and _iso(text) is not None
+    return (
+        text.isdecimal() and len(text) in (4, 8) and _YEARS[0] <= int(text[:4]) <= _YEARS[1] and _iso(text) is not None
+    )
 
 
 def _whole_numbers(texts: Any, origin: Origin) -> Stamps | None:

@@ -82,7 +82,7 @@ class Fitted:
 
     history: tuple[Epoch, ...]
     best_epoch: int
-    error: float  # of the best epoch: mean over validation windows of MAE over the series' yardstick; NaN = not known
+    error: float  # of the best epoch, see `_Fit._validate`; NaN = not known
     stopped: str  # "epochs" | "patience" | "time budget" | "interrupted" | "diverged"
     state: State
 
@@ -96,6 +96,7 @@ class Task:
     validation: Windows | None  # windows whose loss picks the best weights; None = the last weights are kept
     scale: FloatArray  # [N] yardstick of each series for error_scale "series", positive
     known: KnownRows | None = None  # what is known of each row
+    relative: bool = False  # every value is positive, so that relative errors mean something
 
 
 def _constant(rate: float, steps: int) -> Any:
@@ -247,8 +248,9 @@ class Trainer:
         steps = tf.reduce_sum(weight)
         return mean_loss(errors, weight, self.settings.loss, self.network.settings.quantiles) * steps, steps
 
-    def _validate(self, series: Tensor, cutoff: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Windows [W], forecast as in use -> sum of losses, steps it is over, sum of windows' errors, windows with steps."""
+    def _validate(self, series: Tensor, cutoff: Tensor) -> tuple[Tensor, ...]:
+        """Windows [W], forecast as in use -> sum of losses, steps it is over, sums of windows' MAE over the yardstick and of
+        their symmetric relative errors, windows with steps."""
         import tensorflow as tf
 
         settings = self.network.settings
@@ -263,7 +265,10 @@ class Trainer:
         misses = truth - self.network.locator.restore(z[:, :, :1], center, scale)[:, :, 0]
         error = tf.reduce_sum(tf.where(observed, tf.abs(misses), 0.0), axis=1) / tf.maximum(steps, 1.0) / yardstick
         windows = tf.reduce_sum(tf.cast(steps > 0.0, tf.float64))
-        return tf.cast(loss, tf.float64), tf.cast(learnt, tf.float64), tf.reduce_sum(error), windows
+        size = tf.abs(truth) + tf.abs(truth - misses)
+        share = tf.where(observed & (size > 0.0), 2.0 * tf.abs(misses) / size, 0.0)
+        relative = tf.reduce_sum(tf.reduce_sum(share, axis=1) / tf.maximum(steps, 1.0))
+        return tf.cast(loss, tf.float64), tf.cast(learnt, tf.float64), tf.reduce_sum(error), relative, windows
 
 
 class _Fit:
@@ -355,14 +360,19 @@ class _Fit:
         return float(np.concatenate(losses).mean())
 
     def _validate(self) -> tuple[float | None, float]:
-        """Validation loss and error."""
+        """Validation loss and error.
+
+        The error is the mean of MAE over the series' yardstick (MASE) and, where all values are positive, its geometric mean
+        with the symmetric relative error (sMAPE): M4's two measures, neither weighing more for its unit.
+        """
         if self.task.validation is None:
             return None, float("nan")
         sums = [
             [float(part) for part in self.trainer.validate(batch.series, batch.cutoff)]
             for batch in self.task.validation.batches(VALIDATION_BATCH)
         ]
-        loss, steps, error, windows = np.sum(sums, axis=0)
+        loss, steps, scaled, relative, windows = np.sum(sums, axis=0)
+        error = math.sqrt(scaled * relative) if self.task.relative else scaled
         return float(loss / max(steps, 1.0)), float(error / max(windows, 1.0))
 
     def _patience_is_out(self, state: State) -> bool:
