@@ -45,7 +45,7 @@ class Fitting:
         """The plan with its questions answered, the judged stage and the final one; None for one that there is not."""
         if parts.trial:
             plan = settle(plan, panel, parts.trial, self.fit_all, self.watch)
-        jobs = [(member, plan.fit) for member in plan.members]
+        jobs = plan.jobs
         # Early stopping needs windows to stop by; without it the judged fit may use the rows of those windows, too.
         task = parts.trial if plan.fit.patience and parts.trial else parts.judge
         if task is None:
@@ -66,9 +66,9 @@ class Fitting:
             why = "the time budget is spent"
         if not why:
             epochs = [max(1, one.best_epoch) for one in judge.fits]
-            course = replace(jobs[0][1], patience=0)
+            courses = dict(jobs)
             own = [
-                (network.settings, replace(course, stop_after=last))
+                (network.settings, replace(courses[network.settings], patience=0, stop_after=last))
                 for network, last in zip(judge.networks, epochs, strict=True)
             ]
             final = self.fit_all(FINAL, task, own)

@@ -67,6 +67,9 @@ class Plan:
     rows: tuple[PlanRow, ...]
     transforms: tuple[tuple[str, str], ...]  # (transform, error scale) to choose from, the likeliest first
     courses: tuple[tuple[int, float], ...]  # (epochs, learning rate) to choose from, the cheapest first
+    second: tuple[str, str] | None = (
+        None  # (transform, error scale) of every other member, where two are better than one
+    )
     floor: Floor | None = None  # statistical forecast that is blended in
     floors: tuple[Floor, ...] = ()  # to choose from, beside none
 
@@ -76,9 +79,16 @@ class Plan:
         return max(member.context_length for member in self.members)
 
     @property
-    def choice(self) -> Choice:
-        """What is planned as long as nothing else is known."""
-        return Choice(self.members[0].transform, self.fit.error_scale, self.fit.epochs, self.fit.learning_rate)
+    def jobs(self) -> tuple[tuple[NetworkSettings, FitSettings], ...]:
+        """Each member, and how it is fitted."""
+        own = {self.members[0].transform: self.fit.error_scale, **dict([self.second] if self.second else [])}
+        return tuple((member, replace(self.fit, error_scale=own[member.transform])) for member in self.members)
+
+    def mixed(self, second: tuple[str, str], because: str) -> Plan:
+        """The plan with every other member on another transform."""
+        members = tuple(replace(m, transform=second[0]) if i % 2 else m for i, m in enumerate(self.members))
+        row = PlanRow("second_transform", second[0], because)
+        return replace(self, members=members, second=second, rows=(*self.rows, row))
 
     def decided(self, choice: Choice, because: str) -> Plan:
         """The plan with its questions answered."""
@@ -133,7 +143,7 @@ def make_plan(panel: Panel, settings: TrainSettings) -> Plan:
     fit, courses = _fit(choose, settings, transforms[0][1])
     members = _members(choose, settings, base)
     floor, floors = _floors(choose, settings, (season, rows, horizon), "log" in [name for name, _ in transforms])
-    return Plan(horizon, members, fit, calendar, windows, tuple(choose.rows), transforms, courses, floor, floors)
+    return Plan(horizon, members, fit, calendar, windows, tuple(choose.rows), transforms, courses, None, floor, floors)
 
 
 def _refuse_contradictions(settings: TrainSettings) -> None:

@@ -137,6 +137,7 @@ class Training:
             plan=self.plan.rows,
             versions={name: library_version(name) for name in LIBRARIES},
             files={},
+            error_scales=tuple(dict(self.plan.jobs)[n.settings].error_scale for n in self.served.networks),
             floor=self.plan.floor,
             calendar=self.plan.calendar,
         )

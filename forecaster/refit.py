@@ -66,7 +66,8 @@ def _fold(panel: Panel, opened: Opened, ends: IntArray, windows: Windows, watch:
     for i, member in enumerate(manifest.members):
         seed = manifest.fit.seed * 1000 + i
         network = Network(member, seed)
-        own = replace(manifest.fit, seed=seed, patience=0, stop_after=manifest.epochs)
+        scale = manifest.error_scales[i] if manifest.error_scales else manifest.fit.error_scale
+        own = replace(manifest.fit, seed=seed, patience=0, stop_after=manifest.epochs, error_scale=scale)
         fit(network, work, own, watch, "refit")
         networks.append(network)
     context = windows.gather(manifest.context_length, 0)

@@ -20,6 +20,7 @@ from forecaster.report import PlanRow
 
 if TYPE_CHECKING:
     from forecaster.data.panel import Panel
+    from forecaster.data.windows import Windows
     from forecaster.models.fit import FitSettings, Task
     from forecaster.models.network import Network, NetworkSettings
     from forecaster.publish import Stage
@@ -50,7 +51,37 @@ def settle(plan: Plan, panel: Panel, task: Task, fit_all: FitAll, watch: Watch) 
         watch.note(f"trial: {choice}: validation error {error:.4g}{' (taken)' if choice == best else ''}")
     others = ", ".join(f"{error:.3g}" for choice, error in errors.items() if choice != best)
     decided = plan.decided(best, f"validation error {errors[best]:.3g}, others {others}" if others else "as given")
-    return _with_floor(decided, panel, task, trials.networks(best.transform), watch)
+    networks = trials.networks(best.transform)
+    other = next((one for one in trials.fitted if one.transform != best.transform), None)
+    if other and len(plan.members) > 1 and math.isfinite(errors[other]):
+        pair = [*trials.networks(other.transform), trials.fitted[leader]]
+        both, alone = (_error(decided, panel, task, group) for group in (pair, pair[-1:]))
+        watch.note(f"trial: transforms {leader.transform} and {other.transform} together {both:.4g}, alone {alone:.4g}")
+        if both < alone:
+            why = f"validation error {both:.3g} together, {alone:.3g} alone"
+            decided, networks = decided.mixed((other.transform, other.error_scale), why), [*networks, *pair[:-1]]
+    return _with_floor(decided, panel, task, networks, watch)
+
+
+def _forecasts(plan: Plan, panel: Panel, windows: Windows, networks: Sequence[Network], length: int) -> FloatArray:
+    """Point forecasts [W, H] of the median of `networks`."""
+    from forecaster.models.export import joint_forecast
+
+    known = known_ahead(panel, windows, plan.horizon, plan.calendar)
+    inputs = [windows.gather(length, 0), *([] if known is None else [known[:, 0]])]
+    return np.asarray(joint_forecast(networks, inputs))[:, :, 0]
+
+
+def _error(plan: Plan, panel: Panel, task: Task, networks: Sequence[Network]) -> float:
+    """Validation error of the median of `networks`, as that of one fit is measured."""
+    scaled, shares = [], []
+    for part in task.validation.batches(BATCH) if task.validation else ():
+        truth, found = part.gather(0, plan.horizon), _forecasts(plan, panel, part, networks, plan.context_length)
+        miss, size = np.abs(truth - found), np.abs(truth) + np.abs(found)
+        scaled.append(np.nanmean(miss / task.scale[part.series][:, None], axis=1))
+        shares.append(np.nanmean(2.0 * miss / np.where(size > 0.0, size, 1.0), axis=1))
+    mean = float(np.mean(np.concatenate(scaled)))
+    return math.sqrt(mean * float(np.mean(np.concatenate(shares)))) if task.relative else mean
 
 
 class _Trials:
@@ -81,19 +112,15 @@ class _Trials:
 
 def _with_floor(plan: Plan, panel: Panel, task: Task, networks: Sequence[Network], watch: Watch) -> Plan:
     """The plan with as much of the statistical forecast as the validation windows ask for."""
-    from forecaster.models.export import joint_forecast
-
     windows = task.validation
     if not plan.floors or windows is None:
         return plan
-    horizon, length = plan.horizon, max(plan.context_length, plan.floors[0].length)
+    length = max(plan.context_length, plan.floors[0].length)
     errors: dict[float, list[FloatArray]] = {0.0: [], **{floor.weight: [] for floor in plan.floors}}
     for part in windows.batches(BATCH):
-        known = known_ahead(panel, part, horizon, plan.calendar)
-        inputs = [part.gather(length, 0), *([] if known is None else [known[:, 0]])]
-        network = np.asarray(joint_forecast(networks, inputs))[:, :, 0]
-        smoothed = np.asarray(smooth(inputs[0], plan.floors[0]))
-        truth, scale = part.gather(0, horizon), task.scale[part.series][:, None]
+        network = _forecasts(plan, panel, part, networks, length)
+        smoothed = np.asarray(smooth(part.gather(length, 0), plan.floors[0]))
+        truth, scale = part.gather(0, plan.horizon), task.scale[part.series][:, None]
         for weight, found in errors.items():
             found.append(np.abs(truth - (1.0 - weight) * network - weight * smoothed) / scale)
     means = {weight: float(np.nanmean(np.concatenate(found))) for weight, found in errors.items()}

@@ -76,6 +76,7 @@ class Manifest:
     plan: tuple[PlanRow, ...]
     versions: Mapping[str, str]  # library -> version
     files: Mapping[str, str]  # every other file here -> sha256
+    error_scales: tuple[str, ...] = ()  # each member's, where it is not the fit's
     floor: Floor | None = None  # statistical forecast that is blended in
     calendar: tuple[str, ...] = ()  # rows of CALENDAR that make the graph's input `known`
     refused: str = ""  # why this version was kept from serving when it was trained
@@ -101,6 +102,7 @@ def read_manifest(folder: Path) -> Manifest:
         raw["plan"] = tuple(_record(PlanRow, row) for row in raw["plan"])
         raw["quantiles"] = tuple(raw["quantiles"])
         raw["floor"] = _record(Floor, raw["floor"]) if raw.get("floor") else None
+        raw["error_scales"] = tuple(raw.get("error_scales", ()))
         raw["calendar"] = tuple(raw.get("calendar", ()))
         return _record(Manifest, raw)
     except OSError as error:
