@@ -53,7 +53,8 @@ def joint_forecast(
     joined = _median(members, inputs, recur)
     if not floor:
         return joined
-    return joined + floor.weight * (smooth(inputs[0], floor)[:, :, None] - joined[:, :, :1])
+    # What is broadcast stands first: see Locator.restore.
+    return (smooth(inputs[0], floor)[:, :, None] - joined[:, :, :1]) * floor.weight + joined
 
 
 def _median(members: Sequence[Network], inputs: Sequence[Tensor], recur: Recurrence) -> Tensor:

@@ -103,7 +103,7 @@ def _average(context: Tensor, floor: Floor) -> Tensor:
     penalty = penalties.astype(np.float32)
     # AICc; a model with as many parameters as observations is out.
     spare = ops.maximum(n - penalty - 1.0, 0.5)
-    criterion = n * ops.log(mse + 1e-6) + 2.0 * penalty * n / spare
+    criterion = n * ops.log(mse + 1e-6) + n * (2.0 * penalty) / spare
     weights = ops.softmax(-0.5 * criterion, axis=1)
     forecasts = ops.reshape(ops.matmul(z, ahead.astype(np.float32)), (-1, count, floor.horizon))
     mean = ops.sum(weights[:, :, None] * forecasts, axis=1)
