@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from forecaster.models.runtime import Runtime
     from forecaster.typing import FloatArray, IntArray
 
-# context [W, L] and what is known [W, 1, H, F], or None -> point forecast [W, H]
+# context [W, L] and what is known [W, 1, H, F], or None -> forecast [W, H, 1 + Q]: the point, then the quantiles
 Answer: TypeAlias = Callable[["FloatArray", "FloatArray | None"], "FloatArray"]
 
 BOOSTING_WINDOWS = 20_000  # that gradient boosting learns from, at most
@@ -37,6 +37,9 @@ class Backtest:
     target: FloatArray  # [W, H] caller's units; NaN = not observed
     scale: FloatArray  # [W] in-sample mean absolute seasonal difference; NaN = undefined
     forecasts: dict[str, FloatArray]  # who -> [W, H]
+    cutoff: IntArray  # [W] row of the panel that is each window's first step ahead
+    quantiles: tuple[float, ...]  # Q levels, ascending
+    bands: FloatArray  # [W, H, Q] the model's forecast at each level
 
     def scores(self, who: str) -> Scores:
         """All windows together."""
@@ -59,7 +62,7 @@ def judge(panel: Panel, windows: Windows, manifest: Manifest, runtime: Runtime, 
     """A stored model's graph on `windows`, beside the baselines."""
 
     def answer(context: FloatArray, known: FloatArray | None) -> FloatArray:
-        return forecast(runtime, context, manifest.horizon, known)[:, :, 0]
+        return forecast(runtime, context, manifest.horizon, known)
 
     return backtest(panel, windows, manifest, answer, learned=learned)
 
@@ -79,7 +82,8 @@ def backtest(panel: Panel, windows: Windows, manifest: Manifest, answer: Answer,
     oldest = _oldest_cutoffs(panel, windows)
     scale = seasonal_scale(panel.target, panel.offsets, oldest, panel.season_length)
     known_steps = known_ahead(panel, windows, horizon, manifest.calendar)
-    forecasts = {MODEL: answer(context[:, before - length :], known_steps)}
+    answers = answer(context[:, before - length :], known_steps)
+    forecasts = {MODEL: answers[:, :, 0]}
     for name, baseline in BASELINES.items():
         forecasts[name] = baseline(context, horizon, panel.season_length)
     if learned:
@@ -87,7 +91,16 @@ def backtest(panel: Panel, windows: Windows, manifest: Manifest, answer: Answer,
         if boosted:
             forecasts["gradient-boosting"] = boosted(context[:, before - length :])
     names = tuple(str(name) for name in panel.series)
-    return Backtest(windows.series, names, target, scale[windows.series], forecasts)
+    return Backtest(
+        series=windows.series,
+        names=names,
+        target=target,
+        scale=scale[windows.series],
+        forecasts=forecasts,
+        cutoff=windows.cutoff,
+        quantiles=manifest.quantiles,
+        bands=answers[:, :, 1:],
+    )
 
 
 def subject(manifest: Manifest, version: int, seconds: float) -> Subject:

@@ -39,7 +39,7 @@ def refit(panel: Panel, opened: Opened, settings: EvaluateSettings, watch: Watch
         )
     # `backtest` leaves these out, and the forecasts below must stay beside their windows.
     windows = windows.take(np.flatnonzero(~np.isnan(windows.gather(manifest.context_length, 0)).all(axis=1)))
-    forecasts = np.full((len(windows), manifest.horizon), np.nan)
+    forecasts = np.full((len(windows), manifest.horizon, 1 + len(manifest.quantiles)), np.nan)
     folds = (panel.offsets[1:][windows.series] - windows.cutoff) // manifest.horizon  # 1 = the newest
     for done, fold in enumerate(sorted(set(folds.tolist()), reverse=True)):
         chosen = np.flatnonzero(folds == fold)
@@ -51,7 +51,7 @@ def refit(panel: Panel, opened: Opened, settings: EvaluateSettings, watch: Watch
 
 
 def _fold(panel: Panel, opened: Opened, ends: IntArray, windows: Windows, watch: Watch) -> FloatArray:
-    """Point forecasts [W, H] of weights that were fitted on the rows before `ends`."""
+    """Forecasts [W, H, 1 + Q] of weights that were fitted on the rows before `ends`."""
     from forecaster.models.export import joint_forecast
     from forecaster.models.network import Network
 
@@ -74,8 +74,5 @@ def _fold(panel: Panel, opened: Opened, ends: IntArray, windows: Windows, watch:
     inputs = [context] if known is None else [context, known[:, 0]]
     starts = range(0, len(context), 2048)
     return np.concatenate(
-        [
-            np.asarray(joint_forecast(networks, [x[i : i + 2048] for x in inputs], floor=manifest.floor))[:, :, 0]
-            for i in starts
-        ]
+        [np.asarray(joint_forecast(networks, [x[i : i + 2048] for x in inputs], floor=manifest.floor)) for i in starts]
     )

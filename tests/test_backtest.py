@@ -19,7 +19,8 @@ HORIZON, CONTEXT = 3, 8
 
 
 def last_value(context, known):
-    return np.repeat(context[:, -1:], HORIZON, axis=1)
+    """[W, H, 3] the newest value, and 2 below and above it."""
+    return np.repeat(context[:, -1:], HORIZON, axis=1)[:, :, None] + np.array([0.0, -2.0, 2.0])
 
 
 def judged(panel, windows=2, answer=last_value, learned=False):
@@ -37,6 +38,14 @@ def test_the_model_and_the_baselines_answer_the_same_windows():
     np.testing.assert_array_equal(found.forecasts["drift"], drift(context, HORIZON, 4))
     np.testing.assert_array_equal(found.forecasts["model"], found.forecasts["naive"])
     assert found.scores("model") == found.scores("naive")
+
+
+def test_the_models_quantiles_and_the_rows_of_the_windows_are_kept():
+    panel = panel_of(*waves(3, 40))
+    found = judged(panel)
+    assert found.quantiles == (0.1, 0.9)
+    np.testing.assert_array_equal(found.bands - found.forecasts["model"][:, :, None], np.full((6, HORIZON, 2), [-2, 2]))
+    np.testing.assert_array_equal(found.cutoff, held_back(panel, HORIZON, 2).cutoff)
 
 
 def test_the_model_sees_its_own_context_and_nothing_more():
