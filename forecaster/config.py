@@ -1,8 +1,4 @@
-"""The settings of every command, each option once.
-
-From a field come its flag, its `FORECASTER_*` variable, its TOML key, its Python keyword, its checks and its completion
-(`options.py`). None means "not given": the plan (train) or the model's manifest (evaluate, predict) decides.
-"""
+"""Settings from flags, `FORECASTER_*` variables, a TOML file and Python keywords: who wins, and what is refused."""
 
 from __future__ import annotations
 
@@ -13,226 +9,58 @@ from pathlib import Path
 from typing import TypeVar
 
 from forecaster.errors import UsageError, nearest
-from forecaster.options import Option, Value, choice, count, flag, option, options, read, spelling, switch
-from forecaster.options import parse_duration as parse_duration
+from forecaster.options import Option, Value, flag, options, parse_duration, read, spelling
+from forecaster.settings import (
+    EVERY_SETTINGS,
+    FILE,
+    SETTINGS,
+    BatchSettings,
+    CheckSettings,
+    CommonSettings,
+    EvaluateSettings,
+    InputSettings,
+    JudgeSettings,
+    MachineSettings,
+    MonitorSettings,
+    PredictSettings,
+    PruneSettings,
+    ScheduleSettings,
+    ServeSettings,
+    StoreSettings,
+    TrainSettings,
+)
 
-FILE = "forecaster.toml"  # read from the working directory where --config is not given
+__all__ = [
+    "EVERY_SETTINGS",
+    "FILE",
+    "PREFIX",
+    "SETTINGS",
+    "BatchSettings",
+    "CheckSettings",
+    "CommonSettings",
+    "ConfigFile",
+    "EvaluateSettings",
+    "InputSettings",
+    "JudgeSettings",
+    "MachineSettings",
+    "MonitorSettings",
+    "PredictSettings",
+    "PruneSettings",
+    "ScheduleSettings",
+    "ServeSettings",
+    "StoreSettings",
+    "TrainSettings",
+    "from_mapping",
+    "load_toml",
+    "parse_duration",
+    "parse_toml",
+    "refuse_unknown_variables",
+    "resolve",
+]
+
 PREFIX = "FORECASTER_"
 
 S = TypeVar("S")
-
-
-@dataclass(frozen=True)
-class CommonSettings:
-    """What every command takes."""
-
-    config: str | None = option(None, f"Read settings from this TOML file (default: {FILE}, if there).")
-    json: bool = switch(False, "Print one JSON object; errors too.")
-    quiet: bool = switch(False, "Print the result and errors only.")
-    verbose: bool = switch(False, "Print more, and TensorFlow's own log.")
-
-
-@dataclass(frozen=True)
-class StoreSettings:
-    """Where models are kept."""
-
-    models: str = option("models", "Directory of stored models.", "Store")
-
-
-@dataclass(frozen=True)
-class InputSettings:
-    """How the data is read."""
-
-    series: str | None = option(None, "Column that names the series (default: inferred).", "Input")
-    timestamp: str | None = option(None, "Column of timestamps (default: inferred).", "Input")
-    target: str | None = option(None, "Column to forecast (default: inferred).", "Input")
-    zone: str | None = option(None, "Zone of the timestamps, e.g. Europe/Berlin.", "Input")
-    timestamp_format: str | None = option(None, "Format of the timestamps, e.g. %d.%m.%Y.", "Input")
-
-
-@dataclass(frozen=True)
-class JudgeSettings:
-    """How a model is held against the baselines, and with how much of the machine."""
-
-    windows: int | None = count("Held-back windows per series for the scores.", "Judging")
-    baselines: str = choice("naive", "naive all", "Baselines to judge against; all adds a learned one.", "Judging")
-
-
-@dataclass(frozen=True)
-class ServeSettings:
-    """Which stored model runs, and on what."""
-
-    model: str | None = option(None, "NAME or NAME@VERSION (default: the model trained last).", "Store", kind="model")
-    runtime: str = choice("onnx", "onnx tensorflow", "What runs the network.", "Running")
-
-
-@dataclass(frozen=True)
-class MachineSettings:
-    """How much of the machine is used."""
-
-    threads: int | None = count("Processor threads (default: all).", "Running")
-
-
-@dataclass(frozen=True)
-class TrainSettings(MachineSettings, JudgeSettings, StoreSettings, InputSettings):
-    """Settings of `train`."""
-
-    freq: str | None = option(None, "Step of the timestamps (default: inferred).", "Input")
-    season_length: int | None = count("Steps in a season; 1 = none (default: from freq).", "Input")
-    name: str | None = option(None, "Name to store the model under (default: the data file's stem).", "Store")
-    horizon: int | None = count("Steps ahead to forecast.", "Forecast")
-    quantiles: tuple[float, ...] = option((0.1, 0.5, 0.9), "Levels, or none.", "Forecast", kind="quantiles")
-
-    cell: str | None = choice(None, "forecaster.models.cells:CELLS", "Recurrent cell.", "Network")
-    units: int | None = count("Width of each recurrent layer.", "Network")
-    layers: int | None = count("Recurrent layers.", "Network")
-    bidirectional: bool | None = switch(None, "Read the context in both directions.", "Network")
-    dropout: float | None = option(None, "Share of units dropped.", "Network", kind="float", bounds="[0, 1)")
-    residual: bool | None = switch(None, "Add each layer's input to its output.", "Network")
-    reset_after: bool | None = switch(None, "GRU: reset gate behind the product, as cuDNN has it.", "Network")
-    context_length: int | None = count("Observations that the network sees.", "Network")
-    segment: int | None = count("Observations per recurrent step; 1 = the textbook's network.", "Network")
-    head: str | None = choice(None, "forecaster.models.heads:HEADS", "From states to forecast.", "Network")
-    transform: str | None = choice(
-        None, "auto forecaster.models.transforms:TRANSFORMS", "Transform of the values.", "Network"
-    )
-    linear: bool | None = switch(None, "Add a linear path from context to horizon.", "Network")
-    calendar: bool | None = switch(None, "Tell the network each step's hour, weekday, time of year.", "Network")
-    center: str | None = choice(None, "forecaster.models.transforms:CENTERS", "What is subtracted first.", "Network")
-    input_initializer: str | None = choice(
-        None, "forecaster.models.cells:INITIALIZERS", "First input weights.", "Network"
-    )
-    recurrent_initializer: str | None = choice(
-        None, "forecaster.models.cells:INITIALIZERS", "First recurrent weights.", "Network"
-    )
-    floor: float | None = option(
-        None, "Share of a statistical forecast in the blend; 0 = none.", "Network", kind="float", bounds="[0, 1]"
-    )
-    members: int | None = count("Networks whose median is the forecast.", "Network")
-
-    loss: str | None = choice(None, "forecaster.models.losses:LOSSES", "What is minimised.", "Fitting")
-    error_scale: str | None = choice(
-        None, "forecaster.models.losses:ERROR_SCALES", "What errors are divided by.", "Fitting"
-    )
-    epochs: int | None = count("Epochs, at most.", "Fitting")
-    batch_size: int | None = count("Windows per step.", "Fitting")
-    steps_per_epoch: int | None = count("Steps per epoch.", "Fitting")
-    learning_rate: float | None = option(None, "Adam's first rate.", "Fitting", kind="float", bounds="(0, inf)")
-    schedule: str | None = choice(None, "forecaster.models.fit:SCHEDULES", "Course of the rate.", "Fitting")
-    clip_norm: float | None = option(
-        None, "Largest norm of the gradient; 0 = any.", "Fitting", kind="float", bounds="[0, inf)"
-    )
-    patience: int | None = option(
-        None, "Epochs without gain before stopping; 0 = never stop.", "Fitting", kind="int", bounds="[0, inf)"
-    )
-    seed: int = option(0, "Decides whatever is random.", "Fitting", kind="int", bounds="[0, 4294967296)")
-    time_budget: float | None = option(
-        None, "Stop fitting after this long, e.g. 5m.", "Fitting", kind="duration", bounds="(0, inf)"
-    )
-    resume: bool = switch(False, "Go on from this model's current version.", "Fitting")
-    start_from: str | None = option(None, "Start with this model's weights.", "Fitting", kind="model", flag="from")
-    final_fit: bool = switch(True, "After judging, fit again on all rows.", "Fitting")
-    promote_if_better: float | None = option(
-        None,
-        "Serve the new version only if it is better by this share.",
-        "Judging",
-        kind="margin",
-        bounds="[0, 1)",
-    )
-    wait: float | None = option(
-        None, "Wait this long for a lock, e.g. 5m.", "Running", kind="duration", bounds="[0, inf)"
-    )
-    device: str = choice("auto", "auto cpu gpu", "Where to fit.", "Running")
-
-
-@dataclass(frozen=True)
-class EvaluateSettings(MachineSettings, JudgeSettings, ServeSettings, StoreSettings, InputSettings):
-    """Settings of `evaluate`."""
-
-    refit: bool = switch(False, "Fit fresh weights for every window.", "Judging")
-
-
-@dataclass(frozen=True)
-class PredictSettings(MachineSettings, ServeSettings, StoreSettings, InputSettings):
-    """Settings of `predict`."""
-
-    horizon: int | None = count("Steps ahead (default: as trained).", "Forecast")
-    output: str = option("-", "File to write; - is standard output.", "Forecast")
-    format: str | None = choice(None, "csv json parquet", "Default: by the file's ending, else csv.", "Forecast")
-    safe_csv: bool = switch(False, "Keep spreadsheets from running series names as formulas.", "Forecast")
-    max_age: float | None = option(
-        None, "Refuse data whose newest target is older, e.g. 2d.", "Input", kind="duration", bounds="(0, inf)"
-    )
-    drop_incomplete: bool = switch(False, "Leave out a last period that is not over yet.", "Input")
-    fallback: bool = switch(False, "Seasonal naive, marked so, where the model cannot answer.", "Forecast")
-    ledger: str | None = option(None, "Note what was forecast in this SQLite file.", "Forecast")
-    wait: float | None = option(
-        None, "Wait this long for a lock, e.g. 5m.", "Running", kind="duration", bounds="[0, inf)"
-    )
-
-
-@dataclass(frozen=True)
-class CheckSettings(StoreSettings, InputSettings):
-    """Settings of `check`."""
-
-    freq: str | None = option(None, "Step of the timestamps (default: inferred).", "Input")
-    model: str | None = option(None, "Hold the data against this model, NAME or NAME@VERSION.", "Store", kind="model")
-
-
-@dataclass(frozen=True)
-class PruneSettings(StoreSettings):
-    """Settings of `models prune`."""
-
-    keep: int = option(
-        3, "Newest versions to keep, beside the one that serves.", "Store", kind="int", bounds="[1, inf)"
-    )
-
-
-@dataclass(frozen=True)
-class BatchSettings(MachineSettings):
-    """Settings of `batch`."""
-
-    only: str | None = option(None, "Run only this job, or these: NAME,NAME.", "Jobs")
-    dry_run: bool = switch(False, "Say what would be done, and do nothing.", "Jobs")
-    force: bool = switch(False, "Do again what is done already.", "Jobs")
-    status: str | None = option(None, "Keep track in this file, for health probes (default: the jobs file's).", "Jobs")
-    wait: float | None = option(
-        None, "Wait this long for a lock, e.g. 5m.", "Running", kind="duration", bounds="[0, inf)"
-    )
-
-
-@dataclass(frozen=True)
-class MonitorSettings(InputSettings):
-    """Settings of `monitor`."""
-
-    model: str | None = option(None, "NAME or NAME@VERSION (default: what forecast last).", "Judging")
-
-
-@dataclass(frozen=True)
-class ScheduleSettings:
-    """Settings of `schedule`."""
-
-    cron: bool = switch(False, "Print lines for a crontab (the default).", "Form")
-    systemd: bool = switch(False, "Print service and timer units.", "Form")
-    only: str | None = option(None, "Schedule only this job, or these: NAME,NAME.", "Form")
-    log: str | None = option(None, "File for the jobs' lines (default: beside the jobs file).", "Form")
-
-
-# One row per command that has settings: their names are the tables that a TOML file may hold.
-SETTINGS: Mapping[str, type] = {
-    "train": TrainSettings,
-    "evaluate": EvaluateSettings,
-    "predict": PredictSettings,
-    "check": CheckSettings,
-}
-EVERY_SETTINGS: tuple[type, ...] = (
-    CommonSettings,
-    *SETTINGS.values(),
-    PruneSettings,
-    BatchSettings,
-    MonitorSettings,
-    ScheduleSettings,
-)
 
 
 @dataclass(frozen=True)
@@ -262,7 +90,7 @@ def from_mapping(settings: type[S], mapping: Mapping[str, object], where: str) -
     """
     named = {_field(key, options(settings), where, "option"): value for key, value in mapping.items()}
     given = {name: value for name, value in named.items() if value is not None}
-    return _settle(settings, _read_all(settings, given, _label(settings, where), text=False))
+    return settings(**_read_all(settings, given, _label(settings, where), text=False))
 
 
 def resolve(
@@ -272,13 +100,12 @@ def resolve(
     known = options(settings)
     variables = {name: text for name in known if (text := environment.get(_variable(name, known[name])))}
     given = {name: value for name, value in flags.items() if value is not None and name in known}
-    return _settle(
-        settings,
-        {
+    return settings(
+        **{
             **file.values(settings, command),
             **_read_all(settings, variables, lambda name: _variable(name, known[name]), text=True),
             **_read_all(settings, given, lambda name: flag(name, known[name]), text=True),
-        },
+        }
     )
 
 
@@ -353,21 +180,3 @@ def _read_all(
 ) -> dict[str, Value]:
     known = options(settings)
     return {name: read(known[name], value, label(name), text=text) for name, value in given.items()}
-
-
-def _settle(settings: type[S], values: dict[str, Value]) -> S:
-    """The settings, unless options contradict each other: none may be ignored silently."""
-    if "reset_after" in values and "cell" in values:
-        from forecaster.models.cells import CELLS
-
-        if not CELLS[str(values["cell"])].has_reset_gate:
-            raise UsageError(f"reset_after means nothing to cell {values['cell']}.", "Leave it out, or take cell gru.")
-    if values.get("quiet") and values.get("verbose"):
-        raise UsageError("quiet and verbose exclude each other.", "Keep one.")
-    if values.get("resume") and values.get("start_from"):
-        raise UsageError("resume and from exclude each other.", "Keep the one that names where to start.")
-    if values.get("promote_if_better") is not None and (values.get("resume") or values.get("start_from")):
-        raise UsageError(
-            "promote_if_better needs weights that have not seen the held-back rows.", "Leave resume and from out."
-        )
-    return settings(**values)

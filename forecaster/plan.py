@@ -125,7 +125,6 @@ class _Chooser:
 
 def make_plan(panel: Panel, settings: TrainSettings) -> Plan:
     """UsageError for settings that contradict each other."""
-    _refuse_contradictions(settings)
     choose = _Chooser()
     season = panel.season_length
     automatic = min(season, 96) if season > 1 else 6
@@ -144,22 +143,6 @@ def make_plan(panel: Panel, settings: TrainSettings) -> Plan:
     members = _members(choose, settings, base)
     floor, floors = _floors(choose, settings, (season, rows, horizon), "log" in [name for name, _ in transforms])
     return Plan(horizon, members, fit, calendar, windows, tuple(choose.rows), transforms, courses, None, floor, floors)
-
-
-def _refuse_contradictions(settings: TrainSettings) -> None:
-    """An option that has no effect with the others given is an error."""
-    cell = CELLS[settings.cell or "gru"]
-    if settings.reset_after is not None and not cell.has_reset_gate:
-        raise UsageError(f"--reset-after has no effect on {cell.name}: it has no reset gate.", "Leave it out.")
-    if settings.residual and (settings.layers or 1) == 1:
-        raise UsageError("--residual has no effect on one layer.", "Give --layers 2 or more.")
-    for name, given in (("linear", settings.linear), ("calendar", settings.calendar)):
-        if given and settings.head not in (None, *OPEN_HEADS):
-            raise UsageError(
-                f"--{name} has no effect on --head {settings.head}.", f"Take one of {', '.join(OPEN_HEADS)}."
-            )
-    if settings.resume and settings.start_from:
-        raise UsageError("--resume and --from contradict each other.", "Give one of them.")
 
 
 def _windows(series: int, rows: int, horizon: int) -> tuple[int, str]:

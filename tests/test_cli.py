@@ -159,7 +159,7 @@ def test_an_interrupt_exits_130_without_a_traceback(shell: Shell) -> None:
         (["train", "a.csv", "b.csv"], "b.csv"),
         (["predict", "--units", "3"], "No such option: --units"),
         (["predict", "--config", "no.toml"], "no.toml: cannot be read"),
-        (["predict", "--quiet", "--verbose"], "quiet and verbose exclude each other."),
+        (["predict", "--quiet", "--verbose"], "--quiet and --verbose exclude each other."),
         (["models"], "Missing command"),
         (["models", "rollback", "a", "x"], "'x' is not a version."),
         (["models", "prune", "a", "--keep", "0"], "--keep: 0 is not at least 1."),

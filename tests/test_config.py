@@ -94,9 +94,12 @@ def test_formats_are_those_that_a_forecast_is_written_in() -> None:
         ({"from": 3}, "f.toml: from: 3 is not a name."),
         (
             {"cell": "lstm", "reset_after": True},
-            "reset_after means nothing to cell lstm. Leave it out, or take cell gru.",
+            "--reset-after has no effect on lstm: it has no reset gate. Leave it out.",
         ),
-        ({"resume": True, "from": "a"}, "resume and from exclude each other. Keep the one that names where to start."),
+        (
+            {"resume": True, "from": "a"},
+            "--resume and --from exclude each other. Keep the one that names where to start.",
+        ),
     ],
 )
 def test_what_cannot_be_meant_is_refused_in_one_line(mapping: dict[str, object], message: str) -> None:

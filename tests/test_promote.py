@@ -143,7 +143,7 @@ def test_nothing_held_back_another_frequency_or_a_damaged_champion(tmp_path, pan
 
 def test_starting_from_weights_that_have_seen_the_windows_is_refused():
     for start in ({"resume": True}, {"from": "m"}):
-        with pytest.raises(UsageError, match="promote_if_better"):
+        with pytest.raises(UsageError, match="--promote-if-better"):
             from_mapping(TrainSettings, {"promote_if_better": 0.1, **start}, "here")
     assert from_mapping(TrainSettings, {"promote_if_better": True}, "here").promote_if_better == 0.0
 

@@ -1,0 +1,58 @@
+"""The settings of every command, each option once.
+
+From a field come its flag, its `FORECASTER_*` variable, its TOML key, its Python keyword, its checks and its completion
+(`options.py`); `config.py` reads them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from forecaster.settings.operate import BatchSettings, MonitorSettings, ScheduleSettings
+from forecaster.settings.shared import (
+    FILE,
+    CommonSettings,
+    InputSettings,
+    JudgeSettings,
+    MachineSettings,
+    ServeSettings,
+    StoreSettings,
+)
+from forecaster.settings.stored import CheckSettings, EvaluateSettings, PredictSettings, PruneSettings
+from forecaster.settings.train import TrainSettings
+
+__all__ = [
+    "EVERY_SETTINGS",
+    "FILE",
+    "SETTINGS",
+    "BatchSettings",
+    "CheckSettings",
+    "CommonSettings",
+    "EvaluateSettings",
+    "InputSettings",
+    "JudgeSettings",
+    "MachineSettings",
+    "MonitorSettings",
+    "PredictSettings",
+    "PruneSettings",
+    "ScheduleSettings",
+    "ServeSettings",
+    "StoreSettings",
+    "TrainSettings",
+]
+
+# One row per command that has settings: their names are the tables that a TOML file may hold.
+SETTINGS: Mapping[str, type] = {
+    "train": TrainSettings,
+    "evaluate": EvaluateSettings,
+    "predict": PredictSettings,
+    "check": CheckSettings,
+}
+EVERY_SETTINGS: tuple[type, ...] = (
+    CommonSettings,
+    *SETTINGS.values(),
+    PruneSettings,
+    BatchSettings,
+    MonitorSettings,
+    ScheduleSettings,
+)

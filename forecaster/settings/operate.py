@@ -1,0 +1,38 @@
+"""The settings of what runs and watches many models."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from forecaster.options import option, switch
+from forecaster.settings.shared import InputSettings, MachineSettings
+
+
+@dataclass(frozen=True)
+class BatchSettings(MachineSettings):
+    """Settings of `batch`."""
+
+    only: str | None = option(None, "Run only this job, or these: NAME,NAME.", "Jobs")
+    dry_run: bool = switch(False, "Say what would be done, and do nothing.", "Jobs")
+    force: bool = switch(False, "Do again what is done already.", "Jobs")
+    status: str | None = option(None, "Keep track in this file, for health probes (default: the jobs file's).", "Jobs")
+    wait: float | None = option(
+        None, "Wait this long for a lock, e.g. 5m.", "Running", kind="duration", bounds="[0, inf)"
+    )
+
+
+@dataclass(frozen=True)
+class MonitorSettings(InputSettings):
+    """Settings of `monitor`."""
+
+    model: str | None = option(None, "NAME or NAME@VERSION (default: what forecast last).", "Judging")
+
+
+@dataclass(frozen=True)
+class ScheduleSettings:
+    """Settings of `schedule`."""
+
+    cron: bool = switch(False, "Print lines for a crontab (the default).", "Form")
+    systemd: bool = switch(False, "Print service and timer units.", "Form")
+    only: str | None = option(None, "Schedule only this job, or these: NAME,NAME.", "Form")
+    log: str | None = option(None, "File for the jobs' lines (default: beside the jobs file).", "Form")

@@ -1,0 +1,65 @@
+"""What several commands take."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from forecaster.errors import UsageError
+from forecaster.options import choice, count, option, switch
+
+FILE = "forecaster.toml"  # read from the working directory where --config is not given
+
+
+@dataclass(frozen=True)
+class CommonSettings:
+    """What every command takes."""
+
+    config: str | None = option(None, f"Read settings from this TOML file (default: {FILE}, if there).")
+    json: bool = switch(False, "Print one JSON object; errors too.")
+    quiet: bool = switch(False, "Print the result and errors only.")
+    verbose: bool = switch(False, "Print more, and TensorFlow's own log.")
+
+    def __post_init__(self) -> None:
+        if self.quiet and self.verbose:
+            raise UsageError("--quiet and --verbose exclude each other.", "Keep one.")
+
+
+@dataclass(frozen=True)
+class StoreSettings:
+    """Where models are kept."""
+
+    models: str = option("models", "Directory of stored models.", "Store")
+
+
+@dataclass(frozen=True)
+class InputSettings:
+    """How the data is read."""
+
+    series: str | None = option(None, "Column that names the series (default: inferred).", "Input")
+    timestamp: str | None = option(None, "Column of timestamps (default: inferred).", "Input")
+    target: str | None = option(None, "Column to forecast (default: inferred).", "Input")
+    zone: str | None = option(None, "Zone of the timestamps, e.g. Europe/Berlin.", "Input")
+    timestamp_format: str | None = option(None, "Format of the timestamps, e.g. %d.%m.%Y.", "Input")
+
+
+@dataclass(frozen=True)
+class JudgeSettings:
+    """How a model is held against the baselines, and with how much of the machine."""
+
+    windows: int | None = count("Held-back windows per series for the scores.", "Judging")
+    baselines: str = choice("naive", "naive all", "Baselines to judge against; all adds a learned one.", "Judging")
+
+
+@dataclass(frozen=True)
+class ServeSettings:
+    """Which stored model runs, and on what."""
+
+    model: str | None = option(None, "NAME or NAME@VERSION (default: the model trained last).", "Store", kind="model")
+    runtime: str = choice("onnx", "onnx tensorflow", "What runs the network.", "Running")
+
+
+@dataclass(frozen=True)
+class MachineSettings:
+    """How much of the machine is used."""
+
+    threads: int | None = count("Processor threads (default: all).", "Running")

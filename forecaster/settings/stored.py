@@ -1,0 +1,51 @@
+"""The settings of the commands that use a stored model. None means "not given": its manifest decides."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from forecaster.options import choice, count, option, switch
+from forecaster.settings.shared import InputSettings, JudgeSettings, MachineSettings, ServeSettings, StoreSettings
+
+
+@dataclass(frozen=True)
+class EvaluateSettings(MachineSettings, JudgeSettings, ServeSettings, StoreSettings, InputSettings):
+    """Settings of `evaluate`."""
+
+    refit: bool = switch(False, "Fit fresh weights for every window.", "Judging")
+
+
+@dataclass(frozen=True)
+class PredictSettings(MachineSettings, ServeSettings, StoreSettings, InputSettings):
+    """Settings of `predict`."""
+
+    horizon: int | None = count("Steps ahead (default: as trained).", "Forecast")
+    output: str = option("-", "File to write; - is standard output.", "Forecast")
+    format: str | None = choice(None, "csv json parquet", "Default: by the file's ending, else csv.", "Forecast")
+    safe_csv: bool = switch(False, "Keep spreadsheets from running series names as formulas.", "Forecast")
+    max_age: float | None = option(
+        None, "Refuse data whose newest target is older, e.g. 2d.", "Input", kind="duration", bounds="(0, inf)"
+    )
+    drop_incomplete: bool = switch(False, "Leave out a last period that is not over yet.", "Input")
+    fallback: bool = switch(False, "Seasonal naive, marked so, where the model cannot answer.", "Forecast")
+    ledger: str | None = option(None, "Note what was forecast in this SQLite file.", "Forecast")
+    wait: float | None = option(
+        None, "Wait this long for a lock, e.g. 5m.", "Running", kind="duration", bounds="[0, inf)"
+    )
+
+
+@dataclass(frozen=True)
+class CheckSettings(StoreSettings, InputSettings):
+    """Settings of `check`."""
+
+    freq: str | None = option(None, "Step of the timestamps (default: inferred).", "Input")
+    model: str | None = option(None, "Hold the data against this model, NAME or NAME@VERSION.", "Store", kind="model")
+
+
+@dataclass(frozen=True)
+class PruneSettings(StoreSettings):
+    """Settings of `models prune`."""
+
+    keep: int = option(
+        3, "Newest versions to keep, beside the one that serves.", "Store", kind="int", bounds="[1, inf)"
+    )

@@ -1,0 +1,110 @@
+"""The settings of `train`. None means "not given": the plan decides."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from forecaster.errors import UsageError
+from forecaster.options import choice, count, option, switch
+from forecaster.settings.shared import InputSettings, JudgeSettings, MachineSettings, StoreSettings
+
+
+@dataclass(frozen=True)
+class TrainSettings(MachineSettings, JudgeSettings, StoreSettings, InputSettings):
+    """Settings of `train`."""
+
+    freq: str | None = option(None, "Step of the timestamps (default: inferred).", "Input")
+    season_length: int | None = count("Steps in a season; 1 = none (default: from freq).", "Input")
+    name: str | None = option(None, "Name to store the model under (default: the data file's stem).", "Store")
+    horizon: int | None = count("Steps ahead to forecast.", "Forecast")
+    quantiles: tuple[float, ...] = option((0.1, 0.5, 0.9), "Levels, or none.", "Forecast", kind="quantiles")
+
+    cell: str | None = choice(None, "forecaster.models.cells:CELLS", "Recurrent cell.", "Network")
+    units: int | None = count("Width of each recurrent layer.", "Network")
+    layers: int | None = count("Recurrent layers.", "Network")
+    bidirectional: bool | None = switch(None, "Read the context in both directions.", "Network")
+    dropout: float | None = option(None, "Share of units dropped.", "Network", kind="float", bounds="[0, 1)")
+    residual: bool | None = switch(None, "Add each layer's input to its output.", "Network")
+    reset_after: bool | None = switch(None, "GRU: reset gate behind the product, as cuDNN has it.", "Network")
+    context_length: int | None = count("Observations that the network sees.", "Network")
+    segment: int | None = count("Observations per recurrent step; 1 = the textbook's network.", "Network")
+    head: str | None = choice(None, "forecaster.models.heads:HEADS", "From states to forecast.", "Network")
+    transform: str | None = choice(
+        None, "auto forecaster.models.transforms:TRANSFORMS", "Transform of the values.", "Network"
+    )
+    linear: bool | None = switch(None, "Add a linear path from context to horizon.", "Network")
+    calendar: bool | None = switch(None, "Tell the network each step's hour, weekday, time of year.", "Network")
+    center: str | None = choice(None, "forecaster.models.transforms:CENTERS", "What is subtracted first.", "Network")
+    input_initializer: str | None = choice(
+        None, "forecaster.models.cells:INITIALIZERS", "First input weights.", "Network"
+    )
+    recurrent_initializer: str | None = choice(
+        None, "forecaster.models.cells:INITIALIZERS", "First recurrent weights.", "Network"
+    )
+    floor: float | None = option(
+        None, "Share of a statistical forecast in the blend; 0 = none.", "Network", kind="float", bounds="[0, 1]"
+    )
+    members: int | None = count("Networks whose median is the forecast.", "Network")
+
+    loss: str | None = choice(None, "forecaster.models.losses:LOSSES", "What is minimised.", "Fitting")
+    error_scale: str | None = choice(
+        None, "forecaster.models.losses:ERROR_SCALES", "What errors are divided by.", "Fitting"
+    )
+    epochs: int | None = count("Epochs, at most.", "Fitting")
+    batch_size: int | None = count("Windows per step.", "Fitting")
+    steps_per_epoch: int | None = count("Steps per epoch.", "Fitting")
+    learning_rate: float | None = option(None, "Adam's first rate.", "Fitting", kind="float", bounds="(0, inf)")
+    schedule: str | None = choice(None, "forecaster.models.fit:SCHEDULES", "Course of the rate.", "Fitting")
+    clip_norm: float | None = option(
+        None, "Largest norm of the gradient; 0 = any.", "Fitting", kind="float", bounds="[0, inf)"
+    )
+    patience: int | None = option(
+        None, "Epochs without gain before stopping; 0 = never stop.", "Fitting", kind="int", bounds="[0, inf)"
+    )
+    seed: int = option(0, "Decides whatever is random.", "Fitting", kind="int", bounds="[0, 4294967296)")
+    time_budget: float | None = option(
+        None, "Stop fitting after this long, e.g. 5m.", "Fitting", kind="duration", bounds="(0, inf)"
+    )
+    resume: bool = switch(False, "Go on from this model's current version.", "Fitting")
+    start_from: str | None = option(None, "Start with this model's weights.", "Fitting", kind="model", flag="from")
+    final_fit: bool = switch(True, "After judging, fit again on all rows.", "Fitting")
+    promote_if_better: float | None = option(
+        None,
+        "Serve the new version only if it is better by this share.",
+        "Judging",
+        kind="margin",
+        bounds="[0, 1)",
+    )
+    wait: float | None = option(
+        None, "Wait this long for a lock, e.g. 5m.", "Running", kind="duration", bounds="[0, inf)"
+    )
+    device: str = choice("auto", "auto cpu gpu", "Where to fit.", "Running")
+
+    def __post_init__(self) -> None:
+        """UsageError for options that contradict each other, or of which one has no effect beside another."""
+        if self.reset_after is not None and self.cell is not None:
+            self._refuse_no_reset_gate(self.cell)
+        if self.residual and (self.layers or 1) == 1:
+            raise UsageError("--residual has no effect on one layer.", "Give --layers 2 or more.")
+        for name, given in (("linear", self.linear), ("calendar", self.calendar)):
+            if given and self.head is not None:
+                self._refuse_closed_head(name)
+        if self.resume and self.start_from:
+            raise UsageError("--resume and --from exclude each other.", "Keep the one that names where to start.")
+        if self.promote_if_better is not None and (self.resume or self.start_from):
+            raise UsageError(
+                "--promote-if-better needs weights that have not seen the held-back rows.",
+                "Leave --resume and --from out.",
+            )
+
+    def _refuse_no_reset_gate(self, cell: str) -> None:
+        from forecaster.models.cells import CELLS
+
+        if not CELLS[cell].has_reset_gate:
+            raise UsageError(f"--reset-after has no effect on {cell}: it has no reset gate.", "Leave it out.")
+
+    def _refuse_closed_head(self, name: str) -> None:
+        from forecaster.models.heads import OPEN_HEADS
+
+        if self.head not in OPEN_HEADS:
+            raise UsageError(f"--{name} has no effect on --head {self.head}.", f"Take one of {', '.join(OPEN_HEADS)}.")
