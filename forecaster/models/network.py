@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeAlias
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from forecaster.models.encoder import Encoder, EncoderSettings, Recurrence, run_layer
 from forecaster.models.heads import HEADS, HeadSettings, PerStep
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from forecaster.typing import FloatArray
 
 Tensor: TypeAlias = Any  # a Keras tensor of any backend
+P = TypeVar("P")
 
 
 @dataclass(frozen=True)
@@ -65,8 +66,8 @@ class Network:
         self.settings = settings
         seeds = _seeds(seed)
         self.locator = Locator(settings.transform, settings.center, settings.season_length)
-        self.encoder = Encoder(_encoder_settings(settings, portable), seeds)
-        self.head = HEADS[settings.head](_head_settings(settings), seeds)
+        self.encoder = Encoder(_part(EncoderSettings, settings, portable), seeds)
+        self.head = HEADS[settings.head](_part(HeadSettings, settings, portable), seeds)
         if isinstance(self.head, PerStep):
             self.head.last_only = settings.bidirectional
         self.linear = LinearPath(settings.horizon) if settings.linear else None
@@ -177,28 +178,7 @@ def _seeds(seed: int) -> Callable[[], int]:
     return lambda: source.getrandbits(31)
 
 
-def _encoder_settings(s: NetworkSettings, portable: bool) -> EncoderSettings:
-    return EncoderSettings(
-        cell=s.cell,
-        units=s.units,
-        layers=s.layers,
-        bidirectional=s.bidirectional,
-        residual=s.residual,
-        dropout=s.dropout,
-        reset_after=s.reset_after,
-        segment=s.segment,
-        input_initializer=s.input_initializer,
-        recurrent_initializer=s.recurrent_initializer,
-        portable=portable,
-    )
-
-
-def _head_settings(s: NetworkSettings) -> HeadSettings:
-    return HeadSettings(
-        context_length=s.context_length,
-        horizon=s.horizon,
-        segment=s.segment,
-        outputs=s.outputs,
-        units=s.units,
-        dropout=s.dropout,
-    )
+def _part(kind: type[P], settings: NetworkSettings, portable: bool) -> P:
+    """The settings of one part of the network: what it asks for, by name."""
+    known = {**vars(settings), "outputs": settings.outputs, "portable": portable}
+    return kind(**{field.name: known[field.name] for field in fields(kind)})  # type: ignore[arg-type]
