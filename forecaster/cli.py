@@ -20,6 +20,7 @@ from forecaster.config import (
     PruneSettings,
     StoreSettings,
     TrainSettings,
+    unknown_variables,
 )
 from forecaster.console import Console
 from forecaster.errors import ArtifactError, ForecasterError, UsageError
@@ -62,6 +63,8 @@ def _do(job: Job) -> int:
     with hushed() if hush else nullcontext():
         with Console(quiet=common.quiet, json=common.json, verbose=common.verbose) as console:
             try:
+                for name in unknown_variables(os.environ):
+                    console.note(f"{name} is ignored: no option has this name.")
                 job.command.do(settings, console, job.arguments())
             except ForecasterError as error:
                 console.error(error)
@@ -111,15 +114,12 @@ def _root(
 
 def _train(settings: TrainSettings, console: Console, arguments: Arguments) -> None:
     """Fit a network, judge it against baselines on held-back windows, store it as a new version of a model."""
-    from forecaster.report import plan_table
     from forecaster.train import train
 
     done = train(arguments["data"] or "-", settings, console)
     if console.json:
         console.result(done.to_json())
     else:
-        console.table(*plan_table(done))
-        console.line()
         if done.report:
             _print_report(done.report, console)
         console.line(f"{done.model}@{done.version} stored in {done.path}")

@@ -66,7 +66,6 @@ class Job:
 
     def settle(self) -> tuple[Any, config.CommonSettings]:
         """The command's settings and the common ones, from flags, variables and the file. Else UsageError."""
-        config.refuse_unknown_variables(os.environ)
         file = config.load_toml(self.given["config"] or os.environ.get(f"{config.PREFIX}CONFIG"))
         common = config.resolve(config.CommonSettings, self.given, os.environ, file, self.command.name)
         return config.resolve(self.command.settings, self.given, os.environ, file, self.command.name), common

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -54,11 +55,15 @@ __all__ = [
     "load_toml",
     "parse_duration",
     "parse_toml",
-    "refuse_unknown_variables",
     "resolve",
+    "unknown_variables",
 ]
 
 PREFIX = "FORECASTER_"
+# What Kubernetes sets in every pod beside a service whose name begins with "forecaster".
+SERVICE_LINK = re.compile(
+    rf"{PREFIX}(.*_)?(SERVICE_(HOST|PORT(_.+)?)|PORT|PORT_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)"
+)
 
 S = TypeVar("S")
 
@@ -109,12 +114,21 @@ def resolve(
     )
 
 
-def refuse_unknown_variables(environment: Mapping[str, str]) -> None:
-    """UsageError for a `FORECASTER_*` variable that no command knows: it would be ignored, and nobody would see it."""
-    known = sorted({_variable(name, item) for one in EVERY_SETTINGS for name, item in options(one).items()})
-    for name in environment:
-        if name.startswith(PREFIX) and name not in known:
-            raise UsageError(f"unknown variable {name}.", nearest(name, tuple(known)))
+def unknown_variables(environment: Mapping[str, str]) -> tuple[str, ...]:
+    """`FORECASTER_*` variables that no option has and that are nobody's links to a service.
+
+    UsageError for one that nearly names an option: it would be ignored, and nobody would see it.
+    """
+    import difflib
+
+    known = {_variable(name, item) for one in EVERY_SETTINGS for name, item in options(one).items()}
+    bare = sorted(name.removeprefix(PREFIX) for name in known)
+    others = [name for name in environment if name.startswith(PREFIX) and name not in known]
+    strange = sorted(name for name in others if not SERVICE_LINK.fullmatch(name))
+    for name in strange:
+        if close := difflib.get_close_matches(name.removeprefix(PREFIX), bare, n=1, cutoff=0.7):
+            raise UsageError(f"unknown variable {name}.", f"Did you mean '{PREFIX}{close[0]}'?")
+    return tuple(strange)
 
 
 def load_toml(path: str | None) -> ConfigFile:

@@ -14,6 +14,7 @@ from forecaster.checkpoints import FINAL, JUDGE, Checkpoints
 from forecaster.errors import UsageError
 from forecaster.models.fit import FitSettings, Fitted, Task, fit
 from forecaster.publish import Stage
+from forecaster.report import plan_lines
 from forecaster.trial import STAGE as TRIAL
 from forecaster.trial import settle
 from forecaster.watch import Progress, Watch
@@ -45,6 +46,8 @@ class Fitting:
         """The plan with its questions answered, the judged stage and the final one; None for one that there is not."""
         if parts.trial:
             plan = settle(plan, panel, parts.trial, self.fit_all, self.watch)
+        for line in plan_lines(plan.rows):
+            self.watch.note(line)
         jobs = plan.jobs
         # Early stopping needs windows to stop by; without it the judged fit may use the rows of those windows, too.
         task = parts.trial if plan.fit.patience and parts.trial else parts.judge

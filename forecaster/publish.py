@@ -55,9 +55,9 @@ class Stage:
         return next((r for r in ("interrupted", "diverged", "time budget", "patience") if r in reasons), "epochs")
 
 
-@dataclass(frozen=True)
+@dataclass
 class Training:
-    """What a training made, to be stored under `name`."""
+    """What a training made, to be stored under `name`; `judged` is filled in when it is."""
 
     name: str
     path: str  # of the data, absolute where it is a file
@@ -67,6 +67,7 @@ class Training:
     judged_windows: Windows
     judge: Stage | None  # None: nothing could be held back
     final: Stage | None  # None: the judged weights serve
+    judged: Backtest | None = None  # the stored model, with weights that have not seen them, on the held-back windows
 
     @property
     def served(self) -> Stage:
@@ -94,12 +95,11 @@ class Training:
         prove(folder, self.served.networks, *self._proof_inputs(), floor=self.plan.floor)
         write_manifest(folder, self._manifest())
         if self.judge:
-            judged = self.backtest(folder)
+            self.judged = judged = self._backtest(folder)
             scores = {who: judged.scores(who).to_json() for who in judged.forecasts}
             write_manifest(folder, replace(read_manifest(folder), metrics=scores))
 
-    def backtest(self, folder: Path) -> Backtest:
-        """The stored model, with the weights that have not seen them, on the held-back windows."""
+    def _backtest(self, folder: Path) -> Backtest:
         manifest = read_manifest(folder)
         runtime = load_judged(folder, manifest)
         learned = self.settings.baselines == "all"

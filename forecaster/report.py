@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -164,9 +164,17 @@ def series_table(report: Report) -> tuple[list[str], list[list[object]]]:
     return ["series", *SCORE_NAMES], [[name, *_numbers(scores)] for name, scores in report.by_series.items()]
 
 
-def plan_table(report: TrainReport) -> tuple[list[str], list[list[object]]]:
-    """Header and rows: what was chosen, and why."""
-    return ["setting", "value", "because"], [[row.setting, row.value, row.reason] for row in report.plan]
+def plan_lines(plan: Sequence[PlanRow]) -> list[str]:
+    """What was chosen, and why: aligned lines below a header."""
+    cells = [("setting", "value", "because"), *((row.setting, _shown(row.value), row.reason) for row in plan)]
+    wide = [max(len(line[column]) for line in cells) for column in range(2)]
+    return [f"{setting:<{wide[0]}}  {value:<{wide[1]}}  {reason}" for setting, value, reason in cells]
+
+
+def _shown(value: str | int | float | bool) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def _numbers(scores: Scores) -> list[object]:

@@ -135,10 +135,10 @@ def _checkpoints(store: Store, name: str, settings: TrainSettings, watch: Watch)
 def _report(training: Training, folder: Path, version: int, seconds: float) -> TrainReport:
     about = subject(read_manifest(folder), version, seconds)
     report = None
-    if training.judge:
+    if training.judged:
         count = training.plan.windows
         judged_on = f"the newest {count} window{'s' if count > 1 else ''} of each series, held back from this fit"
-        report = make_report(about, training.backtest(folder), judged_on)
+        report = make_report(about, training.judged, judged_on)
     return TrainReport(
         **vars(about),
         path=str(folder),

@@ -113,11 +113,8 @@ def test_json_is_one_object_on_stdout_without_nan(command: list[str], shell: She
         assert found["baselines"]["seasonal naive"]["mae"] == 1.0
 
 
-def test_train_prints_the_plan_the_scores_and_where_the_model_is(shell: Shell) -> None:
+def test_train_prints_the_scores_and_where_the_model_is(shell: Shell) -> None:
     assert shell("train", "a.csv", stub="fine").stdout.splitlines() == [
-        "setting  value  because",
-        "cell     gru    the default",
-        "",
         "                MAE  RMSE  sMAPE  MASE",
         "air@3 (gru)       1     2      3     -",
         "seasonal naive    1     2      3     -",

@@ -20,8 +20,8 @@ from forecaster.config import (
     from_mapping,
     load_toml,
     parse_duration,
-    refuse_unknown_variables,
     resolve,
+    unknown_variables,
 )
 from forecaster.errors import UsageError
 from forecaster.options import READERS, flag, names_in, options
@@ -169,10 +169,21 @@ def test_an_error_names_the_option_as_it_was_written(
     assert str(caught.value) == message
 
 
-def test_a_variable_that_no_command_knows_is_refused() -> None:
-    refuse_unknown_variables({"FORECASTER_HORIZON": "3", "FORECASTER_FROM": "a", "HOME": "/"})
-    with pytest.raises(UsageError, match=r"unknown variable FORECASTER_HORIZN. Did you mean 'FORECASTER_HORIZON'\?"):
-        refuse_unknown_variables({"FORECASTER_HORIZN": "3"})
+@pytest.mark.parametrize(
+    ("name", "meant"), [("HORIZN", "HORIZON"), ("SEASONLENGTH", "SEASON_LENGTH"), ("UNIT", "UNITS")]
+)
+def test_a_variable_that_nearly_names_an_option_is_refused(name: str, meant: str) -> None:
+    message = rf"unknown variable FORECASTER_{name}. Did you mean 'FORECASTER_{meant}'\?"
+    with pytest.raises(UsageError, match=message):
+        unknown_variables({f"FORECASTER_{name}": "3"})
+
+
+def test_variables_of_others_are_let_be_and_links_to_services_are_not_even_told() -> None:
+    links = {"SERVICE_HOST": "10.0.0.1", "SERVICE_PORT": "80", "SERVICE_PORT_HTTP": "80", "PORT": "tcp://10.0.0.1:80"}
+    links |= {"PORT_80_TCP": "tcp://10.0.0.1:80", "PORT_80_TCP_ADDR": "10.0.0.1", "API_SERVICE_HOST": "10.0.0.1"}
+    environment = {f"FORECASTER_{name}": value for name, value in links.items()}
+    options_and_more = {"FORECASTER_HORIZON": "3", "FORECASTER_FROM": "a", "FORECASTER_IMAGE": "x:1", "HOME": "/"}
+    assert unknown_variables({**environment, **options_and_more}) == ("FORECASTER_IMAGE",)
 
 
 @pytest.mark.parametrize(

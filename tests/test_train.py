@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from forecaster.backtest import judge
 from forecaster.config import PredictSettings
 from forecaster.errors import ArtifactError, DataError, UsageError
 from forecaster.models.artifact import read_manifest, read_state
@@ -91,6 +92,37 @@ def test_the_report_says_what_was_chosen_and_how_good_it_is(trained):
         assert key in raw
     assert {p.stage for p in watch.reports} == {"judge", "final"}
     assert any("fitting on the CPU" in note for note in watch.notes)
+
+
+class Diary(Recorder):
+    """Notes and stages in the order in which they came."""
+
+    def __init__(self):
+        super().__init__()
+        self.order = []
+
+    def note(self, text):
+        super().note(text)
+        self.order.append(text)
+
+    def progress(self, progress):
+        super().progress(progress)
+        self.order.append(progress.stage)
+
+
+def test_the_plan_is_said_with_its_reasons_after_the_trials_and_before_the_judged_fit(tmp_path, monkeypatch):
+    judged = []
+    monkeypatch.setattr("forecaster.publish.judge", lambda *a, **named: judged.append(judge(*a, **named)) or judged[-1])
+    watch = Diary()
+    report = train(AIR, train_settings(tmp_path, transform=None, final_fit=False, epochs=1), watch)
+    (header,) = [i for i, said in enumerate(watch.order) if said.startswith("setting ")]
+    said = [line.split()[0] for line in watch.order[header + 1 : header + 1 + len(report.plan)]]
+    assert said == [row.setting for row in report.plan]
+    (transform,) = [line for line in watch.order if line.startswith("transform ")]
+    assert "validation error" in transform
+    assert "trial" in watch.order[:header]
+    assert "judge" not in watch.order[:header] and "judge" in watch.order[header:]
+    assert len(judged) == 1  # for the manifest and the report both
 
 
 def test_the_same_data_settings_and_seed_give_the_same_bytes_of_forecast(trained, tmp_path):
