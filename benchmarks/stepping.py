@@ -20,7 +20,7 @@ from forecaster.models.device import configure
 from forecaster.models.fit import Trainer
 from forecaster.models.network import Network
 from forecaster.plan import make_plan
-from forecaster.split import Needs, split
+from forecaster.split import split
 
 STEPS = 10
 
@@ -31,7 +31,7 @@ def main() -> None:
     panel = read_panel(sys.argv[1])
     plan = make_plan(panel, TrainSettings(horizon=48))
     network = plan.members[0]
-    parts = split(panel, Needs(network.context_length, plan.horizon, plan.calendar), plan.windows)
+    parts = split(panel, plan.needs, plan.windows)
     task, batch = parts.final, plan.fit.batch_size
     series, cutoff = task.sampler.epoch(STEPS * batch, np.random.default_rng(0))
     pairs = series.reshape(STEPS, batch), cutoff.reshape(STEPS, batch)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 
 from forecaster.baselines import BASELINES, fit_gradient_boosting
-from forecaster.data.calendar import known_ahead
+from forecaster.data.inputs import Beside
 from forecaster.data.windows import Windows, sampler
 from forecaster.metrics import Scores, score, score_by_series, score_by_step, seasonal_scale
 from forecaster.models.runtime import forecast
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from forecaster.models.runtime import Runtime
     from forecaster.typing import FloatArray, IntArray
 
-# context [W, L] and what is known [W, 1, H, F], or None -> forecast [W, H, 1 + Q]: the point, then the quantiles
-Answer: TypeAlias = Callable[["FloatArray", "FloatArray | None"], "FloatArray"]
+# context [W, L] and what to gather beside it -> forecast [W, H, 1 + Q]: the point, then the quantiles
+Answer: TypeAlias = Callable[["FloatArray", "Beside"], "FloatArray"]
 
 BOOSTING_WINDOWS = 20_000  # that gradient boosting learns from, at most
 
@@ -61,8 +61,8 @@ MODEL = "model"
 def judge(panel: Panel, windows: Windows, manifest: Manifest, runtime: Runtime, *, learned: bool) -> Backtest:
     """A stored model's graph on `windows`, beside the baselines."""
 
-    def answer(context: FloatArray, known: FloatArray | None) -> FloatArray:
-        return forecast(runtime, context, manifest.horizon, known)
+    def answer(context: FloatArray, beside: Beside) -> FloatArray:
+        return forecast(runtime, context, manifest.horizon, beside)
 
     return backtest(panel, windows, manifest, answer, learned=learned)
 
@@ -81,8 +81,7 @@ def backtest(panel: Panel, windows: Windows, manifest: Manifest, answer: Answer,
     context, target = values[:, :before], values[:, before:]
     oldest = _oldest_cutoffs(panel, windows)
     scale = seasonal_scale(panel.target, panel.offsets, oldest, panel.season_length)
-    known_steps = known_ahead(panel, windows, horizon, manifest.calendar)
-    answers = answer(context[:, before - length :], known_steps)
+    answers = answer(context[:, before - length :], Beside(panel, windows, manifest.needs))
     forecasts = {MODEL: answers[:, :, 0]}
     for name, baseline in BASELINES.items():
         forecasts[name] = baseline(context, horizon, panel.season_length)

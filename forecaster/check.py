@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from forecaster.data.checks import Checked, find_faults
+from forecaster.data.encodings import columns_of
 from forecaster.data.infer import say
 from forecaster.data.panel import Columns
 from forecaster.data.read import ReadOptions
@@ -19,6 +20,7 @@ from forecaster.predict import open_model
 
 if TYPE_CHECKING:
     from forecaster.config import CheckSettings
+    from forecaster.data.encodings import Encoding
     from forecaster.data.panel import Panel
     from forecaster.models.artifact import DataFacts
     from forecaster.predict import Data
@@ -87,7 +89,7 @@ def check(data: Data, settings: CheckSettings, watch: Watch, now: datetime | Non
     """
     opened = open_model(settings.models, settings.model) if settings.model else None
     facts = opened.manifest.data if opened else None
-    checked = find_faults(data, _options(settings, facts))
+    checked = find_faults(data, _options(settings, facts, opened.manifest.covariates if opened else ()))
     panel = checked.panel
     fits = _fits(checked, facts) if facts else ()
     for fit in fits:
@@ -105,13 +107,18 @@ def check(data: Data, settings: CheckSettings, watch: Watch, now: datetime | Non
     )
 
 
-def _options(settings: CheckSettings, facts: DataFacts | None) -> ReadOptions:
+def _options(settings: CheckSettings, facts: DataFacts | None, covariates: tuple[Encoding, ...]) -> ReadOptions:
     """As the caller says, else as the model's data was read."""
     columns = Columns(settings.series, settings.timestamp, settings.target)
     if facts is None:
         return ReadOptions.of(columns, settings.freq, None, settings.zone, settings.timestamp_format)
     return ReadOptions.of(
-        Columns(columns.series or facts.series, columns.timestamp or facts.timestamp, columns.target or facts.target),
+        replace(
+            columns_of(covariates),
+            series=columns.series or facts.series,
+            timestamp=columns.timestamp or facts.timestamp,
+            target=columns.target or facts.target,
+        ),
         settings.freq or facts.freq,
         facts.season_length,
         settings.zone or facts.zone,

@@ -29,6 +29,7 @@ METAVARS = {
     "duration": "5m",
     "margin": "[MARGIN]",
     "quantiles": "0.1,0.9",
+    "columns": "COLUMN,…",
 }
 EPILOG = (
     f"Any option may also come from a variable ({config.PREFIX}HORIZON=28) or from {config.FILE} (horizon = 28). "
@@ -128,7 +129,8 @@ class SectionedCommand(TyperCommand):
     def parse_args(self, ctx: Any, args: list[str]) -> Any:
         """Read the command line; an option of kind "margin" need not be given a number, then it is 0."""
         optional = {flag for one in self.get_params(ctx) if one.metavar == METAVARS["margin"] for flag in one.opts}
-        return super().parse_args(ctx, _with_margins(args, optional))
+        lists = {flag for one in self.get_params(ctx) if one.metavar == METAVARS["columns"] for flag in one.opts}
+        return super().parse_args(ctx, _joined(_with_margins(args, optional), lists))
 
     def get_params(self, ctx: Any) -> Any:
         """Its options and arguments, --help among them."""
@@ -159,6 +161,27 @@ def _with_margins(arguments: list[str], optional: set[str]) -> list[str]:
     return full
 
 
+def _joined(arguments: list[str], lists: set[str]) -> list[str]:
+    """`arguments` with the values of flags in `lists` that are given several times put together: `a` and `b` as `a,b`."""
+    values: dict[str, list[str]] = {}
+    left: list[str] = []
+    words = iter(arguments)
+    for word in words:
+        if word == "--":
+            left += [word, *words]
+            break
+        name, is_joined, value = word.partition("=")
+        if name not in lists:
+            left.append(word)
+            continue
+        found = value if is_joined else next(words, None)
+        if found is None:
+            left.append(word)  # Typer complains
+        else:
+            values.setdefault(name, []).append(found)
+    return [*(part for name, found in values.items() for part in (name, ",".join(found))), *left]
+
+
 def _heading(parameter: Any) -> str:
     return getattr(parameter, "rich_help_panel", None) or "Options"
 
@@ -179,7 +202,7 @@ def _parameter(name: str, known: Option, settings: type) -> inspect.Parameter:
     declaration = flag(name, known)
     if known.kind == "bool" and settings is not config.CommonSettings:
         declaration += f"/--no-{declaration[2:]}"
-    shown = "" if default is None or isinstance(default, bool) else f" (default: {_shown(default)})"
+    shown = "" if default in (None, ()) or isinstance(default, bool) else f" (default: {_shown(default)})"
     info = typer.Option(
         None,
         declaration,

@@ -5,12 +5,12 @@ Stamps are compared with the clock of the data's zone; stamps without a zone wit
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from forecaster.data.covariates import cut
 from forecaster.data.infer import say
 from forecaster.data.zones import DAY, SECOND, instants_of, wall_clock
 from forecaster.errors import DataError, StaleError, UsageError
@@ -96,14 +96,7 @@ def _complete(panel: Panel, watch: Watch, now: datetime | None) -> Panel:
     watch.note(f"dropped as incomplete: {int(open_ones.sum()):,} rows from {first} on, whose periods are not over yet")
     if not left.all():
         watch.warn(f"{int((left == 0).sum()):,} series left out: they have no period that is over")
-    some = np.flatnonzero(left)
-    return replace(
-        panel,
-        series=panel.series[some],
-        offsets=np.concatenate([[0], np.cumsum(left[some])]).astype(np.int64),
-        timestamps=panel.timestamps[kept],
-        target=panel.target[kept],
-    )
+    return cut(panel, left)
 
 
 def _ends(panel: Panel, timestamps: IntArray) -> IntArray:

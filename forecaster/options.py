@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import csv
 import importlib
 import importlib.util
 import re
@@ -15,7 +16,7 @@ from typing import Any, TypeAlias
 
 from forecaster.errors import UsageError, nearest
 
-Value: TypeAlias = str | int | float | bool | tuple[float, ...]
+Value: TypeAlias = str | int | float | bool | tuple[float, ...] | tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -205,6 +206,20 @@ def _levels(value: object, text: bool) -> Value:
     return tuple(levels)
 
 
+def _columns(value: object, text: bool) -> Value:
+    """Column names: from `a,b` (a name with a comma in double quotes), or a sequence of texts."""
+    if isinstance(value, str):
+        names = next(csv.reader([value], skipinitialspace=True), [])
+    elif isinstance(value, (list, tuple)) and all(isinstance(name, str) for name in value):
+        names = list(value)
+    else:
+        raise UsageError(f"{value!r} is not a list of columns.", "Expected e.g. temperature,holiday.")
+    names = [name.strip() for name in names]
+    if not all(names):
+        raise UsageError(f"{value!r} holds an empty name.", "Expected e.g. temperature,holiday.")
+    return tuple(names)
+
+
 READERS: Mapping[str, Callable[[object, bool], Value]] = {
     "text": _text,
     "choice": _text,
@@ -215,4 +230,5 @@ READERS: Mapping[str, Callable[[object, bool], Value]] = {
     "duration": _seconds,
     "margin": _margin,
     "quantiles": _levels,
+    "columns": _columns,
 }

@@ -11,7 +11,10 @@ from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
-from forecaster.data.calendar import lag_count, usable, width
+from forecaster.data.calendar import holiday_calendar, lag_count, usable, width
+from forecaster.data.encodings import fit_encodings
+from forecaster.data.inputs import Needs
+from forecaster.data.panel import ROLES
 from forecaster.errors import UsageError
 from forecaster.models.cells import CELLS
 from forecaster.models.fit import FitSettings
@@ -24,7 +27,7 @@ from forecaster.report import PlanRow
 if TYPE_CHECKING:
     from forecaster.config import TrainSettings
     from forecaster.data.panel import Panel
-    from forecaster.typing import FloatArray
+    from forecaster.typing import FloatArray, IntArray
 
 T = TypeVar("T", int, float, str, bool)
 
@@ -72,6 +75,11 @@ class Plan:
     )
     floor: Floor | None = None  # statistical forecast that is blended in
     floors: tuple[Floor, ...] = ()  # to choose from, beside none
+
+    @property
+    def needs(self) -> Needs:
+        """What the networks read of a panel."""
+        return Needs(self.context_length, self.horizon, self.calendar, self.members[0].covariates)
 
     @property
     def context_length(self) -> int:
@@ -138,7 +146,11 @@ def make_plan(panel: Panel, settings: TrainSettings) -> Plan:
     base = replace(
         _network(choose, settings, lengths, head), known=width(calendar), lags=lag_count(calendar), season_length=season
     )
-    base = replace(base, transform=transforms[0][0])
+    for role in ROLES:
+        if named := getattr(settings, role):
+            choose(role, ", ".join(named), "", "")
+    covariates = fit_encodings(panel, _training_ends(panel, horizon, windows))
+    base = replace(base, transform=transforms[0][0], covariates=covariates)
     fit, courses = _fit(choose, settings, transforms[0][1])
     members = _members(choose, settings, base)
     floor, floors = _floors(choose, settings, (season, rows, horizon), "log" in [name for name, _ in transforms])
@@ -177,10 +189,14 @@ def _lengths(choose: _Chooser, settings: TrainSettings, season: int, horizon: in
 
 def _training_values(panel: Panel, horizon: int, windows: int) -> FloatArray:
     """Observed values before the held-back rows: what choices may be made from."""
-    ends = np.maximum(panel.offsets[1:] - horizon * windows, panel.offsets[:-1])
     row = np.arange(len(panel.target))
-    values = panel.target[row < np.repeat(ends, panel.lengths)]
+    values = panel.target[row < np.repeat(_training_ends(panel, horizon, windows), panel.lengths)]
     return values[~np.isnan(values)]
+
+
+def _training_ends(panel: Panel, horizon: int, windows: int) -> IntArray:
+    """[N] first of each series' held-back rows."""
+    return np.maximum(panel.offsets[1:] - horizon * windows, panel.offsets[:-1])
 
 
 def _calendar(choose: _Chooser, settings: TrainSettings, panel: Panel, head: str) -> tuple[str, ...]:
@@ -190,6 +206,8 @@ def _calendar(choose: _Chooser, settings: TrainSettings, panel: Panel, head: str
         raise UsageError("--calendar: these timestamps, or so short a history, tell nothing.", "Leave it out.")
     if settings.calendar is False or head not in OPEN_HEADS:
         names = ()
+    if settings.holidays is not None:
+        names = (*names, holiday_calendar(settings.holidays, panel))
     said = ", ".join(names) or "none"
     choose("calendar", None if settings.calendar is None else said, said, "as steps and span allow")
     return names

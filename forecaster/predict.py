@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 
 from forecaster.config import TrainSettings
-from forecaster.data.calendar import known_ahead
+from forecaster.data.covariates import missing_ahead, with_future
+from forecaster.data.encodings import columns_of
+from forecaster.data.inputs import Beside
 from forecaster.data.panel import Columns
-from forecaster.data.read import read_panel
+from forecaster.data.read import read_future, read_panel
 from forecaster.data.windows import newest
 from forecaster.errors import ArtifactError, DataError, UsageError
 from forecaster.fallback import NAME, RANGES, absurd, naive_bands, naive_forecast, thinkable
@@ -71,10 +73,11 @@ def read_for(manifest: Manifest, data: Data | None, settings: EvaluateSettings |
         data = facts.path
     same_columns = Columns(facts.series, facts.timestamp, facts.target)
     given = Columns(settings.series, settings.timestamp, settings.target)
-    columns = Columns(
-        given.series or same_columns.series,
-        given.timestamp or same_columns.timestamp,
-        given.target or same_columns.target,
+    columns = replace(
+        columns_of(manifest.covariates),
+        series=given.series or same_columns.series,
+        timestamp=given.timestamp or same_columns.timestamp,
+        target=given.target or same_columns.target,
     )
     panel = read_panel(
         data,
@@ -108,11 +111,14 @@ def predict(
     panel = read_for(opened.manifest, data, settings) if opened else _read_anew(data, settings)
     panel = fresh(panel, settings.max_age, settings.drop_incomplete, watch, now)
     horizon = settings.horizon or (opened.manifest.horizon if opened else min(panel.season_length, 96) or 1)
+    if settings.future is not None:
+        panel = _with_future(panel, settings, horizon)
     chosen, failed = _observed(panel, opened, settings.fallback)
     quantiles = opened.manifest.quantiles if opened else TrainSettings.quantiles
     values = np.full((len(chosen), horizon, 1 + len(quantiles)), np.nan)
     if opened and runtime:
         values = _answers(panel, opened.manifest, runtime, chosen, horizon)
+        values[np.isin(chosen, _unknown(panel, chosen, horizon, watch if settings.fallback else None))] = np.nan
     source = _mend(panel, chosen, values, quantiles, watch if settings.fallback else None)
     cutoff = panel.timestamps[panel.offsets[1:] - 1][chosen]
     result = Forecast(
@@ -192,8 +198,27 @@ def _answers(panel: Panel, manifest: Manifest, runtime: Runtime, chosen: IntArra
     """[n, H, 1 + Q] the model's forecasts of the series `chosen` [n], not checked."""
     windows = newest(panel).take(chosen)
     context = windows.gather(manifest.context_length, 0)
-    known = known_ahead(panel, windows, manifest.horizon, manifest.calendar, -(-horizon // manifest.horizon))
-    return forecast(runtime, context, horizon, known)
+    return forecast(runtime, context, horizon, Beside(panel, windows, manifest.needs, -(-horizon // manifest.horizon)))
+
+
+def _with_future(panel: Panel, settings: PredictSettings, horizon: int) -> Panel:
+    """UsageError where the model knows no column ahead."""
+    if not panel.columns.known:
+        raise UsageError("--future has no effect: the model was trained without --known.", "Leave it out.")
+    future = read_future(str(settings.future), panel, settings.timestamp_format)
+    return with_future(panel, future, horizon)
+
+
+def _unknown(panel: Panel, chosen: IntArray, horizon: int, watch: Watch | None) -> IntArray:
+    """The series that lack a value known ahead. `watch` is None without --fallback: then that is a DataError."""
+    series, told = missing_ahead(panel, chosen, horizon)
+    if not len(series):
+        return series
+    what = f"{panel.source}: known values are missing: {told}."
+    if watch is None:
+        raise DataError(what, "Give them as rows after the last target, or in --future FILE.")
+    watch.warn(what)
+    return series
 
 
 def _mend(

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from forecaster.backtest import MODEL, Backtest, judge
-from forecaster.data.calendar import known_ahead
 from forecaster.data.freq import Freq
+from forecaster.data.inputs import Beside
 from forecaster.errors import ArtifactError
 from forecaster.models.artifact import Manifest, load_judged, load_runtime, read_manifest, write_manifest
 from forecaster.models.runtime import Runtime, forecast
@@ -53,8 +53,8 @@ class Champion:
     def answer(self, panel: Panel, windows: Windows, horizon: int, runtime: Runtime) -> FloatArray:
         """[W, horizon] point forecasts."""
         own = self.manifest
-        known = known_ahead(panel, windows, own.horizon, own.calendar, -(-horizon // own.horizon))
-        return forecast(runtime, windows.gather(own.context_length, 0), horizon, known)[:, :, 0]
+        beside = Beside(panel, windows, own.needs, -(-horizon // own.horizon))
+        return forecast(runtime, windows.gather(own.context_length, 0), horizon, beside)[:, :, 0]
 
 
 class Contest:
@@ -83,6 +83,9 @@ class Contest:
             return Verdict(
                 False, f"{champion.label} forecasts {champion.manifest.data.freq} data, not {panel.freq.name}"
             )
+        lacks = {one.name for one in champion.manifest.covariates} - {one.name for one in panel.covariates}
+        if lacks:
+            return Verdict(False, f"{champion.label} reads {', '.join(sorted(lacks))}, which this training does not")
         unseen, runtime = champion.unseen(panel, windows)
         context = windows.gather(min(manifest.context_length, champion.manifest.context_length), 0)
         windows = windows.take(np.flatnonzero(unseen & ~np.isnan(context).all(axis=1)))

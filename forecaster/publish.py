@@ -13,7 +13,7 @@ import numpy as np
 
 from forecaster.backtest import Backtest, judge
 from forecaster.checkpoints import FINAL, JUDGE, STATE
-from forecaster.data.calendar import known_ahead
+from forecaster.data.inputs import Beside
 from forecaster.data.summary import level_and_scale
 from forecaster.data.windows import newest
 from forecaster.models.artifact import (
@@ -92,7 +92,7 @@ class Training:
                 write_state(folder / STATE / f"{name}-{i}.npz", one.state)
         histories = {f"{n} {i}": one.history for n, stage in stages.items() for i, one in enumerate(stage.fits)}
         write_history(folder, histories)
-        prove(folder, self.served.networks, *self._proof_inputs(), floor=self.plan.floor)
+        prove(folder, self.served.networks, self._proof_inputs(), floor=self.plan.floor)
         write_manifest(folder, self._manifest())
         if self.judge:
             self.judged = judged = self._backtest(folder)
@@ -105,11 +105,12 @@ class Training:
         learned = self.settings.baselines == "all"
         return judge(self.panel, self.judged_windows, manifest, runtime, learned=learned)
 
-    def _proof_inputs(self) -> tuple[FloatArray, FloatArray | None]:
+    def _proof_inputs(self) -> dict[str, FloatArray]:
         windows = newest(self.panel)
         some = windows.take(np.linspace(0, len(windows) - 1, min(len(windows), PROOF_WINDOWS)).astype(np.int64))
-        known = known_ahead(self.panel, some, self.plan.horizon, self.plan.calendar)
-        return some.gather(self._context_length, 0), None if known is None else known[:, 0]
+        beside = Beside(self.panel, some, replace(self.plan.needs, context_length=self._context_length))
+        named = {name: values[:, 0] for name, values in beside().items()}
+        return {"context": some.gather(self._context_length, 0), **named}
 
     @property
     def _context_length(self) -> int:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from forecaster.backtest import Backtest, backtest
-from forecaster.data.calendar import known_ahead
+from forecaster.data.encodings import fit_encodings
+from forecaster.data.inputs import Beside
 from forecaster.data.windows import Windows, rolling
 from forecaster.errors import DataError
 from forecaster.models.fit import fit
@@ -56,22 +57,23 @@ def _fold(panel: Panel, opened: Opened, ends: IntArray, windows: Windows, watch:
     from forecaster.models.network import Network
 
     manifest = opened.manifest
-    work = task(panel, ends, None, Needs(manifest.context_length, manifest.horizon, manifest.calendar))
+    covariates = fit_encodings(panel, ends)
+    needs = Needs(manifest.context_length, manifest.horizon, manifest.calendar, covariates)
+    work = task(panel, ends, None, needs)
     if not len(work.sampler):
         raise DataError(
             f"{panel.source}: no rows to fit on are left before the oldest window.", "Judge fewer --windows."
         )
-    known = known_ahead(panel, windows, manifest.horizon, manifest.calendar)
     networks = []
     for i, member in enumerate(manifest.members):
         seed = manifest.fit.seed * 1000 + i
-        network = Network(member, seed)
+        network = Network(replace(member, covariates=covariates), seed)
         scale = manifest.error_scales[i] if manifest.error_scales else manifest.fit.error_scale
         own = replace(manifest.fit, seed=seed, patience=0, stop_after=manifest.epochs, error_scale=scale)
         fit(network, work, own, watch, "refit")
         networks.append(network)
     context = windows.gather(manifest.context_length, 0)
-    inputs = [context] if known is None else [context, known[:, 0]]
+    inputs = [context, *Beside(panel, windows, needs).first()]
     starts = range(0, len(context), 2048)
     return np.concatenate(
         [np.asarray(joint_forecast(networks, [x[i : i + 2048] for x in inputs], floor=manifest.floor)) for i in starts]

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from forecaster.data.calendar import known_rows
+from forecaster.data.encodings import encode
+from forecaster.data.inputs import Needs as Needs
 from forecaster.data.windows import Sampler, Windows, rolling, sampler
 from forecaster.errors import DataError
 from forecaster.metrics import seasonal_scale
@@ -18,15 +20,6 @@ if TYPE_CHECKING:
     from forecaster.typing import FloatArray, IntArray
 
 FEW_WINDOWS = 30  # fewer validation windows than this are stretched over more cutoffs
-
-
-@dataclass(frozen=True)
-class Needs:
-    """What the networks of a plan read."""
-
-    context_length: int  # the longest of theirs
-    horizon: int
-    calendar: tuple[str, ...]  # rows of CALENDAR
 
 
 @dataclass(frozen=True)
@@ -91,7 +84,8 @@ def task(panel: Panel, end: IntArray, validation: Windows | None, needs: Needs) 
     seen = panel.target[np.arange(len(panel.target)) < np.repeat(end, panel.lengths)]
     relative = bool((seen[~np.isnan(seen)] > 0.0).all())
     known = known_rows(panel, needs.horizon, needs.calendar)
-    return Task(rows, drawn, validation, _yardstick(panel, end), known, relative)
+    covariates = encode(panel, needs.covariates) if needs.covariates else None
+    return Task(rows, drawn, validation, _yardstick(panel, end), known, relative, covariates)
 
 
 def _yardstick(panel: Panel, end: IntArray) -> FloatArray:

@@ -22,7 +22,7 @@ from forecaster.plan import Plan, make_plan
 from forecaster.promote import Contest
 from forecaster.publish import Training
 from forecaster.report import TrainReport
-from forecaster.split import Needs, split
+from forecaster.split import split
 from forecaster.watch import Watch
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def _train(data: Data, settings: TrainSettings, watch: Watch, place: tuple[Store
     if settings.resume and checkpoints.source != checkpoints.unfinished and checkpoints.source:
         plan = _as_stored(plan, read_manifest(checkpoints.source.parent), settings)
     fitting = Fitting(plan, settings, checkpoints, watch, began)
-    parts = split(panel, Needs(plan.context_length, plan.horizon, plan.calendar), plan.windows)
+    parts = split(panel, plan.needs, plan.windows)
     plan, judge, final = fitting.both(plan, panel, parts)
     training = Training(name, path, panel, plan, settings, parts.judged, judge, final)
     contest = None if settings.promote_if_better is None else Contest(store, training, settings.promote_if_better)
@@ -73,7 +73,16 @@ def _train(data: Data, settings: TrainSettings, watch: Watch, place: tuple[Store
 def _as_stored(plan: Plan, manifest: Manifest, settings: TrainSettings) -> Plan:
     """The stored model's networks, to go on with. UsageError where an option asks for another one."""
     first = manifest.members[0]
+    if [(one.name, one.role) for one in manifest.covariates] != [
+        (one.name, one.role) for one in plan.members[0].covariates
+    ]:
+        reads = ", ".join(f"{one.role} {one.name}" for one in manifest.covariates) or "no covariates"
+        raise UsageError(
+            f"--resume goes on with a network that reads {reads}.", "Give the same columns, or train anew."
+        )
     for field in fields(first):
+        if field.name == "known":  # a count there, columns here
+            continue
         given, stored = getattr(settings, field.name, None), getattr(first, field.name)
         if given is not None and given != stored and (field.name, given) != ("transform", "auto"):
             flag = field.name.replace("_", "-")
@@ -104,7 +113,7 @@ def read(data: Data, settings: TrainSettings, watch: Watch) -> Panel:
     """The panel, what was inferred said. DataError for rows that cannot be used."""
     panel = read_panel(
         data,
-        Columns(settings.series, settings.timestamp, settings.target),
+        Columns(settings.series, settings.timestamp, settings.target, settings.known, settings.past, settings.static),
         freq=settings.freq,
         season_length=settings.season_length,
         zone=settings.zone,

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
-from forecaster.data.calendar import known_ahead
+from forecaster.data.inputs import Beside
 from forecaster.models.floor import smooth
 from forecaster.plan import Choice, Plan
 from forecaster.report import PlanRow
@@ -67,8 +67,8 @@ def _forecasts(plan: Plan, panel: Panel, windows: Windows, networks: Sequence[Ne
     """Point forecasts [W, H] of the median of `networks`."""
     from forecaster.models.export import joint_forecast
 
-    known = known_ahead(panel, windows, plan.horizon, plan.calendar)
-    inputs = [windows.gather(length, 0), *([] if known is None else [known[:, 0]])]
+    beside = Beside(panel, windows, replace(plan.needs, context_length=length))
+    inputs = [windows.gather(length, 0), *beside.first()]
     return np.asarray(joint_forecast(networks, inputs))[:, :, 0]
 
 

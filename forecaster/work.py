@@ -121,9 +121,11 @@ def job_key(job: BatchJob) -> str:
         path = data_path(job)
         if path is None or (job.output and SERIES not in job.output and not Path(job.output).is_file()):
             return ""
-        with path.open("rb") as file:
-            while block := file.read(CHUNK):
-                digest.update(block)
+        future = settings.future if isinstance(settings, PredictSettings) else None
+        for source in (path, *([Path(future)] if future else [])):
+            with source.open("rb") as file:
+                while block := file.read(CHUNK):
+                    digest.update(block)
     except (OSError, ForecasterError):
         return ""
     return digest.hexdigest()

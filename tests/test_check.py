@@ -89,7 +89,7 @@ def against(
     from types import SimpleNamespace
 
     facts = data_facts(read_panel(trained), "data frame", None)
-    manifest = SimpleNamespace(name="m", data=facts)
+    manifest = SimpleNamespace(name="m", data=facts, covariates=())
     monkeypatch.setattr(module, "open_model", lambda models, reference: Opened(Path(), 1, manifest))  # type: ignore[arg-type]
     watch = Recorder()
     report = check(frame, CheckSettings(model="m"), watch)

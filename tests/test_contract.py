@@ -72,7 +72,7 @@ def test_a_longer_horizon_feeds_all_forecasts_back_and_a_shorter_one_is_its_star
     runtime, context = OnnxRuntime(folder / "model.onnx"), contexts()
     parts = []
     while sum(part.shape[1] for part in parts) < LONGER:
-        parts.append(runtime.run(context, None))
+        parts.append(runtime.run(context, {}))
         for step in range(HORIZON):  # one by one, each forecast becomes the newest observation
             context = np.concatenate([context[:, 1:], parts[-1][:, step : step + 1, 0]], axis=1)
     expected = np.concatenate(parts, axis=1)[:, :LONGER]

@@ -11,6 +11,7 @@ import pytest
 from forecaster.cli import run
 from forecaster.commandline import _with_margins
 from forecaster.config import TrainSettings, from_mapping
+from forecaster.data.encodings import Encoding
 from forecaster.errors import ArtifactError, QualityError, UsageError
 from forecaster.models.artifact import read_manifest, write_manifest
 from forecaster.models.store import Store
@@ -139,6 +140,16 @@ def test_nothing_held_back_another_frequency_or_a_damaged_champion(tmp_path, pan
     write_manifest(folder, replace(manifest, data=replace(manifest.data, freq="D")))
     found, _ = contest(tmp_path, panel, bias=4.8)
     assert not found.verdict.promoted and "forecasts D data, not h" in found.verdict.reason
+
+
+def test_a_champion_that_reads_other_columns_is_not_beaten(tmp_path, panel):
+    contest(tmp_path, panel, bias=4.8)
+    folder = tmp_path / "models" / "m" / "1"
+    manifest = read_manifest(folder)
+    reads = tuple(replace(one, covariates=(Encoding("price", "known"),)) for one in manifest.members)
+    write_manifest(folder, replace(manifest, members=reads))
+    found, _ = contest(tmp_path, panel, bias=4.8)
+    assert found.verdict == Verdict(False, "m@1 reads price, which this training does not")
 
 
 def test_starting_from_weights_that_have_seen_the_windows_is_refused():

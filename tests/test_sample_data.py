@@ -5,16 +5,19 @@ from __future__ import annotations
 import importlib.util
 from pathlib import Path
 
+import pytest
+
 DATA = Path(__file__).parent.parent / "data"
 
 
-def test_the_generator_writes_exactly_the_panel_in_the_repository(tmp_path: Path) -> None:
-    spec = importlib.util.spec_from_file_location("make_panel", DATA / "make_panel.py")
+@pytest.mark.parametrize("name", ["panel", "kiosks"])
+def test_the_generator_writes_exactly_the_file_in_the_repository(name: str, tmp_path: Path) -> None:
+    spec = importlib.util.spec_from_file_location(f"make_{name}", DATA / f"make_{name}.py")
     assert spec and spec.loader
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    module.write(tmp_path / "panel.csv")
-    assert (tmp_path / "panel.csv").read_bytes() == (DATA / "panel.csv").read_bytes()
+    module.write(tmp_path / "made.csv")
+    assert (tmp_path / "made.csv").read_bytes() == (DATA / f"{name}.csv").read_bytes()
 
 
 def test_the_panel_has_missing_values_gaps_and_one_short_series() -> None:

@@ -8,13 +8,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from forecaster.data.holidays import holiday_dates
 from forecaster.data.zones import wall_clock
+from forecaster.errors import UsageError
 
 if TYPE_CHECKING:
     from forecaster.data.panel import Panel
     from forecaster.data.windows import Windows
     from forecaster.typing import FloatArray, IntArray
 
+HOLIDAYS = "holidays:"  # in front of a country: a row of its own
 DAY = 86_400_000_000  # microseconds
 YEAR = 365.2425  # days
 
@@ -104,9 +107,36 @@ def usable(panel: Panel) -> tuple[str, ...]:
     return plain + tuple(name for name, row in LAGS.items() if row.steps(step) and days >= row.span)
 
 
+def holiday_calendar(country: str, panel: Panel) -> str:
+    """The name of the row for a country's holidays, e.g. `holidays:DE`, in this panel. UsageError where there is none."""
+    freq = panel.freq
+    if freq.whole_numbers or freq.unit == "month" or (freq.unit == "clock" and freq.count > DAY):
+        raise UsageError(f"--holidays means nothing for steps of {freq.name}.", "Leave it out.")
+    holiday_dates(country, (2000,))
+    return HOLIDAYS + country
+
+
+def _row(name: str) -> Calendar:
+    """The row of CALENDAR called so, or the one that a country's holidays make."""
+    if not name.startswith(HOLIDAYS):
+        return CALENDAR[name]
+    country = name.removeprefix(HOLIDAYS)
+    return Calendar(lambda wall: _holidays(wall, country), 3, DAY, span=0.0)
+
+
+def _holidays(wall: IntArray, country: str) -> FloatArray:
+    """Whether the day, the next one and the one before are holidays."""
+    days = np.asarray(wall // DAY)
+    ends = (
+        np.array([days.min(initial=0) - 1, days.max(initial=0) + 1]).astype("M8[D]").astype("M8[Y]").astype(int) + 1970
+    )
+    dates = holiday_dates(country, range(int(ends[0]), int(ends[1]) + 1))
+    return np.stack([np.isin(days + away, dates) for away in (0, 1, -1)], axis=-1).astype(np.float64)
+
+
 def width(names: tuple[str, ...]) -> int:
     """F: calendar numbers per step."""
-    return sum(CALENDAR[name].width for name in names if name in CALENDAR)
+    return sum(_row(name).width for name in names if name not in LAGS)
 
 
 def lag_count(names: tuple[str, ...]) -> int:
@@ -116,7 +146,7 @@ def lag_count(names: tuple[str, ...]) -> int:
 
 def features(wall: IntArray, names: tuple[str, ...]) -> FloatArray:
     """Wall-clock stamps [...] -> [..., F]."""
-    parts = [CALENDAR[name].features(wall) for name in names if name in CALENDAR]
+    parts = [_row(name).features(wall) for name in names if name not in LAGS]
     return np.concatenate(parts, axis=-1) if parts else np.empty((*wall.shape, 0))
 
 

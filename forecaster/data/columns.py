@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from forecaster.data.cells import NUMBER
-from forecaster.data.panel import Columns
+from forecaster.data.panel import ROLES, Columns
 from forecaster.data.stamps import looks_like_day_number, looks_like_stamp
 from forecaster.data.table import Table
 from forecaster.errors import DataError, UsageError, nearest
@@ -29,6 +29,15 @@ _REPEATS = 0.1  # share of repeated stamps from which there must be several seri
 
 
 @dataclass(frozen=True)
+class Beside:
+    """A covariate's column."""
+
+    name: str
+    role: str  # a row of ROLES
+    text: bool  # a category
+
+
+@dataclass(frozen=True)
 class Roles:
     """What the columns are. With several targets each is a series of its own (layout "wide")."""
 
@@ -36,21 +45,31 @@ class Roles:
     series: str | None
     timestamp: str
     targets: tuple[str, ...]
+    covariates: tuple[Beside, ...] = ()
 
     @property
     def columns(self) -> Columns:
         """Names for writing rows back."""
-        return Columns(self.series, self.timestamp, None if self.layout == "wide" else self.targets[0])
+        target = self.targets[0] if self.targets and self.layout != "wide" else None
+        by_role = {role: tuple(one.name for one in self.covariates if one.role == role) for role in ROLES}
+        return Columns(self.series, self.timestamp, target, **by_role)
 
     def notes(self, table: Table) -> Iterable[str]:
         """What was inferred, in a line or two."""
         where = f"timestamp '{self.timestamp}', "
-        if self.layout == "wide":
+        if not self.targets:
+            yield f"{where}no target."
+        elif self.layout == "wide":
             yield f"layout wide: {where}one series per numeric column: {_listed(self.targets)}."
         else:
             series = f"series '{self.series}', " if self.series else ""
             yield f"layout {self.layout}: {series}{where}target '{self.targets[0]}'."
-        unused = [c for c in table.columns if c not in (self.series, self.timestamp, *self.targets)]
+        for role in ROLES:
+            named = [f"'{c.name}'{' (a category)' if c.text else ''}" for c in self.covariates if c.role == role]
+            if named:
+                yield f"covariates, {role}: {_listed(named)}."
+        beside = [c.name for c in self.covariates]
+        unused = [c for c in table.columns if c not in (self.series, self.timestamp, *self.targets, *beside)]
         if unused:
             yield f"columns not used: {_listed(unused)}."
 
@@ -59,16 +78,17 @@ def infer_roles(table: Table, given: Columns) -> Roles:
     """The role of each column of `table`. DataError where a column given is not there or none can be told."""
     _check_given(table, given)
     sample = table.sample()
+    beside = given.covariates
     numeric = [c for c in table.columns if _share(sample[c], _is_number) >= _MOST or not sample[c]]
     preset = next((p for p in _PRESETS if set(p) <= set(table.columns)), (None, None, None))
     timestamp = given.timestamp or preset[1] or _timestamp(table, given, sample, numeric)
     series, target = given.series, given.target
     if series is None:
-        series = next((c for c in _SERIES if c in table.columns and c not in (timestamp, target)), None)
-        series = series or _series(table, timestamp, target, sample, numeric)
+        series = next((c for c in _SERIES if c in table.columns and c not in (timestamp, target, *beside)), None)
+        series = series or _series(table, timestamp, given, sample, numeric)
     if target is None:
-        named = [c for c in _TARGET if c in table.columns and c not in (series, timestamp)]
-        free = [c for c in table.columns if c not in (series, timestamp) and not _is_idle(c, sample[c])]
+        named = [c for c in _TARGET if c in table.columns and c not in (series, timestamp, *beside)]
+        free = [c for c in table.columns if c not in (series, timestamp, *beside) and not _is_idle(c, sample[c])]
         others = [c for c in numeric if c in free] or (free if len(free) == 1 else [])
         targets = tuple(named[:1] or others)
     else:
@@ -79,7 +99,29 @@ def infer_roles(table: Table, given: Columns) -> Roles:
         raise DataError(
             f"{table.name}: several columns could be the target: {_listed(targets)}.", "Name one: --target COLUMN."
         )
-    return Roles("long" if series else "single" if len(targets) == 1 else "wide", series, timestamp, targets)
+    layout = "long" if series else "single" if len(targets) == 1 else "wide"
+    if beside and layout == "wide":
+        raise UsageError(
+            f"{_flags(given)}: with one series per column (here {_listed(targets)}) covariates have no place.",
+            "Name one: --target COLUMN; or give the rows with a series column.",
+        )
+    if given.static and layout == "single":
+        raise UsageError(f"--static {given.static[0]}: it says nothing where there is one series.", "Leave it out.")
+    return Roles(layout, series, timestamp, targets, covariate_roles(table, given))
+
+
+def covariate_roles(table: Table, given: Columns) -> tuple[Beside, ...]:
+    """The covariates named; which of them are categories is told from what they hold where it is not given."""
+    _check_given(table, given)
+    sample = table.sample()
+    texts = given.texts
+    if texts is None:
+        texts = tuple(c for c in given.covariates if sample[c] and _share(sample[c], _is_number) < _MOST)
+    return tuple(Beside(name, role, name in texts) for name, role in given.covariates.items())
+
+
+def _flags(given: Columns) -> str:
+    return ", ".join(f"--{role}" for role in ROLES if getattr(given, role))
 
 
 def _check_given(table: Table, given: Columns) -> None:
@@ -87,6 +129,14 @@ def _check_given(table: Table, given: Columns) -> None:
     for flag, name in roles.items():
         if name is not None and name not in table.columns:
             raise DataError(f"{table.name}: there is no column '{name}' ({flag}).", nearest(name, table.columns))
+    for role in ROLES:
+        for name in getattr(given, role):
+            if name not in table.columns:
+                raise DataError(f"{table.name}: there is no column '{name}' (--{role}).", nearest(name, table.columns))
+    covariates = [*given.known, *given.past, *given.static]
+    twice = next((name for i, name in enumerate(covariates) if name in (*covariates[:i], *roles.values())), None)
+    if twice is not None:
+        raise UsageError(f"column '{twice}' is given twice.", "A column has one role: keep one.")
     names = [name for name in roles.values() if name is not None]
     if len(set(names)) < len(names):
         raise UsageError("--series, --timestamp and --target must name different columns.")
@@ -94,7 +144,7 @@ def _check_given(table: Table, given: Columns) -> None:
 
 def _timestamp(table: Table, given: Columns, sample: dict[str, list[str]], numeric: list[str]) -> str:
     """The column of dates or steps that is called so, else the first column of dates."""
-    free = [c for c in table.columns if c not in (given.series, given.target)]
+    free = [c for c in table.columns if c not in (given.series, given.target, *given.covariates)]
     dates = [c for c in free if _share(sample[c], looks_like_stamp) >= _MOST]
     dates += [c for c in free if c.lower() in _YEAR and _share(sample[c], looks_like_day_number) >= _MOST]
     steps = [c for c in free if c.lower() in _STEP and c in numeric and _is_whole(sample[c])]
@@ -114,10 +164,11 @@ def _timestamp(table: Table, given: Columns, sample: dict[str, list[str]], numer
 
 
 def _series(
-    table: Table, timestamp: str, target: str | None, sample: dict[str, list[str]], numeric: list[str]
+    table: Table, timestamp: str, given: Columns, sample: dict[str, list[str]], numeric: list[str]
 ) -> str | None:
     """The text or id column that tells repeated stamps apart; None where stamps do not repeat, or none does."""
-    free = [c for c in table.columns if c not in (timestamp, target, *_TARGET)]
+    target = given.target
+    free = [c for c in table.columns if c not in (timestamp, target, *_TARGET, *given.covariates)]
     texts = [c for c in free if c not in numeric and _share(sample[c], looks_like_stamp) < _MOST]
     ids = [c for c in free if c in numeric and sample[c] and _is_whole(sample[c])]
     if len(ids) == 1 and not texts and target is None and not set(_TARGET) & set(table.columns):

@@ -6,8 +6,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from forecaster.data.covariates import Covariate
     from forecaster.data.freq import Freq
     from forecaster.typing import FloatArray, IntArray, TextArray
+
+
+# Known over the horizon, too; known up to now; one value a series.
+ROLES = ("known", "past", "static")
 
 
 @dataclass(frozen=True)
@@ -17,6 +22,15 @@ class Columns:
     series: str | None = None
     timestamp: str | None = None
     target: str | None = None
+    known: tuple[str, ...] = ()  # covariates by role
+    past: tuple[str, ...] = ()
+    static: tuple[str, ...] = ()
+    texts: tuple[str, ...] | None = None  # covariates that are categories; None = those that do not hold numbers
+
+    @property
+    def covariates(self) -> dict[str, str]:
+        """Covariate → role, in the order in which networks read them."""
+        return {name: role for role in ROLES for name in getattr(self, role)}
 
 
 @dataclass(frozen=True)
@@ -38,6 +52,7 @@ class Panel:
     source: str  # file name for messages
     gaps: int  # rows that the calendar lacked and that were filled with missing
     notes: tuple[str, ...]  # what was inferred, for people
+    covariates: tuple[Covariate, ...] = ()  # columns beside the target, known ones first, then past, then static
 
     @property
     def lengths(self) -> IntArray:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from forecaster.data.columns import Roles, infer_roles
+from forecaster.data.columns import Roles, covariate_roles, infer_roles
+from forecaster.data.covariates import Covariate, cut_unobserved, one_a_series, read_covariates
 from forecaster.data.faults import RowsError, Tell, quoted
 from forecaster.data.freq import Freq
 from forecaster.data.infer import Rows, check_grid, infer_freq
@@ -75,15 +76,26 @@ class ReadOptions:
         return cls(columns, step, season_length, None if zone is None else check_zone(zone), timestamp_format)
 
 
+def read_future(source: str | Path | pd.DataFrame, panel: Panel, timestamp_format: str | None = None) -> Panel:
+    """What a file says of the columns that `panel` knows ahead: a panel of its own without targets."""
+    table = open_table(source)
+    texts = tuple(one.name for one in panel.covariates if one.levels is not None)
+    columns = Columns(panel.columns.series, panel.columns.timestamp, known=panel.columns.known, texts=texts)
+    beside = covariate_roles(table, columns)
+    roles = Roles("long" if columns.series else "single", columns.series, str(columns.timestamp), (), beside)
+    return _read(table, roles, ReadOptions(columns, panel.freq, panel.season_length, panel.zone, timestamp_format))
+
+
 def panel_of(table: Table, options: ReadOptions) -> Panel:
     """The panel in a table. DataError and UsageError as in `read_panel`."""
+    return _read(table, infer_roles(table, options.columns), options)
+
+
+def _read(table: Table, roles: Roles, options: ReadOptions) -> Panel:
     step, zone = options.freq, options.zone
-    roles = infer_roles(table, options.columns)
-    if roles.series is None:
-        table.load((), roles.targets, distinct=[roles.timestamp])
-    else:
-        table.load([roles.series, roles.timestamp], roles.targets)
-    values = _targets(table, roles)
+    _load(table, roles)
+    beside = read_covariates(table, roles.covariates)
+    values = np.column_stack([_targets(table, roles), *(one.values for one in beside)])
     codes, names = _series(table, roles)
     timestamps, stamps = _timestamps(table, roles, codes, zone, options.timestamp_format)
     order = _order(codes, timestamps)
@@ -101,12 +113,41 @@ def panel_of(table: Table, options: ReadOptions) -> Panel:
     _refuse_duplicates(rows, hint_zone=zone is None and stamps.zone is None and not stamps.whole_numbers)
     found = step or infer_freq(rows)
     steps = check_grid(rows, found, inferred=step is None)
-    filled = fill_gaps(rows, found, steps, values if order is None else values[order])
+    values = values if order is None else values[order]
+    filled = fill_gaps(rows, found, steps, values)
     season = options.season_length or found.season_length
     notes = [*filter(None, (table.note, stamps.note)), *roles.notes(table)]
     panel = _panel(rows, filled, roles, found, season)
+    if beside:
+        panel = _with_covariates(panel, beside, rows, (values, filled.values))
+        left = np.repeat(panel.lengths, np.diff(rows.offsets))
+        panel = replace(panel, gaps=len(panel.target) - int(np.count_nonzero(steps < left)))
     given = Given(freq=step is not None, season_length=options.season_length is not None)
     return described(panel, notes, given, filled.first)
+
+
+def _load(table: Table, roles: Roles) -> None:
+    """Parse all columns at once."""
+    texts = [one.name for one in roles.covariates if one.text]
+    numbers = [*roles.targets, *(one.name for one in roles.covariates if not one.text)]
+    if roles.series is None:
+        table.load(texts, numbers, distinct=[roles.timestamp])
+    else:
+        table.load([*texts, roles.series, roles.timestamp], numbers)
+
+
+def _with_covariates(
+    panel: Panel, beside: tuple[Covariate, ...], rows: Rows, values: tuple[FloatArray, FloatArray]
+) -> Panel:
+    """The panel with its covariates, cut off behind its last targets. `values` [·, 1 + C]: sorted, and without gaps."""
+    covariates = tuple(
+        one_a_series(one, rows, values[0][:, i])
+        if one.role == "static"
+        else replace(one, values=np.ascontiguousarray(values[1][:, i]))
+        for i, one in enumerate(beside, start=1)
+    )
+    panel = replace(panel, target=np.ascontiguousarray(values[1][:, 0]), covariates=covariates)
+    return cut_unobserved(panel)
 
 
 def open_table(source: str | Path | pd.DataFrame) -> Table:
@@ -126,7 +167,7 @@ def open_table(source: str | Path | pd.DataFrame) -> Table:
 def _series(table: Table, roles: Roles) -> tuple[IntArray, TextArray]:
     """[R] series index, and the names [N] in order of first appearance. DataError where one is missing."""
     if roles.series is None:
-        name = roles.targets[0]
+        name = roles.targets[0] if roles.targets else ""
         return np.zeros(table.rows, dtype=np.int64), np.array([name], dtype=object)
     cells = table.cells([roles.series])[roles.series]
     texts = [str(text) for text in np.asarray(cells.texts, dtype=object)]
@@ -177,6 +218,8 @@ def _timestamps(
 
 def _targets(table: Table, roles: Roles) -> FloatArray:
     """[R, C] target columns. DataError on an infinity, and where a column holds no number at all."""
+    if not roles.targets:
+        return np.full((table.rows, 1), np.nan)
     numbers = table.numbers(roles.targets)
     for name, values in numbers.items():
         finite = np.isfinite(values)

@@ -13,6 +13,8 @@ from zipfile import BadZipFile
 
 import numpy as np
 
+from forecaster.data.encodings import Encoding
+from forecaster.data.inputs import Needs
 from forecaster.errors import ArtifactError
 from forecaster.models.fit import FitSettings, State
 from forecaster.models.floor import Floor
@@ -81,6 +83,16 @@ class Manifest:
     calendar: tuple[str, ...] = ()  # rows of CALENDAR that make the graph's input `known`
     refused: str = ""  # why this version was kept from serving when it was trained
 
+    @property
+    def needs(self) -> Needs:
+        """What the graph reads of a panel."""
+        return Needs(self.context_length, self.horizon, self.calendar, self.covariates)
+
+    @property
+    def covariates(self) -> tuple[Encoding, ...]:
+        """Columns that the graph reads, in its order."""
+        return self.members[0].covariates
+
     def to_json(self) -> str:
         """Indented JSON with a closing newline; its last key seals the others, as no other file holds their hash."""
         whole = json.loads(json.dumps(asdict(self), allow_nan=False))
@@ -128,7 +140,18 @@ def _network(raw: Mapping[str, object]) -> NetworkSettings:
     quantiles = raw["quantiles"]
     if not isinstance(quantiles, list):
         raise TypeError("quantiles")
-    return _record(NetworkSettings, {**raw, "quantiles": tuple(quantiles)})
+    covariates = raw.get("covariates", [])
+    if not isinstance(covariates, list):
+        raise TypeError("covariates")
+    encodings = tuple(_encoding(one) for one in covariates)
+    return _record(NetworkSettings, {**raw, "quantiles": tuple(quantiles), "covariates": encodings})
+
+
+def _encoding(raw: Mapping[str, object]) -> Encoding:
+    levels = raw["levels"]
+    if levels is not None and not isinstance(levels, list):
+        raise TypeError("levels")
+    return _record(Encoding, {**raw, "levels": None if levels is None else tuple(levels)})
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:

@@ -10,8 +10,8 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -37,15 +37,15 @@ def context_length(members: Sequence[Network], floor: Floor | None = None) -> in
     return max(*(member.settings.context_length for member in members), floor.length if floor else 0)
 
 
-def known_width(members: Sequence[Network]) -> int:
-    """F + 3J of the graph that joins `members`: numbers known of each step ahead, 0 = none."""
-    return max(member.settings.known_width for member in members)
+def input_shapes(members: Sequence[Network], floor: Floor | None = None) -> dict[str, tuple[int, ...]]:
+    """Shape after the batch of each input of the graph that joins `members`, in order. All of them read the same."""
+    return replace(members[0].settings, context_length=context_length(members, floor)).shapes
 
 
 def joint_forecast(
     members: Sequence[Network], inputs: Sequence[Tensor], recur: Recurrence = run_layer, floor: Floor | None = None
 ) -> Tensor:
-    """Context [B, L] (and known [B, H, F], where any member uses it) -> the median of the members' forecasts [B, H, K].
+    """Inputs as `input_shapes` says -> the median of the members' forecasts [B, H, K].
 
     Quantiles stay sorted, since medians of sorted values are. A floor moves the point forecast towards its own, and the
     quantiles as far.
@@ -60,11 +60,7 @@ def joint_forecast(
 def _median(members: Sequence[Network], inputs: Sequence[Tensor], recur: Recurrence) -> Tensor:
     from keras import ops
 
-    context, *known = inputs
-    forecasts = [
-        member.forecast([context[:, -member.settings.context_length :], *(known if member.known else ())], recur)
-        for member in members
-    ]
+    forecasts = [member.forecast(member.own(inputs), recur) for member in members]
     if len(forecasts) == 1:
         return forecasts[0]
     ordered = ops.sort(ops.stack(forecasts, axis=-1), axis=-1)
@@ -73,15 +69,13 @@ def _median(members: Sequence[Network], inputs: Sequence[Tensor], recur: Recurre
 
 
 def write_saved_model(members: Sequence[Network], folder: Path, floor: Floor | None = None) -> None:
-    """Signature `serving_default`: context float64 [B, L], NaN = missing -> prediction [B, H] and quantiles [B, H, Q]."""
+    """Signature `serving_default`: inputs float64, NaN = missing -> prediction [B, H] and quantiles [B, H, Q]."""
     import tensorflow as tf
 
     module = tf.Module()
     module.kept = [member.model.variables for member in members]  # what the graph reads is saved with it
-    specs = [tf.TensorSpec((None, context_length(members, floor)), tf.float64, name="context")]
-    if known_width(members):
-        horizon = members[0].settings.horizon
-        specs.append(tf.TensorSpec((None, horizon, known_width(members)), tf.float64, name="known"))
+    shapes = input_shapes(members, floor)
+    specs = [tf.TensorSpec((None, *shape), tf.float64, name=name) for name, shape in shapes.items()]
 
     def serve(*inputs: Tensor) -> dict[str, Tensor]:
         forecast = joint_forecast(members, inputs, floor=floor)
@@ -121,15 +115,13 @@ class _Cutter:
 
 
 def write_onnx(members: Sequence[Network], path: Path, floor: Floor | None = None) -> None:
-    """The same graph for onnxruntime: input `context` [B, L] float64, output `forecast` [B, H, K] float64."""
+    """The same graph for onnxruntime: the same inputs, output `forecast` [B, H, K] float64."""
     import keras
     import onnx
 
     cutter = _Cutter()
-    inputs = [keras.Input((context_length(members, floor),), dtype="float64", name="context")]
-    if known_width(members):
-        shape = (members[0].settings.horizon, known_width(members))
-        inputs.append(keras.Input(shape, dtype="float64", name="known"))
+    shapes = input_shapes(members, floor)
+    inputs = [keras.Input(shape, dtype="float64", name=name) for name, shape in shapes.items()]
     forecast = joint_forecast(members, inputs, cutter, floor)
     holes = [hole for cut in cutter.cuts for hole in (cut.sequence, *cut.states)]
     sources = [source for cut in cutter.cuts for source in (cut.inputs, *cut.start)]
@@ -251,19 +243,19 @@ def _sort(graph: Any) -> None:
 def prove(
     folder: Path,
     members: Sequence[Network],
-    context: FloatArray,
-    known: FloatArray | None = None,
+    inputs: Mapping[str, FloatArray],
     floor: Floor | None = None,
 ) -> None:
     """Raise unless both stored graphs in `folder` are portable and agree with the trained networks on these inputs."""
     from forecaster.models.runtime import OnnxRuntime, TensorflowRuntime
 
-    expected = np.asarray(joint_forecast(members, [context] if known is None else [context, known], floor=floor))
+    context, beside = inputs["context"], {name: values for name, values in inputs.items() if name != "context"}
+    expected = np.asarray(joint_forecast(members, list(inputs.values()), floor=floor))
     _scan(folder / "saved_model")
     # Relative to the window's own size: a forecast that crosses zero would make any rounding look large.
     size = np.maximum(np.abs(expected).max(axis=(1, 2)), np.where(np.isnan(context), 0.0, np.abs(context)).max(axis=1))
-    _agree("SavedModel", TensorflowRuntime(folder / "saved_model").run(context, known), expected, size)
-    _agree("ONNX", OnnxRuntime(folder / "model.onnx").run(context, known), expected, size)
+    _agree("SavedModel", TensorflowRuntime(folder / "saved_model").run(context, beside), expected, size)
+    _agree("ONNX", OnnxRuntime(folder / "model.onnx").run(context, beside), expected, size)
     _without_gpu(folder / "saved_model")
 
 

@@ -23,6 +23,7 @@ from forecaster.watch import Progress, Watch
 
 if TYPE_CHECKING:
     from forecaster.data.calendar import KnownRows
+    from forecaster.data.encodings import Encoded
     from forecaster.data.windows import Sampler, Windows
     from forecaster.models.network import Network
     from forecaster.typing import FloatArray, IntArray
@@ -97,6 +98,7 @@ class Task:
     scale: FloatArray  # [N] yardstick of each series for error_scale "series", positive
     known: KnownRows | None = None  # what is known of each row
     relative: bool = False  # every value is positive, so that relative errors mean something
+    covariates: Encoded | None = None  # of each row and series
 
 
 def _constant(rate: float, steps: int) -> Any:
@@ -116,12 +118,16 @@ SCHEDULES: dict[str, Callable[[float, int], Any]] = {"constant": _constant, "cos
 class _Rows:
     """The flat rows as tensors, and windows of them gathered in the graph. Same rules as `Windows.gather`."""
 
-    def __init__(self, windows: Windows, target: Tensor, known: KnownRows | None) -> None:
+    def __init__(
+        self, windows: Windows, target: Tensor, known: KnownRows | None, covariates: Encoded | None = None
+    ) -> None:
         import tensorflow as tf
 
         self.target = target
         self.known = known and tuple(tf.constant(part) for part in (known.table, known.back, known.row))
         self.around = known.season_length * np.array([0, -1, 1]) if known else None
+        self.covariates = covariates and (tf.constant(covariates.rows), tf.constant(covariates.static))
+        self.columns = covariates.known if covariates else 0  # U
         self.start = tf.constant(windows.start)
         self.end = tf.constant(windows.end)
 
@@ -147,6 +153,26 @@ class _Rows:
         seen = (lags >= first[:, None, None, None]) & (lags < cutoff[:, None, None, None])
         old = tf.where(seen, tf.gather(self.target, tf.where(seen, lags, 0)), tf.constant(np.nan, tf.float64))
         return [tf.concat([values, tf.reshape(old, (tf.shape(rows)[0], horizon, 3 * back.shape[1]))], axis=2)]
+
+    def gather_beside(self, series: Tensor, cutoff: Tensor, before: int, horizon: int) -> list[Tensor]:
+        """The graph's inputs beside the context, as `Beside` gathers them: known, past and static, where there are any.
+
+        What is known of rows from the windows' `end` on reads as missing.
+        """
+        import tensorflow as tf
+
+        inputs = self.gather_known(series, cutoff, horizon)
+        if not self.covariates:
+            return inputs
+        table, static = self.covariates
+        rows, there = self._rows(series, cutoff, before, horizon)
+        values = tf.gather(table, tf.where(there, rows, 0))
+        strip = tf.where(there[:, :, None], values, tf.constant(np.nan, tf.float64))
+        if self.columns:
+            ahead = strip[:, before:, : self.columns]
+            inputs = [tf.concat([*inputs, ahead], axis=2)]
+        past = [strip[:, :before]] if table.shape[1] else []
+        return [*inputs, *past, *([tf.gather(static, series)] if static.shape[1] else [])]
 
     def _rows(self, series: Tensor, cutoff: Tensor, before: int, after: int) -> tuple[Tensor, Tensor]:
         """Rows around each cutoff, and whether they are of the series. One comparison: below its start wraps around."""
@@ -174,8 +200,9 @@ class Trainer:
         self.traces = 0
         target = tf.constant(task.training.target, tf.float64)
         known = task.known if network.known else None
-        self.rows = _Rows(task.training, target, known)
-        self.seen = _Rows(task.validation or task.training, target, known)
+        beside = task.covariates if network.covariates else None
+        self.rows = _Rows(task.training, target, known, beside)
+        self.seen = _Rows(task.validation or task.training, target, known, beside)
         self.scale = tf.constant(task.scale, tf.float64)
         self.model = network.training_model(recur)
         self.horizon_model = network.horizon_model(recur) if task.validation else self.model
@@ -221,8 +248,8 @@ class Trainer:
         length = self.network.settings.context_length
         first, last = self.network.head.target_span()
         window = self.rows.gather(series, cutoff, length, self.network.reach)
-        known = self.rows.gather_known(series, cutoff, self.network.settings.horizon)
-        z, center, scale = self.model([window[:, :length], *known], training=True)
+        beside = self.rows.gather_beside(series, cutoff, length, self.network.settings.horizon)
+        z, center, scale = self.model([window[:, :length], *beside], training=True)
         return self._loss(z, window[:, first:last], center, scale, tf.gather(self.scale, series))
 
     def _loss(
@@ -256,8 +283,8 @@ class Trainer:
         settings = self.network.settings
         window = self.seen.gather(series, cutoff, settings.context_length, settings.horizon)
         truth = window[:, settings.context_length :]
-        known = self.seen.gather_known(series, cutoff, settings.horizon)
-        z, center, scale = self.horizon_model([window[:, : settings.context_length], *known], training=False)
+        beside = self.seen.gather_beside(series, cutoff, settings.context_length, settings.horizon)
+        z, center, scale = self.horizon_model([window[:, : settings.context_length], *beside], training=False)
         yardstick = tf.gather(self.scale, series)
         loss, learnt = self._loss(z, truth, center, scale, yardstick)
         observed = ~tf.math.is_nan(truth)

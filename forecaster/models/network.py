@@ -10,6 +10,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
+from forecaster.data.encodings import Encoding
+from forecaster.data.inputs import input_shapes
+from forecaster.models.covariates import CovariatePath, Features
 from forecaster.models.encoder import Encoder, EncoderSettings, Recurrence, run_layer
 from forecaster.models.heads import HEADS, HeadSettings, PerStep
 from forecaster.models.paths import KnownPath, LinearPath
@@ -48,10 +51,21 @@ class NetworkSettings:
     known: int = 0  # F calendar numbers known of each step ahead
     lags: int = 0  # J values of long seasons ago looked up for each step ahead, with two neighbours each
 
+    covariates: tuple[Encoding, ...] = ()  # columns that it reads, known ones first, then past, then static
+
     @property
     def known_width(self) -> int:
-        """F + 3J: the width of the input `known`; 0 = there is none."""
+        """F + 3J: numbers of the input `known` that are no covariates."""
         return self.known + 3 * self.lags
+
+    @property
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """Of each input of the graph, after the batch, in order."""
+        return input_shapes(self.context_length, self.horizon, self.known_width, self.covariates)
+
+    def of_role(self, *roles: str) -> tuple[Encoding, ...]:
+        """The covariates of these roles."""
+        return tuple(one for one in self.covariates if one.role in roles)
 
     @property
     def outputs(self) -> int:
@@ -72,17 +86,21 @@ class Network:
             self.head.last_only = settings.bidirectional
         self.linear = LinearPath(settings.horizon) if settings.linear else None
         self.known = KnownPath(settings.horizon, settings.outputs, seeds) if settings.known_width else None
+        self.covariates = _Covariates(settings, seeds) if settings.covariates else None
         self.model = self._draw_model()
 
     def inputs(self) -> list[Tensor]:
-        """Fresh graph inputs: context [B, L] and, where the network uses it, known [B, H, F + 3J], float64 both."""
+        """Fresh graph inputs, float64: context [B, L] and, where the network uses them, known [B, H, F + 3J + U],
+        past [B, L, U + P], static [B, G]."""
         import keras
 
-        context = keras.Input((self.settings.context_length,), dtype="float64", name="context")
-        if not self.known:
-            return [context]
-        shape = (self.settings.horizon, self.settings.known_width)
-        return [context, keras.Input(shape, dtype="float64", name="known")]
+        return [keras.Input(shape, dtype="float64", name=name) for name, shape in self.settings.shapes.items()]
+
+    def own(self, inputs: Sequence[Tensor]) -> list[Tensor]:
+        """Of the inputs of a graph that joins networks, the part that this one reads: the newest L rows."""
+        length = self.settings.context_length
+        named = dict(zip(self.settings.shapes, inputs, strict=True))
+        return [values[:, -length:] if name in ("context", "past") else values for name, values in named.items()]
 
     def _draw_model(self) -> Any:
         """The serving model, inputs -> forecast [B, H, K]. Drawing it makes all weights, in a fixed order."""
@@ -105,13 +123,23 @@ class Network:
         self, inputs: Sequence[Tensor], encoder: Encoder, answer: Callable[[Encoder, Encoded], Tensor]
     ) -> tuple[Tensor, Tensor, Tensor]:
         """What `answer` makes of the inputs in the network's units, and the centre and scale to restore it."""
+        from keras import ops
+
+        named = dict(zip(self.settings.shapes, inputs, strict=True))
+        calendar = None
         values, mask, center, scale = self.locator.locate(inputs[0])
-        read = encoder.read(values, mask)
+        before = self.covariates.known_before(named) if self.covariates else None
+        beside = self.covariates.along(named, before) if self.covariates else None
+        read = encoder.read(values, mask, beside)
         z = answer(encoder, read)
         if self.linear:
             z = self.linear(values) + z  # what is broadcast stands first: see Locator.restore
         if self.known:
-            z = z + self.known(self._known_features(inputs[1], center, scale), read.last)
+            calendar = self._known_features(named["known"][:, :, : self.settings.known_width], center, scale)
+            z = z + self.known(calendar, read.last)
+        if self.covariates and before is not None:
+            located = ops.stack([values, mask], axis=2)
+            z = z + self.covariates.ahead(named, (before, located), calendar, read.last)
         return z, center, scale
 
     def _known_features(self, known: Tensor, center: Tensor, scale: Tensor) -> Tensor:
@@ -172,6 +200,48 @@ class Network:
         return clone
 
 
+class _Covariates:
+    """The layers that covariates pass through: the same features along the context and ahead."""
+
+    def __init__(self, settings: NetworkSettings, seed: Callable[[], int]) -> None:
+        self.settings = settings
+        known, past, static = (settings.of_role(role) for role in ("known", "past", "static"))
+        self.count = len(known)
+        self.known = Features(known, seed) if known else None
+        self.past = Features(past, seed) if past else None
+        self.static = Features(static, seed) if static else None
+        lengths = (settings.context_length, settings.horizon, settings.season_length)
+        self.path = CovariatePath(lengths, settings.outputs, settings.dropout, seed) if known else None
+
+    def known_before(self, named: dict[str, Tensor]) -> Tensor | None:
+        """[B, L, E] features of the known columns along the context; None where there are none."""
+        return self.known(named["past"][:, :, : self.count]) if self.known else None
+
+    def along(self, named: dict[str, Tensor], before: Tensor | None) -> Tensor:
+        """[B, L, E] features of every column along the context."""
+        from keras import ops
+
+        parts = [] if before is None else [before]
+        if self.past:
+            parts.append(self.past(named["past"][:, :, self.count :]))
+        if self.static:
+            static = self.static(named["static"])[:, None]
+            parts.append(ops.repeat(static, self.settings.context_length, axis=1))
+        return ops.concatenate(parts, axis=2)
+
+    def ahead(
+        self, named: dict[str, Tensor], before: tuple[Tensor, Tensor], calendar: Tensor | None, last: Tensor
+    ) -> Tensor:
+        """[B, H, K] what the known columns add; `before` are their features and the values along the context."""
+        from keras import ops
+
+        if not self.known or not self.path:
+            raise ValueError("no column is known ahead")
+        state = ops.concatenate([last, self.static(named["static"])], axis=1) if self.static else last
+        ahead = self.known(named["known"][:, :, self.settings.known_width :])
+        return self.path(ahead, before[0], calendar, before[1], state)
+
+
 def _seeds(seed: int) -> Callable[[], int]:
     """A stream of seeds, so that each layer has its own and nothing depends on global state."""
     source = random.Random(seed)
@@ -181,4 +251,5 @@ def _seeds(seed: int) -> Callable[[], int]:
 def _part(kind: type[P], settings: NetworkSettings, portable: bool) -> P:
     """The settings of one part of the network: what it asks for, by name."""
     known = {**vars(settings), "outputs": settings.outputs, "portable": portable}
+    known["beside"] = bool(settings.covariates)
     return kind(**{field.name: known[field.name] for field in fields(kind)})  # type: ignore[arg-type]

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 import numpy as np
 
@@ -21,8 +21,8 @@ BATCH = 2048  # windows a call
 class Runtime(Protocol):
     """A loaded graph."""
 
-    def run(self, context: FloatArray, known: FloatArray | None) -> FloatArray:
-        """Context [B, L] float64, NaN = missing; known [B, H, F] where the graph uses it -> [B, H, K], caller's units."""
+    def run(self, context: FloatArray, beside: Mapping[str, FloatArray] | None = None) -> FloatArray:
+        """Context [B, L] float64, NaN = missing, and the graph's other inputs by name -> [B, H, K], caller's units."""
 
 
 class OnnxRuntime:
@@ -40,10 +40,9 @@ class OnnxRuntime:
         except Exception as error:  # onnxruntime raises classes of its own, one a cause
             raise ArtifactError(f"{path}: not a graph that onnxruntime can load.", "Train again.") from error
 
-    def run(self, context: FloatArray, known: FloatArray | None) -> FloatArray:
-        inputs = {"context": np.ascontiguousarray(context, np.float64)}
-        if known is not None:
-            inputs["known"] = np.ascontiguousarray(known, np.float64)
+    def run(self, context: FloatArray, beside: Mapping[str, FloatArray] | None = None) -> FloatArray:
+        named = {"context": context, **(beside or {})}
+        inputs = {name: np.ascontiguousarray(values, np.float64) for name, values in named.items()}
         (forecast,) = self._session.run(["forecast"], inputs)
         return np.asarray(forecast)
 
@@ -64,10 +63,10 @@ class TensorflowRuntime:
             raise ArtifactError(f"{path}: not a SavedModel that TensorFlow can load.", "Train again.") from error
         self._serve = self._loaded.signatures["serving_default"]
 
-    def run(self, context: FloatArray, known: FloatArray | None) -> FloatArray:
+    def run(self, context: FloatArray, beside: Mapping[str, FloatArray] | None = None) -> FloatArray:
         import tensorflow as tf
 
-        inputs = {} if known is None else {"known": tf.constant(known, tf.float64)}
+        inputs = {name: tf.constant(values, tf.float64) for name, values in (beside or {}).items()}
         answer = self._serve(context=tf.constant(context, tf.float64), **inputs)
         return np.concatenate([answer["prediction"].numpy()[:, :, None], answer["quantiles"].numpy()], axis=2)
 
@@ -79,28 +78,35 @@ RUNTIMES: dict[str, tuple[str, Callable[[Path, int], Runtime]]] = {
 }
 
 
-def forecast(runtime: Runtime, context: FloatArray, horizon: int, known: FloatArray | None = None) -> FloatArray:
+# The windows of a slice -> the inputs beside their context by name, [b, blocks, ...] each: see data/inputs.py.
+Gather: TypeAlias = "Callable[[slice], Mapping[str, FloatArray]]"
+
+
+def nothing(part: slice) -> dict[str, FloatArray]:
+    """For graphs that read the context alone."""
+    return {}
+
+
+def forecast(runtime: Runtime, context: FloatArray, horizon: int, beside: Gather = nothing) -> FloatArray:
     """[B, L] -> [B, horizon, K] for any horizon: a longer one feeds point forecasts back as the newest context.
 
-    `known` [B, blocks, H, F], where the graph uses it, has a block for each run of the graph. A context row with nothing
-    observed gives NaN: there is nothing to forecast from.
+    What is `beside` it has a block for each run of the graph. A context row with nothing observed gives NaN: there is
+    nothing to forecast from.
     """
-    starts = range(0, len(context), BATCH)
-    parts = [
-        _forecast(runtime, context[i : i + BATCH], horizon, None if known is None else known[i : i + BATCH])
-        for i in starts
-    ]
+    batches = (slice(i, i + BATCH) for i in range(0, len(context), BATCH))
+    parts = [_forecast(runtime, context[part], horizon, beside(part)) for part in batches]
     return np.concatenate(parts) if parts else np.empty((0, horizon, 1))
 
 
-def _forecast(runtime: Runtime, context: FloatArray, horizon: int, known: FloatArray | None) -> FloatArray:
+def _forecast(runtime: Runtime, context: FloatArray, horizon: int, beside: Mapping[str, FloatArray]) -> FloatArray:
     empty = np.isnan(context).all(axis=1)
     length, done = context.shape[1], 0
     answers: list[FloatArray] = []
     while done < horizon:
         if answers:
             context = np.concatenate([context, answers[-1][:, :, 0]], axis=1)[:, -length:]
-        answers.append(runtime.run(context, None if known is None else known[:, len(answers)]))
+        block = {name: values[:, len(answers)] for name, values in beside.items()}
+        answers.append(runtime.run(context, block))
         done += answers[-1].shape[1]
     result: FloatArray = np.concatenate(answers, axis=1)[:, :horizon]
     result[empty] = np.nan

@@ -28,6 +28,7 @@ class PredictSettings(MachineSettings, ServeSettings, StoreSettings, InputSettin
     )
     drop_incomplete: bool = switch(False, "Leave out a last period that is not over yet.", "Input")
     fallback: bool = switch(False, "Seasonal naive, marked so, where the model cannot answer.", "Forecast")
+    future: str | None = option(None, "File of what is known ahead.", "Input")
     ledger: str | None = option(None, "Note what was forecast in this SQLite file.", "Forecast")
     wait: float | None = option(
         None, "Wait this long for a lock, e.g. 5m.", "Running", kind="duration", bounds="[0, inf)"

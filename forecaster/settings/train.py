@@ -16,6 +16,9 @@ class TrainSettings(MachineSettings, JudgeSettings, StoreSettings, InputSettings
     freq: str | None = option(None, "Step of the timestamps (default: inferred).", "Input")
     season_length: int | None = count("Steps in a season; 1 = none (default: from freq).", "Input")
     name: str | None = option(None, "Name to store the model under (default: the data file's stem).", "Store")
+    known: tuple[str, ...] = option((), "Columns that are known ahead: price, weather.", "Input", kind="columns")
+    past: tuple[str, ...] = option((), "Columns known up to now.", "Input", kind="columns")
+    static: tuple[str, ...] = option((), "Columns with one value per series.", "Input", kind="columns")
     horizon: int | None = count("Steps ahead to forecast.", "Forecast")
     quantiles: tuple[float, ...] = option((0.1, 0.5, 0.9), "Levels, or none.", "Forecast", kind="quantiles")
 
@@ -34,6 +37,7 @@ class TrainSettings(MachineSettings, JudgeSettings, StoreSettings, InputSettings
     )
     linear: bool | None = switch(None, "Add a linear path from context to horizon.", "Network")
     calendar: bool | None = switch(None, "Tell the network each step's hour, weekday, time of year.", "Network")
+    holidays: str | None = option(None, "Tell it a country's holidays, e.g. US or DE-BY.", "Network")
     center: str | None = choice(None, "forecaster.models.transforms:CENTERS", "What is subtracted first.", "Network")
     input_initializer: str | None = choice(
         None, "forecaster.models.cells:INITIALIZERS", "First input weights.", "Network"
@@ -86,7 +90,7 @@ class TrainSettings(MachineSettings, JudgeSettings, StoreSettings, InputSettings
             self._refuse_no_reset_gate(self.cell)
         if self.residual and (self.layers or 1) == 1:
             raise UsageError("--residual has no effect on one layer.", "Give --layers 2 or more.")
-        for name, given in (("linear", self.linear), ("calendar", self.calendar)):
+        for name, given in self._beside():
             if given and self.head is not None:
                 self._refuse_closed_head(name)
         if self.resume and self.start_from:
@@ -96,6 +100,12 @@ class TrainSettings(MachineSettings, JudgeSettings, StoreSettings, InputSettings
                 "--promote-if-better needs weights that have not seen the held-back rows.",
                 "Leave --resume and --from out.",
             )
+
+    def _beside(self) -> tuple[tuple[str, object], ...]:
+        """What is put beside a forecast that is not fed back."""
+        return tuple(
+            (name, getattr(self, name)) for name in ("linear", "calendar", "holidays", "known", "past", "static")
+        )
 
     def _refuse_no_reset_gate(self, cell: str) -> None:
         from forecaster.models.cells import CELLS

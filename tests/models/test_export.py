@@ -63,7 +63,7 @@ def test_the_joint_forecast_is_the_median_of_the_members(pair):
     each = [np.asarray(member.model([context[:, -member.settings.context_length :]])) for member in members]
     expected = np.median(each, axis=0)
     np.testing.assert_allclose(joint_forecast(members, [context]), expected, rtol=1e-5)
-    np.testing.assert_allclose(OnnxRuntime(folder / "model.onnx").run(context, None), expected, rtol=1e-4)
+    np.testing.assert_allclose(OnnxRuntime(folder / "model.onnx").run(context, {}), expected, rtol=1e-4)
     assert (np.diff(expected[:, :, 1:], axis=2) >= 0).all()
 
 
@@ -75,7 +75,7 @@ def test_three_members_answer_with_the_one_in_the_middle():
 
 def test_stored_graphs_are_proved_to_agree(pair):
     members, folder = pair
-    prove(folder, members, contexts())
+    prove(folder, members, {"context": contexts()})
 
 
 @pytest.mark.parametrize("transform", TRANSFORMS)
@@ -85,7 +85,7 @@ def test_stored_graphs_keep_levels_of_1e9_that_move_by_1(transform, tmp_path):
     context = 1e9 + np.random.default_rng(0).integers(0, 5, (6, 8))
     expected = np.asarray(net.model([context])) - 1e9
     for runtime in (OnnxRuntime(tmp_path / "model.onnx"), TensorflowRuntime(tmp_path / "saved_model")):
-        np.testing.assert_allclose(runtime.run(context, None) - 1e9, expected, atol=1e-4)
+        np.testing.assert_allclose(runtime.run(context, {}) - 1e9, expected, atol=1e-4)
     assert expected.std() > 0.01
 
 
@@ -103,7 +103,7 @@ def test_graphs_with_other_weights_are_refused(pair, tmp_path, which):
         write_onnx(portable, tmp_path / which)
     what = "SavedModel" if which == "saved_model" else "ONNX"
     with pytest.raises(ForecasterError, match=f"the {what} graph differs from the trained network"):
-        prove(tmp_path, members, contexts())
+        prove(tmp_path, members, {"context": contexts()})
 
 
 def test_forecasts_that_cross_zero_raise_no_false_alarm(tmp_path):
@@ -113,7 +113,7 @@ def test_forecasts_that_cross_zero_raise_no_false_alarm(tmp_path):
     context = np.random.default_rng(0).normal(size=(4000, 8))
     context -= np.asarray(net.model([context]))[:, :, 0]  # shifting the data shifts the forecast: now it is about 0
     assert np.abs(np.asarray(net.model([context]))).max() < 1e-5
-    prove(folder, [net], context)
+    prove(folder, [net], {"context": context})
 
 
 class Planted:
@@ -206,6 +206,6 @@ def test_any_number_of_rows_is_answered(cell, tmp_path):
     net = Network(network_settings(cell=cell), seed=1)
     write([net], tmp_path)
     for runtime in (OnnxRuntime(tmp_path / "model.onnx"), TensorflowRuntime(tmp_path / "saved_model")):
-        whole = runtime.run(contexts(7), None)
+        whole = runtime.run(contexts(7), {})
         for row in range(7):
-            np.testing.assert_allclose(runtime.run(contexts(7)[row : row + 1], None)[0], whole[row], rtol=1e-5)
+            np.testing.assert_allclose(runtime.run(contexts(7)[row : row + 1], {})[0], whole[row], rtol=1e-5)

@@ -72,7 +72,7 @@ def test_saved_model_and_onnx_hold_the_floor_too(tmp_path: Path, log: bool) -> N
     context = np.stack([seasonal(), seasonal(slope=-0.3), np.r_[np.full(14, np.nan), seasonal(10)]])
     write_saved_model(members, tmp_path / "saved_model", floor)
     write_onnx(members, tmp_path / "model.onnx", floor)
-    prove(tmp_path, members, context, floor=floor)
+    prove(tmp_path, members, {"context": context}, floor=floor)
     with_floor, without = (np.asarray(joint_forecast(members, [context], floor=f)) for f in (floor, None))
     moved = 0.7 * without[:, :, 0] + 0.3 * np.asarray(smooth(context, floor))
     np.testing.assert_allclose(with_floor[:, :, 0], moved)

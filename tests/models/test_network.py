@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from forecaster.data.encodings import Encoding
 from forecaster.models.cells import CELLS
 from forecaster.models.heads import HEADS
 from forecaster.models.network import Network, NetworkSettings
@@ -84,6 +85,7 @@ OTHER = {
     "linear": True,
     "known": 2,
     "lags": 1,
+    "covariates": (Encoding("price", "past"),),
 }
 
 

@@ -1,0 +1,100 @@
+"""What is fitted to covariates before a network reads them: centre and scale of numbers, the vocabulary of categories."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from forecaster.data.covariates import Covariate, recoded
+from forecaster.data.panel import ROLES, Columns
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from forecaster.data.panel import Panel
+    from forecaster.typing import FloatArray, IntArray
+
+MOST_LEVELS = 1000  # of a category, the most frequent ones; the others count as unseen
+
+
+@dataclass(frozen=True)
+class Encoding:
+    """One covariate as a network reads it: a number, or a code: 0 … V-1 in `levels`, V for what these do not hold.
+
+    NaN is missing in both.
+    """
+
+    name: str
+    role: str  # a row of ROLES
+    levels: tuple[str, ...] | None = None  # V texts; None = a number
+    mean: float = 0.0  # of a number, caller's units
+    scale: float = 1.0  # positive
+
+
+def fit_encodings(panel: Panel, ends: IntArray) -> tuple[Encoding, ...]:
+    """An encoding for each covariate, from the rows of each series before `ends` [N] alone."""
+    seen = np.arange(len(panel.target)) < np.repeat(ends, panel.lengths)
+    has_rows = ends > panel.offsets[:-1]
+    return tuple(_fit(one, one.values[has_rows if one.role == "static" else seen]) for one in panel.covariates)
+
+
+def _fit(covariate: Covariate, values: FloatArray) -> Encoding:
+    values = values[~np.isnan(values)]
+    if covariate.levels is not None:
+        counts = np.bincount(values.astype(np.int64), minlength=len(covariate.levels))
+        most = np.argsort(-counts, kind="stable")[:MOST_LEVELS]
+        levels = tuple(covariate.levels[i] for i in sorted(most.tolist()) if counts[i])
+        return Encoding(covariate.name, covariate.role, levels)
+    if not len(values):
+        return Encoding(covariate.name, covariate.role)
+    scale = float(values.std())
+    return Encoding(covariate.name, covariate.role, None, float(values.mean()), scale if scale > 0.0 else 1.0)
+
+
+def columns_of(encodings: Sequence[Encoding]) -> Columns:
+    """The columns to read for them, and as what."""
+    known, past, static = (tuple(one.name for one in encodings if one.role == role) for role in ROLES)
+    texts = tuple(one.name for one in encodings if one.levels is not None)
+    return Columns(known=known, past=past, static=static, texts=texts)
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """A panel's covariates in the order of a network's encodings, by role. U known, P past and G static columns."""
+
+    rows: FloatArray  # [R, U + P] float64
+    known: int  # U
+    ahead: FloatArray  # [N, A, U] known values after each series' last row
+    static: FloatArray  # [N, G]
+
+
+def encode(panel: Panel, encodings: Sequence[Encoding]) -> Encoded:
+    """Numbers in the caller's units, categories as codes, NaN = missing. The panel holds every column asked for."""
+    columns = {one.name: one for one in panel.covariates}
+    known = [one for one in encodings if one.role == "known"]
+    longest = max((ahead.shape[1] for one in known if (ahead := columns[one.name].ahead) is not None), default=0)
+    ahead = np.full((len(panel.series), longest, len(known)), np.nan)
+    for i, one in enumerate(known):
+        values = columns[one.name].ahead
+        if values is not None:
+            ahead[:, : values.shape[1], i] = _codes(columns[one.name], one, values)
+    moving = [one for one in encodings if one.role != "static"]
+    static = [one for one in encodings if one.role == "static"]
+    return Encoded(
+        _stacked([_codes(columns[one.name], one, columns[one.name].values) for one in moving], len(panel.target)),
+        len(known),
+        ahead,
+        _stacked([_codes(columns[one.name], one, columns[one.name].values) for one in static], len(panel.series)),
+    )
+
+
+def _codes(covariate: Covariate, encoding: Encoding, values: FloatArray) -> FloatArray:
+    if encoding.levels is None:
+        return values
+    return recoded(values, covariate.levels or (), encoding.levels)
+
+
+def _stacked(columns: list[FloatArray], rows: int) -> FloatArray:
+    return np.column_stack(columns) if columns else np.empty((rows, 0))

@@ -1,0 +1,99 @@
+"""What graphs read beside the context: the calendar and lags of each step ahead, and covariates."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from forecaster.data.calendar import known_ahead
+from forecaster.data.encodings import Encoded, Encoding, encode
+
+if TYPE_CHECKING:
+    from forecaster.data.panel import Panel
+    from forecaster.data.windows import Windows
+    from forecaster.typing import FloatArray
+
+
+@dataclass(frozen=True)
+class Needs:
+    """What the networks of a plan read."""
+
+    context_length: int  # the longest of theirs
+    horizon: int
+    calendar: tuple[str, ...]  # rows of CALENDAR
+    covariates: tuple[Encoding, ...] = ()
+
+
+@dataclass(frozen=True)
+class Beside:
+    """The inputs beside the context of some windows, gathered when they are asked for.
+
+    known [B, H, F + 3J + U]: calendar, lags, the U known covariates; past [B, L, U + P]: known covariates and past ones
+    along the context; static [B, G]. Only those that there are. A longer horizon takes several blocks of H steps.
+    """
+
+    panel: Panel
+    windows: Windows
+    needs: Needs
+    blocks: int = 1
+    encoded: Encoded | None = field(init=False)
+
+    def __post_init__(self) -> None:
+        needed = self.needs.covariates
+        object.__setattr__(self, "encoded", encode(self.panel, needed) if needed else None)
+
+    def __call__(self, part: slice = slice(None)) -> dict[str, FloatArray]:
+        """Name of the input -> [w, blocks, ...] of the windows in `part`."""
+        windows = self.windows.take(np.arange(len(self.windows))[part])
+        horizon = self.needs.horizon
+        calendar = known_ahead(self.panel, windows, horizon, self.needs.calendar, self.blocks)
+        inputs = {} if calendar is None else {"known": calendar}
+        if self.encoded is None:
+            return inputs
+        strip = self._strip(windows, self.encoded)
+        length, known = self.needs.context_length, self.encoded.known
+        if known:
+            ahead = strip[:, length:, :known].reshape(len(windows), self.blocks, horizon, known)
+            inputs["known"] = np.concatenate([inputs["known"], ahead], axis=3) if "known" in inputs else ahead
+        if strip.shape[2]:
+            starts = horizon * np.arange(self.blocks)
+            inputs["past"] = np.stack([strip[:, start : start + length] for start in starts], axis=1)
+        if self.encoded.static.shape[1]:
+            static = self.encoded.static[windows.series][:, None]
+            inputs["static"] = np.broadcast_to(static, (len(windows), self.blocks, static.shape[2]))
+        return inputs
+
+    def first(self) -> list[FloatArray]:
+        """The inputs [W, ...] of every window's first block, in the order of the graph's inputs."""
+        return [values[:, 0] for values in self().values()]
+
+    def _strip(self, windows: Windows, encoded: Encoded) -> FloatArray:
+        """[w, L + blocks · H, U + P] covariates around each cutoff: past ones stop there, known ones go on."""
+        steps = self.blocks * self.needs.horizon
+        rows = windows.cutoff[:, None] + np.arange(-self.needs.context_length, steps)
+        start, end = (self.panel.offsets[windows.series + i][:, None] for i in (0, 1))
+        inside = (rows >= start) & (rows < end)
+        strip = np.where(inside[..., None], encoded.rows[np.where(inside, rows, 0)], np.nan)
+        strip[:, self.needs.context_length :, encoded.known :] = np.nan
+        beyond = rows - end
+        told = (beyond >= 0) & (beyond < encoded.ahead.shape[1])
+        window, step = np.nonzero(told)
+        strip[window, step, : encoded.known] = encoded.ahead[windows.series[window], beyond[window, step]]
+        return strip
+
+
+def input_shapes(
+    context_length: int, horizon: int, known: int, covariates: tuple[Encoding, ...]
+) -> dict[str, tuple[int, ...]]:
+    """Shape of each input of a graph after the batch, in order; `known` numbers of each step are no covariates."""
+    count = {role: sum(one.role == role for one in covariates) for role in ("known", "past", "static")}
+    shapes: dict[str, tuple[int, ...]] = {"context": (context_length,)}
+    if known + count["known"]:
+        shapes["known"] = (horizon, known + count["known"])
+    if count["known"] + count["past"]:
+        shapes["past"] = (context_length, count["known"] + count["past"])
+    if count["static"]:
+        shapes["static"] = (count["static"],)
+    return shapes
