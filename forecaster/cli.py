@@ -16,6 +16,7 @@ from forecaster.config import (
     PREFIX,
     CheckSettings,
     EvaluateSettings,
+    ExplainSettings,
     PredictSettings,
     PruneSettings,
     StoreSettings,
@@ -135,6 +136,18 @@ def _evaluate(settings: EvaluateSettings, console: Console, arguments: Arguments
         console.result(report.to_json())
     else:
         _print_report(report, console)
+
+
+def _explain(settings: ExplainSettings, console: Console, arguments: Arguments) -> None:
+    """Show how much each input, and each stretch of the context, moves a stored model's forecasts."""
+    from forecaster.explain import effect_table, explain
+
+    found = explain(arguments["data"], settings, console)
+    if console.json:
+        console.result(found.to_json())
+    else:
+        console.table(*effect_table(found))
+        console.line(f"{found.windows} windows, MASE {found.mase:.4g}: {found.judged_on}.")
 
 
 def _print_report(report: Report, console: Console) -> None:
@@ -269,6 +282,7 @@ REFERENCE = Argument("model", "NAME or NAME@VERSION (default: the model trained 
 COMMANDS = (
     Command("train", TrainSettings, _train, (DATA,), hush=True),
     Command("evaluate", EvaluateSettings, _evaluate, (SEEN_DATA,), hush=True),
+    Command("explain", ExplainSettings, _explain, (SEEN_DATA,), hush=True),
     Command("predict", PredictSettings, _predict, (SEEN_DATA,), hush=True),
     Command("check", CheckSettings, _check, (DATA,)),
     *operating.COMMANDS,

@@ -21,8 +21,9 @@ from forecaster.watch import Watch
 if TYPE_CHECKING:
     import pandas as pd
 
-    from forecaster.config import EvaluateSettings
+    from forecaster.config import EvaluateSettings, ExplainSettings
     from forecaster.data.panel import Panel
+    from forecaster.models.runtime import Runtime
 
 Data: TypeAlias = "str | Path | pd.DataFrame"
 
@@ -53,8 +54,15 @@ def evaluate(data: Data | None, settings: EvaluateSettings, watch: Watch) -> Rep
 
 
 def _judge(panel: Panel, opened: Opened, settings: EvaluateSettings) -> tuple[Backtest, str]:
+    windows, judged_on, runtime = held_against(panel, opened, settings)
+    return judge(panel, windows, opened.manifest, runtime, learned=settings.baselines == "all"), judged_on
+
+
+def held_against(
+    panel: Panel, opened: Opened, settings: EvaluateSettings | ExplainSettings
+) -> tuple[Windows, str, Runtime]:
+    """Windows that the weights have not seen, which ones these are in words, and the graph that answers for them."""
     manifest = opened.manifest
-    learned = settings.baselines == "all"
     if data_facts(panel, "", None).sha256 == manifest.data.sha256:
         windows, judged_on = _held_back(panel, opened, settings.windows)
         if settings.runtime != "onnx":
@@ -62,11 +70,9 @@ def _judge(panel: Panel, opened: Opened, settings: EvaluateSettings) -> tuple[Ba
                 "--runtime has no effect on the data of the training: the judged weights are stored as ONNX.",
                 "Leave it out, or give newer data.",
             )
-        runtime = load_judged(opened.folder, manifest, settings.threads or 0)
-    else:
-        windows, judged_on = _after_training(panel, opened, settings.windows)
-        runtime = load_runtime(opened.folder, manifest, settings.runtime, settings.threads or 0)
-    return judge(panel, windows, manifest, runtime, learned=learned), judged_on
+        return windows, judged_on, load_judged(opened.folder, manifest, settings.threads or 0)
+    windows, judged_on = _after_training(panel, opened, settings.windows)
+    return windows, judged_on, load_runtime(opened.folder, manifest, settings.runtime, settings.threads or 0)
 
 
 def _held_back(panel: Panel, opened: Opened, count: int | None) -> tuple[Windows, str]:

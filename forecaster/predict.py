@@ -30,7 +30,7 @@ from forecaster.watch import Watch
 if TYPE_CHECKING:
     import pandas as pd
 
-    from forecaster.config import EvaluateSettings, PredictSettings
+    from forecaster.config import EvaluateSettings, ExplainSettings, PredictSettings
     from forecaster.data.panel import Panel
     from forecaster.typing import FloatArray, IntArray, TextArray
 
@@ -61,7 +61,9 @@ def open_model(models: str, reference: str | None) -> Opened:
                 raise
 
 
-def read_for(manifest: Manifest, data: Data | None, settings: EvaluateSettings | PredictSettings) -> Panel:
+def read_for(
+    manifest: Manifest, data: Data | None, settings: EvaluateSettings | ExplainSettings | PredictSettings
+) -> Panel:
     """The data, read as the model's was; None = the file that the model was trained on.
 
     DataError for rows that cannot be used; ArtifactError where the model does not fit the data's frequency.

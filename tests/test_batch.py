@@ -10,6 +10,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -20,7 +21,7 @@ from forecaster.config import BatchSettings
 from forecaster.errors import UsageError
 from forecaster.jobs import load_jobs
 from forecaster.outputs import output_lock
-from forecaster.work import TimeLimit, Worker, time_limit
+from forecaster.work import TimeLimit, Worker, job_key, time_limit
 from tests.shelf import stored, write_csv
 from tests.tiny import Recorder
 
@@ -178,6 +179,16 @@ def test_a_late_input_is_waited_for_while_the_other_jobs_go_on(shop):
     (shop / "late.csv").unlink()
     lines, summary = ran(shop, text, FakeClock())
     assert lines["two"]["code"] == 3 and 600 <= summary["seconds"] < 620
+
+
+def test_a_job_is_done_again_when_what_is_known_ahead_changes(shop):
+    (shop / "jobs.toml").write_text(TWO_JOBS)
+    (shop / "future.csv").write_text("a\n")
+    first = load_jobs(shop / "jobs.toml").jobs[0]
+    job = replace(first, output=None, settings=replace(first.settings, future=str(shop / "future.csv")))
+    before = job_key(job)
+    (shop / "future.csv").write_text("b\n")
+    assert before and job_key(job) not in ("", before)
 
 
 def test_a_half_written_input_is_tried_again_when_it_changes(shop):

@@ -22,7 +22,8 @@ WIDEST = 16  # of a category's embedding
 
 class Features:
     """Raw columns [B, ..., C] to numbers: a number to its standard score and whether it is there, a category to its
-    learned embedding, with one of its own for texts not met in training and one for missing ones."""
+    learned embedding, with one of its own for texts not met before and one for missing ones: these start at zero, so that
+    what training never sees adds nothing."""
 
     def __init__(self, encodings: Sequence[Encoding], seed: Callable[[], int]) -> None:
         import keras
@@ -35,7 +36,7 @@ class Features:
             i: keras.layers.Embedding(
                 len(one.levels) + 2,
                 min(WIDEST, len(one.levels) // 2 + 2),
-                embeddings_initializer=keras.initializers.RandomUniform(-0.5, 0.5, seed=seed()),
+                embeddings_initializer=_met_at_random(seed()),
             )
             for i, one in enumerate(self.encodings)
             if one.levels is not None
@@ -57,6 +58,18 @@ class Features:
             code = ops.where(missing[..., i], ops.zeros_like(filled[..., i]) + (unknown + 1), filled[..., i])
             parts.append(embedding(ops.cast(code, "int32")))
         return ops.concatenate(parts, axis=-1)
+
+
+def _met_at_random(seed: int) -> Callable[..., Tensor]:
+    """First embeddings: random, but for the last two codes, which are zero."""
+    import keras
+
+    draw = keras.initializers.RandomUniform(-0.5, 0.5, seed=seed)
+
+    def make(shape: tuple[int, ...], dtype: str | None = None) -> Tensor:
+        return draw(shape, dtype) * (np.arange(shape[0]) < shape[0] - 2).astype(np.float32)[:, None]
+
+    return make
 
 
 def _columns(x: Tensor, chosen: Sequence[int]) -> Tensor:

@@ -18,7 +18,7 @@ from forecaster.settings.shared import (
     ServeSettings,
     StoreSettings,
 )
-from forecaster.settings.stored import CheckSettings, EvaluateSettings, PredictSettings, PruneSettings
+from forecaster.settings.stored import CheckSettings, EvaluateSettings, ExplainSettings, PredictSettings, PruneSettings
 from forecaster.settings.train import TrainSettings
 
 __all__ = [
@@ -29,6 +29,7 @@ __all__ = [
     "CheckSettings",
     "CommonSettings",
     "EvaluateSettings",
+    "ExplainSettings",
     "InputSettings",
     "JudgeSettings",
     "MachineSettings",
@@ -47,6 +48,7 @@ SETTINGS: Mapping[str, type] = {
     "evaluate": EvaluateSettings,
     "predict": PredictSettings,
     "check": CheckSettings,
+    "explain": ExplainSettings,
 }
 EVERY_SETTINGS: tuple[type, ...] = (
     CommonSettings,

@@ -16,6 +16,13 @@ class EvaluateSettings(MachineSettings, JudgeSettings, ServeSettings, StoreSetti
 
 
 @dataclass(frozen=True)
+class ExplainSettings(MachineSettings, ServeSettings, StoreSettings, InputSettings):
+    """Settings of `explain`."""
+
+    windows: int | None = count("Held-back windows per series for the scores.", "Judging")
+
+
+@dataclass(frozen=True)
 class PredictSettings(MachineSettings, ServeSettings, StoreSettings, InputSettings):
     """Settings of `predict`."""
 
