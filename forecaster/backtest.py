@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 import numpy as np
 
@@ -45,6 +45,17 @@ class Backtest:
         """All windows together."""
         return score(self.target, self.forecasts[who], self.scale)
 
+    def window_errors(self, who: str) -> FloatArray:
+        """[W] mean absolute error of each window over its scale, or in the caller's units where no window has a scale.
+
+        NaN = undefined.
+        """
+        observed = ~np.isnan(self.target)
+        misses = np.where(observed, np.abs(self.target - self.forecasts[who]), 0.0)
+        count = np.where(observed.any(axis=1), observed.sum(axis=1), np.nan)
+        scale: FloatArray = self.scale if np.isfinite(self.scale).any() else np.ones(len(misses))
+        return np.asarray(misses.sum(axis=1) / count / scale)
+
     def by_step(self, who: str) -> tuple[Scores, ...]:
         """[H] scores."""
         return tuple(score_by_step(self.target, self.forecasts[who], self.scale))
@@ -58,6 +69,22 @@ class Backtest:
 MODEL = "model"
 
 
+class Asked(Protocol):
+    """What a forecaster is asked for and reads: a manifest or a plan."""
+
+    @property
+    def horizon(self) -> int: ...
+
+    @property
+    def context_length(self) -> int: ...
+
+    @property
+    def quantiles(self) -> tuple[float, ...]: ...
+
+    @property
+    def needs(self) -> Needs: ...
+
+
 def judge(panel: Panel, windows: Windows, manifest: Manifest, runtime: Runtime, *, learned: bool) -> Backtest:
     """A stored model's graph on `windows`, beside the baselines."""
 
@@ -67,7 +94,7 @@ def judge(panel: Panel, windows: Windows, manifest: Manifest, runtime: Runtime, 
     return backtest(panel, windows, manifest, answer, learned=learned)
 
 
-def backtest(panel: Panel, windows: Windows, manifest: Manifest, answer: Answer, *, learned: bool) -> Backtest:
+def backtest(panel: Panel, windows: Windows, manifest: Asked, answer: Answer, *, learned: bool) -> Backtest:
     """Judge `answer`, which reads what the manifest's model reads, beside the baselines on `windows`.
 
     Windows of series with nothing observed before the cutoff are left out: nobody can forecast them. `learned` adds

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from forecaster import __version__, operating
+from forecaster import __version__, choosing, operating
 from forecaster.commandline import Argument, Arguments, Command, Group, Job, add, usage_error
 from forecaster.config import (
     PREFIX,
@@ -285,6 +285,7 @@ COMMANDS = (
     Command("explain", ExplainSettings, _explain, (SEEN_DATA,), hush=True),
     Command("predict", PredictSettings, _predict, (SEEN_DATA,), hush=True),
     Command("check", CheckSettings, _check, (DATA,)),
+    *choosing.COMMANDS,
     *operating.COMMANDS,
     Command("doctor", StoreSettings, _doctor, hush=True),
 )

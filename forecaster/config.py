@@ -18,18 +18,21 @@ from forecaster.settings import (
     BatchSettings,
     CheckSettings,
     CommonSettings,
+    CompareSettings,
     EvaluateSettings,
     ExplainSettings,
     InputSettings,
     JudgeSettings,
     MachineSettings,
     MonitorSettings,
+    PlanSettings,
     PredictSettings,
     PruneSettings,
     ScheduleSettings,
     ServeSettings,
     StoreSettings,
     TrainSettings,
+    TuneSettings,
 )
 
 __all__ = [
@@ -40,6 +43,7 @@ __all__ = [
     "BatchSettings",
     "CheckSettings",
     "CommonSettings",
+    "CompareSettings",
     "ConfigFile",
     "EvaluateSettings",
     "ExplainSettings",
@@ -47,12 +51,14 @@ __all__ = [
     "JudgeSettings",
     "MachineSettings",
     "MonitorSettings",
+    "PlanSettings",
     "PredictSettings",
     "PruneSettings",
     "ScheduleSettings",
     "ServeSettings",
     "StoreSettings",
     "TrainSettings",
+    "TuneSettings",
     "from_mapping",
     "load_toml",
     "parse_duration",
@@ -136,7 +142,7 @@ def unknown_variables(environment: Mapping[str, str]) -> tuple[str, ...]:
 def load_toml(path: str | None) -> ConfigFile:
     """The settings file `path`, or `forecaster.toml` in the working directory if it is there, or nothing.
 
-    Keys at the top are for every command that has them, the tables [train], [evaluate], [predict], [check] for one command.
+    Keys at the top are for every command that has them, the tables [train], [evaluate] … (SETTINGS) for one command.
     A file that cannot be read and a key that no command knows are UsageErrors.
     """
     if path is None and not Path(FILE).is_file():

@@ -10,6 +10,7 @@ from dataclasses import replace
 from threading import Event, Lock
 from typing import TYPE_CHECKING, TypeAlias
 
+from forecaster.cellchoice import choose_cell
 from forecaster.checkpoints import FINAL, JUDGE, Checkpoints
 from forecaster.errors import UsageError
 from forecaster.models.fit import FitSettings, Fitted, Task, fit
@@ -46,6 +47,8 @@ class Fitting:
         """The plan with its questions answered, the judged stage and the final one; None for one that there is not."""
         if parts.trial:
             plan = settle(plan, panel, parts.trial, self.fit_all, self.watch)
+            if self.settings.cell == "auto":
+                plan = choose_cell(plan, parts.trial, self.fit_all, self.watch)
         for line in plan_lines(plan.rows):
             self.watch.note(line)
         jobs = plan.jobs

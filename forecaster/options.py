@@ -119,8 +119,9 @@ def read(known: Option, value: object, label: str, *, text: bool) -> Value:
         raise UsageError(f"{label}: {error.message}", error.hint) from None
     if known.choices:
         allowed = names_in(known.choices)
-        if found not in allowed:
-            raise UsageError(f"{label}: '{found}' is not one of {', '.join(allowed)}.", _guess(str(found), allowed))
+        for one in found if isinstance(found, tuple) else (found,):
+            if one not in allowed:
+                raise UsageError(f"{label}: '{one}' is not one of {', '.join(allowed)}.", _guess(str(one), allowed))
     if known.bounds and not _inside(float(found), known.bounds):  # type: ignore[arg-type]
         raise UsageError(f"{label}: {value} is not {_range(known.bounds)}.")
     return found
@@ -220,6 +221,17 @@ def _columns(value: object, text: bool) -> Value:
     return tuple(names)
 
 
+def _names(value: object, text: bool) -> Value:
+    """Names, each once: from `a,b` or a sequence."""
+    parts = value.split(",") if isinstance(value, str) else value
+    names = (
+        [part.strip() if isinstance(part, str) else "" for part in parts] if isinstance(parts, (list, tuple)) else []
+    )
+    if not names or not all(names) or len(set(names)) < len(names):
+        raise UsageError(f"{value!r} is not a list of names, each once.", "Expected e.g. a,b.")
+    return tuple(names)
+
+
 READERS: Mapping[str, Callable[[object, bool], Value]] = {
     "text": _text,
     "choice": _text,
@@ -231,4 +243,5 @@ READERS: Mapping[str, Callable[[object, bool], Value]] = {
     "margin": _margin,
     "quantiles": _levels,
     "columns": _columns,
+    "names": _names,
 }

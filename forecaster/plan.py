@@ -87,10 +87,22 @@ class Plan:
         return max(member.context_length for member in self.members)
 
     @property
+    def quantiles(self) -> tuple[float, ...]:
+        """Levels, ascending."""
+        return self.members[0].quantiles
+
+    @property
     def jobs(self) -> tuple[tuple[NetworkSettings, FitSettings], ...]:
         """Each member, and how it is fitted."""
         own = {self.members[0].transform: self.fit.error_scale, **dict([self.second] if self.second else [])}
         return tuple((member, replace(self.fit, error_scale=own[member.transform])) for member in self.members)
+
+    def with_cell(self, cell: str, because: str) -> Plan:
+        """The plan with one cell for every member."""
+        gate = CELLS[cell].has_reset_gate
+        members = tuple(replace(m, cell=cell, reset_after=m.reset_after or not gate) for m in self.members)
+        rows = tuple(replace(row, value=cell, reason=because) if row.setting == "cell" else row for row in self.rows)
+        return replace(self, members=members, rows=rows)
 
     def mixed(self, second: tuple[str, str], because: str) -> Plan:
         """The plan with every other member on another transform."""
@@ -228,7 +240,9 @@ def _transforms(choose: _Chooser, settings: TrainSettings, seen: FloatArray) -> 
 
 def _network(choose: _Chooser, settings: TrainSettings, lengths: tuple[int, int, int], head: str) -> NetworkSettings:
     horizon, segment, context_length = lengths
-    cell = choose("cell", settings.cell, "gru", "most for its cost where data or computing is scarce")
+    given = None if settings.cell == "auto" else settings.cell
+    why = "most for its cost where data or computing is scarce"
+    cell = choose("cell", given, "gru", "no trial could be held" if settings.cell else why)
     layers = choose("layers", settings.layers, 1, "more did not pay")
     return NetworkSettings(
         cell=cell,
@@ -251,11 +265,16 @@ def _network(choose: _Chooser, settings: TrainSettings, lengths: tuple[int, int,
     )
 
 
+def _by_passes(settings: TrainSettings) -> bool:
+    """Epochs of whole passes are asked for, as in the textbooks."""
+    return settings.epochs is not None and settings.steps_per_epoch is None
+
+
 def _fit(
     choose: _Chooser, settings: TrainSettings, error_scale: str
 ) -> tuple[FitSettings, tuple[tuple[int, float], ...]]:
     """How to fit, and the courses to choose from: few steps, or many, fast or slow."""
-    by_passes = settings.epochs is not None and settings.steps_per_epoch is None
+    by_passes = _by_passes(settings)
     steps = 0 if by_passes else choose("steps_per_epoch", settings.steps_per_epoch, EPOCH_STEPS, "validated this often")
     rate = settings.learning_rate
     fast, slow = rate or (SLOW if by_passes else FAST), rate or SLOW
@@ -289,19 +308,19 @@ def _floors(
         return None, ()
     floors = tuple(Floor(season, length, horizon, nonnegative, weight) for weight in WEIGHTS if weight)
     if settings.floor is None:
-        return None, () if settings.epochs is not None else floors
+        return None, () if _by_passes(settings) else floors
     return replace(floors[0], weight=settings.floor), ()
 
 
 def _members(choose: _Chooser, settings: TrainSettings, base: NetworkSettings) -> tuple[NetworkSettings, ...]:
     """Networks that differ by more than their seeds, but never in what was given."""
-    plain = settings.epochs is not None or base.head not in OPEN_HEADS
+    plain = _by_passes(settings) or base.head not in OPEN_HEADS
     why = "one network, as in the textbooks" if plain else "their median errs less than each of them"
     count = choose("members", settings.members, 1 if plain else MEMBERS, why)
     changes: list[NetworkSettings] = [
         base,
         replace(base, center=settings.center or "mean"),
-        replace(base, cell=settings.cell or "lstm", reset_after=True if not settings.cell else base.reset_after),
+        base if settings.cell else replace(base, cell="lstm", reset_after=True),
         replace(base, center=settings.center or "last", dropout=base.dropout if settings.dropout is not None else 0.3),
     ]
     return tuple(changes[i % len(changes)] for i in range(count))

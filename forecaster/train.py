@@ -28,7 +28,7 @@ from forecaster.watch import Watch
 if TYPE_CHECKING:
     import pandas as pd
 
-    from forecaster.config import TrainSettings
+    from forecaster.config import PlanSettings, TrainSettings
     from forecaster.data.panel import Panel
 
 Data: TypeAlias = "str | Path | pd.DataFrame"
@@ -109,7 +109,7 @@ def _as_stored(plan: Plan, manifest: Manifest, settings: TrainSettings) -> Plan:
     )
 
 
-def read(data: Data, settings: TrainSettings, watch: Watch) -> Panel:
+def read(data: Data, settings: PlanSettings, watch: Watch) -> Panel:
     """The panel, what was inferred said. DataError for rows that cannot be used."""
     panel = read_panel(
         data,

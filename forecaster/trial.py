@@ -63,7 +63,7 @@ def settle(plan: Plan, panel: Panel, task: Task, fit_all: FitAll, watch: Watch) 
     return _with_floor(decided, panel, task, networks, watch)
 
 
-def _forecasts(plan: Plan, panel: Panel, windows: Windows, networks: Sequence[Network], length: int) -> FloatArray:
+def forecasts(plan: Plan, panel: Panel, windows: Windows, networks: Sequence[Network], length: int) -> FloatArray:
     """Point forecasts [W, H] of the median of `networks`."""
     from forecaster.models.export import joint_forecast
 
@@ -76,7 +76,7 @@ def _error(plan: Plan, panel: Panel, task: Task, networks: Sequence[Network]) ->
     """Validation error of the median of `networks`, as that of one fit is measured."""
     scaled, shares = [], []
     for part in task.validation.batches(BATCH) if task.validation else ():
-        truth, found = part.gather(0, plan.horizon), _forecasts(plan, panel, part, networks, plan.context_length)
+        truth, found = part.gather(0, plan.horizon), forecasts(plan, panel, part, networks, plan.context_length)
         miss, size = np.abs(truth - found), np.abs(truth) + np.abs(found)
         scaled.append(np.nanmean(miss / task.scale[part.series][:, None], axis=1))
         shares.append(np.nanmean(2.0 * miss / np.where(size > 0.0, size, 1.0), axis=1))
@@ -118,7 +118,7 @@ def _with_floor(plan: Plan, panel: Panel, task: Task, networks: Sequence[Network
     length = max(plan.context_length, plan.floors[0].length)
     errors: dict[float, list[FloatArray]] = {0.0: [], **{floor.weight: [] for floor in plan.floors}}
     for part in windows.batches(BATCH):
-        network = _forecasts(plan, panel, part, networks, length)
+        network = forecasts(plan, panel, part, networks, length)
         smoothed = np.asarray(smooth(part.gather(length, 0), plan.floors[0]))
         truth, scale = part.gather(0, plan.horizon), task.scale[part.series][:, None]
         for weight, found in errors.items():

@@ -180,3 +180,19 @@ def test_more_series_need_fewer_windows_each():
 def test_a_log_is_not_refused_where_every_row_is_held_back():
     panel = panel_of([1.0, 2.0, 3.0, 4.0, 5.0])
     assert plan_of(panel, horizon=4, windows=2, transform="log").members[0].transform == "log"
+
+
+def test_an_open_cell_is_a_gru_until_windows_say_otherwise(air):
+    plan = plan_of(air, cell="auto")
+    assert {member.cell for member in plan.members} == {"gru"}
+    other = plan.with_cell("lstm", "it won")
+    assert {member.cell for member in other.members} == {"lstm"}
+    assert [(row.value, row.reason) for row in other.rows if row.setting == "cell"] == [("lstm", "it won")]
+    with pytest.raises(UsageError, match="--reset-after has no effect on every cell"):
+        plan_of(air, cell="auto", reset_after=True)
+
+
+def test_epochs_of_so_many_steps_are_no_textbook(air):
+    assert len(plan_of(air, epochs=3).members) == 1
+    plan = plan_of(air, epochs=3, steps_per_epoch=5)
+    assert len(plan.members) > 1 and plan.floors

@@ -125,6 +125,17 @@ def test_the_plan_is_said_with_its_reasons_after_the_trials_and_before_the_judge
     assert len(judged) == 1  # for the manifest and the report both
 
 
+def test_cell_auto_takes_the_cell_that_errs_least_on_the_validation_windows_and_says_so(tmp_path):
+    watch = Recorder()
+    report = train(AIR, train_settings(tmp_path, cell="auto", members=2, final_fit=False, epochs=1), watch)
+    (row,) = [row for row in report.plan if row.setting == "cell"]
+    (note,) = [note for note in watch.notes if note.startswith("trial: cell ")]
+    assert note == f"trial: cell {row.value}: {row.reason}"
+    found = [float(part.split()[-1]) for part in row.reason.split(",")]
+    assert len(found) == 3 and found[0] == min(found)
+    assert {member.cell for member in read_manifest(Path(report.path)).members} == {row.value}
+
+
 def test_the_same_data_settings_and_seed_give_the_same_bytes_of_forecast(trained, tmp_path):
     again = train(AIR, train_settings(tmp_path, name="air"), Recorder())
     assert numbers(tmp_path).tobytes() == numbers(trained[0]).tobytes()

@@ -110,6 +110,7 @@ def train_settings(models, **changes):
     tiny = {
         "models": str(models),
         "members": 1,
+        "floor": 0.0,
         "horizon": 6,
         "context_length": 12,
         "segment": 6,

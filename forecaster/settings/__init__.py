@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from forecaster.settings.choose import CompareSettings, TuneSettings
 from forecaster.settings.operate import BatchSettings, MonitorSettings, ScheduleSettings
 from forecaster.settings.shared import (
     FILE,
@@ -20,6 +21,8 @@ from forecaster.settings.shared import (
 )
 from forecaster.settings.stored import CheckSettings, EvaluateSettings, ExplainSettings, PredictSettings, PruneSettings
 from forecaster.settings.train import TrainSettings
+from forecaster.settings.stored import CheckSettings, EvaluateSettings, PredictSettings, PruneSettings
+from forecaster.settings.train import PlanSettings, TrainSettings
 
 __all__ = [
     "EVERY_SETTINGS",
@@ -28,18 +31,21 @@ __all__ = [
     "BatchSettings",
     "CheckSettings",
     "CommonSettings",
+    "CompareSettings",
     "EvaluateSettings",
     "ExplainSettings",
     "InputSettings",
     "JudgeSettings",
     "MachineSettings",
     "MonitorSettings",
+    "PlanSettings",
     "PredictSettings",
     "PruneSettings",
     "ScheduleSettings",
     "ServeSettings",
     "StoreSettings",
     "TrainSettings",
+    "TuneSettings",
 ]
 
 # One row per command that has settings: their names are the tables that a TOML file may hold.
@@ -49,6 +55,8 @@ SETTINGS: Mapping[str, type] = {
     "predict": PredictSettings,
     "check": CheckSettings,
     "explain": ExplainSettings,
+    "compare": CompareSettings,
+    "tune": TuneSettings,
 }
 EVERY_SETTINGS: tuple[type, ...] = (
     CommonSettings,

@@ -10,25 +10,22 @@ from forecaster.settings.shared import InputSettings, JudgeSettings, MachineSett
 
 
 @dataclass(frozen=True)
-class TrainSettings(MachineSettings, JudgeSettings, StoreSettings, InputSettings):
-    """Settings of `train`."""
+class PlanSettings(MachineSettings, JudgeSettings, InputSettings):
+    """What shapes a plan, whichever cell it is for."""
 
     freq: str | None = option(None, "Step of the timestamps (default: inferred).", "Input")
     season_length: int | None = count("Steps in a season; 1 = none (default: from freq).", "Input")
-    name: str | None = option(None, "Name to store the model under (default: the data file's stem).", "Store")
     known: tuple[str, ...] = option((), "Columns that are known ahead: price, weather.", "Input", kind="columns")
     past: tuple[str, ...] = option((), "Columns known up to now.", "Input", kind="columns")
     static: tuple[str, ...] = option((), "Columns with one value per series.", "Input", kind="columns")
     horizon: int | None = count("Steps ahead to forecast.", "Forecast")
     quantiles: tuple[float, ...] = option((0.1, 0.5, 0.9), "Levels, or none.", "Forecast", kind="quantiles")
 
-    cell: str | None = choice(None, "forecaster.models.cells:CELLS", "Recurrent cell.", "Network")
     units: int | None = count("Width of each recurrent layer.", "Network")
     layers: int | None = count("Recurrent layers.", "Network")
     bidirectional: bool | None = switch(None, "Read the context in both directions.", "Network")
     dropout: float | None = option(None, "Share of units dropped.", "Network", kind="float", bounds="[0, 1)")
     residual: bool | None = switch(None, "Add each layer's input to its output.", "Network")
-    reset_after: bool | None = switch(None, "GRU: reset gate behind the product, as cuDNN has it.", "Network")
     context_length: int | None = count("Observations that the network sees.", "Network")
     segment: int | None = count("Observations per recurrent step; 1 = the textbook's network.", "Network")
     head: str | None = choice(None, "forecaster.models.heads:HEADS", "From states to forecast.", "Network")
@@ -45,10 +42,6 @@ class TrainSettings(MachineSettings, JudgeSettings, StoreSettings, InputSettings
     recurrent_initializer: str | None = choice(
         None, "forecaster.models.cells:INITIALIZERS", "First recurrent weights.", "Network"
     )
-    floor: float | None = option(
-        None, "Share of a statistical forecast in the blend; 0 = none.", "Network", kind="float", bounds="[0, 1]"
-    )
-    members: int | None = count("Networks whose median is the forecast.", "Network")
 
     loss: str | None = choice(None, "forecaster.models.losses:LOSSES", "What is minimised.", "Fitting")
     error_scale: str | None = choice(
@@ -66,6 +59,42 @@ class TrainSettings(MachineSettings, JudgeSettings, StoreSettings, InputSettings
         None, "Epochs without gain before stopping; 0 = never stop.", "Fitting", kind="int", bounds="[0, inf)"
     )
     seed: int = option(0, "Decides whatever is random.", "Fitting", kind="int", bounds="[0, 4294967296)")
+    device: str = choice("auto", "auto cpu gpu", "Where to fit.", "Running")
+
+    def __post_init__(self) -> None:
+        """UsageError for options that contradict each other, or of which one has no effect beside another."""
+        if self.residual and (self.layers or 1) == 1:
+            raise UsageError("--residual has no effect on one layer.", "Give --layers 2 or more.")
+        for name, given in self._beside():
+            if given and self.head is not None:
+                self._refuse_closed_head(name)
+
+    def _beside(self) -> tuple[tuple[str, object], ...]:
+        """What is put beside a forecast that is not fed back."""
+        return tuple(
+            (name, getattr(self, name)) for name in ("linear", "calendar", "holidays", "known", "past", "static")
+        )
+
+    def _refuse_closed_head(self, name: str) -> None:
+        from forecaster.models.heads import OPEN_HEADS
+
+        if self.head not in OPEN_HEADS:
+            raise UsageError(f"--{name} has no effect on --head {self.head}.", f"Take one of {', '.join(OPEN_HEADS)}.")
+
+
+@dataclass(frozen=True)
+class TrainSettings(PlanSettings, StoreSettings):
+    """Settings of `train`."""
+
+    name: str | None = option(None, "Name to store the model under (default: the data file's stem).", "Store")
+    cell: str | None = choice(
+        None, "auto forecaster.models.cells:CELLS", "Recurrent cell; auto = whichever does best.", "Network"
+    )
+    reset_after: bool | None = switch(None, "GRU: reset gate behind the product, as cuDNN has it.", "Network")
+    floor: float | None = option(
+        None, "Share of a statistical forecast in the blend; 0 = none.", "Network", kind="float", bounds="[0, 1]"
+    )
+    members: int | None = count("Networks whose median is the forecast.", "Network")
     time_budget: float | None = option(
         None, "Stop fitting after this long, e.g. 5m.", "Fitting", kind="duration", bounds="(0, inf)"
     )
@@ -82,17 +111,12 @@ class TrainSettings(MachineSettings, JudgeSettings, StoreSettings, InputSettings
     wait: float | None = option(
         None, "Wait this long for a lock, e.g. 5m.", "Running", kind="duration", bounds="[0, inf)"
     )
-    device: str = choice("auto", "auto cpu gpu", "Where to fit.", "Running")
 
     def __post_init__(self) -> None:
         """UsageError for options that contradict each other, or of which one has no effect beside another."""
+        super().__post_init__()
         if self.reset_after is not None and self.cell is not None:
             self._refuse_no_reset_gate(self.cell)
-        if self.residual and (self.layers or 1) == 1:
-            raise UsageError("--residual has no effect on one layer.", "Give --layers 2 or more.")
-        for name, given in self._beside():
-            if given and self.head is not None:
-                self._refuse_closed_head(name)
         if self.resume and self.start_from:
             raise UsageError("--resume and --from exclude each other.", "Keep the one that names where to start.")
         if self.promote_if_better is not None and (self.resume or self.start_from):
@@ -101,20 +125,10 @@ class TrainSettings(MachineSettings, JudgeSettings, StoreSettings, InputSettings
                 "Leave --resume and --from out.",
             )
 
-    def _beside(self) -> tuple[tuple[str, object], ...]:
-        """What is put beside a forecast that is not fed back."""
-        return tuple(
-            (name, getattr(self, name)) for name in ("linear", "calendar", "holidays", "known", "past", "static")
-        )
-
     def _refuse_no_reset_gate(self, cell: str) -> None:
         from forecaster.models.cells import CELLS
 
+        if cell == "auto":
+            raise UsageError("--reset-after has no effect on every cell that --cell auto tries.", "Give --cell gru.")
         if not CELLS[cell].has_reset_gate:
             raise UsageError(f"--reset-after has no effect on {cell}: it has no reset gate.", "Leave it out.")
-
-    def _refuse_closed_head(self, name: str) -> None:
-        from forecaster.models.heads import OPEN_HEADS
-
-        if self.head not in OPEN_HEADS:
-            raise UsageError(f"--{name} has no effect on --head {self.head}.", f"Take one of {', '.join(OPEN_HEADS)}.")

@@ -1,0 +1,47 @@
+"""The commands that help to choose a plan: `compare`, `tune`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from forecaster.commandline import Argument, Arguments, Command
+from forecaster.config import CompareSettings, TuneSettings
+
+if TYPE_CHECKING:
+    from forecaster.console import Console
+
+
+def _compare(settings: CompareSettings, console: Console, arguments: Arguments) -> None:
+    """Train rnn, lstm and gru alike and show which does best on this data; nothing is stored."""
+    from forecaster.compare import compare, comparison_table
+
+    found = compare(str(arguments["data"]), settings, console)
+    if console.json:
+        console.result(found.to_json())
+    else:
+        console.table(*comparison_table(found))
+        console.line(found.sentence)
+
+
+def _tune(settings: TuneSettings, console: Console, arguments: Arguments) -> None:
+    """Search for a better plan on validation windows and write it for `train --config`."""
+    from forecaster.tune import tune, tuned_table
+
+    found = tune(str(arguments["data"]), settings, console)
+    if settings.output == "-" and not console.json:
+        console.line(found.toml.rstrip())
+        console.note(found.sentence)
+    elif console.json:
+        console.result({**found.to_json(), "output": settings.output, "toml": found.toml})
+    else:
+        console.table(*tuned_table(found))
+        console.line(found.sentence)
+        console.line(f"Written to {settings.output}: `forecaster train --config {settings.output} …` takes it.")
+
+
+DATA = Argument("data", "CSV or Parquet file, or - for standard input.", required=True)
+
+COMMANDS = (
+    Command("compare", CompareSettings, _compare, (DATA,), hush=True),
+    Command("tune", TuneSettings, _tune, (DATA,), hush=True),
+)

@@ -1,0 +1,231 @@
+"""The verb `compare`: every cell trained alike on the same rows, judged on the same held-back windows. Nothing is stored."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
+
+import numpy as np
+
+from forecaster.backtest import MODEL, Backtest, backtest
+from forecaster.checkpoints import Checkpoints
+from forecaster.errors import DataError
+from forecaster.fitting import Fitting
+from forecaster.memory import forget_peak, peak_memory
+from forecaster.models.device import require_tensorflow
+from forecaster.paired import Paired, paired
+from forecaster.plan import Plan, make_plan
+from forecaster.report import SCORE_NAMES, PlanRow, plan_lines
+from forecaster.settings import PlanSettings, TrainSettings
+from forecaster.split import split
+from forecaster.train import read
+from forecaster.trial import STAGE, forecasts, settle
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from forecaster.data.panel import Panel
+    from forecaster.data.windows import Windows
+    from forecaster.metrics import Scores
+    from forecaster.models.fit import Task
+    from forecaster.report import Json
+    from forecaster.settings import CompareSettings
+    from forecaster.typing import FloatArray
+    from forecaster.watch import Watch
+
+Data: TypeAlias = "str | Path | pd.DataFrame"
+
+COMPARED = ("cell", "bidirectional", "floor", "members")  # rows of the plan that do not hold for all
+SURE, LIKELY = 0.975, 0.8  # shares of the bootstrap's draws
+FEWEST = 8  # series or windows; a bootstrap of fewer knows too little of how far errors scatter
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One cell's row."""
+
+    name: str
+    cell: str
+    bidirectional: bool
+    parameters: int
+    seconds_per_epoch: float
+    peak_memory: int | None  # bytes, of the whole process while this cell was fitted; None = not known here
+    scores: tuple[Scores, ...]  # one for each seed
+    errors: FloatArray  # [W] each window's error, mean over seeds
+
+    @property
+    def error(self) -> float:
+        """Mean over windows; infinite where a fit diverged or nothing can be said."""
+        known = self.errors[~np.isnan(self.errors)]
+        return float(known.mean()) if len(known) else float("inf")
+
+    def score(self, name: str) -> float:
+        """Mean over seeds."""
+        return float(np.mean([getattr(one, name) for one in self.scores]))
+
+    def to_json(self) -> dict[str, Json]:
+        """The row; with several seeds each one's scores."""
+        return {
+            "cell": self.cell,
+            "bidirectional": self.bidirectional,
+            "parameters": self.parameters,
+            "seconds_per_epoch": self.seconds_per_epoch,
+            "peak_memory_bytes": self.peak_memory,
+            "metrics": {name.lower(): self.score(name.lower()) for name in SCORE_NAMES},
+            "by_seed": [dict(one.to_json()) for one in self.scores],
+        }
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What comparing found: best first."""
+
+    entries: tuple[Entry, ...]
+    baselines: Mapping[str, Scores]
+    lead: Paired | None  # the first against the second
+    plan: tuple[PlanRow, ...]
+    about: Mapping[str, Json]  # horizon, windows and the like
+
+    @property
+    def sentence(self) -> str:
+        """Which to take, and how sure that is."""
+        first, *others = self.entries
+        if not others:
+            return f"Take {first.name}: nothing else was tried."
+        if self.lead is None:
+            return f"Take {first.name} for want of a better reason: too few windows tell it from {others[0].name}."
+        lead = self.lead
+        sure = "sure" if lead.ahead >= SURE else "likely, not sure" if lead.ahead >= LIKELY else "not sure at all"
+        if lead.drawn < FEWEST:
+            sure = "so few windows make nothing sure"
+        return (
+            f"Take {first.name}: its error is {-lead.difference:.1%} below that of {others[0].name}, the next best "
+            f"(95% of draws between {-lead.high:.1%} and {-lead.low:.1%}), and lower in {lead.won:.0%} of {lead.windows} "
+            f"windows and {lead.ahead:.0%} of draws: {sure}."
+        )
+
+    def to_json(self) -> dict[str, Json]:
+        """All of it."""
+        first = self.entries[0]
+        return {
+            **self.about,
+            "cells": [entry.to_json() for entry in self.entries],
+            "baselines": {name: dict(scores.to_json()) for name, scores in self.baselines.items()},
+            "take": {"cell": first.cell, "bidirectional": first.bidirectional, "because": self.sentence},
+            "lead": dict(self.lead.to_json()) if self.lead else None,
+            "plan": [{"setting": row.setting, "value": row.value, "reason": row.reason} for row in self.plan],
+        }
+
+
+def compare(data: Data, settings: CompareSettings, watch: Watch) -> Comparison:
+    """Fit every cell on the rows before the held-back windows and judge it there, beside the baselines.
+
+    Transform and course are settled once, on validation windows with a GRU, and hold for all. DataError where nothing
+    can be held back.
+    """
+    require_tensorflow()
+    began = time.monotonic()
+    panel = read(data, settings, watch)
+    alike = {item.name: getattr(settings, item.name) for item in fields(PlanSettings)}
+    own = TrainSettings(**{**alike, "bidirectional": None}, members=1, floor=0.0)
+    plan = make_plan(panel, own)
+    parts = split(panel, plan.needs, plan.windows)
+    if parts.judge is None:
+        raise DataError(f"{panel.source}: too few rows to hold any back: nothing to compare on.", "Give more history.")
+    fitting = Fitting(plan, own, Checkpoints(Path(), None, weights_only=False), watch, began)
+    if parts.trial:
+        plan = settle(plan, panel, parts.trial, fitting.fit_all, watch)
+    rows = tuple(row for row in plan.rows if row.setting not in COMPARED)
+    for line in plan_lines(rows):
+        watch.note(line)
+    judged = _beside_baselines(panel, parts.judged, plan, settings.baselines == "all")
+    entries = []
+    for both in (False, True) if settings.bidirectional is None else (settings.bidirectional,):
+        for cell in settings.cells:
+            alone = plan.with_cell(cell, "")
+            alone = replace(alone, members=tuple(replace(one, bidirectional=both) for one in alone.members))
+            entries.append(_entry(alone, panel, Ground(parts.judge, parts.judged, judged), fitting, settings.seeds))
+            watch.note(f"{entries[-1].name}: MASE {entries[-1].score('mase'):.4g}")
+    entries.sort(key=lambda entry: entry.error)
+    about: dict[str, Json] = {
+        "horizon": plan.horizon,
+        "context_length": plan.context_length,
+        "freq": panel.freq.name,
+        "season_length": panel.season_length,
+        "windows": len(judged.target),
+        "seeds": settings.seeds,
+        "seconds": round(time.monotonic() - began, 2),
+    }
+    lead = paired(entries[0].errors, entries[1].errors, judged.series) if len(entries) > 1 else None
+    baselines = {who: judged.scores(who) for who in judged.forecasts}
+    return Comparison(tuple(entries), baselines, lead, rows, about)
+
+
+def _beside_baselines(panel: Panel, windows: Windows, plan: Plan, learned: bool) -> Backtest:
+    """The baselines' forecasts of the windows that somebody can forecast."""
+
+    def nobody(context: FloatArray, beside: Beside) -> FloatArray:
+        return np.full((len(context), plan.horizon, 1 + len(plan.quantiles)), np.nan)
+
+    judged = backtest(panel, windows, plan, nobody, learned=learned)
+    del judged.forecasts[MODEL]
+    return judged
+
+
+@dataclass(frozen=True)
+class Ground:
+    """What every cell is fitted and judged on."""
+
+    task: Task
+    held_back: Windows
+    judged: Backtest  # the windows of those that can be forecast
+
+
+def _entry(plan: Plan, panel: Panel, ground: Ground, fitting: Fitting, seeds: int) -> Entry:
+    network, judged = plan.members[0], ground.judged
+    windows = replace(ground.held_back, series=judged.series, cutoff=judged.cutoff)
+    scores, errors, seconds, parameters = [], [], [], 0
+    forget_peak()
+    for seed in range(seeds):
+        course = replace(plan.fit, seed=plan.fit.seed + seed)
+        stage = fitting.fit_all(STAGE, ground.task, [(network, course)])
+        if stage.stopped == "interrupted":
+            raise KeyboardInterrupt
+        history = stage.fits[0].history
+        ends = [0.0, *(epoch.seconds for epoch in history)]
+        # The first epoch compiles the graph, too.
+        seconds.append(float(np.median(np.diff(ends[1:] if len(ends) > 2 else ends))) if history else float("nan"))
+        parameters = stage.networks[0].parameters
+        found = np.concatenate(
+            [forecasts(plan, panel, part, stage.networks, plan.context_length) for part in windows.batches(2048)]
+        )
+        one = replace(judged, forecasts={MODEL: found})
+        scores.append(one.scores(MODEL))
+        errors.append(one.window_errors(MODEL))
+    name = f"bidirectional {network.cell}" if network.bidirectional else network.cell
+    return Entry(
+        name,
+        network.cell,
+        network.bidirectional,
+        parameters,
+        float(np.mean(seconds)),
+        peak_memory(),
+        tuple(scores),
+        np.mean(errors, axis=0),
+    )
+
+
+def comparison_table(found: Comparison) -> tuple[list[str], list[list[object]]]:
+    """Header and rows: the cells, best first, then the baselines."""
+    header = ["", *SCORE_NAMES, "parameters", "s/epoch", "peak MB"]
+    rows: list[list[object]] = []
+    for entry in found.entries:
+        memory = None if entry.peak_memory is None else entry.peak_memory // 2**20
+        scores = [entry.score(name.lower()) for name in SCORE_NAMES]
+        rows.append([entry.name, *scores, entry.parameters, entry.seconds_per_epoch, memory])
+    for name, score in found.baselines.items():
+        rows.append([name, score.mae, score.rmse, score.smape, score.mase, None, None, None])
+    return header, rows

@@ -1,0 +1,72 @@
+"""How sure a comparison of two forecasters on the same windows is: a bootstrap of their paired errors.
+
+Windows of one series resemble each other, so whole series are drawn where there are enough of them (cluster bootstrap,
+Field & Welsh 2007); else single windows are, and neighbours count as if they were strangers.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from forecaster.typing import FloatArray, IntArray
+
+DRAWS = 1000
+FEWEST = 5  # series to draw from; with fewer, windows are drawn
+LEVEL = 0.95  # of the interval
+
+
+@dataclass(frozen=True)
+class Paired:
+    """One forecaster's errors held against another's."""
+
+    difference: float  # mean error less the other's, as a share of the other's; below 0 = better
+    low: float  # ends of the interval that holds LEVEL of all draws
+    high: float
+    ahead: float  # share of draws in which it is better
+    won: float  # share of windows in which it is better; an equal error is half a win
+    windows: int
+    drawn: int  # series or windows that each draw is made of
+
+    def to_json(self) -> dict[str, float | int]:
+        """The fields by name."""
+        return dict(vars(self))
+
+
+def paired(errors: FloatArray, others: FloatArray, series: IntArray) -> Paired | None:
+    """Errors [W] of two forecasters on the same windows of `series` [W]; NaN = undefined.
+
+    None where fewer than two windows have both, or the other makes no error at all.
+    """
+    both = np.isfinite(errors) & np.isfinite(others)
+    errors, others, series = errors[both], others[both], series[both]
+    if len(errors) < 2 or not others.mean() > 0.0:
+        return None
+    _, group = np.unique(series, return_inverse=True)
+    if group.max() + 1 < FEWEST:
+        group = np.arange(len(errors))
+    own = np.asarray(np.bincount(group, weights=errors), np.float64)
+    other = np.asarray(np.bincount(group, weights=others), np.float64)
+    shares = _draws(own, other)
+    tail = 50.0 * (1.0 - LEVEL)
+    low, high = np.percentile(shares, [tail, 100.0 - tail])
+    won = (errors < others).mean() + 0.5 * (errors == others).mean()
+    ahead = (shares < 0.0).mean() + 0.5 * (shares == 0.0).mean()
+    difference = errors.mean() / others.mean() - 1.0
+    return Paired(
+        float(difference), float(low), float(high), float(ahead), float(won), len(errors), int(group.max()) + 1
+    )
+
+
+def _draws(own: FloatArray, other: FloatArray) -> FloatArray:
+    """[DRAWS] relative differences of sums over as many groups as there are, drawn with replacement."""
+    rng = np.random.default_rng(0)
+    shares = np.empty(DRAWS)
+    for i in range(DRAWS):
+        drawn = rng.integers(0, len(own), len(own))
+        total = other[drawn].sum()
+        shares[i] = own[drawn].sum() / total - 1.0 if total > 0.0 else 0.0
+    return shares
