@@ -14,6 +14,7 @@ from forecaster.data.windows import Windows, sampler
 from forecaster.metrics import Scores, score, score_by_series, score_by_step, seasonal_scale
 from forecaster.models.runtime import forecast
 from forecaster.report import Report, Subject
+from forecaster.statistical import statistical
 
 if TYPE_CHECKING:
     from forecaster.data.panel import Panel
@@ -98,7 +99,7 @@ def backtest(panel: Panel, windows: Windows, manifest: Asked, answer: Answer, *,
     """Judge `answer`, which reads what the manifest's model reads, beside the baselines on `windows`.
 
     Windows of series with nothing observed before the cutoff are left out: nobody can forecast them. `learned` adds
-    gradient boosting, fitted on the rows before the oldest window of each series.
+    gradient boosting, fitted on the rows before the oldest window of each series, and Theta and ETS where they are installed.
     """
     horizon, length = manifest.horizon, manifest.context_length
     before = max(length, min(int(panel.lengths.max()), 4 * panel.season_length))
@@ -116,6 +117,8 @@ def backtest(panel: Panel, windows: Windows, manifest: Asked, answer: Answer, *,
         boosted = _boosting(panel, oldest, length, horizon)
         if boosted:
             forecasts["gradient-boosting"] = boosted(context[:, before - length :])
+        for name, baseline in statistical().items():
+            forecasts[name] = baseline(context, horizon, panel.season_length)
     names = tuple(str(name) for name in panel.series)
     return Backtest(
         series=windows.series,

@@ -47,7 +47,7 @@ class JudgeSettings:
     """How a model is held against the baselines, and with how much of the machine."""
 
     windows: int | None = count("Held-back windows per series for the scores.", "Judging")
-    baselines: str = choice("naive", "naive all", "Baselines to judge against; all adds a learned one.", "Judging")
+    baselines: str = choice("naive", "naive all", "Baselines to judge against; all adds slower ones.", "Judging")
 
 
 @dataclass(frozen=True)
