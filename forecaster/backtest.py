@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Protocol, TypeAlias
 import numpy as np
 
 from forecaster.baselines import BASELINES, fit_gradient_boosting
-from forecaster.data.inputs import Beside
+from forecaster.data.inputs import Beside, Needs
 from forecaster.data.windows import Windows, sampler
 from forecaster.metrics import Scores, score, score_by_series, score_by_step, seasonal_scale
 from forecaster.models.runtime import forecast

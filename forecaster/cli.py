@@ -115,6 +115,7 @@ def _root(
 
 def _train(settings: TrainSettings, console: Console, arguments: Arguments) -> None:
     """Fit a network, judge it against baselines on held-back windows, store it as a new version of a model."""
+    from forecaster.report import contribution_table
     from forecaster.train import train
 
     done = train(arguments["data"] or "-", settings, console)
@@ -123,6 +124,9 @@ def _train(settings: TrainSettings, console: Console, arguments: Arguments) -> N
     else:
         if done.report:
             _print_report(done.report, console)
+        if done.contributions:
+            console.line()
+            console.table(*contribution_table(done))
         console.line(f"{done.model}@{done.version} stored in {done.path}")
     done.refuse_unpromoted()
 

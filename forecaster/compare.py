@@ -27,6 +27,7 @@ from forecaster.trial import STAGE, forecasts, settle
 if TYPE_CHECKING:
     import pandas as pd
 
+    from forecaster.data.inputs import Beside
     from forecaster.data.panel import Panel
     from forecaster.data.windows import Windows
     from forecaster.metrics import Scores

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from forecaster.data.calendar import known_ahead
+from forecaster.data.inputs import Beside
 from forecaster.data.windows import Windows
 from forecaster.models.floor import smooth
 from forecaster.report import Contribution
@@ -54,8 +54,8 @@ def _forecasts(
     from forecaster.models.export import joint_forecast
 
     length = max(plan.context_length, plan.floor.length if plan.floor else 0)
-    context, known = windows.gather(length, 0), known_ahead(panel, windows, plan.horizon, plan.calendar)
-    inputs = [context, *([] if known is None else [known[:, 0]])]
+    context = windows.gather(length, 0)
+    inputs = [context, *Beside(panel, windows, replace(plan.needs, context_length=length)).first()]
     each = np.stack([np.asarray(joint_forecast([network], inputs))[:, :, 0] for network in networks])
     return each, np.asarray(smooth(context, plan.floor)) if plan.floor else np.zeros_like(each[0])
 

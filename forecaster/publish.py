@@ -13,6 +13,7 @@ import numpy as np
 
 from forecaster.backtest import Backtest, judge
 from forecaster.checkpoints import FINAL, JUDGE, STATE
+from forecaster.contributions import contributions
 from forecaster.data.inputs import Beside
 from forecaster.data.summary import level_and_scale
 from forecaster.data.windows import newest
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from forecaster.models.fit import Fitted
     from forecaster.models.network import Network
     from forecaster.plan import Plan
+    from forecaster.report import Contribution
     from forecaster.typing import FloatArray
 
 PROOF_WINDOWS = 64  # contexts on which the stored graphs must agree with the trained networks
@@ -57,7 +59,7 @@ class Stage:
 
 @dataclass
 class Training:
-    """What a training made, to be stored under `name`; `judged` is filled in when it is."""
+    """What a training made, to be stored under `name`; what is judged is filled in once it is written."""
 
     name: str
     path: str  # of the data, absolute where it is a file
@@ -68,6 +70,7 @@ class Training:
     judge: Stage | None  # None: nothing could be held back
     final: Stage | None  # None: the judged weights serve
     judged: Backtest | None = None  # the stored model, with weights that have not seen them, on the held-back windows
+    contributions: tuple[Contribution, ...] = ()  # of each member
 
     @property
     def served(self) -> Stage:
@@ -97,7 +100,9 @@ class Training:
         if self.judge:
             self.judged = judged = self._backtest(folder)
             scores = {who: judged.scores(who).to_json() for who in judged.forecasts}
-            write_manifest(folder, replace(read_manifest(folder), metrics=scores))
+            self.contributions = contributions(self.panel, self.plan, judged, self.judge.networks)
+            manifest = replace(read_manifest(folder), metrics=scores, contributions=self.contributions)
+            write_manifest(folder, manifest)
 
     def _backtest(self, folder: Path) -> Backtest:
         manifest = read_manifest(folder)

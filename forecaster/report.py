@@ -82,6 +82,15 @@ class PlanRow:
 
 
 @dataclass(frozen=True)
+class Contribution:
+    """What one member adds to an ensemble."""
+
+    member: str  # what it is, for people
+    error: float | None  # its own MASE on the judged windows; None = undefined
+    without: float | None  # MASE of the ensemble without it
+
+
+@dataclass(frozen=True)
 class Verdict:
     """Whether a new version may serve in place of the one that did."""
 
@@ -113,6 +122,7 @@ class TrainReport(Subject):
     notes: tuple[str, ...]
     report: Report | None  # None where no rows could be held back
     verdict: Verdict | None = None  # None: it serves without a contest
+    contributions: tuple[Contribution, ...] = ()  # of each member, where there are several and they were judged
 
     def refuse_unpromoted(self) -> None:
         """QualityError where the new version was kept but may not serve."""
@@ -135,6 +145,7 @@ class TrainReport(Subject):
             "stopped": self.stopped,
             "plan": [{"setting": row.setting, "value": row.value, "reason": row.reason} for row in self.plan],
             "notes": list(self.notes),
+            "members": [dict(vars(one)) for one in self.contributions],
             **({"promotion": self.verdict.to_json()} if self.verdict else {}),
         }
 
@@ -162,6 +173,12 @@ def step_table(report: Report) -> tuple[list[str], list[list[object]]]:
 def series_table(report: Report) -> tuple[list[str], list[list[object]]]:
     """Header and rows: the model's scores, one row per series."""
     return ["series", *SCORE_NAMES], [[name, *_numbers(scores)] for name, scores in report.by_series.items()]
+
+
+def contribution_table(report: TrainReport) -> tuple[list[str], list[list[object]]]:
+    """Header and rows: what each member adds."""
+    rows: list[list[object]] = [[one.member, one.error, one.without] for one in report.contributions]
+    return ["member", "MASE alone", "all others"], rows
 
 
 def plan_lines(plan: Sequence[PlanRow]) -> list[str]:

@@ -156,4 +156,5 @@ def _report(training: Training, folder: Path, version: int, seconds: float) -> T
         plan=training.plan.rows,
         notes=training.panel.notes,
         report=report,
+        contributions=training.contributions,
     )

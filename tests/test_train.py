@@ -133,7 +133,13 @@ def test_cell_auto_takes_the_cell_that_errs_least_on_the_validation_windows_and_
     assert note == f"trial: cell {row.value}: {row.reason}"
     found = [float(part.split()[-1]) for part in row.reason.split(",")]
     assert len(found) == 3 and found[0] == min(found)
-    assert {member.cell for member in read_manifest(Path(report.path)).members} == {row.value}
+    manifest = read_manifest(Path(report.path))
+    assert {member.cell for member in manifest.members} == {row.value}
+    # Two members, so the report and the manifest say what each adds.
+    first, second = manifest.contributions
+    assert report.contributions == manifest.contributions
+    assert (first.without, second.without) == pytest.approx((second.error, first.error))
+    assert [one["member"] for one in report.to_json()["members"]] == [first.member, second.member]
 
 
 def test_the_same_data_settings_and_seed_give_the_same_bytes_of_forecast(trained, tmp_path):

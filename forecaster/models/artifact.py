@@ -21,7 +21,7 @@ from forecaster.models.floor import Floor
 from forecaster.models.hashes import hash_files, verify
 from forecaster.models.network import NetworkSettings
 from forecaster.models.runtime import RUNTIMES, Runtime
-from forecaster.report import PlanRow
+from forecaster.report import Contribution, PlanRow
 
 if TYPE_CHECKING:
     from forecaster.models.fit import Epoch
@@ -82,6 +82,7 @@ class Manifest:
     floor: Floor | None = None  # statistical forecast that is blended in
     calendar: tuple[str, ...] = ()  # rows of CALENDAR that make the graph's input `known`
     refused: str = ""  # why this version was kept from serving when it was trained
+    contributions: tuple[Contribution, ...] = ()  # what each member adds on the judged windows
 
     @property
     def needs(self) -> Needs:
@@ -116,6 +117,7 @@ def read_manifest(folder: Path) -> Manifest:
         raw["floor"] = _record(Floor, raw["floor"]) if raw.get("floor") else None
         raw["error_scales"] = tuple(raw.get("error_scales", ()))
         raw["calendar"] = tuple(raw.get("calendar", ()))
+        raw["contributions"] = tuple(_record(Contribution, one) for one in raw.get("contributions", ()))
         return _record(Manifest, raw)
     except OSError as error:
         raise ArtifactError(f"{path}: cannot be read ({error.strerror}).", "Train again, or roll back.") from error
