@@ -22,6 +22,9 @@ from tests.tiny import AIR, NAN, Recorder, frame_of, train_settings, waves
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("cpu")]
 
 
+OPEN = {"transform": None, "cell": "auto", "floor": None, "members": 2, "epochs": 1}  # what trials decide
+
+
 def fingerprint(folder):
     """Every file below a folder and its content."""
     return {
@@ -165,16 +168,26 @@ def test_rows_behind_the_cutoff_move_neither_weights_nor_choices_of_the_judged_s
     lines[-rows:] = [f"{line.split(',')[0]},{900_000 + i}" for i, line in enumerate(lines[-rows:])]
     changed = tmp_path / "changed.csv"
     changed.write_text("\n".join(lines) + "\n")
-    open_questions = {"transform": None, "final_fit": False, "name": "air"}
+    open_questions = {**OPEN, "final_fit": False, "name": "air"}
     first, report = (
         train(data, train_settings(tmp_path / "models", **open_questions), Recorder()) for data in (AIR, changed)
     )
-    judged, again = states(first.path)["judge-0.npz"], states(report.path)["judge-0.npz"]
-    assert [w.tobytes() for w in judged.best_weights] == [w.tobytes() for w in again.best_weights]
-    assert (judged.best_epoch, judged.best_loss) == (again.best_epoch, again.best_loss)
+    for member in ("judge-0.npz", "judge-1.npz"):
+        judged, again = states(first.path)[member], states(report.path)[member]
+        assert [w.tobytes() for w in judged.best_weights] == [w.tobytes() for w in again.best_weights]
+        assert (judged.best_epoch, judged.best_loss) == (again.best_epoch, again.best_loss)
     a, b = read_manifest(Path(first.path)), read_manifest(Path(report.path))
-    assert (a.members, a.plan, a.fit) == (b.members, b.plan, b.fit)
-    assert "validation error" in next(row.reason for row in a.plan if row.setting == "transform")
+    assert (a.members, a.plan, a.fit, a.floor, a.error_scales) == (b.members, b.plan, b.fit, b.floor, b.error_scales)
+    reasons = {row.setting: row.reason for row in a.plan}
+    assert all("validation error" in reasons[asked] for asked in ("transform", "cell", "floor"))
+    assert a.metrics["model"] != b.metrics["model"]  # the scores are of the changed rows
+
+
+def test_the_same_data_and_seed_give_the_same_plan_and_the_same_bytes_of_forecast(tmp_path):
+    first, again = (train(AIR, train_settings(tmp_path / side, name="air", **OPEN), Recorder()) for side in "ab")
+    assert first.plan == again.plan
+    assert first.contributions == again.contributions
+    assert numbers(tmp_path / "a").tobytes() == numbers(tmp_path / "b").tobytes()
 
 
 def test_resume_goes_on_from_the_stored_state(store):
