@@ -20,8 +20,6 @@ from forecaster.settings.shared import (
     StoreSettings,
 )
 from forecaster.settings.stored import CheckSettings, EvaluateSettings, ExplainSettings, PredictSettings, PruneSettings
-from forecaster.settings.train import TrainSettings
-from forecaster.settings.stored import CheckSettings, EvaluateSettings, PredictSettings, PruneSettings
 from forecaster.settings.train import PlanSettings, TrainSettings
 
 __all__ = [
