@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 
 from forecaster.backtest import MODEL, Backtest, backtest
+from forecaster.blend import forecasts
 from forecaster.checkpoints import Checkpoints
 from forecaster.errors import DataError
 from forecaster.fitting import Fitting
@@ -22,7 +23,7 @@ from forecaster.report import SCORE_NAMES, PlanRow, plan_lines
 from forecaster.settings import PlanSettings, TrainSettings
 from forecaster.split import split
 from forecaster.train import read
-from forecaster.trial import STAGE, forecasts, settle
+from forecaster.trial import STAGE, settle
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -200,10 +201,7 @@ def _entry(plan: Plan, panel: Panel, ground: Ground, fitting: Fitting, seeds: in
         # The first epoch compiles the graph, too.
         seconds.append(float(np.median(np.diff(ends[1:] if len(ends) > 2 else ends))) if history else float("nan"))
         parameters = stage.networks[0].parameters
-        found = np.concatenate(
-            [forecasts(plan, panel, part, stage.networks, plan.context_length) for part in windows.batches(2048)]
-        )
-        one = replace(judged, forecasts={MODEL: found})
+        one = replace(judged, forecasts={MODEL: forecasts(panel, windows, plan.needs, stage.networks)})
         scores.append(one.scores(MODEL))
         errors.append(one.window_errors(MODEL))
     name = f"bidirectional {network.cell}" if network.bidirectional else network.cell

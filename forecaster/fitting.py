@@ -10,6 +10,7 @@ from dataclasses import replace
 from threading import Event, Lock
 from typing import TYPE_CHECKING, TypeAlias
 
+from forecaster.blend import Bench, final_floor
 from forecaster.cellchoice import choose_cell
 from forecaster.checkpoints import FINAL, JUDGE, Checkpoints
 from forecaster.errors import UsageError
@@ -51,7 +52,7 @@ class Fitting:
                 plan = choose_cell(plan, parts.trial, self.fit_all, self.watch)
         for line in plan_lines(plan.rows):
             self.watch.note(line)
-        jobs = plan.jobs
+        plan, jobs = replace(plan, judged_floor=plan.floor), plan.jobs
         # Early stopping needs windows to stop by; without it the judged fit may use the rows of those windows, too.
         task = parts.trial if plan.fit.patience and parts.trial else parts.judge
         if task is None:
@@ -62,20 +63,22 @@ class Fitting:
         seconds = time.monotonic() - began
         if not self.settings.final_fit:
             return plan, judge, None
-        return plan, judge, self._final(parts.final, judge, jobs, seconds)
+        final = self._final(parts.final, judge, seconds)
+        if final:
+            bench = Bench(panel, parts.judged, task.scale, task.relative, plan.needs)
+            plan = final_floor(plan, bench, judge.networks, self.watch)
+        return plan, judge, final
 
-    def _final(self, task: Task, judge: Stage, jobs: Sequence[Job], judge_seconds: float) -> Stage | None:
+    def _final(self, task: Task, judge: Stage, judge_seconds: float) -> Stage | None:
         """Fit on all rows for as many epochs as were best; None where the judged weights must do."""
         why = "interrupted" if judge.stopped == "interrupted" else ""
         left = self._seconds_left()
         if left is not None and left < judge_seconds:
             why = "the time budget is spent"
         if not why:
-            epochs = [max(1, one.best_epoch) for one in judge.fits]
-            courses = dict(jobs)
             own = [
-                (network.settings, replace(courses[network.settings], patience=0, stop_after=last))
-                for network, last in zip(judge.networks, epochs, strict=True)
+                (network.settings, replace(course, patience=0, stop_after=max(1, one.best_epoch)))
+                for network, course, one in zip(judge.networks, judge.courses, judge.fits, strict=True)
             ]
             final = self.fit_all(FINAL, task, own)
             if final.stopped not in ("interrupted", "time budget"):
@@ -92,13 +95,13 @@ class Fitting:
         workers = min(len(jobs), self.threads)
         parts = self.threads // workers  # of each batch: one member alone still has every processor
         # Members never share their draws.
-        jobs = [(network, replace(fit, seed=fit.seed * 1000 + i)) for i, (network, fit) in enumerate(jobs)]
-        networks = [Network(network, fit.seed) for network, fit in jobs]
+        seeded = [replace(fit, seed=fit.seed * 1000 + i) for i, (_, fit) in enumerate(jobs)]
+        networks = [Network(network, fit.seed) for (network, _), fit in zip(jobs, seeded, strict=True)]
         together = _Together(self.watch, stage, [fit.stop_after or fit.epochs for _, fit in jobs])
         stop = Event()
 
         def one(i: int) -> Fitted:
-            settings = replace(jobs[i][1], time_budget=self._share(stage, -(-(len(jobs) - i) // workers)))
+            settings = replace(seeded[i], time_budget=self._share(stage, -(-(len(jobs) - i) // workers)))
             watch = together.member(i)
             if stage == TRIAL:
                 return fit(networks[i], task, settings, watch, stage, stop=stop, parts=parts)
@@ -113,7 +116,7 @@ class Fitting:
                 self.watch.warn("interrupted: stopping after this step")
             if not all(future.done() and not future.exception() for future in running):
                 stop.set()
-        return _whole(networks, running, self.watch, keep_diverged=stage == TRIAL)
+        return _whole(networks, [fit for _, fit in jobs], running, self.watch, keep_diverged=stage == TRIAL)
 
     def _seconds_left(self) -> float | None:
         budget = self.settings.time_budget
@@ -130,28 +133,34 @@ class Fitting:
 
 
 def _whole(
-    networks: Sequence[Network], running: Sequence[Future[Fitted]], watch: Watch, *, keep_diverged: bool
+    networks: Sequence[Network],
+    courses: Sequence[FitSettings],
+    running: Sequence[Future[Fitted]],
+    watch: Watch,
+    *,
+    keep_diverged: bool,
 ) -> Stage:
     """The members that were fitted. KeyboardInterrupt where none was; any other failure is raised as it is.
 
     UsageError where all diverged; some that did are left out, and it is said.
     """
     fitted, lost = [], 0
-    for network, future in zip(networks, running, strict=True):
+    for network, course, future in zip(networks, courses, running, strict=True):
         error = future.exception()
         if error is not None and not isinstance(error, KeyboardInterrupt):
             raise error
         if error is None and future.result().stopped == "diverged" and not keep_diverged:
             lost += 1
         elif error is None:
-            fitted.append((network, future.result()))
+            fitted.append((network, course, future.result()))
     if lost:
         watch.warn(f"{lost} of {len(networks)} fits diverged: their loss is no number")
     if lost and not fitted:
         raise UsageError("training diverged: the loss is no number.", "Give a smaller --learning-rate.")
     if not fitted:
         raise KeyboardInterrupt
-    return Stage(tuple(network for network, _ in fitted), tuple(one for _, one in fitted))
+    kept, how, fits = zip(*fitted, strict=True)
+    return Stage(tuple(kept), tuple(fits), tuple(how))
 
 
 class _Together:

@@ -6,8 +6,9 @@ What rows can say (lengths, season, sign) is decided here; what only validation 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 import numpy as np
 
@@ -30,13 +31,14 @@ if TYPE_CHECKING:
     from forecaster.typing import FloatArray, IntArray
 
 T = TypeVar("T", int, float, str, bool)
+Pair: TypeAlias = "tuple[str, str]"  # transform and error scale
 
 LONGEST_SEGMENT = 31  # a longer season is cut to its largest divisor up to this
 SHORTEST_CONTEXT = 24  # steps
 MOST_SEASONS = 14  # of context
 EPOCH_STEPS = 50
-FEW_EPOCHS, MANY_EPOCHS = 6, 20
-BATCH_SIZE = 256
+FEW_EPOCHS, MANY_EPOCHS, MOST_EPOCHS = 6, 20, 30
+BATCH_SIZE, SMALL_BATCH = 256, 64
 FAST, SLOW = 5e-3, 2e-3  # learning rates
 MEMBERS = 4
 FEW_SERIES = 30  # with fewer, one held-back window a series would judge by luck
@@ -53,6 +55,11 @@ class Choice:
     epochs: int
     learning_rate: float
 
+    @property
+    def pair(self) -> Pair:
+        """What it is fitted on."""
+        return self.transform, self.error_scale
+
     def __str__(self) -> str:
         steps = self.epochs * EPOCH_STEPS
         return f"transform {self.transform}, error scale {self.error_scale}, {steps} steps at {self.learning_rate:g}"
@@ -68,13 +75,13 @@ class Plan:
     calendar: tuple[str, ...]  # rows of CALENDAR that the networks are told of each step ahead
     windows: int  # held back per series for the scores, one horizon apart; 0 = too few rows
     rows: tuple[PlanRow, ...]
-    transforms: tuple[tuple[str, str], ...]  # (transform, error scale) to choose from, the likeliest first
+    transforms: tuple[Pair, ...]  # to choose from, the likeliest first
     courses: tuple[tuple[int, float], ...]  # (epochs, learning rate) to choose from, the cheapest first
-    second: tuple[str, str] | None = (
-        None  # (transform, error scale) of every other member, where two are better than one
-    )
+    scales: tuple[str, ...] = ()  # each member's error scale, where they differ
     floor: Floor | None = None  # statistical forecast that is blended in
     floors: tuple[Floor, ...] = ()  # to choose from, beside none
+    asked: tuple[dict[float, float], ...] = ()  # for each set of windows: share of the floor -> error, without it 1
+    judged_floor: Floor | None = None  # of the judged weights
 
     @property
     def needs(self) -> Needs:
@@ -92,10 +99,15 @@ class Plan:
         return self.members[0].quantiles
 
     @property
+    def pairs(self) -> tuple[Pair, ...]:
+        """Each member's transform and error scale."""
+        return tuple((member.transform, fit.error_scale) for member, fit in self.jobs)
+
+    @property
     def jobs(self) -> tuple[tuple[NetworkSettings, FitSettings], ...]:
         """Each member, and how it is fitted."""
-        own = {self.members[0].transform: self.fit.error_scale, **dict([self.second] if self.second else [])}
-        return tuple((member, replace(self.fit, error_scale=own[member.transform])) for member in self.members)
+        scales = self.scales or (self.fit.error_scale,) * len(self.members)
+        return tuple((m, replace(self.fit, error_scale=own)) for m, own in zip(self.members, scales, strict=True))
 
     def with_cell(self, cell: str, because: str) -> Plan:
         """The plan with one cell for every member."""
@@ -104,11 +116,11 @@ class Plan:
         rows = tuple(replace(row, value=cell, reason=because) if row.setting == "cell" else row for row in self.rows)
         return replace(self, members=members, rows=rows)
 
-    def mixed(self, second: tuple[str, str], because: str) -> Plan:
-        """The plan with every other member on another transform."""
-        members = tuple(replace(m, transform=second[0]) if i % 2 else m for i, m in enumerate(self.members))
-        row = PlanRow("second_transform", second[0], because)
-        return replace(self, members=members, second=second, rows=(*self.rows, row))
+    def mixed(self, pairs: Sequence[Pair], because: str) -> Plan:
+        """The plan with each member on a transform and an error scale of its own."""
+        members = tuple(replace(m, transform=name) for m, (name, _) in zip(self.members, pairs, strict=True))
+        row = PlanRow("mixture", ", ".join(f"{name} by {scale}" for name, scale in pairs), because)
+        return replace(self, members=members, scales=tuple(scale for _, scale in pairs), rows=(*self.rows, row))
 
     def decided(self, choice: Choice, because: str) -> Plan:
         """The plan with its questions answered."""
@@ -126,6 +138,7 @@ class Plan:
                 self.fit, error_scale=choice.error_scale, epochs=choice.epochs, learning_rate=choice.learning_rate
             ),
             rows=rows,
+            scales=(),
             transforms=((choice.transform, choice.error_scale),),
             courses=((choice.epochs, choice.learning_rate),),
         )
@@ -163,10 +176,10 @@ def make_plan(panel: Panel, settings: TrainSettings) -> Plan:
             choose(role, ", ".join(named), "", "")
     covariates = fit_encodings(panel, _training_ends(panel, horizon, windows))
     base = replace(base, transform=transforms[0][0], covariates=covariates)
-    fit, courses = _fit(choose, settings, transforms[0][1])
+    fit, courses = _fit(choose, settings, transforms[0][1], few=len(panel.series) < FEW_SERIES)
     members = _members(choose, settings, base)
     floor, floors = _floors(choose, settings, (season, rows, horizon), "log" in [name for name, _ in transforms])
-    return Plan(horizon, members, fit, calendar, windows, tuple(choose.rows), transforms, courses, None, floor, floors)
+    return Plan(horizon, members, fit, calendar, windows, tuple(choose.rows), transforms, courses, (), floor, floors)
 
 
 def _windows(series: int, rows: int, horizon: int) -> tuple[int, str]:
@@ -225,14 +238,16 @@ def _calendar(choose: _Chooser, settings: TrainSettings, panel: Panel, head: str
     return names
 
 
-def _transforms(choose: _Chooser, settings: TrainSettings, seen: FloatArray) -> tuple[tuple[str, str], ...]:
-    """(transform, error scale) pairs to choose from. A log goes with relative errors, none with the series' yardstick."""
+def _transforms(choose: _Chooser, settings: TrainSettings, seen: FloatArray) -> tuple[Pair, ...]:
+    """Pairs to choose from. A log goes with relative errors or the window's own, none with the series' yardstick."""
     nonnegative = bool((seen >= 0).all())
     given = None if settings.transform in (None, "auto") else settings.transform
     if given and TRANSFORMS[given].needs_nonnegative and not nonnegative:
         raise UsageError(f"--transform {given} needs values of 0 and above.", "Give --transform none.")
     names = [given] if given else ["none", "log"] if nonnegative else ["none"]
-    pairs = tuple((name, settings.error_scale or ("series" if name == "none" else "transform")) for name in names)
+    scales = {"none": ("series",), "log": ("transform", "window")}
+    own = (settings.error_scale,) if settings.error_scale else scales[given][:1] if given else None
+    pairs = tuple((name, scale) for name in names for scale in own or scales[name])
     choose("transform", given, names[0], "no other is possible" if len(names) == 1 else "no trial could be held")
     choose("error_scale", settings.error_scale, pairs[0][1], "goes with the transform")
     return pairs
@@ -271,20 +286,21 @@ def _by_passes(settings: TrainSettings) -> bool:
 
 
 def _fit(
-    choose: _Chooser, settings: TrainSettings, error_scale: str
+    choose: _Chooser, settings: TrainSettings, error_scale: str, *, few: bool
 ) -> tuple[FitSettings, tuple[tuple[int, float], ...]]:
-    """How to fit, and the courses to choose from: few steps, or many, fast or slow."""
+    """How to fit, and the courses to choose from: few steps fast or slowly, or more, or many."""
     by_passes = _by_passes(settings)
     steps = 0 if by_passes else choose("steps_per_epoch", settings.steps_per_epoch, EPOCH_STEPS, "validated this often")
     rate = settings.learning_rate
     fast, slow = rate or (SLOW if by_passes else FAST), rate or SLOW
-    open_courses = ((FEW_EPOCHS, fast), (MANY_EPOCHS, fast), (MANY_EPOCHS, slow))
+    open_courses = ((FEW_EPOCHS, fast), (FEW_EPOCHS, slow), (MANY_EPOCHS, fast), (MOST_EPOCHS, fast))
     courses = ((settings.epochs, fast),) if settings.epochs else tuple(dict.fromkeys(open_courses))
+    alike, whole = "windows of few series are much alike", "or every window, where there are fewer"
     fit = FitSettings(
         loss=choose("loss", settings.loss, "mae", "robust, and what MASE measures"),
         error_scale=error_scale,
         epochs=choose("epochs", settings.epochs, courses[0][0], "no trial could be held"),
-        batch_size=choose("batch_size", settings.batch_size, BATCH_SIZE, "or every window, where there are fewer"),
+        batch_size=choose("batch_size", settings.batch_size, *((SMALL_BATCH, alike) if few else (BATCH_SIZE, whole))),
         steps_per_epoch=steps,
         learning_rate=choose("learning_rate", settings.learning_rate, fast, "no trial could be held"),
         schedule=choose("schedule", settings.schedule, "cosine", "falls to 0 at the end"),

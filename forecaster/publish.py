@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from forecaster.config import TrainSettings
     from forecaster.data.panel import Panel
     from forecaster.data.windows import Windows
-    from forecaster.models.fit import Fitted
+    from forecaster.models.fit import FitSettings, Fitted
     from forecaster.models.network import Network
     from forecaster.plan import Plan
     from forecaster.report import Contribution
@@ -49,6 +49,7 @@ class Stage:
 
     networks: tuple[Network, ...]
     fits: tuple[Fitted, ...]
+    courses: tuple[FitSettings, ...] = ()  # how each was fitted
 
     @property
     def stopped(self) -> str:
@@ -88,7 +89,8 @@ class Training:
         write_saved_model(members, folder / "saved_model", self.plan.floor)
         write_onnx(members, folder / "model.onnx", self.plan.floor)
         if self.judge and self.final:
-            write_onnx([network.portable() for network in self.judge.networks], folder / JUDGED, self.plan.floor)
+            honest = [network.portable() for network in self.judge.networks]
+            write_onnx(honest, folder / JUDGED, self.plan.judged_floor)
         stages = {name: stage for name, stage in ((JUDGE, self.judge), (FINAL, self.final)) if stage}
         for name, stage in stages.items():
             for i, one in enumerate(stage.fits):
@@ -143,7 +145,7 @@ class Training:
             plan=self.plan.rows,
             versions={name: library_version(name) for name in LIBRARIES},
             files={},
-            error_scales=tuple(dict(self.plan.jobs)[n.settings].error_scale for n in self.served.networks),
+            error_scales=tuple(course.error_scale for course in self.served.courses),
             floor=self.plan.floor,
             calendar=self.plan.calendar,
         )

@@ -93,7 +93,6 @@ def _as_stored(plan: Plan, manifest: Manifest, settings: TrainSettings) -> Plan:
         learning_rate=settings.learning_rate or manifest.fit.learning_rate,
         patience=manifest.fit.patience if settings.patience is None else settings.patience,
     )
-    transforms, scales = [member.transform for member in manifest.members], manifest.error_scales
     stored_choice = ((first.transform, fit.error_scale),), ((fit.epochs, fit.learning_rate),)
     return replace(
         plan,
@@ -101,7 +100,7 @@ def _as_stored(plan: Plan, manifest: Manifest, settings: TrainSettings) -> Plan:
         members=manifest.members,
         fit=fit,
         calendar=manifest.calendar,
-        second=next((own for own in zip(transforms, scales, strict=False) if own[0] != first.transform), None),
+        scales=manifest.error_scales,
         floor=manifest.floor,
         floors=(),
         transforms=stored_choice[0],

@@ -7,12 +7,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from forecaster.blend import forecasts
 from forecaster.compare import compare, comparison_table
 from forecaster.config import CompareSettings, from_mapping
 from forecaster.errors import DataError, UsageError
 from forecaster.memory import forget_peak, peak_memory
 from forecaster.models.cells import CELLS
-from forecaster.trial import forecasts
 from tests.tiny import Recorder, frame_of, waves
 
 TINY = {

@@ -32,7 +32,7 @@ def test_each_is_judged_alone_and_by_what_the_others_are_without_it(weight):
     plan = make_plan(
         panel, TrainSettings(horizon=3, context_length=8, segment=2, quantiles=(), floor=weight, calendar=False)
     )
-    plan = replace(plan, members=tuple(network.settings for network in networks))
+    plan = replace(plan, members=tuple(network.settings for network in networks), judged_floor=plan.floor)
     windows = held_back(panel, 3, 2)
     judged = backtest(panel, windows, plan, nobody, learned=False)
     found = contributions(panel, plan, judged, networks)

@@ -51,7 +51,7 @@ def joint_forecast(
     quantiles as far.
     """
     joined = _median(members, inputs, recur)
-    if not floor:
+    if not floor or not floor.weight:
         return joined
     # What is broadcast stands first: see Locator.restore.
     return (smooth(inputs[0], floor)[:, :, None] - joined[:, :, :1]) * floor.weight + joined

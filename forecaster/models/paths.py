@@ -37,12 +37,14 @@ class KnownPath:
 
         self.horizon = horizon
         self.step, self.state, self.out = dense(HIDDEN), dense(HIDDEN, bias=False), dense(outputs)
+        self.place = dense(HIDDEN, bias=False)
         self.straight = keras.layers.Dense(outputs, use_bias=False, kernel_initializer="zeros")
 
     def __call__(self, known: Tensor, last: Tensor) -> Tensor:
         """Known [B, H, F] and the encoder's last output [B, D] -> [B, H, K]."""
         from keras import ops
 
-        place = ops.zeros_like(known[:, :, :1]) + np.eye(self.horizon, dtype=np.float32)
-        hidden = self.step(ops.concatenate([known, place], axis=2)) + self.state(last)[:, None]
+        # Where a step is does not depend on the window: one product for the whole batch.
+        place = self.place(ops.zeros_like(known[:1, :, :1]) + np.eye(self.horizon, dtype=np.float32))
+        hidden = place + (self.state(last)[:, None] + self.step(known))
         return self.out(ops.relu(hidden)) + self.straight(known)
