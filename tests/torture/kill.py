@@ -146,23 +146,46 @@ def answers(folder: Path, models: Path, name: str = "m") -> int:
 
 
 def kill_trains(folder: Path, count: int, rng: random.Random) -> dict[str, int]:
-    """Real trainings of a tiny network: the old version serves on, or the new one does."""
+    """Real trainings of a tiny network, killed by the clock and between two steps on the disk in turn.
+
+    The old version serves on, or the new one does.
+    """
     if not count:
         return {"trainings": 0}
     preload("tensorflow", "keras", "tf2onnx", "forecaster.train", "forecaster.models.export")
     write_csv(folder / "data.csv", 120)
-    models = folder / "models"
+    models, tally = folder / "models", {"trainings": count, "killed while running": 0, "of these between disk steps": 0}
     began = time.monotonic()
     check(ended(child(train, folder)) == 0, "the training runs")
-    seconds, killed = time.monotonic() - began, 0
+    seconds = time.monotonic() - began
+    check(ended(child(_moments_of_a_train, folder)) == 0, "the moments of a training are counted")
+    moments = int((folder / "moments").read_text())
     for trial in range(count):
-        code = kill_after(child(train, folder), rng.uniform(0, 1.05 * seconds))
-        killed += code == -9
+        if trial % 2:
+            code = ended(child(_train_until, folder, rng.randrange(moments)))
+        else:
+            code = kill_after(child(train, folder), rng.uniform(0, 1.05 * seconds))
+        check(code in (0, -9), f"a training ends well or is killed: {code}")
+        tally["killed while running"] += code == -9
+        tally["of these between disk steps"] += code == -9 and trial % 2
         check(ended(child(answers, folder, models)) == 0, "the serving version answers")
         if trial % 10 == 9 or trial == count - 1:
             check(ended(child(train, folder)) == 0, "the next training works")
             check(strays(models) == [], f"no stray file stays: {strays(models)}")
-    return {"trainings": count, "killed while running": killed}
+    return tally
+
+
+def _train_until(folder: Path, moment: int) -> int:
+    with Killer(moment):
+        return train(folder)
+
+
+def _moments_of_a_train(folder: Path) -> int:
+    most = 1_000_000
+    with Killer(most) as killer:
+        code = train(folder)
+        (folder / "moments").write_text(str(most - killer.left))
+        return code
 
 
 def train(folder: Path) -> int:
