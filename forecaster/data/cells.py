@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from forecaster.typing import FloatArray, IntArray
 
 MISSING = ("", "NA", "N/A", "n/a", "na", "NaN", "nan", "NAN", "-nan", "NULL", "Null", "null", "None", "<NA>", "#N/A")
+_FEW = 1000  # texts that are looked at one by one sooner than pandas gets going
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|[+-]?(inf|infinity)", re.IGNORECASE)
 
 
@@ -37,14 +38,50 @@ class Cells:
 
 def numbers_of(cells: Cells, column: str, place: Callable[[int], str]) -> FloatArray:
     """[R] numbers of a column that is text: blanks are missing, and the first cell that is no number a DataError."""
-    stripped = [str(text).strip() for text in cells.texts]
-    bad = [i for i, text in enumerate(stripped) if text not in MISSING and not NUMBER.fullmatch(text)]
+    values, bad = numbers_in(cells.texts)
+    column_values = values[cells.codes] if len(values) else np.full(len(cells.codes), np.nan)
     if bad:
-        rows = cells.rows(bad)
+        rows = cells.rows(list(bad))
         codes = cells.codes[rows]
-        raise RowsError("target", rows, place, lambda k: _no_number(stripped[codes[k]], column), column=column)
-    values = np.array([np.nan if text in MISSING else float(text) for text in stripped])
-    return values[cells.codes] if len(values) else np.full(len(cells.codes), np.nan)
+        raise no_numbers(column, rows, [bad[code] for code in codes.tolist()], place, column_values)
+    return column_values
+
+
+def numbers_in(texts: Any) -> tuple[FloatArray, dict[int, str]]:
+    """Numbers of texts, NaN where one is missing or no number; and those that are none, by index."""
+    texts = np.asarray(texts, dtype=object)
+    values = _numbers_read(texts) if len(texts) > _FEW else np.full(len(texts), np.nan)
+    bad = {}
+    for i in np.flatnonzero(np.isnan(values)).tolist():
+        text = str(texts[i]).strip()
+        if text in MISSING:
+            continue
+        if NUMBER.fullmatch(text):
+            values[i] = float(text)
+        else:
+            bad[i] = text
+    return values, bad
+
+
+def _numbers_read(texts: Any) -> FloatArray:
+    """What pandas can tell to be numbers, exactly; NaN for the rest, which is for a closer look."""
+    import pandas as pd
+
+    numbers = pd.to_numeric(pd.Series(texts, dtype=object), errors="coerce")
+    read: FloatArray = numbers.to_numpy(np.float64, copy=True)
+    sure = ~np.isnan(read)
+    try:
+        read[sure] = texts[sure].astype(np.float64)  # pandas rounds otherwise than Python in the last bit
+    except ValueError:
+        read[:] = np.nan
+    return read
+
+
+def no_numbers(
+    column: str, rows: IntArray, texts: Sequence[str], place: Callable[[int], str], rest: FloatArray
+) -> RowsError:
+    """The error about `rows` of a column, whose cells hold `texts`."""
+    return RowsError("target", rows, place, lambda k: _no_number(texts[k], column), column=column, rest=rest)
 
 
 def _no_number(text: str, column: str) -> tuple[str, str]:

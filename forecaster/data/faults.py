@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from forecaster.errors import DataError
 
 if TYPE_CHECKING:
-    from forecaster.typing import IntArray
+    from forecaster.typing import FloatArray, IntArray
 
 Tell: TypeAlias = "Callable[[int], tuple[str, str]]"
 
@@ -19,7 +19,7 @@ class RowsError(DataError):
     """Rows that cannot be used, all for the same reason; as an error it is about the first.
 
     `tell(k)` gives what was found in the k-th of `rows` and what mends it; `drop` are the rows without which reading
-    could go on, where these are others.
+    could go on, where these are others; `rest` is the column of numbers [R] with these rows missing.
     """
 
     def __init__(
@@ -31,11 +31,12 @@ class RowsError(DataError):
         *,
         column: str | None = None,
         drop: IntArray | None = None,
+        rest: FloatArray | None = None,
     ) -> None:
         found, hint = tell(0)
         super().__init__(f"{place(int(rows[0]))}: {found}", hint)
         self.what, self.rows, self.place, self.tell, self.column = what, rows, place, tell, column
-        self.drop = rows if drop is None else drop
+        self.drop, self.rest = rows if drop is None else drop, rest
 
 
 def quoted(text: object) -> str:

@@ -181,6 +181,9 @@ def _mode(differences: IntArray) -> int:
     """The most frequent value, the smallest of equals."""
     if (differences == differences[0]).all():  # nearly always, and much quicker than sorting
         return int(differences[0])
+    middle = int(np.partition(differences, len(differences) // 2)[len(differences) // 2])
+    if 2 * np.count_nonzero(differences == middle) > len(differences):  # what most are stands in the middle
+        return middle
     values, counts = np.unique(differences, return_counts=True)
     return int(values[np.argmax(counts)])
 

@@ -16,6 +16,7 @@ from forecaster.data.infer import Rows, check_grid, infer_freq
 from forecaster.data.localise import localise
 from forecaster.data.panel import Columns, Panel
 from forecaster.data.regular import Filled, Given, described, fill_gaps
+from forecaster.data.sieve import Sieve
 from forecaster.data.source import fetch, name_of
 from forecaster.data.stamps import Origin, Stamps, parse_stamps
 from forecaster.data.table import CsvTable, Table
@@ -204,6 +205,8 @@ def _timestamps(
 
         index: IntArray = cells.codes
         stamps = parse_stamps(cells.texts, Origin(roles.timestamp, at, zone, timestamp_format, blame))
+        if isinstance(table, Sieve):
+            table.keep(roles.timestamp, index, stamps)
     else:
         index, stamps = typed
     if stamps.whole_numbers and zone is not None:

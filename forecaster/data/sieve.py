@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from forecaster.data.cells import Cells, numbers_of
+from forecaster.data.cells import Cells
 from forecaster.data.faults import RowsError
 from forecaster.data.table import Table
 
@@ -26,6 +26,7 @@ class Sieve:
     kept: IntArray | None = None  # rows of `base`, ascending; None = all
     holes: dict[str, IntArray] = field(default_factory=dict)  # column → rows of `base` that read as missing
     _whole: dict[str, FloatArray] = field(default_factory=dict)  # column → numbers of all rows of `base`
+    _stamps: dict[str, tuple[IntArray, Stamps]] = field(default_factory=dict)  # column → [rows of `base`], once read
 
     @property
     def name(self) -> str:
@@ -99,8 +100,16 @@ class Sieve:
         return {c: self._whole[c] if self.kept is None else self._whole[c][self.kept] for c in columns}
 
     def stamps(self, column: str) -> tuple[IntArray, Stamps] | None:
-        typed = self.base.stamps(column)
+        typed = self._stamps.get(column) or self.base.stamps(column)
         return typed if typed is None or self.kept is None else (typed[0][self.kept], typed[1])
+
+    def keep(self, column: str, codes: IntArray, stamps: Stamps) -> None:
+        """Spare the next reading, which will have some rows less, to parse a column of stamps again."""
+        index = codes
+        if self.kept is not None:
+            index = np.zeros(self.base_rows, dtype=np.int64)
+            index[self.kept] = codes
+        self._stamps[column] = index, stamps
 
     def place(self, row: int) -> str:
         return self.base.place(row if self.kept is None else int(self.kept[row]))
@@ -121,7 +130,6 @@ class Sieve:
                 raise
             self.log(error)
             self.holes[column] = error.rows
-            cells = self.base.cells([column])[column]
-            texts = np.array(cells.texts, dtype=object)
-            texts[np.unique(cells.codes[error.rows])] = ""
-            return numbers_of(Cells(cells.codes, texts), column, self.base.place)
+            if error.rest is None:
+                raise
+            return error.rest

@@ -21,6 +21,7 @@ MOST_BYTES = 8 << 30  # of text, unpacked
 MOST_TIMES = 200  # by which gzip may have shrunk a table …
 _SMALL = 256 << 20  # … of more bytes than this; files up to it are read in one go
 MOST_LINE = 16 << 20  # bytes
+BLOCK = 1 << 20  # bytes of lines looked at at once
 _SEP = re.compile(rb"\A\"?sep=[^\r\n]\"?(\r\n|\r|\n)", re.IGNORECASE)
 
 _GZIP = b"\x1f\x8b"
@@ -123,8 +124,25 @@ def blanked(data: bytes, spans: Sequence[tuple[int, int | None]]) -> bytes:
 
 def mended(data: bytes) -> bytes:
     """`data` as text in UTF-8: zero bytes taken out, and bytes that are not UTF-8 read as Latin-1."""
-    text = data.replace(b"\0", b"").decode("utf-8", "surrogateescape")
+    data = data.replace(b"\0", b"")
+    return b"".join(_mended(data[start:stop]) for start, stop in blocks(data))
+
+
+def _mended(block: bytes) -> bytes:
+    if _is_text(block):
+        return block
+    text = block.decode("utf-8", "surrogateescape")
     return re.sub("[\udc80-\udcff]", lambda byte: chr(ord(byte[0]) - 0xDC00), text).encode()
+
+
+def blocks(data: bytes) -> Iterator[tuple[int, int]]:
+    """Where pieces of whole lines start and end."""
+    start = 0
+    while start < len(data):
+        near = start + BLOCK
+        stop = (data.find(b"\n", near) + 1 if near < len(data) else 0) or len(data)
+        yield start, stop
+        start = stop
 
 
 def _read(source: str, name: str) -> bytes:
@@ -185,22 +203,41 @@ def refuse_binary(name: str, data: bytes) -> None:
     """RowsError about the lines that hold zero bytes, or bytes that are not UTF-8."""
     if b"\0" in data:
         told = "a zero byte: this is not text.", "Save the table as CSV in UTF-8."
-        lines = [i for i, line in enumerate(io.BytesIO(data), start=1) if b"\0" in line]
+        lines = [line for line, _ in _lines_with(data, slice(0, 1))]
         raise RowsError("encoding", np.array(lines), lambda line: f"{name}:{line}", lambda k: told)
-    if data.isascii():
+    if _is_text(data):
         return
+    wrong = {i: byte for i, text in _lines_with(data, slice(128, 256)) if (byte := _foreign(text)) is not None}
+    found = list(wrong.values())
+    hint = f"Save it as UTF-8, e.g. iconv -f latin1 -t utf8 {name}." if name != "standard input" else "Use UTF-8."
+    raise RowsError(
+        "encoding",
+        np.array(list(wrong)),
+        lambda line: f"{name}:{line}",
+        lambda k: (f"byte 0x{found[k]:02x} is not UTF-8 text.", hint),
+    )
+
+
+def _lines_with(data: bytes, letters: slice) -> Iterator[tuple[int, bytes]]:
+    """The lines, numbered from 1, that hold a byte in this range."""
+    line = 1
+    for start, stop in blocks(data):
+        block = np.frombuffer(data, np.uint8, stop - start, start)
+        edges = np.concatenate([[0], np.flatnonzero(block == 10) + 1, [stop - start]]) + start
+        there = np.flatnonzero((block >= letters.start) & (block < letters.stop)) + start
+        for i in np.unique(np.searchsorted(edges, there, side="right") - 1).tolist():
+            yield line + i, data[edges[i] : edges[i + 1]]
+        line += len(edges) - 2
+
+
+def _is_text(block: bytes) -> bool:
+    if block.isascii():
+        return True
     try:
-        data.decode("utf-8")
+        block.decode("utf-8")
     except UnicodeDecodeError:
-        wrong = {i: byte for i, line in enumerate(io.BytesIO(data), start=1) if (byte := _foreign(line)) is not None}
-        found = list(wrong.values())
-        hint = f"Save it as UTF-8, e.g. iconv -f latin1 -t utf8 {name}." if name != "standard input" else "Use UTF-8."
-        raise RowsError(
-            "encoding",
-            np.array(list(wrong)),
-            lambda line: f"{name}:{line}",
-            lambda k: (f"byte 0x{found[k]:02x} is not UTF-8 text.", hint),
-        ) from None
+        return False
+    return True
 
 
 def _foreign(line: bytes) -> int | None:

@@ -7,7 +7,8 @@ import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, NoReturn
+from functools import partial
+from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
 
 import numpy as np
 
@@ -17,6 +18,8 @@ from forecaster.errors import DataError
 
 if TYPE_CHECKING:
     from forecaster.typing import IntArray
+
+Parse: TypeAlias = "Callable[[str], tuple[int, int | None] | None]"  # text → wall clock and offset, microseconds
 
 EXPECTED = "Expected ISO 8601, e.g. 2024-12-01."
 _TIME = r"(?:(?:T|\s+)(?P<h>\d{1,2})(?::?(?P<mi>\d{2})(?::?(?P<s>\d{2})(?:[.,](?P<f>\d+))?)?)?)?"
@@ -67,13 +70,14 @@ class Origin:
 def parse_stamps(texts: Any, origin: Origin) -> Stamps:
     """Values of the distinct `texts` (a pandas Index of str). DataError at the first row of a text that is no stamp."""
     if origin.format is not None:
-        quick = _quick(texts, origin.format)
-        return quick or _from_parts([_by_format(text, origin.format) for text in texts], texts, origin)
+        one = partial(_by_format, pattern=origin.format)
+        quick = _quick(texts, origin, one, origin.format)
+        return quick or _from_parts([one(text) for text in texts], texts, origin)
     if _WHOLE.fullmatch(str(texts[0]).strip()):
         whole = _whole_numbers(texts, origin)
         if whole is not None:
             return whole
-    return _quick(texts) or _exact(texts, origin)
+    return _quick(texts, origin, _iso) or _exact(texts, origin)
 
 
 def looks_like_stamp(text: str) -> bool:
@@ -122,8 +126,30 @@ def doubt(low: float, high: float, column: str) -> str:
     return f"timestamps such as '{low:.0f}' are read as step numbers; if they are {likely[0]}, write them as dates."
 
 
-def _quick(texts: Any, pattern: str = "ISO8601") -> Stamps | None:
-    """pandas' own parser, where all texts have one offset or none; None leaves it to the slower ways."""
+def _quick(texts: Any, origin: Origin, one: Parse, pattern: str = "ISO8601") -> Stamps | None:
+    """pandas' own parser, where nearly all texts have one offset or none; None leaves it to the slower ways.
+
+    What pandas cannot read is left to `one`: stamps beyond its years are few, and so are faults.
+    """
+    found = _parsed(texts, pattern)
+    if found is None:
+        return None
+    values, zone, unread = found
+    if not len(unread):
+        return Stamps(values, zone)
+    parts = [one(str(text).strip()) for text in texts[unread]]
+    bad = [int(i) for i, part in zip(unread, parts, strict=True) if part is None]
+    if bad:
+        _refuse(bad, texts, origin)
+    offsets = {None if part is None or part[1] is None else fixed_zone(part[1]) for part in parts}
+    if offsets != {zone}:
+        return None
+    values[unread] = [part[0] - (part[1] or 0) for part in parts if part is not None]
+    return Stamps(values, zone)
+
+
+def _parsed(texts: Any, pattern: str) -> tuple[IntArray, str | None, IntArray] | None:
+    """pandas' reading: values, their zone, and the indices of what it cannot read; None where that is much, or mixed."""
     import pandas as pd
 
     if texts.isin(["now", "today"]).any():  # which pandas would take for stamps
@@ -131,19 +157,22 @@ def _quick(texts: Any, pattern: str = "ISO8601") -> Stamps | None:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about mixed offsets, which come back as objects
-            parsed = pd.to_datetime(texts, format=pattern)
+            parsed = pd.to_datetime(texts, format=pattern, errors="coerce")
     except (ValueError, OverflowError):  # out of bounds is a ValueError too
         return None
-    if not isinstance(parsed, pd.DatetimeIndex) or parsed.hasnans or parsed.year.min() < 1 or parsed.year.max() > 9999:
+    if not isinstance(parsed, pd.DatetimeIndex):
         return None
+    read = ~np.asarray(parsed.isna())
+    if 2 * np.count_nonzero(read) <= len(read) or parsed.year.min() < 1 or parsed.year.max() > 9999:
+        return None
+    first = int(read.argmax())
     if parsed.tz is not None:  # pandas 2 also lets stamps through that have no offset
-        match = _ISO.fullmatch(str(texts[0]).strip())
-        if match is None or _offset(match["z"]) is None or not texts.str.endswith(match["z"]).all():
+        match = _ISO.fullmatch(str(texts[first]).strip())
+        if match is None or _offset(match["z"]) is None or not texts[read].str.endswith(match["z"]).all():
             return None
-    zone = (
-        None if parsed.tz is None else fixed_zone((parsed[0].utcoffset() or timedelta()) // timedelta(microseconds=1))
-    )
-    return Stamps(np.asarray(parsed.asi8 if parsed.unit == "us" else parsed.as_unit("us").asi8), zone)
+    offset = None if parsed.tz is None else (parsed[first].utcoffset() or timedelta()) // timedelta(microseconds=1)
+    values = np.array(parsed.asi8 if parsed.unit == "us" else parsed.as_unit("us").asi8)
+    return values, None if offset is None else fixed_zone(offset), np.flatnonzero(~read)
 
 
 def _exact(texts: Any, origin: Origin) -> Stamps:

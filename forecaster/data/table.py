@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from forecaster.data.cells import MISSING, NUMBER, Cells, numbers_of
+from forecaster.data.cells import MISSING, NUMBER, Cells, no_numbers, numbers_in, numbers_of
 from forecaster.data.faults import RowsError
+from forecaster.data.lines import Lines, lines_of
 from forecaster.data.source import blanked, records
 from forecaster.errors import DataError, UsageError
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from forecaster.typing import FloatArray, IntArray
 
 HEAD = 65_536  # bytes in which the way of writing shows: delimiter, spaces after it
+LONG, PROBES = 1 << 24, 64  # bytes of a file in which so many lines are looked at before it is read as a whole
 SAMPLE = 200  # rows from which columns are told apart
 _GAPS = re.compile(rb"[,;\t]\s*[,;\t\r\n]|[,;\t]\s*(?:[Nn]|<|#)", re.IGNORECASE)  # a hint that numbers are missing
 _DELIMITERS = (",", ";", "\t")
@@ -76,9 +78,11 @@ class CsvTable:
     delimiter: str = ","
     _cells: dict[str, Cells] = field(default_factory=dict)
     _numbers: dict[str, FloatArray] = field(default_factory=dict)
+    _odd: dict[str, dict[int, str]] = field(default_factory=dict)  # row → cell that is no number
     _stamps: dict[str, Stamps] = field(default_factory=dict)
     _lines: array[int] = field(default_factory=lambda: array("q"))  # on which records begin, as far as looked up
     _unread: Iterator[tuple[int, list[str]]] | None = None
+    _by_line: Lines | None = None  # once a second look was needed
     _even: bool = False  # whether all rows were found to have as many fields as the header
 
     def __post_init__(self) -> None:
@@ -110,10 +114,15 @@ class CsvTable:
         for column in columns:
             if column not in self._numbers:  # not all are numbers, so they were read as text
                 self._numbers[column] = numbers_of(self._cells[column], column, self.place)
+            if odd := self._odd.get(column):
+                rows, texts = np.array(list(odd)), list(odd.values())
+                raise no_numbers(column, rows, texts, self.place, self._numbers[column])
         return {c: self._numbers[c] for c in columns}
 
     def load(self, texts: Sequence[str], numbers: Sequence[str], *, distinct: Sequence[str] = ()) -> None:
         types = dict.fromkeys(texts, "category") | dict.fromkeys(distinct, "str")
+        if numbers and len(texts) == 2 and self._has_few(texts[0]):  # series of so many rows that stamps hardly repeat
+            types[texts[1]] = "str"
         types = {c: kind for c, kind in types.items() if c not in self._cells}
         types |= {c: "float64" for c in numbers if c not in self._numbers and c not in self._cells}
         stamps = (*texts, *distinct)[-1:]
@@ -125,6 +134,17 @@ class CsvTable:
             return None
         stamps = self._stamps[column]
         return np.arange(len(stamps.values)), stamps
+
+    def _has_few(self, column: str) -> bool:
+        """Whether lines from all over a long file show only a few texts in this column."""
+        if len(self.data) < LONG:
+            return False
+        at, found = self.columns.index(column), set[bytes]()
+        for i in range(PROBES):
+            start = self.data.find(b"\n", i * len(self.data) // PROBES) + 1
+            fields = self.data[start : start + HEAD].split(b"\n", 1)[0].split(self.delimiter.encode())
+            found.add(fields[at] if at < len(fields) else b"")
+        return len(found) * 8 <= PROBES
 
     def _read_plain(self, types: dict[str, str], stamps: str) -> bool:
         """Whether the file is so usual that pandas is not needed to read these columns."""
@@ -146,6 +166,9 @@ class CsvTable:
         return True
 
     def place(self, row: int) -> str:
+        if self._by_line is not None:
+            number = self._by_line.number
+            return f"{self.name}:{number[row + 1]}" if row + 1 < len(number) else self.name
         if self._unread is None:
             self._unread = self._records()
         while len(self._lines) < row + 2 and (record := next(self._unread, None)):
@@ -154,14 +177,23 @@ class CsvTable:
 
     def without(self, lines: IntArray) -> CsvTable:
         """The same file, the records that begin on these lines left blank: all others stay where they are."""
-        bad, spans, begun = set(lines.tolist()), [], None
+        left = CsvTable(self.name, blanked(self.data, self._spans(lines)))
+        left._even = True
+        if self._by_line is not None:
+            kept = ~np.isin(self._by_line.number, lines)
+            left._by_line = Lines(self._by_line.number[kept], self._by_line.fields[kept])
+        return left
+
+    def _spans(self, lines: IntArray) -> list[tuple[int, int | None]]:
+        """From the lines on which these records begin to where they are over."""
+        if self._by_line is not None:
+            return [(line, line + 1) for line in lines.tolist()]
+        bad, spans, begun = set(lines.tolist()), list[tuple[int, "int | None"]](), None
         for line, _ in self._records():
             if begun is not None:
                 spans.append((begun, line))
             begun = line if line in bad else None
-        left = CsvTable(self.name, blanked(self.data, spans if begun is None else [*spans, (begun, None)]))
-        left._even = True
-        return left
+        return spans if begun is None else [*spans, (begun, None)]
 
     def _records(self) -> Iterator[tuple[int, list[str]]]:
         return records(self.name, self.data, self.delimiter)
@@ -183,12 +215,13 @@ class CsvTable:
             frame = self._lenient(types)
         if self.data.count(self.delimiter.encode()) != (len(self.columns) - 1) * (len(frame) + 1):
             self._refuse_ragged()  # or delimiters within quotes
-        for name in types:
+        for name, kind in types.items():
             column = frame[name]
-            if column.dtype == "float64":
+            if kind == "float64" != column.dtype:
+                self._numbers[name], self._odd[name] = numbers_in(column)
+            elif column.dtype == "float64":
                 self._numbers[name] = column.to_numpy()
-                continue
-            if column.dtype == "category":
+            elif column.dtype == "category":
                 self._cells[name] = Cells(column.cat.codes.to_numpy(), column.cat.categories)
             else:
                 self._cells[name] = Cells(np.arange(len(column)), pd.Index(column))
@@ -200,7 +233,7 @@ class CsvTable:
         except (ValueError, OverflowError):
             self._refuse_ragged()
         try:
-            return self._frame(dict.fromkeys(types, "category"))
+            return self._frame({name: "str" if kind == "float64" else kind for name, kind in types.items()})
         except ValueError as error:
             reason = str(error).strip().splitlines()[0]
             raise DataError(f"{self.name}: this is not a table: {reason}.", "Save it as CSV in UTF-8.") from None
@@ -235,20 +268,25 @@ class CsvTable:
         if self._even:
             return
         width = len(self.columns)
-        counts = {line: len(fields) for line, fields in self._records() if len(fields) != width}
-        if not counts:
+        self._by_line = lines_of(self.name, self.data, self.delimiter)
+        if self._by_line is not None:
+            odd = self._by_line.fields != width
+            lines, counts = self._by_line.number[odd], self._by_line.fields[odd]
+        else:
+            found = {line: len(fields) for line, fields in self._records() if len(fields) != width}
+            lines, counts = np.array(list(found)), np.array(list(found.values()))
+        if not len(lines):
             self._even = True
             return
-        lines = list(counts)
 
         def tell(k: int) -> tuple[str, str]:
-            count = counts[lines[k]]
+            count = int(counts[k])
             hint = f"Expected {', '.join(self.columns[:8])}{', …' if width > 8 else ''}."
             if count > width and self.delimiter == ",":
                 hint += " A comma within a field needs quotes; decimals need a point."
             return f"{count} field{'s' * (count > 1)} where the header has {width}.", hint
 
-        raise RowsError("fields", np.array(lines), lambda line: f"{self.name}:{line}", tell)
+        raise RowsError("fields", lines, lambda line: f"{self.name}:{line}", tell)
 
 
 def check_header(place: str, header: Sequence[str]) -> tuple[str, ...]:

@@ -57,7 +57,7 @@ def test_offsets_make_instants_and_a_zone(text: str, zone: str, instant: str) ->
 def test_the_quick_way_and_the_exact_one_agree(moments: list[Any], offset: str) -> None:
     texts = pd.Index([m.isoformat() + offset for m in moments], dtype=object)
     exact = module._exact(texts, Origin("date", at))
-    quick = module._quick(texts)
+    quick = module._quick(texts, Origin("date", at), module._iso)
     if quick is not None:  # pandas 2 has no years before 1677
         assert (quick.values.tolist(), quick.zone) == (exact.values.tolist(), exact.zone)
 
