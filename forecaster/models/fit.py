@@ -314,9 +314,10 @@ class _Fit:
     def run(self, start: State | None, checkpoint: Callable[[State], None], stop: Event) -> Fitted:
         state = self._fresh() if start is None else self._continue(start)
         began = time.monotonic()
-        stopped = "epochs"
+        # A fit that was killed after its last epoch has nothing left to do.
+        stopped = "patience" if self._patience_is_out(state) else "epochs"
         last = min(self.settings.epochs, self.settings.stop_after or self.settings.epochs)
-        while state.epoch < last:
+        while state.epoch < last and stopped == "epochs":
             try:
                 state = self._epoch(state, began, stop)
             except KeyboardInterrupt:

@@ -131,6 +131,14 @@ def test_the_best_weights_are_restored_and_patience_counts_from_them():
     assert len(losses) == best + 1 + 2
 
 
+def test_a_fit_killed_after_its_last_epoch_is_over_when_it_is_resumed():
+    states = []
+    net, done = fitted(**worsening(), patience=2, checkpoint=states.append)
+    other, rest = fitted(**worsening(), patience=2, network=Network(network_settings(), seed=9), start=states[-1])
+    assert (rest.stopped, rest.history, rest.best_epoch) == ("patience", (), done.best_epoch)
+    assert bytes_of(other.weights) == bytes_of(net.weights)
+
+
 def test_patience_0_never_stops():
     _, done = fitted(**worsening(), patience=0)
     assert done.stopped == "epochs"
