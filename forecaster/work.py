@@ -119,7 +119,9 @@ def job_key(job: BatchJob) -> str:
         if not isinstance(job.settings, TrainSettings):
             digest.update((Store(Path(job.settings.models)).resolve(job.settings.model) / MANIFEST).read_bytes())
         path = data_path(job)
-        if path is None or (job.output and SERIES not in job.output and not Path(job.output).is_file()):
+        if path is None or not path.is_file():  # a pipe would have to be read to know what it holds
+            return ""
+        if job.output and SERIES not in job.output and not Path(job.output).is_file():
             return ""
         future = settings.future if isinstance(settings, PredictSettings) else None
         for source in (path, *([Path(future)] if future else [])):
@@ -182,7 +184,7 @@ def terminable() -> Iterator[None]:
 def _command(job: BatchJob, threads: int | None) -> list[str]:
     """The job as a command line that reads no settings from anywhere else."""
     settings = replace(job.settings, threads=job.settings.threads or threads)
-    words = [sys.executable, "-m", "forecaster", job.command, *([job.data] if job.data else [])]
+    words = [sys.executable, "-m", "forecaster.attached", job.command, *([job.data] if job.data else [])]
     words += ["--json", "--quiet", "--config", os.devnull]
     default = type(settings)()
     for name, item in options(type(settings)).items():
@@ -198,9 +200,17 @@ def _command(job: BatchJob, threads: int | None) -> list[str]:
 
 
 def _run(command: list[str]) -> subprocess.CompletedProcess[str]:
-    """Run to the end; whatever interrupts the waiting kills the process, which leaves its store as it was."""
+    """Run to the end; whatever interrupts the waiting kills the process, which leaves its store as it was.
+
+    So does a kill of this process: the pipe that is the other's standard input closes then.
+    """
     plain = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
-    return subprocess.run(command, env=plain, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    theirs, ours = os.pipe()
+    try:
+        return subprocess.run(command, env=plain, stdin=theirs, capture_output=True, text=True, check=False)
+    finally:
+        os.close(theirs)
+        os.close(ours)
 
 
 def _fault(code: int, errors: str) -> ForecasterError:

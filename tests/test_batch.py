@@ -371,6 +371,38 @@ def test_a_training_runs_in_a_process_of_its_own_that_reads_no_other_settings(sh
     text = 'status = "status.json"\n' + text
     assert [ran(shop, text, threads=1)[1][what] for what in ("failed", "skipped")] == [1, 1]
     command = seen[0]
-    assert command[2:5] == ["forecaster", "train", str(shop / "data.csv")]
+    assert command[2:5] == ["forecaster.attached", "train", str(shop / "data.csv")]
     assert {"--promote-if-better=0.02", "--no-final-fit", "--quantiles=0.1,0.9", "--threads=1"} <= set(command)
     assert command[command.index("--config") + 1] == os.devnull
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="looks for processes as Linux tells them")
+def test_a_killed_batch_leaves_no_training_behind(shop):
+    os.mkfifo(shop / "pipe.csv")  # which the training waits for
+    (shop / "jobs.toml").write_text('[jobs.night]\ncommand = "train"\ndata = "pipe.csv"\nname = "n"\n')
+    command = [sys.executable, "-m", "forecaster", "batch", str(shop / "jobs.toml"), "--quiet"]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL) as parent:
+        (training,) = wait_for(lambda: children(parent.pid))
+        wait_for(lambda: b"forecaster.attached" in Path(f"/proc/{training}/cmdline").read_bytes())
+        parent.kill()
+    wait_for(lambda: not is_running(training))
+
+
+def wait_for(holds, seconds=60):
+    until = time.monotonic() + seconds
+    while not (found := holds()):
+        assert time.monotonic() < until
+        time.sleep(0.05)
+    return found
+
+
+def children(pid):
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def is_running(pid):
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
