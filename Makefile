@@ -3,7 +3,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 MODELS := $(VENV)/demo
 
-.PHONY: demo test check bench torture clean
+.PHONY: demo test check audit bench torture clean
 
 # Train, judge and use a model on the sample data; the forecast is the last thing printed.
 demo: $(VENV)/installed
@@ -19,6 +19,11 @@ check: $(VENV)/installed
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+# Known holes in what is installed along with the program; asks PyPI's advisories, and fails where these cannot be had.
+audit: $(VENV)/installed
+	$(BIN)/python -m pip list --format freeze --exclude-editable > $(VENV)/audited.txt
+	$(BIN)/pip-audit --strict --no-deps --disable-pip --progress-spinner off --requirement $(VENV)/audited.txt
 
 # Speed and memory, into benchmarks/RESULTS.md; BENCH="--root DIR --torch PYTHON --nf PYTHON" adds what is not in here.
 bench: $(VENV)/installed
