@@ -17,8 +17,8 @@ from throughput import processors
 from forecaster.config import TrainSettings
 from forecaster.data.read import read_panel
 from forecaster.models.device import configure
-from forecaster.models.fit import Trainer
 from forecaster.models.network import Network
+from forecaster.models.steps import Trainer
 from forecaster.plan import make_plan
 from forecaster.split import split
 
@@ -54,16 +54,16 @@ def main() -> None:
 
 def gathering(trainer: Trainer) -> tf.types.experimental.PolymorphicFunction:
     """Only the windows of each step, and what is known of the steps ahead."""
-    network = trainer.network
+    network, settings = trainer.network, trainer.network.settings
 
     @tf.function
     def run(series: tf.Tensor, cutoff: tf.Tensor) -> tf.Tensor:
         total = tf.zeros((), tf.float64)
         for i in tf.range(len(series)):
-            window = trainer.rows.gather(series[i], cutoff[i], network.settings.context_length, network.reach)
-            known = trainer.rows.gather_known(series[i], cutoff[i], network.settings.horizon)
-            total += tf.add_n([tf.cast(part[0, 0, ...], tf.float64) for part in (window[..., None], *known)][:1])[0]
-            total += tf.add_n([tf.cast(tf.reduce_max(part), tf.float64) for part in known]) if known else 0.0
+            window, beside = trainer.fetch(
+                series[i], cutoff[i], settings.context_length, network.reach, settings.horizon
+            )
+            total += tf.add_n([part[(0,) * part.shape.rank] for part in (window, *beside)])
         return total
 
     return run

@@ -71,8 +71,9 @@ def forecaster_steps(cell: str) -> Callable[[], None]:
     """What `forecaster train --segment 1` does, from drawing windows out of the rows to the new weights."""
     from forecaster.data.windows import Windows, sampler
     from forecaster.models.device import configure
-    from forecaster.models.fit import STEPS_PER_CALL, FitSettings, Task, Trainer
+    from forecaster.models.fit import STEPS_PER_CALL, FitSettings, Task
     from forecaster.models.network import Network, NetworkSettings
+    from forecaster.models.steps import Trainer
 
     configure("cpu", None)
     rows, series = 1000, 100

@@ -99,6 +99,7 @@ class Fitting:
         networks = [Network(network, fit.seed) for (network, _), fit in zip(jobs, seeded, strict=True)]
         together = _Together(self.watch, stage, [fit.stop_after or fit.epochs for _, fit in jobs])
         stop = Event()
+        _ = task.rows  # made once, before there are threads
 
         def one(i: int) -> Fitted:
             settings = replace(seeded[i], time_budget=self._share(stage, -(-(len(jobs) - i) // workers)))

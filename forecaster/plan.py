@@ -41,6 +41,7 @@ FEW_EPOCHS, MANY_EPOCHS, MOST_EPOCHS = 6, 20, 30
 BATCH_SIZE, SMALL_BATCH = 256, 64
 FAST, SLOW = 5e-3, 2e-3  # learning rates
 MEMBERS = 4
+ALIKE = 5  # with fewer series, windows are so much alike that a large batch tells little more than a small one
 FEW_SERIES = 30  # with fewer, one held-back window a series would judge by luck
 MOST_WINDOWS = 10
 HELD_BACK = 0.2  # of a series' rows, at most
@@ -176,7 +177,7 @@ def make_plan(panel: Panel, settings: TrainSettings) -> Plan:
             choose(role, ", ".join(named), "", "")
     covariates = fit_encodings(panel, _training_ends(panel, horizon, windows))
     base = replace(base, transform=transforms[0][0], covariates=covariates)
-    fit, courses = _fit(choose, settings, transforms[0][1], few=len(panel.series) < FEW_SERIES)
+    fit, courses = _fit(choose, settings, transforms[0][1], alike=len(panel.series) < ALIKE)
     members = _members(choose, settings, base)
     floor, floors = _floors(choose, settings, (season, rows, horizon), "log" in [name for name, _ in transforms])
     return Plan(horizon, members, fit, calendar, windows, tuple(choose.rows), transforms, courses, (), floor, floors)
@@ -286,7 +287,7 @@ def _by_passes(settings: TrainSettings) -> bool:
 
 
 def _fit(
-    choose: _Chooser, settings: TrainSettings, error_scale: str, *, few: bool
+    choose: _Chooser, settings: TrainSettings, error_scale: str, *, alike: bool
 ) -> tuple[FitSettings, tuple[tuple[int, float], ...]]:
     """How to fit, and the courses to choose from: few steps fast or slowly, or more, or many."""
     by_passes = _by_passes(settings)
@@ -295,12 +296,14 @@ def _fit(
     fast, slow = rate or (SLOW if by_passes else FAST), rate or SLOW
     open_courses = ((FEW_EPOCHS, fast), (FEW_EPOCHS, slow), (MANY_EPOCHS, fast), (MOST_EPOCHS, fast))
     courses = ((settings.epochs, fast),) if settings.epochs else tuple(dict.fromkeys(open_courses))
-    alike, whole = "windows of few series are much alike", "or every window, where there are fewer"
+    batch = (
+        (SMALL_BATCH, "windows of few series are much alike") if alike else (BATCH_SIZE, "or every window, of fewer")
+    )
     fit = FitSettings(
         loss=choose("loss", settings.loss, "mae", "robust, and what MASE measures"),
         error_scale=error_scale,
         epochs=choose("epochs", settings.epochs, courses[0][0], "no trial could be held"),
-        batch_size=choose("batch_size", settings.batch_size, *((SMALL_BATCH, alike) if few else (BATCH_SIZE, whole))),
+        batch_size=choose("batch_size", settings.batch_size, *batch),
         steps_per_epoch=steps,
         learning_rate=choose("learning_rate", settings.learning_rate, fast, "no trial could be held"),
         schedule=choose("schedule", settings.schedule, "cosine", "falls to 0 at the end"),

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from forecaster.data.windows import newest
-from forecaster.models.fit import Trainer, fit
+from forecaster.models.fit import fit
 from forecaster.models.network import Network
 from forecaster.models.runtime import BATCH, forecast
+from forecaster.models.steps import Trainer
 from forecaster.split import Needs, split
 from tests.tiny import Recorder, fit_settings, network_settings, panel_of, waves
 
@@ -69,7 +70,7 @@ def test_rows_in_the_graph_do_not_grow_with_the_context():
     panel = panel_of(*waves(3, 400))
     sizes = []
     for context_length in (8, 80):
-        rows = trainer_of(panel, context_length).rows
+        rows = parts_of(panel, context_length).judge.rows
         sizes.append(sum(np.asarray(part).nbytes for part in (rows.target, rows.start, rows.end)))
     assert sizes[0] == sizes[1] == panel.target.nbytes + 2 * 3 * 8
 

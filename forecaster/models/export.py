@@ -81,7 +81,7 @@ def write_saved_model(members: Sequence[Network], folder: Path, floor: Floor | N
         forecast = joint_forecast(members, inputs, floor=floor)
         return {"prediction": forecast[:, :, 0], "quantiles": forecast[:, :, 1:]}
 
-    module.serve = tf.function(serve, input_signature=specs)
+    module.serve = tf.function(serve, input_signature=specs, autograph=False)
     tf.saved_model.save(module, str(folder), signatures={"serving_default": module.serve})
 
 
@@ -137,7 +137,7 @@ def _convert(model: Any) -> Any:
     import tf2onnx
 
     signature = [tf.TensorSpec(t.shape, t.dtype, name=t.name) for t in model.inputs]
-    function = tf.function(lambda *inputs: model(list(inputs), training=False))
+    function = tf.function(lambda *inputs: model(list(inputs), training=False), autograph=False)
     converted, _ = tf2onnx.convert.from_function(function, input_signature=signature, opset=OPSET)
     return converted
 

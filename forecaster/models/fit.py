@@ -1,24 +1,23 @@
-"""Fitting a network: windows gathered inside the graph, several steps a call, best weights kept.
+"""Fitting a network: epochs of training, validation after each, the best weights kept.
 
 Back-propagation through time over whole windows with Adam (Kingma & Ba 2015), gradients clipped by their global norm
-(Pascanu et al. 2013). The flat rows are held once; a batch is a list of index pairs.
+(Pascanu et al. 2013).
 """
 
 from __future__ import annotations
 
-import itertools
 import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cached_property
 from threading import Event
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from forecaster.models.encoder import run_layer
-from forecaster.models.losses import mean_loss
-from forecaster.models.recurrence import lean_layer
+from forecaster.models.rows import Rows
+from forecaster.models.steps import Trainer
 from forecaster.watch import Progress, Watch
 
 if TYPE_CHECKING:
@@ -27,8 +26,6 @@ if TYPE_CHECKING:
     from forecaster.data.windows import Sampler, Windows
     from forecaster.models.network import Network
     from forecaster.typing import FloatArray, IntArray
-
-Tensor: TypeAlias = Any  # a TensorFlow tensor
 
 STEPS_PER_CALL = 10  # enough to hide the cost of a call, few enough for Ctrl-C and the time budget to be heard soon
 VALIDATION_BATCH = 1024
@@ -100,202 +97,10 @@ class Task:
     relative: bool = False  # every value is positive, so that relative errors mean something
     covariates: Encoded | None = None  # of each row and series
 
-
-def _constant(rate: float, steps: int) -> Any:
-    return rate
-
-
-def _cosine(rate: float, steps: int) -> Any:
-    """Loshchilov & Hutter 2017, without restarts: from `rate` to 0 over all steps."""
-    import keras
-
-    return keras.optimizers.schedules.CosineDecay(rate, steps)
-
-
-SCHEDULES: dict[str, Callable[[float, int], Any]] = {"constant": _constant, "cosine": _cosine}
-
-
-class _Rows:
-    """The flat rows as tensors, and windows of them gathered in the graph. Same rules as `Windows.gather`."""
-
-    def __init__(
-        self, windows: Windows, target: Tensor, known: KnownRows | None, covariates: Encoded | None = None
-    ) -> None:
-        import tensorflow as tf
-
-        self.target = target
-        self.known = known and tuple(tf.constant(part) for part in (known.table, known.back, known.row))
-        self.around = known.season_length * np.array([0, -1, 1]) if known else None
-        self.covariates = covariates and (tf.constant(covariates.rows), tf.constant(covariates.static))
-        self.columns = covariates.known if covariates else 0  # U
-        self.start = tf.constant(windows.start)
-        self.end = tf.constant(windows.end)
-
-    def gather(self, series: Tensor, cutoff: Tensor, before: int, after: int) -> Tensor:
-        import tensorflow as tf
-
-        rows, there = self._rows(series, cutoff, before, after)
-        values = tf.gather(self.target, tf.where(there, rows, 0))
-        return tf.where(there, values, tf.constant(np.nan, tf.float64))
-
-    def gather_known(self, series: Tensor, cutoff: Tensor, horizon: int) -> list[Tensor]:
-        """[B, H, F + 3J] as `known_ahead`, 0 outside the series, in a list; an empty list where nothing is known."""
-        import tensorflow as tf
-
-        if not self.known:
-            return []
-        table, back, place = self.known
-        rows, there = self._rows(series, cutoff, 0, horizon)
-        stamp = tf.gather(place, tf.where(there, rows, 0))
-        values = tf.where(there[:, :, None], tf.gather(table, stamp), tf.zeros((), tf.float64))
-        lags = (rows[:, :, None] - tf.gather(back, stamp))[..., None] + self.around  # [B, H, J, 3]
-        first = tf.gather(self.start, series)
-        seen = (lags >= first[:, None, None, None]) & (lags < cutoff[:, None, None, None])
-        old = tf.where(seen, tf.gather(self.target, tf.where(seen, lags, 0)), tf.constant(np.nan, tf.float64))
-        return [tf.concat([values, tf.reshape(old, (tf.shape(rows)[0], horizon, 3 * back.shape[1]))], axis=2)]
-
-    def gather_beside(self, series: Tensor, cutoff: Tensor, before: int, horizon: int) -> list[Tensor]:
-        """The graph's inputs beside the context, as `Beside` gathers them: known, past and static, where there are any.
-
-        What is known of rows from the windows' `end` on reads as missing.
-        """
-        import tensorflow as tf
-
-        inputs = self.gather_known(series, cutoff, horizon)
-        if not self.covariates:
-            return inputs
-        table, static = self.covariates
-        rows, there = self._rows(series, cutoff, before, horizon)
-        values = tf.gather(table, tf.where(there, rows, 0))
-        strip = tf.where(there[:, :, None], values, tf.constant(np.nan, tf.float64))
-        if self.columns:
-            ahead = strip[:, before:, : self.columns]
-            inputs = [tf.concat([*inputs, ahead], axis=2)]
-        past = [strip[:, :before]] if table.shape[1] else []
-        return [*inputs, *past, *([tf.gather(static, series)] if static.shape[1] else [])]
-
-    def _rows(self, series: Tensor, cutoff: Tensor, before: int, after: int) -> tuple[Tensor, Tensor]:
-        """Rows around each cutoff, and whether they are of the series. One comparison: below its start wraps around."""
-        import tensorflow as tf
-
-        start = tf.gather(self.start, series)
-        length = tf.bitcast(tf.gather(self.end, series) - start, tf.uint64)
-        place = (cutoff - start)[:, None] + tf.range(-before, after, dtype=tf.int64)
-        return place + start[:, None], tf.bitcast(place, tf.uint64) < length[:, None]
-
-
-class Trainer:
-    """The compiled steps of one network on one task. `traces` counts how often the training step was traced."""
-
-    def __init__(
-        self, network: Network, task: Task, settings: FitSettings, total_steps: int, *, parts: int = 1
-    ) -> None:
-        import keras
-        import tensorflow as tf
-
-        on_gpu = bool(tf.config.get_visible_devices("GPU"))  # which has kernels of its own for Keras' layers
-        recur = run_layer if on_gpu else lean_layer
-        self.network, self.settings = network, settings
-        self.parts = 1 if on_gpu else parts
-        self.traces = 0
-        target = tf.constant(task.training.target, tf.float64)
-        known = task.known if network.known else None
-        beside = task.covariates if network.covariates else None
-        self.rows = _Rows(task.training, target, known, beside)
-        self.seen = _Rows(task.validation or task.training, target, known, beside)
-        self.scale = tf.constant(task.scale, tf.float64)
-        self.model = network.training_model(recur)
-        self.horizon_model = network.horizon_model(recur) if task.validation else self.model
-        self.variables = network.model.trainable_variables
-        self.optimizer = keras.optimizers.Adam(
-            SCHEDULES[settings.schedule](settings.learning_rate, total_steps),
-            global_clipnorm=settings.clip_norm or None,
-        )
-        self.optimizer.build(self.variables)
-        pairs = tf.TensorSpec((None, None), tf.int64)
-        self.steps = tf.function(self._steps, input_signature=(pairs, pairs))
-        windows = tf.TensorSpec((None,), tf.int64)
-        self.validate = tf.function(self._validate, input_signature=(windows, windows))
-
-    def _steps(self, series: Tensor, cutoff: Tensor) -> Tensor:
-        """Index pairs [k, B]: k steps, one after the other -> mean loss of each [k]."""
-        import tensorflow as tf
-
-        self.traces += 1
-        count = tf.shape(series)[0]
-        losses = tf.TensorArray(tf.float32, count)
-        for i in tf.range(count):
-            losses = losses.write(i, self._step(series[i], cutoff[i]))
-        return losses.stack()
-
-    def _step(self, series: Tensor, cutoff: Tensor) -> Tensor:
-        """One step on a batch, cut into parts that are worked on at once -> its mean loss."""
-        import tensorflow as tf
-
-        count = tf.shape(series)[0]
-        edges = [count * i // self.parts for i in range(self.parts + 1)]
-        with tf.GradientTape() as tape:
-            sums = [self._part(series[i:j], cutoff[i:j]) for i, j in itertools.pairwise(edges)]
-            loss = tf.add_n([part for part, _ in sums]) / tf.maximum(tf.add_n([steps for _, steps in sums]), 1.0)
-        gradients = tape.gradient(loss, self.variables)
-        self.optimizer.apply(gradients, self.variables)
-        return loss
-
-    def _part(self, series: Tensor, cutoff: Tensor) -> tuple[Tensor, Tensor]:
-        """Windows [B] -> the sum of their losses and how many steps it is over."""
-        import tensorflow as tf
-
-        length = self.network.settings.context_length
-        first, last = self.network.head.target_span()
-        window = self.rows.gather(series, cutoff, length, self.network.reach)
-        beside = self.rows.gather_beside(series, cutoff, length, self.network.settings.horizon)
-        z, center, scale = self.model([window[:, :length], *beside], training=True)
-        return self._loss(z, window[:, first:last], center, scale, tf.gather(self.scale, series))
-
-    def _loss(
-        self, z: Tensor, truth: Tensor, center: Tensor, scale: Tensor, yardstick: Tensor
-    ) -> tuple[Tensor, Tensor]:
-        """z [B, P, K] against truth [B, P] in caller's units, NaN = not observed -> sum of losses, steps it is over."""
-        import tensorflow as tf
-
-        observed = ~tf.math.is_nan(truth)
-        truth = tf.where(observed, truth, 0.0)
-        locator = self.network.locator
-        if self.settings.error_scale == "series":
-            forecast = locator.restore(z, center, scale)
-            errors = (truth[:, :, None] - forecast) / yardstick[:, None, None]
-        else:
-            # A window without spread cannot be moved by the network: it teaches nothing.
-            observed &= scale > 0.0
-            errors = locator.normalise(truth, center, scale)[:, :, None] - tf.cast(z, tf.float64)
-            if self.settings.error_scale == "transform":
-                errors *= scale[:, :, None]
-        errors = tf.cast(tf.where(observed[:, :, None], errors, 0.0), tf.float32)
-        weight = tf.cast(observed, tf.float32)
-        steps = tf.reduce_sum(weight)
-        return mean_loss(errors, weight, self.settings.loss, self.network.settings.quantiles) * steps, steps
-
-    def _validate(self, series: Tensor, cutoff: Tensor) -> tuple[Tensor, ...]:
-        """Windows [W], forecast as in use -> sum of losses, steps it is over, sums of windows' MAE over the yardstick and of
-        their symmetric relative errors, windows with steps."""
-        import tensorflow as tf
-
-        settings = self.network.settings
-        window = self.seen.gather(series, cutoff, settings.context_length, settings.horizon)
-        truth = window[:, settings.context_length :]
-        beside = self.seen.gather_beside(series, cutoff, settings.context_length, settings.horizon)
-        z, center, scale = self.horizon_model([window[:, : settings.context_length], *beside], training=False)
-        yardstick = tf.gather(self.scale, series)
-        loss, learnt = self._loss(z, truth, center, scale, yardstick)
-        observed = ~tf.math.is_nan(truth)
-        steps = tf.reduce_sum(tf.cast(observed, tf.float64), axis=1)
-        misses = truth - self.network.locator.restore(z[:, :, :1], center, scale)[:, :, 0]
-        error = tf.reduce_sum(tf.where(observed, tf.abs(misses), 0.0), axis=1) / tf.maximum(steps, 1.0) / yardstick
-        windows = tf.reduce_sum(tf.cast(steps > 0.0, tf.float64))
-        size = tf.abs(truth) + tf.abs(truth - misses)
-        share = tf.where(observed & (size > 0.0), 2.0 * tf.abs(misses) / size, 0.0)
-        relative = tf.reduce_sum(tf.reduce_sum(share, axis=1) / tf.maximum(steps, 1.0))
-        return tf.cast(loss, tf.float64), tf.cast(learnt, tf.float64), tf.reduce_sum(error), relative, windows
+    @cached_property
+    def rows(self) -> Rows:
+        """The training's rows as tensors, which all its fits share."""
+        return Rows(self.training, self.known, self.covariates)
 
 
 class _Fit:

@@ -51,7 +51,7 @@ class PlanSettings(MachineSettings, JudgeSettings, InputSettings):
     batch_size: int | None = count("Windows per step.", "Fitting")
     steps_per_epoch: int | None = count("Steps per epoch.", "Fitting")
     learning_rate: float | None = option(None, "Adam's first rate.", "Fitting", kind="float", bounds="(0, inf)")
-    schedule: str | None = choice(None, "forecaster.models.fit:SCHEDULES", "Course of the rate.", "Fitting")
+    schedule: str | None = choice(None, "forecaster.models.steps:SCHEDULES", "Course of the rate.", "Fitting")
     clip_norm: float | None = option(
         None, "Largest norm of the gradient; 0 = any.", "Fitting", kind="float", bounds="[0, inf)"
     )

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from forecaster.data.calendar import CALENDAR, LAGS, known_ahead, known_rows
 from forecaster.data.read import read_panel
 from forecaster.data.windows import Windows, newest, rolling, sampler
-from forecaster.models.fit import _Rows
+from forecaster.models.rows import Rows
 from tests.tiny import NAN, frame_of, panel_of, waves
 
 LENGTHS = st.lists(st.integers(1, 12), min_size=1, max_size=5)
@@ -57,9 +57,7 @@ def test_gathering_in_numpy_in_the_graph_and_by_hand_agree(case):
     windows = Windows(panel.target, panel.offsets[:-1], end, series, cutoff)
     expected = slow_gather(panel, end, series, cutoff, before, after)
     np.testing.assert_array_equal(windows.gather(before, after), expected)
-    in_graph = _Rows(windows, tf.constant(panel.target), None).gather(
-        tf.constant(series), tf.constant(cutoff), before, after
-    )
+    in_graph = Rows(windows).gather(tf.constant(series), tf.constant(cutoff), before, after)
     np.testing.assert_array_equal(in_graph, expected)
 
 
@@ -71,9 +69,26 @@ def test_what_is_known_is_gathered_alike_in_numpy_and_in_the_graph(names):
     series, cutoff = np.array([0, 0, 1, 1]), np.array([400, 790, 1300, 1690])
     windows = Windows(panel.target, panel.offsets[:-1], panel.offsets[1:], series, cutoff)
     expected = known_ahead(panel, windows, 7, names)[:, 0]
-    rows = _Rows(windows, tf.constant(panel.target), known_rows(panel, 7, names))
-    (found,) = rows.gather_known(tf.constant(series), tf.constant(cutoff), 7)
+    rows = Rows(windows, known_rows(panel, 7, names))
+    series, cutoff = tf.constant(series), tf.constant(cutoff)
+    (found,) = rows.gather_known(series, cutoff, 7)
     np.testing.assert_allclose(found, expected, rtol=1e-6, atol=1e-6)
+    values, (compiled,) = rows.compiled(series, cutoff, 30, 7, 7)
+    np.testing.assert_array_equal(compiled, found)
+    np.testing.assert_array_equal(values, windows.gather(30, 7))
+
+
+def test_rows_read_within_other_bounds_share_their_tensors():
+    import tensorflow as tf
+
+    panel = numbered([6, 9])
+    nowhere, first = np.empty(0, np.int64), (tf.constant([0], tf.int64), tf.constant([3], tf.int64))
+    start, end = panel.offsets[:-1], panel.offsets[1:]
+    rows = Rows(Windows(panel.target, start, end - 3, nowhere, nowhere))
+    assert np.isnan(rows.compiled(*first, 0, 3, 3)[0]).all()
+    wider = rows.within(Windows(panel.target, start, end, nowhere, nowhere))
+    assert wider.target is rows.target
+    np.testing.assert_array_equal(wider.compiled(*first, 0, 3, 3)[0][0], panel.target[3:6])
 
 
 @settings(max_examples=60, deadline=None)
