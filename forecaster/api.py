@@ -39,7 +39,7 @@ class Model:
         """
         from forecaster.predict import predict
 
-        _refuse(options, ("output", "format", "ledger", "wait"), "predict()")
+        _refuse(options, ("output", "format", "ledger", "wait", "plot", "plot_series"), "predict()")
         found = predict(data, self._settings(PredictSettings, options, "predict()"), Silent())
         if found.about and found.about.failed:
             raise DataError(f"series '{found.about.failed[0]}' has no observed target.", "Take it out.")

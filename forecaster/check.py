@@ -13,7 +13,7 @@ from forecaster.data.encodings import columns_of
 from forecaster.data.infer import say
 from forecaster.data.panel import Columns
 from forecaster.data.read import ReadOptions
-from forecaster.data.summary import FAR, Summary, level_and_scale, summarise
+from forecaster.data.summary import Summary, level_and_scale, summarise
 from forecaster.errors import DataError
 from forecaster.freshness import newest_observed, unfinished
 from forecaster.predict import open_model
@@ -194,23 +194,11 @@ def summary_table(report: CheckReport) -> tuple[list[str], list[list[object]]]:
     about = report.summary
     if about is None:
         return ["about", "found"], [["rows", report.checked.rows]]
-    rows: list[list[object]] = [
-        ["series", f"{about.series:,}"],
-        ["rows", f"{about.rows:,}"],
-        ["span", f"{about.first} to {about.last}"],
-        ["frequency", f"{about.freq}, season length {about.season_length}"],
-        ["zone", f"{about.zone or 'none'}"],
-        ["gaps", f"{about.gaps:,}"],
+    rows: list[list[object]] = [[name, found] for name, found in about.facts().items()]
+    rows += [
         ["duplicates", f"{report.duplicates:,}"],
-        ["missing targets", f"{about.missing:,}"],
-        ["constant series", _counted(about.constant)],
-        [f"outliers (> {FAR:.0f} robust sd)", _outliers(about)],
-        ["clock changes", f"{about.zone_jumps:,}"],
         ["unfinished last period", f"{report.unfinished:,} series" if report.unfinished else "none"],
     ]
-    if about.clock_gaps:
-        nights = f"{about.clock_gaps:,} nights lack an hour as when clocks are set: give --zone"
-        rows.append(["clock gaps", nights])
     return ["about", "found"], rows
 
 
@@ -218,16 +206,3 @@ def fit_table(report: CheckReport) -> tuple[list[str], list[list[object]]]:
     """Header and rows: the data against what the model was trained on."""
     rows: list[list[object]] = [[fit.about, fit.trained, fit.found, "yes" if fit.fits else "no"] for fit in report.fits]
     return [f"against {report.model}", "trained", "found", "fits"], rows
-
-
-def _counted(names: tuple[str, ...]) -> str:
-    if not names:
-        return "none"
-    return f"{len(names):,} ({', '.join(names[:5])}{', …' if len(names) > 5 else ''})"
-
-
-def _outliers(about: Summary) -> str:
-    if not about.outliers:
-        return "none"
-    worst = "; ".join(f"{one.value:.6g} at {one.timestamp} (series '{one.series}')" for one in about.farthest[:3])
-    return f"{about.outliers:,}: {worst}"

@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import nullcontext
+from functools import partial
 from typing import TYPE_CHECKING
 
 import typer
@@ -170,11 +171,18 @@ def _predict(settings: PredictSettings, console: Console, arguments: Arguments) 
     to_stdout = settings.output == "-"
     if console.json and to_stdout and settings.format not in (None, "json"):
         raise UsageError(f"--json and --format {settings.format} exclude each other.", "Keep one, or give --output.")
+    plot_is_result = not to_stdout and not console.json
+    if settings.plot == "-" and console.quiet and not plot_is_result:
+        raise UsageError("--plot - has no effect with --quiet: stdout carries the forecast.", "Give --output FILE.")
     from forecaster.deliver import deliver, refuse_failed
 
     forecast = deliver(arguments["data"], settings, console, "json" if console.json and to_stdout else settings.format)
     if console.json and not to_stdout:
         console.result({"output": settings.output, **forecast.metadata()})
+    if settings.plot == "-":
+        from forecaster.views.ahead import in_terminal
+
+        console.drawing(partial(in_terminal, forecast, settings.plot_series), result=plot_is_result)
     if forecast.about:
         refuse_failed(forecast.about.failed, len(forecast.series))
 

@@ -29,7 +29,7 @@ METAVARS = {
     "duration": "5m",
     "margin": "[MARGIN]",
     "quantiles": "0.1,0.9",
-    "columns": "COLUMN,…",
+    "columns": "NAME,…",
 }
 EPILOG = (
     f"Any option may also come from a variable ({config.PREFIX}HORIZON=28) or from {config.FILE} (horizon = 28). "

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import shutil
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -89,6 +90,17 @@ class Console:
         else:
             for text in _align([list(header), *cells], right):
                 _write(sys.stdout, text)
+
+    def drawing(self, draw: Callable[[int, bool, bool], str], *, result: bool) -> None:
+        """What `draw` makes of the terminal's columns, whether it shows colours, and more than ASCII.
+
+        On stdout where it is the `result`; on stderr where stdout carries something else.
+        """
+        self._end_bar()
+        stream = sys.stdout if result else sys.stderr
+        color = _is_terminal(stream) and not os.environ.get("NO_COLOR")
+        unicode = (getattr(stream, "encoding", None) or "").lower().startswith("utf")
+        _write(stream, draw(shutil.get_terminal_size().columns, color, unicode))
 
     def _aside(self, text: str) -> None:
         if self._bar:

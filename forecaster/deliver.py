@@ -40,18 +40,35 @@ def deliver(
     """
     if settings.wait and settings.output == "-":
         raise UsageError("--wait has no effect on standard output.", "Leave it out, or give --output.")
-    with output_lock(settings.output, settings.wait or 0.0):
+    if settings.plot:
+        _check_plot(settings.plot)
+    with output_lock(settings.output, settings.wait or 0.0), output_lock(settings.plot or "-", settings.wait or 0.0):
         forecast = predict(data, settings, watch, load, now)
+        if settings.plot_series:
+            from forecaster.views.tracks import choose
+
+            choose(settings.plot_series, [str(name) for name in forecast.series])
         if SERIES in Path(settings.output).name:
             _write_each(forecast, settings, format)
         else:
             forecast.write(settings.output, format, safe_csv=settings.safe_csv)
+        if settings.plot and settings.plot != "-":
+            from forecaster.views.ahead import write_plot
+
+            write_plot(settings.plot, forecast, settings.plot_series)
         if settings.ledger:
             from forecaster.ledger import append
 
             new = append(settings.ledger, forecast)
             watch.note(f"{new:,} of {forecast.prediction.size:,} forecasts are new to {settings.ledger}")
     return forecast
+
+
+def _check_plot(place: str) -> None:
+    """UsageError for a plot that cannot be made, before any work is done."""
+    from forecaster.views.extra import check_place
+
+    check_place(place, "--plot", (".png", ".html", "-"))
 
 
 def _write_each(forecast: Forecast, settings: PredictSettings, format: str | None) -> None:

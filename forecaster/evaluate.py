@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -12,6 +13,7 @@ from forecaster.backtest import Backtest, judge, make_report, subject
 from forecaster.data.windows import Windows, rolling
 from forecaster.errors import DataError, UsageError
 from forecaster.models.artifact import load_judged, load_runtime
+from forecaster.outputs import output_lock
 from forecaster.predict import Opened, open_model, read_for
 from forecaster.publish import data_facts
 from forecaster.report import Report
@@ -38,10 +40,28 @@ def evaluate(data: Data | None, settings: EvaluateSettings, watch: Watch) -> Rep
     fitted before each window, so any window will do.
     """
     began = time.monotonic()
+    _check_report(settings)
     if settings.refit and settings.runtime != "onnx":
         raise UsageError("--runtime has no effect with --refit: no stored graph runs.", "Leave it out.")
+    with output_lock(settings.report, 0.0) if settings.report else nullcontext():
+        return _evaluate(data, settings, watch, began)
+
+
+def _check_report(settings: EvaluateSettings) -> None:
+    """UsageError for a report that cannot be made, before any work is done."""
+    if settings.report:
+        from forecaster.views.extra import check_place
+
+        check_place(settings.report, "--report", (".html",))
+
+
+def _evaluate(data: Data | None, settings: EvaluateSettings, watch: Watch, began: float) -> Report:
     opened = open_model(settings.models, settings.model)
     panel = read_for(opened.manifest, data, settings)
+    if settings.plot_series:
+        from forecaster.views.tracks import choose
+
+        choose(settings.plot_series, [str(name) for name in panel.series])
     for note in panel.notes:
         watch.note(note)
     if settings.refit:
@@ -50,7 +70,13 @@ def evaluate(data: Data | None, settings: EvaluateSettings, watch: Watch) -> Rep
         judged, judged_on = refit(panel, opened, settings, watch)
     else:
         judged, judged_on = _judge(panel, opened, settings)
-    return make_report(subject(opened.manifest, opened.version, time.monotonic() - began), judged, judged_on)
+    report = make_report(subject(opened.manifest, opened.version, time.monotonic() - began), judged, judged_on)
+    if settings.report:
+        from forecaster.views.judged import Judgement, write_page
+
+        found = Judgement(report, judged, panel, opened.manifest, opened.folder)
+        write_page(settings.report, found, settings.plot_series)
+    return report
 
 
 def _judge(panel: Panel, opened: Opened, settings: EvaluateSettings) -> tuple[Backtest, str]:

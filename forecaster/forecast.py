@@ -19,6 +19,7 @@ from forecaster.outputs import saying_why, whole_file
 if TYPE_CHECKING:
     import pandas as pd
 
+    from forecaster.data.panel import Panel
     from forecaster.typing import FloatArray, IntArray, TextArray
 
 MODEL = "model"  # the source of what a stored model forecast
@@ -38,6 +39,7 @@ class About:
     expected: float | None = None  # the model's error over seasonal naive's where it was judged; None = it was not
     naive: FloatArray | None = None  # [N, H] seasonal naive from the same rows, for the ledger
     scale: FloatArray | None = None  # [N] mean absolute seasonal difference of those rows; NaN = undefined
+    panel: Panel | None = None  # the rows that it was made from, for a plot
 
 
 @dataclass(frozen=True)

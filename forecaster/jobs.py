@@ -34,7 +34,7 @@ COMMANDS: Mapping[str, type] = {
     "train": TrainSettings,
     "evaluate": EvaluateSettings,
 }
-_PATHS = ("data", "output", "models", "ledger", "future")  # keys that name files and folders
+_PATHS = ("data", "output", "models", "ledger", "future", "plot", "report")  # keys that name files and folders
 _PLACEHOLDER = re.compile(r"\{(\w*)\}")
 _KNOWN_PLACEHOLDERS = ("date", "series")
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}")
@@ -79,7 +79,7 @@ class BatchJob:
     def dated(self, date: str) -> BatchJob:
         """The job with {date} filled in."""
         data, output = (text and text.replace("{date}", date) for text in (self.data, self.output))
-        return replace(self, data=data, output=output)
+        return replace(self, data=data, output=output, settings=_dated(self.settings, date))
 
 
 @dataclass(frozen=True)
@@ -187,6 +187,12 @@ def _refuse_shared_outputs(jobs: list[BatchJob], where: str) -> None:
             other = seen.setdefault(os.path.normpath(job.output), job.name)
             if other != job.name:
                 raise UsageError(f"{where}: jobs '{other}' and '{job.name}' write the same output.", "Rename one.")
+
+
+def _dated(settings: Settings, date: str) -> Settings:
+    """The settings with {date} filled in where they name a picture or a page."""
+    named = {name: getattr(settings, name, None) for name in ("plot", "report")}
+    return replace(settings, **{name: text.replace("{date}", date) for name, text in named.items() if text})
 
 
 def _names(*kinds: type) -> set[str]:

@@ -208,13 +208,13 @@ def _levels(value: object, text: bool) -> Value:
 
 
 def _columns(value: object, text: bool) -> Value:
-    """Column names: from `a,b` (a name with a comma in double quotes), or a sequence of texts."""
+    """Names: from `a,b` (a name with a comma in double quotes), or a sequence of texts."""
     if isinstance(value, str):
         names = next(csv.reader([value], skipinitialspace=True), [])
     elif isinstance(value, (list, tuple)) and all(isinstance(name, str) for name in value):
         names = list(value)
     else:
-        raise UsageError(f"{value!r} is not a list of columns.", "Expected e.g. temperature,holiday.")
+        raise UsageError(f"{value!r} is not a list of names.", "Expected e.g. temperature,holiday.")
     names = [name.strip() for name in names]
     if not all(names):
         raise UsageError(f"{value!r} holds an empty name.", "Expected e.g. temperature,holiday.")

@@ -134,6 +134,8 @@ def predict(
         zone=panel.zone,
         about=_about(panel, opened, (chosen, failed), horizon if settings.ledger else None),
     )
+    if settings.plot and result.about:
+        result = replace(result, about=replace(result.about, panel=panel))
     result.check()
     return result
 

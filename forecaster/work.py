@@ -65,7 +65,8 @@ class Worker:
 
     def _predict(self, job: BatchJob, settings: PredictSettings) -> dict[str, object]:
         output = str(job.output)
-        Path(output).parent.mkdir(parents=True, exist_ok=True)
+        for place in filter(None, (output, settings.plot)):
+            Path(place).parent.mkdir(parents=True, exist_ok=True)
         own = replace(settings, output=output, threads=settings.threads or self.threads)
         forecast = deliver(job.data, own, self.watch, settings.format, self.load, self.now())
         return {"output": output, **forecast.metadata()}
@@ -73,6 +74,8 @@ class Worker:
     def _evaluate(self, job: BatchJob, settings: EvaluateSettings) -> dict[str, object]:
         from forecaster.evaluate import evaluate
 
+        if settings.report:
+            Path(settings.report).parent.mkdir(parents=True, exist_ok=True)
         report = evaluate(job.data, replace(settings, threads=settings.threads or self.threads), self.watch).to_json()
         return self._report(job, report)
 
@@ -122,6 +125,9 @@ def job_key(job: BatchJob) -> str:
         if path is None or not path.is_file():  # a pipe would have to be read to know what it holds
             return ""
         if job.output and SERIES not in job.output and not Path(job.output).is_file():
+            return ""
+        drawn = getattr(settings, "plot", None) or getattr(settings, "report", None)
+        if drawn and not Path(drawn).is_file():
             return ""
         future = settings.future if isinstance(settings, PredictSettings) else None
         for source in (path, *([Path(future)] if future else [])):
@@ -194,9 +200,14 @@ def _command(job: BatchJob, threads: int | None) -> list[str]:
         if isinstance(value, bool):
             words.append(flag(name, item) if value else f"--no-{flag(name, item)[2:]}")
         else:
-            text = ",".join(map(repr, value)) or "none" if isinstance(value, tuple) else str(value)
+            text = _joined(value) if isinstance(value, tuple) else str(value)
             words.append(f"{flag(name, item)}={text}")
     return words
+
+
+def _joined(values: tuple[object, ...]) -> str:
+    """A list as a flag takes it: numbers as they are, names in quotes."""
+    return ",".join(f'"{v.replace(chr(34), 2 * chr(34))}"' if isinstance(v, str) else repr(v) for v in values) or "none"
 
 
 def _run(command: list[str]) -> subprocess.CompletedProcess[str]:

@@ -376,6 +376,21 @@ def test_a_training_runs_in_a_process_of_its_own_that_reads_no_other_settings(sh
     assert command[command.index("--config") + 1] == os.devnull
 
 
+def test_a_job_draws_where_it_is_told_and_again_when_the_picture_is_gone(shop):
+    text = (
+        'status = "status.json"\n[defaults]\nmodel = "m"\ndata = "data.csv"\n[jobs.one]\noutput = "out/one.csv"\n'
+        'plot = "seen/{date}.png"\nplot_series = ["a"]\n'
+        '[jobs.judge]\ncommand = "evaluate"\nreport = "seen/judge.html"\nwindows = 1\n'
+    )
+    lines, summary = ran(shop, text)
+    assert summary["failed"] == 0, lines
+    picture = shop / "seen" / "2026-05-01.png"
+    assert picture.read_bytes().startswith(b"\x89PNG") and (shop / "seen" / "judge.html").is_file()
+    assert ran(shop, text)[0]["one"]["status"] == "skipped"
+    picture.unlink()
+    assert ran(shop, text)[0]["one"]["status"] == "done" and picture.is_file()
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="looks for processes as Linux tells them")
 def test_a_killed_batch_leaves_no_training_behind(shop):

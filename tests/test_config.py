@@ -15,6 +15,7 @@ from forecaster.config import (
     SETTINGS,
     CommonSettings,
     ConfigFile,
+    EvaluateSettings,
     PredictSettings,
     TrainSettings,
     from_mapping,
@@ -225,3 +226,19 @@ def test_flags_are_named_after_fields() -> None:
     known = options(TrainSettings)
     assert flag("season_length", known["season_length"]) == "--season-length"
     assert flag("start_from", known["start_from"]) == "--from"
+
+
+def test_names_are_read_from_text_with_commas_and_quotes_or_from_lists() -> None:
+    for value in ('a,"b, c"', ["a", "b, c"], ("a", "b, c")):
+        assert from_mapping(PredictSettings, {"plot_series": value, "plot": "-"}, "here").plot_series == ("a", "b, c")
+    for wrong in ("a,,b", ["a", 1], 5):
+        with pytest.raises(UsageError, match="plot_series"):
+            from_mapping(PredictSettings, {"plot_series": wrong, "plot": "-"}, "here")
+
+
+def test_a_command_line_made_from_settings_reads_back_to_the_same_names() -> None:
+    from forecaster.work import _joined
+
+    names = ("a", 'b, "c"')
+    given = {"plot_series": _joined(names), "report": "r.html"}
+    assert from_mapping(EvaluateSettings, given, "here").plot_series == names

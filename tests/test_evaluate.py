@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
+
 import numpy as np
 import pytest
 
@@ -94,7 +96,8 @@ def test_both_runtimes_give_the_same_scores_on_newer_data(trained, tmp_path):
 
 def test_every_baseline_stands_beside_the_model(trained):
     found = evaluated(trained[0], baselines="all")
-    assert set(found.baselines) == {"seasonal-naive", "naive", "drift", "gradient-boosting"}
+    statistical = {"theta", "ets"} if find_spec("statsforecast") else set()
+    assert set(found.baselines) == {"seasonal-naive", "naive", "drift", "gradient-boosting"} | statistical
     assert all(np.isfinite(scores.mase) for scores in found.baselines.values())
     assert set(found.baselines_by_step) == set(found.baselines)
     assert len(found.by_step) == 6

@@ -49,6 +49,23 @@ class Summary:
     zone_jumps: int  # changes of the zone's clock within the span
     clock_gaps: int  # nights whose stamps have no zone and lack an hour as when clocks are set forward
 
+    def facts(self) -> dict[str, str]:
+        """For people: what it is about -> what was found."""
+        nights = f"{self.clock_gaps:,} nights lack an hour as when clocks are set: give --zone"
+        return {
+            "series": f"{self.series:,}",
+            "rows": f"{self.rows:,}",
+            "span": f"{self.first} to {self.last}",
+            "frequency": f"{self.freq}, season length {self.season_length}",
+            "zone": self.zone or "none",
+            "gaps": f"{self.gaps:,}",
+            "missing targets": f"{self.missing:,}",
+            "constant series": _counted(self.constant),
+            f"outliers (> {FAR:.0f} robust sd)": _outliers(self.outliers, self.farthest),
+            "clock changes": f"{self.zone_jumps:,}",
+            **({"clock gaps": nights} if self.clock_gaps else {}),
+        }
+
 
 def summarise(panel: Panel) -> Summary:
     """Numbers about all rows of all series."""
@@ -91,6 +108,19 @@ def level_and_scale(panel: Panel, since: int | None = None) -> tuple[float, floa
         deviation = _medians(np.abs(panel.target[rows] - middle[of]), of, len(panel.series))
         level, scale = float(np.nanmedian(middle)), float(np.nanmedian(deviation)) * SPREAD
     return (level, scale) if np.isfinite([level, scale]).all() else None
+
+
+def _counted(names: tuple[str, ...]) -> str:
+    if not names:
+        return "none"
+    return f"{len(names):,} ({', '.join(names[:_LISTED])}{', …' if len(names) > _LISTED else ''})"
+
+
+def _outliers(count: int, farthest: tuple[Outlier, ...]) -> str:
+    if not count:
+        return "none"
+    worst = "; ".join(f"{one.value:.6g} at {one.timestamp} (series '{one.series}')" for one in farthest[:3])
+    return f"{count:,}: {worst}"
 
 
 def _distances(panel: Panel) -> FloatArray:

@@ -59,6 +59,13 @@ class ServeSettings:
 
 
 @dataclass(frozen=True)
+class DrawSettings:
+    """What is drawn."""
+
+    plot_series: tuple[str, ...] = option((), "Series to draw (default: a few).", "Drawing", kind="columns")
+
+
+@dataclass(frozen=True)
 class MachineSettings:
     """How much of the machine is used."""
 

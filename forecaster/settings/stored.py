@@ -4,15 +4,30 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from forecaster.errors import UsageError
 from forecaster.options import choice, count, option, switch
-from forecaster.settings.shared import InputSettings, JudgeSettings, MachineSettings, ServeSettings, StoreSettings
+from forecaster.settings.shared import (
+    DrawSettings,
+    InputSettings,
+    JudgeSettings,
+    MachineSettings,
+    ServeSettings,
+    StoreSettings,
+)
 
 
 @dataclass(frozen=True)
-class EvaluateSettings(MachineSettings, JudgeSettings, ServeSettings, StoreSettings, InputSettings):
+class EvaluateSettings(DrawSettings, MachineSettings, JudgeSettings, ServeSettings, StoreSettings, InputSettings):
     """Settings of `evaluate`."""
 
     refit: bool = switch(False, "Fit fresh weights for every window.", "Judging")
+    report: str | None = option(None, "Page to write: FILE.html.", "Drawing")
+
+    def __post_init__(self) -> None:
+        if self.plot_series and not self.report:
+            raise UsageError(
+                "--plot-series has no effect without --report.", "Leave it out, or give --report FILE.html."
+            )
 
 
 @dataclass(frozen=True)
@@ -23,7 +38,7 @@ class ExplainSettings(MachineSettings, ServeSettings, StoreSettings, InputSettin
 
 
 @dataclass(frozen=True)
-class PredictSettings(MachineSettings, ServeSettings, StoreSettings, InputSettings):
+class PredictSettings(DrawSettings, MachineSettings, ServeSettings, StoreSettings, InputSettings):
     """Settings of `predict`."""
 
     horizon: int | None = count("Steps ahead (default: as trained).", "Forecast")
@@ -37,9 +52,16 @@ class PredictSettings(MachineSettings, ServeSettings, StoreSettings, InputSettin
     fallback: bool = switch(False, "Seasonal naive, marked so, where the model cannot answer.", "Forecast")
     future: str | None = option(None, "File of what is known ahead.", "Input")
     ledger: str | None = option(None, "Note what was forecast in this SQLite file.", "Forecast")
+    plot: str | None = option(None, "Draw to FILE.png or FILE.html; - is the terminal.", "Drawing")
     wait: float | None = option(
         None, "Wait this long for a lock, e.g. 5m.", "Running", kind="duration", bounds="[0, inf)"
     )
+
+    def __post_init__(self) -> None:
+        if self.plot_series and not self.plot:
+            raise UsageError("--plot-series has no effect without --plot.", "Leave it out, or give --plot FILE.png.")
+        if self.plot and self.plot != "-" and self.plot == self.output:
+            raise UsageError(f"--plot and --output both name '{self.plot}'.", "Rename one.")
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,32 @@
+"""The libraries that draw are an extra: whether they are there is told before any work is done."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from pathlib import Path
+
+from forecaster.errors import UsageError
+
+TERMINAL = "-"
+
+# What a file's ending asks for -> the libraries that make it. "-" is the terminal.
+LIBRARIES = {
+    ".html": ("matplotlib", "jinja2"),
+    ".png": ("matplotlib",),
+    TERMINAL: ("uniplot",),
+}
+
+
+def check_place(place: str, option: str, endings: tuple[str, ...]) -> None:
+    """UsageError where `place`, given with `option`, has none of the `endings`, or where what makes such is missing."""
+    ending = TERMINAL if place == TERMINAL else Path(place).suffix.lower()
+    if ending not in endings:
+        files = " or ".join(f"FILE{known}" for known in endings if known != TERMINAL)
+        terminal = ", or - for the terminal" if TERMINAL in endings else ""
+        raise UsageError(f"{option}: '{place}' is no place to draw to.", f"Give {files}{terminal}.")
+    for library in LIBRARIES[ending]:
+        if find_spec(library) is None:
+            raise UsageError(
+                f"{option} is drawn with {library}, which is not installed.",
+                "Install it with `pip install 'forecaster[plot]'`.",
+            )

@@ -1,0 +1,56 @@
+"""A backtest and a forecast to look at, made without a training."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from forecaster.backtest import backtest, make_report, subject
+from forecaster.data.freq import Freq
+from forecaster.forecast import About, Forecast
+from forecaster.split import held_back
+from forecaster.views.judged import Judgement
+from tests.models.test_artifact import MANIFEST
+from tests.tiny import panel_of, waves
+
+HORIZON = 3
+EVIL = "<script>alert(1)</script> & $x_1$ \"'"
+
+
+def answer(context, known):
+    """[W, 3, 3] the newest value, and 2 below and above it."""
+    return np.repeat(context[:, -1:], HORIZON, axis=1)[:, :, None] + np.array([0.0, -2.0, 2.0])
+
+
+def dated(names, values):
+    """A daily panel of series with these names."""
+    panel = panel_of(*values)
+    days = panel.timestamps * 86_400_000_000
+    return replace(panel, series=np.array(names, dtype=object), timestamps=days, freq=Freq.parse("D"))
+
+
+def judgement(folder, names=("a", "b", "c", EVIL), values=None, windows=2):
+    """What `evaluate` hands to its page; `folder` may hold a history."""
+    panel = dated(names, waves(len(names), 40) if values is None else values)
+    judged = backtest(panel, held_back(panel, HORIZON, windows), MANIFEST, answer, learned=False)
+    report = make_report(subject(MANIFEST, 3, 1.0), judged, "the newest 2 windows of each series")
+    return Judgement(report, judged, panel, MANIFEST, folder)
+
+
+def ahead(names=("a", EVIL), source="model"):
+    """A forecast that keeps its panel."""
+    panel = dated(names, waves(len(names), 40))
+    cutoff = panel.timestamps[panel.offsets[1:] - 1]
+    values = answer(panel.target.reshape(len(names), -1), None)
+    return Forecast(
+        series=panel.series,
+        timestamps=panel.freq.after(cutoff, HORIZON),
+        prediction=values[:, :, 0],
+        quantiles=(0.1, 0.9),
+        bands=values[:, :, 1:],
+        source=np.full(len(names), source, dtype=object),
+        freq=panel.freq,
+        zone=None,
+        about=About("m", 1, cutoff, (), 4, panel=panel),
+    )
