@@ -26,7 +26,7 @@ MARGIN = 0.01  # that a mixture must win by: less is within the noise of a valid
 
 
 def forecasts(panel: Panel, windows: Windows, needs: Needs, networks: Sequence[Network]) -> FloatArray:
-    """Point forecasts [W, H] of the median of `networks`."""
+    """Point forecasts [W, H] of `networks`, joined."""
     from forecaster.models.export import joint_forecast
 
     parts = []
@@ -52,7 +52,7 @@ class Bench:
     needs: Needs
 
     def forecast(self, networks: Sequence[Network]) -> FloatArray:
-        """Point forecasts [W, H] of the median of `networks`."""
+        """Point forecasts [W, H] of `networks`, joined."""
         return forecasts(self.panel, self.windows, self.needs, networks)
 
     def smoothed(self, floor: Floor) -> FloatArray:
@@ -76,18 +76,18 @@ def _mean(each: FloatArray) -> float:
 
 
 def mix(plan: Plan, bench: Bench, fitted: Mapping[Pair, Network], leader: Pair, watch: Watch) -> Plan:
-    """Give each member the transform and error scale with which their median errs least (Caruana et al. 2004).
+    """Give each member the transform and error scale with which, joined, they err least (Caruana et al. 2004).
 
     The first keeps the leader's. The others are picked one by one, each pair as often as it helps.
     """
     if len(fitted) < 2 or len(plan.members) < 2:
         return plan
     found = {pair: bench.forecast([network]) for pair, network in fitted.items()}
-    chosen = [leader]
+    chosen, join = [leader], getattr(np, plan.members[0].combine)
     while len(chosen) < len(plan.members):
-        errors = {pair: bench.error(np.median([found[one] for one in [*chosen, pair]], axis=0)) for pair in found}
+        errors = {pair: bench.error(join([found[one] for one in [*chosen, pair]], axis=0)) for pair in found}
         chosen.append(min(errors, key=errors.__getitem__))
-    alone, together = bench.error(found[leader]), bench.error(np.median([found[pair] for pair in chosen], axis=0))
+    alone, together = bench.error(found[leader]), bench.error(join([found[pair] for pair in chosen], axis=0))
     said = ", ".join(" by ".join(pair) for pair in chosen)
     watch.note(f"trial: members on transforms {said}: validation error {together:.4g}, alone {alone:.4g}")
     if together > alone * (1.0 - MARGIN):

@@ -33,8 +33,10 @@ def contributions(panel: Panel, plan: Plan, judged: Backtest, networks: Sequence
     weight = plan.judged_floor.weight if plan.judged_floor else 0.0
     floor = smoothed(windows, plan.judged_floor) if plan.judged_floor else np.zeros_like(each[0])  # [W, H]
 
+    join = getattr(np, networks[0].settings.combine)
+
     def error(members: FloatArray) -> float | None:
-        blended = (1.0 - weight) * np.median(members, axis=0) + weight * floor
+        blended = (1.0 - weight) * join(members, axis=0) + weight * floor
         found = replace(judged, forecasts={"": blended}).scores("")
         return found.mase if math.isfinite(found.mase) else None
 

@@ -336,6 +336,11 @@ def _members(choose: _Chooser, settings: TrainSettings, base: NetworkSettings) -
     plain = _by_passes(settings) or base.head not in OPEN_HEADS
     why = "one network, as in the textbooks" if plain else "their median errs less than each of them"
     count = choose("members", settings.members, 1 if plain else MEMBERS, why)
+    if count > 1:
+        combine = choose("combine", settings.combine, "median", "one member that goes astray does not move it")
+        base = replace(base, combine=combine)
+    elif settings.combine:
+        raise UsageError(f"--combine has no effect: {why}.", "Give --members 2 or more.")
     changes: list[NetworkSettings] = [
         base,
         replace(base, center=settings.center or "mean"),

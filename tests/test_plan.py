@@ -196,3 +196,12 @@ def test_epochs_of_so_many_steps_are_no_textbook(air):
     assert len(plan_of(air, epochs=3).members) == 1
     plan = plan_of(air, epochs=3, steps_per_epoch=5)
     assert len(plan.members) > 1 and plan.floors
+
+
+def test_members_are_joined_by_their_median_unless_asked_otherwise_and_one_alone_by_nothing(air):
+    assert {member.combine for member in plan_of(air).members} == {"median"}
+    assert {member.combine for member in plan_of(air, combine="mean").members} == {"mean"}
+    assert "combine" not in [row.setting for row in plan_of(air, members=1).rows]
+    for alone in ({"members": 1}, {"epochs": 3}):
+        with pytest.raises(UsageError, match="--combine has no effect"):
+            plan_of(air, combine="mean", **alone)

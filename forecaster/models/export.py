@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -45,27 +45,34 @@ def input_shapes(members: Sequence[Network], floor: Floor | None = None) -> dict
 def joint_forecast(
     members: Sequence[Network], inputs: Sequence[Tensor], recur: Recurrence = run_layer, floor: Floor | None = None
 ) -> Tensor:
-    """Inputs as `input_shapes` says -> the median of the members' forecasts [B, H, K].
+    """Inputs as `input_shapes` says -> the median or mean of the members' forecasts [B, H, K].
 
-    Quantiles stay sorted, since medians of sorted values are. A floor moves the point forecast towards its own, and the
+    Quantiles stay sorted, since medians and means of sorted values are. A floor moves the point forecast towards its own, and the
     quantiles as far.
     """
-    joined = _median(members, inputs, recur)
+    forecasts = [member.forecast(member.own(inputs), recur) for member in members]
+    joined = COMBINATIONS[members[0].settings.combine](forecasts) if len(forecasts) > 1 else forecasts[0]
     if not floor or not floor.weight:
         return joined
     # What is broadcast stands first: see Locator.restore.
     return (smooth(inputs[0], floor)[:, :, None] - joined[:, :, :1]) * floor.weight + joined
 
 
-def _median(members: Sequence[Network], inputs: Sequence[Tensor], recur: Recurrence) -> Tensor:
+def _median(forecasts: Sequence[Tensor]) -> Tensor:
     from keras import ops
 
-    forecasts = [member.forecast(member.own(inputs), recur) for member in members]
-    if len(forecasts) == 1:
-        return forecasts[0]
     ordered = ops.sort(ops.stack(forecasts, axis=-1), axis=-1)
-    middle = len(members) // 2
-    return ordered[..., middle] if len(members) % 2 else 0.5 * (ordered[..., middle - 1] + ordered[..., middle])
+    middle = len(forecasts) // 2
+    return ordered[..., middle] if len(forecasts) % 2 else 0.5 * (ordered[..., middle - 1] + ordered[..., middle])
+
+
+def _mean(forecasts: Sequence[Tensor]) -> Tensor:
+    from keras import ops
+
+    return ops.mean(ops.stack(forecasts, axis=-1), axis=-1)
+
+
+COMBINATIONS: dict[str, Callable[[Sequence[Tensor]], Tensor]] = {"median": _median, "mean": _mean}
 
 
 def write_saved_model(members: Sequence[Network], folder: Path, floor: Floor | None = None) -> None:

@@ -28,7 +28,7 @@ P = TypeVar("P")
 
 @dataclass(frozen=True)
 class NetworkSettings:
-    """Everything that shapes one network. Each value changes the graph or its first weights."""
+    """Everything that shapes one network, and how it is joined with others. Each value changes the graph or its first weights."""
 
     cell: str  # a row of CELLS
     units: int
@@ -50,8 +50,8 @@ class NetworkSettings:
     linear: bool = False  # a linear path beside the recurrence
     known: int = 0  # F calendar numbers known of each step ahead
     lags: int = 0  # J values of long seasons ago looked up for each step ahead, with two neighbours each
-
     covariates: tuple[Encoding, ...] = ()  # columns that it reads, known ones first, then past, then static
+    combine: str = "median"  # a row of COMBINATIONS: how its forecasts are joined with the other members'
 
     @property
     def known_width(self) -> int:

@@ -94,7 +94,10 @@ class TrainSettings(PlanSettings, StoreSettings):
     floor: float | None = option(
         None, "Share of a statistical forecast in the blend; 0 = none.", "Network", kind="float", bounds="[0, 1]"
     )
-    members: int | None = count("Networks whose median is the forecast.", "Network")
+    members: int | None = count("Networks that are joined to one forecast.", "Network")
+    combine: str | None = choice(
+        None, "forecaster.models.export:COMBINATIONS", "How the members' forecasts are joined.", "Network"
+    )
     time_budget: float | None = option(
         None, "Stop fitting after this long, e.g. 5m.", "Fitting", kind="duration", bounds="(0, inf)"
     )
@@ -117,6 +120,8 @@ class TrainSettings(PlanSettings, StoreSettings):
         super().__post_init__()
         if self.reset_after is not None and self.cell is not None:
             self._refuse_no_reset_gate(self.cell)
+        if self.combine and self.members == 1:
+            raise UsageError("--combine has no effect on one member.", "Leave it out, or give --members 2 or more.")
         if self.resume and self.start_from:
             raise UsageError("--resume and --from exclude each other.", "Keep the one that names where to start.")
         if self.promote_if_better is not None and (self.resume or self.start_from):

@@ -13,7 +13,7 @@ import pytest
 
 from forecaster.errors import ForecasterError
 from forecaster.models.cells import CELLS
-from forecaster.models.export import _scan, joint_forecast, prove, write_onnx, write_saved_model
+from forecaster.models.export import COMBINATIONS, _scan, joint_forecast, prove, write_onnx, write_saved_model
 from forecaster.models.network import Network
 from forecaster.models.runtime import OnnxRuntime, TensorflowRuntime
 from forecaster.models.transforms import TRANSFORMS
@@ -65,6 +65,15 @@ def test_the_joint_forecast_is_the_median_of_the_members(pair):
     np.testing.assert_allclose(joint_forecast(members, [context]), expected, rtol=1e-5)
     np.testing.assert_allclose(OnnxRuntime(folder / "model.onnx").run(context, {}), expected, rtol=1e-4)
     assert (np.diff(expected[:, :, 1:], axis=2) >= 0).all()
+
+
+@pytest.mark.parametrize("combine", COMBINATIONS)
+def test_members_are_joined_as_asked_in_both_stored_graphs(tmp_path, combine):
+    members = [Network(network_settings(combine=combine, quantiles=(0.1, 0.9)), seed=seed) for seed in (1, 2, 3)]
+    each = [np.asarray(joint_forecast([member], [contexts()])) for member in members]
+    found = joint_forecast(members, [contexts()])
+    np.testing.assert_allclose(found, getattr(np, combine)(each, axis=0), rtol=1e-5)
+    prove(write(members, tmp_path), members, {"context": contexts()})
 
 
 def test_three_members_answer_with_the_one_in_the_middle():

@@ -89,7 +89,8 @@ OTHER = {
 }
 
 
-@pytest.mark.parametrize("name", [field.name for field in fields(NetworkSettings)])
+# What joins it with others is held in test_export.py.
+@pytest.mark.parametrize("name", [field.name for field in fields(NetworkSettings) if field.name != "combine"])
 def test_each_network_setting_changes_the_network(name):
     """Its shapes, its first weights, or what it answers while training."""
     center = "season" if name == "season_length" else "mean"
