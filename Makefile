@@ -12,7 +12,7 @@ demo: $(VENV)/installed
 	$(BIN)/forecaster predict --models $(MODELS)
 
 test: $(VENV)/installed
-	$(BIN)/python -m pytest -n auto --dist loadfile
+	$(BIN)/python -m pytest -n auto --dist loadfile -rs
 
 check: $(VENV)/installed
 	$(BIN)/ruff check .

@@ -173,7 +173,7 @@ def test_a_browser_shows_it_without_complaints_requests_or_overflow(page, width,
         try:
             shown = play.chromium.launch(executable_path=browser(), args=list(FLAGS))
         except driver.Error as error:
-            pytest.skip(f"{browser()} does not start here: {error}")
+            pytest.skip(f"{browser()} does not start here: {str(error).splitlines()[0]}")
         tab = shown.new_page(viewport={"width": width, "height": 800}, color_scheme=scheme)
         tab.on("console", lambda message: complaints.append(message.text))
         tab.on("pageerror", lambda error: complaints.append(str(error)))
