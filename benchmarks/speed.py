@@ -27,8 +27,24 @@ from processes import FORECASTER, PYTHON, Helper, Runs, Spread, measure, once, r
 from results import write_section
 
 HERE = Path(__file__).parent
-COMMANDS = ("", "train", "evaluate", "predict", "check", "compare", "batch", "models", "doctor")
+COMMANDS = (
+    "",
+    "train",
+    "evaluate",
+    "explain",
+    "predict",
+    "check",
+    "compare",
+    "tune",
+    "batch",
+    "monitor",
+    "schedule",
+    "doctor",
+    "models",
+)
 FEW_STEPS = ("--steps-per-epoch", "5", "--epochs", "1", "--members", "1", "--quiet")
+
+SHORT = ("--transform", "log", "--floor", "0", "--steps-per-epoch", "50", "--epochs", "8", "--members", "2")
 
 
 @dataclass(frozen=True)
@@ -167,8 +183,9 @@ def accurate(bench: Bench) -> Iterator[Row]:
     if not (bench.root and bench.hourly):
         return
     models, output = str(bench.work / "models"), bench.work / "accurate.csv"
+    # The default plan goes on to less than .45: accuracy.py says how long that takes.
     seconds, _, memory = once([*FORECASTER, "train", str(bench.hourly), "--horizon", "48", "--models", models,
-                               "--name", "accurate", "--quiet"])  # fmt: skip
+                               "--name", "accurate", "--quiet", *SHORT])  # fmt: skip
     once([*FORECASTER, "predict", "--models", models, "--model", "accurate", "--output", str(output), "--quiet"])
     owa = _owa(bench.root, output)
     text = f"OWA {owa:.3f} after {seconds:.0f} s, {memory:,.0f} MB"
@@ -179,7 +196,7 @@ def accurate(bench: Bench) -> Iterator[Row]:
         share = seconds / theirs
         text += f"; NeuralForecast GRU OWA {_owa(bench.root, other):.3f} after {theirs:.0f} s: {share:.2f} ×"
     good = owa <= 0.55 and share is not None
-    yield Row("seconds to OWA ≤ .55 on m4_hourly (one run: the whole default training)", "≤ 1/5 of NeuralForecast's GRU",
+    yield Row(f"seconds to OWA ≤ .55 on m4_hourly (one run: `train {' '.join(SHORT)}`)", "≤ 1/5 of NeuralForecast's GRU",
               "≤ 1/10", text, good and (share or 1) <= 0.2, good and (share or 1) <= 0.1)  # fmt: skip
 
 
