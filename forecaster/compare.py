@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
@@ -93,7 +94,17 @@ class Comparison:
 
     @property
     def sentence(self) -> str:
-        """Which to take, and how sure that is."""
+        """Which to take, how sure that is, and whether a baseline would do as well."""
+        return self._choice() + self._caution()
+
+    def _caution(self) -> str:
+        """What else to know where a baseline errs no more."""
+        known = {name: scores.mase for name, scores in self.baselines.items() if math.isfinite(scores.mase)}
+        name, least = min(known.items(), key=lambda item: item[1], default=("", math.inf))
+        own = self.entries[0].score("mase")
+        return "" if own < least or not known else f" But {name} errs no more: MASE {least:.3g} against {own:.3g}."
+
+    def _choice(self) -> str:
         first, *others = self.entries
         if not others:
             return f"Take {first.name}: nothing else was tried."

@@ -76,12 +76,23 @@ def test_the_error_is_the_mean_of_the_windows_that_the_sentence_speaks_of(compar
 
 def test_the_sentence_says_how_sure_it_is(compared):
     said = {
-        ahead: replace(compared, lead=replace(compared.lead, ahead=ahead, drawn=50)).sentence
+        ahead: replace(compared, lead=replace(compared.lead, ahead=ahead, drawn=50), baselines={}).sentence
         for ahead in (0.5, 0.9, 1.0)
     }
     assert [said[ahead].rsplit(": ")[-1] for ahead in said] == ["not sure at all.", "likely, not sure.", "sure."]
     assert "want of a better reason" in replace(compared, lead=None).sentence
     assert "nothing else was tried" in replace(compared, entries=compared.entries[:1]).sentence
+
+
+def test_the_sentence_says_so_where_a_baseline_errs_no_more(compared):
+    first, (name, scores) = compared.entries[0], next(iter(compared.baselines.items()))
+    better = replace(compared, baselines={name: replace(scores, mase=first.score("mase") / 2)})
+    assert better.sentence.endswith(
+        f"But {name} errs no more: MASE {first.score('mase') / 2:.3g} against {first.score('mase'):.3g}."
+    )
+    worse = replace(compared, baselines={name: replace(scores, mase=first.score("mase") * 2)})
+    assert "But" not in worse.sentence
+    assert "But" not in replace(compared, baselines={name: replace(scores, mase=float("nan"))}).sentence
 
 
 @pytest.mark.slow
