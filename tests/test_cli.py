@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -69,7 +69,7 @@ def test_help_is_quick_and_imports_nothing_heavy(command: list[str], environment
     )
     times = []
     for _ in range(3):
-        start = time.perf_counter()
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
         done = subprocess.run(
             [sys.executable, "-c", program, *command, "--help"],
             env=environment,
@@ -77,10 +77,13 @@ def test_help_is_quick_and_imports_nothing_heavy(command: list[str], environment
             text=True,
             check=False,
         )
-        times.append(time.perf_counter() - start)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        times.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
         assert (done.returncode, done.stderr) == (0, "")
         assert "Usage: forecaster" in done.stdout
-    assert min(times) < 1.0  # `make bench` measures; this only catches a heavy import by another name
+    assert (
+        min(times) < 1.0
+    )  # seconds of processor; `make bench` measures, this only catches a heavy import by another name
 
 
 def test_help_groups_options_and_lists_the_choices_of_the_tables(shell: Shell) -> None:
