@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 import numpy as np
 
+from forecaster.bands import BandScores, band_scores
 from forecaster.baselines import BASELINES, fit_gradient_boosting
 from forecaster.data.inputs import Beside, Needs
 from forecaster.data.windows import Windows, sampler
@@ -41,6 +42,8 @@ class Backtest:
     cutoff: IntArray  # [W] row of the panel that is each window's first step ahead
     quantiles: tuple[float, ...]  # Q levels, ascending
     bands: FloatArray  # [W, H, Q] the model's forecast at each level
+    raw: FloatArray | None = None  # [W, H, Q] the same before calibration; None = `bands` are not calibrated
+    calibrated: str = ""  # on what, for people
 
     def scores(self, who: str) -> Scores:
         """All windows together."""
@@ -56,6 +59,14 @@ class Backtest:
         count = np.where(observed.any(axis=1), observed.sum(axis=1), np.nan)
         scale: FloatArray = self.scale if np.isfinite(self.scale).any() else np.ones(len(misses))
         return np.asarray(misses.sum(axis=1) / count / scale)
+
+    def band_scores(self) -> BandScores | None:
+        """Of the quantiles; None where there are none."""
+        return band_scores(self.target, self.bands, self.quantiles, self.scale)
+
+    def raw_scores(self) -> BandScores | None:
+        """Of the quantiles before calibration; None where they are not calibrated."""
+        return None if self.raw is None else band_scores(self.target, self.raw, self.quantiles, self.scale)
 
     def by_step(self, who: str) -> tuple[Scores, ...]:
         """[H] scores."""
@@ -163,6 +174,9 @@ def make_report(about: Subject, judged: Backtest, judged_on: str) -> Report:
         by_step=judged.by_step(MODEL),
         baselines_by_step={who: judged.by_step(who) for who in others},
         judged_on=judged_on,
+        intervals=judged.band_scores(),
+        raw_intervals=judged.raw_scores(),
+        calibrated=judged.calibrated,
     )
 
 

@@ -156,14 +156,19 @@ def _explain(settings: ExplainSettings, console: Console, arguments: Arguments) 
 
 
 def _print_report(report: Report, console: Console) -> None:
-    from forecaster.report import score_table, series_table, step_table
+    from forecaster.report import interval_table, score_table, series_table, step_table
 
     console.table(*score_table(report))
+    if report.intervals:
+        console.line()
+        console.table(*interval_table(report))
     if console.verbose:
         for rows in (step_table(report), series_table(report)):
             console.line()
             console.table(*rows)
     console.line(f"Judged on {report.judged_on}.")
+    if report.calibrated:
+        console.line(f"Quantiles calibrated: {report.calibrated}.")
 
 
 def _predict(settings: PredictSettings, console: Console, arguments: Arguments) -> None:

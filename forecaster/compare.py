@@ -212,7 +212,8 @@ def _entry(plan: Plan, panel: Panel, ground: Ground, fitting: Fitting, seeds: in
         # The first epoch compiles the graph, too.
         seconds.append(float(np.median(np.diff(ends[1:] if len(ends) > 2 else ends))) if history else float("nan"))
         parameters = stage.networks[0].parameters
-        one = replace(judged, forecasts={MODEL: forecasts(panel, windows, plan.needs, stage.networks)})
+        found = fitting.settings.limits.hold(forecasts(panel, windows, plan.needs, stage.networks))
+        one = replace(judged, forecasts={MODEL: found})
         scores.append(one.scores(MODEL))
         errors.append(one.window_errors(MODEL))
     name = f"bidirectional {network.cell}" if network.bidirectional else network.cell

@@ -11,6 +11,7 @@ import numpy as np
 
 from forecaster.blend import forecasts, smoothed
 from forecaster.data.windows import Windows
+from forecaster.limits import NO_LIMITS, Limits
 from forecaster.report import Contribution
 
 if TYPE_CHECKING:
@@ -21,7 +22,9 @@ if TYPE_CHECKING:
     from forecaster.typing import FloatArray
 
 
-def contributions(panel: Panel, plan: Plan, judged: Backtest, networks: Sequence[Network]) -> tuple[Contribution, ...]:
+def contributions(
+    panel: Panel, plan: Plan, judged: Backtest, networks: Sequence[Network], limits: Limits = NO_LIMITS
+) -> tuple[Contribution, ...]:
     """Each member's own MASE and that of the others without it, the floor blended in both; nothing for one member.
 
     Each member forecasts the windows once; whoever is left out, the rest is combined in NumPy.
@@ -36,7 +39,7 @@ def contributions(panel: Panel, plan: Plan, judged: Backtest, networks: Sequence
     join = getattr(np, networks[0].settings.combine)
 
     def error(members: FloatArray) -> float | None:
-        blended = (1.0 - weight) * join(members, axis=0) + weight * floor
+        blended = limits.hold((1.0 - weight) * join(members, axis=0) + weight * floor)
         found = replace(judged, forecasts={"": blended}).scores("")
         return found.mase if math.isfinite(found.mase) else None
 

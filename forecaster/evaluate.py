@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 
 from forecaster.backtest import Backtest, judge, make_report, subject
+from forecaster.conformal import corrected, held_back_errors, stored_correction
 from forecaster.data.windows import Windows, rolling
 from forecaster.errors import DataError, UsageError
-from forecaster.models.artifact import load_judged, load_runtime
+from forecaster.models.artifact import load_calibration, load_judged, load_runtime
 from forecaster.outputs import output_lock
 from forecaster.predict import Opened, open_model, read_for
 from forecaster.publish import data_facts
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
     from forecaster.config import EvaluateSettings, ExplainSettings
     from forecaster.data.panel import Panel
+    from forecaster.models.artifact import Manifest
     from forecaster.models.runtime import Runtime
 
 Data: TypeAlias = "str | Path | pd.DataFrame"
@@ -81,7 +83,21 @@ def _evaluate(data: Data | None, settings: EvaluateSettings, watch: Watch, began
 
 def _judge(panel: Panel, opened: Opened, settings: EvaluateSettings) -> tuple[Backtest, str]:
     windows, judged_on, runtime = held_against(panel, opened, settings)
-    return judge(panel, windows, opened.manifest, runtime, learned=settings.baselines == "all"), judged_on
+    judged = judge(panel, windows, opened.manifest, runtime, learned=settings.baselines == "all")
+    calibration = load_calibration(opened.folder, opened.manifest)
+    if calibration is None:
+        return judged, judged_on
+    if _trained_on(panel, opened.manifest):
+        # Their errors made the calibration: each is judged by one that others made.
+        held = held_back_errors(panel, opened.manifest, runtime)
+        return corrected(judged, panel, opened.manifest, held.crossed, held.said()), judged_on
+    correct = stored_correction(calibration, panel, opened.manifest.quantiles)
+    said = "on windows before these, at the training"
+    return corrected(judged, panel, opened.manifest, correct, said), judged_on
+
+
+def _trained_on(panel: Panel, manifest: Manifest) -> bool:
+    return data_facts(panel, "", None).sha256 == manifest.data.sha256
 
 
 def held_against(
@@ -89,7 +105,7 @@ def held_against(
 ) -> tuple[Windows, str, Runtime]:
     """Windows that the weights have not seen, which ones these are in words, and the graph that answers for them."""
     manifest = opened.manifest
-    if data_facts(panel, "", None).sha256 == manifest.data.sha256:
+    if _trained_on(panel, manifest):
         windows, judged_on = _held_back(panel, opened, settings.windows)
         if settings.runtime != "onnx":
             raise UsageError(

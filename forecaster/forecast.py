@@ -55,6 +55,7 @@ class Forecast:
     freq: Freq
     zone: str | None  # the zone that timestamps are written in; None = they have none
     about: About | None = None
+    samples: FloatArray | None = None  # [N, H, S] paths that the future may take
 
     @property
     def fallbacks(self) -> int:
@@ -71,6 +72,7 @@ class Forecast:
             timestamps=self.timestamps[one],
             prediction=self.prediction[one],
             bands=self.bands[one],
+            samples=None if self.samples is None else self.samples[one],
             source=self.source[one],
             about=about,
         )
@@ -94,11 +96,22 @@ class Forecast:
     @property
     def columns(self) -> tuple[str, ...]:
         """Column names, in the order in which they are written."""
-        return ("series", "timestamp", "prediction", *(repr(float(level)) for level in self.quantiles), "source")
+        paths = 0 if self.samples is None else self.samples.shape[2]
+        drawn = (f"sample {i + 1}" for i in range(paths))
+        return (
+            "series",
+            "timestamp",
+            "prediction",
+            *(repr(float(level)) for level in self.quantiles),
+            *drawn,
+            "source",
+        )
 
     def check(self) -> None:
         """ArtifactError naming the first series and timestamp whose forecast is not a finite number."""
         wrong = ~np.isfinite(self.prediction) | ~np.isfinite(self.bands).all(axis=2)
+        if self.samples is not None:
+            wrong |= ~np.isfinite(self.samples).all(axis=2)
         if not wrong.any():
             return
         n, step = np.argwhere(wrong)[0]
@@ -141,7 +154,8 @@ class Forecast:
 
     def _numbers(self) -> tuple[FloatArray, ...]:
         """The numeric columns, [N * H] each."""
-        return self.prediction.reshape(-1), *self.bands.reshape(self.prediction.size, len(self.quantiles)).T
+        drawn = () if self.samples is None else self.samples.reshape(self.prediction.size, -1).T
+        return self.prediction.reshape(-1), *self.bands.reshape(self.prediction.size, len(self.quantiles)).T, *drawn
 
 
 def _csv(forecast: Forecast, stream: IO[bytes]) -> None:

@@ -14,6 +14,7 @@ from forecaster.data.zones import DAY, wall_clock
 from forecaster.errors import DataError, QualityError
 from forecaster.forecast import MODEL
 from forecaster.ledger import Entries, Version, choose, entries
+from forecaster.recalibrate import recalibrate
 from forecaster.watch import Watch
 
 if TYPE_CHECKING:
@@ -60,6 +61,7 @@ class Monitoring:
     by_step: tuple[Live, ...]
     by_week: tuple[Live, ...]
     by_series: tuple[Live, ...]
+    recalibrated: int | None = None  # the version that serves now, with quantiles learnt from these forecasts
 
     def to_json(self) -> dict[str, object]:
         """Everything, by name."""
@@ -120,6 +122,10 @@ def monitor(ledger: str, data: str, settings: MonitorSettings, watch: Watch) -> 
     if settings.model is None:
         watch.note(f"model {version.model}@{version.version}")
     promised = version.quantiles[-1] - version.quantiles[0] if len(version.quantiles) > 1 else None
+    serves = None
+    if settings.recalibrate:
+        serves = recalibrate(settings.models, version, known.entries, known.actual, panel)
+        watch.note(f"{version.model}@{serves} serves: the weights of {version.version}, quantiles from what came")
     return _judged(
         Monitoring(
             model=version.model,
@@ -135,6 +141,7 @@ def monitor(ledger: str, data: str, settings: MonitorSettings, watch: Watch) -> 
             by_step=_grouped(known, known.entries.step),
             by_week=_grouped(known, _weeks(known.entries.timestamp, version, Freq.parse(version.freq))),
             by_series=_grouped(known, known.entries.series),
+            recalibrated=serves,
         )
     )
 

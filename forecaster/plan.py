@@ -44,6 +44,7 @@ MEMBERS = 4
 ALIKE = 5  # with fewer series, windows are so much alike that a large batch tells little more than a small one
 FEW_SERIES = 30  # with fewer, one held-back window a series would judge by luck
 MOST_WINDOWS = 10
+MOSTLY_ZERO = 0.5  # share of zeros, above which the median of what comes is 0
 HELD_BACK = 0.2  # of a series' rows, at most
 
 
@@ -168,7 +169,10 @@ def make_plan(panel: Panel, settings: TrainSettings) -> Plan:
     lengths = (horizon, *_lengths(choose, settings, season, horizon, rows))
     head = choose("head", settings.head, "direct", "the whole horizon at once")
     calendar = _calendar(choose, settings, panel, head)
-    transforms = _transforms(choose, settings, _training_values(panel, horizon, windows))
+    seen = _training_values(panel, horizon, windows)
+    zeros = float((seen == 0).mean()) if len(seen) else 0.0
+    loss = _loss(choose, settings, zeros)
+    transforms = _transforms(choose, settings, seen, zeros)
     base = replace(
         _network(choose, settings, lengths, head), known=width(calendar), lags=lag_count(calendar), season_length=season
     )
@@ -177,9 +181,10 @@ def make_plan(panel: Panel, settings: TrainSettings) -> Plan:
             choose(role, ", ".join(named), "", "")
     covariates = fit_encodings(panel, _training_ends(panel, horizon, windows))
     base = replace(base, transform=transforms[0][0], covariates=covariates)
-    fit, courses = _fit(choose, settings, transforms[0][1], alike=len(panel.series) < ALIKE)
+    fit, courses = _fit(choose, settings, (loss, transforms[0][1]), alike=len(panel.series) < ALIKE)
     members = _members(choose, settings, base)
-    floor, floors = _floors(choose, settings, (season, rows, horizon), "log" in [name for name, _ in transforms])
+    logs = "log" in [name for name, _ in transforms] and not settings.min  # a floor's log counts from 0
+    floor, floors = _floors(choose, settings, (season, rows, horizon), logs)
     return Plan(horizon, members, fit, calendar, windows, tuple(choose.rows), transforms, courses, (), floor, floors)
 
 
@@ -239,13 +244,25 @@ def _calendar(choose: _Chooser, settings: TrainSettings, panel: Panel, head: str
     return names
 
 
-def _transforms(choose: _Chooser, settings: TrainSettings, seen: FloatArray) -> tuple[Pair, ...]:
+def _loss(choose: _Chooser, settings: TrainSettings, zeros: float) -> str:
+    """Where most values are 0 the median is 0, too: only squared errors ask for the mean, and so for totals that are right."""
+    if zeros > MOSTLY_ZERO:
+        return choose(
+            "loss", settings.loss, "mse", f"{zeros:.0%} of the values are 0: absolute errors would forecast 0"
+        )
+    return choose("loss", settings.loss, "mae", "robust, and what MASE measures")
+
+
+def _transforms(choose: _Chooser, settings: TrainSettings, seen: FloatArray, zeros: float) -> tuple[Pair, ...]:
     """Pairs to choose from. A log goes with relative errors or the window's own, none with the series' yardstick."""
-    nonnegative = bool((seen >= 0).all())
+    nonnegative = bool((seen >= (settings.min or 0.0)).all())
     given = None if settings.transform in (None, "auto") else settings.transform
     if given and TRANSFORMS[given].needs_nonnegative and not nonnegative:
-        raise UsageError(f"--transform {given} needs values of 0 and above.", "Give --transform none.")
-    names = [given] if given else ["none", "log"] if nonnegative else ["none"]
+        raise UsageError(
+            f"--transform {given} needs values of 0 and above.", "Give --transform none, or --min what can be."
+        )
+    # The mean of logs is not the log of the mean, which is what counts where most values are 0.
+    names = [given] if given else ["none", "log"] if nonnegative and zeros <= MOSTLY_ZERO else ["none"]
     scales = {"none": ("series",), "log": ("transform", "window")}
     own = (settings.error_scale,) if settings.error_scale else scales[given][:1] if given else None
     pairs = tuple((name, scale) for name in names for scale in own or scales[name])
@@ -277,6 +294,7 @@ def _network(choose: _Chooser, settings: TrainSettings, lengths: tuple[int, int,
         input_initializer=settings.input_initializer or "glorot",
         recurrent_initializer=settings.recurrent_initializer or "orthogonal",
         quantiles=settings.quantiles,
+        origin=settings.min or 0.0,
         linear=choose("linear", settings.linear, head in OPEN_HEADS, "trends and plain seasons need no recurrence"),
     )
 
@@ -287,9 +305,9 @@ def _by_passes(settings: TrainSettings) -> bool:
 
 
 def _fit(
-    choose: _Chooser, settings: TrainSettings, error_scale: str, *, alike: bool
+    choose: _Chooser, settings: TrainSettings, errors: tuple[str, str], *, alike: bool
 ) -> tuple[FitSettings, tuple[tuple[int, float], ...]]:
-    """How to fit, and the courses to choose from: few steps fast or slowly, or more, or many."""
+    """How to fit by `errors` (loss, scale), and the courses to choose from: few steps fast or slowly, or more, or many."""
     by_passes = _by_passes(settings)
     steps = 0 if by_passes else choose("steps_per_epoch", settings.steps_per_epoch, EPOCH_STEPS, "validated this often")
     rate = settings.learning_rate
@@ -300,8 +318,8 @@ def _fit(
         (SMALL_BATCH, "windows of few series are much alike") if alike else (BATCH_SIZE, "or every window, of fewer")
     )
     fit = FitSettings(
-        loss=choose("loss", settings.loss, "mae", "robust, and what MASE measures"),
-        error_scale=error_scale,
+        loss=errors[0],
+        error_scale=errors[1],
         epochs=choose("epochs", settings.epochs, courses[0][0], "no trial could be held"),
         batch_size=choose("batch_size", settings.batch_size, *batch),
         steps_per_epoch=steps,

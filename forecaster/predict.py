@@ -25,6 +25,7 @@ from forecaster.metrics import seasonal_scale
 from forecaster.models.artifact import Manifest, load_runtime, read_manifest
 from forecaster.models.runtime import Runtime, forecast
 from forecaster.models.store import Store
+from forecaster.quantiles import stored_bands
 from forecaster.watch import Watch
 
 if TYPE_CHECKING:
@@ -116,12 +117,19 @@ def predict(
     if settings.future is not None:
         panel = _with_future(panel, settings, horizon)
     chosen, failed = _observed(panel, opened, settings.fallback)
-    quantiles = opened.manifest.quantiles if opened else TrainSettings.quantiles
-    values = np.full((len(chosen), horizon, 1 + len(quantiles)), np.nan)
+    quantiles = settings.quantiles
+    if quantiles is None:
+        quantiles = opened.manifest.quantiles if opened else TrainSettings.quantiles
+    values, paths = np.full((len(chosen), horizon, 1 + len(quantiles)), np.nan), None
     if opened and runtime:
-        values = _answers(panel, opened.manifest, runtime, chosen, horizon)
+        bands = stored_bands(opened.folder, opened.manifest, settings)
+        answers, context = _answers(panel, opened.manifest, runtime, chosen, horizon)
+        values = bands.answer(answers, context, panel.series[chosen].tolist())
+        paths = bands.samples(answers, context, panel.series[chosen].tolist(), settings.samples)
         values[np.isin(chosen, _unknown(panel, chosen, horizon, watch if settings.fallback else None))] = np.nan
     source = _mend(panel, chosen, values, quantiles, watch if settings.fallback else None)
+    if opened:
+        values = opened.manifest.limits.hold(values)
     cutoff = panel.timestamps[panel.offsets[1:] - 1][chosen]
     result = Forecast(
         series=panel.series[chosen],
@@ -132,6 +140,7 @@ def predict(
         source=source,
         freq=panel.freq,
         zone=panel.zone,
+        samples=paths,
         about=_about(panel, opened, (chosen, failed), horizon if settings.ledger else None),
     )
     if settings.plot and result.about:
@@ -198,11 +207,14 @@ def _observed(panel: Panel, opened: Opened | None, fallback: bool) -> tuple[IntA
     return np.flatnonzero(known), tuple(map(str, panel.series[~known]))
 
 
-def _answers(panel: Panel, manifest: Manifest, runtime: Runtime, chosen: IntArray, horizon: int) -> FloatArray:
-    """[n, H, 1 + Q] the model's forecasts of the series `chosen` [n], not checked."""
+def _answers(
+    panel: Panel, manifest: Manifest, runtime: Runtime, chosen: IntArray, horizon: int
+) -> tuple[FloatArray, FloatArray]:
+    """[n, H, K] the model's forecasts of the series `chosen` [n], not checked, and the contexts [n, L]."""
     windows = newest(panel).take(chosen)
     context = windows.gather(manifest.context_length, 0)
-    return forecast(runtime, context, horizon, Beside(panel, windows, manifest.needs, -(-horizon // manifest.horizon)))
+    beside = Beside(panel, windows, manifest.needs, -(-horizon // manifest.horizon))
+    return forecast(runtime, context, horizon, beside), context
 
 
 def _with_future(panel: Panel, settings: PredictSettings, horizon: int) -> Panel:

@@ -13,6 +13,7 @@ import numpy as np
 
 from forecaster.backtest import Backtest, judge
 from forecaster.checkpoints import FINAL, JUDGE, STATE
+from forecaster.conformal import corrected, held_back_errors
 from forecaster.contributions import contributions
 from forecaster.data.inputs import Beside
 from forecaster.data.summary import level_and_scale
@@ -24,6 +25,7 @@ from forecaster.models.artifact import (
     Manifest,
     load_judged,
     read_manifest,
+    write_calibration,
     write_history,
     write_manifest,
     write_state,
@@ -100,17 +102,27 @@ class Training:
         prove(folder, self.served.networks, self._proof_inputs(), floor=self.plan.floor)
         write_manifest(folder, self._manifest())
         if self.judge:
-            self.judged = judged = self._backtest(folder)
+            self.judged = judged = self._judge(folder)
             scores = {who: judged.scores(who).to_json() for who in judged.forecasts}
-            self.contributions = contributions(self.panel, self.plan, judged, self.judge.networks)
+            fitted, limits = self.judge.networks, self.settings.limits
+            self.contributions = contributions(self.panel, self.plan, judged, fitted, limits)
             manifest = replace(read_manifest(folder), metrics=scores, contributions=self.contributions)
             write_manifest(folder, manifest)
 
-    def _backtest(self, folder: Path) -> Backtest:
+    def _judge(self, folder: Path) -> Backtest:
+        """Judge the stored model, and store what its errors say of its quantiles.
+
+        They are errors of the judged weights: those of the weights that serve are not known, and hardly larger.
+        """
         manifest = read_manifest(folder)
         runtime = load_judged(folder, manifest)
-        learned = self.settings.baselines == "all"
-        return judge(self.panel, self.judged_windows, manifest, runtime, learned=learned)
+        judged = judge(self.panel, self.judged_windows, manifest, runtime, learned=self.settings.baselines == "all")
+        held = held_back_errors(self.panel, manifest, runtime) if self.settings.calibrate else None
+        learnt = held.learn() if held else None
+        if not held or not learnt:
+            return judged
+        write_calibration(folder, learnt)
+        return corrected(judged, self.panel, manifest, held.crossed, held.said())
 
     def _proof_inputs(self) -> dict[str, FloatArray]:
         windows = newest(self.panel)
@@ -148,6 +160,7 @@ class Training:
             error_scales=tuple(course.error_scale for course in self.served.courses),
             floor=self.plan.floor,
             calendar=self.plan.calendar,
+            limits=self.settings.limits,
         )
 
 

@@ -75,6 +75,7 @@ def _fold(panel: Panel, opened: Opened, ends: IntArray, windows: Windows, watch:
     context = windows.gather(manifest.context_length, 0)
     inputs = [context, *Beside(panel, windows, needs).first()]
     starts = range(0, len(context), 2048)
-    return np.concatenate(
+    found = np.concatenate(
         [np.asarray(joint_forecast(networks, [x[i : i + 2048] for x in inputs], floor=manifest.floor)) for i in starts]
     )
+    return manifest.limits.hold(found)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from forecaster.errors import QualityError
 
 if TYPE_CHECKING:
+    from forecaster.bands import BandScores
     from forecaster.metrics import Scores
 
 Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
@@ -57,6 +59,9 @@ class Report(Subject):
     by_step: tuple[Scores, ...]  # [H] the model's
     baselines_by_step: Mapping[str, tuple[Scores, ...]]  # [H] each
     judged_on: str  # which rows, for people
+    intervals: BandScores | None = None  # the quantiles'; None where there are none
+    raw_intervals: BandScores | None = None  # before calibration; None where they are not calibrated
+    calibrated: str = ""  # on what, for people
 
     def to_json(self) -> dict[str, Json]:
         """Everything; a score that is undefined is None."""
@@ -69,6 +74,9 @@ class Report(Subject):
             "by_step": [_plain(scores) for scores in self.by_step],
             "baselines_by_step": {name: [_plain(s) for s in steps] for name, steps in self.baselines_by_step.items()},
             "judged_on": self.judged_on,
+            "intervals": _bands(self.intervals),
+            "raw_intervals": _bands(self.raw_intervals),
+            "calibrated": self.calibrated,
         }
 
 
@@ -154,11 +162,34 @@ def _plain(scores: Scores) -> dict[str, Json]:
     return dict(scores.to_json())
 
 
+def _bands(scores: BandScores | None) -> Json:
+    if scores is None:
+        return None
+    below: dict[str, Json] = {repr(level): _number(share) for level, share in scores.below.items()}
+    numbers: dict[str, Json] = {name: _number(value) for name, value in vars(scores).items() if name != "below"}
+    return {**numbers, "below": below}
+
+
+def _number(value: float) -> float | None:
+    return value if math.isfinite(value) else None
+
+
 def score_table(report: Report) -> tuple[list[str], list[list[object]]]:
     """Header and rows: the model, then the baselines, one row each."""
     judged = {f"{report.model}@{report.version} ({report.cell})": report.metrics, **report.baselines}
     rows: list[list[object]] = [[name, *_numbers(scores)] for name, scores in judged.items()]
     return ["", *SCORE_NAMES], rows
+
+
+def interval_table(report: Report) -> tuple[list[str], list[list[object]]]:
+    """Header and rows: the quantiles after and before calibration; no rows where there are no quantiles."""
+    kinds = {"calibrated" if report.raw_intervals else "quantiles": report.intervals, "raw": report.raw_intervals}
+    rows: list[list[object]] = [
+        [name, one.promised, one.coverage, one.width, one.msis, one.pinball, one.wql, one.crps]
+        for name, one in kinds.items()
+        if one
+    ]
+    return ["", "promised", "held", "width", "MSIS", "pinball", "WQL", "CRPS"], rows
 
 
 def step_table(report: Report) -> tuple[list[str], list[list[object]]]:

@@ -11,6 +11,7 @@ import numpy as np
 
 from forecaster.backtest import make_report, subject
 from forecaster.checkpoints import STATE, UNFINISHED, Checkpoints
+from forecaster.data.oddities import oddities
 from forecaster.data.panel import Columns
 from forecaster.data.read import read_panel
 from forecaster.errors import DataError, UsageError
@@ -118,8 +119,10 @@ def read(data: Data, settings: PlanSettings, watch: Watch) -> Panel:
         zone=settings.zone,
         timestamp_format=settings.timestamp_format,
     )
+    panel = replace(panel, notes=(*panel.notes, *oddities(panel)))
     for note in panel.notes:
         watch.note(note)
+    settings.limits.refuse_broken(panel)
     if np.isnan(panel.target).all():
         raise DataError(f"{panel.source}: not one target is observed.", "Check --target.")
     return panel

@@ -13,6 +13,7 @@ from forecaster.config import MonitorSettings, PredictSettings
 from forecaster.data.freq import Freq
 from forecaster.errors import DataError, QualityError
 from forecaster.ledger import Version, append
+from forecaster.models.artifact import read_manifest
 from forecaster.monitor import _weeks, monitor
 from forecaster.predict import predict
 from tests.shelf import HOUR, stored, wave, write_csv
@@ -119,3 +120,30 @@ def test_the_command_prints_tables_or_json_and_exits_5_when_it_says_retrain(tmp_
     assert run(["monitor", str(tmp_path / "l.db"), str(data), "--json", "--quiet"]) == 5
     found = json.loads(capfd.readouterr().out)
     assert found["verdict"] == "retrain" and len(found["by_step"]) == 6 and found["overall"]["count"] == 36
+
+
+def test_quantiles_are_learnt_anew_from_what_came_and_served_without_new_weights(tmp_path):
+    models = tmp_path / "models"
+    stored(models, bias=2.5)  # its quantiles reach from point - 2 to point + 2, and the point is wrong by 2.5
+    data = forecast_hourly(tmp_path, 12)
+    before = (models / "m" / "1" / "model.onnx").read_bytes()
+    found = monitored(tmp_path, data, models=str(models), recalibrate=True)
+    assert found.recalibrated == 2 and found.recent.coverage < 0.8
+    manifest = read_manifest(models / "m" / "2")
+    assert manifest.recalibrated == 1 and (models / "m" / "2" / "model.onnx").read_bytes() == before
+    settings = PredictSettings(models=str(models), model="m")
+    new = predict(str(data), settings, Recorder())
+    old = predict(str(data), replace(settings, model="m@1"), Recorder())
+    assert new.about.version == 2
+    np.testing.assert_array_equal(new.prediction, old.prediction)
+    # What came lay below the forecast nearly always, and the quantiles know it now.
+    assert (new.bands[:, :, 1] < old.bands[:, :, 1]).all()
+
+
+def test_too_few_forecasts_are_not_recalibrated_on_and_the_store_stays_as_it_was(tmp_path):
+    models = tmp_path / "models"
+    stored(models)
+    data = forecast_hourly(tmp_path, 2)
+    with pytest.raises(DataError, match="4 forecasts have actuals to recalibrate on: 10 are needed"):
+        monitored(tmp_path, data, models=str(models), recalibrate=True)
+    assert sorted(path.name for path in (models / "m").iterdir()) == ["1", "current"]

@@ -104,7 +104,13 @@ def test_whatever_is_given_is_taken(air):
 
 def test_every_setting_of_a_network_and_a_fit_can_be_given():
     can_be_given = {field.name for field in fields(TrainSettings)}
-    derived = {"known", "lags", "covariates", "stop_after"}  # from --calendar, columns; by the final fit
+    derived = {
+        "known",
+        "lags",
+        "covariates",
+        "stop_after",
+        "origin",
+    }  # from --calendar, columns; by the final fit; from --min
     assert {f.name for kind in (NetworkSettings, FitSettings) for f in fields(kind)} - derived <= can_be_given
 
 

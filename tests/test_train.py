@@ -49,6 +49,7 @@ def test_a_training_is_stored_whole(trained):
     assert folder == models / "air" / "1"
     assert {path.name for path in folder.iterdir()} == {
         "manifest.json", "saved_model", "model.onnx", "judged.onnx", "history.csv", "state",
+        "calibration.npz",
     }  # fmt: skip
     assert (models / "air" / "current").read_text().strip() == "1"
     assert sorted(path.name for path in (models / "air").iterdir()) == ["1", "current"]

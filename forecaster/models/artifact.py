@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import zlib
 from collections.abc import Mapping, Sequence
@@ -13,14 +14,16 @@ from zipfile import BadZipFile
 
 import numpy as np
 
+from forecaster.calibration import Calibration
 from forecaster.data.encodings import Encoding
 from forecaster.data.inputs import Needs
 from forecaster.errors import ArtifactError
+from forecaster.limits import NO_LIMITS, Limits
 from forecaster.models.fit import FitSettings, State
 from forecaster.models.floor import Floor
 from forecaster.models.hashes import hash_files, verify
 from forecaster.models.network import NetworkSettings
-from forecaster.models.runtime import RUNTIMES, Runtime
+from forecaster.models.runtime import RUNTIMES, Runtime, held_to
 from forecaster.report import Contribution, PlanRow
 
 if TYPE_CHECKING:
@@ -30,6 +33,7 @@ FORMAT = 1
 MANIFEST = "manifest.json"
 JUDGED = "judged.onnx"
 HISTORY = "history.csv"
+CALIBRATION = "calibration.npz"
 
 T = TypeVar("T")
 
@@ -81,6 +85,8 @@ class Manifest:
     error_scales: tuple[str, ...] = ()  # each member's, where it is not the fit's
     floor: Floor | None = None  # statistical forecast that is blended in
     calendar: tuple[str, ...] = ()  # rows of CALENDAR that make the graph's input `known`
+    limits: Limits = NO_LIMITS  # of the target
+    recalibrated: int | None = None  # version that this one differs from in its calibration only
     refused: str = ""  # why this version was kept from serving when it was trained
     contributions: tuple[Contribution, ...] = ()  # what each member adds on the judged windows
 
@@ -115,6 +121,7 @@ def read_manifest(folder: Path) -> Manifest:
         raw["plan"] = tuple(_record(PlanRow, row) for row in raw["plan"])
         raw["quantiles"] = tuple(raw["quantiles"])
         raw["floor"] = _record(Floor, raw["floor"]) if raw.get("floor") else None
+        raw["limits"] = _record(Limits, raw.get("limits") or {})
         raw["error_scales"] = tuple(raw.get("error_scales", ()))
         raw["calendar"] = tuple(raw.get("calendar", ()))
         raw["contributions"] = tuple(_record(Contribution, one) for one in raw.get("contributions", ()))
@@ -166,14 +173,46 @@ def load_runtime(folder: Path, manifest: Manifest, runtime: str, threads: int = 
     """The serving graph, its files' hashes checked first."""
     verify(folder, dict(manifest.files))
     part, make = RUNTIMES[runtime]
-    return make(folder / part, threads)
+    return held_to(make(folder / part, threads), manifest.limits)
 
 
 def load_judged(folder: Path, manifest: Manifest, threads: int = 0) -> Runtime:
     """The graph with the weights that have not seen the held-back windows."""
     part = RUNTIMES["onnx"][0] if manifest.judged_is_served else JUDGED
     verify(folder, dict(manifest.files))
-    return RUNTIMES["onnx"][1](folder / part, threads)
+    return held_to(RUNTIMES["onnx"][1](folder / part, threads), manifest.limits)
+
+
+def write_calibration(folder: Path, calibration: Calibration) -> None:
+    """calibration.npz: plain arrays. The manifest is to be written after it."""
+    names = np.array(list(calibration.factors), dtype=np.str_)
+    np.savez_compressed(
+        folder / CALIBRATION,
+        levels=calibration.levels,
+        offsets=calibration.offsets,
+        names=names,
+        factors=np.array(list(calibration.factors.values()), np.float64),
+        paths=calibration.paths.astype(np.float32),
+        counts=np.array([calibration.windows, calibration.separate], np.int64),
+    )
+
+
+def load_calibration(folder: Path, manifest: Manifest) -> Calibration | None:
+    """None where the version has none. ArtifactError where it is damaged."""
+    if CALIBRATION not in manifest.files:
+        return None
+    path = folder / CALIBRATION
+    try:
+        raw = path.read_bytes()
+        if hashlib.sha256(raw).hexdigest() != manifest.files[CALIBRATION]:
+            raise ValueError("not what was written")
+        with np.load(io.BytesIO(raw), allow_pickle=False) as stored:
+            windows, separate = stored["counts"].tolist()
+            factors = dict(zip(stored["names"].tolist(), stored["factors"].tolist(), strict=True))
+            paths = stored["paths"].astype(np.float64)
+            return Calibration(stored["levels"], stored["offsets"], factors, paths, windows, separate)
+    except (OSError, EOFError, ValueError, KeyError, TypeError, AttributeError, BadZipFile, zlib.error) as error:
+        raise ArtifactError(f"{path}: damaged.", "Train again, or roll back.") from error
 
 
 def write_history(folder: Path, stages: Mapping[str, Sequence[Epoch]]) -> None:

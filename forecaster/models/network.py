@@ -52,6 +52,7 @@ class NetworkSettings:
     lags: int = 0  # J values of long seasons ago looked up for each step ahead, with two neighbours each
     covariates: tuple[Encoding, ...] = ()  # columns that it reads, known ones first, then past, then static
     combine: str = "median"  # a row of COMBINATIONS: how its forecasts are joined with the other members'
+    origin: float = 0.0  # the target's smallest possible value: what a log counts from
 
     @property
     def known_width(self) -> int:
@@ -79,7 +80,7 @@ class Network:
     def __init__(self, settings: NetworkSettings, seed: int, *, portable: bool = False) -> None:
         self.settings = settings
         seeds = _seeds(seed)
-        self.locator = Locator(settings.transform, settings.center, settings.season_length)
+        self.locator = Locator(settings.transform, settings.center, settings.season_length, settings.origin)
         self.encoder = Encoder(_part(EncoderSettings, settings, portable), seeds)
         self.head = HEADS[settings.head](_part(HeadSettings, settings, portable), seeds)
         if isinstance(self.head, PerStep):

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 import numpy as np
 
 from forecaster.errors import ArtifactError
+from forecaster.limits import Limits
 from forecaster.models.device import require_tensorflow
 
 if TYPE_CHECKING:
@@ -69,6 +71,22 @@ class TensorflowRuntime:
         inputs = {name: tf.constant(values, tf.float64) for name, values in (beside or {}).items()}
         answer = self._serve(context=tf.constant(context, tf.float64), **inputs)
         return np.concatenate([answer["prediction"].numpy()[:, :, None], answer["quantiles"].numpy()], axis=2)
+
+
+@dataclass(frozen=True)
+class LimitedRuntime:
+    """A graph whose answers are held to what the target can be."""
+
+    graph: Runtime
+    limits: Limits
+
+    def run(self, context: FloatArray, beside: Mapping[str, FloatArray] | None = None) -> FloatArray:
+        return self.limits.hold(self.graph.run(context, beside))
+
+
+def held_to(graph: Runtime, limits: Limits) -> Runtime:
+    """The graph itself where there are no limits."""
+    return LimitedRuntime(graph, limits) if limits else graph
 
 
 # Runtime -> the part of an artifact that it loads, and how.

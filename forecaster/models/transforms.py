@@ -88,6 +88,15 @@ class Locator:
     transform: str
     center: str
     season_length: int = 1
+    origin: float = 0.0  # the smallest possible value: what transforms of values from 0 up count from
+
+    def _forward(self, y: Tensor) -> Tensor:
+        row = TRANSFORMS[self.transform]
+        return row.forward(y - self.origin if row.needs_nonnegative and self.origin else y)
+
+    def _inverse(self, z: Tensor) -> Tensor:
+        row = TRANSFORMS[self.transform]
+        return row.inverse(z) + self.origin if row.needs_nonnegative and self.origin else row.inverse(z)
 
     def locate(self, context: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Context [B, L] with NaN -> values [B, L] float32 (0 where missing), mask [B, L] float32, center and scale [B, 1].
@@ -98,7 +107,7 @@ class Locator:
 
         missing = ops.isnan(context)
         mask = ops.cast(ops.logical_not(missing), "float64")
-        z = TRANSFORMS[self.transform].forward(ops.where(missing, ops.zeros_like(context), context))
+        z = self._forward(ops.where(missing, ops.zeros_like(context), context))
         z = z * mask
         # The mean is taken about a value of the window: sums over 1e9-sized levels would cost the low digits.
         anchor = _last(z, mask)
@@ -115,7 +124,7 @@ class Locator:
         from keras import ops
 
         safe = ops.where(scale > 0.0, scale, ops.ones_like(scale))
-        return (TRANSFORMS[self.transform].forward(y) - center) / safe
+        return (self._forward(y) - center) / safe
 
     def restore(self, z: Tensor, center: Tensor, scale: Tensor) -> Tensor:
         """The network's units [B, P, K] -> caller's units, float64; center and scale are [B, 1]."""
@@ -125,4 +134,4 @@ class Locator:
         if self.transform != "none":
             moved = ops.clip(moved, -LIMIT, LIMIT)
         # The centre stands first: Keras' `add` takes a second operand [B, 1, 1] for a bias [B] where B happens to equal H or K.
-        return TRANSFORMS[self.transform].inverse(center[:, :, None] + moved)
+        return self._inverse(center[:, :, None] + moved)

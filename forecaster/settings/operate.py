@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from forecaster.options import option, switch
-from forecaster.settings.shared import InputSettings, MachineSettings
+from forecaster.settings.shared import InputSettings, MachineSettings, StoreSettings
 
 
 @dataclass(frozen=True)
@@ -22,10 +22,11 @@ class BatchSettings(MachineSettings):
 
 
 @dataclass(frozen=True)
-class MonitorSettings(InputSettings):
+class MonitorSettings(StoreSettings, InputSettings):
     """Settings of `monitor`."""
 
     model: str | None = option(None, "NAME or NAME@VERSION (default: what forecast last).", "Judging")
+    recalibrate: bool = switch(False, "Store a version with quantiles learnt from what came.", "Judging")
 
 
 @dataclass(frozen=True)

@@ -53,11 +53,18 @@ class PredictSettings(DrawSettings, MachineSettings, ServeSettings, StoreSetting
     future: str | None = option(None, "File of what is known ahead.", "Input")
     ledger: str | None = option(None, "Note what was forecast in this SQLite file.", "Forecast")
     plot: str | None = option(None, "Draw to FILE.png or FILE.html; - is the terminal.", "Drawing")
+    quantiles: tuple[float, ...] | None = option(None, "Levels, or none.", "Forecast", kind="quantiles")
+    samples: int | None = count("Columns with a path each that the future may take.", "Forecast")
+    calibrate: bool | None = switch(None, "Calibrate the quantiles, by the held-back windows.", "Forecast")
     wait: float | None = option(
         None, "Wait this long for a lock, e.g. 5m.", "Running", kind="duration", bounds="[0, inf)"
     )
 
     def __post_init__(self) -> None:
+        if self.samples and self.fallback:
+            raise UsageError(
+                "--samples and --fallback exclude each other: seasonal naive has no paths.", "Leave one out."
+            )
         if self.plot_series and not self.plot:
             raise UsageError("--plot-series has no effect without --plot.", "Leave it out, or give --plot FILE.png.")
         if self.plot and self.plot != "-" and self.plot == self.output:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from forecaster.errors import UsageError
+from forecaster.limits import Limits
 from forecaster.options import choice, count, option, switch
 from forecaster.settings.shared import InputSettings, JudgeSettings, MachineSettings, StoreSettings
 
@@ -60,14 +62,35 @@ class PlanSettings(MachineSettings, JudgeSettings, InputSettings):
     )
     seed: int = option(0, "Decides whatever is random.", "Fitting", kind="int", bounds="[0, 4294967296)")
     device: str = choice("auto", "auto cpu gpu", "Where to fit.", "Running")
+    min: float | None = option(
+        None, "Smallest value that the target can have.", "Forecast", kind="float", bounds="(-inf, inf)"
+    )
+    max: float | None = option(
+        None, "Largest value that the target can have.", "Forecast", kind="float", bounds="(-inf, inf)"
+    )
+    integer: bool = switch(False, "The target is a whole number.", "Forecast")
 
     def __post_init__(self) -> None:
         """UsageError for options that contradict each other, or of which one has no effect beside another."""
+        self._refuse_empty_limits()
         if self.residual and (self.layers or 1) == 1:
             raise UsageError("--residual has no effect on one layer.", "Give --layers 2 or more.")
         for name, given in self._beside():
             if given and self.head is not None:
                 self._refuse_closed_head(name)
+
+    @property
+    def limits(self) -> Limits:
+        """What the target can be."""
+        return Limits(self.min, self.max, self.integer)
+
+    def _refuse_empty_limits(self) -> None:
+        if self.min is None or self.max is None:
+            return
+        if not self.min < self.max:
+            raise UsageError(f"--min {self.min:g} is not below --max {self.max:g}.", "Exchange them.")
+        if self.integer and math.ceil(self.min) > math.floor(self.max):
+            raise UsageError(f"no whole number lies between --min {self.min:g} and --max {self.max:g}.")
 
     def _beside(self) -> tuple[tuple[str, object], ...]:
         """What is put beside a forecast that is not fed back."""
@@ -114,6 +137,7 @@ class TrainSettings(PlanSettings, StoreSettings):
     wait: float | None = option(
         None, "Wait this long for a lock, e.g. 5m.", "Running", kind="duration", bounds="[0, inf)"
     )
+    calibrate: bool = switch(True, "Calibrate the quantiles, by the held-back windows.", "Forecast")
 
     def __post_init__(self) -> None:
         """UsageError for options that contradict each other, or of which one has no effect beside another."""

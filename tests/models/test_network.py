@@ -86,6 +86,7 @@ OTHER = {
     "known": 2,
     "lags": 1,
     "covariates": (Encoding("price", "past"),),
+    "origin": -5.0,
 }
 
 
@@ -96,6 +97,7 @@ def test_each_network_setting_changes_the_network(name):
     center = "season" if name == "season_length" else "mean"
     known = 2 if name == "lags" else 0
     base = network_settings(cell="gru", layers=2 if name == "residual" else 1, center=center, known=known)
+    base = replace(base, transform="log" if name == "origin" else base.transform)
     kept, changed = Network(base, seed=1), Network(replace(base, **{name: OTHER[name]}), seed=1)
     shapes = [[w.shape for w in net.weights] for net in (kept, changed)]
     if shapes[0] != shapes[1]:

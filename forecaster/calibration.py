@@ -1,0 +1,196 @@
+"""Conformal calibration: quantiles from the errors that the model made on windows that its weights had not seen.
+
+Each error is divided by a unit of its own window and step, the unit being the geometric mean of what the network thinks (the
+distance from its point forecast to its outer quantile on that side) and of what the series does (its mean seasonal difference
+over the context). So errors of all series make one pool, and few windows per series suffice; and wide stays wide where the
+network said so. A level's offset at a step ahead is the conformal quantile of the scaled errors at that step and, where those
+are few, of its neighbours', each brought to the step's own size.
+
+Sources: Romano, Patterson & Candès 2019, "Conformalized Quantile Regression"; Lei et al. 2018, "Distribution-Free Predictive
+Inference for Regression", section 5.2 (locally weighted errors).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from forecaster.typing import FloatArray, IntArray
+
+# Levels whose offsets are kept; others are read off the line between two of them.
+GRID = (0.005, 0.01, 0.025, *(round(0.05 * i, 2) for i in range(1, 20)), 0.975, 0.99, 0.995)
+ENOUGH = 600  # errors for one step's quantiles; where there are fewer its neighbours' are taken, too
+LEAST_SHARE = 0.05  # of the series' unit, that the network's own is held to be at least
+OWN_WINDOWS = 5  # separate windows of a series, from which on it has a factor of its own
+PRIOR_WINDOWS = 10  # a factor is drawn towards 1 as by this many windows of a series like all others
+MOST_PATHS = 500  # kept for samples
+
+
+@dataclass(frozen=True)
+class Pool:
+    """Forecasts with what came: W windows that the weights had not seen."""
+
+    forecast: FloatArray  # [W, H, K] raw: the point forecast, then the network's own quantiles
+    target: FloatArray  # [W, H] caller's units; NaN = not observed
+    yardstick: FloatArray  # [W] see `yardstick`
+    series: IntArray  # [W] which series
+    separate: int  # windows among them that do not overlap
+
+    def take(self, chosen: IntArray, separate: int) -> Pool:
+        """The windows at these positions."""
+        return Pool(self.forecast[chosen], self.target[chosen], self.yardstick[chosen], self.series[chosen], separate)
+
+    def scaled(self) -> FloatArray:
+        """[W, H] errors over their units; NaN where nothing is observed or a window has no unit."""
+        miss = self.target - self.forecast[:, :, 0]
+        down, up = _units(self.forecast, self.yardstick)
+        unit = np.where(miss > 0, up, down)
+        return np.asarray(np.where(unit > 0, miss / np.where(unit > 0, unit, 1.0), np.nan))
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """What was learnt from a pool. Plain numbers: it can be stored, and put into the place of another."""
+
+    levels: FloatArray  # [G] ascending
+    offsets: FloatArray  # [G, H] in units, ascending along G
+    factors: Mapping[str, float]  # series -> what its units are multiplied by; 1 for those that are not there
+    paths: FloatArray  # [M, H] scaled errors of whole windows, for samples
+    windows: int  # of the pool
+    separate: int  # of them that do not overlap
+
+    def bands(
+        self, forecast: FloatArray, yardsticks: FloatArray, series: Sequence[str], levels: Sequence[float]
+    ) -> FloatArray:
+        """Raw [n, h, K] of the series named -> calibrated [n, h, Q], ascending along Q. h may be longer than H.
+
+        The centre is the raw point forecast. Beyond H, where nothing was measured, the last step's offsets grow with
+        the root of the step, as a random walk's errors do.
+        """
+        down, up = self._units(forecast, yardsticks, series)
+        offsets = self._offsets(levels, forecast.shape[1])[None]
+        unit = np.where(offsets > 0, up[:, :, None], down[:, :, None])
+        return np.asarray(forecast[:, :, :1] + unit * offsets)
+
+    def samples(self, forecast: FloatArray, yardsticks: FloatArray, series: Sequence[str], count: int) -> FloatArray:
+        """Raw [n, H, K] of the series named -> [n, H, count] paths that the future may take.
+
+        Whole paths of errors from the pool, drawn by themselves for each series, the same ones every time: so the steps of
+        a path hang together as errors do, and quantiles of sums over steps are those of paths' sums. ValueError where no
+        window of the pool was observed whole.
+        """
+        if not len(self.paths):
+            raise ValueError("no whole window was held back")
+        down, up = self._units(forecast, yardsticks, series)
+        drawn = np.random.default_rng(0).integers(len(self.paths), size=(len(forecast), count))
+        paths = self.paths[drawn].transpose(0, 2, 1)
+        unit = np.where(paths > 0, up[:, :, None], down[:, :, None])
+        return np.asarray(forecast[:, :, :1] + unit * paths)
+
+    def cut(self, horizon: int) -> Calibration:
+        """For forecasts of fewer steps."""
+        return replace(self, offsets=self.offsets[:, :horizon], paths=self.paths[:, :horizon])
+
+    def _units(
+        self, forecast: FloatArray, yardsticks: FloatArray, series: Sequence[str]
+    ) -> tuple[FloatArray, FloatArray]:
+        factor = np.array([self.factors.get(str(name), 1.0) for name in series])[:, None]
+        down, up = _units(forecast, yardsticks)
+        return down * factor, up * factor
+
+    def _offsets(self, levels: Sequence[float], horizon: int) -> FloatArray:
+        """[horizon, Q]"""
+        known = self.offsets.shape[1]
+        steps = np.minimum(np.arange(horizon), known - 1)
+        growth = np.sqrt(np.maximum(np.arange(horizon) + 1.0, known) / known)
+        rows = [np.interp(levels, self.levels, self.offsets[:, step]) for step in steps]
+        return np.asarray(np.array(rows).reshape(horizon, len(levels)) * growth[:, None])
+
+
+def yardstick(context: FloatArray, season_length: int) -> FloatArray:
+    """[B, L] -> [B] mean absolute seasonal difference over the context, one step's where no season is observed twice.
+
+    0 for a context that never changes, or with nothing to compare.
+    """
+    size = _mean_difference(context, season_length)
+    return np.asarray(np.where(size > 0, size, _mean_difference(context, 1)))
+
+
+def _mean_difference(context: FloatArray, lag: int) -> FloatArray:
+    difference = np.abs(context[:, lag:] - context[:, :-lag])
+    seen = ~np.isnan(difference)
+    return np.asarray(np.where(seen, difference, 0.0).sum(axis=1) / np.maximum(seen.sum(axis=1), 1))
+
+
+def _units(forecast: FloatArray, yardsticks: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """[n, h] units of errors below and above the point forecast, caller's units."""
+    size = np.broadcast_to(yardsticks[:, None], forecast.shape[:2])
+    if forecast.shape[2] < 3:
+        return size, size
+    point, low, high = forecast[:, :, 0], forecast[:, :, 1], forecast[:, :, -1]
+    down, up = (np.sqrt(size * np.maximum(part, LEAST_SHARE * size)) for part in (point - low, high - point))
+    return down, up
+
+
+def calibrate(pool: Pool, names: Sequence[str]) -> Calibration | None:
+    """Learn from a pool whose series are numbers into `names`. None where not one error has a unit."""
+    scaled = pool.scaled()
+    if np.isfinite(scaled).sum() < 2:
+        return None
+    factor = _factors(scaled, pool)
+    scaled = scaled / factor[pool.series][:, None]
+    whole = np.flatnonzero(np.isfinite(scaled).all(axis=1))
+    kept = whole[np.linspace(0, len(whole) - 1, min(len(whole), MOST_PATHS)).astype(np.int64)] if len(whole) else whole
+    own = {str(names[int(n)]): float(factor[n]) for n in np.flatnonzero(factor != 1.0)}
+    return Calibration(np.array(GRID), _quantiles(scaled, pool.separate), own, scaled[kept], len(scaled), pool.separate)
+
+
+def _factors(scaled: FloatArray, pool: Pool) -> FloatArray:
+    """[N] how large each series' scaled errors are beside all others', where it has enough windows to tell."""
+    count = int(pool.series.max()) + 1
+    seen = np.isfinite(scaled)
+    sums = np.bincount(pool.series, np.where(seen, np.abs(scaled), 0.0).sum(axis=1), count)
+    cells = np.bincount(pool.series, seen.sum(axis=1), count)
+    separate = pool.separate * np.bincount(pool.series, minlength=count) / len(scaled)
+    overall = sums.sum() / cells.sum()
+    if count == 1 or overall == 0:
+        return np.ones(count)
+    own = (separate * sums / np.maximum(cells, 1) / overall + PRIOR_WINDOWS) / (separate + PRIOR_WINDOWS)
+    return np.where((separate >= OWN_WINDOWS) & (cells > 0), own, 1.0)
+
+
+def _quantiles(scaled: FloatArray, separate: int) -> FloatArray:
+    """[W, H] scaled errors -> [G, H] conformal quantiles.
+
+    Conformal prediction takes the ((n + 1) · level)-th smallest of n errors that are independent. Steps of one window are
+    not: they count between once and H times, taken here as sqrt(H) times.
+    """
+    horizon = scaled.shape[1]
+    size = _sizes(scaled)
+    alike = scaled / size
+    per_step = max(np.isfinite(scaled).sum() / horizon, 1.0)
+    reach = int(np.ceil(max(ENOUGH / per_step - 1.0, 0.0) / 2.0))
+    count = separate * np.sqrt(horizon)
+    spread = np.clip(0.5 + (np.array(GRID) - 0.5) * (count + 1.0) / count, 0.0, 1.0)
+    offsets = np.empty((len(GRID), horizon))
+    for step in range(horizon):
+        near = alike[:, max(step - reach, 0) : step + reach + 1]
+        offsets[:, step] = size[step] * np.quantile(near[np.isfinite(near)], spread)
+    return offsets
+
+
+def _sizes(scaled: FloatArray) -> FloatArray:
+    """[H] mean absolute scaled error of each step, smoothed over its neighbours; above 0."""
+    horizon = scaled.shape[1]
+    seen = np.isfinite(scaled)
+    total, count = np.where(seen, np.abs(scaled), 0.0).sum(axis=0), seen.sum(axis=0).astype(np.float64)
+    reach = min(horizon // 6, 5)
+    box = np.ones(2 * reach + 1)
+    sums, counts = (np.convolve(np.pad(part, reach, mode="edge"), box, "valid") for part in (total, count))
+    mean = sums / np.maximum(counts, 1.0)
+    overall = total.sum() / max(count.sum(), 1.0)
+    return np.where(mean > 0, mean, overall if overall > 0 else 1.0)

@@ -1,0 +1,187 @@
+"""Which windows a model is calibrated on, and how coverage is measured on windows that were not used for it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, TypeAlias
+
+import numpy as np
+
+from forecaster.backtest import MODEL, Backtest
+from forecaster.baselines import seasonal_naive
+from forecaster.calibration import Calibration, Pool, calibrate, yardstick
+from forecaster.data.inputs import Beside
+from forecaster.data.windows import Windows, rolling
+from forecaster.models.runtime import Runtime, forecast
+
+if TYPE_CHECKING:
+    from forecaster.data.panel import Panel
+    from forecaster.models.artifact import Manifest
+    from forecaster.typing import FloatArray, IntArray
+
+# Windows, their raw forecasts [W, H, K] and contexts [W, L] -> calibrated quantiles [W, H, Q]
+Correct: TypeAlias = "Callable[[Windows, FloatArray, FloatArray], FloatArray]"
+
+MOST_WINDOWS = 2000  # that a calibration learns from, at most, unless every series has but one
+FOLDS = 5  # of series, where there are enough of them
+FEW_WINDOWS = 10  # separate ones, below which history helps out
+PRIOR_WINDOWS = 2
+FEW_SERIES = 30  # with fewer, each judged window is calibrated on those that do not overlap it
+
+
+@dataclass(frozen=True)
+class HeldBack:
+    """A pool, and the windows that it is of."""
+
+    pool: Pool
+    windows: Windows
+    panel: Panel
+    levels: tuple[float, ...]
+    older: HeldBack | None = None  # windows before them, which the weights have seen, where these are few
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """[N] of the series."""
+        return tuple(map(str, self.panel.series))
+
+    def learn(self) -> Calibration | None:
+        """From all windows."""
+        return calibrate(self.pooled(np.arange(len(self.windows))), self.names) if len(self.windows) else None
+
+    def pooled(self, chosen: IntArray) -> Pool:
+        """What may be learnt from where only the windows at these positions may be seen: they, and what history adds."""
+        share = len(chosen) / max(len(self.windows), 1)
+        seen = self.pool.take(chosen, max(round(self.pool.separate * share), 1) if len(chosen) else 0)
+        if self.older is None:
+            return seen
+        return _joined(seen, _history(self.older, replace(self, pool=seen, windows=self.windows.take(chosen))))
+
+    def crossed(self, windows: Windows, raw: FloatArray, context: FloatArray) -> FloatArray:
+        """[W, H, Q] quantiles of some windows, each corrected by what was learnt from others; NaN where none are left.
+
+        Many series: from the windows of the series in the other folds. Few: from all windows of which no target is
+        among its own.
+        """
+        found = np.full((*raw.shape[:2], len(self.levels)), np.nan)
+        for mine, others in self._folds(windows):
+            learnt = calibrate(self.pooled(others), self.names)
+            if learnt:
+                correct = stored_correction(learnt, self.panel, self.levels)
+                found[mine] = correct(windows.take(mine), raw[mine], context[mine])
+        return found
+
+    def _folds(self, windows: Windows) -> list[tuple[IntArray, IntArray]]:
+        """Positions of windows that are corrected alike, and positions in the pool of those that they learn from."""
+        own, pool = windows, self.windows
+        if len(np.unique(pool.series)) >= FEW_SERIES:
+            parts = [(own.series % FOLDS == fold, pool.series % FOLDS != fold) for fold in range(FOLDS)]
+        else:
+            # Series end where they end: windows are compared by how far before their series' end they lie.
+            back, own_back = (w.end[w.series] - w.cutoff for w in (pool, own))
+            parts = [(own_back == b, np.abs(back - b) >= self.pool.target.shape[1]) for b in np.unique(own_back)]
+        pairs = [(np.flatnonzero(mine), np.flatnonzero(others)) for mine, others in parts]
+        return [(mine, others) for mine, others in pairs if len(mine) and (len(others) or self.older)]
+
+    def said(self) -> str:
+        """How `crossed` measures, for people."""
+        if len(np.unique(self.windows.series)) >= FEW_SERIES:
+            return f"each fifth of the series calibrated on the others' {len(self.windows)} windows"
+        return "each window calibrated on those that share no target with it"
+
+
+def held_back_errors(panel: Panel, manifest: Manifest, runtime: Runtime) -> HeldBack:
+    """What weights that were fitted before the held-back rows forecast in them: windows as dense as MOST_WINDOWS allows.
+
+    Where those are few, what came before them helps out: see `_history`.
+    """
+    horizon, count = manifest.horizon, manifest.held_back
+    strides = [s for s in range(1, horizon + 1) if horizon % s == 0]
+    sizes = [len(panel.series) * (horizon * (count - 1) // s + 1) for s in strides]
+    stride = next((s for s, size in zip(strides, sizes, strict=True) if size <= MOST_WINDOWS), horizon)
+    held = _errors(panel, manifest, runtime, panel.offsets[1:], (horizon * (count - 1) // stride + 1, stride))
+    if held.pool.separate >= FEW_WINDOWS or not len(held.windows):
+        return held
+    before = np.maximum(panel.offsets[1:] - horizon * count, panel.offsets[:-1])
+    wanted = -(-(FEW_WINDOWS - held.pool.separate) // len(panel.series))
+    old = _errors(panel, manifest, runtime, before, (horizon * (wanted - 1) // stride + 1, stride))
+    return replace(held, older=old) if len(old.windows) else held
+
+
+def _errors(panel: Panel, manifest: Manifest, runtime: Runtime, ends: IntArray, grid: tuple[int, int]) -> HeldBack:
+    """Forecasts of (count, stride) windows of each series before `ends` [N]; those with nothing to see are left out."""
+    horizon = manifest.horizon
+    windows = rolling(panel, ends, horizon, *grid)
+    context, target = windows.gather(manifest.context_length, 0), windows.gather(0, horizon)
+    usable = np.flatnonzero(~np.isnan(context).all(axis=1) & ~np.isnan(target).all(axis=1))
+    windows, context, target = windows.take(usable), context[usable], target[usable]
+    raw = forecast(runtime, context, horizon, Beside(panel, windows, manifest.needs))
+    raw = raw.reshape(len(windows), horizon, -1)
+    block = (ends[windows.series] - windows.cutoff) // horizon  # 1, 2, … horizons before the end
+    separate = len(np.unique(np.stack([windows.series, block]), axis=1).T)
+    pool = Pool(raw, target, yardstick(context, panel.season_length), windows.series, separate)
+    return HeldBack(pool, windows, panel, manifest.quantiles)
+
+
+def _history(old: HeldBack, held: HeldBack) -> Pool:
+    """Windows that the weights have seen, with errors of the size that they had where they had not: on `held`'s.
+
+    The weights' own errors there would be too small. Seasonal naive has no weights, so its errors there are honest: they
+    are taken, both ways up, times the ratio of the model's error to naive's on the held-back windows, which is drawn
+    towards 1 since few windows tell it.
+    """
+    ratio = _ratio(old, held)
+    pool = old.pool
+    miss = ratio * (pool.target - _naive(old))
+    point = pool.forecast[:, :, 0]
+    twice = pool.take(np.tile(np.arange(len(pool.target)), 2), pool.separate)
+    return replace(twice, target=np.concatenate([point + miss, point - miss]))
+
+
+def _ratio(old: HeldBack, held: HeldBack) -> float:
+    """The model's error over naive's on the held-back windows, drawn towards 1 as by PRIOR_WINDOWS older ones."""
+    if not len(held.windows):
+        return 1.0
+    naive = np.nanmean(np.abs(held.pool.target - _naive(held)))
+    prior = PRIOR_WINDOWS * np.nanmean(np.abs(old.pool.target - _naive(old)))
+    model = np.nanmean(np.abs(held.pool.target - held.pool.forecast[:, :, 0]))
+    count = held.pool.separate
+    return float((count * model + prior) / (count * naive + prior)) if count * naive + prior > 0 else 1.0
+
+
+def _naive(held: HeldBack) -> FloatArray:
+    """[W, H]"""
+    season, horizon = held.panel.season_length, held.pool.target.shape[1]
+    return seasonal_naive(held.windows.gather(4 * season, 0), horizon, season)
+
+
+def _joined(a: Pool, b: Pool) -> Pool:
+    return Pool(
+        forecast=np.concatenate([a.forecast, b.forecast]),
+        target=np.concatenate([a.target, b.target]),
+        yardstick=np.concatenate([a.yardstick, b.yardstick]),
+        series=np.concatenate([a.series, b.series]),
+        separate=a.separate + b.separate,
+    )
+
+
+def stored_correction(calibration: Calibration, panel: Panel, levels: tuple[float, ...]) -> Correct:
+    """What a stored calibration makes of windows of this panel."""
+    names = tuple(map(str, panel.series))
+
+    def correct(windows: Windows, raw: FloatArray, context: FloatArray) -> FloatArray:
+        own = [names[n] for n in windows.series]
+        return calibration.bands(raw, yardstick(context, panel.season_length), own, levels)
+
+    return correct
+
+
+def corrected(judged: Backtest, panel: Panel, manifest: Manifest, correct: Correct, said: str) -> Backtest:
+    """A backtest with its quantiles calibrated; windows that nothing could be learnt for keep their own."""
+    if not judged.quantiles:
+        return judged
+    windows = Windows(panel.target, panel.offsets[:-1], panel.offsets[1:], judged.series, judged.cutoff)
+    raw = np.concatenate([judged.forecasts[MODEL][:, :, None], judged.bands], axis=2)
+    found = correct(windows, raw, windows.gather(manifest.context_length, 0))
+    bands = np.where(np.isnan(found), judged.bands, manifest.limits.hold(found))
+    return replace(judged, bands=bands, raw=judged.bands, calibrated=said)

@@ -1,0 +1,31 @@
+"""Series of which little can be learnt: what there is of them, for people."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from forecaster.data.panel import Panel
+
+NAMED = 3  # series, at most
+
+
+def oddities(panel: Panel) -> tuple[str, ...]:
+    """A note for each kind of such series, and what their forecast is."""
+    first = panel.offsets[:-1]
+    count = np.add.reduceat((~np.isnan(panel.target)).astype(np.int64), first)
+    flat = np.fmin.reduceat(panel.target, first) == np.fmax.reduceat(panel.target, first)
+    kinds = (
+        (count == 0, "no value at all", "has", "have", "cannot be forecast"),
+        (count == 1, "one value only", "has", "have", "the forecast is that value"),
+        (flat & (count > 1), "never change", "", "", "the forecast is that value"),
+    )
+    return tuple(_said(panel, np.flatnonzero(odd), *words) for odd, *words in kinds if odd.any())
+
+
+def _said(panel: Panel, odd: np.ndarray, what: str, one: str, many: str, so: str) -> str:
+    names = ", ".join(map(str, panel.series[odd[:NAMED]])) + (", …" if len(odd) > NAMED else "")
+    verb = f"{one if len(odd) == 1 else many} {what}" if one else f"{what}s" if len(odd) == 1 else what
+    return f"{len(odd)} series {verb} ({names}): {so}"

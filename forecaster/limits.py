@@ -1,0 +1,61 @@
+"""What the target can be: its smallest and largest value, whole numbers only. Obeyed by every forecast that leaves."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from forecaster.errors import DataError
+
+if TYPE_CHECKING:
+    from forecaster.data.panel import Panel
+    from forecaster.typing import FloatArray
+
+
+@dataclass(frozen=True)
+class Limits:
+    """`low` and `high` in the caller's units, both possible values themselves; None = there is none."""
+
+    low: float | None = None
+    high: float | None = None
+    integer: bool = False
+
+    def __bool__(self) -> bool:
+        return self.low is not None or self.high is not None or self.integer
+
+    def hold(self, values: FloatArray) -> FloatArray:
+        """Values of any shape, each the nearest that is possible; NaN stays. What ascends still does."""
+        import numpy as np
+
+        low = -np.inf if self.low is None else self.low
+        high = np.inf if self.high is None else self.high
+        if not self.integer:
+            return np.asarray(np.clip(values, low, high))
+        return np.asarray(np.clip(np.rint(values), np.ceil(low), np.floor(high)))
+
+    def refuse_broken(self, panel: Panel) -> None:
+        """DataError naming the first value that cannot be."""
+        import numpy as np
+
+        from forecaster.data.freq import format_timestamps
+
+        wrong = np.flatnonzero(~np.isnan(panel.target) & (self.hold(panel.target) != panel.target))
+        if not len(wrong):
+            return
+        row = int(wrong[0])
+        series = panel.series[int(np.searchsorted(panel.offsets, row, side="right")) - 1]
+        stamp = format_timestamps(panel.timestamps[row : row + 1], panel.freq, panel.zone)[0]
+        value = float(panel.target[row])
+        if self.low is not None and value < self.low:
+            rule, flag = f"below --min {self.low:g}", "--min"
+        elif self.high is not None and value > self.high:
+            rule, flag = f"above --max {self.high:g}", "--max"
+        else:
+            rule, flag = "not a whole number, as --integer says", "--integer"
+        raise DataError(
+            f"{panel.source}: series '{series}': the target {value:g} at {stamp} is {rule}.",
+            f"Correct the data, or {flag} ({len(wrong)} such value(s)).",
+        )
+
+
+NO_LIMITS = Limits()

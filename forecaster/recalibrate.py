@@ -1,0 +1,96 @@
+"""New quantiles from what a ledger's forecasts got wrong, without new weights: a version that differs in nothing else."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from forecaster.calibration import Calibration, Pool, calibrate, yardstick
+from forecaster.data.inputs import Beside
+from forecaster.data.windows import Windows
+from forecaster.errors import ArtifactError, DataError
+from forecaster.models.artifact import load_runtime, read_manifest, write_calibration, write_manifest
+from forecaster.models.runtime import forecast
+from forecaster.models.store import Store
+
+if TYPE_CHECKING:
+    from forecaster.data.panel import Panel
+    from forecaster.ledger import Entries, Version
+    from forecaster.models.artifact import Manifest
+    from forecaster.typing import FloatArray
+
+FEW = 10  # windows that say nothing yet
+
+
+def recalibrate(models: str, version: Version, made: Entries, actual: FloatArray, panel: Panel) -> int:
+    """Store a new version of the model with quantiles learnt from `made` and what came, `actual` [E]; its number.
+
+    It serves from then on; the old one stays for `models rollback`. DataError where too little has come;
+    ArtifactError where the version that made the forecasts is not in the store.
+    """
+    store = Store(Path(models))
+    folder = store.resolve(f"{version.model}@{version.version}")
+    manifest = read_manifest(folder)
+    if manifest.data.freq != panel.freq.name:
+        raise ArtifactError(f"{version.model} forecasts {manifest.data.freq} data, not {panel.freq.name}.")
+    learnt = _learnt(folder, manifest, made, actual, panel)
+
+    def write(fresh: Path) -> None:
+        shutil.copytree(folder, fresh, dirs_exist_ok=True)
+        write_calibration(fresh, learnt)
+        write_manifest(fresh, replace(manifest, recalibrated=version.version, refused=""))
+
+    return store.publish(version.model, write)
+
+
+def _learnt(folder: Path, manifest: Manifest, made: Entries, actual: FloatArray, panel: Panel) -> Calibration:
+    windows, prediction, target = _windows(manifest.horizon, made, actual, panel)
+    if len(windows) < FEW:
+        raise DataError(
+            f"{panel.source}: {len(windows)} forecasts have actuals to recalibrate on: {FEW} are needed.",
+            "Wait for more of them.",
+        )
+    context = windows.gather(manifest.context_length, 0)
+    raw = forecast(
+        load_runtime(folder, manifest, "onnx"), context, manifest.horizon, Beside(panel, windows, manifest.needs)
+    )
+    # The errors are those of what was forecast then; the graph only says again how wide it took each step to be.
+    moved = raw + (prediction - raw[:, :, 0])[:, :, None]
+    pool = Pool(
+        moved, target, yardstick(context, manifest.data.season_length), windows.series, _separate(windows, manifest)
+    )
+    learnt = calibrate(pool, tuple(map(str, panel.series)))
+    if learnt is None:
+        raise DataError(f"{panel.source}: the series that were forecast never change.", "Nothing is to be calibrated.")
+    return learnt
+
+
+def _windows(horizon: int, made: Entries, actual: FloatArray, panel: Panel) -> tuple[Windows, FloatArray, FloatArray]:
+    """The windows of which something has come, what was forecast for them and what came [W, H], NaN = not yet."""
+    number = {str(name): n for n, name in enumerate(panel.series)}
+    keys: dict[tuple[int, int], int] = {}
+    place, step, kept = [], [], []
+    for i, (name, cutoff) in enumerate(zip(made.series, made.cutoff.tolist(), strict=True)):
+        if str(name) in number and made.step[i] <= horizon and not np.isnan(actual[i]):
+            place.append(keys.setdefault((number[str(name)], cutoff), len(keys)))
+            step.append(int(made.step[i]) - 1)
+            kept.append(i)
+    prediction, target = np.full((2, len(keys), horizon), np.nan)
+    prediction[place, step], target[place, step] = made.prediction[kept], actual[kept]
+    series, stamps = (np.array([key[part] for key in keys], np.int64) for part in (0, 1))
+    start, end = panel.offsets[:-1], panel.offsets[1:]
+    rows = [
+        start[n] + int(np.searchsorted(panel.timestamps[start[n] : end[n]], stamp, side="right"))
+        for n, stamp in zip(series, stamps, strict=True)
+    ]
+    return Windows(panel.target, start, end, series, np.array(rows, np.int64)), prediction, target
+
+
+def _separate(windows: Windows, manifest: Manifest) -> int:
+    """How many of the windows do not overlap."""
+    block = windows.cutoff // manifest.horizon
+    return len(np.unique(np.stack([windows.series, block]), axis=1).T)

@@ -1,0 +1,137 @@
+"""Quantiles from held-back errors: they hold what they promise, whatever the network thought, in any units."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from forecaster.calibration import Pool, calibrate, yardstick
+
+NAN = float("nan")
+LEVELS = (0.025, 0.1, 0.5, 0.9, 0.975)
+
+
+def drawn(windows, horizon=6, *, seed=0, units=None, width=None):
+    """Truth = 100 + unit · root of the step · noise; the network says 100 and, with `width`, quantiles that far away."""
+    rng = np.random.default_rng(seed)
+    unit = np.ones(windows) if units is None else units
+    noise = rng.gamma(2.0, size=(windows, horizon)) - 2.0  # skewed: errors are not alike on both sides
+    target = 100 + unit[:, None] * np.sqrt(np.arange(horizon) + 1.0) * noise
+    forecast = np.full((windows, horizon, 1 if width is None else 3), 100.0)
+    if width is not None:
+        forecast[:, :, 1] -= width[:, None]
+        forecast[:, :, 2] += width[:, None]
+    return Pool(forecast, target, unit, np.zeros(windows, np.int64), windows)
+
+
+def held(pool, calibration):
+    """[Q] share of the targets at or below each level's value."""
+    found = calibration.bands(pool.forecast, pool.yardstick, ["s"] * len(pool.target), LEVELS)
+    return (pool.target[:, :, None] <= found).mean(axis=(0, 1))
+
+
+@pytest.mark.parametrize("width", [None, 0.01, 50.0])
+def test_new_windows_lie_below_each_level_as_often_as_it_says_however_wrong_the_network_is(width):
+    def sample(count, seed):
+        units = np.random.default_rng(seed).uniform(0.1, 10, count)
+        return drawn(count, seed=seed, units=units, width=None if width is None else np.full(count, width))
+
+    np.testing.assert_allclose(held(sample(4000, 2), calibrate(sample(500, 1), ["s"])), LEVELS, atol=0.02)
+
+
+def test_each_step_has_its_own_width():
+    found = calibrate(drawn(2000), ["s"])
+    width = found.offsets[-4] - found.offsets[3]
+    assert width[5] == pytest.approx(width[0] * np.sqrt(6), rel=0.25)
+
+
+def test_where_the_network_says_wide_it_is_wider():
+    units = np.where(np.arange(400) % 2, 4.0, 1.0)
+    pool = drawn(400, units=units, width=units)
+    found = calibrate(pool, ["s"]).bands(pool.forecast, pool.yardstick, ["s"] * 400, (0.1, 0.9))
+    width = found[:, 0, 1] - found[:, 0, 0]
+    assert width[1] == pytest.approx(4 * width[0])
+
+
+def test_quantiles_never_cross_and_stay_about_the_point():
+    pool = drawn(40)
+    levels = tuple(np.linspace(0.005, 0.995, 50))
+    found = calibrate(pool, ["s"]).bands(pool.forecast, pool.yardstick, ["s"] * 40, levels)
+    assert (np.diff(found, axis=2) >= 0).all()
+    assert (found[:, :, 0] < 100).all() and (found[:, :, -1] > 100).all()
+
+
+def test_few_windows_give_wider_intervals_than_many_with_the_same_errors():
+    pool = drawn(200)
+    many = calibrate(pool, ["s"])
+    few = calibrate(Pool(pool.forecast, pool.target, pool.yardstick, pool.series, 5), ["s"])
+    assert (few.offsets[-4] > many.offsets[-4]).all()
+
+
+def test_units_of_the_data_do_not_matter():
+    pool = drawn(100, units=np.random.default_rng(3).uniform(1, 5, 100))
+    grown = Pool(pool.forecast * 1e6, pool.target * 1e6, pool.yardstick * 1e6, pool.series, 100)
+    np.testing.assert_allclose(calibrate(pool, ["s"]).offsets, calibrate(grown, ["s"]).offsets, rtol=1e-6)
+
+
+def test_a_series_with_enough_windows_has_its_own_factor_and_others_have_none():
+    pool = drawn(60)
+    series = np.repeat([0, 1], 30)
+    target = pool.target.copy()
+    target[30:] = 100 + 5 * (target[30:] - 100)  # five times as far off as its differences say
+    found = calibrate(Pool(pool.forecast, target, pool.yardstick, series, 60), ["calm", "wild"])
+    assert found.factors["wild"] > 2 * found.factors["calm"]
+    wide = found.bands(pool.forecast[:1].repeat(3, axis=0), pool.yardstick[:3], ["calm", "wild", "new"], (0.1, 0.9))
+    width = wide[:, 0, 1] - wide[:, 0, 0]
+    assert width[0] < width[2] < width[1]
+    assert (
+        calibrate(Pool(pool.forecast[:4], target[:4], pool.yardstick[:4], np.arange(4), 4), list("abcd")).factors == {}
+    )
+
+
+def test_missing_targets_and_windows_without_a_unit_teach_nothing():
+    pool = drawn(100)
+    target, size = pool.target.copy(), pool.yardstick.copy()
+    whole = calibrate(Pool(pool.forecast[:98], target[:98], size[:98], pool.series[:98], 98), ["s"])
+    target[98], size[99] = NAN, 0.0
+    target[99] = 1e9
+    found = calibrate(Pool(pool.forecast, target, size, pool.series, 98), ["s"])
+    np.testing.assert_allclose(found.offsets, whole.offsets)
+
+
+def test_nothing_to_learn_from_is_none():
+    assert (
+        calibrate(Pool(np.ones((3, 2, 1)), np.full((3, 2), NAN), np.ones(3), np.zeros(3, np.int64), 3), ["s"]) is None
+    )
+    assert calibrate(Pool(np.ones((3, 2, 1)), np.zeros((3, 2)), np.zeros(3), np.zeros(3, np.int64), 3), ["s"]) is None
+
+
+def test_beyond_the_horizon_the_last_width_grows_with_the_root_of_the_step():
+    found = calibrate(drawn(500), ["s"]).bands(np.full((1, 24, 1), 100.0), np.ones(1), ["s"], (0.1, 0.9))
+    width = found[0, :, 1] - found[0, :, 0]
+    assert width[23] == pytest.approx(2 * width[5])
+    assert (np.diff(width[5:]) > 0).all()
+
+
+def test_totals_of_sampled_paths_hold_what_they_promise_where_errors_hang_together():
+    def joint(count, seed):
+        noise = np.random.default_rng(seed).normal(size=(count, 1)) + 0.3 * np.random.default_rng(seed + 1).normal(
+            size=(count, 6)
+        )
+        return Pool(np.full((count, 6, 1), 100.0), 100 + noise, np.ones(count), np.zeros(count, np.int64), count)
+
+    learnt, new = calibrate(joint(400, 0), ["s"]), joint(2000, 7)
+    paths = learnt.samples(new.forecast, new.yardstick, ["s"] * 2000, 200)
+    assert paths.shape == (2000, 6, 200)
+    low, high = np.quantile(paths.sum(axis=1), (0.1, 0.9), axis=1)
+    total = new.target.sum(axis=1)
+    assert ((low <= total) & (total <= high)).mean() == pytest.approx(0.8, abs=0.04)
+    step = learnt.bands(new.forecast, new.yardstick, ["s"] * 2000, (0.1, 0.9))
+    width = (step[:, :, 1] - step[:, :, 0]).mean()
+    assert (high - low).mean() > 4.5 * width  # of 6 steps that err together; were they independent, 2.4
+    np.testing.assert_array_equal(paths, learnt.samples(new.forecast, new.yardstick, ["s"] * 2000, 200))
+
+
+def test_the_yardstick_is_the_mean_seasonal_difference_of_what_is_there():
+    context = np.array([[1.0, 2, 4, NAN, 9, 2], [3, 3, 3, 3, 3, 3], [NAN, NAN, NAN, NAN, NAN, 1], [1, 2, 1, 2, 1, 2]])
+    np.testing.assert_allclose(yardstick(context, 2), [(3 + 5) / 2, 0, 0, 1])

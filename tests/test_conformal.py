@@ -1,0 +1,131 @@
+"""Which windows calibrate, and that no window is ever judged by quantiles that its own targets made."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from forecaster.backtest import Backtest
+from forecaster.conformal import corrected, held_back_errors
+from forecaster.data.inputs import Needs
+from forecaster.data.windows import Windows, rolling
+from forecaster.limits import NO_LIMITS
+from tests.tiny import panel_of, waves
+
+HORIZON, LENGTH, LEVELS = 4, 8, (0.1, 0.9)
+
+
+class Mean:
+    """The mean of the two newest seasons, and quantiles far too near."""
+
+    def run(self, context, beside=None):
+        point = (context[:, -4:] + context[:, -8:-4]) / 2
+        return np.stack([point, point - 0.1, point + 0.1], axis=2)
+
+
+def manifest(count):
+    needs = Needs(LENGTH, HORIZON, ())
+    return SimpleNamespace(
+        horizon=HORIZON, held_back=count, context_length=LENGTH, needs=needs, quantiles=LEVELS, limits=NO_LIMITS
+    )
+
+
+def errors(panel, count):
+    return held_back_errors(panel, manifest(count), Mean())
+
+
+def asked(panel, count):
+    """The judged windows, their raw forecasts and contexts."""
+    windows = rolling(panel, panel.offsets[1:], HORIZON, count, HORIZON)
+    context = windows.gather(LENGTH, 0)
+    return windows, Mean().run(context), context
+
+
+def test_many_series_are_calibrated_on_each_others_newest_window():
+    panel = panel_of(*waves(40))
+    held = errors(panel, 1)
+    assert len(held.windows) == held.pool.separate == 40
+    assert (held.windows.cutoff == panel.offsets[1:] - HORIZON).all()
+
+
+def test_one_series_gives_a_window_for_every_row_held_back():
+    panel = panel_of(waves(1, 200)[0])
+    held = errors(panel, 12)
+    assert len(held.windows) == 11 * HORIZON + 1 and held.pool.separate == 12
+    assert held.windows.cutoff.min() == 200 - 12 * HORIZON  # what the judged weights have seen is not among them
+
+
+@pytest.mark.parametrize(("series", "count"), [(40, 1), (1, 12), (1, 2), (1, 1)])
+def test_a_windows_own_targets_do_not_move_its_quantiles(series, count):
+    panel = panel_of(*waves(series, 120))
+    windows, raw, context = asked(panel, count)
+    before = errors(panel, count).crossed(windows, raw, context)
+    changed = panel.target.copy()
+    last = slice(panel.offsets[1] - HORIZON, panel.offsets[1])  # the newest window of the first series
+    changed[last] += 1000.0
+    after = errors(replace(panel, target=changed), count).crossed(windows, raw, context)
+    mine = (windows.series == 0) & (windows.cutoff == panel.offsets[1] - HORIZON)
+    np.testing.assert_array_equal(after[mine], before[mine])
+    if count > 2 or series > 1:
+        assert (after[~mine] != before[~mine]).any()  # while others have learnt from it
+
+
+def test_quantiles_hold_what_they_promise_on_windows_that_they_were_not_made_from():
+    panel = panel_of(*waves(300))
+    windows, raw, context = asked(panel, 1)
+    found = errors(panel, 1).crossed(windows, raw, context)
+    target = windows.gather(0, HORIZON)
+    inside = (found[:, :, 0] <= target) & (target <= found[:, :, 1])
+    assert inside.mean() == pytest.approx(0.8, abs=0.03)
+    assert ((raw[:, :, 1] <= target) & (target <= raw[:, :, 2])).mean() < 0.3
+
+
+def test_where_windows_are_few_history_helps_out_with_errors_that_no_weights_made_small():
+    class Clairvoyant:
+        """Knows all rows but the newest 8 by heart, as overfitted weights do."""
+
+        def run(self, context, beside=None):
+            table = {tuple(panel.target[i - LENGTH : i]): panel.target[i : i + HORIZON] for i in range(LENGTH, 112)}
+            point = np.stack([table.get(tuple(row), row[-4:]) for row in context])
+            return np.stack([point, point - 0.1, point + 0.1], axis=2)
+
+    panel = panel_of(waves(1, 120)[0])
+    held = held_back_errors(panel, manifest(2), Clairvoyant())
+    assert len(held.windows) == HORIZON + 1
+    whole = held.pooled(np.arange(HORIZON + 1))
+    assert whole.separate == 10
+    new, old = np.split(whole.scaled(), [HORIZON + 1])
+    # Where the weights have seen the truth, errors are still of the size that seasonal naive's are.
+    assert np.abs(old).mean() > 0.3 * np.abs(new).mean()
+    assert np.sort(old.ravel()).mean() == pytest.approx(0.0, abs=1e-9)  # both ways up
+
+
+def test_a_backtest_keeps_what_it_was_before_and_says_how_it_was_calibrated():
+    panel = panel_of(*waves(3))
+    windows, raw, _ = asked(panel, 1)
+    judged = Backtest(
+        series=windows.series,
+        names=("s0", "s1", "s2"),
+        target=windows.gather(0, HORIZON),
+        scale=np.ones(3),
+        forecasts={"model": raw[:, :, 0]},
+        cutoff=windows.cutoff,
+        quantiles=LEVELS,
+        bands=raw[:, :, 1:],
+    )
+
+    def correct(windows: Windows, raw, context):
+        assert context.shape == (3, LENGTH) and raw.shape == (3, HORIZON, 3)
+        return np.where(windows.series[:, None, None] == 0, np.nan, raw[:, :, 1:] * 2)
+
+    found = corrected(judged, panel, manifest(1), correct, "so")
+    np.testing.assert_array_equal(found.raw, raw[:, :, 1:])
+    np.testing.assert_array_equal(found.bands[0], raw[0, :, 1:])  # nothing was learnt for it
+    np.testing.assert_array_equal(found.bands[1:], 2 * raw[1:, :, 1:])
+    assert found.calibrated == "so" and found.raw_scores() != found.band_scores()
+    assert judged.raw_scores() is None
+    none = replace(judged, quantiles=(), bands=raw[:, :, :0])
+    assert corrected(none, panel, manifest(1), correct, "so") is none and none.band_scores() is None
