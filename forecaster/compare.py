@@ -16,7 +16,7 @@ from forecaster.blend import forecasts
 from forecaster.checkpoints import Checkpoints
 from forecaster.errors import DataError
 from forecaster.fitting import Fitting
-from forecaster.memory import forget_peak, peak_memory
+from forecaster.memory import PeakMemory
 from forecaster.models.device import require_tensorflow
 from forecaster.paired import Paired, paired
 from forecaster.plan import Plan, make_plan
@@ -201,21 +201,21 @@ def _entry(plan: Plan, panel: Panel, ground: Ground, fitting: Fitting, seeds: in
     network, judged = plan.members[0], ground.judged
     windows = replace(ground.held_back, series=judged.series, cutoff=judged.cutoff)
     scores, errors, seconds, parameters = [], [], [], 0
-    forget_peak()
-    for seed in range(seeds):
-        course = replace(plan.fit, seed=plan.fit.seed + seed)
-        stage = fitting.fit_all(STAGE, ground.task, [(network, course)])
-        if stage.stopped == "interrupted":
-            raise KeyboardInterrupt
-        history = stage.fits[0].history
-        ends = [0.0, *(epoch.seconds for epoch in history)]
-        # The first epoch compiles the graph, too.
-        seconds.append(float(np.median(np.diff(ends[1:] if len(ends) > 2 else ends))) if history else float("nan"))
-        parameters = stage.networks[0].parameters
-        found = fitting.settings.limits.hold(forecasts(panel, windows, plan.needs, stage.networks))
-        one = replace(judged, forecasts={MODEL: found})
-        scores.append(one.scores(MODEL))
-        errors.append(one.window_errors(MODEL))
+    with PeakMemory() as memory:
+        for seed in range(seeds):
+            course = replace(plan.fit, seed=plan.fit.seed + seed)
+            stage = fitting.fit_all(STAGE, ground.task, [(network, course)])
+            if stage.stopped == "interrupted":
+                raise KeyboardInterrupt
+            history = stage.fits[0].history
+            ends = [0.0, *(epoch.seconds for epoch in history)]
+            # The first epoch compiles the graph, too.
+            seconds.append(float(np.median(np.diff(ends[1:] if len(ends) > 2 else ends))) if history else float("nan"))
+            parameters = stage.networks[0].parameters
+            found = fitting.settings.limits.hold(forecasts(panel, windows, plan.needs, stage.networks))
+            one = replace(judged, forecasts={MODEL: found})
+            scores.append(one.scores(MODEL))
+            errors.append(one.window_errors(MODEL))
     name = f"bidirectional {network.cell}" if network.bidirectional else network.cell
     return Entry(
         name,
@@ -223,7 +223,7 @@ def _entry(plan: Plan, panel: Panel, ground: Ground, fitting: Fitting, seeds: in
         network.bidirectional,
         parameters,
         float(np.mean(seconds)),
-        peak_memory(),
+        memory.bytes,
         tuple(scores),
         np.mean(errors, axis=0),
     )

@@ -1,27 +1,53 @@
-"""The most memory that this process has held since it was last asked to forget. Linux only."""
+"""The most memory that this process holds while something runs. Linux only."""
 
 from __future__ import annotations
 
 import gc
-import re
+import os
+import threading
 from pathlib import Path
 
-SELF = Path("/proc/self")
+STATM = Path("/proc/self/statm")
+EVERY = 0.02  # seconds between two looks
 
 
-def forget_peak() -> None:
-    """Let the peak begin anew at what is held now."""
-    gc.collect()
+def resident() -> int | None:
+    """Bytes of this process in memory now; None where the system does not tell."""
     try:
-        (SELF / "clear_refs").write_text("5")
-    except OSError:
-        return
-
-
-def peak_memory() -> int | None:
-    """Bytes resident at most since `forget_peak`; None where the system does not tell."""
-    try:
-        found = re.search(r"^VmHWM:\s*(\d+) kB", (SELF / "status").read_text(), re.MULTILINE)
+        return int(STATM.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
     except OSError:
         return None
-    return 1024 * int(found[1]) if found else None
+
+
+class PeakMemory:
+    """As a context: looks at what is resident every 20 ms, so that `bytes` is the most seen; None = the system does not tell.
+
+    The kernel's own mark (VmHWM) would be exact, but it covers the process's whole life wherever it may not be reset.
+    """
+
+    def __init__(self) -> None:
+        self.bytes: int | None = None
+        self._done = threading.Event()
+        self._looking = threading.Thread(target=self._look, daemon=True)
+
+    def __enter__(self) -> PeakMemory:
+        gc.collect()
+        self._note()
+        if self.bytes is not None:
+            self._looking.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._done.set()
+        self._note()
+        if self._looking.ident is not None:
+            self._looking.join()
+
+    def _note(self) -> None:
+        now = resident()
+        if now is not None:
+            self.bytes = max(now, self.bytes or 0)
+
+    def _look(self) -> None:
+        while not self._done.wait(EVERY):
+            self._note()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 
 import numpy as np
@@ -11,7 +12,7 @@ from forecaster.blend import forecasts
 from forecaster.compare import compare, comparison_table
 from forecaster.config import CompareSettings, from_mapping
 from forecaster.errors import DataError, UsageError
-from forecaster.memory import forget_peak, peak_memory
+from forecaster.memory import PeakMemory, resident
 from forecaster.models.cells import CELLS
 from tests.tiny import Recorder, frame_of, waves
 
@@ -131,10 +132,17 @@ def test_options_that_mean_nothing_here_are_refused(given, message):
         from_mapping(CompareSettings, given, "compare")
 
 
-@pytest.mark.skipif(peak_memory() is None, reason="the system does not tell")
-def test_the_peak_of_memory_is_forgotten_and_found_anew():
-    big = np.ones(40_000_000)
-    high = peak_memory()
-    del big
-    forget_peak()
-    assert peak_memory() < high - 200_000_000
+@pytest.mark.skipif(resident() is None, reason="the system does not tell")
+def test_each_peak_of_memory_is_its_own():
+    with PeakMemory() as quiet:
+        pass
+    with PeakMemory() as loud:
+        big = np.ones(40_000_000)
+        for _ in range(500):
+            if loud.bytes > quiet.bytes + 200_000_000:
+                break  # it was seen
+            time.sleep(0.01)
+        del big
+    with PeakMemory() as again:
+        pass
+    assert again.bytes < loud.bytes - 200_000_000
