@@ -19,7 +19,7 @@ from forecaster.data.read import read_panel
 from forecaster.models.device import configure
 from forecaster.models.network import Network
 from forecaster.models.steps import Trainer
-from forecaster.plan import make_plan
+from forecaster.planning import make_plan
 from forecaster.split import split
 
 STEPS = 10

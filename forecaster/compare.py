@@ -19,7 +19,8 @@ from forecaster.fitting import Fitting
 from forecaster.memory import PeakMemory
 from forecaster.models.device import require_tensorflow
 from forecaster.paired import Paired, paired
-from forecaster.plan import Plan, make_plan
+from forecaster.plan import Plan
+from forecaster.planning import make_plan
 from forecaster.report import SCORE_NAMES, PlanRow, plan_lines
 from forecaster.settings import PlanSettings, TrainSettings
 from forecaster.split import split

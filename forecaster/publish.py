@@ -85,7 +85,8 @@ class Training:
 
     def write(self, folder: Path) -> None:
         """Fill an empty folder with the artifact, proved portable and judged."""
-        from forecaster.models.export import prove, write_onnx, write_saved_model
+        from forecaster.models.export import write_onnx, write_saved_model
+        from forecaster.models.proof import prove
 
         members = [network.portable() for network in self.served.networks]
         write_saved_model(members, folder / "saved_model", self.plan.floor)

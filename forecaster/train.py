@@ -19,7 +19,8 @@ from forecaster.fitting import Fitting
 from forecaster.models.artifact import Manifest, read_manifest
 from forecaster.models.device import require_tensorflow
 from forecaster.models.store import Store, name_from_path
-from forecaster.plan import Plan, make_plan
+from forecaster.plan import Plan
+from forecaster.planning import make_plan
 from forecaster.promote import Contest
 from forecaster.publish import Training
 from forecaster.report import TrainReport

@@ -21,7 +21,8 @@ from forecaster.models.cells import CELLS
 from forecaster.models.device import require_tensorflow
 from forecaster.models.transforms import CENTERS
 from forecaster.outputs import write_whole
-from forecaster.plan import EPOCH_STEPS, make_plan
+from forecaster.plan import EPOCH_STEPS
+from forecaster.planning import make_plan
 from forecaster.publish import data_facts
 from forecaster.settings import PlanSettings, TrainSettings
 from forecaster.split import split

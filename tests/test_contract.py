@@ -12,10 +12,11 @@ import numpy as np
 import pytest
 
 from forecaster.models.cells import CELLS
-from forecaster.models.export import _scan, write_onnx, write_saved_model
+from forecaster.models.export import write_onnx, write_saved_model
 from forecaster.models.fit import fit
 from forecaster.models.heads import HEADS
 from forecaster.models.network import Network
+from forecaster.models.proof import scan
 from forecaster.models.runtime import OnnxRuntime, forecast
 from forecaster.split import Needs, split
 from tests.tiny import NAN, Recorder, fit_settings, network_settings, panel_of, waves
@@ -60,7 +61,7 @@ def test_it_trains_and_is_stored(cell, bidirectional, head, store, answers):
     folder = store / f"{cell}-{bidirectional}-{head}"
     write_saved_model([net.portable()], folder / "saved_model")
     write_onnx([net.portable()], folder / "model.onnx")
-    _scan(folder / "saved_model")
+    scan(folder / "saved_model")
     answers[folder.name] = np.asarray(net.model([contexts()]))
 
 

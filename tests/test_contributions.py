@@ -12,7 +12,7 @@ from forecaster.config import TrainSettings
 from forecaster.contributions import contributions
 from forecaster.models.export import joint_forecast
 from forecaster.models.network import Network
-from forecaster.plan import make_plan
+from forecaster.planning import make_plan
 from forecaster.split import held_back
 from tests.tiny import network_settings, panel_of, waves
 

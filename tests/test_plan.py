@@ -14,7 +14,7 @@ from forecaster.models.cells import CELLS
 from forecaster.models.fit import FitSettings
 from forecaster.models.network import Network, NetworkSettings
 from forecaster.models.transforms import CENTERS, TRANSFORMS
-from forecaster.plan import make_plan
+from forecaster.planning import make_plan
 from tests.tiny import AIR, NAN, panel_of, waves
 
 TEXTBOOK = {

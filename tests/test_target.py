@@ -7,7 +7,7 @@ import pytest
 
 from forecaster.config import PredictSettings
 from forecaster.models.artifact import read_manifest
-from forecaster.plan import make_plan
+from forecaster.planning import make_plan
 from forecaster.predict import predict
 from tests.tiny import NAN, Recorder, frame_of, panel_of, train_settings
 

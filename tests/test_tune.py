@@ -11,7 +11,7 @@ import pytest
 from forecaster.config import TrainSettings, TuneSettings, load_toml, resolve
 from forecaster.data.read import read_panel
 from forecaster.errors import DataError, UsageError
-from forecaster.plan import make_plan
+from forecaster.planning import make_plan
 from forecaster.tune import _toml, tune
 from tests.tiny import Recorder, frame_of, waves
 

@@ -7,8 +7,9 @@ import pytest
 
 from forecaster.data.encodings import Encoding
 from forecaster.models.covariates import LIMIT, CovariatePath, Features, _same_place
-from forecaster.models.export import prove, write_onnx, write_saved_model
+from forecaster.models.export import write_onnx, write_saved_model
 from forecaster.models.network import Network
+from forecaster.models.proof import prove
 from tests.tiny import NAN, network_settings
 
 COVARIATES = (

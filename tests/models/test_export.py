@@ -13,8 +13,9 @@ import pytest
 
 from forecaster.errors import ForecasterError
 from forecaster.models.cells import CELLS
-from forecaster.models.export import COMBINATIONS, _scan, joint_forecast, prove, write_onnx, write_saved_model
+from forecaster.models.export import COMBINATIONS, joint_forecast, write_onnx, write_saved_model
 from forecaster.models.network import Network
+from forecaster.models.proof import prove, scan
 from forecaster.models.runtime import OnnxRuntime, TensorflowRuntime
 from forecaster.models.transforms import TRANSFORMS
 from tests.tiny import NAN, network_settings
@@ -143,7 +144,7 @@ def test_a_python_callback_is_refused(tmp_path):
         tmp_path, lambda x: {"y": tf.py_function(lambda v: v, [x], tf.float64)}, [tf.TensorSpec((None, 8), tf.float64)]
     )
     with pytest.raises(ForecasterError, match="PyFunc"):
-        _scan(tmp_path)
+        scan(tmp_path)
 
 
 def test_a_cudnn_operation_is_refused(tmp_path):
@@ -158,7 +159,7 @@ def test_a_cudnn_operation_is_refused(tmp_path):
 
     Planted(tmp_path, cudnn, [tf.TensorSpec((None, None, 2), tf.float32)])
     with pytest.raises(ForecasterError, match="CudnnRNN"):
-        _scan(tmp_path)
+        scan(tmp_path)
 
 
 def test_a_path_of_this_machine_is_refused(tmp_path):
@@ -170,11 +171,11 @@ def test_a_path_of_this_machine_is_refused(tmp_path):
         [tf.TensorSpec((None,), tf.string)],
     )
     with pytest.raises(ForecasterError, match=f"holds the path {tmp_path.parent}"):
-        _scan(tmp_path)
+        scan(tmp_path)
 
 
 def test_an_honest_graph_holds_no_such_thing(pair):
-    _scan(pair[1] / "saved_model")
+    scan(pair[1] / "saved_model")
 
 
 ALONE = """

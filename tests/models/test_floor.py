@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from forecaster.models.export import joint_forecast, prove, write_onnx, write_saved_model
+from forecaster.models.export import joint_forecast, write_onnx, write_saved_model
 from forecaster.models.floor import Floor, _matrices, floor_length, smooth
 from forecaster.models.network import Network
+from forecaster.models.proof import prove
 from tests.tiny import network_settings
 
 SEASON = np.array([3.0, -1.0, -2.0, 0.0])

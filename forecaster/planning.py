@@ -1,0 +1,267 @@
+"""The automatic plan: every setting of a model, from the training rows alone, each with its reason.
+
+What rows can say (lengths, season, sign) is decided here; what only validation windows can say is left open for short trial
+fits to answer (`trial.py`). The rules and the measurements behind them: benchmarks/ABLATIONS.md.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, TypeVar
+
+import numpy as np
+
+from forecaster.data.calendar import holiday_calendar, lag_count, usable, width
+from forecaster.data.encodings import fit_encodings
+from forecaster.data.panel import ROLES
+from forecaster.errors import UsageError
+from forecaster.models.cells import CELLS
+from forecaster.models.fit import FitSettings
+from forecaster.models.floor import WEIGHTS, Floor, floor_length
+from forecaster.models.heads import OPEN_HEADS
+from forecaster.models.network import NetworkSettings
+from forecaster.models.transforms import TRANSFORMS
+from forecaster.plan import EPOCH_STEPS, Pair, Plan
+from forecaster.report import PlanRow
+
+if TYPE_CHECKING:
+    from forecaster.config import TrainSettings
+    from forecaster.data.panel import Panel
+    from forecaster.typing import FloatArray, IntArray
+
+T = TypeVar("T", int, float, str, bool)
+
+LONGEST_SEGMENT = 31  # a longer season is cut to its largest divisor up to this
+SHORTEST_CONTEXT = 24  # steps
+MOST_SEASONS = 14  # of context
+FEW_EPOCHS, MANY_EPOCHS, MOST_EPOCHS = 6, 20, 30
+BATCH_SIZE, SMALL_BATCH = 256, 64
+FAST, SLOW = 5e-3, 2e-3  # learning rates
+MEMBERS = 4
+ALIKE = 5  # with fewer series, windows are so much alike that a large batch tells little more than a small one
+FEW_SERIES = 30  # with fewer, one held-back window a series would judge by luck
+MOST_WINDOWS = 10
+MOSTLY_ZERO = 0.5  # share of zeros, above which the median of what comes is 0
+HELD_BACK = 0.2  # of a series' rows, at most
+
+
+class _Chooser:
+    """Collects settings with their reasons: a given value wins, else what the rule says."""
+
+    def __init__(self) -> None:
+        self.rows: list[PlanRow] = []
+
+    def __call__(self, setting: str, given: T | None, automatic: T, reason: str) -> T:
+        value, because = (automatic, reason) if given is None else (given, "as given")
+        self.rows.append(PlanRow(setting, value, because))
+        return value
+
+
+def make_plan(panel: Panel, settings: TrainSettings) -> Plan:
+    """UsageError for settings that contradict each other."""
+    choose = _Chooser()
+    season = panel.season_length
+    automatic = min(season, 96) if season > 1 else 6
+    horizon = choose("horizon", settings.horizon, automatic, "one season" if season > 1 else "no season to go by")
+    rows = int(np.median(panel.lengths))
+    windows = choose("windows", settings.windows, *_windows(len(panel.series), rows, horizon))
+    lengths = (horizon, *_lengths(choose, settings, season, horizon, rows))
+    head = choose("head", settings.head, "direct", "the whole horizon at once")
+    calendar = _calendar(choose, settings, panel, head)
+    seen = _training_values(panel, horizon, windows)
+    zeros = float((seen == 0).mean()) if len(seen) else 0.0
+    loss = _loss(choose, settings, zeros)
+    transforms = _transforms(choose, settings, seen, zeros)
+    base = replace(
+        _network(choose, settings, lengths, head), known=width(calendar), lags=lag_count(calendar), season_length=season
+    )
+    for role in ROLES:
+        if named := getattr(settings, role):
+            choose(role, ", ".join(named), "", "")
+    covariates = fit_encodings(panel, _training_ends(panel, horizon, windows))
+    base = replace(base, transform=transforms[0][0], covariates=covariates)
+    fit, courses = _fit(choose, settings, (loss, transforms[0][1]), alike=len(panel.series) < ALIKE)
+    members = _members(choose, settings, base)
+    logs = "log" in [name for name, _ in transforms] and not settings.min  # a floor's log counts from 0
+    floor, floors = _floors(choose, settings, (season, rows, horizon), logs)
+    return Plan(horizon, members, fit, calendar, windows, tuple(choose.rows), transforms, courses, (), floor, floors)
+
+
+def _windows(series: int, rows: int, horizon: int) -> tuple[int, str]:
+    """How many windows a series can spare for the scores."""
+    if rows < 2 * horizon + 2:
+        return 0, "the series are too short to hold any back"
+    if series >= FEW_SERIES:
+        return 1, f"{series} series give {series} windows"
+    spare = int(HELD_BACK * rows) // horizon
+    return max(1, min(MOST_WINDOWS, spare)), f"at most {HELD_BACK:.0%} of a series' rows"
+
+
+def _lengths(choose: _Chooser, settings: TrainSettings, season: int, horizon: int, rows: int) -> tuple[int, int]:
+    """Segment S and context length L, a multiple of it."""
+    longest = max(d for d in range(1, LONGEST_SEGMENT + 1) if season % d == 0)
+    if settings.context_length:
+        longest = max(d for d in range(1, longest + 1) if settings.context_length % d == 0)
+    segment = choose("segment", settings.segment, longest, "a season, or the largest part that fits")
+    least = max(2 * season, -(-5 * horizon // 4), SHORTEST_CONTEXT)
+    most = max(MOST_SEASONS * season, least)
+    third = rows // 3
+    automatic = -(-min(max(third, least), most) // segment) * segment
+    why = f"a third of the rows, between 2 and {MOST_SEASONS} seasons and 1.25 horizons at least"
+    context_length = choose("context_length", settings.context_length, automatic, why)
+    if context_length % segment:
+        raise UsageError(
+            f"--context-length {context_length} is not a multiple of --segment {segment}.",
+            f"Take {-(-context_length // segment) * segment}, or another segment.",
+        )
+    return segment, context_length
+
+
+def _training_values(panel: Panel, horizon: int, windows: int) -> FloatArray:
+    """Observed values before the held-back rows: what choices may be made from."""
+    row = np.arange(len(panel.target))
+    values = panel.target[row < np.repeat(_training_ends(panel, horizon, windows), panel.lengths)]
+    return values[~np.isnan(values)]
+
+
+def _training_ends(panel: Panel, horizon: int, windows: int) -> IntArray:
+    """[N] first of each series' held-back rows."""
+    return np.maximum(panel.offsets[1:] - horizon * windows, panel.offsets[:-1])
+
+
+def _calendar(choose: _Chooser, settings: TrainSettings, panel: Panel, head: str) -> tuple[str, ...]:
+    """What the networks are told of each step ahead."""
+    names = usable(panel)
+    if settings.calendar and not names:
+        raise UsageError("--calendar: these timestamps, or so short a history, tell nothing.", "Leave it out.")
+    if settings.calendar is False or head not in OPEN_HEADS:
+        names = ()
+    if settings.holidays is not None:
+        names = (*names, holiday_calendar(settings.holidays, panel))
+    said = ", ".join(names) or "none"
+    choose("calendar", None if settings.calendar is None else said, said, "as steps and span allow")
+    return names
+
+
+def _loss(choose: _Chooser, settings: TrainSettings, zeros: float) -> str:
+    """Where most values are 0 the median is 0, too: only squared errors ask for the mean, and so for totals that are right."""
+    if zeros > MOSTLY_ZERO:
+        return choose(
+            "loss", settings.loss, "mse", f"{zeros:.0%} of the values are 0: absolute errors would forecast 0"
+        )
+    return choose("loss", settings.loss, "mae", "robust, and what MASE measures")
+
+
+def _transforms(choose: _Chooser, settings: TrainSettings, seen: FloatArray, zeros: float) -> tuple[Pair, ...]:
+    """Pairs to choose from. A log goes with relative errors or the window's own, none with the series' yardstick."""
+    nonnegative = bool((seen >= (settings.min or 0.0)).all())
+    given = None if settings.transform in (None, "auto") else settings.transform
+    if given and TRANSFORMS[given].needs_nonnegative and not nonnegative:
+        raise UsageError(
+            f"--transform {given} needs values of 0 and above.", "Give --transform none, or --min what can be."
+        )
+    # The mean of logs is not the log of the mean, which is what counts where most values are 0.
+    names = [given] if given else ["none", "log"] if nonnegative and zeros <= MOSTLY_ZERO else ["none"]
+    scales = {"none": ("series",), "log": ("transform", "window")}
+    own = (settings.error_scale,) if settings.error_scale else scales[given][:1] if given else None
+    pairs = tuple((name, scale) for name in names for scale in own or scales[name])
+    choose("transform", given, names[0], "no other is possible" if len(names) == 1 else "no trial could be held")
+    choose("error_scale", settings.error_scale, pairs[0][1], "goes with the transform")
+    return pairs
+
+
+def _network(choose: _Chooser, settings: TrainSettings, lengths: tuple[int, int, int], head: str) -> NetworkSettings:
+    horizon, segment, context_length = lengths
+    given = None if settings.cell == "auto" else settings.cell
+    why = "most for its cost where data or computing is scarce"
+    cell = choose("cell", given, "gru", "no trial could be held" if settings.cell else why)
+    layers = choose("layers", settings.layers, 1, "more did not pay")
+    return NetworkSettings(
+        cell=cell,
+        units=choose("units", settings.units, 64, "more did not pay"),
+        layers=layers,
+        bidirectional=choose("bidirectional", settings.bidirectional, False, "costs twice as much"),
+        dropout=choose("dropout", settings.dropout, 0.1, "mild, against overfitting"),
+        residual=choose("residual", settings.residual, layers > 1, "links from layer to layer where there are several"),
+        reset_after=settings.reset_after is not False if CELLS[cell].has_reset_gate else True,
+        context_length=context_length,
+        horizon=horizon,
+        segment=segment,
+        head=head,
+        transform="none",
+        center=choose("center", settings.center, "season", "the newest season's mean is the level that goes on"),
+        input_initializer=settings.input_initializer or "glorot",
+        recurrent_initializer=settings.recurrent_initializer or "orthogonal",
+        quantiles=settings.quantiles,
+        origin=settings.min or 0.0,
+        linear=choose("linear", settings.linear, head in OPEN_HEADS, "trends and plain seasons need no recurrence"),
+    )
+
+
+def _by_passes(settings: TrainSettings) -> bool:
+    """Epochs of whole passes are asked for, as in the textbooks."""
+    return settings.epochs is not None and settings.steps_per_epoch is None
+
+
+def _fit(
+    choose: _Chooser, settings: TrainSettings, errors: tuple[str, str], *, alike: bool
+) -> tuple[FitSettings, tuple[tuple[int, float], ...]]:
+    """How to fit by `errors` (loss, scale), and the courses to choose from: few steps fast or slowly, or more, or many."""
+    by_passes = _by_passes(settings)
+    steps = 0 if by_passes else choose("steps_per_epoch", settings.steps_per_epoch, EPOCH_STEPS, "validated this often")
+    rate = settings.learning_rate
+    fast, slow = rate or (SLOW if by_passes else FAST), rate or SLOW
+    open_courses = ((FEW_EPOCHS, fast), (FEW_EPOCHS, slow), (MANY_EPOCHS, fast), (MOST_EPOCHS, fast))
+    courses = ((settings.epochs, fast),) if settings.epochs else tuple(dict.fromkeys(open_courses))
+    batch = (
+        (SMALL_BATCH, "windows of few series are much alike") if alike else (BATCH_SIZE, "or every window, of fewer")
+    )
+    fit = FitSettings(
+        loss=errors[0],
+        error_scale=errors[1],
+        epochs=choose("epochs", settings.epochs, courses[0][0], "no trial could be held"),
+        batch_size=choose("batch_size", settings.batch_size, *batch),
+        steps_per_epoch=steps,
+        learning_rate=choose("learning_rate", settings.learning_rate, fast, "no trial could be held"),
+        schedule=choose("schedule", settings.schedule, "cosine", "falls to 0 at the end"),
+        clip_norm=choose("clip_norm", settings.clip_norm, 1.0, "gradients of recurrent networks can explode"),
+        patience=choose("patience", settings.patience, 0, "trial fits choose the number of steps instead"),
+        seed=settings.seed,
+    )
+    return fit, courses
+
+
+def _floors(
+    choose: _Chooser, settings: TrainSettings, lengths: tuple[int, int, int], nonnegative: bool
+) -> tuple[Floor | None, tuple[Floor, ...]]:
+    """The statistical forecast to blend in, and those to choose from."""
+    season, rows, horizon = lengths
+    length = floor_length(season, rows)
+    if not length and settings.floor:
+        raise UsageError(f"--floor: a season of {season} steps is too long for it.", "Leave it out.")
+    choose("floor", settings.floor, 0.0, "no trial could be held" if length else "the season is too long for it")
+    if not length or settings.floor == 0.0:
+        return None, ()
+    floors = tuple(Floor(season, length, horizon, nonnegative, weight) for weight in WEIGHTS if weight)
+    if settings.floor is None:
+        return None, () if _by_passes(settings) else floors
+    return replace(floors[0], weight=settings.floor), ()
+
+
+def _members(choose: _Chooser, settings: TrainSettings, base: NetworkSettings) -> tuple[NetworkSettings, ...]:
+    """Networks that differ by more than their seeds, but never in what was given."""
+    plain = _by_passes(settings) or base.head not in OPEN_HEADS
+    why = "one network, as in the textbooks" if plain else "their median errs less than each of them"
+    count = choose("members", settings.members, 1 if plain else MEMBERS, why)
+    if count > 1:
+        combine = choose("combine", settings.combine, "median", "one member that goes astray does not move it")
+        base = replace(base, combine=combine)
+    elif settings.combine:
+        raise UsageError(f"--combine has no effect: {why}.", "Give --members 2 or more.")
+    changes: list[NetworkSettings] = [
+        base,
+        replace(base, center=settings.center or "mean"),
+        base if settings.cell else replace(base, cell="lstm", reset_after=True),
+        replace(base, center=settings.center or "last", dropout=base.dropout if settings.dropout is not None else 0.3),
+    ]
+    return tuple(changes[i % len(changes)] for i in range(count))
