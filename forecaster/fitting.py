@@ -89,11 +89,11 @@ class Fitting:
         return None
 
     def fit_all(self, stage: str, task: Task, jobs: Sequence[Job]) -> Stage:
-        """Fit every network, as many at once as there are processors."""
+        """Fit every network, as many at once as there are processors; a few more share them, so that none idles at the end."""
         from forecaster.models.network import Network
 
-        workers = min(len(jobs), self.threads)
-        parts = self.threads // workers  # of each batch: one member alone still has every processor
+        workers = len(jobs) if len(jobs) < 2 * self.threads else self.threads
+        parts = max(self.threads // workers, 1)  # of each batch: one member alone still has every processor
         # Members never share their draws.
         seeded = [replace(fit, seed=fit.seed * 1000 + i) for i, (_, fit) in enumerate(jobs)]
         networks = [Network(network, fit.seed) for (network, _), fit in zip(jobs, seeded, strict=True)]
