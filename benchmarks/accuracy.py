@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Set:
-    """One benchmark: its measure, what issue and literature ask of it, and what was published."""
+    """One benchmark: its measure, what is asked of it, and what was published."""
 
     horizon: int
     measure: str

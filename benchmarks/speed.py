@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Measure what issue 4 promises about speed and memory, and write the speed section of benchmarks/RESULTS.md.
+"""Measure speed and memory against what is promised of them, and write the speed section of benchmarks/RESULTS.md.
 
     python benchmarks/speed.py [--root DIR] [--torch PYTHON] [--nf PYTHON] [--runs 5] [--rows help,predict,...]
 

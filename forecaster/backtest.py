@@ -45,6 +45,10 @@ class Backtest:
     raw: FloatArray | None = None  # [W, H, Q] the same before calibration; None = `bands` are not calibrated
     calibrated: str = ""  # on what, for people
 
+    def windows(self, panel: Panel) -> Windows:
+        """What was judged, of the panel that it was judged on."""
+        return Windows(panel.target, panel.offsets[:-1], panel.offsets[1:], self.series, self.cutoff)
+
     def scores(self, who: str) -> Scores:
         """All windows together."""
         return score(self.target, self.forecasts[who], self.scale)

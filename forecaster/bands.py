@@ -44,6 +44,7 @@ def band_scores(
     y, q = target[seen], bands[seen]
     losses = pinball(y, q, levels)
     low, high = bands[:, :, 0], bands[:, :, -1]
+    held, width = coverage(target, low, high), mean_width(target, low, high)
     promised = levels[-1] - levels[0] if len(levels) > 1 else math.nan
     alone = len(levels) == 1
     return BandScores(
@@ -51,11 +52,22 @@ def band_scores(
         wql=float(2.0 * losses.sum(axis=0).mean() / np.abs(y).sum()) if np.abs(y).sum() > 0 else math.nan,
         crps=_mean(2.0 * losses @ _shares(levels)),
         promised=promised,
-        coverage=math.nan if alone else _mean((low[seen] <= y) & (y <= high[seen])),
-        width=math.nan if alone else _mean(high[seen] - low[seen]),
+        coverage=math.nan if alone else held,
+        width=math.nan if alone else width,
         msis=math.nan if alone else msis(target, low, high, promised, scale),
         below={level: _mean(y <= q[:, i]) for i, level in enumerate(levels)},
     )
+
+
+def coverage(target: FloatArray, low: FloatArray, high: FloatArray) -> float:
+    """Share of the observed targets [W, H] within intervals [W, H]."""
+    seen = ~np.isnan(target)
+    return _mean(((low <= target) & (target <= high))[seen])
+
+
+def mean_width(target: FloatArray, low: FloatArray, high: FloatArray) -> float:
+    """Of intervals [W, H] where targets are observed, caller's units."""
+    return _mean((high - low)[~np.isnan(target)])
 
 
 def pinball(target: FloatArray, bands: FloatArray, levels: tuple[float, ...]) -> FloatArray:

@@ -27,12 +27,19 @@ MARGIN = 0.01  # that a mixture must win by: less is within the noise of a valid
 
 def forecasts(panel: Panel, windows: Windows, needs: Needs, networks: Sequence[Network]) -> FloatArray:
     """Point forecasts [W, H] of `networks`, joined."""
+    return joined(panel, windows, needs, networks)[:, :, 0]
+
+
+def joined(
+    panel: Panel, windows: Windows, needs: Needs, networks: Sequence[Network], floor: Floor | None = None
+) -> FloatArray:
+    """Forecasts [W, H, 1 + Q] of `networks` and a floor, joined as in the stored graph."""
     from forecaster.models.export import joint_forecast
 
     parts = []
     for part in windows.batches(BATCH):
         inputs = [part.gather(needs.context_length, 0), *Beside(panel, part, needs).first()]
-        parts.append(np.asarray(joint_forecast(networks, inputs))[:, :, 0])
+        parts.append(np.asarray(joint_forecast(networks, inputs, floor=floor)))
     return np.concatenate(parts)
 
 

@@ -111,6 +111,11 @@ class Calibration:
         return np.asarray(np.array(rows).reshape(horizon, len(levels)) * growth[:, None])
 
 
+def separate(series: IntArray, first: IntArray, horizon: int) -> int:
+    """How many windows do not overlap, counted by blocks of a horizon; `first` [W] is each one's first step, from anywhere on."""
+    return len(np.unique(np.stack([series, first // horizon]), axis=1).T)
+
+
 def yardstick(context: FloatArray, season_length: int) -> FloatArray:
     """[B, L] -> [B] mean absolute seasonal difference over the context, one step's where no season is observed twice.
 

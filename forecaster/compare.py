@@ -161,7 +161,7 @@ def compare(data: Data, settings: CompareSettings, watch: Watch) -> Comparison:
         for cell in settings.cells:
             alone = plan.with_cell(cell, "")
             alone = replace(alone, members=tuple(replace(one, bidirectional=both) for one in alone.members))
-            entries.append(_entry(alone, panel, Ground(parts.judge, parts.judged, judged), fitting, settings.seeds))
+            entries.append(_entry(alone, panel, Ground(parts.judge, judged), fitting, settings.seeds))
             watch.note(f"{entries[-1].name}: MASE {entries[-1].score('mase'):.4g}")
     entries.sort(key=lambda entry: entry.error)
     about: dict[str, Json] = {
@@ -194,13 +194,12 @@ class Ground:
     """What every cell is fitted and judged on."""
 
     task: Task
-    held_back: Windows
     judged: Backtest  # the windows of those that can be forecast
 
 
 def _entry(plan: Plan, panel: Panel, ground: Ground, fitting: Fitting, seeds: int) -> Entry:
     network, judged = plan.members[0], ground.judged
-    windows = replace(ground.held_back, series=judged.series, cutoff=judged.cutoff)
+    windows = judged.windows(panel)
     scores, errors, seconds, parameters = [], [], [], 0
     with PeakMemory() as memory:
         for seed in range(seeds):

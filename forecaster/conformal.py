@@ -10,7 +10,7 @@ import numpy as np
 
 from forecaster.backtest import MODEL, Backtest
 from forecaster.baselines import seasonal_naive
-from forecaster.calibration import Calibration, Pool, calibrate, yardstick
+from forecaster.calibration import Calibration, Pool, calibrate, separate, yardstick
 from forecaster.data.inputs import Beside
 from forecaster.data.windows import Windows, rolling
 from forecaster.models.runtime import Runtime, forecast
@@ -117,9 +117,8 @@ def _errors(panel: Panel, manifest: Manifest, runtime: Runtime, ends: IntArray, 
     windows, context, target = windows.take(usable), context[usable], target[usable]
     raw = forecast(runtime, context, horizon, Beside(panel, windows, manifest.needs))
     raw = raw.reshape(len(windows), horizon, -1)
-    block = (ends[windows.series] - windows.cutoff) // horizon  # 1, 2, … horizons before the end
-    separate = len(np.unique(np.stack([windows.series, block]), axis=1).T)
-    pool = Pool(raw, target, yardstick(context, panel.season_length), windows.series, separate)
+    count = separate(windows.series, ends[windows.series] - windows.cutoff, horizon)
+    pool = Pool(raw, target, yardstick(context, panel.season_length), windows.series, count)
     return HeldBack(pool, windows, panel, manifest.quantiles)
 
 
@@ -180,7 +179,7 @@ def corrected(judged: Backtest, panel: Panel, manifest: Manifest, correct: Corre
     """A backtest with its quantiles calibrated; windows that nothing could be learnt for keep their own."""
     if not judged.quantiles:
         return judged
-    windows = Windows(panel.target, panel.offsets[:-1], panel.offsets[1:], judged.series, judged.cutoff)
+    windows = judged.windows(panel)
     raw = np.concatenate([judged.forecasts[MODEL][:, :, None], judged.bands], axis=2)
     found = correct(windows, raw, windows.gather(manifest.context_length, 0))
     bands = np.where(np.isnan(found), judged.bands, manifest.limits.hold(found))

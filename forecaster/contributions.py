@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from forecaster.blend import forecasts, smoothed
-from forecaster.data.windows import Windows
 from forecaster.limits import NO_LIMITS, Limits
 from forecaster.report import Contribution
 
@@ -31,7 +30,7 @@ def contributions(
     """
     if len(networks) < 2 or not len(judged.target):
         return ()
-    windows = Windows(panel.target, panel.offsets[:-1], panel.offsets[1:], judged.series, judged.cutoff)
+    windows = judged.windows(panel)
     each = np.stack([forecasts(panel, windows, plan.needs, [network]) for network in networks])  # [M, W, H]
     weight = plan.judged_floor.weight if plan.judged_floor else 0.0
     floor = smoothed(windows, plan.judged_floor) if plan.judged_floor else np.zeros_like(each[0])  # [W, H]

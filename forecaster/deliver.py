@@ -41,7 +41,9 @@ def deliver(
     if settings.wait and settings.output == "-":
         raise UsageError("--wait has no effect on standard output.", "Leave it out, or give --output.")
     if settings.plot:
-        _check_plot(settings.plot)
+        from forecaster.views.extra import check_place
+
+        check_place(settings.plot, "--plot", (".png", ".html", "-"))
     with output_lock(settings.output, settings.wait or 0.0), output_lock(settings.plot or "-", settings.wait or 0.0):
         forecast = predict(data, settings, watch, load, now)
         if settings.plot_series:
@@ -62,13 +64,6 @@ def deliver(
             new = append(settings.ledger, forecast)
             watch.note(f"{new:,} of {forecast.prediction.size:,} forecasts are new to {settings.ledger}")
     return forecast
-
-
-def _check_plot(place: str) -> None:
-    """UsageError for a plot that cannot be made, before any work is done."""
-    from forecaster.views.extra import check_place
-
-    check_place(place, "--plot", (".png", ".html", "-"))
 
 
 def _write_each(forecast: Forecast, settings: PredictSettings, format: str | None) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -19,6 +18,7 @@ from forecaster.predict import Opened, open_model, read_for
 from forecaster.publish import data_facts
 from forecaster.report import Report
 from forecaster.split import held_back
+from forecaster.views.extra import check_place
 from forecaster.watch import Watch
 
 if TYPE_CHECKING:
@@ -42,19 +42,12 @@ def evaluate(data: Data | None, settings: EvaluateSettings, watch: Watch) -> Rep
     fitted before each window, so any window will do.
     """
     began = time.monotonic()
-    _check_report(settings)
+    if settings.report:
+        check_place(settings.report, "--report", (".html",))
     if settings.refit and settings.runtime != "onnx":
         raise UsageError("--runtime has no effect with --refit: no stored graph runs.", "Leave it out.")
-    with output_lock(settings.report, 0.0) if settings.report else nullcontext():
+    with output_lock(settings.report or "-", 0.0):
         return _evaluate(data, settings, watch, began)
-
-
-def _check_report(settings: EvaluateSettings) -> None:
-    """UsageError for a report that cannot be made, before any work is done."""
-    if settings.report:
-        from forecaster.views.extra import check_place
-
-        check_place(settings.report, "--report", (".html",))
 
 
 def _evaluate(data: Data | None, settings: EvaluateSettings, watch: Watch, began: float) -> Report:

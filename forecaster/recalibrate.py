@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from forecaster.calibration import Calibration, Pool, calibrate, yardstick
+from forecaster.calibration import Calibration, Pool, calibrate, separate, yardstick
 from forecaster.data.inputs import Beside
 from forecaster.data.windows import Windows
 from forecaster.errors import ArtifactError, DataError
@@ -60,9 +60,8 @@ def _learnt(folder: Path, manifest: Manifest, made: Entries, actual: FloatArray,
     )
     # The errors are those of what was forecast then; the graph only says again how wide it took each step to be.
     moved = raw + (prediction - raw[:, :, 0])[:, :, None]
-    pool = Pool(
-        moved, target, yardstick(context, manifest.data.season_length), windows.series, _separate(windows, manifest)
-    )
+    count = separate(windows.series, windows.cutoff, manifest.horizon)
+    pool = Pool(moved, target, yardstick(context, manifest.data.season_length), windows.series, count)
     learnt = calibrate(pool, tuple(map(str, panel.series)))
     if learnt is None:
         raise DataError(f"{panel.source}: the series that were forecast never change.", "Nothing is to be calibrated.")
@@ -88,9 +87,3 @@ def _windows(horizon: int, made: Entries, actual: FloatArray, panel: Panel) -> t
         for n, stamp in zip(series, stamps, strict=True)
     ]
     return Windows(panel.target, start, end, series, np.array(rows, np.int64)), prediction, target
-
-
-def _separate(windows: Windows, manifest: Manifest) -> int:
-    """How many of the windows do not overlap."""
-    block = windows.cutoff // manifest.horizon
-    return len(np.unique(np.stack([windows.series, block]), axis=1).T)

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from forecaster.backtest import Backtest, backtest
+from forecaster.blend import joined
 from forecaster.data.encodings import fit_encodings
-from forecaster.data.inputs import Beside
 from forecaster.data.windows import Windows, rolling
 from forecaster.errors import DataError
 from forecaster.models.fit import fit
@@ -53,7 +53,6 @@ def refit(panel: Panel, opened: Opened, settings: EvaluateSettings, watch: Watch
 
 def _fold(panel: Panel, opened: Opened, ends: IntArray, windows: Windows, watch: Watch) -> FloatArray:
     """Forecasts [W, H, 1 + Q] of weights that were fitted on the rows before `ends`."""
-    from forecaster.models.export import joint_forecast
     from forecaster.models.network import Network
 
     manifest = opened.manifest
@@ -72,10 +71,4 @@ def _fold(panel: Panel, opened: Opened, ends: IntArray, windows: Windows, watch:
         own = replace(manifest.fit, seed=seed, patience=0, stop_after=manifest.epochs, error_scale=scale)
         fit(network, work, own, watch, "refit")
         networks.append(network)
-    context = windows.gather(manifest.context_length, 0)
-    inputs = [context, *Beside(panel, windows, needs).first()]
-    starts = range(0, len(context), 2048)
-    found = np.concatenate(
-        [np.asarray(joint_forecast(networks, [x[i : i + 2048] for x in inputs], floor=manifest.floor)) for i in starts]
-    )
-    return manifest.limits.hold(found)
+    return manifest.limits.hold(joined(panel, windows, needs, networks, manifest.floor))

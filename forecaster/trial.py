@@ -50,6 +50,21 @@ def settle(plan: Plan, panel: Panel, task: Task, fit_all: FitAll, watch: Watch) 
     return with_floor(mixed, bench, networks, "validation windows", watch)
 
 
+def try_all(plans: Sequence[Plan], task: Task, fit_all: FitAll) -> list[tuple[Network, float]]:
+    """The first member of each plan, fitted, and its validation error, infinite where it diverged.
+
+    KeyboardInterrupt where not all were fitted: nothing is decided then.
+    """
+    stage = fit_all(STAGE, task, [(plan.members[0], plan.fit) for plan in plans])
+    if len(stage.fits) < len(plans) or stage.stopped == "interrupted":
+        raise KeyboardInterrupt
+    errors = [one.state.last_error if one.stopped != "diverged" else math.inf for one in stage.fits]
+    return [
+        (network, error if math.isfinite(error) else math.inf)
+        for network, error in zip(stage.networks, errors, strict=True)
+    ]
+
+
 class _Trials:
     """Short fits of the first member, each with another choice."""
 
@@ -112,10 +127,5 @@ class _Trials:
         if not choices:
             return
         decided = [self.plan.decided(choice, "") for choice in choices]
-        stage = self.fit_all(STAGE, self.task, [(one.members[0], one.fit) for one in decided])
-        if len(stage.fits) < len(choices) or stage.stopped == "interrupted":
-            raise KeyboardInterrupt  # nothing is decided yet
-        for choice, network, one in zip(choices, stage.networks, stage.fits, strict=True):
-            error = one.state.last_error if one.stopped != "diverged" else math.inf
-            self.errors[choice] = error if math.isfinite(error) else math.inf
-            self.fitted[choice] = network
+        for choice, (network, error) in zip(choices, try_all(decided, self.task, self.fit_all), strict=True):
+            self.errors[choice], self.fitted[choice] = error, network

@@ -14,8 +14,6 @@ from forecaster.views.tracks import Track, tracks_ahead
 if TYPE_CHECKING:
     from forecaster.forecast import Forecast
 
-ENDINGS = (".png", ".html", "-")
-
 
 def write_plot(path: str, forecast: Forecast, chosen: Sequence[str]) -> None:
     """The series `chosen`, or the first few, as the file's ending says. The file changes whole or not at all.

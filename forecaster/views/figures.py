@@ -215,14 +215,14 @@ def spread(values: FloatArray, measure: str, even: float) -> Draw:
     return draw
 
 
-def calibration(levels: Sequence[float], reached: Mapping[str, Sequence[float]]) -> Draw:
-    """How often outcomes stay at or below each quantile: on the diagonal, as often as the level says."""
+def calibration(reached: Mapping[str, Mapping[float, float]]) -> Draw:
+    """How often outcomes stay at or below each quantile level: on the diagonal, as often as the level says."""
 
     def draw(axes: Axes) -> None:
         axes.plot([0, 1], [0, 1], color=COLOURS["muted"][0], linewidth=1.0, dashes=(4, 2), label="as it should be")
         for place, (who, shares) in enumerate(reached.items()):
             style = {"color": COLOURS["model"][0]} if not place else _other(place - 1)
-            axes.plot(levels, shares, marker="o", markersize=5, label=who, **style)
+            axes.plot([*shares], [*shares.values()], marker="o", markersize=5, label=who, **style)
         axes.set_xlim(0, 1)
         axes.set_ylim(0, 1)
         axes.set_xlabel("quantile level")

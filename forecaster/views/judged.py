@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import csv
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from forecaster.bands import coverage, mean_width
 from forecaster.data.summary import summarise
 from forecaster.models.artifact import HISTORY
 from forecaster.outputs import write_whole
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from forecaster.models.artifact import Manifest
     from forecaster.report import Report
 
-ENDINGS = (".html",)
 WORST = 50  # series that the table lists
 
 
@@ -76,7 +76,7 @@ def _tiles(found: Judgement) -> tuple[Tile, ...]:
     tiles.append(Tile("sMAPE", _short(report.metrics.smape), "percent, 0 to 200"))
     intervals = Interval.between(found.judged.quantiles)
     if intervals:
-        held = coverage(found.judged, intervals[0])
+        held = coverage(found.judged.target, *intervals[0].of(found.judged.bands))
         tiles.append(Tile(f"in the {intervals[0].label}", f"{100 * held:.3g} %", "of the outcomes"))
     tiles.append(Tile("windows", f"{report.windows:,}", f"of {len(report.by_series):,} series"))
     return tuple(tiles)
@@ -163,54 +163,46 @@ def _or_zero(value: object) -> float:
 
 def _calibration(found: Judgement) -> Section | None:
     judged, levels = found.judged, found.judged.quantiles
-    seen = ~np.isnan(judged.target)
-    if not levels or not seen.any():
+    scores, raw = judged.band_scores(), judged.raw_scores()
+    observed = int((~np.isnan(judged.target)).sum())
+    if scores is None or not observed:
         return None
-    shares = below(judged)
-    farthest = max(range(len(levels)), key=lambda i: abs(shares[i] - levels[i]))
+    shares = scores.below
+    farthest = max(levels, key=lambda level: abs(shares[level] - level))
     caption = (
-        f"Farthest from the diagonal: quantile {levels[farthest]:g}, at or below which {100 * shares[farthest]:.1f} % "
-        f"of {int(seen.sum()):,} outcomes stayed."
+        f"Farthest from the diagonal: quantile {farthest:g}, at or below which {100 * shares[farthest]:.1f} % "
+        f"of {observed:,} outcomes stayed."
     )
-    drawn = Figure("Calibration", caption, figures.calibration(levels, {found.who: shares}))
-    tables = [_levels(levels, shares)]
+    curves = {found.who: shares} if raw is None else {found.who: shares, "before calibration": raw.below}
+    drawn = Figure("Calibration", caption, figures.calibration(curves))
+    tables = [_levels(curves)]
     if intervals := Interval.between(levels):
-        tables.insert(0, _intervals(judged, levels, intervals))
+        tables.insert(0, _intervals(judged, intervals))
     text = "Quantiles are right where outcomes stay at or below each as often as its level says."
     return Section("Can the intervals be trusted?", text, (drawn,), tuple(tables))
 
 
-def _intervals(judged: Backtest, levels: Sequence[float], intervals: Sequence[Interval]) -> Table:
-    rows = [
-        [one.label, 100 * (levels[one.high] - levels[one.low]), 100 * coverage(judged, one), width(judged, one)]
-        for one in intervals
-    ]
+def _intervals(judged: Backtest, intervals: Sequence[Interval]) -> Table:
+    levels, ways = judged.quantiles, [judged.bands] if judged.raw is None else [judged.bands, judged.raw]
+    rows: list[list[object]] = []
+    for one in intervals:
+        rows.append([one.label, 100 * (levels[one.high] - levels[one.low])])
+        for bands in ways:
+            rows[-1] += [100 * coverage(judged.target, *one.of(bands)), mean_width(judged.target, *one.of(bands))]
     header = ["interval", "should hold, %", "held, %", "mean width, data's units"]
+    if len(ways) > 1:
+        header += ["before calibration: held, %", "mean width"]
     return table("Outcomes within each interval, and how wide it is.", header, rows)
 
 
-def _levels(levels: Sequence[float], shares: Sequence[float]) -> Table:
-    rows = [[f"{level:g}", 100 * level, 100 * share] for level, share in zip(levels, shares, strict=True)]
-    return table("Each quantile in numbers", ["quantile", "should be, %", "at or below, %"], rows, folded=True)
-
-
-def below(judged: Backtest) -> tuple[float, ...]:
-    """[Q] share of the observed targets at or below each quantile."""
-    seen = ~np.isnan(judged.target)
-    return tuple((judged.target[:, :, None] <= judged.bands)[seen].mean(axis=0).tolist())
-
-
-def coverage(judged: Backtest, interval: Interval) -> float:
-    """Share of the observed targets within an interval."""
-    seen = ~np.isnan(judged.target)
-    low, high = judged.bands[:, :, interval.low], judged.bands[:, :, interval.high]
-    return float(((low <= judged.target) & (judged.target <= high))[seen].mean()) if seen.any() else math.nan
-
-
-def width(judged: Backtest, interval: Interval) -> float:
-    """Mean width of an interval where targets are observed, caller's units."""
-    seen = ~np.isnan(judged.target)
-    return float((judged.bands[:, :, interval.high] - judged.bands[:, :, interval.low])[seen].mean())
+def _levels(curves: Mapping[str, Mapping[float, float]]) -> Table:
+    (served, *before) = curves.values()
+    rows = [
+        [f"{level:g}", *(100 * share for share in (level, served[level], *(one[level] for one in before)))]
+        for level in served
+    ]
+    header = ["quantile", "should be, %", "at or below, %", *("before calibration, %" for _ in before)]
+    return table("Each quantile in numbers", header, rows, folded=True)
 
 
 STAGES = {

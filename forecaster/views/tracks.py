@@ -58,6 +58,10 @@ class Interval:
     high: int
     label: str
 
+    def of(self, bands: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Its ends [...] in quantiles [..., Q]."""
+        return bands[..., self.low], bands[..., self.high]
+
     @classmethod
     def between(cls, quantiles: Sequence[float]) -> tuple[Interval, ...]:
         """The widest first; a level in the middle bounds none."""

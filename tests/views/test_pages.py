@@ -12,9 +12,10 @@ from pathlib import Path
 
 import pytest
 
+from forecaster.bands import coverage, mean_width
 from forecaster.views import figures
 from forecaster.views.ahead import forecast_page, write_plot
-from forecaster.views.judged import below, coverage, judged_page, read_history, width, write_page
+from forecaster.views.judged import judged_page, read_history, write_page
 from forecaster.views.pages import render, table
 from forecaster.views.tracks import Interval, tracks_ahead
 from tests.tiny import NAN, waves
@@ -118,9 +119,9 @@ def test_the_intervals_numbers_are_counted_on_what_was_observed(tmp_path):
     values[0][-3:] = [last, last + 10, NAN]
     found = judgement(tmp_path, names=("a",), values=values, windows=1).judged
     (interval,) = Interval.between(found.quantiles)
-    assert below(found) == (0.0, 0.5)
-    assert coverage(found, interval) == 0.5
-    assert width(found, interval) == pytest.approx(4.0)
+    assert found.band_scores().below == dict(zip(found.quantiles, (0.0, 0.5), strict=True))
+    assert coverage(found.target, *interval.of(found.bands)) == 0.5
+    assert mean_width(found.target, *interval.of(found.bands)) == pytest.approx(4.0)
 
 
 def test_what_there_is_nothing_of_is_left_out(tmp_path):
