@@ -1,0 +1,164 @@
+#!/usr/bin/env python3
+"""Run the default command over series of other steps and lengths, made from the benchmark sets, beside Theta and ETS.
+
+    python benchmarks/further.py --root DIR [--sets NAME ...] [--seed 0]
+
+DIR is as for accuracy.py. Nothing was tuned on these: they ask whether defaults that win there lose elsewhere. The last horizon
+of every series is kept from training and then judged by `forecaster evaluate --baselines all` (Theta and ETS need
+statsforecast). Writes the section of the further sets in benchmarks/RESULTS.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
+
+import numpy as np
+from results import write_section
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Frame: TypeAlias = "pd.DataFrame"  # series, timestamp, target; each series in order
+
+
+@dataclass(frozen=True)
+class Further:
+    """One set: where its rows come from, and what is made of them."""
+
+    source: Callable[[Path], Frame]
+    horizon: int
+    make: Callable[[Frame], Frame] = lambda frame: frame
+
+
+def whole(name: str) -> Callable[[Path], Frame]:
+    """Training and test rows of a set of panels."""
+
+    def read(root: Path) -> Frame:
+        import pandas as pd
+
+        parts = [pd.read_csv(root / "data" / name / f"{part}.csv.gz") for part in ("train", "test")]
+        frame = pd.concat(parts).assign(timestamp=lambda rows: pd.to_datetime(rows["timestamp"]))
+        return frame.sort_values(["series", "timestamp"], kind="stable")
+
+    return read
+
+
+def etth1(root: Path) -> Frame:
+    """Its seven columns as series."""
+    import pandas as pd
+
+    wide = pd.read_csv(root / "data" / "etth1" / "ETTh1.csv.gz", parse_dates=["date"])
+    return wide.melt("date", var_name="series", value_name="target").rename(columns={"date": "timestamp"})
+
+
+def bike_sharing(root: Path) -> Frame:
+    """Its users as one series."""
+    import pandas as pd
+
+    frame = pd.read_csv(root / "data" / "bike_sharing" / "bike_sharing.csv.gz")
+    return pd.DataFrame({"series": "users", "timestamp": pd.to_datetime(frame["date_time"]), "target": frame["users"]})
+
+
+def sums(step: str, parts: int) -> Callable[[Frame], Frame]:
+    """Sums over longer steps; those that do not hold all their `parts` are left out."""
+
+    def make(frame: Frame) -> Frame:
+        found = frame.groupby("series", sort=False).resample(step, on="timestamp")["target"].agg(["sum", "size"])
+        return found[found["size"] == parts].rename(columns={"sum": "target"})["target"].reset_index()
+
+    return make
+
+
+def newest(rows: int, make: Callable[[Frame], Frame] = lambda frame: frame) -> Callable[[Frame], Frame]:
+    """The last rows of every series."""
+    return lambda frame: make(frame).groupby("series", sort=False).tail(rows)
+
+
+def numbered(frame: Frame) -> Frame:
+    """Whole numbers for timestamps."""
+    return frame.assign(timestamp=frame.groupby("series", sort=False).cumcount() + 1)
+
+
+def quarters_of_hours(frame: Frame) -> Frame:
+    """One series in steps of 15 minutes: a curve through the hours, and noise as large as its own steps."""
+    hours = frame[frame["series"] == "OT"].set_index("timestamp")["target"].iloc[: 60 * 24]
+    curve = hours.resample("15min").interpolate("cubic")
+    noise = np.random.default_rng(0).normal(0.0, curve.diff().std(), len(curve))
+    return (curve + noise).rename("target").reset_index().assign(series="OT")
+
+
+SETS = {
+    "births, weekly": Further(whole("us_births"), 13, sums("W", 7)),
+    "tourism, yearly": Further(whole("tourism_monthly"), 4, sums("YS", 12)),
+    "tourism, yearly, 14 rows": Further(whole("tourism_monthly"), 4, newest(18, sums("YS", 12))),
+    "tourism, quarterly": Further(whole("tourism_monthly"), 8, sums("QS", 3)),
+    "M1, quarterly, 14 rows": Further(whole("m1_quarterly"), 8, newest(22)),
+    "M4 hourly, daily": Further(whole("m4_hourly"), 7, sums("D", 24)),
+    "M4 hourly, numbered": Further(whole("m4_hourly"), 48, numbered),
+    "ETTh1, daily": Further(etth1, 14, sums("D", 24)),
+    "ETTh1, 15 minutes": Further(etth1, 96, quarters_of_hours),
+    "bike sharing, hourly": Further(bike_sharing, 48),
+    "bike sharing, daily": Further(bike_sharing, 28, sums("D", 24)),
+}
+
+
+def command(*words: str | Path) -> str:
+    """Run `forecaster`; what it prints on standard output."""
+    done = subprocess.run([sys.executable, "-m", "forecaster", *map(str, words)], capture_output=True, text=True)
+    if done.returncode:
+        raise SystemExit(f"forecaster {' '.join(map(str, words))}: {done.stderr.strip()}")
+    return done.stdout
+
+
+def row(name: str, root: Path, seed: int, work: Path) -> str:
+    """One line of the table."""
+    own = SETS[name]
+    frame = own.make(own.source(root))[["series", "timestamp", "target"]]
+    left = frame.groupby("series", sort=False).cumcount(ascending=False)
+    known, everything = work / "known.csv", work / "all.csv"
+    frame.to_csv(everything, index=False)
+    frame[left >= own.horizon].to_csv(known, index=False)
+    store, began = ("--models", work / "models", "--quiet"), time.perf_counter()
+    command("train", known, "--horizon", str(own.horizon), "--name", "further", "--seed", str(seed), *store)
+    seconds = time.perf_counter() - began
+    judging = ("--model", "further", "--windows", "1", "--baselines", "all", "--json")
+    found = json.loads(command("evaluate", everything, *judging, *store))
+    errors = {"ours": found["metrics"]["mase"], **{who: one["mase"] for who, one in found["baselines"].items()}}
+    best = min(value for value in errors.values() if value is not None)
+    told = [
+        "–" if (value := errors.get(who)) is None else f"**{value:.3f}**" if value == best else f"{value:.3f}"
+        for who in ("ours", "seasonal-naive", "theta", "ets", "gradient-boosting")
+    ]
+    rows = frame.groupby("series").size() - own.horizon
+    shape = [name, len(rows), f"{rows.min():,}–{rows.max():,}" if rows.min() < rows.max() else f"{rows.max():,}"]
+    return f"| {' | '.join(map(str, [*shape, own.horizon, *told, f'{seconds:.0f}']))} |"
+
+
+def main() -> None:
+    """Measure and write the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--root", type=Path, required=True)
+    parser.add_argument("--sets", nargs="+", default=list(SETS))
+    parser.add_argument("--seed", type=int, default=0)
+    asked = parser.parse_args()
+    rows = []
+    for name in asked.sets:
+        with tempfile.TemporaryDirectory() as work:
+            rows.append(row(name, asked.root, asked.seed, Path(work)))
+        print(rows[-1], flush=True)
+    head = "| set | series | rows | horizon | ours | seasonal naive | Theta | ETS | gradient boosting | seconds |"
+    said = "`python benchmarks/further.py`, MASE of the newest window of every series, the default command, one seed."
+    write_section("further sets", "\n".join([said, "", head, f"|{'---|' * 10}", *rows]))
+
+
+if __name__ == "__main__":
+    main()
