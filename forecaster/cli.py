@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
 from contextlib import nullcontext
 from functools import partial
 from typing import TYPE_CHECKING
 
 import typer
 
-from forecaster import __version__, choosing, operating
+from forecaster import __version__, choosing, operating, storing
 from forecaster.commandline import Argument, Arguments, Command, Group, Job, add, usage_error
 from forecaster.config import (
     PREFIX,
@@ -19,17 +18,15 @@ from forecaster.config import (
     EvaluateSettings,
     ExplainSettings,
     PredictSettings,
-    PruneSettings,
     StoreSettings,
     TrainSettings,
     unknown_variables,
 )
 from forecaster.console import Console
-from forecaster.errors import ArtifactError, ForecasterError, UsageError
+from forecaster.errors import ForecasterError, UsageError
 from forecaster.streams import drop_stdout, fill_closed, hushed
 
 if TYPE_CHECKING:
-    from forecaster.models.store import Store
     from forecaster.report import Report
 
 INTERRUPTED = 130  # 128 + SIGINT
@@ -96,7 +93,7 @@ def _app() -> typer.Typer:
     models = typer.Typer(
         name="models", cls=Group, help="List, show, roll back and prune stored models.", rich_markup_mode=None
     )
-    for command in MODELS_COMMANDS:
+    for command in storing.COMMANDS:
         add(models, command)
     app.add_typer(models)
     return app
@@ -221,81 +218,10 @@ def _doctor(settings: StoreSettings, console: Console, arguments: Arguments) -> 
         console.table(["about", "what", "found", "note"], [[row.topic, row.name, row.value, row.note] for row in rows])
 
 
-def _list(settings: StoreSettings, console: Console, arguments: Arguments) -> None:
-    """List the stored models and which version serves."""
-    store = _store(settings)
-    models = [(name, store.current(name), store.versions(name)) for name in store.names()]
-    if console.json:
-        console.result({"models": [{"model": n, "serves": now, "versions": all} for n, now, all in models]})
-    elif models:
-        console.table(["model", "serves", "versions"], models)
-    else:
-        console.note(f"No model is stored in '{settings.models}'. Run `forecaster train DATA` first.")
-
-
-def _show(settings: StoreSettings, console: Console, arguments: Arguments) -> None:
-    """Show what is known of a stored model: its manifest."""
-    import json
-
-    folder = _store(settings).resolve(arguments["model"])
-    try:
-        manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ArtifactError(f"{folder}/manifest.json: cannot be read ({error}).", "Train the model again.") from None
-    if console.json:
-        console.result(manifest)
-    else:
-        console.table(["key", "value"], list(_flat(manifest)))
-
-
-def _rollback(settings: StoreSettings, console: Console, arguments: Arguments) -> None:
-    """Let an older version of a model serve again: VERSION, or the one before."""
-    name, text = str(arguments["name"]), arguments["version"]
-    if text is not None and not text.isdecimal():
-        raise UsageError(f"'{text}' is not a version.", f"See `forecaster models show {name}`.")
-    version = _store(settings).rollback(name, None if text is None else int(text))
-    if console.json:
-        console.result({"model": name, "serves": version})
-    else:
-        console.line(f"{name}@{version} serves.")
-
-
-def _prune(settings: PruneSettings, console: Console, arguments: Arguments) -> None:
-    """Remove old versions of a model; the one that serves stays."""
-    name = str(arguments["name"])
-    removed = _store(settings).prune(name, settings.keep)
-    if console.json:
-        console.result({"model": name, "removed": removed})
-    else:
-        console.line(f"{name}: removed {', '.join(map(str, removed)) or 'nothing'}.")
-
-
-def _store(settings: StoreSettings) -> Store:
-    from pathlib import Path
-
-    from forecaster.models.store import Store
-
-    return Store(Path(settings.models))
-
-
-def _flat(tree: object, name: str = "") -> Iterator[tuple[str, object]]:
-    """The leaves of nested objects and lists of objects, by dotted name."""
-    if isinstance(tree, list) and any(isinstance(item, dict) for item in tree):
-        tree = dict(enumerate(tree, 1))
-    if isinstance(tree, dict):
-        for key, value in tree.items():
-            yield from _flat(value, f"{name}.{key}" if name else str(key))
-    else:
-        yield name, tree
-
-
 DATA = Argument("data", "CSV or Parquet file, or - for standard input.", required=True)
 SEEN_DATA = Argument(
     "data", "CSV or Parquet file, or - for standard input (default: the data that the model was trained on)."
 )
-NAME = Argument("name", "Name of a stored model.", required=True, model=True)
-REFERENCE = Argument("model", "NAME or NAME@VERSION (default: the model trained last).", model=True)
-
 COMMANDS = (
     Command("train", TrainSettings, _train, (DATA,), hush=True),
     Command("evaluate", EvaluateSettings, _evaluate, (SEEN_DATA,), hush=True),
@@ -305,10 +231,4 @@ COMMANDS = (
     *choosing.COMMANDS,
     *operating.COMMANDS,
     Command("doctor", StoreSettings, _doctor, hush=True),
-)
-MODELS_COMMANDS = (
-    Command("list", StoreSettings, _list),
-    Command("show", StoreSettings, _show, (REFERENCE,)),
-    Command("rollback", StoreSettings, _rollback, (NAME, Argument("version", "Version to serve."))),
-    Command("prune", PruneSettings, _prune, (NAME,)),
 )

@@ -1,0 +1,93 @@
+"""The commands of `models`: what is stored, and which version of it serves."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from forecaster.commandline import Argument, Arguments, Command
+from forecaster.config import PruneSettings, StoreSettings
+from forecaster.errors import ArtifactError, UsageError
+
+if TYPE_CHECKING:
+    from forecaster.console import Console
+    from forecaster.models.store import Store
+
+
+def _list(settings: StoreSettings, console: Console, arguments: Arguments) -> None:
+    """List the stored models and which version serves."""
+    store = _store(settings)
+    models = [(name, store.current(name), store.versions(name)) for name in store.names()]
+    if console.json:
+        console.result({"models": [{"model": n, "serves": now, "versions": all} for n, now, all in models]})
+    elif models:
+        console.table(["model", "serves", "versions"], models)
+    else:
+        console.note(f"No model is stored in '{settings.models}'. Run `forecaster train DATA` first.")
+
+
+def _show(settings: StoreSettings, console: Console, arguments: Arguments) -> None:
+    """Show what is known of a stored model: its manifest."""
+    import json
+
+    folder = _store(settings).resolve(arguments["model"])
+    try:
+        manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ArtifactError(f"{folder}/manifest.json: cannot be read ({error}).", "Train the model again.") from None
+    if console.json:
+        console.result(manifest)
+    else:
+        console.table(["key", "value"], list(_flat(manifest)))
+
+
+def _rollback(settings: StoreSettings, console: Console, arguments: Arguments) -> None:
+    """Let an older version of a model serve again: VERSION, or the one before."""
+    name, text = str(arguments["name"]), arguments["version"]
+    if text is not None and not text.isdecimal():
+        raise UsageError(f"'{text}' is not a version.", f"See `forecaster models show {name}`.")
+    version = _store(settings).rollback(name, None if text is None else int(text))
+    if console.json:
+        console.result({"model": name, "serves": version})
+    else:
+        console.line(f"{name}@{version} serves.")
+
+
+def _prune(settings: PruneSettings, console: Console, arguments: Arguments) -> None:
+    """Remove old versions of a model; the one that serves stays."""
+    name = str(arguments["name"])
+    removed = _store(settings).prune(name, settings.keep)
+    if console.json:
+        console.result({"model": name, "removed": removed})
+    else:
+        console.line(f"{name}: removed {', '.join(map(str, removed)) or 'nothing'}.")
+
+
+def _store(settings: StoreSettings) -> Store:
+    from pathlib import Path
+
+    from forecaster.models.store import Store
+
+    return Store(Path(settings.models))
+
+
+def _flat(tree: object, name: str = "") -> Iterator[tuple[str, object]]:
+    """The leaves of nested objects and lists of objects, by dotted name."""
+    if isinstance(tree, list) and any(isinstance(item, dict) for item in tree):
+        tree = dict(enumerate(tree, 1))
+    if isinstance(tree, dict):
+        for key, value in tree.items():
+            yield from _flat(value, f"{name}.{key}" if name else str(key))
+    else:
+        yield name, tree
+
+
+NAME = Argument("name", "Name of a stored model.", required=True, model=True)
+REFERENCE = Argument("model", "NAME or NAME@VERSION (default: the model trained last).", model=True)
+
+COMMANDS = (
+    Command("list", StoreSettings, _list),
+    Command("show", StoreSettings, _show, (REFERENCE,)),
+    Command("rollback", StoreSettings, _rollback, (NAME, Argument("version", "Version to serve."))),
+    Command("prune", PruneSettings, _prune, (NAME,)),
+)
