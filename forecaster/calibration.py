@@ -34,7 +34,7 @@ MOST_PATHS = 500  # kept for samples
 class Pool:
     """Forecasts with what came: W windows that the weights had not seen."""
 
-    forecast: FloatArray  # [W, H, K] raw: the point forecast, then the network's own quantiles
+    forecast: FloatArray  # [W, H, 1 + Q] raw: the point forecast, then the network's own quantiles
     target: FloatArray  # [W, H] caller's units; NaN = not observed
     yardstick: FloatArray  # [W] see `yardstick`
     series: IntArray  # [W] which series
@@ -66,7 +66,7 @@ class Calibration:
     def bands(
         self, forecast: FloatArray, yardsticks: FloatArray, series: Sequence[str], levels: Sequence[float]
     ) -> FloatArray:
-        """Raw [n, h, K] of the series named -> calibrated [n, h, Q], ascending along Q. h may be longer than H.
+        """Raw [n, h, 1 + Q] of the series named -> calibrated [n, h, Q], ascending along Q. h may be longer than H.
 
         The centre is the raw point forecast. Beyond H, where nothing was measured, the last step's offsets grow with
         the root of the step, as a random walk's errors do.
@@ -77,7 +77,7 @@ class Calibration:
         return np.asarray(forecast[:, :, :1] + unit * offsets)
 
     def samples(self, forecast: FloatArray, yardsticks: FloatArray, series: Sequence[str], count: int) -> FloatArray:
-        """Raw [n, H, K] of the series named -> [n, H, count] paths that the future may take.
+        """Raw [n, H, 1 + Q] of the series named -> [n, H, count] paths that the future may take.
 
         Whole paths of errors from the pool, drawn by themselves for each series, the same ones every time: so the steps of
         a path hang together as errors do, and quantiles of sums over steps are those of paths' sums. ValueError where no

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from forecaster.models.artifact import Manifest
     from forecaster.typing import FloatArray, IntArray
 
-# Windows, their raw forecasts [W, H, K] and contexts [W, L] -> calibrated quantiles [W, H, Q]
+# Windows, their raw forecasts [W, H, 1 + Q] and contexts [W, L] -> calibrated quantiles [W, H, Q]
 Correct: TypeAlias = "Callable[[Windows, FloatArray, FloatArray], FloatArray]"
 
 MOST_WINDOWS = 2000  # that a calibration learns from, at most, unless every series has but one

@@ -37,15 +37,10 @@ class Limits:
         """DataError naming the first value that cannot be."""
         import numpy as np
 
-        from forecaster.data.freq import format_timestamps
-
         wrong = np.flatnonzero(~np.isnan(panel.target) & (self.hold(panel.target) != panel.target))
         if not len(wrong):
             return
-        row = int(wrong[0])
-        series = panel.series[int(np.searchsorted(panel.offsets, row, side="right")) - 1]
-        stamp = format_timestamps(panel.timestamps[row : row + 1], panel.freq, panel.zone)[0]
-        value = float(panel.target[row])
+        value, where = float(panel.target[wrong[0]]), _said(panel, int(wrong[0]))
         if self.low is not None and value < self.low:
             rule, flag = f"below --min {self.low:g}", "--min"
         elif self.high is not None and value > self.high:
@@ -53,9 +48,32 @@ class Limits:
         else:
             rule, flag = "not a whole number, as --integer says", "--integer"
         raise DataError(
-            f"{panel.source}: series '{series}': the target {value:g} at {stamp} is {rule}.",
+            f"{where} is {rule}.",
             f"Correct the data, or {flag} ({len(wrong)} such value(s)).",
         )
 
 
 NO_LIMITS = Limits()
+
+
+def refuse_all_but_counts(panel: Panel, distribution: str) -> None:
+    """DataError naming the first value that is no whole number from 0 up."""
+    import numpy as np
+
+    wrong = np.flatnonzero((panel.target < 0.0) | (np.rint(panel.target) != panel.target) & ~np.isnan(panel.target))
+    if len(wrong):
+        raise DataError(
+            f"{_said(panel, int(wrong[0]))} is no count, as --distribution {distribution} needs.",
+            f"Correct the data, or take normal or student-t ({len(wrong)} such value(s)).",
+        )
+
+
+def _said(panel: Panel, row: int) -> str:
+    """A value and where it stands, for people."""
+    import numpy as np
+
+    from forecaster.data.freq import format_timestamps
+
+    series = panel.series[int(np.searchsorted(panel.offsets, row, side="right")) - 1]
+    stamp = format_timestamps(panel.timestamps[row : row + 1], panel.freq, panel.zone)[0]
+    return f"{panel.source}: series '{series}': the target {panel.target[row]:g} at {stamp}"

@@ -70,7 +70,9 @@ def make_plan(panel: Panel, settings: TrainSettings) -> Plan:
     calendar = _calendar(choose, settings, panel, head)
     seen = _training_values(panel, horizon, windows)
     zeros = float((seen == 0).mean()) if len(seen) else 0.0
-    loss = _loss(choose, settings, zeros)
+    distribution = choose("distribution", settings.distribution, "none", "each quantile is learnt by itself")
+    distribution = "" if distribution == "none" else distribution
+    loss = _likelihood(choose, distribution) if distribution else _loss(choose, settings, zeros)
     transforms = _transforms(choose, settings, seen, zeros)
     base = replace(
         _network(choose, settings, lengths, head), known=width(calendar), lags=lag_count(calendar), season_length=season
@@ -79,7 +81,7 @@ def make_plan(panel: Panel, settings: TrainSettings) -> Plan:
         if named := getattr(settings, role):
             choose(role, ", ".join(named), "", "")
     covariates = fit_encodings(panel, _training_ends(panel, horizon, windows))
-    base = replace(base, transform=transforms[0][0], covariates=covariates)
+    base = replace(base, transform=transforms[0][0], covariates=covariates, distribution=distribution)
     fit, courses = _fit(choose, settings, (loss, transforms[0][1]), alike=len(panel.series) < ALIKE)
     members = _members(choose, settings, base)
     logs = "log" in [name for name, _ in transforms] and not settings.min  # a floor's log counts from 0
@@ -152,6 +154,11 @@ def _loss(choose: _Chooser, settings: TrainSettings, zeros: float) -> str:
     return choose("loss", settings.loss, "mae", "robust, and what MASE measures")
 
 
+def _likelihood(choose: _Chooser, distribution: str) -> str:
+    """No row of LOSSES: a distribution has one way to be learnt, in the network's own units."""
+    return choose("loss", None, "likelihood", f"that of the {distribution} distribution")
+
+
 def _transforms(choose: _Chooser, settings: TrainSettings, seen: FloatArray, zeros: float) -> tuple[Pair, ...]:
     """Pairs to choose from. A log goes with relative errors or the window's own, none with the series' yardstick."""
     nonnegative = bool((seen >= (settings.min or 0.0)).all())
@@ -161,12 +168,16 @@ def _transforms(choose: _Chooser, settings: TrainSettings, seen: FloatArray, zer
             f"--transform {given} needs values of 0 and above.", "Give --transform none, or --min what can be."
         )
     # The mean of logs is not the log of the mean, which is what counts where most values are 0.
-    names = [given] if given else ["none", "log"] if nonnegative and zeros <= MOSTLY_ZERO else ["none"]
+    logs = nonnegative and zeros <= MOSTLY_ZERO and not settings.counts
+    names = [given] if given else ["none", "log"] if logs else ["none"]
     scales = {"none": ("series",), "log": ("transform", "window")}
     own = (settings.error_scale,) if settings.error_scale else scales[given][:1] if given else None
+    if settings.distribution not in (None, "none"):
+        own = ("window",)  # a likelihood has no other scale than that of the network's units
     pairs = tuple((name, scale) for name in names for scale in own or scales[name])
     choose("transform", given, names[0], "no other is possible" if len(names) == 1 else "no trial could be held")
-    choose("error_scale", settings.error_scale, pairs[0][1], "goes with the transform")
+    if settings.distribution in (None, "none"):
+        choose("error_scale", settings.error_scale, pairs[0][1], "goes with the transform")
     return pairs
 
 

@@ -210,7 +210,7 @@ def _observed(panel: Panel, opened: Opened | None, fallback: bool) -> tuple[IntA
 def _answers(
     panel: Panel, manifest: Manifest, runtime: Runtime, chosen: IntArray, horizon: int
 ) -> tuple[FloatArray, FloatArray]:
-    """[n, H, K] the model's forecasts of the series `chosen` [n], not checked, and the contexts [n, L]."""
+    """[n, H, 1 + Q] the model's forecasts of the series `chosen` [n], not checked, and the contexts [n, L]."""
     windows = newest(panel).take(chosen)
     context = windows.gather(manifest.context_length, 0)
     beside = Beside(panel, windows, manifest.needs, -(-horizon // manifest.horizon))

@@ -30,7 +30,7 @@ class Bands:
     limits: Limits
 
     def answer(self, raw: FloatArray, context: FloatArray, series: Sequence[str]) -> FloatArray:
-        """Raw [n, h, K] of the series named, from their contexts [n, L] -> [n, h, 1 + Q]."""
+        """Raw [n, h, 1 + Q] of the series named, from their contexts [n, L] -> [n, h, 1 + Q]."""
         if self.calibration:
             found = self.calibration.bands(raw, yardstick(context, self.season_length), series, self.levels)
             return np.concatenate([raw[:, :, :1], self.limits.hold(found)], axis=2)

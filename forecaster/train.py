@@ -16,6 +16,7 @@ from forecaster.data.panel import Columns
 from forecaster.data.read import read_panel
 from forecaster.errors import DataError, UsageError
 from forecaster.fitting import Fitting
+from forecaster.limits import refuse_all_but_counts
 from forecaster.models.artifact import Manifest, read_manifest
 from forecaster.models.device import require_tensorflow
 from forecaster.models.store import Store, name_from_path
@@ -86,6 +87,7 @@ def _as_stored(plan: Plan, manifest: Manifest, settings: TrainSettings) -> Plan:
         if field.name == "known":  # a count there, columns here
             continue
         given, stored = getattr(settings, field.name, None), getattr(first, field.name)
+        stored = stored or "none" if field.name == "distribution" else stored
         if given is not None and given != stored and (field.name, given) != ("transform", "auto"):
             flag = field.name.replace("_", "-")
             raise UsageError(f"--{flag} {given}: --resume goes on with a network that has {stored}.", "Leave one out.")
@@ -123,6 +125,8 @@ def read(data: Data, settings: PlanSettings, watch: Watch) -> Panel:
     panel = replace(panel, notes=(*panel.notes, *oddities(panel)))
     for note in panel.notes:
         watch.note(note)
+    if settings.counts:
+        refuse_all_but_counts(panel, str(settings.distribution))
     settings.limits.refuse_broken(panel)
     if np.isnan(panel.target).all():
         raise DataError(f"{panel.source}: not one target is observed.", "Check --target.")

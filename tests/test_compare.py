@@ -100,13 +100,15 @@ def test_the_sentence_says_so_where_a_baseline_errs_no_more(compared):
 def test_cells_differ_in_nothing_but_the_cell_and_learn_nothing_from_the_held_back_rows(cpu, monkeypatch):
     made = []
     monkeypatch.setattr("forecaster.compare.forecasts", lambda *given: made.append(forecasts(*given)) or made[-1])
-    one = CompareSettings(**{**TINY, "windows": 1}, cells=("gru", "rnn"), bidirectional=False)
+    tiny = {**TINY, "windows": 1, "distribution": "student-t"}
+    one = CompareSettings(**tiny, cells=("gru", "rnn"), bidirectional=False)
     watch = Recorder()
     first, again = compare(frame(), one, watch), compare(frame(last=1000.0), one, Recorder())
     assert {entry.name for entry in first.entries} == {"gru", "rnn"}
     assert not {"cell", "bidirectional", "members"} & {row.setting for row in first.plan}
     assert any(note.startswith("setting ") for note in watch.notes)
     assert first.plan == again.plan
+    assert {row.setting: row.value for row in first.plan}["distribution"] == "student-t"
     gru, rnn, *changed = made
     np.testing.assert_array_equal([gru, rnn], changed)
     assert not np.array_equal(gru, rnn)

@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 from forecaster.models.cells import CELLS
-from forecaster.models.export import write_onnx, write_saved_model
+from forecaster.models.distributions import DISTRIBUTIONS
+from forecaster.models.export import joint_forecast, write_onnx, write_saved_model
 from forecaster.models.fit import fit
 from forecaster.models.heads import HEADS
 from forecaster.models.network import Network
@@ -63,6 +64,34 @@ def test_it_trains_and_is_stored(cell, bidirectional, head, store, answers):
     write_onnx([net.portable()], folder / "model.onnx")
     scan(folder / "saved_model")
     answers[folder.name] = np.asarray(net.model([contexts()]))
+
+
+@pytest.fixture(scope="module")
+def counts():
+    """What all distributions can be fitted on; one task, so that its gathering is compiled once."""
+    return split(panel_of(*np.rint(waves(2, 20))), Needs(LENGTH, HORIZON, calendar=()), 0).final
+
+
+@pytest.mark.parametrize("head", HEADS)
+def test_every_distribution_trains_and_they_are_stored_in_one_graph(head, store, answers, counts):
+    nets = []
+    for distribution in DISTRIBUTIONS:
+        log = "none" if DISTRIBUTIONS[distribution].counts else "log"
+        settings = network_settings(
+            distribution=distribution, head=head, context_length=LENGTH, horizon=HORIZON, transform=log,
+            quantiles=(0.1, 0.9), combine="mean",
+        )  # fmt: skip
+        net = Network(settings, seed=1)
+        first = net.weights
+        done = fit(net, counts, fit_settings(epochs=1), Recorder(), "contract")
+        assert np.isfinite(done.history[0].loss)
+        assert all(not np.array_equal(a, b) for a, b in zip(first, net.weights, strict=True) if a.ndim == 2)
+        nets.append(net)
+    folder = store / f"distributions-{head}"
+    portable = [net.portable() for net in nets]
+    write_saved_model(portable, folder / "saved_model")
+    write_onnx(portable, folder / "model.onnx")
+    answers[folder.name] = np.asarray(joint_forecast(nets, [contexts()]))
 
 
 @pytest.mark.parametrize(("cell", "bidirectional", "head"), KINDS)

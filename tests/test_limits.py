@@ -7,7 +7,7 @@ import pytest
 
 from forecaster.cli import run
 from forecaster.errors import DataError
-from forecaster.limits import Limits
+from forecaster.limits import Limits, refuse_all_but_counts
 from tests.tiny import AIR, NAN, panel_of
 
 
@@ -39,6 +39,14 @@ def test_the_first_value_that_cannot_be_is_named(limits, said):
     Limits(1, 4.5).refuse_broken(panel)
 
 
+@pytest.mark.parametrize(("value", "said"), [(-2.0, "target -2 at 1"), (2.5, "target 2.5 at 1")])
+def test_whatever_is_no_count_is_named(value, said):
+    with pytest.raises(DataError, match=rf"panel: series 's1': the {said} is no count") as error:
+        refuse_all_but_counts(panel_of([0.0, 1.0, NAN], [3.0, value, 0.5]), "negative-binomial")
+    assert "normal or student-t" in error.value.hint
+    refuse_all_but_counts(panel_of([0.0, 7.0, NAN]), "negative-binomial")
+
+
 @pytest.mark.parametrize(
     ("options", "code", "said"),
     [
@@ -47,6 +55,8 @@ def test_the_first_value_that_cannot_be_is_named(limits, said):
         (["--min", "nan"], 2, "--min"),
         (["--max", "500"], 3, "above --max 500"),
         (["--min", "105"], 3, "the target 104 at 1949-11-01 is below --min 105"),
+        (["--distribution", "normal", "--loss", "mse"], 2, "--loss has no effect beside --distribution normal"),
+        (["--distribution", "normall"], 2, "'normall' is not one of none, normal, student-t, negative-binomial"),
     ],
 )
 def test_wrong_limits_are_told_in_one_line(options, code, said, tmp_path, capfd):

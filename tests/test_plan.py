@@ -10,6 +10,7 @@ import pytest
 from forecaster.config import TrainSettings
 from forecaster.data.read import read_panel
 from forecaster.errors import UsageError
+from forecaster.limits import Limits
 from forecaster.models.cells import CELLS
 from forecaster.models.fit import FitSettings
 from forecaster.models.network import Network, NetworkSettings
@@ -138,12 +139,38 @@ def test_each_setting_has_a_row_with_its_reason(air):
         ({"resume": True, "start_from": "a"}, "--resume and --from"),
         ({"head": "recursive", "linear": True}, "--linear has no effect"),
         ({"head": "recursive", "calendar": True}, "--calendar has no effect"),
+        ({"distribution": "normal", "loss": "mse"}, "--loss has no effect beside --distribution normal"),
+        ({"distribution": "student-t", "error_scale": "window"}, "--error-scale has no effect beside"),
+        ({"distribution": "negative-binomial", "transform": "log"}, "--transform log: .* takes counts as they are"),
+        ({"distribution": "negative-binomial", "min": -1.0}, "--min -1 has no effect beside"),
     ],
 )
 def test_settings_that_contradict_each_other_are_refused(air, given, message):
     with pytest.raises(UsageError, match=message) as error:
         plan_of(air, **given)
     assert error.value.hint
+
+
+def test_a_distribution_brings_its_likelihood_and_has_no_scale_of_errors(air):
+    plan = plan_of(air, distribution="student-t")
+    rows = {row.setting: row for row in plan.rows}
+    assert (rows["distribution"].value, rows["loss"].value) == ("student-t", "likelihood")
+    assert "error_scale" not in rows
+    assert {member.distribution for member in plan.members} == {"student-t"}
+    assert plan.transforms == (("none", "window"), ("log", "window"))  # trials still say which
+    assert plan_of(air, distribution="negative-binomial", transform="auto").transforms == (("none", "window"),)
+
+
+def test_no_distribution_is_the_default_and_can_be_given(air):
+    plan, given = plan_of(air), plan_of(air, distribution="none", loss="mae")
+    assert plan.members == given.members and plan.fit == given.fit
+    assert {row.setting: row.value for row in plan.rows}["distribution"] == "none"
+
+
+def test_counts_are_never_below_zero():
+    assert TrainSettings(distribution="negative-binomial").limits == Limits(low=0.0)
+    assert TrainSettings(distribution="negative-binomial", min=2.0).limits == Limits(low=2.0)
+    assert TrainSettings(distribution="normal").limits == TrainSettings().limits == Limits()
 
 
 def test_a_log_needs_values_of_0_and_above():

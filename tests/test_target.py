@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from forecaster.config import PredictSettings
+from forecaster.errors import DataError, UsageError
 from forecaster.models.artifact import read_manifest
 from forecaster.planning import make_plan
 from forecaster.predict import predict
@@ -44,6 +45,37 @@ def test_point_and_quantiles_keep_the_limits_on_both_runtimes_and_the_log_counts
         for values in (found.prediction, found.bands):
             assert values.min() >= -5 and values.max() <= 1 and (values == np.rint(values)).all()
         assert (found.bands[:, :, 0] < found.bands[:, :, 2]).any()
+
+
+def test_counts_are_learnt_as_such_and_everything_that_goes_with_a_model_goes_with_a_distribution(tmp_path):
+    frame = frame_of(**{name: counts(n, 0.5) for n, name in enumerate("abc")})
+    given = {"distribution": "negative-binomial", "transform": None, "integer": True, "head": "recursive"}
+    fitted(tmp_path, frame, **given)
+    manifest = read_manifest(tmp_path / "m" / "1")
+    assert manifest.members[0].distribution == "negative-binomial" and manifest.fit.loss == "likelihood"
+    assert {row.setting: row.value for row in manifest.plan}["distribution"] == "negative-binomial"
+    assert manifest.limits.low == 0
+    found = [predicted(tmp_path, frame, runtime=runtime, samples=3, horizon=6) for runtime in ("onnx", "tensorflow")]
+    raw = predicted(tmp_path, frame, calibrate=False, horizon=9)
+    for values in (found[0].prediction, found[0].bands, found[0].samples, raw.bands):
+        assert values.min() >= 0 and (values == np.rint(values)).all()
+    np.testing.assert_array_equal(found[0].bands, found[1].bands)
+    assert (raw.bands[:, :, 0] < raw.bands[:, :, 1]).any()
+    with pytest.raises(UsageError, match="--distribution normal: --resume goes on with a network that has negative"):
+        fitted(tmp_path, frame, **{**given, "distribution": "normal"}, resume=True)
+    fitted(tmp_path, frame, **given, resume=True)
+    with pytest.raises(DataError, match=r"series 'd': the target 0.5 at .* is no count"):
+        fitted(tmp_path, frame_of(d=[0.5] * 40), **given)
+
+
+def test_a_distribution_goes_through_trials_members_and_the_blend_and_needs_no_quantiles(tmp_path):
+    rng = np.random.default_rng(0)
+    frame = frame_of(a=50 + rng.normal(size=80), b=90 + 3 * rng.standard_t(3, 80))
+    decided = {"transform": None, "floor": None, "members": 2, "epochs": 1, "final_fit": False}
+    report, _ = fitted(tmp_path, frame, distribution="student-t", quantiles=(), **decided)
+    reasons = {row.setting: row.reason for row in report.plan}
+    assert all("validation" in reasons[asked] for asked in ("transform", "floor"))
+    assert np.isfinite(predicted(tmp_path, frame).prediction).all()
 
 
 def test_mostly_zeros_are_planned_with_squared_errors_which_is_said_and_may_be_refused(tmp_path):

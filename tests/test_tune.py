@@ -73,7 +73,8 @@ def test_the_automatic_plan_is_first_and_the_search_goes_on_where_it_stopped(tmp
 @pytest.mark.slow
 def test_what_is_written_is_the_plan_that_train_makes_of_it(tmp_path, cpu, monkeypatch):
     pytest.importorskip("optuna")
-    found = tune(frame(), settings_of(tmp_path, trials=3, time_budget=600.0), Recorder())
+    given = {"trials": 3, "time_budget": 600.0, "distribution": "normal"}
+    found = tune(frame(), settings_of(tmp_path, **given), Recorder())
     path = tmp_path / "best.toml"
     assert path.read_text() == found.toml
     settings = resolve(TrainSettings, {}, {}, load_toml(str(path)), "train")
@@ -81,6 +82,7 @@ def test_what_is_written_is_the_plan_that_train_makes_of_it(tmp_path, cpu, monke
     made = {**vars(plan.members[0]), **vars(plan.fit)}
     assert {name: made[name] for name in found.best} == pytest.approx(dict(found.best))
     assert (plan.horizon, made["units"], made["epochs"], made["quantiles"]) == (4, 4, 2, (0.1, 0.9))
+    assert made["distribution"] == "normal" and "distribution" not in found.best  # given, so not searched
 
 
 def test_what_is_automatic_anyway_stays_open_and_epochs_stay_epochs(tmp_path):

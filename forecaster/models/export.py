@@ -39,7 +39,7 @@ def input_shapes(members: Sequence[Network], floor: Floor | None = None) -> dict
 def joint_forecast(
     members: Sequence[Network], inputs: Sequence[Tensor], recur: Recurrence = run_layer, floor: Floor | None = None
 ) -> Tensor:
-    """Inputs as `input_shapes` says -> the median or mean of the members' forecasts [B, H, K].
+    """Inputs as `input_shapes` says -> the median or mean of the members' forecasts [B, H, 1 + Q].
 
     Quantiles stay sorted, since medians and means of sorted values are. A floor moves the point forecast towards its own, and the
     quantiles as far.
@@ -116,7 +116,7 @@ class _Cutter:
 
 
 def write_onnx(members: Sequence[Network], path: Path, floor: Floor | None = None) -> None:
-    """The same graph for onnxruntime: the same inputs, output `forecast` [B, H, K] float64."""
+    """The same graph for onnxruntime: the same inputs, output `forecast` [B, H, 1 + Q] float64."""
     import keras
     import onnx
 

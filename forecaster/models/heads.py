@@ -27,7 +27,7 @@ class HeadSettings:
     context_length: int
     horizon: int
     segment: int
-    outputs: int  # K: the point forecast, then the quantiles
+    outputs: int  # K numbers for each step: the point forecast and the quantiles, or a distribution's parameters
     units: int
     dropout: float
 
@@ -36,7 +36,7 @@ class Head(Protocol):
     """A row of HEADS, built."""
 
     def forecast(self, encoder: Encoder, read: Encoded) -> Tensor:
-        """[B, H, K] in the network's units; channel 0 is the point forecast."""
+        """[B, H, K] in the network's units; the first of the K is the point forecast, or the location."""
 
     def training(self, encoder: Encoder, read: Encoded) -> Tensor:
         """[B, P, K]: what is compared with the P steps of `target_span`."""

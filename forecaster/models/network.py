@@ -1,6 +1,9 @@
 """Settings -> network: locate, read, forecast, restore, in one graph from raw context to caller's units.
 
-context [B, L] ── locate ── segments [B, T, 2S] ── recurrent stack ── head [B, H, K] ── restore ── sort quantiles
+context [B, L] ── locate ── segments [B, T, 2S] ── recurrent stack ── head [B, H, K] ── answer [B, H, 1 + Q]
+
+K is what a head says of each step: the point forecast and the Q quantiles themselves, or the parameters of a distribution, from
+which the answer reads them.
 """
 
 from __future__ import annotations
@@ -13,6 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 from forecaster.data.encodings import Encoding
 from forecaster.data.inputs import input_shapes
 from forecaster.models.covariates import CovariatePath, Features
+from forecaster.models.distributions import DISTRIBUTIONS
 from forecaster.models.encoder import Encoder, EncoderSettings, Recurrence, run_layer
 from forecaster.models.heads import HEADS, HeadSettings, PerStep
 from forecaster.models.paths import KnownPath, LinearPath
@@ -53,6 +57,7 @@ class NetworkSettings:
     covariates: tuple[Encoding, ...] = ()  # columns that it reads, known ones first, then past, then static
     combine: str = "median"  # a row of COMBINATIONS: how its forecasts are joined with the other members'
     origin: float = 0.0  # the target's smallest possible value: what a log counts from
+    distribution: str = ""  # a row of DISTRIBUTIONS; empty = each quantile is learnt by itself
 
     @property
     def known_width(self) -> int:
@@ -70,8 +75,8 @@ class NetworkSettings:
 
     @property
     def outputs(self) -> int:
-        """K: the point forecast and the quantiles."""
-        return 1 + len(self.quantiles)
+        """K: numbers that the head forecasts for each step."""
+        return len(DISTRIBUTIONS[self.distribution].parameters) if self.distribution else 1 + len(self.quantiles)
 
 
 class Network:
@@ -104,21 +109,32 @@ class Network:
         return [values[:, -length:] if name in ("context", "past") else values for name, values in named.items()]
 
     def _draw_model(self) -> Any:
-        """The serving model, inputs -> forecast [B, H, K]. Drawing it makes all weights, in a fixed order."""
+        """The serving model, inputs -> forecast [B, H, 1 + Q]. Drawing it makes all weights, in a fixed order."""
         import keras
 
         inputs = self.inputs()
         return keras.Model(inputs, self.forecast(inputs))
 
     def forecast(self, inputs: Sequence[Tensor], recur: Recurrence = run_layer) -> Tensor:
-        """Raw context [B, L], NaN = missing (and known) -> [B, H, K] in the caller's units, float64; quantiles ascend."""
-        from keras import ops
-
+        """Raw context [B, L], NaN = missing (and known) -> [B, H, 1 + Q] in the caller's units, float64; quantiles ascend."""
         encoder = self.encoder.with_recurrence(recur)
         z, center, scale = self._located(inputs, encoder, self.head.forecast)
-        if self.settings.quantiles:
-            z = ops.concatenate([z[:, :, :1], ops.sort(z[:, :, 1:], axis=-1)], axis=-1)
-        return self.locator.restore(z, center, scale)
+        return self.answer(z, center, scale, self.settings.quantiles)
+
+    def answer(self, z: Tensor, center: Tensor, scale: Tensor, quantiles: tuple[float, ...]) -> Tensor:
+        """What a head said [B, H, K] -> point forecast and quantiles [B, H, 1 + Q] in the caller's units, float64.
+
+        `quantiles` are the network's own, or none where the point forecast alone is asked for.
+        """
+        from keras import ops
+
+        if self.settings.distribution:
+            row = DISTRIBUTIONS[self.settings.distribution]
+            return row.forecast(z, quantiles, row.place(self.locator, center, scale))
+        point = z[:, :, :1]
+        if quantiles:
+            point = ops.concatenate([point, ops.sort(z[:, :, 1:], axis=-1)], axis=-1)
+        return self.locator.restore(point, center, scale)
 
     def _located(
         self, inputs: Sequence[Tensor], encoder: Encoder, answer: Callable[[Encoder, Encoded], Tensor]
@@ -134,7 +150,7 @@ class Network:
         read = encoder.read(values, mask, beside)
         z = answer(encoder, read)
         if self.linear:
-            z = self.linear(values) + z  # what is broadcast stands first: see Locator.restore
+            z = self._with_linear(self.linear(values), z)
         if self.known:
             calendar = self._known_features(named["known"][:, :, : self.settings.known_width], center, scale)
             z = z + self.known(calendar, read.last)
@@ -142,6 +158,14 @@ class Network:
             located = ops.stack([values, mask], axis=2)
             z = z + self.covariates.ahead(named, (before, located), calendar, read.last)
         return z, center, scale
+
+    def _with_linear(self, path: Tensor, z: Tensor) -> Tensor:
+        """[B, H, 1] + [B, H, K]: every forecast moves with it; of a distribution's parameters only the location does."""
+        from keras import ops
+
+        if self.settings.distribution:
+            return ops.concatenate([path + z[:, :, :1], z[:, :, 1:]], axis=2)
+        return path + z  # what is broadcast stands first: see Locator.restore
 
     def _known_features(self, known: Tensor, center: Tensor, scale: Tensor) -> Tensor:
         """[B, H, F + 3J] -> the same, float32: each lag becomes its located value, whether it is there, and how far it lies

@@ -21,7 +21,7 @@ class LinearPath:
         self.dense = keras.layers.Dense(horizon, kernel_initializer="zeros")
 
     def __call__(self, values: Tensor) -> Tensor:
-        """Located context [B, L] -> [B, H, 1], the same for every output."""
+        """Located context [B, L] -> [B, H, 1], in the network's units."""
         return self.dense(values)[:, :, None]
 
 

@@ -42,7 +42,7 @@ def prove(
 
 
 def _agree(what: str, found: FloatArray, expected: FloatArray, size: FloatArray) -> None:
-    """found and expected [B, H, K], size [B]."""
+    """found and expected [B, H, 1 + Q], size [B]."""
     worst = float((np.abs(found - expected) / np.where(size > 0, size, 1.0)[:, None, None]).max())
     if not worst <= TOLERANCE:
         raise ForecasterError(f"the {what} graph differs from the trained network by {worst:.1e} (relative).")

@@ -24,7 +24,7 @@ class Runtime(Protocol):
     """A loaded graph."""
 
     def run(self, context: FloatArray, beside: Mapping[str, FloatArray] | None = None) -> FloatArray:
-        """Context [B, L] float64, NaN = missing, and the graph's other inputs by name -> [B, H, K], caller's units."""
+        """Context [B, L] float64, NaN = missing, and the graph's other inputs by name -> [B, H, 1 + Q], caller's units."""
 
 
 class OnnxRuntime:
@@ -106,7 +106,7 @@ def nothing(part: slice) -> dict[str, FloatArray]:
 
 
 def forecast(runtime: Runtime, context: FloatArray, horizon: int, beside: Gather = nothing) -> FloatArray:
-    """[B, L] -> [B, horizon, K] for any horizon: a longer one feeds point forecasts back as the newest context.
+    """[B, L] -> [B, horizon, 1 + Q] for any horizon: a longer one feeds point forecasts back as the newest context.
 
     What is `beside` it has a block for each run of the graph. A context row with nothing observed gives NaN: there is
     nothing to forecast from.

@@ -6,6 +6,7 @@ import itertools
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from forecaster.models.distributions import DISTRIBUTIONS
 from forecaster.models.encoder import run_layer
 from forecaster.models.losses import mean_loss
 from forecaster.models.recurrence import lean_layer
@@ -108,6 +109,8 @@ class Trainer:
         observed = ~tf.math.is_nan(truth)
         truth = tf.where(observed, truth, 0.0)
         locator = self.network.locator
+        if self.network.settings.distribution:
+            return self._likelihood(z, truth, observed, center, scale)
         if self.settings.error_scale == "series":
             forecast = locator.restore(z, center, scale)
             errors = (truth[:, :, None] - forecast) / yardstick[:, None, None]
@@ -122,6 +125,18 @@ class Trainer:
         steps = tf.reduce_sum(weight)
         return mean_loss(errors, weight, self.settings.loss, self.network.settings.quantiles) * steps, steps
 
+    def _likelihood(
+        self, z: Tensor, truth: Tensor, observed: Tensor, center: Tensor, scale: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """As `_loss`: negative log likelihoods of truth [B, P] under the distributions z [B, P, K]."""
+        import tensorflow as tf
+
+        row = DISTRIBUTIONS[self.network.settings.distribution]
+        place = row.place(self.network.locator, center, scale)
+        observed &= place.scale > 0.0  # a window that the network cannot move teaches nothing
+        each = tf.where(observed, row.loss(z, truth, place), 0.0)
+        return tf.cast(tf.reduce_sum(each), tf.float32), tf.reduce_sum(tf.cast(observed, tf.float32))
+
     def _validate(self, series: Tensor, cutoff: Tensor) -> tuple[Tensor, ...]:
         """Windows [W], forecast as in use -> sum of losses, steps it is over, sums of windows' MAE over the yardstick and of
         their symmetric relative errors, windows with steps."""
@@ -135,7 +150,7 @@ class Trainer:
         loss, learnt = self._loss(z, truth, center, scale, yardstick)
         observed = ~tf.math.is_nan(truth)
         steps = tf.reduce_sum(tf.cast(observed, tf.float64), axis=1)
-        misses = truth - self.network.locator.restore(z[:, :, :1], center, scale)[:, :, 0]
+        misses = truth - self.network.answer(z, center, scale, ())[:, :, 0]
         error = tf.reduce_sum(tf.where(observed, tf.abs(misses), 0.0), axis=1) / tf.maximum(steps, 1.0) / yardstick
         windows = tf.reduce_sum(tf.cast(steps > 0.0, tf.float64))
         size = tf.abs(truth) + tf.abs(truth - misses)

@@ -69,10 +69,18 @@ class PlanSettings(MachineSettings, JudgeSettings, InputSettings):
         None, "Largest value that the target can have.", "Forecast", kind="float", bounds="(-inf, inf)"
     )
     integer: bool = switch(False, "The target is a whole number.", "Forecast")
+    distribution: str | None = choice(
+        None,
+        "none forecaster.models.distributions:DISTRIBUTIONS",
+        "Learn a whole distribution of each step.",
+        "Network",
+    )
 
     def __post_init__(self) -> None:
         """UsageError for options that contradict each other, or of which one has no effect beside another."""
         self._refuse_empty_limits()
+        if self.distribution not in (None, "none"):
+            self._refuse_beside_distribution()
         if self.residual and (self.layers or 1) == 1:
             raise UsageError("--residual has no effect on one layer.", "Give --layers 2 or more.")
         for name, given in self._beside():
@@ -81,8 +89,25 @@ class PlanSettings(MachineSettings, JudgeSettings, InputSettings):
 
     @property
     def limits(self) -> Limits:
-        """What the target can be."""
-        return Limits(self.min, self.max, self.integer)
+        """What the target can be: counts are never below 0."""
+        return Limits(0.0 if self.counts and self.min is None else self.min, self.max, self.integer)
+
+    @property
+    def counts(self) -> bool:
+        """The target must be whole numbers from 0 up, as the distribution is one of these."""
+        from forecaster.models.distributions import DISTRIBUTIONS
+
+        return self.distribution in DISTRIBUTIONS and DISTRIBUTIONS[self.distribution].counts
+
+    def _refuse_beside_distribution(self) -> None:
+        what = f"--distribution {self.distribution}"
+        for name, given in (("loss", self.loss), ("error-scale", self.error_scale)):
+            if given is not None:
+                raise UsageError(f"--{name} has no effect beside {what}, which has a likelihood.", "Leave one out.")
+        if self.counts and self.transform not in (None, "auto", "none"):
+            raise UsageError(f"--transform {self.transform}: {what} takes counts as they are.", "Leave one out.")
+        if self.counts and self.min is not None and self.min < 0:
+            raise UsageError(f"--min {self.min:g} has no effect beside {what}: counts begin at 0.", "Leave it out.")
 
     def _refuse_empty_limits(self) -> None:
         if self.min is None or self.max is None:

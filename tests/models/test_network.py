@@ -87,6 +87,7 @@ OTHER = {
     "lags": 1,
     "covariates": (Encoding("price", "past"),),
     "origin": -5.0,
+    "distribution": "student-t",
 }
 
 
