@@ -3,8 +3,9 @@
 
     python benchmarks/distributions.py --root DIR [--sets NAME ...] [--distributions NAME ...] [--seed 0] [--models DIR]
 
-Every set gets the default command with `--distribution`, and its serving weights are judged on test.csv.gz. Prints the rows of
-the table in benchmarks/ABLATIONS.md. `--models` keeps the trained models there and uses those that it finds.
+Every set gets the default command with `--distribution`, and its serving weights are judged on test.csv.gz. Prints rows of set,
+distribution, transforms, MASE, then WQL, coverage of 80 % and MSIS raw, and the same calibrated.
+`--models` keeps the trained models there and uses those that it finds.
 """
 
 from __future__ import annotations
