@@ -4,14 +4,13 @@
     python benchmarks/further.py --root DIR [--sets NAME ...] [--seed 0]
 
 DIR is as for accuracy.py. Nothing was tuned on these: they ask whether defaults that win there lose elsewhere. The last horizon
-of every series is kept from training and then judged by `forecaster evaluate --baselines all` (Theta and ETS need
-statsforecast). Writes the section of the further sets in benchmarks/RESULTS.md.
+of every series is kept from training and judged afterwards. Needs statsforecast. Writes the section of the further sets in
+benchmarks/RESULTS.md.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import subprocess
 import sys
 import tempfile
@@ -26,6 +25,10 @@ from results import write_section
 
 if TYPE_CHECKING:
     import pandas as pd
+
+MODEL = "model"
+BESIDE = ("seasonal-naive", "theta", "ets", "gradient-boosting")
+FEWEST = 8  # rows that remain to train on; shorter series are left out
 
 Frame: TypeAlias = "pd.DataFrame"  # series, timestamp, target; each series in order
 
@@ -111,36 +114,41 @@ SETS = {
 }
 
 
-def command(*words: str | Path) -> str:
-    """Run `forecaster`; what it prints on standard output."""
-    done = subprocess.run([sys.executable, "-m", "forecaster", *map(str, words)], capture_output=True, text=True)
-    if done.returncode:
-        raise SystemExit(f"forecaster {' '.join(map(str, words))}: {done.stderr.strip()}")
-    return done.stdout
-
-
 def row(name: str, root: Path, seed: int, work: Path) -> str:
     """One line of the table."""
     own = SETS[name]
     frame = own.make(own.source(root))[["series", "timestamp", "target"]]
+    frame = frame.groupby("series", sort=False).filter(lambda rows: len(rows) >= own.horizon + FEWEST)
     left = frame.groupby("series", sort=False).cumcount(ascending=False)
-    known, everything = work / "known.csv", work / "all.csv"
-    frame.to_csv(everything, index=False)
-    frame[left >= own.horizon].to_csv(known, index=False)
-    store, began = ("--models", work / "models", "--quiet"), time.perf_counter()
-    command("train", known, "--horizon", str(own.horizon), "--name", "further", "--seed", str(seed), *store)
+    frame[left >= own.horizon].to_csv(work / "known.csv", index=False)
+    began = time.perf_counter()
+    words = ["train", work / "known.csv", "--horizon", own.horizon, "--name", "further", "--seed", seed]
+    train = [sys.executable, "-m", "forecaster", *words, "--models", work, "--quiet"]
+    done = subprocess.run(list(map(str, train)), capture_output=True, text=True)
+    if done.returncode:
+        raise SystemExit(f"{name}: {done.stderr.strip()}")
     seconds = time.perf_counter() - began
-    judging = ("--model", "further", "--windows", "1", "--baselines", "all", "--json")
-    found = json.loads(command("evaluate", everything, *judging, *store))
-    errors = {"ours": found["metrics"]["mase"], **{who: one["mase"] for who, one in found["baselines"].items()}}
-    best = min(value for value in errors.values() if value is not None)
-    told = [
-        "–" if (value := errors.get(who)) is None else f"**{value:.3f}**" if value == best else f"{value:.3f}"
-        for who in ("ours", "seasonal-naive", "theta", "ets", "gradient-boosting")
-    ]
+    frame.to_csv(work / "all.csv", index=False)
+    errors = judged(work, own.horizon)
+    best = np.nanmin(list(errors.values()))
+    told = [f"**{errors[who]:.3f}**" if errors[who] == best else f"{errors[who]:.3f}" for who in (MODEL, *BESIDE)]
     rows = frame.groupby("series").size() - own.horizon
-    shape = [name, len(rows), f"{rows.min():,}–{rows.max():,}" if rows.min() < rows.max() else f"{rows.max():,}"]
-    return f"| {' | '.join(map(str, [*shape, own.horizon, *told, f'{seconds:.0f}']))} |"
+    lengths = f"{rows.min():,}–{rows.max():,}" if rows.min() < rows.max() else f"{rows.max():,}"
+    return f"| {' | '.join(map(str, [name, len(rows), lengths, own.horizon, *told, f'{seconds:.0f}']))} |"
+
+
+def judged(work: Path, horizon: int) -> dict[str, float]:
+    """MASE of the weights that serve and of everybody beside them, on the last horizon of every series."""
+    from forecaster.backtest import judge
+    from forecaster.data.read import read_panel
+    from forecaster.data.windows import rolling
+    from forecaster.models.artifact import load_runtime
+    from forecaster.predict import open_model
+
+    opened, panel = open_model(str(work), "further"), read_panel(work / "all.csv")
+    windows = rolling(panel, panel.offsets[1:], horizon, 1, horizon)
+    found = judge(panel, windows, opened.manifest, load_runtime(opened.folder, opened.manifest, "onnx"), learned=True)
+    return {who: found.scores(who).mase if who in found.forecasts else np.nan for who in (MODEL, *BESIDE)}
 
 
 def main() -> None:
