@@ -22,7 +22,7 @@ from forecaster.models.steps import Trainer
 from forecaster.planning import make_plan
 from forecaster.split import split
 
-STEPS = 10
+STEPS = 40
 
 
 def main() -> None:
