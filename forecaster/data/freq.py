@@ -99,7 +99,7 @@ class Freq:
         """Steps in the shortest usual season; 1 = none.
 
         s and min → 60; other whole seconds → the hour, other minutes and hours → the day (15min → 96, h → 24); D → 7;
-        B → 5; weeks, months and quarters → the year. Where the step does not divide it, and for whole numbers: 1.
+        B → 5; weeks, months and quarters → the year. Where the step does not divide it: 1. Whole numbers: 1, see `season_of`.
         """
         if self.unit == "month":
             return _divided(12, self.count)

@@ -16,6 +16,7 @@ from forecaster.data.infer import Rows, check_grid, infer_freq
 from forecaster.data.localise import localise
 from forecaster.data.panel import Columns, Panel
 from forecaster.data.regular import Filled, Given, described, fill_gaps
+from forecaster.data.season import season_of
 from forecaster.data.sieve import Sieve
 from forecaster.data.source import fetch, name_of
 from forecaster.data.stamps import Origin, Stamps, parse_stamps
@@ -123,6 +124,8 @@ def _read(table: Table, roles: Roles, options: ReadOptions) -> Panel:
         panel = _with_covariates(panel, beside, rows, (values, filled.values))
         left = np.repeat(panel.lengths, np.diff(rows.offsets))
         panel = replace(panel, gaps=len(panel.target) - int(np.count_nonzero(steps < left)))
+    if found.whole_numbers and not options.season_length:
+        panel = replace(panel, season_length=season_of(panel.target, panel.offsets))
     given = Given(freq=step is not None, season_length=options.season_length is not None)
     return described(panel, notes, given, filled.first)
 
