@@ -17,6 +17,7 @@ MOST_SERIES, MOST_ROWS = 300, 6 * LONGEST  # that are looked at
 LEAST = 0.1  # autocorrelation of a season
 SURE = 4.0  # standard errors that it must be above 0, of the many that are looked at
 NEARLY = 0.75  # share of the highest autocorrelation, from which on a shorter season is taken for it
+ROUNDING = 1e-12  # of the largest value: changes of a line that are no larger than this are none
 OUTLIER = 5.0  # robust standard deviations, at which a difference is cut off
 
 
@@ -53,7 +54,9 @@ def _is_season(correlation: FloatArray, m: int, least: float) -> bool:
 
 def _autocorrelation(values: FloatArray) -> FloatArray | None:
     """Of the differences of one series, at lags up to two thirds of its rows; None where it is too short or never changes."""
-    change = np.diff(values)
+    # Brought to about 1 by a power of two, which rounds nothing: products of 1e308, and of less, would overflow.
+    largest = np.max(np.abs(values), where=~np.isnan(values), initial=0.0)
+    change = np.diff(np.ldexp(values, -int(np.frexp(largest)[1])))
     seen = ~np.isnan(change)
     if seen.sum() < 8:
         return None
@@ -61,7 +64,7 @@ def _autocorrelation(values: FloatArray) -> FloatArray | None:
     spread = 1.4826 * float(np.median(np.abs(change[seen])))
     change = np.where(seen, np.clip(change, -OUTLIER * spread, OUTLIER * spread) if spread > 0 else change, 0.0)
     power = float(change @ change)
-    if not power > 0:
+    if not power > len(change) * ROUNDING**2:
         return None
     rows = len(change)
     spectrum = np.fft.rfft(change, 2 * rows)

@@ -57,6 +57,13 @@ def test_what_never_changes_or_is_too_short_has_none(values):
     assert found(values) == 1
 
 
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("size", [1e308, 1e200, 1e-310])
+def test_extreme_values_raise_no_warning(size):
+    assert found(np.array([size, -size] * 40)) == 2
+    assert found(np.array([size, -size, 0.5 * size, 0.0] * 20)) == 4
+
+
 def test_missing_values_and_outliers_do_not_hide_it():
     rng = np.random.default_rng(1)
     values = seasonal(rng, 400, 12)
