@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from processes import forecaster
 from results import write_section
 
 if TYPE_CHECKING:
@@ -51,14 +52,6 @@ SETS = {
 FIT, KNOWN, ALL = 8640, 11520, 14400  # ETTh1: rows that z-scores are taken from, before the test span, and to its end
 
 
-def command(*words: str | Path) -> str:
-    """Run `forecaster`; what it prints on standard output."""
-    done = subprocess.run([sys.executable, "-m", "forecaster", *map(str, words)], capture_output=True, text=True)
-    if done.returncode:
-        raise SystemExit(f"forecaster {' '.join(map(str, words))}: {done.stderr.strip()}")
-    return done.stdout
-
-
 def run(name: str, root: Path, seed: int, work: Path) -> dict[str, float]:
     """Train at the defaults, forecast, score."""
     return run_etth1(root, seed, work) if name == "etth1" else run_panel(name, root, seed, work)
@@ -70,13 +63,15 @@ def run_panel(name: str, root: Path, seed: int, work: Path) -> dict[str, float]:
     began = time.perf_counter()
     train(root / "data" / name / "train.csv.gz", name, SETS[name].horizon, seed, work)
     seconds = time.perf_counter() - began
-    command("predict", "--model", name, "--models", work, "--output", out, "--quiet")
+    forecaster("predict", "--model", name, "--models", work, "--output", out, "--quiet")
     return {**score(name, out, root), "seconds": seconds}
 
 
 def train(data: Path, name: str, horizon: int, seed: int, work: Path) -> None:
     """The default command."""
-    command("train", data, "--horizon", str(horizon), "--name", name, "--models", work, "--seed", str(seed), "--quiet")
+    forecaster(
+        "train", data, "--horizon", str(horizon), "--name", name, "--models", work, "--seed", str(seed), "--quiet"
+    )
 
 
 def score(name: str, forecasts: Path, root: Path) -> dict[str, float]:

@@ -13,13 +13,12 @@ from __future__ import annotations
 import argparse
 import gzip
 import json
-import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
 
 import numpy as np
+from processes import forecaster
 from results import write_section
 
 DAYS = 60
@@ -41,10 +40,7 @@ def score(data: Path, columns: tuple[str, ...], seed: int, models: Path) -> dict
     known = ["--known", ",".join(columns)] if columns else []
     words = ["train", data, "--target", "users", *PLAN, *known, "--seed", seed, "--models", models, "--json"]
     began = time.perf_counter()
-    done = subprocess.run([sys.executable, "-m", "forecaster", *map(str, words)], capture_output=True, text=True)
-    if done.returncode:
-        raise SystemExit(done.stderr)
-    told = json.loads(done.stdout)
+    told = json.loads(forecaster(*words))
     naive = told["baselines"]["seasonal-naive"]["mase"]
     return {**told["metrics"], "naive": naive, "seconds": time.perf_counter() - began}
 

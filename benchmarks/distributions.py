@@ -11,14 +11,12 @@ distribution, transforms, MASE, then WQL, coverage of 80 % and MSIS raw, and the
 from __future__ import annotations
 
 import argparse
-import subprocess
-import sys
 import tempfile
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from intervals import SETS, frames
+from processes import forecaster
 
 DISTRIBUTIONS = ("none", "normal", "student-t")
 LEVELS = (0.1, 0.5, 0.9)
@@ -40,9 +38,8 @@ def measure(name: str, distribution: str, asked: argparse.Namespace, models: Pat
     then.to_csv(work / f"{name}.csv", index=False)
     model = f"{name}-{distribution}"
     if not (models / model / "current").exists():
-        words = ["train", str(work / f"{name}.csv"), "--horizon", str(SETS[name].horizon), "--name", model]
-        words += ["--models", str(models), "--seed", str(asked.seed), "--distribution", distribution, "--quiet"]
-        subprocess.run([sys.executable, "-m", "forecaster", *words], check=True, stdout=subprocess.DEVNULL)
+        words = ("--models", models, "--seed", asked.seed, "--distribution", distribution, "--quiet")
+        forecaster("train", work / f"{name}.csv", "--horizon", SETS[name].horizon, "--name", model, *words)
     opened = open_model(str(models), model)
     manifest, facts = opened.manifest, opened.manifest.data
     columns = Columns(facts.series, facts.timestamp, facts.target)
@@ -51,7 +48,7 @@ def measure(name: str, distribution: str, asked: argparse.Namespace, models: Pat
     judged = judge(panel, windows, manifest, load_runtime(opened.folder, manifest, "onnx"), learned=False)
     raw = judged.band_scores()
     bands = stored_bands(opened.folder, manifest, PredictSettings(quantiles=LEVELS))
-    context = replace(windows, series=judged.series, cutoff=judged.cutoff).gather(manifest.context_length, 0)
+    context = judged.windows(panel).gather(manifest.context_length, 0)
     answers = np.concatenate([judged.forecasts[MODEL][:, :, None], judged.bands], axis=2)
     answers = bands.answer(answers, context, [judged.names[n] for n in judged.series])
     found = band_scores(judged.target, answers[:, :, 1:], LEVELS, judged.scale)

@@ -11,8 +11,6 @@ benchmarks/RESULTS.md.
 from __future__ import annotations
 
 import argparse
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -21,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
+from processes import forecaster
 from results import write_section
 
 if TYPE_CHECKING:
@@ -122,11 +121,8 @@ def row(name: str, root: Path, seed: int, work: Path) -> str:
     left = frame.groupby("series", sort=False).cumcount(ascending=False)
     frame[left >= own.horizon].to_csv(work / "known.csv", index=False)
     began = time.perf_counter()
-    words = ["train", work / "known.csv", "--horizon", own.horizon, "--name", "further", "--seed", seed]
-    train = [sys.executable, "-m", "forecaster", *words, "--models", work, "--quiet"]
-    done = subprocess.run(list(map(str, train)), capture_output=True, text=True)
-    if done.returncode:
-        raise SystemExit(f"{name}: {done.stderr.strip()}")
+    words = ("--horizon", own.horizon, "--name", "further", "--seed", seed, "--models", work, "--quiet")
+    forecaster("train", work / "known.csv", *words)
     seconds = time.perf_counter() - began
     frame.to_csv(work / "all.csv", index=False)
     errors = judged(work, own.horizon)

@@ -12,14 +12,13 @@ intervals section of benchmarks/RESULTS.md.
 from __future__ import annotations
 
 import argparse
-import subprocess
-import sys
 import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from processes import forecaster
 from results import write_section
 
 if TYPE_CHECKING:
@@ -71,9 +70,8 @@ def train(name: str, data: Path, models: Path, seed: int) -> None:
     """The default command, unless the model is there."""
     if (models / name / "current").exists():
         return
-    words = ["train", str(data), "--horizon", str(SETS[name].horizon), "--name", name, *SETS[name].options]
-    words += ["--models", str(models), "--seed", str(seed), "--quiet"]
-    subprocess.run([sys.executable, "-m", "forecaster", *words], check=True, stdout=subprocess.DEVNULL)
+    words = ("--horizon", SETS[name].horizon, "--name", name, *SETS[name].options)
+    forecaster("train", data, *words, "--models", models, "--seed", seed, "--quiet")
 
 
 def measure(name: str, root: Path, models: Path, seed: int, work: Path) -> str:

@@ -16,6 +16,14 @@ PYTHON = sys.executable
 FORECASTER = (PYTHON, "-m", "forecaster")
 
 
+def forecaster(*words: object) -> str:
+    """Run `forecaster`; what it prints on standard output. A command that fails ends everything."""
+    done = subprocess.run([*FORECASTER, *map(str, words)], capture_output=True, text=True)
+    if done.returncode:
+        raise SystemExit(f"forecaster {' '.join(map(str, words))}: {done.stderr.strip()}")
+    return done.stdout
+
+
 @dataclass(frozen=True)
 class Spread:
     """Measurements of one thing."""

@@ -70,9 +70,8 @@ def make_plan(panel: Panel, settings: TrainSettings) -> Plan:
     calendar = _calendar(choose, settings, panel, head)
     seen = _training_values(panel, horizon, windows)
     zeros = float((seen == 0).mean()) if len(seen) else 0.0
-    distribution = choose("distribution", settings.distribution, "none", "each quantile is learnt by itself")
-    distribution = "" if distribution == "none" else distribution
-    loss = _likelihood(choose, distribution) if distribution else _loss(choose, settings, zeros)
+    choose("distribution", settings.distribution, "none", "each quantile is learnt by itself")
+    loss = _likelihood(choose, settings.likelihood) if settings.likelihood else _loss(choose, settings, zeros)
     transforms = _transforms(choose, settings, seen, zeros)
     base = replace(
         _network(choose, settings, lengths, head), known=width(calendar), lags=lag_count(calendar), season_length=season
@@ -81,7 +80,7 @@ def make_plan(panel: Panel, settings: TrainSettings) -> Plan:
         if named := getattr(settings, role):
             choose(role, ", ".join(named), "", "")
     covariates = fit_encodings(panel, _training_ends(panel, horizon, windows))
-    base = replace(base, transform=transforms[0][0], covariates=covariates, distribution=distribution)
+    base = replace(base, transform=transforms[0][0], covariates=covariates, distribution=settings.likelihood)
     fit, courses = _fit(choose, settings, (loss, transforms[0][1]), alike=len(panel.series) < ALIKE)
     members = _members(choose, settings, base)
     logs = "log" in [name for name, _ in transforms] and not settings.min  # a floor's log counts from 0
@@ -172,11 +171,11 @@ def _transforms(choose: _Chooser, settings: TrainSettings, seen: FloatArray, zer
     names = [given] if given else ["none", "log"] if logs else ["none"]
     scales = {"none": ("series",), "log": ("transform", "window")}
     own = (settings.error_scale,) if settings.error_scale else scales[given][:1] if given else None
-    if settings.distribution not in (None, "none"):
+    if settings.likelihood:
         own = ("window",)  # a likelihood has no other scale than that of the network's units
     pairs = tuple((name, scale) for name in names for scale in own or scales[name])
     choose("transform", given, names[0], "no other is possible" if len(names) == 1 else "no trial could be held")
-    if settings.distribution in (None, "none"):
+    if not settings.likelihood:
         choose("error_scale", settings.error_scale, pairs[0][1], "goes with the transform")
     return pairs
 

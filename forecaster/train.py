@@ -126,7 +126,7 @@ def read(data: Data, settings: PlanSettings, watch: Watch) -> Panel:
     for note in panel.notes:
         watch.note(note)
     if settings.counts:
-        refuse_all_but_counts(panel, str(settings.distribution))
+        refuse_all_but_counts(panel, settings.likelihood)
     settings.limits.refuse_broken(panel)
     if np.isnan(panel.target).all():
         raise DataError(f"{panel.source}: not one target is observed.", "Check --target.")

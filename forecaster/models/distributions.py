@@ -10,11 +10,19 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from statistics import NormalDist
 from typing import Any, TypeAlias
 
 import numpy as np
 
-from forecaster.models.tabulated import LOG_DISPERSION, LOG_MEAN, TAIL, negative_binomial_table, student_t_table
+from forecaster.models.tabulated import (
+    LOG_DISPERSION,
+    LOG_MEAN,
+    TAIL,
+    negative_binomial_table,
+    squared_spread,
+    student_t_table,
+)
 from forecaster.models.transforms import Locator
 
 Tensor: TypeAlias = Any  # a Keras tensor of any backend
@@ -100,9 +108,8 @@ def _normal_loss(z: Tensor, truth: Tensor, place: Place) -> Tensor:
 
 
 def _normal_forecast(z: Tensor, levels: Levels, place: Place) -> Tensor:
-    from scipy import stats
-
-    return _around(z, lambda: stats.norm.ppf(levels).astype(np.float32), levels, place)
+    standard = NormalDist()
+    return _around(z, lambda: np.array([standard.inv_cdf(level) for level in levels], np.float32), levels, place)
 
 
 def _student_t_loss(z: Tensor, truth: Tensor, place: Place) -> Tensor:
@@ -189,7 +196,7 @@ def _negative_binomial_forecast(z: Tensor, levels: Levels, place: Place) -> Tens
     rows = ops.reshape(rows, (-1, z.shape[1], dispersions, count))
     by_dispersion = LOG_DISPERSION.hats(ops.cast(ops.log(dispersion), "float32"))
     away = ops.cast(ops.sum(by_dispersion[..., None] * rows, axis=2), "float64")
-    spread = ops.sqrt(mean + dispersion * mean * mean + 0.25)  # as the table's: see tabulated.spread
+    spread = ops.sqrt(squared_spread(mean, dispersion))
     quantiles = ops.maximum(mean[:, :, None] + spread[:, :, None] * away, 0.0)
     return ops.concatenate([mean[:, :, None], quantiles], axis=2)
 

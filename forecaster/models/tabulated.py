@@ -50,10 +50,10 @@ LOG_DISPERSION = Axis(float(np.log(1e-4)), float(np.log(50.0)), 41)
 @lru_cache(maxsize=16)
 def student_t_table(levels: tuple[float, ...]) -> FloatArray:
     """[G, Q] quantiles of the standard distribution at each 1/ν of TAIL."""
-    from scipy import stats
+    from scipy import special
 
-    tail = TAIL.nodes[:, None]
-    return np.asarray(np.where(tail > 0.0, stats.t.ppf(levels, 1.0 / np.maximum(tail, 1e-9)), stats.norm.ppf(levels)))
+    tail, level = TAIL.nodes[:, None], np.array(levels)
+    return np.asarray(np.where(tail > 0.0, special.stdtrit(1.0 / np.maximum(tail, 1e-9), level), special.ndtri(level)))
 
 
 @lru_cache(maxsize=16)
@@ -65,7 +65,12 @@ def negative_binomial_table(levels: tuple[float, ...]) -> FloatArray:
 
 def spread(mean: FloatArray, dispersion: FloatArray) -> FloatArray:
     """Standard deviation of a count plus what rounding it would add and more, so that it does not vanish with the mean."""
-    return np.sqrt(mean + dispersion * mean * mean + 0.25)
+    return np.asarray(np.sqrt(squared_spread(mean, dispersion)))
+
+
+def squared_spread(mean: Tensor, dispersion: Tensor) -> Tensor:
+    """Of arrays and, in a graph, of tensors."""
+    return mean + dispersion * mean * mean + 0.25
 
 
 def negative_binomial_quantile(level: FloatArray, mean: FloatArray, dispersion: FloatArray) -> FloatArray:

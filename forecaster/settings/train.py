@@ -79,7 +79,7 @@ class PlanSettings(MachineSettings, JudgeSettings, InputSettings):
     def __post_init__(self) -> None:
         """UsageError for options that contradict each other, or of which one has no effect beside another."""
         self._refuse_empty_limits()
-        if self.distribution not in (None, "none"):
+        if self.likelihood:
             self._refuse_beside_distribution()
         if self.residual and (self.layers or 1) == 1:
             raise UsageError("--residual has no effect on one layer.", "Give --layers 2 or more.")
@@ -97,10 +97,15 @@ class PlanSettings(MachineSettings, JudgeSettings, InputSettings):
         """The target must be whole numbers from 0 up, as the distribution is one of these."""
         from forecaster.models.distributions import DISTRIBUTIONS
 
-        return self.distribution in DISTRIBUTIONS and DISTRIBUTIONS[self.distribution].counts
+        return bool(self.likelihood) and DISTRIBUTIONS[self.likelihood].counts
+
+    @property
+    def likelihood(self) -> str:
+        """The distribution that is learnt; empty = each quantile by itself."""
+        return "" if self.distribution in (None, "none") else str(self.distribution)
 
     def _refuse_beside_distribution(self) -> None:
-        what = f"--distribution {self.distribution}"
+        what = f"--distribution {self.likelihood}"
         for name, given in (("loss", self.loss), ("error-scale", self.error_scale)):
             if given is not None:
                 raise UsageError(f"--{name} has no effect beside {what}, which has a likelihood.", "Leave one out.")
