@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from forecaster.data.cells import NUMBER
+from forecaster.data.clock import looks_like_day_number, looks_like_stamp
 from forecaster.data.panel import ROLES, Columns
-from forecaster.data.stamps import looks_like_day_number, looks_like_stamp
 from forecaster.data.table import Table
 from forecaster.errors import DataError, UsageError, nearest
 

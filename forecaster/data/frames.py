@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from forecaster.data.cells import MISSING, Cells, numbers_of
+from forecaster.data.header import check_header
 from forecaster.data.source import MOST_BYTES, unreadable
 from forecaster.data.stamps import Stamps
-from forecaster.data.table import SAMPLE, check_header
+from forecaster.data.table import SAMPLE
 from forecaster.data.zones import fixed_zone
 from forecaster.errors import DataError
 

@@ -1,4 +1,4 @@
-"""The frequency of a panel, inferred from all rows of all series, and every row checked against it."""
+"""The frequency of a panel, inferred from all rows of all series, and every row checked: met once, and on the grid."""
 
 from __future__ import annotations
 
@@ -60,6 +60,26 @@ def say(timestamp: int, zone: str | None, whole_numbers: bool) -> str:
     """One stamp for a message: `2024-01-31`, `2024-01-31 13:00:00+01:00` or `17`."""
     freq = Freq("step", 1) if whole_numbers else Freq("clock", DAY)
     return str(format_timestamps(np.array([timestamp], dtype=np.int64), freq, zone)[0])
+
+
+def refuse_duplicates(rows: Rows, *, hint_zone: bool) -> None:
+    """DataError with both lines where a series has a stamp twice."""
+    equal = np.diff(rows.timestamps) == 0
+    equal[rows.offsets[1:-1] - 1] = False  # neighbours of two series
+    if not equal.any():
+        return
+    found = np.flatnonzero(equal)
+    more = f" ({len(found)} such rows in all)" if len(found) > 1 else ""
+
+    def tell(k: int) -> tuple[str, str]:
+        row = int(found[k])
+        hint = "Keep one of them, or name the column that tells series apart: --series COLUMN."
+        if hint_zone and rows.timestamps[row] % DAY:
+            hint += " If the clock was set back here: --zone, e.g. --zone Europe/Berlin."
+        what = f"timestamp '{rows.text(row)}' (series {quoted(rows.name_of(row))}) stands already in {rows.where(row)}"
+        return f"{what}{'' if k else more}.", hint
+
+    raise rows.faults("duplicate", found + 1, tell)
 
 
 def infer_freq(rows: Rows) -> Freq:

@@ -10,9 +10,9 @@ import numpy as np
 
 from forecaster.data.columns import Roles, covariate_roles, infer_roles
 from forecaster.data.covariates import Covariate, cut_unobserved, one_a_series, read_covariates
-from forecaster.data.faults import RowsError, Tell, quoted
+from forecaster.data.faults import RowsError, Tell
 from forecaster.data.freq import Freq
-from forecaster.data.infer import Rows, check_grid, infer_freq
+from forecaster.data.infer import Rows, check_grid, infer_freq, refuse_duplicates
 from forecaster.data.localise import localise
 from forecaster.data.panel import Columns, Panel
 from forecaster.data.regular import Filled, Given, described, fill_gaps
@@ -21,7 +21,7 @@ from forecaster.data.sieve import Sieve
 from forecaster.data.source import fetch, name_of
 from forecaster.data.stamps import Origin, Stamps, parse_stamps
 from forecaster.data.table import CsvTable, Table
-from forecaster.data.zones import DAY, check_zone
+from forecaster.data.zones import check_zone
 from forecaster.errors import DataError, UsageError
 
 if TYPE_CHECKING:
@@ -112,7 +112,7 @@ def _read(table: Table, roles: Roles, options: ReadOptions) -> Panel:
         order=order,
         column=roles.timestamp,
     )
-    _refuse_duplicates(rows, hint_zone=zone is None and stamps.zone is None and not stamps.whole_numbers)
+    refuse_duplicates(rows, hint_zone=zone is None and stamps.zone is None and not stamps.whole_numbers)
     found = step or infer_freq(rows)
     steps = check_grid(rows, found, inferred=step is None)
     values = values if order is None else values[order]
@@ -278,26 +278,6 @@ def _order(codes: IntArray, timestamps: IntArray) -> IntArray | None:
 
 def _offsets(codes: IntArray, series: int) -> IntArray:
     return np.concatenate([[0], np.cumsum(np.bincount(codes, minlength=series))]).astype(np.int64)
-
-
-def _refuse_duplicates(rows: Rows, *, hint_zone: bool) -> None:
-    """DataError with both lines where a series has a stamp twice."""
-    equal = np.diff(rows.timestamps) == 0
-    equal[rows.offsets[1:-1] - 1] = False  # neighbours of two series
-    if not equal.any():
-        return
-    found = np.flatnonzero(equal)
-    more = f" ({len(found)} such rows in all)" if len(found) > 1 else ""
-
-    def tell(k: int) -> tuple[str, str]:
-        row = int(found[k])
-        hint = "Keep one of them, or name the column that tells series apart: --series COLUMN."
-        if hint_zone and rows.timestamps[row] % DAY:
-            hint += " If the clock was set back here: --zone, e.g. --zone Europe/Berlin."
-        what = f"timestamp '{rows.text(row)}' (series {quoted(rows.name_of(row))}) stands already in {rows.where(row)}"
-        return f"{what}{'' if k else more}.", hint
-
-    raise rows.faults("duplicate", found + 1, tell)
 
 
 def rows_of(panel: Panel) -> dict[str, Any]:

@@ -6,12 +6,23 @@ import re
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from functools import partial
-from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 
+from forecaster.data.clock import (
+    ISO,
+    OTHER,
+    YEARS,
+    Parse,
+    by_format,
+    iso,
+    looks_like_day_number,
+    offset_of,
+    other_form,
+)
 from forecaster.data.faults import Tell, quoted
 from forecaster.data.zones import fixed_zone
 from forecaster.errors import DataError
@@ -19,22 +30,11 @@ from forecaster.errors import DataError
 if TYPE_CHECKING:
     from forecaster.typing import IntArray
 
-Parse: TypeAlias = "Callable[[str], tuple[int, int | None] | None]"  # text → wall clock and offset, microseconds
-
 EXPECTED = "Expected ISO 8601, e.g. 2024-12-01."
-_TIME = r"(?:(?:T|\s+)(?P<h>\d{1,2})(?::?(?P<mi>\d{2})(?::?(?P<s>\d{2})(?:[.,](?P<f>\d+))?)?)?)?"
-_ISO = re.compile(
-    r"(?P<y>\d{4})(?:-?Q(?P<q>[1-4])|(?P<sep>[-/.]?)(?P<m>\d{1,2})(?:(?P=sep)(?P<d>\d{1,2}))?)?"
-    + _TIME
-    + r"\s*(?P<z>[Zz]|[+-]\d{2}(?::?\d{2})?)?"
-)
-_OTHER = re.compile(r"(?P<a>\d{1,2})[-/.](?P<b>\d{1,2})[-/.](?P<y>\d{4})" + _TIME + r"(?:\s*(?P<p>[AaPp][Mm]))?")
-_EPOCH = datetime(1970, 1, 1)
 _STEP_NAMES = ("step", "t", "index", "i", "n", "k", "period")  # columns whose 4-digit numbers are no years
 _WHOLE = re.compile(r"[+-]?\d+(\.0*)?")
 _SOME = 1000  # texts that are looked at where one look is enough for all
 _DISGUISED = {"Excel's serial dates": (20_000, 80_000), "seconds since 1970": (5e8, 5e9), "milliseconds": (5e11, 5e12)}
-_YEARS = (1600, 2200)  # whole numbers of this range, all of four digits, are years
 
 
 @dataclass(frozen=True)
@@ -70,27 +70,14 @@ class Origin:
 def parse_stamps(texts: Any, origin: Origin) -> Stamps:
     """Values of the distinct `texts` (a pandas Index of str). DataError at the first row of a text that is no stamp."""
     if origin.format is not None:
-        one = partial(_by_format, pattern=origin.format)
+        one = partial(by_format, pattern=origin.format)
         quick = _quick(texts, origin, one, origin.format)
         return quick or _from_parts([one(text) for text in texts], texts, origin)
     if _WHOLE.fullmatch(str(texts[0]).strip()):
         whole = _whole_numbers(texts, origin)
         if whole is not None:
             return whole
-    return _quick(texts, origin, _iso) or _exact(texts, origin)
-
-
-def looks_like_stamp(text: str) -> bool:
-    """Whether `text` is shaped like a date of at least year and month. Plain numbers are not."""
-    match = _ISO.fullmatch(text)
-    return bool(match and (match["sep"] or match["q"] or match["h"])) or _OTHER.fullmatch(text) is not None
-
-
-def looks_like_day_number(text: str) -> bool:
-    """Whether `text` is a year or a date without separators: 2024, 20240131."""
-    return (
-        text.isdecimal() and len(text) in (4, 8) and _YEARS[0] <= int(text[:4]) <= _YEARS[1] and _iso(text) is not None
-    )
+    return _quick(texts, origin, iso) or _exact(texts, origin)
 
 
 def _whole_numbers(texts: Any, origin: Origin) -> Stamps | None:
@@ -111,8 +98,8 @@ def _whole_numbers(texts: Any, origin: Origin) -> Stamps | None:
         hint = "Write all timestamps as whole numbers below 9,007,199,254,740,992, or all as dates."
         _refuse(bad, texts, origin, "is not a whole number as the others are.", hint)
     low, high = numbers.min(), numbers.max()
-    years = _YEARS[0] <= low and high <= _YEARS[1] and origin.column.lower() not in _STEP_NAMES
-    dates = _YEARS[0] * 10_000 <= low and high <= _YEARS[1] * 10_000 + 1231
+    years = YEARS[0] <= low and high <= YEARS[1] and origin.column.lower() not in _STEP_NAMES
+    dates = YEARS[0] * 10_000 <= low and high <= YEARS[1] * 10_000 + 1231
     if (years or dates) and all(looks_like_day_number(str(text).strip()) for text in texts):
         return None
     return Stamps(numbers.astype(np.int64), None, whole_numbers=True, note=doubt(low, high, origin.column))
@@ -167,8 +154,8 @@ def _parsed(texts: Any, pattern: str) -> tuple[IntArray, str | None, IntArray] |
         return None
     first = int(read.argmax())
     if parsed.tz is not None:  # pandas 2 also lets stamps through that have no offset
-        match = _ISO.fullmatch(str(texts[first]).strip())
-        if match is None or _offset(match["z"]) is None or not texts[read].str.endswith(match["z"]).all():
+        match = ISO.fullmatch(str(texts[first]).strip())
+        if match is None or offset_of(match["z"]) is None or not texts[read].str.endswith(match["z"]).all():
             return None
     offset = None if parsed.tz is None else (parsed[first].utcoffset() or timedelta()) // timedelta(microseconds=1)
     values = np.array(parsed.asi8 if parsed.unit == "us" else parsed.as_unit("us").asi8)
@@ -177,10 +164,10 @@ def _parsed(texts: Any, pattern: str) -> tuple[IntArray, str | None, IntArray] |
 
 def _exact(texts: Any, origin: Origin) -> Stamps:
     """Every text by itself: slower, but it knows which one is at fault, and which other usual form fits them all."""
-    parts = [_iso(str(text).strip()) for text in texts]
+    parts = [iso(str(text).strip()) for text in texts]
     bad = [i for i, part in enumerate(parts) if part is None]
     if bad:
-        others = [_OTHER.fullmatch(str(text).strip()) for text in texts]
+        others = [OTHER.fullmatch(str(text).strip()) for text in texts]
         if 2 * sum(other is not None for other in others) > len(texts):
             return _by_convention(others, texts, origin)
     return _from_parts(parts, texts, origin)
@@ -189,8 +176,8 @@ def _exact(texts: Any, origin: Origin) -> Stamps:
 def _by_convention(others: list[re.Match[str] | None], texts: Any, origin: Origin) -> Stamps:
     """Day first or month first, whichever fits all rows. DataError where both do or neither does."""
     tried = {
-        "day first": [_other(match, "a", "b") for match in others],
-        "month first": [_other(match, "b", "a") for match in others],
+        "day first": [other_form(match, "a", "b") for match in others],
+        "month first": [other_form(match, "b", "a") for match in others],
     }
     fitting = {name: parts for name, parts in tried.items() if None not in parts}
     if len(fitting) == 1 or len({tuple(map(str, parts)) for parts in fitting.values()}) == 1:
@@ -255,57 +242,3 @@ def _refuse(
     if origin.format is not None:
         why, hint = f"does not fit the format '{origin.format}'.", "Mend either."
     raise origin.fault(wrong, lambda i: f"timestamp {quoted(texts[i])} {why}", hint)
-
-
-def _iso(text: str) -> tuple[int, int | None] | None:
-    """Microseconds on the wall clock and the offset, of one ISO 8601 stamp; None where it is none."""
-    match = _ISO.fullmatch(text)
-    if match is None or (match["sep"] == "" and (match["d"] is None or len(match["m"] + match["d"]) != 4)):
-        return None
-    month = 3 * int(match["q"]) - 2 if match["q"] else int(match["m"] or 1)
-    wall = _wall(match, int(match["y"]), month, int(match["d"] or 1))
-    zone = match["z"]
-    if wall is None or zone is None:
-        return None if wall is None else (wall, None)
-    offset = _offset(zone)
-    return None if offset is None else (wall, offset)
-
-
-def _offset(zone: str | None) -> int | None:
-    """Microseconds east of Greenwich; None where this is no offset, or one of a day and more."""
-    if not zone or zone in "Zz":
-        return 0 if zone else None
-    hours, minutes = int(zone[1:3]), int(zone[3:].lstrip(":") or 0)
-    if hours > 23 or minutes > 59:
-        return None
-    return (-1 if zone[0] == "-" else 1) * (hours * 60 + minutes) * 60_000_000
-
-
-def _other(match: re.Match[str] | None, day: str, month: str) -> tuple[int, None] | None:
-    if match is None:
-        return None
-    wall = _wall(match, int(match["y"]), int(match[month]), int(match[day]))
-    if wall is None or not match["p"]:
-        return None if wall is None else (wall, None)
-    hour = int(match["h"] or 0)
-    shift = (hour % 12) + (12 if match["p"].lower() == "pm" else 0) - hour
-    return (wall + shift * 3_600_000_000, None) if 1 <= hour <= 12 else None
-
-
-def _wall(match: re.Match[str], year: int, month: int, day: int) -> int | None:
-    try:
-        moment = datetime(year, month, day, int(match["h"] or 0), int(match["mi"] or 0), int(match["s"] or 0))
-    except ValueError:
-        return None
-    return (moment - _EPOCH) // timedelta(microseconds=1) + int((match["f"] or "0")[:6].ljust(6, "0"))
-
-
-def _by_format(text: str, pattern: str) -> tuple[int, int | None] | None:
-    try:
-        moment = datetime.strptime(str(text).strip(), pattern)
-    except ValueError:
-        return None
-    offset = moment.utcoffset()
-    naive = moment.replace(tzinfo=None)
-    wall = (naive - _EPOCH) // timedelta(microseconds=1)
-    return wall, None if offset is None else offset // timedelta(microseconds=1)

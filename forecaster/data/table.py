@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from forecaster.data.cells import MISSING, NUMBER, Cells, no_numbers, numbers_in, numbers_of
+from forecaster.data.cells import MISSING, Cells, no_numbers, numbers_in, numbers_of
 from forecaster.data.faults import RowsError
+from forecaster.data.header import check_header
 from forecaster.data.lines import Lines, lines_of
 from forecaster.data.source import blanked, records
 from forecaster.errors import DataError, UsageError
@@ -287,26 +288,3 @@ class CsvTable:
             return f"{count} field{'s' * (count > 1)} where the header has {width}.", hint
 
         raise RowsError("fields", lines, lambda line: f"{self.name}:{line}", tell)
-
-
-def check_header(place: str, header: Sequence[str]) -> tuple[str, ...]:
-    """Column names as the file gives them. DataError where there are none, or two alike."""
-    from forecaster.data.stamps import looks_like_stamp
-
-    names = tuple(name.strip() or f"column {i}" for i, name in enumerate(header, start=1))
-    dates = [name for name in names if looks_like_stamp(name)]
-    if dates or all(NUMBER.fullmatch(name) for name in names):
-        what = f"'{dates[0]}' is a date" if dates else f"'{names[0]}' is a number"
-        raise DataError(
-            f"{place}: there is no header: {what}, not a column's name.",
-            "Give the columns names in the first line, and dates a column of their own.",
-        )
-    twice = next((name for i, name in enumerate(names) if name in names[:i]), None)
-    if twice is not None:
-        raise DataError(f"{place}: two columns are called '{twice}'.", "Rename one of them.")
-    if len(names) < 2:
-        raise DataError(
-            f"{place}: there is only one column, '{names[0]}'.",
-            "Expected a timestamp column and a target column, separated by commas.",
-        )
-    return names

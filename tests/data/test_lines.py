@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 
 from forecaster.data import cells
 from forecaster.data.cells import numbers_in
+from forecaster.data.clock import iso
 from forecaster.data.lines import lines_of
 from forecaster.data.source import mended, records, refuse_binary
-from forecaster.data.stamps import Origin, _exact, _iso, _quick
+from forecaster.data.stamps import Origin, _exact, _quick
 from forecaster.errors import DataError
 
 PIECES = st.lists(st.sampled_from(["a", "1", ",", ",", "\n", "\n", "\r\n", " ", '"', '"b, c"', "ü"]), max_size=30)
@@ -76,5 +77,5 @@ def test_a_few_stamps_that_pandas_cannot_read_are_looked_at_alone(texts: list[st
             return str(error)
         return stamps and (stamps.values.tolist(), stamps.zone)
 
-    quick = told(lambda: _quick(index, origin, _iso))
+    quick = told(lambda: _quick(index, origin, iso))
     assert quick in (None, told(lambda: _exact(index, origin)))
