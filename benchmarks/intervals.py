@@ -34,11 +34,11 @@ LEVELS = (0.025, 0.1, 0.9, 0.975)
 
 @dataclass(frozen=True)
 class Set:
-    """A set: its file, its horizon, and for a file without a test file how many rows are kept from training."""
+    """A set: its file, its horizon, and where it is one table, or one long series, how many rows are kept from training."""
 
     file: str
     horizon: int
-    kept_back: int = 0
+    kept_back: int = 0  # 0: those of its test file
     rows: int | None = None  # of the file, that are used at all
     options: tuple[str, ...] = ()
 
@@ -47,7 +47,7 @@ SETS = {
     "hospital": Set("train.csv.gz", 12),
     "m1_quarterly": Set("train.csv.gz", 8),
     "tourism_monthly": Set("train.csv.gz", 24),
-    "us_births": Set("train.csv.gz", 30),
+    "us_births": Set("train.csv.gz", 30, 360),
     "air_passengers": Set("AirPassengers.csv", 12, 48),
     "bike_sharing": Set("bike_sharing.csv.gz", 24, 60 * 24, options=("--target", "users")),
     "m4_hourly": Set("train.csv.gz", 48),
@@ -61,9 +61,9 @@ def frames(name: str, root: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
 
     own, folder = SETS[name], root / "data" / name
     frame = pd.read_csv(folder / own.file).iloc[: own.rows]
-    if own.kept_back:
-        return frame.iloc[: -own.kept_back], frame
-    return frame, pd.concat([frame, pd.read_csv(folder / "test.csv.gz")])
+    test = folder / "test.csv.gz"
+    whole = pd.concat([frame, pd.read_csv(test)]) if test.exists() else frame
+    return whole.iloc[: -own.kept_back] if own.kept_back else frame, whole
 
 
 def train(name: str, data: Path, models: Path, seed: int) -> None:

@@ -26,7 +26,10 @@ Correct: TypeAlias = "Callable[[Windows, FloatArray, FloatArray], FloatArray]"
 MOST_WINDOWS = 2000  # that a calibration learns from, at most, unless every series has but one
 FOLDS = 5  # of series, where there are enough of them
 FEW_WINDOWS = 10  # separate ones, below which history helps out
-PRIOR_WINDOWS = 2
+PRIOR_WINDOWS = 2  # older ones, that PRIOR_RATIO counts as much as
+PRIOR_RATIO = (
+    0.8  # of a model's error to seasonal naive's, where nothing is known: about the middle of benchmarks' sets
+)
 FEW_SERIES = 30  # with fewer, each judged window is calibrated on those that do not overlap it
 
 
@@ -127,7 +130,7 @@ def _history(old: HeldBack, held: HeldBack) -> Pool:
 
     The weights' own errors there would be too small. Seasonal naive has no weights, so its errors there are honest: they
     are taken, both ways up, times the ratio of the model's error to naive's on the held-back windows, which is drawn
-    towards 1 since few windows tell it.
+    towards PRIOR_RATIO since few windows tell it.
     """
     ratio = _ratio(old, held)
     pool = old.pool
@@ -138,14 +141,15 @@ def _history(old: HeldBack, held: HeldBack) -> Pool:
 
 
 def _ratio(old: HeldBack, held: HeldBack) -> float:
-    """The model's error over naive's on the held-back windows, drawn towards 1 as by PRIOR_WINDOWS older ones."""
+    """The model's error over naive's on the held-back windows, drawn towards PRIOR_RATIO as by PRIOR_WINDOWS older ones."""
     if not len(held.windows):
-        return 1.0
+        return PRIOR_RATIO
     naive = np.nanmean(np.abs(held.pool.target - _naive(held)))
     prior = PRIOR_WINDOWS * np.nanmean(np.abs(old.pool.target - _naive(old)))
     model = np.nanmean(np.abs(held.pool.target - held.pool.forecast[:, :, 0]))
     count = held.pool.separate
-    return float((count * model + prior) / (count * naive + prior)) if count * naive + prior > 0 else 1.0
+    total = count * naive + prior
+    return float((count * model + PRIOR_RATIO * prior) / total) if total > 0 else PRIOR_RATIO
 
 
 def _naive(held: HeldBack) -> FloatArray:

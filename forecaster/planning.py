@@ -40,9 +40,11 @@ FAST, SLOW = 5e-3, 2e-3  # learning rates
 MEMBERS = 4
 ALIKE = 5  # with fewer series, windows are so much alike that a large batch tells little more than a small one
 FEW_SERIES = 30  # with fewer, one held-back window a series would judge by luck
-MOST_WINDOWS = 10
+MOST_WINDOWS = 10  # a series, and more where the rows are many:
+ENOUGH_WINDOWS = 60  # in all, to learn from how far forecasts stray: of ten windows of one season the next differs
 MOSTLY_ZERO = 0.5  # share of zeros, above which the median of what comes is 0
 HELD_BACK = 0.2  # of a series' rows, at most
+SPARED = 0.1  # of them, beyond MOST_WINDOWS
 
 
 class _Chooser:
@@ -94,8 +96,9 @@ def _windows(series: int, rows: int, horizon: int) -> tuple[int, str]:
         return 0, "the series are too short to hold any back"
     if series >= FEW_SERIES:
         return 1, f"{series} series give {series} windows"
-    spare = int(HELD_BACK * rows) // horizon
-    return max(1, min(MOST_WINDOWS, spare)), f"at most {HELD_BACK:.0%} of a series' rows"
+    some = min(MOST_WINDOWS, int(HELD_BACK * rows) // horizon)
+    many = min(-(-ENOUGH_WINDOWS // series), int(SPARED * rows) // horizon)
+    return max(1, some, many), f"at most {HELD_BACK:.0%} of a series' rows, {SPARED:.0%} for more than {MOST_WINDOWS}"
 
 
 def _lengths(choose: _Chooser, settings: TrainSettings, season: int, horizon: int, rows: int) -> tuple[int, int]:

@@ -210,6 +210,14 @@ def test_more_series_need_fewer_windows_each():
     assert plan_of(many, horizon=4).windows == 1
 
 
+def test_a_long_series_holds_back_windows_enough_to_learn_how_far_forecasts_stray_and_no_more_than_it_can_spare():
+    long, alike = panel_of(*waves(1, 6000)), panel_of(*waves(4, 6000))
+    assert plan_of(long, horizon=4).windows == 60
+    assert plan_of(alike, horizon=4).windows == 15
+    assert plan_of(long, horizon=20).windows == 30  # a tenth of the rows
+    assert plan_of(long, horizon=100).windows == 10  # a fifth
+
+
 def test_a_log_is_not_refused_where_every_row_is_held_back():
     panel = panel_of([1.0, 2.0, 3.0, 4.0, 5.0])
     assert plan_of(panel, horizon=4, windows=2, transform="log").members[0].transform == "log"
