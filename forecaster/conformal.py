@@ -119,7 +119,7 @@ def _errors(panel: Panel, manifest: Manifest, runtime: Runtime, ends: IntArray, 
     usable = np.flatnonzero(~np.isnan(context).all(axis=1) & ~np.isnan(target).all(axis=1))
     windows, context, target = windows.take(usable), context[usable], target[usable]
     raw = forecast(runtime, context, horizon, Beside(panel, windows, manifest.needs))
-    raw = raw.reshape(len(windows), horizon, -1)
+    raw = raw.reshape(len(windows), horizon, 1 + len(manifest.quantiles))
     count = separate(windows.series, ends[windows.series] - windows.cutoff, horizon)
     pool = Pool(raw, target, yardstick(context, panel.season_length), windows.series, count)
     return HeldBack(pool, windows, panel, manifest.quantiles)

@@ -51,6 +51,14 @@ def test_many_series_are_calibrated_on_each_others_newest_window():
     assert (held.windows.cutoff == panel.offsets[1:] - HORIZON).all()
 
 
+def test_where_no_held_back_target_was_observed_there_is_nothing_to_learn_from():
+    values = waves(1, 40)[0]
+    values[-2 * HORIZON :] = np.nan
+    short = panel_of(values[: HORIZON + 2])
+    assert not len(errors(panel_of(values), 1).windows) and errors(panel_of(values), 1).learn() is None
+    assert not len(errors(short, 1).windows) and errors(short, 1).learn() is None
+
+
 def test_one_series_gives_a_window_for_every_row_held_back():
     panel = panel_of(waves(1, 200)[0])
     held = errors(panel, 12)

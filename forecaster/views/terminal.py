@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from forecaster.views.tracks import Interval
 
 if TYPE_CHECKING:
@@ -29,6 +31,7 @@ def _draw(track: Track, width: int, *, color: bool, unicode: bool) -> str:
     for interval in Interval.between(track.quantiles)[:1]:
         levels = (interval.low, interval.high)
         lines += [(ahead, track.bands[0, :, level], f"{track.quantiles[level]:g}") for level in levels]
+    lines = [line for line in lines if np.isfinite(line[1]).any()]  # the plotter knows no empty ones
     text: str = plot_to_string(
         xs=[times for times, _, _ in lines],
         ys=[values for _, values, _ in lines],

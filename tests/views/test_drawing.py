@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import re
 import sys
+from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from forecaster.cli import run
@@ -52,6 +54,12 @@ def test_a_terminal_plot_stays_off_a_stdout_that_carries_something_else(place, c
     assert json.loads(out)["output"] == "f.csv" and "observed" in err
     assert run(["predict", "--plot", "-", "--quiet"]) == 2
     assert "--plot - has no effect with --quiet" in capfd.readouterr().err
+
+
+def test_a_terminal_plot_has_room_for_a_series_whose_newest_rows_hold_nothing():
+    (track,) = tracks_ahead(ahead(("a",)), ())
+    drawn = terminal.draw([replace(track, observed=track.observed * np.nan)], 80, color=False, unicode=True)
+    assert "forecast" in drawn and "observed" not in drawn
 
 
 def test_a_terminal_plot_obeys_no_series_name_and_has_ascii_for_old_terminals():
