@@ -1,0 +1,104 @@
+#!/usr/bin/env python3
+"""What history may stand in for where few windows are held back: every series of a panel calibrated as if it were alone.
+
+    python benchmarks/history.py --root DIR --models DIR [--sets NAME ...] [--priors 1 0.8 0.7]
+
+`--models` is what `intervals.py --models` kept. Each series has the windows that were held back, by the judged weights, and the
+errors of seasonal naive before them; its calibrated intervals are judged on its test window, by the serving weights. Prints rows
+of set, prior ratio, coverage of 80 % and 95 %, and the median interval score of both over the mean seasonal difference.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from intervals import LEVELS, frames
+
+from forecaster import conformal
+from forecaster.bands import coverage, msis
+from forecaster.calibration import yardstick
+from forecaster.conformal import HeldBack, held_back_errors, stored_correction
+from forecaster.data.inputs import Beside
+from forecaster.data.panel import Columns
+from forecaster.data.read import read_panel
+from forecaster.data.windows import rolling
+from forecaster.models.artifact import load_judged, load_runtime
+from forecaster.models.runtime import forecast
+from forecaster.predict import open_model
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from forecaster.data.panel import Panel
+    from forecaster.typing import FloatArray
+
+PAIRS = (((1, 2), 0.8), ((0, 3), 0.95))  # columns of LEVELS, and what they promise
+
+
+class Ground:
+    """One set: for each series its held-back errors, and what is needed to judge its test window."""
+
+    def __init__(self, name: str, root: Path, models: Path) -> None:
+        opened = open_model(str(models), name)
+        self.manifest = opened.manifest
+        self.judged = load_judged(opened.folder, self.manifest)
+        self.serving = load_runtime(opened.folder, self.manifest, "onnx")
+        known, whole = frames(name, root)
+        series = self.manifest.data.series
+        later = dict(tuple(whole.groupby(series, sort=False)))
+        self.alone = [self._one(rows, later[name]) for name, rows in known.groupby(series, sort=False)]
+
+    def _one(self, known: pd.DataFrame, whole: pd.DataFrame) -> tuple[HeldBack, Panel]:
+        facts = self.manifest.data
+        columns = Columns(facts.series, facts.timestamp, facts.target)
+        then, now = (
+            read_panel(rows, columns, freq=facts.freq, season_length=facts.season_length) for rows in (known, whole)
+        )
+        return held_back_errors(then, self.manifest, self.judged), now
+
+    def measure(self) -> str:
+        """Coverage and scores of all series together."""
+        found = [one for one in (self._judge(*pair) for pair in self.alone) if one]
+        target, bands, size = (np.concatenate(parts) for parts in zip(*found, strict=True))
+        held, scores = [], []
+        for (low, high), promised in PAIRS:
+            held.append(f"{coverage(target, bands[:, :, low], bands[:, :, high]):.1%}")
+            each = [
+                msis(target[i : i + 1], bands[i : i + 1, :, low], bands[i : i + 1, :, high], promised, size[i : i + 1])
+                for i in range(len(target))
+            ]
+            scores.append(f"{np.nanmedian(each):.2f}")
+        return f"{', '.join(held)}; {', '.join(scores)}"
+
+    def _judge(self, held: HeldBack, now: Panel) -> tuple[FloatArray, FloatArray, FloatArray] | None:
+        """The test window [1, H], its quantiles [1, H, Q] and its yardstick [1]; None where nothing can be learnt."""
+        learnt, horizon = held.learn(), self.manifest.horizon
+        windows = rolling(now, now.offsets[1:], horizon, 1, horizon)
+        context = windows.gather(self.manifest.context_length, 0)
+        if learnt is None or not len(windows):
+            return None
+        raw = forecast(self.serving, context, horizon, Beside(now, windows, self.manifest.needs))
+        bands = stored_correction(learnt, now, LEVELS)(windows, raw.reshape(1, horizon, -1), context)
+        return windows.gather(0, horizon), bands, yardstick(context, now.season_length)
+
+
+def main() -> None:
+    """Measure and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--root", type=Path, required=True)
+    parser.add_argument("--models", type=Path, required=True)
+    parser.add_argument("--sets", nargs="+", default=["hospital", "m1_quarterly", "tourism_monthly"])
+    parser.add_argument("--priors", type=float, nargs="+", default=[1.0, 0.8, 0.7])
+    asked = parser.parse_args()
+    for name in asked.sets:
+        ground = Ground(name, asked.root, asked.models)
+        for prior in asked.priors:
+            conformal.PRIOR_RATIO = prior
+            print(f"| {name} | {prior:g} | {ground.measure()} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()
