@@ -27,9 +27,7 @@ MOST_WINDOWS = 2000  # that a calibration learns from, at most, unless every ser
 FOLDS = 5  # of series, where there are enough of them
 FEW_WINDOWS = 10  # separate ones, below which history helps out
 PRIOR_WINDOWS = 2  # older ones, that PRIOR_RATIO counts as much as
-PRIOR_RATIO = (
-    0.8  # of a model's error to seasonal naive's, where nothing is known: a little above the median of many sets
-)
+PRIOR_RATIO = 0.8  # of a model's error to seasonal naive's, where nothing is known: near the median of many sets
 FEW_SERIES = 30  # with fewer, each judged window is calibrated on those that do not overlap it
 
 
