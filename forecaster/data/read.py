@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
     from forecaster.typing import FloatArray, IntArray, TextArray
 
+LARGEST = 1e100  # of a target: squares and exponentials of its like must stay numbers
+
 
 def read_panel(
     source: str | Path | pd.DataFrame,
@@ -223,27 +225,28 @@ def _timestamps(
 
 
 def _targets(table: Table, roles: Roles) -> FloatArray:
-    """[R, C] target columns. DataError on an infinity, and where a column holds no number at all."""
+    """[R, C] target columns. DataError on what is too large to compute with, and where a column holds no number at all."""
     if not roles.targets:
         return np.full((table.rows, 1), np.nan)
     numbers = table.numbers(roles.targets)
     for name, values in numbers.items():
-        finite = np.isfinite(values)
-        if finite.all():
+        usable = np.abs(values) <= LARGEST
+        if usable.all():
             continue
-        infinite = np.isinf(values)
-        if infinite.any():
-            raise _infinite(name, values, np.flatnonzero(infinite), table)
-        if not finite.any():
+        if (seen := ~np.isnan(values) & ~usable).any():
+            raise _too_large(name, values, np.flatnonzero(seen), table)
+        if not usable.any():
             raise DataError(f"{table.name}: target column '{name}' holds no number.", "Name another: --target COLUMN.")
     one = numbers[roles.targets[0]]
     return one[:, None] if len(roles.targets) == 1 else np.column_stack(list(numbers.values()))
 
 
-def _infinite(name: str, values: FloatArray, rows: IntArray, table: Table) -> RowsError:
+def _too_large(name: str, values: FloatArray, rows: IntArray, table: Table) -> RowsError:
     def tell(k: int) -> tuple[str, str]:
-        hint = "Leave the cell empty where a value is missing."
-        return f"target '{values[rows[k]]}' (column {name}) is not finite.", hint
+        value = values[rows[k]]
+        if np.isinf(value):
+            return f"target '{value}' (column {name}) is not finite.", "Leave the cell empty where a value is missing."
+        return f"target '{value:g}' (column {name}) is too large to compute with.", "Give it in a larger unit."
 
     return RowsError("target", rows, table.place, tell, column=name)
 
