@@ -1,0 +1,204 @@
+#!/usr/bin/env python3
+"""What each default is worth: one network of the automatic plan, and the same with one setting changed, seed by seed.
+
+    python benchmarks/ablations.py --root DIR [--seeds 0 1 2] [--sets NAME ...] [--changes NAME ...] [--runs FILE.json]
+
+DIR is as for accuracy.py; only the rows that a set is trained on are read, and the newest windows of those are judged, as `train`
+judges them. Transform and course are settled once, by the default's trial fits with seed 0, and hold for every change. FILE.json
+keeps what has been run, so that it can be run in parts. Writes the section of ablations in benchmarks/ABLATIONS.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gzip
+import json
+import math
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
+
+import numpy as np
+from accuracy import KNOWN, SETS
+from results import ABLATIONS, write_section
+
+from forecaster.split import split
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from forecaster.data.inputs import Beside
+    from forecaster.data.panel import Panel
+    from forecaster.data.windows import Windows
+    from forecaster.models.network import Network
+    from forecaster.plan import Plan
+    from forecaster.typing import FloatArray
+
+Values: TypeAlias = "Mapping[str, str | int | float | bool]"  # of settings, by name
+
+DEFAULT = "the default"
+# Each default, and what else it could be. What a set's plan has anyway is left out there.
+CHANGES: dict[str, Values] = {
+    "cell rnn": {"cell": "rnn"},
+    "cell lstm": {"cell": "lstm"},
+    "bidirectional": {"bidirectional": True},
+    "two layers": {"layers": 2},
+    "32 units": {"units": 32},
+    "128 units": {"units": 128},
+    "no dropout": {"dropout": 0.0},
+    "dropout .3": {"dropout": 0.3},
+    "centre mean": {"center": "mean"},
+    "centre last": {"center": "last"},
+    "no linear path": {"linear": False},
+    "no calendar": {"calendar": False},
+    "loss mse": {"loss": "mse"},
+    "loss huber": {"loss": "huber"},
+    "head seq2seq": {"head": "seq2seq"},
+    "batches of 64": {"batch_size": 64},
+    "batches of 256": {"batch_size": 256},
+    "constant rate": {"schedule": "constant"},
+    "gradients not clipped": {"clip_norm": 0.0},
+    "no quantiles": {"quantiles": ()},
+}
+LENGTHS = {"half the context": 0.5, "twice the context": 2.0}
+
+
+def frame(name: str, root: Path) -> pd.DataFrame:
+    """The rows that the set is trained on."""
+    import pandas as pd
+
+    file = "ETTh1.csv.gz" if name == "etth1" else "train.csv.gz"
+    with gzip.open(root / "data" / name / file, "rt") as rows:
+        found = pd.read_csv(rows)
+    return found.iloc[:KNOWN] if name == "etth1" else found
+
+
+class Ground:
+    """One set: its rows, and the automatic plan of a single network with its questions answered."""
+
+    def __init__(self, name: str, root: Path) -> None:
+        from forecaster.checkpoints import Checkpoints
+        from forecaster.fitting import Fitting
+        from forecaster.planning import make_plan
+        from forecaster.settings import TrainSettings
+        from forecaster.train import read
+        from forecaster.trial import settle
+        from forecaster.watch import Silent
+
+        self.base = TrainSettings(horizon=SETS[name].horizon, members=1, floor=0.0)
+        self.panel: Panel = read(frame(name, root), self.base, Silent())
+        plan = make_plan(self.panel, self.base)
+        self.fitting = Fitting(
+            plan, self.base, Checkpoints(Path(), None, weights_only=False), Silent(), time.monotonic()
+        )
+        trial = split(self.panel, plan.needs, plan.windows).trial
+        self.plan = settle(plan, self.panel, trial, self.fitting.fit_all, Silent()) if trial else plan
+
+    def changed(self, change: str) -> Plan | None:
+        """The plan with this change; None where that changes nothing."""
+        from forecaster.planning import make_plan
+
+        member, fit = self.plan.members[0], self.plan.fit
+        settled: Values = {
+            "transform": member.transform,
+            "error_scale": fit.error_scale,
+            "epochs": fit.epochs,
+            "steps_per_epoch": fit.steps_per_epoch,
+            "learning_rate": fit.learning_rate,
+        }
+        other = dict(CHANGES.get(change, {}))
+        if change in LENGTHS:
+            segments = max(round(member.context_length / member.segment * LENGTHS[change]), 1)
+            other["context_length"] = member.segment * segments
+        plan = make_plan(self.panel, replace(self.base, **settled, **other))  # type: ignore[arg-type]
+        same = (plan.members, plan.fit, plan.calendar) == (self.plan.members, fit, self.plan.calendar)
+        return None if same and change != DEFAULT else plan
+
+    def errors(self, plan: Plan, seeds: Sequence[int]) -> list[float]:
+        """MASE on the judged windows, one fit for each seed; infinite where it diverged."""
+        from forecaster.trial import STAGE
+
+        parts = split(self.panel, plan.needs, plan.windows)
+        assert parts.judge
+        jobs = [(plan.members[0], replace(plan.fit, seed=seed)) for seed in seeds]
+        stage = self.fitting.fit_all(STAGE, parts.judge, jobs)
+        return [
+            math.inf if fitted.stopped == "diverged" else self._error(network, plan, parts.judged)
+            for network, fitted in zip(stage.networks, stage.fits, strict=True)
+        ]
+
+    def _error(self, network: Network, plan: Plan, windows: Windows) -> float:
+        from forecaster.backtest import MODEL, backtest
+        from forecaster.models.export import joint_forecast
+
+        def answer(context: FloatArray, beside: Beside) -> FloatArray:
+            return np.asarray(joint_forecast([network], [context, *beside.first()]))
+
+        return backtest(self.panel, windows, plan, answer, learned=False).scores(MODEL).mase
+
+
+def main() -> None:
+    """Measure and write the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--root", type=Path, required=True)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--sets", nargs="+", default=list(SETS))
+    parser.add_argument("--changes", nargs="+", default=[*CHANGES, *LENGTHS])
+    parser.add_argument("--runs", type=Path)
+    asked = parser.parse_args()
+    found: dict[str, dict[str, list[float]]] = {}  # set -> change -> each seed's error
+    if asked.runs and asked.runs.exists():
+        found = json.loads(asked.runs.read_text())
+    for name in asked.sets:
+        ground, own = Ground(name, asked.root), found.setdefault(name, {})
+        for change in (DEFAULT, *asked.changes):
+            plan = None if change in own else ground.changed(change)
+            if plan is None:
+                continue
+            own[change] = ground.errors(plan, asked.seeds)
+            print(name, change, *(f"{error:.4f}" for error in own[change]), flush=True)
+            if asked.runs:
+                asked.runs.write_text(json.dumps(found))
+    write_section("one setting changed", table(found, len(asked.seeds)), ABLATIONS)
+
+
+def table(found: dict[str, dict[str, list[float]]], seeds: int) -> str:
+    """The section: a row for each change, a column for each set."""
+    changes = [change for change in (*CHANGES, *LENGTHS) if any(change in own for own in found.values())]
+    first = [f"{np.mean(own[DEFAULT]):.3f} ± {_spread(own[DEFAULT]):.3f}" for own in found.values()]
+    rows = [[change, *(_against(own, change) for own in found.values())] for change in changes]
+    return "\n".join(
+        [
+            f"`python benchmarks/ablations.py`: one network of the automatic plan, {seeds} seeds, MASE on the held-back windows",
+            "of the training rows, which no choice was made from; below it what one changed setting adds to the error (below 0:",
+            "the change would be better), with that difference's standard error over the seeds; bold where it is beyond two.",
+            "",
+            f"| change | {' | '.join(found)} |",
+            f"|{'---|' * (1 + len(found))}",
+            *(f"| {' | '.join(row)} |" for row in ([DEFAULT, *first], *rows)),
+        ]
+    )
+
+
+def _against(own: dict[str, list[float]], change: str) -> str:
+    """What a change adds, in percent; a dash where it changes nothing, or was not run."""
+    if change not in own:
+        return "–"
+    base, other = np.array(own[DEFAULT]), np.array(own[change])
+    if not np.isfinite(other).all():
+        return "**diverged**"
+    added = 100.0 * (other.mean() / base.mean() - 1.0)
+    error = 100.0 * math.hypot(_spread(base), _spread(other)) / math.sqrt(len(base)) / base.mean()
+    said = f"{added:+.1f} ± {error:.1f} %"
+    return f"**{said}**" if abs(added) > 2.0 * error else said
+
+
+def _spread(errors: Sequence[float] | FloatArray) -> float:
+    """Standard deviation over seeds; 0 of a single one."""
+    return float(np.std(errors, ddof=1)) if len(errors) > 1 else 0.0
+
+
+if __name__ == "__main__":
+    main()
