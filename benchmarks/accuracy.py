@@ -167,11 +167,19 @@ def main() -> None:
             print(f"{name}: not there, skipped", file=sys.stderr)
             continue
         with tempfile.TemporaryDirectory() as work:
-            runs = [run(name, asked.root, seed, Path(work)) for seed in asked.seeds]
-            peers = {peer: run_peer(peer, name, asked.root, Path(work)) for peer in asked.peers}
+            runs = [told(f"{name}, seed {seed}", run(name, asked.root, seed, Path(work))) for seed in asked.seeds]
+            peers = {
+                peer: told(f"{name}, {peer}", run_peer(peer, name, asked.root, Path(work))) for peer in asked.peers
+            }
         rows.append(row(name, runs, peers))
         print(rows[-1], flush=True)
     write_section("accuracy", table(rows, asked.seeds))
+
+
+def told(what: str, found: dict[str, float]) -> dict[str, float]:
+    """What was found, said at once: a peer may take an hour, and the next may never end."""
+    print(f"{what}: {json.dumps(found)}", file=sys.stderr, flush=True)
+    return found
 
 
 def row(name: str, runs: list[dict[str, float]], peers: dict[str, dict[str, float]]) -> str:
