@@ -11,7 +11,6 @@ keeps what has been run, so that it can be run in parts. Writes the section of a
 from __future__ import annotations
 
 import argparse
-import gzip
 import json
 import math
 import time
@@ -21,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
-from accuracy import KNOWN, SETS
+from accuracy import KNOWN, SETS, wide_etth1
 from results import ABLATIONS, write_section
 
 from forecaster.split import split
@@ -69,17 +68,13 @@ def frame(name: str, root: Path) -> pd.DataFrame:
     """The rows that the set is trained on."""
     import pandas as pd
 
-    file = "ETTh1.csv.gz" if name == "etth1" else "train.csv.gz"
-    with gzip.open(root / "data" / name / file, "rt") as rows:
-        found = pd.read_csv(rows)
-    return found.iloc[:KNOWN] if name == "etth1" else found
+    return wide_etth1(root).iloc[:KNOWN] if name == "etth1" else pd.read_csv(root / "data" / name / "train.csv.gz")
 
 
 class Ground:
     """One set: its rows, and the automatic plan of a single network with its questions answered."""
 
     def __init__(self, name: str, root: Path) -> None:
-        from forecaster.checkpoints import Checkpoints
         from forecaster.fitting import Fitting
         from forecaster.planning import make_plan
         from forecaster.settings import TrainSettings
@@ -90,9 +85,7 @@ class Ground:
         self.base = TrainSettings(horizon=SETS[name].horizon, members=1, floor=0.0)
         self.panel: Panel = read(frame(name, root), self.base, Silent())
         plan = make_plan(self.panel, self.base)
-        self.fitting = Fitting(
-            plan, self.base, Checkpoints(Path(), None, weights_only=False), Silent(), time.monotonic()
-        )
+        self.fitting = Fitting(plan, self.base, None, Silent(), time.monotonic())
         trial = split(self.panel, plan.needs, plan.windows).trial
         self.plan = settle(plan, self.panel, trial, self.fitting.fit_all, Silent()) if trial else plan
 
@@ -148,16 +141,18 @@ def main() -> None:
     parser.add_argument("--changes", nargs="+", default=[*CHANGES, *LENGTHS])
     parser.add_argument("--runs", type=Path)
     asked = parser.parse_args()
-    found: dict[str, dict[str, list[float]]] = {}  # set -> change -> each seed's error
+    found: dict[str, dict[str, list[float]]] = {}  # set -> change -> each seed's error; none where it changes nothing
     if asked.runs and asked.runs.exists():
         found = json.loads(asked.runs.read_text())
     for name in asked.sets:
-        ground, own = Ground(name, asked.root), found.setdefault(name, {})
-        for change in (DEFAULT, *asked.changes):
-            plan = None if change in own else ground.changed(change)
-            if plan is None:
-                continue
-            own[change] = ground.errors(plan, asked.seeds)
+        own = found.setdefault(name, {})
+        left = [change for change in (DEFAULT, *asked.changes) if change not in own]
+        if not left:
+            continue
+        ground = Ground(name, asked.root)
+        for change in left:
+            plan = ground.changed(change)
+            own[change] = ground.errors(plan, asked.seeds) if plan else []
             print(name, change, *(f"{error:.4f}" for error in own[change]), flush=True)
             if asked.runs:
                 asked.runs.write_text(json.dumps(found))
@@ -166,7 +161,7 @@ def main() -> None:
 
 def table(found: dict[str, dict[str, list[float]]], seeds: int) -> str:
     """The section: a row for each change, a column for each set."""
-    changes = [change for change in (*CHANGES, *LENGTHS) if any(change in own for own in found.values())]
+    changes = [change for change in (*CHANGES, *LENGTHS) if any(own.get(change) for own in found.values())]
     first = [f"{np.mean(own[DEFAULT]):.3f} ± {_spread(own[DEFAULT]):.3f}" for own in found.values()]
     rows = [[change, *(_against(own, change) for own in found.values())] for change in changes]
     return "\n".join(
@@ -184,7 +179,7 @@ def table(found: dict[str, dict[str, list[float]]], seeds: int) -> str:
 
 def _against(own: dict[str, list[float]], change: str) -> str:
     """What a change adds, in percent; a dash where it changes nothing, or was not run."""
-    if change not in own:
+    if not own.get(change):
         return "–"
     base, other = np.array(own[DEFAULT]), np.array(own[change])
     if not np.isfinite(other).all():

@@ -26,11 +26,9 @@ def measure(name: str, distribution: str, asked: argparse.Namespace, models: Pat
     """One line of the table."""
     from forecaster.backtest import MODEL, judge
     from forecaster.bands import band_scores
-    from forecaster.data.panel import Columns
-    from forecaster.data.read import read_panel
     from forecaster.data.windows import rolling
     from forecaster.models.artifact import load_runtime
-    from forecaster.predict import open_model
+    from forecaster.predict import open_model, read_for
     from forecaster.quantiles import stored_bands
     from forecaster.settings import PredictSettings
 
@@ -41,9 +39,8 @@ def measure(name: str, distribution: str, asked: argparse.Namespace, models: Pat
         words = ("--models", models, "--seed", asked.seed, "--distribution", distribution, "--quiet")
         forecaster("train", work / f"{name}.csv", "--horizon", SETS[name].horizon, "--name", model, *words)
     opened = open_model(str(models), model)
-    manifest, facts = opened.manifest, opened.manifest.data
-    columns = Columns(facts.series, facts.timestamp, facts.target)
-    panel = read_panel(now, columns, freq=facts.freq, season_length=facts.season_length)
+    manifest = opened.manifest
+    panel = read_for(manifest, now, PredictSettings())
     windows = rolling(panel, panel.offsets[1:], manifest.horizon, 1, manifest.horizon)
     judged = judge(panel, windows, manifest, load_runtime(opened.folder, manifest, "onnx"), learned=False)
     raw = judged.band_scores()

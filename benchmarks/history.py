@@ -22,12 +22,11 @@ from forecaster.bands import coverage, msis
 from forecaster.calibration import yardstick
 from forecaster.conformal import HeldBack, held_back_errors, stored_correction
 from forecaster.data.inputs import Beside
-from forecaster.data.panel import Columns
-from forecaster.data.read import read_panel
 from forecaster.data.windows import rolling
 from forecaster.models.artifact import load_judged, load_runtime
 from forecaster.models.runtime import forecast
-from forecaster.predict import open_model
+from forecaster.predict import open_model, read_for
+from forecaster.settings import PredictSettings
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -52,11 +51,7 @@ class Ground:
         self.alone = [self._one(rows, later[name]) for name, rows in known.groupby(series, sort=False)]
 
     def _one(self, known: pd.DataFrame, whole: pd.DataFrame) -> tuple[HeldBack, Panel]:
-        facts = self.manifest.data
-        columns = Columns(facts.series, facts.timestamp, facts.target)
-        then, now = (
-            read_panel(rows, columns, freq=facts.freq, season_length=facts.season_length) for rows in (known, whole)
-        )
+        then, now = (read_for(self.manifest, rows, PredictSettings()) for rows in (known, whole))
         return held_back_errors(then, self.manifest, self.judged), now
 
     def measure(self) -> str:

@@ -80,23 +80,19 @@ def measure(name: str, root: Path, models: Path, seed: int, work: Path) -> str:
     from forecaster.calibration import yardstick
     from forecaster.conformal import held_back_errors, stored_correction
     from forecaster.data.inputs import Beside
-    from forecaster.data.panel import Columns
-    from forecaster.data.read import read_panel
     from forecaster.data.windows import rolling
     from forecaster.metrics import seasonal_scale
     from forecaster.models.artifact import load_judged, load_runtime
     from forecaster.models.runtime import forecast
-    from forecaster.predict import open_model
+    from forecaster.predict import open_model, read_for
+    from forecaster.settings import PredictSettings
 
     known_rows, all_rows = frames(name, root)
     known_rows.to_csv(work / f"{name}.csv", index=False)
     train(name, work / f"{name}.csv", models, seed)
     opened = open_model(str(models), name)
-    manifest, facts = opened.manifest, opened.manifest.data
-    columns = Columns(facts.series, facts.timestamp, facts.target)
-    then, now = (
-        read_panel(one, columns, freq=facts.freq, season_length=facts.season_length) for one in (known_rows, all_rows)
-    )
+    manifest = opened.manifest
+    then, now = (read_for(manifest, rows, PredictSettings()) for rows in (known_rows, all_rows))
     held = held_back_errors(then, manifest, load_judged(opened.folder, manifest))
     learnt = held.learn()
     if learnt is None:

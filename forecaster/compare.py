@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -13,7 +13,6 @@ import numpy as np
 
 from forecaster.backtest import MODEL, Backtest, backtest
 from forecaster.blend import forecasts
-from forecaster.checkpoints import Checkpoints
 from forecaster.errors import DataError
 from forecaster.fitting import Fitting
 from forecaster.memory import PeakMemory
@@ -22,7 +21,7 @@ from forecaster.paired import Paired, paired
 from forecaster.plan import Plan
 from forecaster.planning import make_plan
 from forecaster.report import SCORE_NAMES, PlanRow, plan_lines
-from forecaster.settings import PlanSettings, TrainSettings
+from forecaster.settings import one_network
 from forecaster.split import split
 from forecaster.train import read
 from forecaster.trial import STAGE, settle
@@ -143,13 +142,12 @@ def compare(data: Data, settings: CompareSettings, watch: Watch) -> Comparison:
     require_tensorflow()
     began = time.monotonic()
     panel = read(data, settings, watch)
-    alike = {item.name: getattr(settings, item.name) for item in fields(PlanSettings)}
-    own = TrainSettings(**{**alike, "bidirectional": None}, members=1, floor=0.0)
+    own = one_network(settings, bidirectional=None)
     plan = make_plan(panel, own)
     parts = split(panel, plan.needs, plan.windows)
     if parts.judge is None:
         raise DataError(f"{panel.source}: too few rows to hold any back: nothing to compare on.", "Give more history.")
-    fitting = Fitting(plan, own, Checkpoints(Path(), None, weights_only=False), watch, began)
+    fitting = Fitting(plan, own, None, watch, began)
     if parts.trial:
         plan = settle(plan, panel, parts.trial, fitting.fit_all, watch)
     rows = tuple(row for row in plan.rows if row.setting not in COMPARED)

@@ -36,8 +36,9 @@ class Fitting:
     """The fits of one training, within its time budget."""
 
     def __init__(
-        self, plan: Plan, settings: TrainSettings, checkpoints: Checkpoints, watch: Watch, began: float
+        self, plan: Plan, settings: TrainSettings, checkpoints: Checkpoints | None, watch: Watch, began: float
     ) -> None:
+        """`checkpoints` None: nothing is kept of them."""
         from forecaster.models.device import configure
 
         self.settings, self.checkpoints, self.watch, self.began = settings, checkpoints, watch, began
@@ -104,7 +105,7 @@ class Fitting:
         def one(i: int) -> Fitted:
             settings = replace(seeded[i], time_budget=self._share(stage, -(-(len(jobs) - i) // workers)))
             watch = together.member(i)
-            if stage == TRIAL:
+            if stage == TRIAL or self.checkpoints is None:
                 return fit(networks[i], task, settings, watch, stage, stop=stop, parts=parts)
             start, keep = self.checkpoints.start(stage, i, networks[i]), self.checkpoints.save(stage, i)
             return fit(networks[i], task, settings, watch, stage, start=start, checkpoint=keep, stop=stop, parts=parts)

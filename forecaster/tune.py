@@ -14,7 +14,6 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from forecaster.checkpoints import Checkpoints
 from forecaster.errors import DataError, UsageError
 from forecaster.fitting import Fitting
 from forecaster.models.cells import CELLS
@@ -24,7 +23,7 @@ from forecaster.outputs import write_whole
 from forecaster.plan import EPOCH_STEPS
 from forecaster.planning import make_plan
 from forecaster.publish import data_facts
-from forecaster.settings import PlanSettings, TrainSettings
+from forecaster.settings import TrainSettings, one_network
 from forecaster.split import split
 from forecaster.train import read
 from forecaster.trial import settle
@@ -144,7 +143,7 @@ class _Search:
     def __init__(self, panel: Panel, settings: TuneSettings, watch: Watch, began: float) -> None:
         self.panel, self.settings, self.watch, self.began = panel, settings, watch, began
         self.plan = make_plan(panel, self._train({}))
-        self.fitting = Fitting(self.plan, self._train({}), Checkpoints(Path(), None, weights_only=False), watch, began)
+        self.fitting = Fitting(self.plan, self._train({}), None, watch, began)
         self.space = _space(self.plan, settings)
         given = {name: value for name, value in vars(settings).items() if name not in RUN}
         facts = json.dumps([data_facts(panel, "", None).sha256, given, self.space], default=str, sort_keys=True)
@@ -205,10 +204,7 @@ class _Search:
 
     def _train(self, tried: Mapping[str, Setting | None]) -> TrainSettings:
         """As `_toml` says it: epochs stay epochs of so many steps."""
-        alike = {item.name: getattr(self.settings, item.name) for item in fields(PlanSettings)}
-        return TrainSettings(
-            **{**alike, "cell": self.settings.cell, **tried, **_steps(self.settings, tried)}, members=1, floor=0.0
-        )
+        return one_network(self.settings, **{"cell": self.settings.cell, **tried, **_steps(self.settings, tried)})
 
     def time_is_up(self) -> bool:
         budget = self.settings.time_budget

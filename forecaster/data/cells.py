@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 MISSING = ("", "NA", "N/A", "n/a", "na", "NaN", "nan", "NAN", "-nan", "NULL", "Null", "null", "None", "<NA>", "#N/A")
 _FEW = 1000  # texts that are looked at one by one sooner than pandas gets going
+LARGEST = 1e100  # of a number: squares and exponentials of its like must stay numbers
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|[+-]?(inf|infinity)", re.IGNORECASE)
 
 
@@ -93,3 +94,15 @@ def _no_number(text: str, column: str) -> tuple[str, str]:
     elif re.search(r"\d", text):
         hint = "Write the number alone, e.g. -1234.5."
     return f"target {quoted(text)} (column {column}) is not a number.", hint
+
+
+def too_large(values: FloatArray) -> IntArray:
+    """Rows whose number cannot be computed with; NaN can."""
+    return np.flatnonzero(np.abs(values) > LARGEST)
+
+
+def why_too_large(value: float) -> tuple[str, str]:
+    """What is wrong with such a number, and what mends it."""
+    if np.isinf(value):
+        return "is not finite.", "Leave the cell empty where a value is missing."
+    return "is too large to compute with.", "Give it in a larger unit."

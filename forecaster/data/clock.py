@@ -72,7 +72,11 @@ def _wall(match: re.Match[str], year: int, month: int, day: int) -> int | None:
         moment = datetime(year, month, day, int(match["h"] or 0), int(match["mi"] or 0), int(match["s"] or 0))
     except ValueError:
         return None
-    return (moment - _EPOCH) // timedelta(microseconds=1) + int((match["f"] or "0")[:6].ljust(6, "0"))
+    return _microseconds(moment) + int((match["f"] or "0")[:6].ljust(6, "0"))
+
+
+def _microseconds(wall: datetime) -> int:
+    return (wall - _EPOCH) // timedelta(microseconds=1)
 
 
 def by_format(text: str, pattern: str) -> tuple[int, int | None] | None:
@@ -82,6 +86,4 @@ def by_format(text: str, pattern: str) -> tuple[int, int | None] | None:
     except ValueError:
         return None
     offset = moment.utcoffset()
-    naive = moment.replace(tzinfo=None)
-    wall = (naive - _EPOCH) // timedelta(microseconds=1)
-    return wall, None if offset is None else offset // timedelta(microseconds=1)
+    return _microseconds(moment.replace(tzinfo=None)), None if offset is None else offset // timedelta(microseconds=1)

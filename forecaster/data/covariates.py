@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from forecaster.data.cells import MISSING
+from forecaster.data.cells import MISSING, too_large, why_too_large
 from forecaster.data.faults import RowsError, quoted
 from forecaster.errors import DataError
 
@@ -57,9 +57,13 @@ def _number(table: Table, column: Beside) -> Covariate:
         values = table.numbers([column.name])[column.name]
     except RowsError as error:
         raise _reworded(error, column.role) from None
-    if np.isinf(values).any():
-        told = f"{column.role} column {column.name} is not finite.", "Leave the cell empty where a value is missing."
-        raise RowsError("covariate", np.flatnonzero(np.isinf(values)), table.place, lambda k: told, column=column.name)
+    if len(rows := too_large(values)):
+
+        def tell(k: int) -> tuple[str, str]:
+            found, hint = why_too_large(values[rows[k]])
+            return f"{column.role} column {column.name} {found}", hint
+
+        raise RowsError("covariate", rows, table.place, tell, column=column.name)
     return Covariate(column.name, column.role, values)
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from forecaster.data.cells import too_large, why_too_large
 from forecaster.data.columns import Roles, covariate_roles, infer_roles
 from forecaster.data.covariates import Covariate, cut_unobserved, one_a_series, read_covariates
 from forecaster.data.faults import RowsError, Tell
@@ -30,8 +31,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from forecaster.typing import FloatArray, IntArray, TextArray
-
-LARGEST = 1e100  # of a target: squares and exponentials of its like must stay numbers
 
 
 def read_panel(
@@ -230,12 +229,9 @@ def _targets(table: Table, roles: Roles) -> FloatArray:
         return np.full((table.rows, 1), np.nan)
     numbers = table.numbers(roles.targets)
     for name, values in numbers.items():
-        usable = np.abs(values) <= LARGEST
-        if usable.all():
-            continue
-        if (seen := ~np.isnan(values) & ~usable).any():
-            raise _too_large(name, values, np.flatnonzero(seen), table)
-        if not usable.any():
+        if len(rows := too_large(values)):
+            raise _too_large(name, values[rows], rows, table)
+        if np.isnan(values).all():
             raise DataError(f"{table.name}: target column '{name}' holds no number.", "Name another: --target COLUMN.")
     one = numbers[roles.targets[0]]
     return one[:, None] if len(roles.targets) == 1 else np.column_stack(list(numbers.values()))
@@ -243,10 +239,8 @@ def _targets(table: Table, roles: Roles) -> FloatArray:
 
 def _too_large(name: str, values: FloatArray, rows: IntArray, table: Table) -> RowsError:
     def tell(k: int) -> tuple[str, str]:
-        value = values[rows[k]]
-        if np.isinf(value):
-            return f"target '{value}' (column {name}) is not finite.", "Leave the cell empty where a value is missing."
-        return f"target '{value:g}' (column {name}) is too large to compute with.", "Give it in a larger unit."
+        found, hint = why_too_large(values[k])
+        return f"target '{values[k]:g}' (column {name}) {found}", hint
 
     return RowsError("target", rows, table.place, tell, column=name)
 

@@ -20,7 +20,7 @@ from forecaster.settings.shared import (
     StoreSettings,
 )
 from forecaster.settings.stored import CheckSettings, EvaluateSettings, ExplainSettings, PredictSettings, PruneSettings
-from forecaster.settings.train import PlanSettings, TrainSettings
+from forecaster.settings.train import PlanSettings, TrainSettings, one_network
 
 __all__ = [
     "EVERY_SETTINGS",
@@ -44,6 +44,7 @@ __all__ = [
     "StoreSettings",
     "TrainSettings",
     "TuneSettings",
+    "one_network",
 ]
 
 # One row per command that has settings: their names are the tables that a TOML file may hold.

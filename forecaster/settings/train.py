@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 from forecaster.errors import UsageError
 from forecaster.limits import Limits
@@ -191,3 +191,9 @@ class TrainSettings(PlanSettings, StoreSettings):
             raise UsageError("--reset-after has no effect on every cell that --cell auto tries.", "Give --cell gru.")
         if not CELLS[cell].has_reset_gate:
             raise UsageError(f"--reset-after has no effect on {cell}: it has no reset gate.", "Leave it out.")
+
+
+def one_network(settings: PlanSettings, **changes: object) -> TrainSettings:
+    """Of what shapes a plan, with `changes`: settings for one network and no floor, as plans are held against each other."""
+    alike = {item.name: getattr(settings, item.name) for item in fields(PlanSettings)}
+    return TrainSettings(**{**alike, **changes}, members=1, floor=0.0)

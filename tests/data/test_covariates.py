@@ -114,6 +114,13 @@ def test_an_infinite_covariate_is_refused(read):
         read(LONG.replace(",12,", ",inf,"))
 
 
+def test_a_covariate_too_large_to_compute_with_is_refused(read):
+    with pytest.raises(
+        DataError, match=r"x\.csv:4: known column price is too large to compute with\. Give it in a larger"
+    ):
+        read(LONG.replace(",12,", ",1e308,"))
+
+
 def test_the_wide_layout_and_a_lone_series_take_no_covariates(read):
     wide = "day,x,z,price\n2024-01-01,1,2,3\n2024-01-02,1,2,3\n"
     with pytest.raises(UsageError, match="--known: with one series per column"):
