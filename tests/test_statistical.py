@@ -16,10 +16,11 @@ from tests.models.test_artifact import MANIFEST
 from tests.tiny import NAN, panel_of, waves
 
 SEASON, HORIZON = 4, 3
+ROWS = 60  # of each series
 
 
 def judged(learned):
-    panel = panel_of(*waves(2, 60))
+    panel = panel_of(*waves(2, ROWS))
 
     def answer(context, known):
         return np.zeros((len(context), HORIZON, 1 + len(MANIFEST.quantiles)))
@@ -63,6 +64,14 @@ def test_they_stand_beside_the_others_only_where_all_are_asked_for(stub):
     assert not {"theta", "ets"} & judged(learned=False).forecasts.keys()
     found = judged(learned=True).forecasts
     assert (found["theta"] == 7.0).all() and (found["ets"] == 7.0).all()
+
+
+def test_they_are_fitted_to_the_whole_history_however_short_the_models_context(stub):
+    _, given = stub
+    found = judged(learned=True)
+    cutoffs = [int(row) % ROWS for row in found.cutoff]
+    assert min(cutoffs) > 4 * SEASON > MANIFEST.context_length
+    assert [len(values) for _, values in given] == cutoffs * len(statistical.MODELS)
 
 
 def test_gaps_are_bridged_and_what_cannot_be_fitted_is_the_seasonal_naive(stub):
