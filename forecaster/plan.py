@@ -24,6 +24,7 @@ class Choice:
 
     transform: str
     error_scale: str
+    context_length: int
     epochs: int
     learning_rate: float
 
@@ -34,7 +35,8 @@ class Choice:
 
     def __str__(self) -> str:
         steps = self.epochs * EPOCH_STEPS
-        return f"transform {self.transform}, error scale {self.error_scale}, {steps} steps at {self.learning_rate:g}"
+        fitted_on = f"transform {self.transform}, error scale {self.error_scale}, context {self.context_length}"
+        return f"{fitted_on}, {steps} steps at {self.learning_rate:g}"
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,7 @@ class Plan:
     windows: int  # held back per series for the scores, one horizon apart; 0 = too few rows
     rows: tuple[PlanRow, ...]
     transforms: tuple[Pair, ...]  # to choose from, the likeliest first
+    contexts: tuple[int, ...]  # context lengths to choose from, the rule's own first
     courses: tuple[tuple[int, float], ...]  # (epochs, learning rate) to choose from, the cheapest first
     scales: tuple[str, ...] = ()  # each member's error scale, where they differ
     floor: Floor | None = None  # statistical forecast that is blended in
@@ -99,18 +102,24 @@ class Plan:
         asked = (["transform", "error_scale"] if len(self.transforms) > 1 else []) + (
             ["epochs", "learning_rate"] if len(self.courses) > 1 else []
         )
+        if choice.context_length != self.contexts[0]:
+            asked.append("context_length")  # else the rule that it is from says more
         rows = tuple(
             replace(row, value=getattr(choice, row.setting), reason=because) if row.setting in asked else row
             for row in self.rows
         )
         return replace(
             self,
-            members=tuple(replace(member, transform=choice.transform) for member in self.members),
+            members=tuple(
+                replace(member, transform=choice.transform, context_length=choice.context_length)
+                for member in self.members
+            ),
             fit=replace(
                 self.fit, error_scale=choice.error_scale, epochs=choice.epochs, learning_rate=choice.learning_rate
             ),
             rows=rows,
             scales=(),
             transforms=((choice.transform, choice.error_scale),),
+            contexts=(choice.context_length,),
             courses=((choice.epochs, choice.learning_rate),),
         )

@@ -39,7 +39,7 @@ BATCH_SIZE, SMALL_BATCH = 256, 64
 FAST, SLOW = 5e-3, 2e-3  # learning rates
 MEMBERS = 4
 ALIKE = 5  # with fewer series, windows are so much alike that a large batch tells little more than a small one
-FEW_SERIES = 30  # with fewer, one held-back window a series would judge by luck
+FEW_SERIES = 30  # with fewer, one held-back window a series would judge by luck, and half the context is tried
 MOST_WINDOWS = 10  # a series, and more where the rows are many:
 ENOUGH_WINDOWS = 60  # in all, to learn how far forecasts stray: ten of one season say little of the next
 MOSTLY_ZERO = 0.5  # share of zeros, above which the median of what comes is 0
@@ -87,7 +87,10 @@ def make_plan(panel: Panel, settings: TrainSettings) -> Plan:
     members = _members(choose, settings, base)
     logs = "log" in [name for name, _ in transforms] and not settings.min  # a floor's log counts from 0
     floor, floors = _floors(choose, settings, (season, rows, horizon), logs)
-    return Plan(horizon, members, fit, calendar, windows, tuple(choose.rows), transforms, courses, (), floor, floors)
+    least = _least_context(season, horizon)
+    contexts = _contexts(settings, base, least) if len(panel.series) < FEW_SERIES else (base.context_length,)
+    rows_said = tuple(choose.rows)
+    return Plan(horizon, members, fit, calendar, windows, rows_said, transforms, contexts, courses, (), floor, floors)
 
 
 def _windows(series: int, rows: int, horizon: int) -> tuple[int, str]:
@@ -107,18 +110,34 @@ def _lengths(choose: _Chooser, settings: TrainSettings, season: int, horizon: in
     if settings.context_length:
         longest = max(d for d in range(1, longest + 1) if settings.context_length % d == 0)
     segment = choose("segment", settings.segment, longest, "a season, or the largest part that fits")
-    least = max(2 * season, -(-5 * horizon // 4), SHORTEST_CONTEXT)
+    least = _least_context(season, horizon)
     most = max(MOST_SEASONS * season, least)
     third = rows // 3
-    automatic = -(-min(max(third, least), most) // segment) * segment
+    automatic = _whole_segments(min(max(third, least), most), segment)
     why = f"a third of the rows, between 2 and {MOST_SEASONS} seasons and 1.25 horizons at least"
     context_length = choose("context_length", settings.context_length, automatic, why)
     if context_length % segment:
         raise UsageError(
             f"--context-length {context_length} is not a multiple of --segment {segment}.",
-            f"Take {-(-context_length // segment) * segment}, or another segment.",
+            f"Take {_whole_segments(context_length, segment)}, or another segment.",
         )
     return segment, context_length
+
+
+def _least_context(season: int, horizon: int) -> int:
+    return max(2 * season, -(-5 * horizon // 4), SHORTEST_CONTEXT)
+
+
+def _whole_segments(length: int, segment: int) -> int:
+    """The length, rounded up."""
+    return -(-length // segment) * segment
+
+
+def _contexts(settings: TrainSettings, base: NetworkSettings, least: int) -> tuple[int, ...]:
+    """The rule's context, and half of it where that is enough: few series do not teach a network to pass over what is old."""
+    length, half = base.context_length, _whole_segments(base.context_length // 2, base.segment)
+    asked = not settings.context_length and not _by_passes(settings)
+    return (length, half) if asked and least <= half < length else (length,)
 
 
 def _training_values(panel: Panel, horizon: int, windows: int) -> FloatArray:

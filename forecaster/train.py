@@ -97,7 +97,6 @@ def _as_stored(plan: Plan, manifest: Manifest, settings: TrainSettings) -> Plan:
         learning_rate=settings.learning_rate or manifest.fit.learning_rate,
         patience=manifest.fit.patience if settings.patience is None else settings.patience,
     )
-    stored_choice = ((first.transform, fit.error_scale),), ((fit.epochs, fit.learning_rate),)
     return replace(
         plan,
         horizon=manifest.horizon,
@@ -107,8 +106,9 @@ def _as_stored(plan: Plan, manifest: Manifest, settings: TrainSettings) -> Plan:
         scales=manifest.error_scales,
         floor=manifest.floor,
         floors=(),
-        transforms=stored_choice[0],
-        courses=stored_choice[1],
+        transforms=((first.transform, fit.error_scale),),
+        contexts=(first.context_length,),
+        courses=((fit.epochs, fit.learning_rate),),
     )
 
 

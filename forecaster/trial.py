@@ -1,4 +1,4 @@
-"""Short fits that answer what the rows alone do not say: which transform, how many steps, how fast.
+"""Short fits that answer what the rows alone do not say: which transform, how long a context, how many steps, how fast.
 
 Every answer is measured on the validation windows, which lie before those that the scores are taken from. Nothing after them
 is seen, so the scores stay honest.
@@ -27,12 +27,15 @@ FitAll: TypeAlias = "Callable[[str, Task, Sequence[tuple[NetworkSettings, FitSet
 
 STAGE = "trial"
 MARGIN = 0.01  # that a longer course must win by: less is within the noise of a validation window
-PAYS = 0.03  # that longer courses must have won by for a still longer one to be tried
+PAYS = (
+    0.03  # that longer courses must have won by for a still longer one to be tried, and half the context by to be taken
+)
 
 
 def settle(plan: Plan, panel: Panel, task: Task, fit_all: FitAll, watch: Watch) -> Plan:
     """The plan with its open questions answered on `task`'s validation windows."""
-    if task.validation is None or (len(plan.transforms) == 1 and len(plan.courses) == 1 and not plan.floors):
+    questions = (plan.transforms, plan.contexts, plan.courses)
+    if task.validation is None or (all(len(answers) == 1 for answers in questions) and not plan.floors):
         return plan
     trials = _Trials(plan, task, fit_all)
     best = trials.settle()
@@ -42,7 +45,8 @@ def settle(plan: Plan, panel: Panel, task: Task, fit_all: FitAll, watch: Watch) 
     decided = plan.decided(
         best, f"validation error {trials.errors[best]:.3g}, others {others}" if others else "as given"
     )
-    bench = Bench(panel, task.validation, task.scale, task.relative, plan.needs)
+    needs = replace(plan.needs, context_length=max(plan.contexts))
+    bench = Bench(panel, task.validation, task.scale, task.relative, needs)
     fitted = trials.longest(best)
     mixed = mix(decided, bench, fitted, best.pair, watch)
     # The other pairs' networks stand in for the members that will be on them.
@@ -76,14 +80,21 @@ class _Trials:
     def settle(self) -> Choice:
         """The pair that errs least after the shortest course, on the shortest course that none clearly beats.
 
+        Other contexts are tried with the likeliest pair.
         Courses are tried from short to long, a still longer one only where the last one clearly won. Where the shortest is
         not enough the other pairs are fitted for longer, too, so that they can be mixed with the leader.
         """
         shortest, *longer = sorted({epochs for epochs, _ in self.plan.courses})
-        self._fit([Choice(*pair, *self.plan.courses[0]) for pair in self.plan.transforms])
-        leader = min(self.errors, key=self.errors.__getitem__)
-        before = self.errors[leader]
+        context_length, *more = self.plan.contexts
+        pairs = [Choice(*pair, context_length, *self.plan.courses[0]) for pair in self.plan.transforms]
+        contexts = [replace(pairs[0], context_length=length) for length in more]
+        self._fit([*pairs, *contexts])
+        leader = min(pairs, key=self.errors.__getitem__)
+        best_context = min([pairs[0], *contexts], key=self.errors.__getitem__)
+        if self.errors[best_context] < self.errors[pairs[0]] * (1.0 - PAYS):
+            leader = replace(leader, context_length=best_context.context_length)
         self._fit([*self._courses(leader, shortest), *(self._courses(leader, longer[0]) if longer else ())])
+        before = self.errors[leader]
         best = self._cheapest(leader.pair)
         for last, epochs in itertools.pairwise(longer):
             if best.epochs != last or self.errors[best] > before * (1.0 - PAYS):
@@ -116,9 +127,11 @@ class _Trials:
         return min(good, key=lambda choice: (choice.epochs, errors[choice]))
 
     def longest(self, best: Choice) -> dict[Pair, Network]:
-        """Each pair's network of its longest course; of the best pair the best one. Those that diverged are left out."""
+        """Each pair's network of its longest course, the best of several; of the best pair the best one.
+
+        Those that diverged are left out."""
         found = {}
-        for choice in sorted(self.fitted, key=lambda choice: choice.epochs):
+        for choice in sorted(self.fitted, key=lambda choice: (choice.epochs, -self.errors[choice])):
             if math.isfinite(self.errors[choice]):
                 found[choice.pair] = self.fitted[choice]
         return {**found, best.pair: self.fitted[best]}

@@ -246,3 +246,20 @@ def test_members_are_joined_by_their_median_unless_asked_otherwise_and_one_alone
     for alone in ({"members": 1}, {"epochs": 3}):
         with pytest.raises(UsageError, match="--combine has no effect"):
             plan_of(air, combine="mean", **alone)
+
+
+@pytest.mark.parametrize(
+    ("series", "settings", "contexts"),
+    [
+        (1, {"horizon": 6}, (56, 28)),
+        (29, {"horizon": 6}, (56, 28)),
+        (30, {"horizon": 6}, (56,)),  # many series teach what to pass over
+        (1, {"horizon": 24}, (56,)),  # half would be less than 1.25 horizons
+        (1, {"horizon": 6, "context_length": 40}, (40,)),
+        (1, {"horizon": 6, "epochs": 3}, (56,)),  # as in the textbooks
+    ],
+)
+def test_half_the_context_is_asked_where_few_series_have_long_ones(series, settings, contexts):
+    plan = make_plan(panel_of(*waves(series, 200)), TrainSettings(**settings))
+    assert plan.contexts == contexts
+    assert plan.context_length == contexts[0]

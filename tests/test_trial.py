@@ -18,18 +18,24 @@ COURSES = ((6, 5e-3), (6, 2e-3), (20, 5e-3), (30, 5e-3))
 NONE, LOG = ("none", "series"), ("log", "transform")
 
 
+def _asked(plan, network, fit):
+    """(transform, epochs, rate), and the context length where it is not the rule's own."""
+    other = () if network.context_length == plan.contexts[0] else (network.context_length,)
+    return (network.transform, fit.epochs, fit.learning_rate, *other)
+
+
 @pytest.fixture
 def plan():
     made = make_plan(panel_of(*waves(3, 60)), TrainSettings(members=2))
-    return replace(made, transforms=(NONE, LOG), courses=COURSES)
+    return replace(made, transforms=(NONE, LOG), contexts=(24,), courses=COURSES)
 
 
 def trials_of(plan, errors):
-    """Trials whose fits err as `errors` says: (transform, epochs, rate) -> error."""
+    """Trials whose fits err as `errors` says: (transform, epochs, rate[, another context]) -> error."""
     rounds = []
 
     def fit_all(stage, task, jobs):
-        asked = [(network.transform, fit.epochs, fit.learning_rate) for network, fit in jobs]
+        asked = [_asked(plan, network, fit) for network, fit in jobs]
         rounds.append(asked)
         fits = [
             SimpleNamespace(
@@ -50,7 +56,7 @@ def test_where_longer_does_not_pay_the_shortest_course_is_taken_and_none_longer_
         ("none", 20, 5e-3): 0.995,  # within the margin
     }
     trials, rounds = trials_of(plan, errors)
-    assert trials.settle() == Choice(*NONE, 6, 5e-3)
+    assert trials.settle() == Choice(*NONE, 24, 6, 5e-3)
     assert [len(jobs) for jobs in rounds] == [2, 2]
 
 
@@ -65,7 +71,7 @@ def test_a_still_longer_course_is_tried_only_where_the_last_one_clearly_won(plan
     }
     trials, rounds = trials_of(plan, errors)
     best = trials.settle()
-    assert best == Choice(*LOG, 30, 5e-3)
+    assert best == Choice(*LOG, 24, 30, 5e-3)
     assert rounds[-1] == [("log", 30, 5e-3), ("none", 20, 5e-3)]
     assert trials.longest(best) == {NONE: ("none", 20, 5e-3), LOG: ("log", 30, 5e-3)}
 
@@ -79,7 +85,7 @@ def test_a_course_that_barely_won_ends_the_search_and_the_other_pair_is_fitted_a
         ("log", 20, 5e-3): 1.0,
     }
     trials, rounds = trials_of(plan, errors)
-    assert trials.settle() == Choice(*NONE, 20, 5e-3)
+    assert trials.settle() == Choice(*NONE, 24, 20, 5e-3)
     assert rounds[-1] == [("log", 20, 5e-3)]
 
 
@@ -100,5 +106,44 @@ def test_a_fit_that_diverged_is_never_taken_nor_mixed(plan):
     }
     trials, _ = trials_of(plan, errors)
     best = trials.settle()
-    assert best == Choice(*LOG, 6, 5e-3)
+    assert best == Choice(*LOG, 24, 6, 5e-3)
     assert set(trials.longest(best)) == {LOG}
+
+
+def test_half_the_context_is_taken_for_all_that_follows_where_it_clearly_wins(plan):
+    plan = replace(plan, contexts=(24, 12))
+    errors = {
+        ("none", 6, 5e-3): 1.0,
+        ("none", 6, 5e-3, 12): 0.95,
+        ("log", 6, 5e-3): 0.9,
+        ("log", 6, 5e-3, 12): 0.8,
+        ("log", 6, 2e-3, 12): 0.85,
+        ("log", 20, 5e-3, 12): 0.795,  # within the margin
+    }
+    trials, rounds = trials_of(plan, errors)
+    best = trials.settle()
+    assert best == Choice(*LOG, 12, 6, 5e-3)
+    assert [len(jobs) for jobs in rounds] == [3, 3]
+    decided = plan.decided(best, "so it erred least")
+    assert decided.contexts == (12,)
+    assert {member.context_length for member in decided.members} == {12}
+    assert [(row.value, row.reason) for row in decided.rows if row.setting == "context_length"] == [
+        (12, "so it erred least")
+    ]
+
+
+def test_half_the_context_that_barely_wins_is_not_taken_but_its_network_may_stand_in(plan):
+    plan = replace(plan, contexts=(24, 12))
+    errors = {
+        ("none", 6, 5e-3): 1.0,
+        ("none", 6, 5e-3, 12): 0.98,
+        ("log", 6, 5e-3): 0.9,
+        ("log", 6, 2e-3): 0.92,
+        ("log", 20, 5e-3): 0.91,
+    }
+    trials, _ = trials_of(plan, errors)
+    best = trials.settle()
+    assert best == Choice(*LOG, 24, 6, 5e-3)
+    assert trials.longest(best) == {NONE: ("none", 6, 5e-3, 12), LOG: ("log", 6, 5e-3)}
+    said = [row for row in plan.decided(best, "it erred least").rows if row.setting == "context_length"]
+    assert said == [row for row in plan.rows if row.setting == "context_length"]
