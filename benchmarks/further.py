@@ -3,9 +3,9 @@
 
     python benchmarks/further.py --root DIR [--sets NAME ...] [--seed 0]
 
-DIR is as for accuracy.py. Nothing was tuned on what is scored here: these sets ask whether defaults that win there lose elsewhere. The last horizon
-of every series is kept from training and judged afterwards. Needs statsforecast. Writes the section of the further sets in
-benchmarks/RESULTS.md.
+DIR is as for accuracy.py. Nothing was tuned on what is scored here: these sets ask whether defaults that win there lose
+elsewhere. The last horizon of every series is kept from training and judged afterwards. Needs statsforecast. Writes the
+section of the further sets in benchmarks/RESULTS.md.
 """
 
 from __future__ import annotations

@@ -12,6 +12,7 @@ import pytest
 
 from forecaster.backtest import judge
 from forecaster.config import PredictSettings
+from forecaster.data.cells import LARGEST
 from forecaster.errors import ArtifactError, DataError, UsageError
 from forecaster.models.artifact import read_manifest, read_state
 from forecaster.models.store import Store
@@ -254,6 +255,14 @@ def test_going_on_from_nothing_is_refused(tmp_path, given):
     with pytest.raises(ArtifactError, match="no model"):
         train(AIR, train_settings(tmp_path, name="air", **given), Recorder())
     assert not list(tmp_path.iterdir())
+
+
+def test_the_largest_numbers_that_are_read_can_be_learnt_from_and_answered(tmp_path):
+    (wave,) = waves(1, 60)
+    rows = frame_of(a=wave / wave.max() * LARGEST)
+    train(rows, train_settings(tmp_path, name="vast", members=2), Recorder())
+    found = numbers(tmp_path, "vast", rows)
+    assert np.isfinite(found).all() and (np.abs(found) > LARGEST / 100).all()
 
 
 def test_a_time_budget_ends_the_training_with_the_judged_weights(tmp_path):

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 MISSING = ("", "NA", "N/A", "n/a", "na", "NaN", "nan", "NAN", "-nan", "NULL", "Null", "null", "None", "<NA>", "#N/A")
 _FEW = 1000  # texts that are looked at one by one sooner than pandas gets going
-LARGEST = 1e100  # of a number: squares and exponentials of its like must stay numbers
+LARGEST = 1e36  # of a number: members are sorted in 32 bits, up to 3.4e38, and forecasts may go beyond the data
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|[+-]?(inf|infinity)", re.IGNORECASE)
 
 
