@@ -132,9 +132,9 @@ def backtest(panel: Panel, windows: Windows, manifest: Asked, answer: Answer, *,
         boosted = _boosting(panel, oldest, length, horizon)
         if boosted:
             forecasts["gradient-boosting"] = boosted(context[:, before - length :])
-        for name, baseline in statistical().items():
+        if others := statistical():
             history = windows.gather(min(int(panel.lengths.max()), LONGEST), 0)
-            forecasts[name] = baseline(history, horizon, panel.season_length)
+            forecasts |= {name: baseline(history, horizon, panel.season_length) for name, baseline in others.items()}
     names = tuple(str(name) for name in panel.series)
     return Backtest(
         series=windows.series,

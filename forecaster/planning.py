@@ -87,8 +87,7 @@ def make_plan(panel: Panel, settings: TrainSettings) -> Plan:
     members = _members(choose, settings, base)
     logs = "log" in [name for name, _ in transforms] and not settings.min  # a floor's log counts from 0
     floor, floors = _floors(choose, settings, (season, rows, horizon), logs)
-    least = _least_context(season, horizon)
-    contexts = _contexts(settings, base, least) if len(panel.series) < FEW_SERIES else (base.context_length,)
+    contexts = _contexts(settings, base, len(panel.series))
     rows_said = tuple(choose.rows)
     return Plan(horizon, members, fit, calendar, windows, rows_said, transforms, contexts, courses, (), floor, floors)
 
@@ -133,11 +132,12 @@ def _whole_segments(length: int, segment: int) -> int:
     return -(-length // segment) * segment
 
 
-def _contexts(settings: TrainSettings, base: NetworkSettings, least: int) -> tuple[int, ...]:
+def _contexts(settings: TrainSettings, base: NetworkSettings, series: int) -> tuple[int, ...]:
     """The rule's context, and half of it where that is enough: few series do not teach a network to pass over what is old."""
     length, half = base.context_length, _whole_segments(base.context_length // 2, base.segment)
-    asked = not settings.context_length and not _by_passes(settings)
-    return (length, half) if asked and least <= half < length else (length,)
+    asked = series < FEW_SERIES and not settings.context_length and not _by_passes(settings)
+    enough = _least_context(base.season_length, base.horizon) <= half < length
+    return (length, half) if asked and enough else (length,)
 
 
 def _training_values(panel: Panel, horizon: int, windows: int) -> FloatArray:

@@ -27,9 +27,7 @@ FitAll: TypeAlias = "Callable[[str, Task, Sequence[tuple[NetworkSettings, FitSet
 
 STAGE = "trial"
 MARGIN = 0.01  # that a longer course must win by: less is within the noise of a validation window
-PAYS = (
-    0.03  # that longer courses must have won by for a still longer one to be tried, and half the context by to be taken
-)
+PAYS = 0.03  # that longer courses must have won by for a still longer one to be tried, or another context by
 
 
 def settle(plan: Plan, panel: Panel, task: Task, fit_all: FitAll, watch: Watch) -> Plan:
@@ -80,19 +78,11 @@ class _Trials:
     def settle(self) -> Choice:
         """The pair that errs least after the shortest course, on the shortest course that none clearly beats.
 
-        Other contexts are tried with the likeliest pair.
         Courses are tried from short to long, a still longer one only where the last one clearly won. Where the shortest is
         not enough the other pairs are fitted for longer, too, so that they can be mixed with the leader.
         """
         shortest, *longer = sorted({epochs for epochs, _ in self.plan.courses})
-        context_length, *more = self.plan.contexts
-        pairs = [Choice(*pair, context_length, *self.plan.courses[0]) for pair in self.plan.transforms]
-        contexts = [replace(pairs[0], context_length=length) for length in more]
-        self._fit([*pairs, *contexts])
-        leader = min(pairs, key=self.errors.__getitem__)
-        best_context = min([pairs[0], *contexts], key=self.errors.__getitem__)
-        if self.errors[best_context] < self.errors[pairs[0]] * (1.0 - PAYS):
-            leader = replace(leader, context_length=best_context.context_length)
+        leader = self._leader()
         self._fit([*self._courses(leader, shortest), *(self._courses(leader, longer[0]) if longer else ())])
         before = self.errors[leader]
         best = self._cheapest(leader.pair)
@@ -104,6 +94,17 @@ class _Trials:
             best = self._cheapest(leader.pair)
         self._fit(self._others(best, shortest))
         return best
+
+    def _leader(self) -> Choice:
+        """The pair that errs least on the first course, on the context that clearly suits the likeliest pair best."""
+        pairs = [Choice(*pair, self.plan.contexts[0], *self.plan.courses[0]) for pair in self.plan.transforms]
+        first = pairs[0]
+        others = [replace(first, context_length=length) for length in self.plan.contexts[1:]]
+        self._fit([*pairs, *others])
+        leader, suited = (min(some, key=self.errors.__getitem__) for some in (pairs, [first, *others]))
+        if self.errors[suited] < self.errors[first] * (1.0 - PAYS):
+            leader = replace(leader, context_length=suited.context_length)
+        return leader
 
     def _courses(self, choice: Choice, epochs: int) -> list[Choice]:
         """The choice on every course of this length that it has not been on."""
@@ -129,7 +130,8 @@ class _Trials:
     def longest(self, best: Choice) -> dict[Pair, Network]:
         """Each pair's network of its longest course, the best of several; of the best pair the best one.
 
-        Those that diverged are left out."""
+        Those that diverged are left out.
+        """
         found = {}
         for choice in sorted(self.fitted, key=lambda choice: (choice.epochs, -self.errors[choice])):
             if math.isfinite(self.errors[choice]):
