@@ -54,14 +54,14 @@ def main() -> None:
 
 def gathering(trainer: Trainer) -> tf.types.experimental.PolymorphicFunction:
     """Only the windows of each step, and what is known of the steps ahead."""
-    network, settings = trainer.network, trainer.network.settings
+    network, settings, (bounds, _) = trainer.network, trainer.network.settings, trainer.training
 
     @tf.function
     def run(series: tf.Tensor, cutoff: tf.Tensor) -> tf.Tensor:
         total = tf.zeros((), tf.float64)
         for i in tf.range(len(series)):
             window, beside = trainer.fetch(
-                series[i], cutoff[i], settings.context_length, network.reach, settings.horizon
+                bounds, series[i], cutoff[i], settings.context_length, network.reach, settings.horizon
             )
             total += tf.add_n([part[(0,) * part.shape.rank] for part in (window, *beside)])
         return total

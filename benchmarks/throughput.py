@@ -71,7 +71,7 @@ def forecaster_steps(cell: str) -> Callable[[], None]:
     """What `forecaster train --segment 1` does, from drawing windows out of the rows to the new weights."""
     from forecaster.data.windows import Windows, sampler
     from forecaster.models.device import configure
-    from forecaster.models.fit import STEPS_PER_CALL, FitSettings, Task
+    from forecaster.models.fit import STEPS_PER_CALL, FitSettings, Source, Task
     from forecaster.models.network import Network, NetworkSettings
     from forecaster.models.steps import Trainer
 
@@ -81,7 +81,7 @@ def forecaster_steps(cell: str) -> Callable[[], None]:
     target = np.random.default_rng(0).normal(size=series * rows)
     draws = sampler(offsets[:-1], offsets[1:], CONTEXT, HORIZON)
     none = np.empty(0, np.int64)
-    task = Task(Windows(target, offsets[:-1], offsets[1:], none, none), draws, None, np.ones(series))
+    task = Task(Windows(target, offsets[:-1], offsets[1:], none, none), draws, None, np.ones(series), Source(target))
     network = NetworkSettings(
         cell=cell, units=UNITS, layers=1, bidirectional=False, dropout=DROPOUT, residual=False, reset_after=True,
         context_length=CONTEXT, horizon=HORIZON, segment=1, head="direct", transform="none", center="mean",

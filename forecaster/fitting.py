@@ -8,13 +8,14 @@ from collections.abc import Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from dataclasses import replace
 from threading import Event, Lock
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from forecaster.blend import Bench, final_floor
 from forecaster.cellchoice import choose_cell
 from forecaster.checkpoints import FINAL, JUDGE, Checkpoints
 from forecaster.errors import UsageError
 from forecaster.models.fit import FitSettings, Fitted, Task, fit
+from forecaster.models.steps import Trainers
 from forecaster.publish import Stage
 from forecaster.report import plan_lines
 from forecaster.trial import STAGE as TRIAL
@@ -43,6 +44,7 @@ class Fitting:
 
         self.settings, self.checkpoints, self.watch, self.began = settings, checkpoints, watch, began
         self.threads = settings.threads or os.cpu_count() or 1
+        self.trainers = Trainers()
         watch.note(f"fitting on the {configure(settings.device, self.threads)}")
 
     def both(self, plan: Plan, panel: Panel, parts: Split) -> tuple[Plan, Stage | None, Stage | None]:
@@ -98,17 +100,18 @@ class Fitting:
         # Members never share their draws.
         seeded = [replace(fit, seed=fit.seed * 1000 + i) for i, (_, fit) in enumerate(jobs)]
         networks = [Network(network, fit.seed) for (network, _), fit in zip(jobs, seeded, strict=True)]
+        alike: dict[str, Any] = {"parts": parts, "trainers": self.trainers}
         together = _Together(self.watch, stage, [fit.stop_after or fit.epochs for _, fit in jobs])
         stop = Event()
-        _ = task.rows  # made once, before there are threads
+        _ = task.source.rows  # made once, before there are threads
 
         def one(i: int) -> Fitted:
             settings = replace(seeded[i], time_budget=self._share(stage, -(-(len(jobs) - i) // workers)))
             watch = together.member(i)
             if stage == TRIAL or self.checkpoints is None:
-                return fit(networks[i], task, settings, watch, stage, stop=stop, parts=parts)
+                return fit(networks[i], task, settings, watch, stage, stop=stop, **alike)
             start, keep = self.checkpoints.start(stage, i, networks[i]), self.checkpoints.save(stage, i)
-            return fit(networks[i], task, settings, watch, stage, start=start, checkpoint=keep, stop=stop, parts=parts)
+            return fit(networks[i], task, settings, watch, stage, start=start, checkpoint=keep, stop=stop, **alike)
 
         with ThreadPoolExecutor(workers) as pool:
             running = [pool.submit(one, i) for i in range(len(jobs))]

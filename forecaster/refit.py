@@ -13,7 +13,7 @@ from forecaster.data.encodings import fit_encodings
 from forecaster.data.windows import Windows, rolling
 from forecaster.errors import DataError
 from forecaster.models.fit import fit
-from forecaster.split import Needs, task
+from forecaster.split import Needs, source_of, task
 
 if TYPE_CHECKING:
     from forecaster.config import EvaluateSettings
@@ -58,7 +58,7 @@ def _fold(panel: Panel, opened: Opened, ends: IntArray, windows: Windows, watch:
     manifest = opened.manifest
     covariates = fit_encodings(panel, ends)
     needs = Needs(manifest.context_length, manifest.horizon, manifest.calendar, covariates)
-    work = task(panel, ends, None, needs)
+    work = task(panel, ends, None, needs, source_of(panel, needs))
     if not len(work.sampler):
         raise DataError(
             f"{panel.source}: no rows to fit on are left before the oldest window.", "Judge fewer --windows."

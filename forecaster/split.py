@@ -13,7 +13,7 @@ from forecaster.data.inputs import Needs as Needs
 from forecaster.data.windows import Sampler, Windows, rolling, sampler
 from forecaster.errors import DataError
 from forecaster.metrics import seasonal_scale
-from forecaster.models.fit import Task
+from forecaster.models.fit import Source, Task
 
 if TYPE_CHECKING:
     from forecaster.data.panel import Panel
@@ -40,7 +40,8 @@ def held_back(panel: Panel, horizon: int, windows: int) -> Windows:
 def split(panel: Panel, needs: Needs, windows: int) -> Split:
     """DataError where not even all rows give a window to fit on."""
     start, end, horizon = panel.offsets[:-1], panel.offsets[1:], needs.horizon
-    final = task(panel, end, None, needs)
+    source = source_of(panel, needs)
+    final = task(panel, end, None, needs, source)
     if not len(final.sampler):
         raise DataError(
             f"{panel.source}: the longest series has {int(panel.lengths.max())} rows: too few to learn from.",
@@ -49,12 +50,12 @@ def split(panel: Panel, needs: Needs, windows: int) -> Split:
     judged = held_back(panel, horizon, windows)
     before = np.maximum(end - horizon * windows, start)
     validation = _validation(panel, before, horizon) if windows else None
-    judge = task(panel, before, None, needs)
+    judge = task(panel, before, None, needs, source)
     if not len(judged) or not len(judge.sampler):
         return Split(judged.take(np.empty(0, np.int64)), None, None, final)
     trial = None
     if validation is not None:
-        trial = task(panel, np.maximum(_first_cutoffs(validation, before), start), validation, needs)
+        trial = task(panel, np.maximum(_first_cutoffs(validation, before), start), validation, needs, source)
     return Split(judged, trial if trial and len(trial.sampler) else None, judge, final)
 
 
@@ -75,17 +76,21 @@ def _first_cutoffs(windows: Windows, otherwise: IntArray) -> IntArray:
     return first
 
 
-def task(panel: Panel, end: IntArray, validation: Windows | None, needs: Needs) -> Task:
-    """Fit on the rows before `end` [N]."""
+def source_of(panel: Panel, needs: Needs) -> Source:
+    """The panel's rows as networks read them."""
+    covariates = encode(panel, needs.covariates) if needs.covariates else None
+    return Source(panel.target, known_rows(panel, needs.horizon, needs.calendar), covariates)
+
+
+def task(panel: Panel, end: IntArray, validation: Windows | None, needs: Needs, source: Source) -> Task:
+    """Fit on the rows of `source` before `end` [N]."""
     start = panel.offsets[:-1]
     empty = np.empty(0, np.int64)
     rows = Windows(panel.target, start, end, empty, empty)
     drawn: Sampler = sampler(start, end, needs.context_length, needs.horizon)
     seen = panel.target[np.arange(len(panel.target)) < np.repeat(end, panel.lengths)]
     relative = bool((seen[~np.isnan(seen)] > 0.0).all())
-    known = known_rows(panel, needs.horizon, needs.calendar)
-    covariates = encode(panel, needs.covariates) if needs.covariates else None
-    return Task(rows, drawn, validation, _yardstick(panel, end), known, relative, covariates)
+    return Task(rows, drawn, validation, _yardstick(panel, end), source, relative)
 
 
 def _yardstick(panel: Panel, end: IntArray) -> FloatArray:

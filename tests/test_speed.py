@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from forecaster.data.windows import newest
 from forecaster.models.fit import fit
+from forecaster.models.heads import HEADS, OPEN_HEADS
 from forecaster.models.network import Network
 from forecaster.models.runtime import BATCH, forecast
-from forecaster.models.steps import Trainer
+from forecaster.models.steps import SCHEDULES, Trainer, Trainers
 from forecaster.split import Needs, split
 from tests.tiny import Recorder, fit_settings, network_settings, panel_of, waves
 
@@ -21,6 +24,14 @@ def parts_of(panel, context_length=8):
 def trainer_of(panel, context_length=8, **options):
     network = Network(network_settings(context_length=context_length), seed=1)
     return Trainer(network, parts_of(panel, context_length).judge, fit_settings(), 40, **options)
+
+
+def fit_twice(first, second, trainers):
+    """Weights of the second of two fits, each (task, settings, seed, course)."""
+    for task, settings, seed, course in (first, second):
+        network = Network(settings, seed)
+        fit(network, task, course, Recorder(), "test", trainers=trainers)
+    return network.weights
 
 
 def weights_after(parts):
@@ -70,9 +81,10 @@ def test_rows_in_the_graph_do_not_grow_with_the_context():
     panel = panel_of(*waves(3, 400))
     sizes = []
     for context_length in (8, 80):
-        rows = parts_of(panel, context_length).judge.rows
-        sizes.append(sum(np.asarray(part).nbytes for part in (rows.target, rows.start, rows.end)))
-    assert sizes[0] == sizes[1] == panel.target.nbytes + 2 * 3 * 8
+        trainer = trainer_of(panel, context_length)
+        (start, end), scale = trainer.training
+        sizes.append(sum(np.asarray(part).nbytes for part in (trainer.rows.target, start, end, scale)))
+    assert sizes[0] == sizes[1] == panel.target.nbytes + 3 * 3 * 8
 
 
 @pytest.mark.slow
@@ -107,3 +119,39 @@ def test_parts_of_a_batch_give_its_mean_loss_and_gradient():
 def test_parts_that_are_worked_on_at_once_are_repeatable_to_the_bit():
     for one, other in zip(weights_after(2), weights_after(2), strict=True):
         assert one.tobytes() == other.tobytes()
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("cpu")
+@pytest.mark.parametrize("schedule", SCHEDULES)
+@pytest.mark.parametrize("head", HEADS)
+def test_a_fit_like_one_before_is_not_compiled_again_and_learns_what_it_would_have(head, schedule):
+    parts = parts_of(panel_of(*waves(3, 60)))
+    open_head = {"linear": True} if head in OPEN_HEADS else {}
+    settings = network_settings(head=head, dropout=0.2, layers=2, bidirectional=head != "recursive", **open_head)
+    course = fit_settings(epochs=2, schedule=schedule)
+    lent = Trainers()
+    first, second = (parts.trial, settings, 1, course), (parts.final, settings, 2, replace(course, seed=5))
+    again = fit_twice(first, second, lent)
+    alone = fit_twice(second, second, None)
+    assert [trainer.traces for _, trainer in lent.idle] == [1]
+    for one, other in zip(again, alone, strict=True):
+        assert one.tobytes() == other.tobytes()
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("cpu")
+def test_a_fit_that_differs_gets_a_trainer_of_its_own():
+    parts = parts_of(panel_of(*waves(3, 60)))
+    settings, course = network_settings(), fit_settings(epochs=1)
+    lent = Trainers()
+    others = [
+        (parts.judge, network_settings(units=5), 1, course),
+        (parts.judge, settings, 1, replace(course, learning_rate=0.1)),
+        (parts.judge, settings, 1, replace(course, epochs=2)),
+        (parts.judge, settings, 1, replace(course, error_scale="window")),
+        (parts_of(panel_of(*waves(3, 60))).judge, settings, 1, course),
+    ]
+    for other in others:
+        fit_twice((parts.judge, settings, 1, course), other, lent)
+    assert len(lent.idle) == 1 + len(others)

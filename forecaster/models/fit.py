@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from forecaster.models.rows import Rows
-from forecaster.models.steps import Trainer
+from forecaster.models.steps import Trainer, Trainers
 from forecaster.watch import Progress, Watch
 
 if TYPE_CHECKING:
@@ -47,6 +47,10 @@ class FitSettings:
     seed: int
     time_budget: float | None = None  # seconds for this fit
     stop_after: int | None = None  # epochs, while the schedule is that of `epochs`; None = all of them
+
+    def batches(self, windows: int) -> int:
+        """In an epoch, where there are so many windows."""
+        return self.steps_per_epoch or -(-windows // min(self.batch_size, windows))
 
 
 @dataclass(frozen=True)
@@ -86,6 +90,20 @@ class Fitted:
 
 
 @dataclass(frozen=True)
+class Source:
+    """The rows of a panel, which all its tasks share."""
+
+    target: FloatArray  # [R]
+    known: KnownRows | None = None  # what is known of each row
+    covariates: Encoded | None = None  # of each row and series
+
+    @cached_property
+    def rows(self) -> Rows:
+        """As tensors."""
+        return Rows(self.target, self.known, self.covariates)
+
+
+@dataclass(frozen=True)
 class Task:
     """What a fit works on."""
 
@@ -93,27 +111,18 @@ class Task:
     sampler: Sampler
     validation: Windows | None  # windows whose loss picks the best weights; None = the last weights are kept
     scale: FloatArray  # [N] yardstick of each series for error_scale "series", positive
-    known: KnownRows | None = None  # what is known of each row
+    source: Source
     relative: bool = False  # every value is positive, so that relative errors mean something
-    covariates: Encoded | None = None  # of each row and series
-
-    @cached_property
-    def rows(self) -> Rows:
-        """The training's rows as tensors, which all its fits share."""
-        return Rows(self.training, self.known, self.covariates)
 
 
 class _Fit:
     """One fit: epochs of training, validation after each, the best weights kept."""
 
-    def __init__(
-        self, network: Network, task: Task, settings: FitSettings, watch: Watch, stage: str, parts: int
-    ) -> None:
-        self.network, self.task, self.settings, self.watch, self.stage = network, task, settings, watch, stage
-        windows = len(task.sampler)
-        self.batch = min(settings.batch_size, windows)
-        self.batches = settings.steps_per_epoch or -(-windows // self.batch)
-        self.trainer = Trainer(network, task, settings, self.batches * settings.epochs, parts=parts)
+    def __init__(self, trainer: Trainer, task: Task, settings: FitSettings, watch: Watch, stage: str) -> None:
+        self.trainer, self.task, self.settings, self.watch, self.stage = trainer, task, settings, watch, stage
+        self.network = trainer.network
+        self.batch = min(settings.batch_size, len(task.sampler))
+        self.batches = settings.batches(len(task.sampler))
         self.history: list[Epoch] = []
 
     def run(self, start: State | None, checkpoint: Callable[[State], None], stop: Event) -> Fitted:
@@ -141,7 +150,6 @@ class _Fit:
                 stopped = "time budget"
                 break
         state = replace(state, finished=stopped != "interrupted")
-        self.network.weights = state.best_weights
         return Fitted(tuple(self.history), state.best_epoch, state.best_error, stopped, state)
 
     def _fresh(self) -> State:
@@ -228,11 +236,16 @@ def fit(
     checkpoint: Callable[[State], None] = lambda state: None,
     stop: Event | None = None,
     parts: int = 1,
+    trainers: Trainers | None = None,
 ) -> Fitted:
     """Fit `network` in place and leave the best weights in it.
 
     `checkpoint` is given the state after each epoch. Setting `stop` from another thread ends the fit like Ctrl-C does: after
     a whole epoch at least the best weights so far are kept, before that KeyboardInterrupt is raised. On a CPU each batch is
-    cut into `parts` that are worked on at once, a processor each.
+    cut into `parts` that are worked on at once, a processor each. `trainers` are those of fits before: what they compiled serves.
     """
-    return _Fit(network, task, settings, watch, stage, parts).run(start, checkpoint, stop or Event())
+    steps = settings.batches(len(task.sampler)) * settings.epochs
+    with (trainers or Trainers()).lend(network, task, settings, steps, parts) as trainer:
+        done = _Fit(trainer, task, settings, watch, stage).run(start, checkpoint, stop or Event())
+    network.weights = done.state.best_weights
+    return done

@@ -6,7 +6,6 @@ Gathering is many small operations on indices: compiled into one loop it takes a
 from __future__ import annotations
 
 from collections.abc import Callable
-from copy import copy
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -15,35 +14,27 @@ import numpy as np
 if TYPE_CHECKING:
     from forecaster.data.calendar import KnownRows
     from forecaster.data.encodings import Encoded
-    from forecaster.data.windows import Windows
+    from forecaster.typing import FloatArray
 
 Tensor: TypeAlias = Any  # a TensorFlow tensor
 
 
-class Rows:
-    """Rows of a panel as tensors that hold each value once, and windows of them. Same rules as `Windows.gather`."""
+Bounds: TypeAlias = (
+    "tuple[Tensor, Tensor]"  # of each series [N]: its first row, and the one behind the last that may be read
+)
 
-    def __init__(self, windows: Windows, known: KnownRows | None = None, covariates: Encoded | None = None) -> None:
+
+class Rows:
+    """A panel's rows as tensors that hold each value once, and windows of them. Same rules as `Windows.gather`."""
+
+    def __init__(self, target: FloatArray, known: KnownRows | None = None, covariates: Encoded | None = None) -> None:
         import tensorflow as tf
 
-        self.target = tf.constant(windows.target, tf.float64)
+        self.target = tf.constant(target, tf.float64)
         self.known = known and tuple(tf.constant(part) for part in (known.table, known.back, known.row))
         self.around = known.season_length * np.array([0, -1, 1]) if known else None
         self.covariates = covariates and (tf.constant(covariates.rows), tf.constant(covariates.static))
         self.columns = covariates.known if covariates else 0  # U
-        self._bound(windows)
-
-    def within(self, windows: Windows) -> Rows:
-        """The same tensors, read between other bounds."""
-        other = copy(self)
-        other.__dict__.pop("compiled", None)  # it reads between these
-        other._bound(windows)
-        return other
-
-    def _bound(self, windows: Windows) -> None:
-        import tensorflow as tf
-
-        self.start, self.end = tf.constant(windows.start), tf.constant(windows.end)
 
     @cached_property
     def compiled(self) -> Callable[..., tuple[Tensor, list[Tensor]]]:
@@ -56,46 +47,47 @@ class Rows:
         return compiled
 
     def gather_all(
-        self, series: Tensor, cutoff: Tensor, before: int, after: int, horizon: int
+        self, bounds: Bounds, series: Tensor, cutoff: Tensor, before: int, after: int, horizon: int
     ) -> tuple[Tensor, list[Tensor]]:
         """Windows [B, before + after], and the graph's inputs beside them."""
-        return self.gather(series, cutoff, before, after), self.gather_beside(series, cutoff, before, horizon)
+        values = self.gather(bounds, series, cutoff, before, after)
+        return values, self.gather_beside(bounds, series, cutoff, before, horizon)
 
-    def gather(self, series: Tensor, cutoff: Tensor, before: int, after: int) -> Tensor:
+    def gather(self, bounds: Bounds, series: Tensor, cutoff: Tensor, before: int, after: int) -> Tensor:
         import tensorflow as tf
 
-        rows, there = self._rows(series, cutoff, before, after)
+        rows, there = _rows(bounds, series, cutoff, before, after)
         values = tf.gather(self.target, tf.where(there, rows, 0))
         return tf.where(there, values, tf.constant(np.nan, tf.float64))
 
-    def gather_known(self, series: Tensor, cutoff: Tensor, horizon: int) -> list[Tensor]:
+    def gather_known(self, bounds: Bounds, series: Tensor, cutoff: Tensor, horizon: int) -> list[Tensor]:
         """[B, H, F + 3J] as `known_ahead`, 0 outside the series, in a list; an empty list where nothing is known."""
         import tensorflow as tf
 
         if not self.known:
             return []
         table, back, place = self.known
-        rows, there = self._rows(series, cutoff, 0, horizon)
+        rows, there = _rows(bounds, series, cutoff, 0, horizon)
         stamp = tf.gather(place, tf.where(there, rows, 0))
         values = tf.where(there[:, :, None], tf.gather(table, stamp), tf.zeros((), tf.float64))
         lags = (rows[:, :, None] - tf.gather(back, stamp))[..., None] + self.around  # [B, H, J, 3]
-        first = tf.gather(self.start, series)
+        first = tf.gather(bounds[0], series)
         seen = (lags >= first[:, None, None, None]) & (lags < cutoff[:, None, None, None])
         old = tf.where(seen, tf.gather(self.target, tf.where(seen, lags, 0)), tf.constant(np.nan, tf.float64))
         return [tf.concat([values, tf.reshape(old, (tf.shape(rows)[0], horizon, 3 * back.shape[1]))], axis=2)]
 
-    def gather_beside(self, series: Tensor, cutoff: Tensor, before: int, horizon: int) -> list[Tensor]:
+    def gather_beside(self, bounds: Bounds, series: Tensor, cutoff: Tensor, before: int, horizon: int) -> list[Tensor]:
         """The graph's inputs beside the context, as `Beside` gathers them: known, past and static, where there are any.
 
-        What is known of rows from the windows' `end` on reads as missing.
+        What is known of rows behind the bounds reads as missing.
         """
         import tensorflow as tf
 
-        inputs = self.gather_known(series, cutoff, horizon)
+        inputs = self.gather_known(bounds, series, cutoff, horizon)
         if not self.covariates:
             return inputs
         table, static = self.covariates
-        rows, there = self._rows(series, cutoff, before, horizon)
+        rows, there = _rows(bounds, series, cutoff, before, horizon)
         values = tf.gather(table, tf.where(there, rows, 0))
         strip = tf.where(there[:, :, None], values, tf.constant(np.nan, tf.float64))
         if self.columns:
@@ -104,11 +96,12 @@ class Rows:
         past = [strip[:, :before]] if table.shape[1] else []
         return [*inputs, *past, *([tf.gather(static, series)] if static.shape[1] else [])]
 
-    def _rows(self, series: Tensor, cutoff: Tensor, before: int, after: int) -> tuple[Tensor, Tensor]:
-        """Rows around each cutoff, and whether they are of the series. One comparison: below its start wraps around."""
-        import tensorflow as tf
 
-        start = tf.gather(self.start, series)
-        length = tf.bitcast(tf.gather(self.end, series) - start, tf.uint64)
-        place = (cutoff - start)[:, None] + tf.range(-before, after, dtype=tf.int64)
-        return place + start[:, None], tf.bitcast(place, tf.uint64) < length[:, None]
+def _rows(bounds: Bounds, series: Tensor, cutoff: Tensor, before: int, after: int) -> tuple[Tensor, Tensor]:
+    """Rows around each cutoff, and whether they may be read. One comparison: below a series' start wraps around."""
+    import tensorflow as tf
+
+    start, end = (tf.gather(bound, series) for bound in bounds)
+    length = tf.bitcast(end - start, tf.uint64)
+    place = (cutoff - start)[:, None] + tf.range(-before, after, dtype=tf.int64)
+    return place + start[:, None], tf.bitcast(place, tf.uint64) < length[:, None]

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Hashable, Iterator
+from contextlib import contextmanager
+from threading import Lock
 from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
 
 from forecaster.models.distributions import DISTRIBUTIONS
 from forecaster.models.encoder import run_layer
@@ -14,8 +18,13 @@ from forecaster.models.recurrence import lean_layer
 if TYPE_CHECKING:
     from forecaster.models.fit import FitSettings, Task
     from forecaster.models.network import Network
+    from forecaster.models.rows import Bounds
+    from forecaster.typing import IntArray
 
 Tensor: TypeAlias = Any  # a TensorFlow tensor
+Read: TypeAlias = "tuple[Bounds, Tensor]"  # what may be read, and each series' yardstick [N]
+
+IDLE = 6  # trainers that are kept for fits to come: a stage's, and some of the stage before
 
 
 def _constant(rate: float, steps: int) -> Any:
@@ -42,63 +51,92 @@ class Trainer:
         import tensorflow as tf
 
         on_gpu = bool(tf.config.get_visible_devices("GPU"))  # which has kernels of its own for Keras' layers
-        recur = run_layer if on_gpu else lean_layer
+        self.recur = run_layer if on_gpu else lean_layer
         self.network, self.settings = network, settings
         self.parts = 1 if on_gpu else parts
         self.traces = 0
+        self.rows = task.source.rows
         # The kernels of a GPU are called one by one: a compiler of its own would have to be installed.
-        self.fetch = task.rows.gather_all if on_gpu else task.rows.compiled
-        self.seen = task.rows.within(task.validation or task.training)
-        self.scale = tf.constant(task.scale, tf.float64)
-        self.model = network.training_model(recur)
-        self.horizon_model = network.horizon_model(recur) if task.validation else self.model
+        self.fetch = self.rows.gather_all if on_gpu else self.rows.compiled
+        self.model = network.training_model(self.recur)
+        self.horizon_model: Any = None  # drawn once there is something to validate on
         self.variables = network.model.trainable_variables
         self.optimizer = keras.optimizers.Adam(
             SCHEDULES[settings.schedule](settings.learning_rate, total_steps),
             global_clipnorm=settings.clip_norm or None,
         )
         self.optimizer.build(self.variables)
+        self.first = [np.asarray(variable) for variable in self.optimizer.variables]
         # Nothing here is for autograph to convert, which writes a file of its own for each function that it converts.
-        pairs = tf.TensorSpec((None, None), tf.int64)
-        self.steps = tf.function(self._steps, input_signature=(pairs, pairs), autograph=False)
-        windows = tf.TensorSpec((None,), tf.int64)
-        self.validate = tf.function(self._validate, input_signature=(windows, windows), autograph=False)
+        pairs, each = tf.TensorSpec((None, None), tf.int64), tf.TensorSpec((None,), tf.int64)
+        read = ((each, each), tf.TensorSpec((None,), tf.float64))
+        self._run = tf.function(self._steps, input_signature=(read, pairs, pairs), autograph=False)
+        self._judge = tf.function(self._validate, input_signature=(read, each, each), autograph=False)
+        self._read(task)
 
-    def _steps(self, series: Tensor, cutoff: Tensor) -> Tensor:
+    def _read(self, task: Task) -> None:
+        """From now on read what this task may see."""
+        import tensorflow as tf
+
+        seen, scale = task.validation or task.training, tf.constant(task.scale, tf.float64)
+        self.training: Read = (tf.constant(task.training.start), tf.constant(task.training.end)), scale
+        self.validation: Read = (tf.constant(seen.start), tf.constant(seen.end)), scale
+        if task.validation and not self.horizon_model:
+            self.horizon_model = self.network.horizon_model(self.recur)
+
+    def restart(self, network: Network, task: Task) -> None:
+        """Begin anew, with the weights and the draws of another network of the same settings, on a task of the same rows."""
+        for mine, theirs in zip(self.network.model.variables, network.model.variables, strict=True):
+            mine.assign(theirs)
+        for variable, value in zip(self.optimizer.variables, self.first, strict=True):
+            variable.assign(value)
+        self._read(task)
+
+    def steps(self, series: IntArray, cutoff: IntArray) -> Tensor:
         """Index pairs [k, B]: k steps, one after the other -> mean loss of each [k]."""
+        return self._run(self.training, series, cutoff)
+
+    def validate(self, series: IntArray, cutoff: IntArray) -> tuple[Tensor, ...]:
+        """Windows [W], forecast as in use -> sum of losses, steps it is over, sums of windows' MAE over the yardstick and of
+        their symmetric relative errors, windows with steps."""
+        sums: tuple[Tensor, ...] = self._judge(self.validation, series, cutoff)
+        return sums
+
+    def _steps(self, read: Read, series: Tensor, cutoff: Tensor) -> Tensor:
         import tensorflow as tf
 
         self.traces += 1
         count = tf.shape(series)[0]
 
         def step(i: Tensor, losses: Tensor) -> tuple[Tensor, Tensor]:
-            return i + 1, losses.write(i, self._step(series[i], cutoff[i]))
+            return i + 1, losses.write(i, self._step(read, series[i], cutoff[i]))
 
         losses = tf.TensorArray(tf.float32, count)
         return tf.while_loop(lambda i, _: i < count, step, (0, losses), parallel_iterations=1)[1].stack()
 
-    def _step(self, series: Tensor, cutoff: Tensor) -> Tensor:
+    def _step(self, read: Read, series: Tensor, cutoff: Tensor) -> Tensor:
         """One step on a batch, cut into parts that are worked on at once -> its mean loss."""
         import tensorflow as tf
 
         count = tf.shape(series)[0]
         edges = [count * i // self.parts for i in range(self.parts + 1)]
         with tf.GradientTape() as tape:
-            sums = [self._part(series[i:j], cutoff[i:j]) for i, j in itertools.pairwise(edges)]
+            sums = [self._part(read, series[i:j], cutoff[i:j]) for i, j in itertools.pairwise(edges)]
             loss = tf.add_n([part for part, _ in sums]) / tf.maximum(tf.add_n([steps for _, steps in sums]), 1.0)
         gradients = tape.gradient(loss, self.variables)
         self.optimizer.apply(gradients, self.variables)
         return loss
 
-    def _part(self, series: Tensor, cutoff: Tensor) -> tuple[Tensor, Tensor]:
+    def _part(self, read: Read, series: Tensor, cutoff: Tensor) -> tuple[Tensor, Tensor]:
         """Windows [B] -> the sum of their losses and how many steps it is over."""
         import tensorflow as tf
 
         length = self.network.settings.context_length
         first, last = self.network.head.target_span()
-        window, beside = self.fetch(series, cutoff, length, self.network.reach, self.network.settings.horizon)
+        bounds, yardstick = read
+        window, beside = self.fetch(bounds, series, cutoff, length, self.network.reach, self.network.settings.horizon)
         z, center, scale = self.model([window[:, :length], *beside], training=True)
-        return self._loss(z, window[:, first:last], center, scale, tf.gather(self.scale, series))
+        return self._loss(z, window[:, first:last], center, scale, tf.gather(yardstick, series))
 
     def _loss(
         self, z: Tensor, truth: Tensor, center: Tensor, scale: Tensor, yardstick: Tensor
@@ -137,16 +175,15 @@ class Trainer:
         each = tf.where(observed, row.loss(z, truth, place), 0.0)
         return tf.cast(tf.reduce_sum(each), tf.float32), tf.reduce_sum(tf.cast(observed, tf.float32))
 
-    def _validate(self, series: Tensor, cutoff: Tensor) -> tuple[Tensor, ...]:
-        """Windows [W], forecast as in use -> sum of losses, steps it is over, sums of windows' MAE over the yardstick and of
-        their symmetric relative errors, windows with steps."""
+    def _validate(self, read: Read, series: Tensor, cutoff: Tensor) -> tuple[Tensor, ...]:
         import tensorflow as tf
 
         length, horizon = self.network.settings.context_length, self.network.settings.horizon
-        window, beside = self.seen.gather_all(series, cutoff, length, horizon, horizon)
+        bounds, yardsticks = read
+        window, beside = self.rows.gather_all(bounds, series, cutoff, length, horizon, horizon)
         truth = window[:, length:]
         z, center, scale = self.horizon_model([window[:, :length], *beside], training=False)
-        yardstick = tf.gather(self.scale, series)
+        yardstick = tf.gather(yardsticks, series)
         loss, learnt = self._loss(z, truth, center, scale, yardstick)
         observed = ~tf.math.is_nan(truth)
         steps = tf.reduce_sum(tf.cast(observed, tf.float64), axis=1)
@@ -157,3 +194,36 @@ class Trainer:
         share = tf.where(observed & (size > 0.0), 2.0 * tf.abs(misses) / size, 0.0)
         relative = tf.reduce_sum(tf.reduce_sum(share, axis=1) / tf.maximum(steps, 1.0))
         return tf.cast(loss, tf.float64), tf.cast(learnt, tf.float64), tf.reduce_sum(error), relative, windows
+
+
+class Trainers:
+    """Compiled trainers, each lent to one fit at a time: a fit like one before it needs no compiling."""
+
+    def __init__(self) -> None:
+        self.idle: list[tuple[Hashable, Trainer]] = []  # the newest last
+        self._lock = Lock()
+
+    @contextmanager
+    def lend(self, network: Network, task: Task, settings: FitSettings, steps: int, parts: int) -> Iterator[Trainer]:
+        """A trainer with this network's weights, in a network of its own."""
+        from forecaster.models.network import Network
+
+        alike = (settings.loss, settings.error_scale, settings.learning_rate, settings.schedule, settings.clip_norm)
+        key = (network.settings, alike, steps, parts, task.source.rows)
+        trainer = self._take(key)
+        if trainer is None:
+            trainer = Trainer(Network(network.settings, 0), task, settings, steps, parts=parts)
+        trainer.restart(network, task)
+        try:
+            yield trainer
+        finally:
+            with self._lock:
+                self.idle = [*self.idle, (key, trainer)][-IDLE:]
+
+    def _take(self, key: Hashable) -> Trainer | None:
+        with self._lock:
+            for i, (other, trainer) in enumerate(self.idle):
+                if other == key:
+                    del self.idle[i]
+                    return trainer
+        return None

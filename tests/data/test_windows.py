@@ -57,7 +57,8 @@ def test_gathering_in_numpy_in_the_graph_and_by_hand_agree(case):
     windows = Windows(panel.target, panel.offsets[:-1], end, series, cutoff)
     expected = slow_gather(panel, end, series, cutoff, before, after)
     np.testing.assert_array_equal(windows.gather(before, after), expected)
-    in_graph = Rows(windows).gather(tf.constant(series), tf.constant(cutoff), before, after)
+    bounds = tf.constant(windows.start), tf.constant(windows.end)
+    in_graph = Rows(windows.target).gather(bounds, tf.constant(series), tf.constant(cutoff), before, after)
     np.testing.assert_array_equal(in_graph, expected)
 
 
@@ -69,26 +70,24 @@ def test_what_is_known_is_gathered_alike_in_numpy_and_in_the_graph(names):
     series, cutoff = np.array([0, 0, 1, 1]), np.array([400, 790, 1300, 1690])
     windows = Windows(panel.target, panel.offsets[:-1], panel.offsets[1:], series, cutoff)
     expected = known_ahead(panel, windows, 7, names)[:, 0]
-    rows = Rows(windows, known_rows(panel, 7, names))
+    rows, bounds = Rows(windows.target, known_rows(panel, 7, names)), (windows.start, windows.end)
     series, cutoff = tf.constant(series), tf.constant(cutoff)
-    (found,) = rows.gather_known(series, cutoff, 7)
+    (found,) = rows.gather_known(bounds, series, cutoff, 7)
     np.testing.assert_allclose(found, expected, rtol=1e-6, atol=1e-6)
-    values, (compiled,) = rows.compiled(series, cutoff, 30, 7, 7)
+    values, (compiled,) = rows.compiled(bounds, series, cutoff, 30, 7, 7)
     np.testing.assert_array_equal(compiled, found)
     np.testing.assert_array_equal(values, windows.gather(30, 7))
 
 
-def test_rows_read_within_other_bounds_share_their_tensors():
+def test_rows_are_read_within_the_bounds_that_are_given():
     import tensorflow as tf
 
     panel = numbered([6, 9])
-    nowhere, first = np.empty(0, np.int64), (tf.constant([0], tf.int64), tf.constant([3], tf.int64))
+    first = (tf.constant([0], tf.int64), tf.constant([3], tf.int64))
     start, end = panel.offsets[:-1], panel.offsets[1:]
-    rows = Rows(Windows(panel.target, start, end - 3, nowhere, nowhere))
-    assert np.isnan(rows.compiled(*first, 0, 3, 3)[0]).all()
-    wider = rows.within(Windows(panel.target, start, end, nowhere, nowhere))
-    assert wider.target is rows.target
-    np.testing.assert_array_equal(wider.compiled(*first, 0, 3, 3)[0][0], panel.target[3:6])
+    rows = Rows(panel.target)
+    assert np.isnan(rows.compiled((start, end - 3), *first, 0, 3, 3)[0]).all()
+    np.testing.assert_array_equal(rows.compiled((start, end), *first, 0, 3, 3)[0][0], panel.target[3:6])
 
 
 @settings(max_examples=60, deadline=None)
