@@ -14,6 +14,7 @@ import numpy as np
 from forecaster.data.calendar import holiday_calendar, lag_count, usable, width
 from forecaster.data.encodings import fit_encodings
 from forecaster.data.panel import ROLES
+from forecaster.data.telling import telling_nothing
 from forecaster.errors import UsageError
 from forecaster.models.cells import CELLS
 from forecaster.models.fit import FitSettings
@@ -26,6 +27,7 @@ from forecaster.report import PlanRow
 
 if TYPE_CHECKING:
     from forecaster.config import TrainSettings
+    from forecaster.data.encodings import Encoding
     from forecaster.data.panel import Panel
     from forecaster.typing import FloatArray, IntArray
 
@@ -78,10 +80,7 @@ def make_plan(panel: Panel, settings: TrainSettings) -> Plan:
     base = replace(
         _network(choose, settings, lengths, head), known=width(calendar), lags=lag_count(calendar), season_length=season
     )
-    for role in ROLES:
-        if named := getattr(settings, role):
-            choose(role, ", ".join(named), "", "")
-    covariates = fit_encodings(panel, _training_ends(panel, horizon, windows))
+    covariates = _covariates(choose, settings, panel, _training_ends(panel, horizon, windows), horizon)
     base = replace(base, transform=transforms[0][0], covariates=covariates, distribution=settings.likelihood)
     fit, courses = _fit(choose, settings, (loss, transforms[0][1]), alike=len(panel.series) < ALIKE)
     members = _members(choose, settings, base)
@@ -164,6 +163,23 @@ def _calendar(choose: _Chooser, settings: TrainSettings, panel: Panel, head: str
     said = ", ".join(names) or "none"
     choose("calendar", None if settings.calendar is None else said, said, "as steps and span allow")
     return names
+
+
+def _covariates(
+    choose: _Chooser, settings: TrainSettings, panel: Panel, ends: IntArray, horizon: int
+) -> tuple[Encoding, ...]:
+    """Encodings of the columns that the networks read, by the rows before `ends`."""
+    left_out = telling_nothing(panel, ends, horizon) if settings.screen else ()
+    if len(left_out) == len(settings.known):  # by a known column, reading tells the future's rows from missing targets
+        left_out = ()
+    for role in ROLES:
+        if named := [name for name in getattr(settings, role) if name not in left_out]:
+            choose(role, ", ".join(named), "", "")
+    if left_out:
+        choose(
+            "left_out", None, ", ".join(left_out), "their changes tell nothing of the target's; --no-screen keeps them"
+        )
+    return tuple(one for one in fit_encodings(panel, ends) if one.name not in left_out)
 
 
 def _loss(choose: _Chooser, settings: TrainSettings, zeros: float) -> str:

@@ -61,7 +61,7 @@ def _train(data: Data, settings: TrainSettings, watch: Watch, place: tuple[Store
     plan = make_plan(panel, settings)
     checkpoints = _checkpoints(store, name, settings, watch)
     if settings.resume and checkpoints.source != checkpoints.unfinished and checkpoints.source:
-        plan = _as_stored(plan, read_manifest(checkpoints.source.parent), settings)
+        plan = _as_stored(plan, read_manifest(checkpoints.source.parent), panel, settings)
     fitting = Fitting(plan, settings, checkpoints, watch, began)
     parts = split(panel, plan.needs, plan.windows)
     plan, judge, final = fitting.both(plan, panel, parts)
@@ -73,16 +73,10 @@ def _train(data: Data, settings: TrainSettings, watch: Watch, place: tuple[Store
     return replace(done, verdict=contest.verdict) if contest else done
 
 
-def _as_stored(plan: Plan, manifest: Manifest, settings: TrainSettings) -> Plan:
+def _as_stored(plan: Plan, manifest: Manifest, panel: Panel, settings: TrainSettings) -> Plan:
     """The stored model's networks, to go on with. UsageError where an option asks for another one."""
     first = manifest.members[0]
-    if [(one.name, one.role) for one in manifest.covariates] != [
-        (one.name, one.role) for one in plan.members[0].covariates
-    ]:
-        reads = ", ".join(f"{one.role} {one.name}" for one in manifest.covariates) or "no covariates"
-        raise UsageError(
-            f"--resume goes on with a network that reads {reads}.", "Give the same columns, or train anew."
-        )
+    _refuse_other_columns(plan, manifest, panel)
     for field in fields(first):
         if field.name == "known":  # a count there, columns here
             continue
@@ -110,6 +104,19 @@ def _as_stored(plan: Plan, manifest: Manifest, settings: TrainSettings) -> Plan:
         contexts=(first.context_length,),
         courses=((fit.epochs, fit.learning_rate),),
     )
+
+
+def _refuse_other_columns(plan: Plan, manifest: Manifest, panel: Panel) -> None:
+    """UsageError where the stored networks lack a column of the plan's, or the data one of theirs."""
+    planned, stored, given = (
+        {(one.name, one.role) for one in some}
+        for some in (plan.needs.covariates, manifest.covariates, panel.covariates)
+    )
+    if not planned <= stored <= given:
+        reads = ", ".join(f"{one.role} {one.name}" for one in manifest.covariates) or "no covariates"
+        raise UsageError(
+            f"--resume goes on with a network that reads {reads}.", "Give the same columns, or train anew."
+        )
 
 
 def read(data: Data, settings: PlanSettings, watch: Watch) -> Panel:

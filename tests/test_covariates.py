@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +14,9 @@ from forecaster.config import EvaluateSettings, PredictSettings
 from forecaster.errors import DataError, UsageError
 from forecaster.evaluate import evaluate
 from forecaster.models.artifact import read_manifest
+from forecaster.planning import make_plan
 from forecaster.predict import predict
-from forecaster.train import train
+from forecaster.train import read, train
 from tests.tiny import Recorder, train_settings
 
 ROWS, HORIZON = 60, 6
@@ -185,6 +187,67 @@ def test_resuming_needs_the_same_columns(shop, tmp_path):
     settings = train_settings(models, known=("price",), target="sold", resume=True, name="shops", transform=None)
     with pytest.raises(UsageError, match="--resume goes on with a network that reads known price, known sky"):
         train(shop[0] / "shops.csv", settings, Recorder())
+
+
+@pytest.fixture(scope="module")
+def screened(tmp_path_factory, cpu):
+    """Hourly rows with a price, noise, and a day of both ahead; and what training on them makes of it."""
+    rng = np.random.default_rng(0)
+    rows = 16_000
+    frame = pd.DataFrame({"hour": pd.date_range("2024-01-01", periods=rows, freq="h")})
+    frame["price"], frame["noise"] = rng.normal(5, 1, rows).round(2), rng.normal(size=rows).round(2)
+    frame["sold"] = 40 - 3 * frame.price + 5 * np.sin(np.arange(rows) * np.pi / 12) + rng.normal(size=rows)
+    frame.loc[rows - 24 :, "sold"] = np.nan
+    settings = train_settings(
+        tmp_path_factory.mktemp("screened"), name="hours", target="sold", known=("price", "noise"), horizon=24, context_length=24,
+    )  # fmt: skip
+    return frame, settings, train(frame, settings, Recorder())
+
+
+def reads(report):
+    return [one.name for one in read_manifest(Path(report.path)).covariates]
+
+
+def planned(frame, settings):
+    return [one.name for one in make_plan(read(frame, settings, Recorder()), settings).needs.covariates]
+
+
+def test_a_known_column_that_tells_nothing_is_left_out_and_said(screened):
+    frame, settings, report = screened
+    assert reads(report) == ["price"]
+    rows = {row.setting: row for row in report.plan}
+    assert rows["known"].value == "price" and rows["left_out"].value == "noise"
+    assert "--no-screen" in rows["left_out"].reason
+    told = predict(frame.drop(columns="noise"), PredictSettings(models=settings.models), Recorder())
+    assert pd.Timestamp(told.to_frame()["timestamp"].iloc[0]) == frame.hour.iloc[-24]
+
+
+def test_no_screen_keeps_every_column(screened):
+    frame, settings, _ = screened
+    assert planned(frame, settings) == ["price"]
+    assert planned(frame, replace(settings, screen=False)) == ["price", "noise"]
+
+
+def test_one_known_column_stays_to_tell_the_future_from_missing_targets(screened):
+    frame, settings, _ = screened
+    assert planned(frame, replace(settings, known=("noise",))) == ["noise"]
+
+
+def test_resuming_goes_on_with_the_columns_that_were_kept(screened, tmp_path):
+    import shutil
+
+    frame, settings, _ = screened
+    models = shutil.copytree(settings.models, tmp_path / "models")
+    resumed = train(frame, replace(settings, models=str(models), resume=True, transform=None), Recorder())
+    assert reads(resumed) == ["price"]
+
+
+def test_held_back_rows_have_no_say_in_what_is_left_out(screened):
+    frame, settings, report = screened
+    end = len(frame) - 24 - 24 * read_manifest(Path(report.path)).held_back
+    other = frame.copy()
+    other.loc[end:, "noise"] = other.sold[end:].fillna(0.0)
+    assert planned(other, settings) == ["price"]
 
 
 def test_flags_may_be_repeated_or_listed(monkeypatch, tmp_path, capsys):

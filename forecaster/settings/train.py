@@ -20,6 +20,7 @@ class PlanSettings(MachineSettings, JudgeSettings, InputSettings):
     known: tuple[str, ...] = option((), "Columns that are known ahead: price, weather.", "Input", kind="columns")
     past: tuple[str, ...] = option((), "Columns known up to now.", "Input", kind="columns")
     static: tuple[str, ...] = option((), "Columns with one value per series.", "Input", kind="columns")
+    screen: bool = switch(True, "Leave out known columns that tell nothing of the target.", "Input")
     horizon: int | None = count("Steps ahead to forecast.", "Forecast")
     quantiles: tuple[float, ...] = option((0.1, 0.5, 0.9), "Levels, or none.", "Forecast", kind="quantiles")
 
