@@ -52,8 +52,8 @@ def some_windows(panel):
 
 def test_training_gathers_what_prediction_gathers(panel, needs):
     windows = some_windows(panel)
-    rows = Rows(windows, None, encode(panel, needs.covariates))
-    found = rows.gather_beside(tf.constant(windows.series), tf.constant(windows.cutoff), LENGTH, HORIZON)
+    rows, bounds = Rows(windows.target, None, encode(panel, needs.covariates)), (windows.start, windows.end)
+    found = rows.gather_beside(bounds, tf.constant(windows.series), tf.constant(windows.cutoff), LENGTH, HORIZON)
     expected = Beside(panel, windows, needs)()
     assert list(expected) == ["known", "past", "static"]
     for values, name in zip(found, expected, strict=True):
