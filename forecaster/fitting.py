@@ -7,8 +7,9 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from dataclasses import replace
+from functools import partial
 from threading import Event, Lock
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from forecaster.blend import Bench, final_floor
 from forecaster.cellchoice import choose_cell
@@ -100,18 +101,18 @@ class Fitting:
         # Members never share their draws.
         seeded = [replace(fit, seed=fit.seed * 1000 + i) for i, (_, fit) in enumerate(jobs)]
         networks = [Network(network, fit.seed) for (network, _), fit in zip(jobs, seeded, strict=True)]
-        alike: dict[str, Any] = {"parts": parts, "trainers": self.trainers}
         together = _Together(self.watch, stage, [fit.stop_after or fit.epochs for _, fit in jobs])
         stop = Event()
+        fit_one = partial(fit, stop=stop, parts=parts, trainers=self.trainers)
         _ = task.source.rows  # made once, before there are threads
 
         def one(i: int) -> Fitted:
             settings = replace(seeded[i], time_budget=self._share(stage, -(-(len(jobs) - i) // workers)))
             watch = together.member(i)
             if stage == TRIAL or self.checkpoints is None:
-                return fit(networks[i], task, settings, watch, stage, stop=stop, **alike)
+                return fit_one(networks[i], task, settings, watch, stage)
             start, keep = self.checkpoints.start(stage, i, networks[i]), self.checkpoints.save(stage, i)
-            return fit(networks[i], task, settings, watch, stage, start=start, checkpoint=keep, stop=stop, **alike)
+            return fit_one(networks[i], task, settings, watch, stage, start=start, checkpoint=keep)
 
         with ThreadPoolExecutor(workers) as pool:
             running = [pool.submit(one, i) for i in range(len(jobs))]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 from forecaster.data.inputs import Needs
 from forecaster.models.cells import CELLS
@@ -13,9 +13,22 @@ from forecaster.models.floor import Floor
 from forecaster.models.network import NetworkSettings
 from forecaster.report import PlanRow
 
+T = TypeVar("T", int, float, str, bool)
 Pair: TypeAlias = "tuple[str, str]"  # transform and error scale
 
 EPOCH_STEPS = 50
+
+
+class Chooser:
+    """Collects settings with their reasons: a given value wins, else what the rule says."""
+
+    def __init__(self) -> None:
+        self.rows: list[PlanRow] = []
+
+    def __call__(self, setting: str, given: T | None, automatic: T, reason: str) -> T:
+        value, because = (automatic, reason) if given is None else (given, "as given")
+        self.rows.append(PlanRow(setting, value, because))
+        return value
 
 
 @dataclass(frozen=True)

@@ -7,14 +7,12 @@ fits to answer (`trial.py`). The rules and the measurements behind them: benchma
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from forecaster.data.calendar import holiday_calendar, lag_count, usable, width
-from forecaster.data.encodings import fit_encodings
-from forecaster.data.panel import ROLES
-from forecaster.data.telling import telling_nothing
+from forecaster.beside import calendar_of, covariates_of
+from forecaster.data.calendar import lag_count, width
 from forecaster.errors import UsageError
 from forecaster.models.cells import CELLS
 from forecaster.models.fit import FitSettings
@@ -22,16 +20,12 @@ from forecaster.models.floor import WEIGHTS, Floor, floor_length
 from forecaster.models.heads import OPEN_HEADS
 from forecaster.models.network import NetworkSettings
 from forecaster.models.transforms import TRANSFORMS
-from forecaster.plan import EPOCH_STEPS, Pair, Plan
-from forecaster.report import PlanRow
+from forecaster.plan import EPOCH_STEPS, Chooser, Pair, Plan
 
 if TYPE_CHECKING:
     from forecaster.config import TrainSettings
-    from forecaster.data.encodings import Encoding
     from forecaster.data.panel import Panel
     from forecaster.typing import FloatArray, IntArray
-
-T = TypeVar("T", int, float, str, bool)
 
 LONGEST_SEGMENT = 31  # a longer season is cut to its largest divisor up to this
 SHORTEST_CONTEXT = 24  # steps
@@ -49,21 +43,9 @@ HELD_BACK = 0.2  # of a series' rows, at most
 SPARED = 0.1  # of them, beyond MOST_WINDOWS
 
 
-class _Chooser:
-    """Collects settings with their reasons: a given value wins, else what the rule says."""
-
-    def __init__(self) -> None:
-        self.rows: list[PlanRow] = []
-
-    def __call__(self, setting: str, given: T | None, automatic: T, reason: str) -> T:
-        value, because = (automatic, reason) if given is None else (given, "as given")
-        self.rows.append(PlanRow(setting, value, because))
-        return value
-
-
 def make_plan(panel: Panel, settings: TrainSettings) -> Plan:
     """UsageError for settings that contradict each other."""
-    choose = _Chooser()
+    choose = Chooser()
     season = panel.season_length
     automatic = min(season, 96) if season > 1 else 6
     horizon = choose("horizon", settings.horizon, automatic, "one season" if season > 1 else "no season to go by")
@@ -71,7 +53,7 @@ def make_plan(panel: Panel, settings: TrainSettings) -> Plan:
     windows = choose("windows", settings.windows, *_windows(len(panel.series), rows, horizon))
     lengths = (horizon, *_lengths(choose, settings, season, horizon, rows))
     head = choose("head", settings.head, "direct", "the whole horizon at once")
-    calendar = _calendar(choose, settings, panel, head)
+    calendar = calendar_of(choose, settings, panel, head)
     seen = _training_values(panel, horizon, windows)
     zeros = float((seen == 0).mean()) if len(seen) else 0.0
     choose("distribution", settings.distribution, "none", "each quantile is learnt by itself")
@@ -80,7 +62,7 @@ def make_plan(panel: Panel, settings: TrainSettings) -> Plan:
     base = replace(
         _network(choose, settings, lengths, head), known=width(calendar), lags=lag_count(calendar), season_length=season
     )
-    covariates = _covariates(choose, settings, panel, _training_ends(panel, horizon, windows), horizon)
+    covariates = covariates_of(choose, settings, panel, _training_ends(panel, horizon, windows), horizon)
     base = replace(base, transform=transforms[0][0], covariates=covariates, distribution=settings.likelihood)
     fit, courses = _fit(choose, settings, (loss, transforms[0][1]), alike=len(panel.series) < ALIKE)
     members = _members(choose, settings, base)
@@ -102,7 +84,7 @@ def _windows(series: int, rows: int, horizon: int) -> tuple[int, str]:
     return max(1, some, many), f"at most {HELD_BACK:.0%} of a series' rows, {SPARED:.0%} for more than {MOST_WINDOWS}"
 
 
-def _lengths(choose: _Chooser, settings: TrainSettings, season: int, horizon: int, rows: int) -> tuple[int, int]:
+def _lengths(choose: Chooser, settings: TrainSettings, season: int, horizon: int, rows: int) -> tuple[int, int]:
     """Segment S and context length L, a multiple of it."""
     longest = max(d for d in range(1, LONGEST_SEGMENT + 1) if season % d == 0)
     if settings.context_length:
@@ -151,38 +133,7 @@ def _training_ends(panel: Panel, horizon: int, windows: int) -> IntArray:
     return np.maximum(panel.offsets[1:] - horizon * windows, panel.offsets[:-1])
 
 
-def _calendar(choose: _Chooser, settings: TrainSettings, panel: Panel, head: str) -> tuple[str, ...]:
-    """What the networks are told of each step ahead."""
-    names = usable(panel)
-    if settings.calendar and not names:
-        raise UsageError("--calendar: these timestamps, or so short a history, tell nothing.", "Leave it out.")
-    if settings.calendar is False or head not in OPEN_HEADS:
-        names = ()
-    if settings.holidays is not None:
-        names = (*names, holiday_calendar(settings.holidays, panel))
-    said = ", ".join(names) or "none"
-    choose("calendar", None if settings.calendar is None else said, said, "as steps and span allow")
-    return names
-
-
-def _covariates(
-    choose: _Chooser, settings: TrainSettings, panel: Panel, ends: IntArray, horizon: int
-) -> tuple[Encoding, ...]:
-    """Encodings of the columns that the networks read, by the rows before `ends`."""
-    left_out = telling_nothing(panel, ends, horizon) if settings.screen else ()
-    if len(left_out) == len(settings.known):  # by a known column, reading tells the future's rows from missing targets
-        left_out = ()
-    for role in ROLES:
-        if named := [name for name in getattr(settings, role) if name not in left_out]:
-            choose(role, ", ".join(named), "", "")
-    if left_out:
-        choose(
-            "left_out", None, ", ".join(left_out), "their changes tell nothing of the target's; --no-screen keeps them"
-        )
-    return tuple(one for one in fit_encodings(panel, ends) if one.name not in left_out)
-
-
-def _loss(choose: _Chooser, settings: TrainSettings, zeros: float) -> str:
+def _loss(choose: Chooser, settings: TrainSettings, zeros: float) -> str:
     """Where most values are 0 the median is 0, too: only squared errors ask for the mean, and so for totals that are right."""
     if zeros > MOSTLY_ZERO:
         return choose(
@@ -191,12 +142,12 @@ def _loss(choose: _Chooser, settings: TrainSettings, zeros: float) -> str:
     return choose("loss", settings.loss, "mae", "robust, and what MASE measures")
 
 
-def _likelihood(choose: _Chooser, distribution: str) -> str:
+def _likelihood(choose: Chooser, distribution: str) -> str:
     """No row of LOSSES: a distribution has one way to be learnt, in the network's own units."""
     return choose("loss", None, "likelihood", f"that of the {distribution} distribution")
 
 
-def _transforms(choose: _Chooser, settings: TrainSettings, seen: FloatArray, zeros: float) -> tuple[Pair, ...]:
+def _transforms(choose: Chooser, settings: TrainSettings, seen: FloatArray, zeros: float) -> tuple[Pair, ...]:
     """Pairs to choose from. A log goes with relative errors or the window's own, none with the series' yardstick."""
     nonnegative = bool((seen >= (settings.min or 0.0)).all())
     given = None if settings.transform in (None, "auto") else settings.transform
@@ -218,7 +169,7 @@ def _transforms(choose: _Chooser, settings: TrainSettings, seen: FloatArray, zer
     return pairs
 
 
-def _network(choose: _Chooser, settings: TrainSettings, lengths: tuple[int, int, int], head: str) -> NetworkSettings:
+def _network(choose: Chooser, settings: TrainSettings, lengths: tuple[int, int, int], head: str) -> NetworkSettings:
     horizon, segment, context_length = lengths
     given = None if settings.cell == "auto" else settings.cell
     why = "most for its cost where data or computing is scarce"
@@ -252,7 +203,7 @@ def _by_passes(settings: TrainSettings) -> bool:
 
 
 def _fit(
-    choose: _Chooser, settings: TrainSettings, errors: tuple[str, str], *, alike: bool
+    choose: Chooser, settings: TrainSettings, errors: tuple[str, str], *, alike: bool
 ) -> tuple[FitSettings, tuple[tuple[int, float], ...]]:
     """How to fit by `errors` (loss, scale), and the courses to choose from: few steps fast or slowly, or more, or many."""
     by_passes = _by_passes(settings)
@@ -280,7 +231,7 @@ def _fit(
 
 
 def _floors(
-    choose: _Chooser, settings: TrainSettings, lengths: tuple[int, int, int], nonnegative: bool
+    choose: Chooser, settings: TrainSettings, lengths: tuple[int, int, int], nonnegative: bool
 ) -> tuple[Floor | None, tuple[Floor, ...]]:
     """The statistical forecast to blend in, and those to choose from."""
     season, rows, horizon = lengths
@@ -296,7 +247,7 @@ def _floors(
     return replace(floors[0], weight=settings.floor), ()
 
 
-def _members(choose: _Chooser, settings: TrainSettings, base: NetworkSettings) -> tuple[NetworkSettings, ...]:
+def _members(choose: Chooser, settings: TrainSettings, base: NetworkSettings) -> tuple[NetworkSettings, ...]:
     """Networks that differ by more than their seeds, but never in what was given."""
     plain = _by_passes(settings) or base.head not in OPEN_HEADS
     why = "one network, as in the textbooks" if plain else "their median errs less than each of them"
