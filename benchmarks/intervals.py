@@ -76,9 +76,10 @@ def train(name: str, data: Path, models: Path, seed: int) -> None:
 
 def measure(name: str, root: Path, models: Path, seed: int, work: Path) -> str:
     """One line of the table."""
+    from forecaster.adapt import since
     from forecaster.bands import band_scores
     from forecaster.calibration import yardstick
-    from forecaster.conformal import held_back_errors, stored_correction
+    from forecaster.conformal import adapted_correction, held_back_errors, stored_correction
     from forecaster.data.inputs import Beside
     from forecaster.data.windows import rolling
     from forecaster.metrics import seasonal_scale
@@ -101,10 +102,11 @@ def measure(name: str, root: Path, models: Path, seed: int, work: Path) -> str:
     new = int((now.lengths - then.lengths).max())
     windows = rolling(now, now.offsets[1:], manifest.horizon, new // manifest.horizon, manifest.horizon)
     context, target = windows.gather(manifest.context_length, 0), windows.gather(0, manifest.horizon)
-    raw = forecast(
-        load_runtime(opened.folder, manifest, "onnx"), context, manifest.horizon, Beside(now, windows, manifest.needs)
-    )
-    found = stored_correction(learnt, now, LEVELS)(windows, raw, context)
+    serving = load_runtime(opened.folder, manifest, "onnx")
+    raw = forecast(serving, context, manifest.horizon, Beside(now, windows, manifest.needs))
+    stored = stored_correction(learnt, now, LEVELS)(windows, raw, context)
+    newer = since(now, manifest, serving)
+    found = adapted_correction(learnt, newer, LEVELS)(windows, raw, context) if newer else stored
     ends = now.offsets[:-1] + then.lengths
     scale = seasonal_scale(now.target, now.offsets, ends, now.season_length)[windows.series]
     before = band_scores(target, raw[:, :, [1, -1]], (0.1, 0.9), scale)

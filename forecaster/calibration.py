@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from forecaster.typing import FloatArray, IntArray
+    from forecaster.typing import BoolArray, FloatArray, IntArray
 
 # Levels whose offsets are kept; others are read off the line between two of them.
 GRID = (0.005, 0.01, 0.025, *(round(0.05 * i, 2) for i in range(1, 20)), 0.975, 0.99, 0.995)
@@ -27,7 +27,7 @@ ENOUGH = 600  # errors for one step's quantiles; where there are fewer its neigh
 LEAST_SHARE = 0.05  # of the series' unit, that the network's own is held to be at least
 OWN_WINDOWS = 5  # separate windows of a series, from which on it has a factor of its own
 PRIOR_WINDOWS = 10  # a factor is drawn towards 1 as by this many windows of a series like all others
-MOST_PATHS = 500  # kept for samples
+MOST_ERRORS = 1000  # windows whose errors are kept, for samples and to learn on from
 
 
 @dataclass(frozen=True)
@@ -59,9 +59,20 @@ class Calibration:
     levels: FloatArray  # [G] ascending
     offsets: FloatArray  # [G, H] in units, ascending along G
     factors: Mapping[str, float]  # series -> what its units are multiplied by; 1 for those that are not there
-    paths: FloatArray  # [M, H] scaled errors of whole windows, for samples
-    windows: int  # of the pool
+    errors: FloatArray  # [M, H] scaled errors of windows, evenly taken from all; NaN = not observed
+    weights: FloatArray  # [M] windows that do not overlap, that each stands for
+    windows: int  # learnt from
     separate: int  # of them that do not overlap
+
+    @property
+    def horizon(self) -> int:
+        """Steps that errors are known of."""
+        return int(self.offsets.shape[1])
+
+    @property
+    def whole(self) -> BoolArray:
+        """[M] windows of which every error is known: paths that the future may take."""
+        return np.asarray(np.isfinite(self.errors).all(axis=1))
 
     def bands(
         self, forecast: FloatArray, yardsticks: FloatArray, series: Sequence[str], levels: Sequence[float]
@@ -79,21 +90,37 @@ class Calibration:
     def samples(self, forecast: FloatArray, yardsticks: FloatArray, series: Sequence[str], count: int) -> FloatArray:
         """Raw [n, H, 1 + Q] of the series named -> [n, H, count] paths that the future may take.
 
-        Whole paths of errors from the pool, drawn by themselves for each series, the same ones every time: so the steps of
-        a path hang together as errors do, and quantiles of sums over steps are those of paths' sums. ValueError where no
-        window of the pool was observed whole.
+        Whole windows' errors, drawn by themselves for each series, the same ones every time: so the steps of a path hang
+        together as errors do, and quantiles of sums over steps are those of paths' sums. ValueError where no window was
+        observed whole.
         """
-        if not len(self.paths):
+        whole = self.whole
+        if not whole.any():
             raise ValueError("no whole window was held back")
         down, up = self._units(forecast, yardsticks, series)
-        drawn = np.random.default_rng(0).integers(len(self.paths), size=(len(forecast), count))
-        paths = self.paths[drawn].transpose(0, 2, 1)
+        share = self.weights[whole] / self.weights[whole].sum()
+        drawn = np.random.default_rng(0).choice(len(share), size=(len(forecast), count), p=share)
+        paths = self.errors[whole][drawn].transpose(0, 2, 1)
         unit = np.where(paths > 0, up[:, :, None], down[:, :, None])
         return np.asarray(forecast[:, :, :1] + unit * paths)
 
     def cut(self, horizon: int) -> Calibration:
         """For forecasts of fewer steps."""
-        return replace(self, offsets=self.offsets[:, :horizon], paths=self.paths[:, :horizon])
+        return replace(self, offsets=self.offsets[:, :horizon], errors=self.errors[:, :horizon])
+
+    def extended(self, pool: Pool, names: Sequence[str]) -> Calibration:
+        """With what another pool adds, whose series are numbers into `names`. The series' factors stay as they are."""
+        factor = np.array([self.factors.get(str(name), 1.0) for name in names])
+        more = pool.scaled() / factor[pool.series][:, None]
+        if not np.isfinite(more).any() or not np.isfinite(self.errors).any():
+            return self
+        errors = np.concatenate([self.errors, more])
+        weights = np.concatenate([self.weights, even(len(more), pool.separate)])
+        count = self.separate + pool.separate
+        offsets = _quantiles(errors, weights, count)
+        return replace(
+            self, offsets=offsets, errors=errors, weights=weights, windows=self.windows + len(more), separate=count
+        )
 
     def _units(
         self, forecast: FloatArray, yardsticks: FloatArray, series: Sequence[str]
@@ -104,7 +131,7 @@ class Calibration:
 
     def _offsets(self, levels: Sequence[float], horizon: int) -> FloatArray:
         """[horizon, Q]"""
-        known = self.offsets.shape[1]
+        known = self.horizon
         steps = np.minimum(np.arange(horizon), known - 1)
         growth = np.sqrt(np.maximum(np.arange(horizon) + 1.0, known) / known)
         rows = [np.interp(levels, self.levels, self.offsets[:, step]) for step in steps]
@@ -114,6 +141,11 @@ class Calibration:
 def separate(series: IntArray, first: IntArray, horizon: int) -> int:
     """How many windows do not overlap, counted by blocks of a horizon; `first` [W] is each one's first step, from anywhere on."""
     return len(np.unique(np.stack([series, first // horizon]), axis=1).T)
+
+
+def even(windows: int, separate: int) -> FloatArray:
+    """[W] what each window counts where all count the same."""
+    return np.full(windows, separate / max(windows, 1))
 
 
 def yardstick(context: FloatArray, season_length: int) -> FloatArray:
@@ -148,10 +180,17 @@ def calibrate(pool: Pool, names: Sequence[str]) -> Calibration | None:
         return None
     factor = _factors(scaled, pool)
     scaled = scaled / factor[pool.series][:, None]
-    whole = np.flatnonzero(np.isfinite(scaled).all(axis=1))
-    kept = whole[np.linspace(0, len(whole) - 1, min(len(whole), MOST_PATHS)).astype(np.int64)] if len(whole) else whole
     own = {str(names[int(n)]): float(factor[n]) for n in np.flatnonzero(factor != 1.0)}
-    return Calibration(np.array(GRID), _quantiles(scaled, pool.separate), own, scaled[kept], len(scaled), pool.separate)
+    kept = scaled[np.linspace(0, len(scaled) - 1, min(len(scaled), MOST_ERRORS)).astype(np.int64)]
+    return Calibration(
+        levels=np.array(GRID),
+        offsets=_quantiles(scaled, np.ones(len(scaled)), pool.separate),
+        factors=own,
+        errors=kept,
+        weights=even(len(kept), pool.separate),
+        windows=len(scaled),
+        separate=pool.separate,
+    )
 
 
 def _factors(scaled: FloatArray, pool: Pool) -> FloatArray:
@@ -168,14 +207,14 @@ def _factors(scaled: FloatArray, pool: Pool) -> FloatArray:
     return np.where((separate >= OWN_WINDOWS) & (cells > 0), own, 1.0)
 
 
-def _quantiles(scaled: FloatArray, separate: int) -> FloatArray:
-    """[W, H] scaled errors -> [G, H] conformal quantiles.
+def _quantiles(scaled: FloatArray, weights: FloatArray, separate: int) -> FloatArray:
+    """[W, H] scaled errors and what each window counts [W] -> [G, H] conformal quantiles.
 
     Conformal prediction takes the ((n + 1) · level)-th smallest of n errors that are independent. Steps of one window are
     not: they count between once and H times, taken here as sqrt(H) times.
     """
     horizon = scaled.shape[1]
-    size = _sizes(scaled)
+    size = _sizes(scaled, weights)
     alike = scaled / size
     per_step = max(np.isfinite(scaled).sum() / horizon, 1.0)
     reach = int(np.ceil(max(ENOUGH / per_step - 1.0, 0.0) / 2.0))
@@ -184,18 +223,29 @@ def _quantiles(scaled: FloatArray, separate: int) -> FloatArray:
     offsets = np.empty((len(GRID), horizon))
     for step in range(horizon):
         near = alike[:, max(step - reach, 0) : step + reach + 1]
-        offsets[:, step] = size[step] * np.quantile(near[np.isfinite(near)], spread)
+        seen = np.isfinite(near)
+        own = np.broadcast_to(weights[:, None], near.shape)[seen]
+        offsets[:, step] = size[step] * _weighted_quantile(near[seen], own, spread)
     return offsets
 
 
-def _sizes(scaled: FloatArray) -> FloatArray:
+def _weighted_quantile(values: FloatArray, weights: FloatArray, levels: FloatArray) -> FloatArray:
+    """[G]; with equal weights what numpy.quantile gives: the smallest value is at 0, the largest at 1."""
+    order = np.argsort(values)
+    values, weights = values[order], weights[order]
+    place = np.cumsum(weights) - weights / 2.0
+    span = place[-1] - place[0]
+    return np.asarray(np.interp(levels, (place - place[0]) / span if span > 0 else place, values))
+
+
+def _sizes(scaled: FloatArray, weights: FloatArray) -> FloatArray:
     """[H] mean absolute scaled error of each step, smoothed over its neighbours; above 0."""
     horizon = scaled.shape[1]
-    seen = np.isfinite(scaled)
-    total, count = np.where(seen, np.abs(scaled), 0.0).sum(axis=0), seen.sum(axis=0).astype(np.float64)
+    count = np.where(np.isfinite(scaled), weights[:, None], 0.0)
+    total, count = (count * np.abs(np.where(count > 0, scaled, 0.0))).sum(axis=0), count.sum(axis=0)
     reach = min(horizon // 6, 5)
     box = np.ones(2 * reach + 1)
     sums, counts = (np.convolve(np.pad(part, reach, mode="edge"), box, "valid") for part in (total, count))
-    mean = sums / np.maximum(counts, 1.0)
-    overall = total.sum() / max(count.sum(), 1.0)
+    mean = np.where(counts > 0, sums / np.where(counts > 0, counts, 1.0), 0.0)
+    overall = total.sum() / count.sum() if count.sum() > 0 else 0.0
     return np.where(mean > 0, mean, overall if overall > 0 else 1.0)

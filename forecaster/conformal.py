@@ -8,26 +8,27 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
+from forecaster.adapt import MOST_WINDOWS, answered, densest
 from forecaster.backtest import MODEL, Backtest
 from forecaster.baselines import seasonal_naive
-from forecaster.calibration import Calibration, Pool, calibrate, separate, yardstick
-from forecaster.data.inputs import Beside
+from forecaster.calibration import Calibration, Pool, calibrate, yardstick
 from forecaster.data.windows import Windows, rolling
-from forecaster.models.runtime import Runtime, forecast
 
 if TYPE_CHECKING:
+    from forecaster.adapt import Since
     from forecaster.data.panel import Panel
     from forecaster.models.artifact import Manifest
+    from forecaster.models.runtime import Runtime
     from forecaster.typing import FloatArray, IntArray
 
 # Windows, their raw forecasts [W, H, 1 + Q] and contexts [W, L] -> calibrated quantiles [W, H, Q]
 Correct: TypeAlias = "Callable[[Windows, FloatArray, FloatArray], FloatArray]"
 
-MOST_WINDOWS = 2000  # that a calibration learns from, at most, unless every series has but one
 FOLDS = 5  # of series, where there are enough of them
 FEW_WINDOWS = 10  # separate ones, below which history helps out
 PRIOR_WINDOWS = 2  # older ones, that PRIOR_RATIO counts as much as
 PRIOR_RATIO = 0.8  # of a model's error to seasonal naive's, where nothing is known: near the median of many sets
+MOST_ADAPTATIONS = 100  # of a calibration to newer windows, in one backtest
 FEW_SERIES = 30  # with fewer, each judged window is calibrated on those that do not overlap it
 
 
@@ -97,9 +98,7 @@ def held_back_errors(panel: Panel, manifest: Manifest, runtime: Runtime) -> Held
     Where those are few, what came before them helps out: see `_history`.
     """
     horizon, count = manifest.horizon, manifest.held_back
-    strides = [s for s in range(1, horizon + 1) if horizon % s == 0]
-    sizes = [len(panel.series) * (horizon * (count - 1) // s + 1) for s in strides]
-    stride = next((s for s, size in zip(strides, sizes, strict=True) if size <= MOST_WINDOWS), horizon)
+    stride = densest(horizon, len(panel.series) * horizon * (count - 1), MOST_WINDOWS - len(panel.series))
     held = _errors(panel, manifest, runtime, panel.offsets[1:], (horizon * (count - 1) // stride + 1, stride))
     if held.pool.separate >= FEW_WINDOWS or not len(held.windows):
         return held
@@ -110,16 +109,8 @@ def held_back_errors(panel: Panel, manifest: Manifest, runtime: Runtime) -> Held
 
 
 def _errors(panel: Panel, manifest: Manifest, runtime: Runtime, ends: IntArray, grid: tuple[int, int]) -> HeldBack:
-    """Forecasts of (count, stride) windows of each series before `ends` [N]; those with nothing to see are left out."""
-    horizon = manifest.horizon
-    windows = rolling(panel, ends, horizon, *grid)
-    context, target = windows.gather(manifest.context_length, 0), windows.gather(0, horizon)
-    usable = np.flatnonzero(~np.isnan(context).all(axis=1) & ~np.isnan(target).all(axis=1))
-    windows, context, target = windows.take(usable), context[usable], target[usable]
-    raw = forecast(runtime, context, horizon, Beside(panel, windows, manifest.needs))
-    raw = raw.reshape(len(windows), horizon, 1 + len(manifest.quantiles))
-    count = separate(windows.series, ends[windows.series] - windows.cutoff, horizon)
-    pool = Pool(raw, target, yardstick(context, panel.season_length), windows.series, count)
+    """Forecasts of (count, stride) windows of each series before `ends` [N]."""
+    windows, pool = answered(panel, manifest, runtime, rolling(panel, ends, manifest.horizon, *grid))
     return HeldBack(pool, windows, panel, manifest.quantiles)
 
 
@@ -173,6 +164,24 @@ def stored_correction(calibration: Calibration, panel: Panel, levels: tuple[floa
     def correct(windows: Windows, raw: FloatArray, context: FloatArray) -> FloatArray:
         own = [names[n] for n in windows.series]
         return calibration.bands(raw, yardstick(context, panel.season_length), own, levels)
+
+    return correct
+
+
+def adapted_correction(calibration: Calibration, newer: Since, levels: tuple[float, ...]) -> Correct:
+    """The same, each window's quantiles learnt from the newer windows, too, whose targets all came before its cutoff."""
+
+    def correct(windows: Windows, raw: FloatArray, context: FloatArray) -> FloatArray:
+        first = newer.panel.timestamps[windows.cutoff]
+        stamps = np.unique(first)
+        stamps = stamps[np.linspace(0, len(stamps) - 1, min(len(stamps), MOST_ADAPTATIONS)).astype(np.int64)]
+        found = np.full((*raw.shape[:2], len(levels)), np.nan)
+        newest = np.searchsorted(stamps, first, side="right") - 1
+        for i, stamp in enumerate(stamps.tolist()):
+            mine = np.flatnonzero(newest == i)
+            bands = stored_correction(newer.extend(calibration, stamp), newer.panel, levels)
+            found[mine] = bands(windows.take(mine), raw[mine], context[mine])
+        return found
 
     return correct
 

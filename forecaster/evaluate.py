@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
+from forecaster.adapt import since
 from forecaster.backtest import Backtest, judge, make_report, subject
-from forecaster.conformal import corrected, held_back_errors, stored_correction
+from forecaster.conformal import adapted_correction, corrected, held_back_errors, stored_correction
 from forecaster.data.windows import Windows, rolling
 from forecaster.errors import DataError, UsageError
 from forecaster.models.artifact import load_calibration, load_judged, load_runtime
@@ -46,6 +47,8 @@ def evaluate(data: Data | None, settings: EvaluateSettings, watch: Watch) -> Rep
         check_place(settings.report, "--report", (".html",))
     if settings.refit and settings.runtime != "onnx":
         raise UsageError("--runtime has no effect with --refit: no stored graph runs.", "Leave it out.")
+    if settings.refit and not settings.adapt:
+        raise UsageError("--no-adapt has no effect with --refit: the quantiles are the networks' own.", "Leave it out.")
     with output_lock(settings.report or "-", 0.0):
         return _evaluate(data, settings, watch, began)
 
@@ -84,8 +87,12 @@ def _judge(panel: Panel, opened: Opened, settings: EvaluateSettings) -> tuple[Ba
         # Their errors made the calibration: each is judged by one that others made.
         held = held_back_errors(panel, opened.manifest, runtime)
         return corrected(judged, panel, opened.manifest, held.crossed, held.said()), judged_on
-    correct = stored_correction(calibration, panel, opened.manifest.quantiles)
-    said = "on windows before these, at the training"
+    levels = opened.manifest.quantiles
+    correct, said = stored_correction(calibration, panel, levels), "on windows before these, at the training"
+    newer = since(panel, opened.manifest, runtime) if settings.adapt and levels else None
+    if newer:
+        correct = adapted_correction(calibration, newer, levels)
+        said += ", and on those since that had ended before each"
     return corrected(judged, panel, opened.manifest, correct, said), judged_on
 
 

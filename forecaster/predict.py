@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
+from forecaster.adapt import since
 from forecaster.config import TrainSettings
 from forecaster.data.covariates import missing_ahead, with_future
 from forecaster.data.encodings import columns_of
@@ -25,7 +26,7 @@ from forecaster.metrics import seasonal_scale
 from forecaster.models.artifact import Manifest, load_runtime, read_manifest
 from forecaster.models.runtime import Runtime, forecast
 from forecaster.models.store import Store
-from forecaster.quantiles import stored_bands
+from forecaster.quantiles import Bands, stored_bands
 from forecaster.watch import Watch
 
 if TYPE_CHECKING:
@@ -122,7 +123,7 @@ def predict(
         quantiles = opened.manifest.quantiles if opened else TrainSettings.quantiles
     values, paths = np.full((len(chosen), horizon, 1 + len(quantiles)), np.nan), None
     if opened and runtime:
-        bands = stored_bands(opened.folder, opened.manifest, settings)
+        bands = _bands(panel, opened, runtime, settings, watch)
         answers, context = _answers(panel, opened.manifest, runtime, chosen, horizon)
         values = bands.answer(answers, context, panel.series[chosen].tolist())
         paths = bands.samples(answers, context, panel.series[chosen].tolist(), settings.samples)
@@ -215,6 +216,18 @@ def _answers(
     context = windows.gather(manifest.context_length, 0)
     beside = Beside(panel, windows, manifest.needs, -(-horizon // manifest.horizon))
     return forecast(runtime, context, horizon, beside), context
+
+
+def _bands(panel: Panel, opened: Opened, runtime: Runtime, settings: PredictSettings, watch: Watch) -> Bands:
+    """What the model's quantiles are read off, with what it got wrong since its training."""
+    bands = stored_bands(opened.folder, opened.manifest, settings)
+    if not settings.adapt or not bands.calibration or not (bands.levels or settings.samples):
+        return bands
+    newer = since(panel, opened.manifest, runtime)
+    if not newer:
+        return bands
+    watch.note(f"quantiles: learnt from {newer.pool.separate} window(s) since the training, too")
+    return replace(bands, calibration=newer.extend(bands.calibration))
 
 
 def _with_future(panel: Panel, settings: PredictSettings, horizon: int) -> Panel:

@@ -42,12 +42,12 @@ class Bands:
         """[n, H, count] paths; None where none are asked for. UsageError where there is nothing to draw them from."""
         if count is None:
             return None
-        if not self.calibration or not len(self.calibration.paths):
+        if not self.calibration or not self.calibration.whole.any():
             raise UsageError(
                 "--samples: this model holds no errors of whole held-back windows.",
                 "Leave it out, and --no-calibrate too, or train again with more rows.",
             )
-        known = self.calibration.paths.shape[1]
+        known = self.calibration.horizon
         if raw.shape[1] > known:
             raise UsageError(f"--samples: errors are known of {known} steps only.", f"Give --horizon {known} or less.")
         found = self.calibration.cut(raw.shape[1]).samples(raw, yardstick(context, self.season_length), series, count)

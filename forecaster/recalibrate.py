@@ -42,7 +42,8 @@ def recalibrate(models: str, version: Version, made: Entries, actual: FloatArray
     def write(fresh: Path) -> None:
         shutil.copytree(folder, fresh, dirs_exist_ok=True)
         write_calibration(fresh, learnt)
-        write_manifest(fresh, replace(manifest, recalibrated=version.version, refused=""))
+        until = int(panel.timestamps.max())
+        write_manifest(fresh, replace(manifest, recalibrated=version.version, recalibrated_until=until, refused=""))
 
     return store.publish(version.model, write)
 

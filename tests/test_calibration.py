@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -9,6 +11,7 @@ from forecaster.calibration import Pool, calibrate, yardstick
 
 NAN = float("nan")
 LEVELS = (0.025, 0.1, 0.5, 0.9, 0.975)
+ARRAYS = ("forecast", "target", "yardstick", "series")
 
 
 def drawn(windows, horizon=6, *, seed=0, units=None, width=None):
@@ -135,3 +138,35 @@ def test_totals_of_sampled_paths_hold_what_they_promise_where_errors_hang_togeth
 def test_the_yardstick_is_the_mean_seasonal_difference_of_what_is_there():
     context = np.array([[1.0, 2, 4, NAN, 9, 2], [3, 3, 3, 3, 3, 3], [NAN, NAN, NAN, NAN, NAN, 1], [1, 2, 1, 2, 1, 2]])
     np.testing.assert_allclose(yardstick(context, 2), [(3 + 5) / 2, 0, 0, 1])
+
+
+def test_extended_by_a_pool_it_is_what_both_pools_make_together():
+    one, two = drawn(300, seed=1), drawn(200, seed=2)
+    joined = Pool(*(np.concatenate([getattr(one, name), getattr(two, name)]) for name in ARRAYS), 500)
+    found, whole = calibrate(one, ["s"]).extended(two, ["s"]), calibrate(joined, ["s"])
+    np.testing.assert_allclose(found.offsets, whole.offsets, rtol=1e-9)
+    assert (found.windows, found.separate) == (500, 500)
+
+
+def test_each_separate_window_counts_the_same_however_densely_a_pool_was_taken():
+    calm, wild = drawn(900, seed=1), drawn(900, seed=2, units=np.full(900, 5.0))
+    wild = replace(wild, yardstick=np.ones(900))
+    dense = Pool(*(np.repeat(getattr(wild, name), 7, axis=0) for name in ARRAYS), 900)
+    once, often = (calibrate(calm, ["s"]).extended(pool, ["s"]) for pool in (wild, dense))
+    inner = slice(3, -3)  # the outermost levels lie between a few errors only
+    np.testing.assert_allclose(often.offsets[inner], once.offsets[inner], rtol=0.03, atol=0.05)
+    assert (once.offsets[-4] > 1.5 * calibrate(calm, ["s"]).offsets[-4]).all()
+
+
+def test_a_pool_of_which_nothing_is_known_extends_nothing():
+    known = calibrate(drawn(20), ["s"])
+    empty = drawn(5)
+    assert known.extended(replace(empty, target=np.full((5, 6), NAN)), ["s"]) is known
+
+
+def test_errors_are_drawn_as_often_as_they_count():
+    calm = replace(drawn(100), target=np.full((100, 6), 101.0))
+    far = replace(drawn(10), target=np.full((10, 6), 110.0), separate=100)
+    found = calibrate(calm, ["s"]).extended(far, ["s"])
+    paths = found.samples(calm.forecast[:1], np.ones(1), ["s"], 2000)
+    assert (paths > 105).mean() == pytest.approx(0.5, abs=0.05)

@@ -135,6 +135,7 @@ def test_quantiles_are_learnt_anew_from_what_came_and_served_without_new_weights
     new = predict(str(data), settings, Recorder())
     old = predict(str(data), replace(settings, model="m@1"), Recorder())
     assert new.about.version == 2
+    assert manifest.seen_until == manifest.recalibrated_until == new.about.cutoff.max() > manifest.data.last
     np.testing.assert_array_equal(new.prediction, old.prediction)
     # What came lay below the forecast nearly always, and the quantiles know it now.
     assert (new.bands[:, :, 1] < old.bands[:, :, 1]).all()

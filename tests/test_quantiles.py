@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -94,13 +96,52 @@ def test_the_report_has_scores_of_quantiles_after_and_before(trained):
     assert said["intervals"]["coverage"] == report.intervals.coverage and "0.1" in said["intervals"]["below"]
 
 
-def test_on_newer_data_the_stored_calibration_is_judged(trained, tmp_path):
+@pytest.fixture
+def newer(tmp_path):
+    """AirPassengers and a year of jumps after it."""
     lines = AIR.read_text().splitlines()
-    lines += [f"1961-{month:02d},{400 + 10 * month}" for month in range(1, 13)]
+    lines += [f"1961-{month:02d},{400 + 300 * (month % 2)}" for month in range(1, 13)]
     (tmp_path / "newer.csv").write_text("\n".join(lines) + "\n")
-    found = evaluate(tmp_path / "newer.csv", EvaluateSettings(models=str(trained[0]), model="air"), Recorder())
-    assert found.windows == 2 and found.calibrated == "on windows before these, at the training"
-    assert found.intervals.width != found.raw_intervals.width
+    return str(tmp_path / "newer.csv")
+
+
+def test_on_newer_data_the_stored_calibration_is_judged_as_it_would_have_served(trained, newer):
+    settings = EvaluateSettings(models=str(trained[0]), model="air")
+    found, stayed = (evaluate(newer, replace(settings, adapt=adapt), Recorder()) for adapt in (True, False))
+    assert found.windows == stayed.windows == 2
+    assert stayed.calibrated == "on windows before these, at the training"
+    assert found.calibrated == stayed.calibrated + ", and on those since that had ended before each"
+    assert found.intervals.width > stayed.intervals.width != stayed.raw_intervals.width
+    assert found.raw_intervals == stayed.raw_intervals and found.metrics == stayed.metrics
+
+
+def test_quantiles_learn_from_rows_that_came_since_the_training(trained, newer):
+    watch = Recorder()
+    settings = PredictSettings(models=str(trained[0]), model="air", samples=50)
+    found, stayed = predict(newer, settings, watch), predict(newer, replace(settings, adapt=False), Recorder())
+    assert "quantiles: learnt from 2 window(s) since the training, too" in watch.notes
+    np.testing.assert_array_equal(found.prediction, stayed.prediction)
+    assert (found.bands != stayed.bands).all()
+    assert (found.samples != stayed.samples).any()
+    tensorflow = predict(newer, replace(settings, runtime="tensorflow"), Recorder())
+    np.testing.assert_allclose(tensorflow.bands, found.bands, rtol=1e-4, atol=0.01)
+    for unchanged in (None, str(AIR)):
+        watch = Recorder()
+        predict(unchanged, settings, watch)
+        assert not any("since the training" in note for note in watch.notes)
+
+
+def test_nothing_is_forecast_to_learn_from_where_no_quantiles_are_asked_for(trained, newer):
+    watch = Recorder()
+    predict(newer, PredictSettings(models=str(trained[0]), model="air", quantiles=()), watch)
+    assert not any("since the training" in note for note in watch.notes)
+
+
+def test_no_adapt_is_refused_where_nothing_would_adapt(trained, newer, capfd):
+    base = [newer, "--models", str(trained[0]), "--model", "air", "--no-adapt"]
+    for command in (["predict", *base, "--no-calibrate"], ["evaluate", *base, "--refit"]):
+        assert run(command) == 2
+        assert "--no-adapt has no effect" in capfd.readouterr().err
 
 
 def test_nothing_is_calibrated_where_train_is_told_so(tmp_path, capfd):

@@ -14,7 +14,7 @@ from zipfile import BadZipFile
 
 import numpy as np
 
-from forecaster.calibration import Calibration
+from forecaster.calibration import Calibration, even
 from forecaster.data.encodings import Encoding
 from forecaster.data.inputs import Needs
 from forecaster.errors import ArtifactError
@@ -87,8 +87,14 @@ class Manifest:
     calendar: tuple[str, ...] = ()  # rows of CALENDAR that make the graph's input `known`
     limits: Limits = NO_LIMITS  # of the target
     recalibrated: int | None = None  # version that this one differs from in its calibration only
+    recalibrated_until: int | None = None  # newest timestamp of the data that the calibration was learnt from then
     refused: str = ""  # why this version was kept from serving when it was trained
     contributions: tuple[Contribution, ...] = ()  # what each member adds on the judged windows
+
+    @property
+    def seen_until(self) -> int:
+        """Newest timestamp of all that the weights and the calibration may have learnt from."""
+        return max(self.data.last, self.data.last if self.recalibrated_until is None else self.recalibrated_until)
 
     @property
     def needs(self) -> Needs:
@@ -192,7 +198,7 @@ def write_calibration(folder: Path, calibration: Calibration) -> None:
         offsets=calibration.offsets,
         names=names,
         factors=np.array(list(calibration.factors.values()), np.float64),
-        paths=calibration.paths.astype(np.float32),
+        errors=calibration.errors.astype(np.float32),
         counts=np.array([calibration.windows, calibration.separate], np.int64),
     )
 
@@ -208,9 +214,16 @@ def load_calibration(folder: Path, manifest: Manifest) -> Calibration | None:
             raise ValueError("not what was written")
         with np.load(io.BytesIO(raw), allow_pickle=False) as stored:
             windows, separate = stored["counts"].tolist()
-            factors = dict(zip(stored["names"].tolist(), stored["factors"].tolist(), strict=True))
-            paths = stored["paths"].astype(np.float64)
-            return Calibration(stored["levels"], stored["offsets"], factors, paths, windows, separate)
+            errors = stored["errors" if "errors" in stored else "paths"].astype(np.float64)
+            return Calibration(
+                levels=stored["levels"],
+                offsets=stored["offsets"],
+                factors=dict(zip(stored["names"].tolist(), stored["factors"].tolist(), strict=True)),
+                errors=errors,
+                weights=even(len(errors), separate),
+                windows=windows,
+                separate=separate,
+            )
     except (OSError, EOFError, ValueError, KeyError, TypeError, AttributeError, BadZipFile, zlib.error) as error:
         raise ArtifactError(f"{path}: damaged.", "Train again, or roll back.") from error
 

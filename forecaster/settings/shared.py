@@ -59,6 +59,13 @@ class ServeSettings:
 
 
 @dataclass(frozen=True)
+class AdaptSettings:
+    """Whether a stored calibration keeps up with newer rows."""
+
+    adapt: bool = switch(True, "Learn the quantiles from rows newer than the training, too.", "Forecast")
+
+
+@dataclass(frozen=True)
 class DrawSettings:
     """What is drawn."""
 

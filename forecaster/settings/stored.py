@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from forecaster.errors import UsageError
 from forecaster.options import choice, count, option, switch
 from forecaster.settings.shared import (
+    AdaptSettings,
     DrawSettings,
     InputSettings,
     JudgeSettings,
@@ -17,7 +18,9 @@ from forecaster.settings.shared import (
 
 
 @dataclass(frozen=True)
-class EvaluateSettings(DrawSettings, MachineSettings, JudgeSettings, ServeSettings, StoreSettings, InputSettings):
+class EvaluateSettings(
+    DrawSettings, MachineSettings, JudgeSettings, AdaptSettings, ServeSettings, StoreSettings, InputSettings
+):
     """Settings of `evaluate`."""
 
     refit: bool = switch(False, "Fit fresh weights for every window.", "Judging")
@@ -38,7 +41,7 @@ class ExplainSettings(MachineSettings, ServeSettings, StoreSettings, InputSettin
 
 
 @dataclass(frozen=True)
-class PredictSettings(DrawSettings, MachineSettings, ServeSettings, StoreSettings, InputSettings):
+class PredictSettings(DrawSettings, MachineSettings, AdaptSettings, ServeSettings, StoreSettings, InputSettings):
     """Settings of `predict`."""
 
     horizon: int | None = count("Steps ahead (default: as trained).", "Forecast")
@@ -65,6 +68,8 @@ class PredictSettings(DrawSettings, MachineSettings, ServeSettings, StoreSetting
             raise UsageError(
                 "--samples and --fallback exclude each other: seasonal naive has no paths.", "Leave one out."
             )
+        if self.calibrate is False and not self.adapt:
+            raise UsageError("--no-adapt has no effect beside --no-calibrate.", "Leave it out.")
         if self.plot_series and not self.plot:
             raise UsageError("--plot-series has no effect without --plot.", "Leave it out, or give --plot FILE.png.")
         if self.plot and self.plot != "-" and self.plot == self.output:
