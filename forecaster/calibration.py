@@ -27,6 +27,7 @@ ENOUGH = 600  # errors for one step's quantiles; where there are fewer its neigh
 LEAST_SHARE = 0.05  # of the series' unit, that the network's own is held to be at least
 OWN_WINDOWS = 5  # separate windows of a series, from which on it has a factor of its own
 PRIOR_WINDOWS = 10  # a factor is drawn towards 1 as by this many windows of a series like all others
+HALF_LIFE = 10.0  # horizons after which a window says half as much of how large errors are: benchmarks/adapting.py
 MOST_ERRORS = 1000  # windows whose errors are kept, for samples and to learn on from
 
 
@@ -39,10 +40,18 @@ class Pool:
     yardstick: FloatArray  # [W] see `yardstick`
     series: IntArray  # [W] which series
     separate: int  # windows among them that do not overlap
+    age: FloatArray  # [W] horizons that have passed since each, up to the newest rows there are
 
     def take(self, chosen: IntArray, separate: int) -> Pool:
         """The windows at these positions."""
-        return Pool(self.forecast[chosen], self.target[chosen], self.yardstick[chosen], self.series[chosen], separate)
+        return Pool(
+            forecast=self.forecast[chosen],
+            target=self.target[chosen],
+            yardstick=self.yardstick[chosen],
+            series=self.series[chosen],
+            separate=separate,
+            age=self.age[chosen],
+        )
 
     def scaled(self) -> FloatArray:
         """[W, H] errors over their units; NaN where nothing is observed or a window has no unit."""
@@ -61,6 +70,7 @@ class Calibration:
     factors: Mapping[str, float]  # series -> what its units are multiplied by; 1 for those that are not there
     errors: FloatArray  # [M, H] scaled errors of windows, evenly taken from all; NaN = not observed
     weights: FloatArray  # [M] windows that do not overlap, that each stands for
+    age: FloatArray  # [M] horizons that had passed since each
     windows: int  # learnt from
     separate: int  # of them that do not overlap
 
@@ -109,7 +119,11 @@ class Calibration:
         return replace(self, offsets=self.offsets[:, :horizon], errors=self.errors[:, :horizon])
 
     def extended(self, pool: Pool, names: Sequence[str]) -> Calibration:
-        """With what another pool adds, whose series are numbers into `names`. The series' factors stay as they are."""
+        """With what a newer pool adds, whose series are numbers into `names`. The series' factors stay as they are.
+
+        All windows together say how errors lie about the point forecast, as tails need many; how large they are is said
+        by the newer ones above all: there a window counts half after HALF_LIFE horizons.
+        """
         factor = np.array([self.factors.get(str(name), 1.0) for name in names])
         more = pool.scaled() / factor[pool.series][:, None]
         if not np.isfinite(more).any() or not np.isfinite(self.errors).any():
@@ -117,9 +131,17 @@ class Calibration:
         errors = np.concatenate([self.errors, more])
         weights = np.concatenate([self.weights, even(len(more), pool.separate)])
         count = self.separate + pool.separate
-        offsets = _quantiles(errors, weights, count)
+        age = pool.age - pool.age.min()
+        age = np.concatenate([self.age + age.max() + 1.0, age])
+        growth = _mean_size(errors, weights * 0.5 ** (age / HALF_LIFE)) / _mean_size(errors, weights)
         return replace(
-            self, offsets=offsets, errors=errors, weights=weights, windows=self.windows + len(more), separate=count
+            self,
+            offsets=growth * _quantiles(errors, weights, count),
+            errors=growth * errors,
+            weights=weights,
+            age=age,
+            windows=self.windows + len(more),
+            separate=count,
         )
 
     def _units(
@@ -180,14 +202,14 @@ def calibrate(pool: Pool, names: Sequence[str]) -> Calibration | None:
         return None
     factor = _factors(scaled, pool)
     scaled = scaled / factor[pool.series][:, None]
-    own = {str(names[int(n)]): float(factor[n]) for n in np.flatnonzero(factor != 1.0)}
-    kept = scaled[np.linspace(0, len(scaled) - 1, min(len(scaled), MOST_ERRORS)).astype(np.int64)]
+    kept = np.linspace(0, len(scaled) - 1, min(len(scaled), MOST_ERRORS)).astype(np.int64)
     return Calibration(
         levels=np.array(GRID),
         offsets=_quantiles(scaled, np.ones(len(scaled)), pool.separate),
-        factors=own,
-        errors=kept,
+        factors={str(names[int(n)]): float(factor[n]) for n in np.flatnonzero(factor != 1.0)},
+        errors=scaled[kept],
         weights=even(len(kept), pool.separate),
+        age=pool.age[kept],
         windows=len(scaled),
         separate=pool.separate,
     )
@@ -227,6 +249,14 @@ def _quantiles(scaled: FloatArray, weights: FloatArray, separate: int) -> FloatA
         own = np.broadcast_to(weights[:, None], near.shape)[seen]
         offsets[:, step] = size[step] * _weighted_quantile(near[seen], own, spread)
     return offsets
+
+
+def _mean_size(scaled: FloatArray, weights: FloatArray) -> float:
+    """Mean absolute error of the windows [W, H], each of which counts its weight [W]; 1 where all are 0."""
+    seen = np.isfinite(scaled)
+    size = np.where(seen, np.abs(scaled), 0.0).sum(axis=1) / np.maximum(seen.sum(axis=1), 1)
+    size = float(np.average(size, weights=weights * seen.any(axis=1)))
+    return size if size > 0 else 1.0
 
 
 def _weighted_quantile(values: FloatArray, weights: FloatArray, levels: FloatArray) -> FloatArray:

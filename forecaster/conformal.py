@@ -154,6 +154,7 @@ def _joined(a: Pool, b: Pool) -> Pool:
         yardstick=np.concatenate([a.yardstick, b.yardstick]),
         series=np.concatenate([a.series, b.series]),
         separate=a.separate + b.separate,
+        age=np.concatenate([a.age, b.age]),
     )
 
 

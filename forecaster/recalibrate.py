@@ -61,8 +61,14 @@ def _learnt(folder: Path, manifest: Manifest, made: Entries, actual: FloatArray,
     )
     # The errors are those of what was forecast then; the graph only says again how wide it took each step to be.
     moved = raw + (prediction - raw[:, :, 0])[:, :, None]
-    count = separate(windows.series, windows.cutoff, manifest.horizon)
-    pool = Pool(moved, target, yardstick(context, manifest.data.season_length), windows.series, count)
+    pool = Pool(
+        forecast=moved,
+        target=target,
+        yardstick=yardstick(context, manifest.data.season_length),
+        series=windows.series,
+        separate=separate(windows.series, windows.cutoff, manifest.horizon),
+        age=(windows.end[windows.series] - windows.cutoff) / manifest.horizon - 1.0,
+    )
     learnt = calibrate(pool, tuple(map(str, panel.series)))
     if learnt is None:
         raise DataError(f"{panel.source}: the series that were forecast never change.", "Nothing is to be calibrated.")

@@ -11,7 +11,11 @@ from forecaster.calibration import Pool, calibrate, yardstick
 
 NAN = float("nan")
 LEVELS = (0.025, 0.1, 0.5, 0.9, 0.975)
-ARRAYS = ("forecast", "target", "yardstick", "series")
+
+
+def pooled(forecast, target, yardstick, series, separate):
+    """All of one age."""
+    return Pool(forecast, target, yardstick, series, separate, np.zeros(len(target)))
 
 
 def drawn(windows, horizon=6, *, seed=0, units=None, width=None):
@@ -24,7 +28,7 @@ def drawn(windows, horizon=6, *, seed=0, units=None, width=None):
     if width is not None:
         forecast[:, :, 1] -= width[:, None]
         forecast[:, :, 2] += width[:, None]
-    return Pool(forecast, target, unit, np.zeros(windows, np.int64), windows)
+    return pooled(forecast, target, unit, np.zeros(windows, np.int64), windows)
 
 
 def held(pool, calibration):
@@ -67,13 +71,13 @@ def test_quantiles_never_cross_and_stay_about_the_point():
 def test_few_windows_give_wider_intervals_than_many_with_the_same_errors():
     pool = drawn(200)
     many = calibrate(pool, ["s"])
-    few = calibrate(Pool(pool.forecast, pool.target, pool.yardstick, pool.series, 5), ["s"])
+    few = calibrate(pooled(pool.forecast, pool.target, pool.yardstick, pool.series, 5), ["s"])
     assert (few.offsets[-4] > many.offsets[-4]).all()
 
 
 def test_units_of_the_data_do_not_matter():
     pool = drawn(100, units=np.random.default_rng(3).uniform(1, 5, 100))
-    grown = Pool(pool.forecast * 1e6, pool.target * 1e6, pool.yardstick * 1e6, pool.series, 100)
+    grown = pooled(pool.forecast * 1e6, pool.target * 1e6, pool.yardstick * 1e6, pool.series, 100)
     np.testing.assert_allclose(calibrate(pool, ["s"]).offsets, calibrate(grown, ["s"]).offsets, rtol=1e-6)
 
 
@@ -82,31 +86,32 @@ def test_a_series_with_enough_windows_has_its_own_factor_and_others_have_none():
     series = np.repeat([0, 1], 30)
     target = pool.target.copy()
     target[30:] = 100 + 5 * (target[30:] - 100)  # five times as far off as its differences say
-    found = calibrate(Pool(pool.forecast, target, pool.yardstick, series, 60), ["calm", "wild"])
+    found = calibrate(pooled(pool.forecast, target, pool.yardstick, series, 60), ["calm", "wild"])
     assert found.factors["wild"] > 2 * found.factors["calm"]
     wide = found.bands(pool.forecast[:1].repeat(3, axis=0), pool.yardstick[:3], ["calm", "wild", "new"], (0.1, 0.9))
     width = wide[:, 0, 1] - wide[:, 0, 0]
     assert width[0] < width[2] < width[1]
     assert (
-        calibrate(Pool(pool.forecast[:4], target[:4], pool.yardstick[:4], np.arange(4), 4), list("abcd")).factors == {}
+        calibrate(pooled(pool.forecast[:4], target[:4], pool.yardstick[:4], np.arange(4), 4), list("abcd")).factors
+        == {}
     )
 
 
 def test_missing_targets_and_windows_without_a_unit_teach_nothing():
     pool = drawn(100)
     target, size = pool.target.copy(), pool.yardstick.copy()
-    whole = calibrate(Pool(pool.forecast[:98], target[:98], size[:98], pool.series[:98], 98), ["s"])
+    whole = calibrate(pooled(pool.forecast[:98], target[:98], size[:98], pool.series[:98], 98), ["s"])
     target[98], size[99] = NAN, 0.0
     target[99] = 1e9
-    found = calibrate(Pool(pool.forecast, target, size, pool.series, 98), ["s"])
+    found = calibrate(pooled(pool.forecast, target, size, pool.series, 98), ["s"])
     np.testing.assert_allclose(found.offsets, whole.offsets)
 
 
 def test_nothing_to_learn_from_is_none():
     assert (
-        calibrate(Pool(np.ones((3, 2, 1)), np.full((3, 2), NAN), np.ones(3), np.zeros(3, np.int64), 3), ["s"]) is None
+        calibrate(pooled(np.ones((3, 2, 1)), np.full((3, 2), NAN), np.ones(3), np.zeros(3, np.int64), 3), ["s"]) is None
     )
-    assert calibrate(Pool(np.ones((3, 2, 1)), np.zeros((3, 2)), np.zeros(3), np.zeros(3, np.int64), 3), ["s"]) is None
+    assert calibrate(pooled(np.ones((3, 2, 1)), np.zeros((3, 2)), np.zeros(3), np.zeros(3, np.int64), 3), ["s"]) is None
 
 
 def test_beyond_the_horizon_the_last_width_grows_with_the_root_of_the_step():
@@ -121,7 +126,7 @@ def test_totals_of_sampled_paths_hold_what_they_promise_where_errors_hang_togeth
         noise = np.random.default_rng(seed).normal(size=(count, 1)) + 0.3 * np.random.default_rng(seed + 1).normal(
             size=(count, 6)
         )
-        return Pool(np.full((count, 6, 1), 100.0), 100 + noise, np.ones(count), np.zeros(count, np.int64), count)
+        return pooled(np.full((count, 6, 1), 100.0), 100 + noise, np.ones(count), np.zeros(count, np.int64), count)
 
     learnt, new = calibrate(joint(400, 0), ["s"]), joint(2000, 7)
     paths = learnt.samples(new.forecast, new.yardstick, ["s"] * 2000, 200)
@@ -140,10 +145,16 @@ def test_the_yardstick_is_the_mean_seasonal_difference_of_what_is_there():
     np.testing.assert_allclose(yardstick(context, 2), [(3 + 5) / 2, 0, 0, 1])
 
 
+@pytest.fixture
+def no_fading(monkeypatch):
+    monkeypatch.setattr("forecaster.calibration.HALF_LIFE", np.inf)
+
+
+@pytest.mark.usefixtures("no_fading")
 def test_extended_by_a_pool_it_is_what_both_pools_make_together():
-    one, two = drawn(300, seed=1), drawn(200, seed=2)
-    joined = Pool(*(np.concatenate([getattr(one, name), getattr(two, name)]) for name in ARRAYS), 500)
-    found, whole = calibrate(one, ["s"]).extended(two, ["s"]), calibrate(joined, ["s"])
+    one, two, both = drawn(300, seed=1), drawn(200, seed=2), drawn(500)
+    both = replace(both, target=np.concatenate([one.target, two.target]))
+    found, whole = calibrate(one, ["s"]).extended(two, ["s"]), calibrate(both, ["s"])
     np.testing.assert_allclose(found.offsets, whole.offsets, rtol=1e-9)
     assert (found.windows, found.separate) == (500, 500)
 
@@ -151,11 +162,33 @@ def test_extended_by_a_pool_it_is_what_both_pools_make_together():
 def test_each_separate_window_counts_the_same_however_densely_a_pool_was_taken():
     calm, wild = drawn(900, seed=1), drawn(900, seed=2, units=np.full(900, 5.0))
     wild = replace(wild, yardstick=np.ones(900))
-    dense = Pool(*(np.repeat(getattr(wild, name), 7, axis=0) for name in ARRAYS), 900)
+    dense = wild.take(np.repeat(np.arange(900), 7), 900)
     once, often = (calibrate(calm, ["s"]).extended(pool, ["s"]) for pool in (wild, dense))
     inner = slice(3, -3)  # the outermost levels lie between a few errors only
     np.testing.assert_allclose(often.offsets[inner], once.offsets[inner], rtol=0.03, atol=0.05)
     assert (once.offsets[-4] > 1.5 * calibrate(calm, ["s"]).offsets[-4]).all()
+
+
+def test_how_large_errors_are_is_said_by_the_newer_windows_above_all():
+    calm = replace(drawn(60), age=np.arange(60.0)[::-1])
+    wild = drawn(10, seed=3, units=np.full(10, 5.0))
+    wild = replace(wild, yardstick=np.ones(10), age=np.arange(7.0, 17.0)[::-1])
+    stored = calibrate(calm, ["s"])
+    found = stored.extended(wild, ["s"])
+    # Ten new windows of 70 are five times as wild; with a half-life of ten they count nearly half.
+    width, before = (one.offsets[-4] - one.offsets[3] for one in (found, stored))
+    assert (width > 2 * before).all()
+    np.testing.assert_allclose(
+        np.abs(found.errors[60:]) / np.abs(wild.scaled()), found.errors[0, 0] / stored.errors[0, 0]
+    )
+    calmer = stored.extended(replace(drawn(10, seed=3, units=np.full(10, 0.2)), yardstick=np.ones(10)), ["s"])
+    assert ((calmer.offsets[-4] - calmer.offsets[3]) < 0.8 * before).all()
+
+
+def test_errors_that_are_all_zero_stay_so():
+    exact = replace(drawn(20), target=np.full((20, 6), 100.0))
+    found = calibrate(exact, ["s"]).extended(replace(drawn(5), target=np.full((5, 6), 100.0)), ["s"])
+    assert not found.offsets.any()
 
 
 def test_a_pool_of_which_nothing_is_known_extends_nothing():
@@ -164,6 +197,7 @@ def test_a_pool_of_which_nothing_is_known_extends_nothing():
     assert known.extended(replace(empty, target=np.full((5, 6), NAN)), ["s"]) is known
 
 
+@pytest.mark.usefixtures("no_fading")
 def test_errors_are_drawn_as_often_as_they_count():
     calm = replace(drawn(100), target=np.full((100, 6), 101.0))
     far = replace(drawn(10), target=np.full((10, 6), 110.0), separate=100)

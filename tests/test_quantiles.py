@@ -11,7 +11,7 @@ from forecaster.cli import run
 from forecaster.config import EvaluateSettings, PredictSettings
 from forecaster.errors import ArtifactError, UsageError
 from forecaster.evaluate import evaluate
-from forecaster.models.artifact import load_calibration, read_manifest
+from forecaster.models.artifact import load_calibration, read_manifest, write_manifest
 from forecaster.predict import predict
 from tests.shelf import stored, write_csv
 from tests.tiny import AIR, Recorder
@@ -74,6 +74,21 @@ def test_samples_are_columns_of_their_own_on_both_runtimes(trained):
         predicted(trained[0], samples=5, fallback=True)
     with pytest.raises(UsageError, match="holds no errors"):
         predicted(trained[0], samples=5, calibrate=False)
+
+
+def test_calibrations_of_earlier_artifacts_are_read(store):
+    folder = store / "air" / "1"
+    now = load_calibration(folder, read_manifest(folder))
+    with np.load(folder / "calibration.npz") as stored:
+        arrays = dict(stored)
+    errors = arrays.pop("errors")
+    del arrays["age"]
+    np.savez_compressed(folder / "calibration.npz", **arrays, paths=errors[np.isfinite(errors).all(axis=1)])
+    write_manifest(folder, read_manifest(folder))
+    then = load_calibration(folder, read_manifest(folder))
+    np.testing.assert_array_equal(then.offsets, now.offsets)
+    np.testing.assert_array_equal(then.errors, now.errors[now.whole])
+    assert not then.age.any() and then.weights.sum() == pytest.approx(now.separate)
 
 
 def test_a_damaged_calibration_is_told(store):

@@ -199,6 +199,7 @@ def write_calibration(folder: Path, calibration: Calibration) -> None:
         names=names,
         factors=np.array(list(calibration.factors.values()), np.float64),
         errors=calibration.errors.astype(np.float32),
+        age=calibration.age,
         counts=np.array([calibration.windows, calibration.separate], np.int64),
     )
 
@@ -214,6 +215,7 @@ def load_calibration(folder: Path, manifest: Manifest) -> Calibration | None:
             raise ValueError("not what was written")
         with np.load(io.BytesIO(raw), allow_pickle=False) as stored:
             windows, separate = stored["counts"].tolist()
+            # Earlier artifacts hold whole windows alone, and not how old they were.
             errors = stored["errors" if "errors" in stored else "paths"].astype(np.float64)
             return Calibration(
                 levels=stored["levels"],
@@ -221,6 +223,7 @@ def load_calibration(folder: Path, manifest: Manifest) -> Calibration | None:
                 factors=dict(zip(stored["names"].tolist(), stored["factors"].tolist(), strict=True)),
                 errors=errors,
                 weights=even(len(errors), separate),
+                age=stored["age"] if "age" in stored else np.zeros(len(errors)),
                 windows=windows,
                 separate=separate,
             )

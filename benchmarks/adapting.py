@@ -1,0 +1,136 @@
+#!/usr/bin/env python3
+"""How quickly quantiles should follow the size of errors that come after the training.
+
+    python benchmarks/adapting.py --root DIR [--models DIR] [--half-lives inf 60 30 20 10 5]
+
+Stretches of the sets whose rows all lie before those that intervals.py judges on: a model of one network is trained on what
+comes before a stretch, and quantiles are judged on its windows, each learnt from windows before it only. `--models` keeps the
+models and uses those that it finds. Prints rows of half-life in horizons (none: the stored calibration stays), mean pinball
+loss of the outer levels over that of an infinite half-life, mean distance of coverage from what is promised, and how many
+stretches are within 3 points at both levels.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from intervals import LEVELS
+from processes import forecaster
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from forecaster.typing import FloatArray
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """Rows (of each series) to train on, then rows to judge on."""
+
+    frame: pd.DataFrame
+    trained: int
+    judged: int
+    horizon: int
+
+
+def stretches(root: Path) -> Iterator[tuple[str, Stretch]]:
+    """Of bike sharing until September 2012, of ETTh1's first 16 months, of births until 1983."""
+    import pandas as pd
+
+    data = root / "data"
+    bike = pd.read_csv(data / "bike_sharing" / "bike_sharing.csv.gz")
+    bike = bike.rename(columns={"date_time": "timestamp", "users": "target"})[["timestamp", "target"]]
+    for month in ("2011-11", "2012-02", "2012-05", "2012-08"):
+        yield f"bike-{month}", Stretch(bike, int((bike["timestamp"] < month).sum()), 60 * 24, 24)
+    etth1 = pd.read_csv(data / "etth1" / "ETTh1.csv.gz").rename(columns={"date": "timestamp"})
+    for column in ("OT", "HUFL", "MULL"):
+        one = etth1[["timestamp", column]].rename(columns={column: "target"})
+        yield f"etth1-{column}", Stretch(one, 8640, 2880, 24)
+    yield "etth1", Stretch(etth1.melt("timestamp", var_name="series", value_name="target"), 8640, 2880, 96)
+    births = pd.read_csv(data / "us_births" / "train.csv.gz")[["timestamp", "target"]]
+    for rows in (2500, 4500):
+        yield f"births-{rows}", Stretch(births, rows, 900, 30)
+
+
+def head(frame: pd.DataFrame, rows: int) -> pd.DataFrame:
+    """The oldest rows of each series."""
+    return frame.groupby("series", sort=False).head(rows) if "series" in frame else frame.iloc[:rows]
+
+
+def judge(name: str, stretch: Stretch, models: Path, work: Path, half_lives: list[float]) -> list[FloatArray]:
+    """For no adapting and each half-life: pinball of 80 % and 95 %, and their coverage [4]."""
+    from forecaster import calibration
+    from forecaster.adapt import since
+    from forecaster.conformal import adapted_correction, stored_correction
+    from forecaster.data.inputs import Beside
+    from forecaster.data.windows import rolling
+    from forecaster.models.artifact import load_calibration, load_runtime
+    from forecaster.models.runtime import forecast
+    from forecaster.predict import open_model, read_for
+    from forecaster.settings import PredictSettings
+
+    if not (models / name / "current").exists():
+        head(stretch.frame, stretch.trained).to_csv(work / f"{name}.csv", index=False)
+        words = ("--horizon", stretch.horizon, "--name", name, "--members", 1, "--models", models, "--quiet")
+        forecaster("train", work / f"{name}.csv", *words)
+    opened = open_model(str(models), name)
+    manifest, horizon = opened.manifest, stretch.horizon
+    panel = read_for(manifest, head(stretch.frame, stretch.trained + stretch.judged), PredictSettings())
+    serving, stored = load_runtime(opened.folder, manifest, "onnx"), load_calibration(opened.folder, manifest)
+    windows = rolling(panel, panel.offsets[1:], horizon, stretch.judged // horizon, horizon)
+    context, target = windows.gather(manifest.context_length, 0), windows.gather(0, horizon)
+    raw = forecast(serving, context, horizon, Beside(panel, windows, manifest.needs))
+    newer, size = since(panel, manifest, serving), calibration.yardstick(context, panel.season_length)
+    assert stored and newer
+    found = [scores(stored_correction(stored, panel, LEVELS)(windows, raw, context), target, size)]
+    for half_life in half_lives:
+        calibration.HALF_LIFE = half_life
+        found.append(scores(adapted_correction(stored, newer, LEVELS)(windows, raw, context), target, size))
+    return found
+
+
+def scores(bands: FloatArray, target: FloatArray, size: FloatArray) -> FloatArray:
+    """Pinball over the windows' yardsticks, and coverage: of 80 %, of 95 %."""
+    miss = target[:, :, None] - bands
+    levels = np.array(LEVELS)
+    loss = np.nanmean(np.maximum(levels * miss, (levels - 1) * miss) / size[:, None, None], axis=(0, 1))
+    below = np.where(np.isnan(miss), np.nan, miss <= 0)
+    share = np.nanmean(below, axis=(0, 1))
+    return np.array([loss[1] + loss[2], loss[0] + loss[3], share[2] - share[1], share[3] - share[0]])
+
+
+def main() -> None:
+    """Measure and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--root", type=Path, required=True)
+    parser.add_argument("--models", type=Path)
+    parser.add_argument("--half-lives", type=float, nargs="+", default=[np.inf, 60.0, 30.0, 20.0, 10.0, 5.0])
+    asked = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        work = Path(folder)
+        models = asked.models or work / "models"
+        judged = []
+        for name, stretch in stretches(asked.root):
+            judged.append(judge(name, stretch, models, work, asked.half_lives))
+            print(f"{name}: {', '.join(f'{one[2]:.1%} {one[3]:.1%}' for one in judged[-1])}", flush=True)
+    found = np.array(judged)  # stretch, half-life, score
+    print(
+        "| half-life | pinball at 80 % | at 95 % | off at 80 % | at 95 % | within 3 points |\n|---|---|---|---|---|---|"
+    )
+    away = np.abs(found[:, :, 2:] - (0.8, 0.95))
+    for i, half_life in enumerate(["none", *asked.half_lives]):
+        ratio = np.exp(np.log(found[:, i, :2] / found[:, 1, :2]).mean(axis=0))
+        off, within = away[:, i].mean(axis=0), (away[:, i] <= 0.03).all(axis=1).sum()
+        print(
+            f"| {half_life} | {ratio[0]:.4f} | {ratio[1]:.4f} | {off[0]:.1%} | {off[1]:.1%} | {within} of {len(found)} |"
+        )
+
+
+if __name__ == "__main__":
+    main()
