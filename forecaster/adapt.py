@@ -66,7 +66,7 @@ def since(panel: Panel, manifest: Manifest, runtime: Runtime) -> Since | None:
         return None
     stride = densest(horizon, int((new[rich] - horizon).sum()), MOST_WINDOWS - len(rich))
     count = min((int(new.max()) - horizon) // stride + 1, max(MOST_WINDOWS // len(rich), 1))
-    windows = rolling(panel, ends, horizon, count, stride)
+    windows = rolling(panel, ends, horizon, count, stride, rich)
     windows = windows.take(np.flatnonzero(windows.cutoff >= (ends - new)[windows.series]))
     if len(windows) > MOST_WINDOWS:
         windows = windows.take(np.linspace(0, len(windows) - 1, MOST_WINDOWS).astype(np.int64))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -88,6 +89,17 @@ def test_windows_are_fewer_than_the_bound_and_the_newest(monkeypatch):
     assert len(few) == 12 and panel.timestamps[few.cutoff].min() == ROWS - 4 * HORIZON
     monkeypatch.setattr(adapt, "MOST_WINDOWS", 2)
     assert len(newer(panel).windows) == 2
+
+
+def test_a_few_series_with_newer_rows_among_many_cost_no_more_than_themselves():
+    noise = np.random.default_rng(2).normal(size=1000)
+    panel = panel_of(noise, *(noise[:TRAINED] for _ in range(5_000)))
+    tracemalloc.start()
+    found = newer(panel)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert set(found.windows.series) == {0} and found.pool.separate == (1000 - TRAINED) // HORIZON
+    assert peak < 5 * panel.target.nbytes
 
 
 def test_the_stride_is_a_divisor_of_the_horizon():

@@ -96,14 +96,17 @@ def newest(panel: Panel) -> Windows:
     return Windows(panel.target, panel.offsets[:-1], panel.offsets[1:], count, panel.offsets[1:])
 
 
-def rolling(panel: Panel, ends: IntArray, horizon: int, count: int, stride: int) -> Windows:
+def rolling(
+    panel: Panel, ends: IntArray, horizon: int, count: int, stride: int, chosen: IntArray | None = None
+) -> Windows:
     """The `count` newest windows of each series whose whole horizon is before its `ends` [N], `stride` rows apart.
 
     Oldest first within a series. Series with fewer rows give fewer windows: as many rows as the horizon must remain as
-    context.
+    context. `chosen`: of these series alone.
     """
     start = panel.offsets[:-1]
-    cutoff = ends[:, None] - horizon - stride * np.arange(count)[::-1]  # [N, count]
-    enough = cutoff - start[:, None] >= horizon
-    series = np.broadcast_to(np.arange(len(ends))[:, None], cutoff.shape)
+    chosen = np.arange(len(ends)) if chosen is None else chosen
+    cutoff = ends[chosen, None] - horizon - stride * np.arange(count)[::-1]  # [chosen, count]
+    enough = cutoff - start[chosen, None] >= horizon
+    series = np.broadcast_to(chosen[:, None], cutoff.shape)
     return Windows(panel.target, start, ends, series[enough], cutoff[enough])
