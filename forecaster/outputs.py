@@ -122,9 +122,12 @@ def _acquire(lock: Path, deadline: float, what: str) -> int | None:
 def _target(path: Path) -> Path:
     """`path` with links followed: a link stays, and what it names is replaced."""
     try:
-        return path.resolve()
-    except (RuntimeError, ValueError) as error:  # links in a circle, a NUL
+        target = path.resolve()
+    except (RuntimeError, ValueError) as error:  # links in a circle, before Python 3.13; a NUL
         raise OSError(errno.EINVAL, "not a path") from error
+    if target.is_symlink():  # in a circle, from Python 3.13 on
+        raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
+    return target
 
 
 def _prefix(target: Path) -> str:
