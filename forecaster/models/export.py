@@ -126,7 +126,9 @@ def write_onnx(members: Sequence[Network], path: Path, floor: Floor | None = Non
     forecast = joint_forecast(members, inputs, cutter, floor)
     holes = [hole for cut in cutter.cuts for hole in (cut.sequence, *cut.states)]
     sources = [source for cut in cutter.cuts for source in (cut.inputs, *cut.start)]
-    graph = _convert(keras.Model([*inputs, *holes], [forecast, *sources]))
+    # Keras before 3.13, the newest for Python 3.10, refuses inputs that lead nowhere, as states that no head reads do.
+    ends = [keras.ops.negative(hole) for hole in holes]
+    graph = _convert(keras.Model([*inputs, *holes], [forecast, *sources, *ends]))
     _keep_float64(graph.graph)
     _fill(graph.graph, cutter.cuts, len(inputs))
     onnx.checker.check_model(graph)
