@@ -70,8 +70,12 @@ def test_numbers_read_back_to_the_same_bits(tmp_path_factory, values):
     assert [x.hex() for x in from_csv] == [x.hex() for x in from_json] == [x.hex() for x in values]
 
 
+# Before Python 3.11 the csv module, which reads here, refuses NUL.
+CHARACTERS = st.characters(codec="utf-8", exclude_characters="" if sys.version_info >= (3, 11) else "\0")
+
+
 @settings(deadline=None)
-@given(st.lists(st.text(st.characters(codec="utf-8"), max_size=8), min_size=1, max_size=4))
+@given(st.lists(st.text(CHARACTERS, max_size=8), min_size=1, max_size=4))
 def test_any_series_name_reads_back_from_csv_and_json(tmp_path_factory, names):
     folder = tmp_path_factory.mktemp("names")
     forecast = make(series=names, horizon=2)
