@@ -26,6 +26,7 @@ from processes import forecaster
 if TYPE_CHECKING:
     import pandas as pd
 
+    from forecaster.calibration import Pool
     from forecaster.typing import FloatArray
 
 
@@ -66,12 +67,10 @@ def head(frame: pd.DataFrame, rows: int) -> pd.DataFrame:
 def judge(name: str, stretch: Stretch, models: Path, work: Path, half_lives: list[float]) -> list[FloatArray]:
     """For no adapting and each half-life: pinball of 80 % and 95 %, and their coverage [4]."""
     from forecaster import calibration
-    from forecaster.adapt import since
+    from forecaster.adapt import answered, since
     from forecaster.conformal import adapted_correction, stored_correction
-    from forecaster.data.inputs import Beside
     from forecaster.data.windows import rolling
     from forecaster.models.artifact import load_calibration, load_runtime
-    from forecaster.models.runtime import forecast
     from forecaster.predict import open_model, read_for
     from forecaster.settings import PredictSettings
 
@@ -84,25 +83,28 @@ def judge(name: str, stretch: Stretch, models: Path, work: Path, half_lives: lis
     panel = read_for(manifest, head(stretch.frame, stretch.trained + stretch.judged), PredictSettings())
     serving, stored = load_runtime(opened.folder, manifest, "onnx"), load_calibration(opened.folder, manifest)
     windows = rolling(panel, panel.offsets[1:], horizon, stretch.judged // horizon, horizon)
-    context, target = windows.gather(manifest.context_length, 0), windows.gather(0, horizon)
-    raw = forecast(serving, context, horizon, Beside(panel, windows, manifest.needs))
-    newer, size = since(panel, manifest, serving), calibration.yardstick(context, panel.season_length)
+    windows, pool = answered(panel, manifest, serving, windows)
+    context, newer = windows.gather(manifest.context_length, 0), since(panel, manifest, serving)
     assert stored and newer
-    found = [scores(stored_correction(stored, panel, LEVELS)(windows, raw, context), target, size)]
+    found = [scores(stored_correction(stored, panel, LEVELS)(windows, pool.forecast, context), pool)]
     for half_life in half_lives:
         calibration.HALF_LIFE = half_life
-        found.append(scores(adapted_correction(stored, newer, LEVELS)(windows, raw, context), target, size))
+        found.append(scores(adapted_correction(stored, newer, LEVELS)(windows, pool.forecast, context), pool))
     return found
 
 
-def scores(bands: FloatArray, target: FloatArray, size: FloatArray) -> FloatArray:
+def scores(bands: FloatArray, pool: Pool) -> FloatArray:
     """Pinball over the windows' yardsticks, and coverage: of 80 %, of 95 %."""
-    miss = target[:, :, None] - bands
-    levels = np.array(LEVELS)
-    loss = np.nanmean(np.maximum(levels * miss, (levels - 1) * miss) / size[:, None, None], axis=(0, 1))
-    below = np.where(np.isnan(miss), np.nan, miss <= 0)
-    share = np.nanmean(below, axis=(0, 1))
-    return np.array([loss[1] + loss[2], loss[0] + loss[3], share[2] - share[1], share[3] - share[0]])
+    from forecaster.bands import band_scores
+
+    size = pool.yardstick
+    target, bands = pool.target / size[:, None], bands / size[:, None, None]
+    inner, outer = (
+        band_scores(target, bands[:, :, columns], (LEVELS[columns[0]], LEVELS[columns[1]]), np.ones(len(size)))
+        for columns in ([1, 2], [0, 3])
+    )
+    assert inner and outer
+    return np.array([inner.pinball, outer.pinball, inner.coverage, outer.coverage])
 
 
 def main() -> None:

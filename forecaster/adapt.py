@@ -17,7 +17,7 @@ import numpy as np
 
 from forecaster.calibration import Pool, separate, yardstick
 from forecaster.data.inputs import Beside
-from forecaster.data.windows import rolling
+from forecaster.data.windows import evenly, rolling, rows_after
 from forecaster.models.runtime import forecast
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def since(panel: Panel, manifest: Manifest, runtime: Runtime) -> Since | None:
     None where no whole window is newer than all that the model has learnt from.
     """
     horizon, ends = manifest.horizon, panel.offsets[1:]
-    new = np.add.reduceat((panel.timestamps > manifest.seen_until).astype(np.int64), panel.offsets[:-1])
+    new = rows_after(panel, manifest.seen_until)
     rich = np.flatnonzero(new >= horizon)
     if not len(rich):
         return None
@@ -68,9 +68,7 @@ def since(panel: Panel, manifest: Manifest, runtime: Runtime) -> Since | None:
     count = min((int(new.max()) - horizon) // stride + 1, max(MOST_WINDOWS // len(rich), 1))
     windows = rolling(panel, ends, horizon, count, stride, rich)
     windows = windows.take(np.flatnonzero(windows.cutoff >= (ends - new)[windows.series]))
-    if len(windows) > MOST_WINDOWS:
-        windows = windows.take(np.linspace(0, len(windows) - 1, MOST_WINDOWS).astype(np.int64))
-    windows, pool = answered(panel, manifest, runtime, windows)
+    windows, pool = answered(panel, manifest, runtime, windows.take(evenly(len(windows), MOST_WINDOWS)))
     return Since(panel, windows, pool) if len(windows) else None
 
 
@@ -93,11 +91,11 @@ def answered(panel: Panel, manifest: Manifest, runtime: Runtime, windows: Window
         yardstick=yardstick(context, panel.season_length),
         series=windows.series,
         separate=_separate(windows, horizon),
-        age=(windows.end[windows.series] - windows.cutoff) / horizon - 1.0,
+        age=windows.remaining / horizon - 1.0,
     )
     return windows, pool
 
 
 def _separate(windows: Windows, horizon: int) -> int:
     """Windows that do not overlap, counted from their series' ends back."""
-    return separate(windows.series, windows.end[windows.series] - windows.cutoff, horizon)
+    return separate(windows.series, windows.remaining, horizon)

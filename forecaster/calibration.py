@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from forecaster.data.windows import evenly
+
 if TYPE_CHECKING:
     from forecaster.typing import BoolArray, FloatArray, IntArray
 
@@ -133,7 +135,8 @@ class Calibration:
         count = self.separate + pool.separate
         age = pool.age - pool.age.min()
         age = np.concatenate([self.age + age.max() + 1.0, age])
-        growth = _mean_size(errors, weights * 0.5 ** (age / HALF_LIFE)) / _mean_size(errors, weights)
+        size = _mean_size(errors, weights)
+        growth = _mean_size(errors, weights * 0.5 ** (age / HALF_LIFE)) / size if size > 0 else 1.0
         return replace(
             self,
             offsets=growth * _quantiles(errors, weights, count),
@@ -202,7 +205,7 @@ def calibrate(pool: Pool, names: Sequence[str]) -> Calibration | None:
         return None
     factor = _factors(scaled, pool)
     scaled = scaled / factor[pool.series][:, None]
-    kept = np.linspace(0, len(scaled) - 1, min(len(scaled), MOST_ERRORS)).astype(np.int64)
+    kept = evenly(len(scaled), MOST_ERRORS)
     return Calibration(
         levels=np.array(GRID),
         offsets=_quantiles(scaled, np.ones(len(scaled)), pool.separate),
@@ -252,11 +255,10 @@ def _quantiles(scaled: FloatArray, weights: FloatArray, separate: int) -> FloatA
 
 
 def _mean_size(scaled: FloatArray, weights: FloatArray) -> float:
-    """Mean absolute error of the windows [W, H], each of which counts its weight [W]; 1 where all are 0."""
+    """Mean absolute error of the windows [W, H], each of which counts its weight [W]."""
     seen = np.isfinite(scaled)
     size = np.where(seen, np.abs(scaled), 0.0).sum(axis=1) / np.maximum(seen.sum(axis=1), 1)
-    size = float(np.average(size, weights=weights * seen.any(axis=1)))
-    return size if size > 0 else 1.0
+    return float(np.average(size, weights=weights * seen.any(axis=1)))
 
 
 def _weighted_quantile(values: FloatArray, weights: FloatArray, levels: FloatArray) -> FloatArray:

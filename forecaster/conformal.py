@@ -12,7 +12,7 @@ from forecaster.adapt import MOST_WINDOWS, answered, densest
 from forecaster.backtest import MODEL, Backtest
 from forecaster.baselines import seasonal_naive
 from forecaster.calibration import Calibration, Pool, calibrate, yardstick
-from forecaster.data.windows import Windows, rolling
+from forecaster.data.windows import Windows, evenly, rolling
 
 if TYPE_CHECKING:
     from forecaster.adapt import Since
@@ -80,7 +80,7 @@ class HeldBack:
             parts = [(own.series % FOLDS == fold, pool.series % FOLDS != fold) for fold in range(FOLDS)]
         else:
             # Series end where they end: windows are compared by how far before their series' end they lie.
-            back, own_back = (w.end[w.series] - w.cutoff for w in (pool, own))
+            back, own_back = (w.remaining for w in (pool, own))
             parts = [(own_back == b, np.abs(back - b) >= self.pool.target.shape[1]) for b in np.unique(own_back)]
         pairs = [(np.flatnonzero(mine), np.flatnonzero(others)) for mine, others in parts]
         return [(mine, others) for mine, others in pairs if len(mine) and (len(others) or self.older)]
@@ -175,7 +175,7 @@ def adapted_correction(calibration: Calibration, newer: Since, levels: tuple[flo
     def correct(windows: Windows, raw: FloatArray, context: FloatArray) -> FloatArray:
         first = newer.panel.timestamps[windows.cutoff]
         stamps = np.unique(first)
-        stamps = stamps[np.linspace(0, len(stamps) - 1, min(len(stamps), MOST_ADAPTATIONS)).astype(np.int64)]
+        stamps = stamps[evenly(len(stamps), MOST_ADAPTATIONS)]
         found = np.full((*raw.shape[:2], len(levels)), np.nan)
         newest = np.searchsorted(stamps, first, side="right") - 1
         for i, stamp in enumerate(stamps.tolist()):

@@ -11,7 +11,7 @@ import numpy as np
 from forecaster.adapt import since
 from forecaster.backtest import Backtest, judge, make_report, subject
 from forecaster.conformal import adapted_correction, corrected, held_back_errors, stored_correction
-from forecaster.data.windows import Windows, rolling
+from forecaster.data.windows import Windows, rolling, rows_after
 from forecaster.errors import DataError, UsageError
 from forecaster.models.artifact import load_calibration, load_judged, load_runtime
 from forecaster.outputs import output_lock
@@ -138,7 +138,7 @@ def _after_training(panel: Panel, opened: Opened, count: int | None) -> tuple[Wi
     """On other data: windows of which every target is newer than all training rows."""
     manifest = opened.manifest
     horizon, ends = manifest.horizon, panel.offsets[1:]
-    new = np.add.reduceat((panel.timestamps > manifest.data.last).astype(np.int64), panel.offsets[:-1])
+    new = rows_after(panel, manifest.data.last)
     most = count or min(MOST_WINDOWS, max(int(new.max()) // horizon, 1))
     windows = rolling(panel, ends, horizon, most, horizon)
     unseen = windows.cutoff >= (ends - new)[windows.series]

@@ -67,7 +67,7 @@ def _learnt(folder: Path, manifest: Manifest, made: Entries, actual: FloatArray,
         yardstick=yardstick(context, manifest.data.season_length),
         series=windows.series,
         separate=separate(windows.series, windows.cutoff, manifest.horizon),
-        age=(windows.end[windows.series] - windows.cutoff) / manifest.horizon - 1.0,
+        age=windows.remaining / manifest.horizon - 1.0,
     )
     learnt = calibrate(pool, tuple(map(str, panel.series)))
     if learnt is None:

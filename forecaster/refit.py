@@ -41,7 +41,7 @@ def refit(panel: Panel, opened: Opened, settings: EvaluateSettings, watch: Watch
     # `backtest` leaves these out, and the forecasts below must stay beside their windows.
     windows = windows.take(np.flatnonzero(~np.isnan(windows.gather(manifest.context_length, 0)).all(axis=1)))
     forecasts = np.full((len(windows), manifest.horizon, 1 + len(manifest.quantiles)), np.nan)
-    folds = (panel.offsets[1:][windows.series] - windows.cutoff) // manifest.horizon  # 1 = the newest
+    folds = windows.remaining // manifest.horizon  # 1 = the newest
     for done, fold in enumerate(sorted(set(folds.tolist()), reverse=True)):
         chosen = np.flatnonzero(folds == fold)
         watch.note(f"fold {done + 1} of {len(set(folds.tolist()))}: fitting fresh weights")

@@ -49,8 +49,7 @@ def wild(count=1, rows=ROWS):
 
 def learnt(panel):
     """A calibration from the rows of the training."""
-    early = panel_of(*np.split(panel.target, len(panel.series)))
-    early = panel_of(*(row[:TRAINED] for row in early.target.reshape(len(panel.series), -1)))
+    early = panel_of(*(row[:TRAINED] for row in np.split(panel.target, len(panel.series))))
     found = since(early, manifest(0), Mean())
     return calibrate(found.pool, found.panel.series)
 

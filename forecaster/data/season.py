@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from forecaster.data.windows import evenly
+
 if TYPE_CHECKING:
     from forecaster.typing import FloatArray, IntArray
 
@@ -28,7 +30,7 @@ def season_of(target: FloatArray, offsets: IntArray) -> int:
     seasons must lie there.
     """
     ends = offsets[:-1] + np.diff(offsets) // 2
-    chosen = np.linspace(0, len(ends) - 1, min(len(ends), MOST_SERIES)).astype(np.int64)
+    chosen = evenly(len(ends), MOST_SERIES)
     halves = [target[max(offsets[n], ends[n] - MOST_ROWS) : ends[n]] for n in chosen]
     found = [one for one in map(_autocorrelation, halves) if one is not None]
     if not found:

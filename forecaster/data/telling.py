@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from forecaster.data.windows import Windows
+from forecaster.data.windows import Windows, evenly
 
 if TYPE_CHECKING:
     from forecaster.data.covariates import Covariate
@@ -39,7 +39,7 @@ def telling_nothing(panel: Panel, ends: IntArray, horizon: int) -> tuple[str, ..
     lengths = ends - panel.offsets[:-1]
     rows = min(int(lengths.max()), MOST_ROWS)
     long = np.flatnonzero(2 * lengths >= rows)
-    some = long[np.linspace(0, len(long) - 1, min(len(long), max(1, MOST_ROWS // max(rows, 1)))).astype(np.int64)]
+    some = long[evenly(len(long), max(1, MOST_ROWS // max(rows, 1)))]
 
     def newest(values: FloatArray) -> FloatArray:
         """[n, rows], NaN where a series is shorter."""

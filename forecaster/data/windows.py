@@ -31,6 +31,11 @@ class Windows:
     def __len__(self) -> int:
         return len(self.series)
 
+    @property
+    def remaining(self) -> IntArray:
+        """[W] rows from each cutoff on to where its series ends."""
+        return self.end[self.series] - self.cutoff
+
     def take(self, chosen: IntArray) -> Windows:
         """The windows at these positions."""
         return Windows(self.target, self.start, self.end, self.series[chosen], self.cutoff[chosen])
@@ -88,6 +93,16 @@ def sampler(start: IntArray, end: IntArray, context_length: int, horizon: int) -
     first = np.minimum(max(min(context_length, horizon), 3), rows - 1)
     usable = rows >= 2
     return Sampler(np.flatnonzero(usable).astype(np.int64), (start + first)[usable], (end - 1)[usable])
+
+
+def evenly(count: int, most: int) -> IntArray:
+    """Positions of at most so many of `count` things, evenly taken from all."""
+    return np.linspace(0, count - 1, min(count, most)).astype(np.int64)
+
+
+def rows_after(panel: Panel, stamp: int) -> IntArray:
+    """[N] how many rows of each series are newer than a timestamp."""
+    return np.asarray(np.add.reduceat((panel.timestamps > stamp).astype(np.int64), panel.offsets[:-1]))
 
 
 def newest(panel: Panel) -> Windows:

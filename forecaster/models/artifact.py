@@ -94,7 +94,8 @@ class Manifest:
     @property
     def seen_until(self) -> int:
         """Newest timestamp of all that the weights and the calibration may have learnt from."""
-        return max(self.data.last, self.data.last if self.recalibrated_until is None else self.recalibrated_until)
+        last = self.data.last
+        return last if self.recalibrated_until is None else max(last, self.recalibrated_until)
 
     @property
     def needs(self) -> Needs:
