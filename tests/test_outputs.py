@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import stat
 import subprocess
 import sys
 import threading
@@ -13,7 +16,7 @@ import pytest
 from forecaster.deliver import safe_part
 from forecaster.errors import LockError, UsageError
 from forecaster.models.store import Store
-from forecaster.outputs import file_lock, output_lock, whole_file, write_whole
+from forecaster.outputs import file_lock, folder_lock, output_lock, replacing, whole_file, write_whole
 
 ROOT = Path(__file__).parent.parent
 
@@ -97,6 +100,44 @@ def test_a_lock_that_its_holder_removes_while_another_opens_it_is_taken_anew(tmp
     for thread in threads:
         thread.join()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_where_the_disk_has_no_locks_nothing_is_locked_and_nothing_stays(tmp_path, monkeypatch):
+    def refuse(handle, flags):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr("fcntl.flock", refuse)
+    with output_lock(tmp_path / "a.csv", 0.0), output_lock(tmp_path / "a.csv", 0.0), folder_lock(tmp_path):
+        write_whole(tmp_path / "a.csv", "a")
+    assert [path.name for path in tmp_path.iterdir()] == ["a.csv"]
+
+
+def test_a_folder_s_lock_waits_for_the_other_holder(tmp_path):
+    order = []
+
+    def second():
+        with folder_lock(tmp_path):
+            order.append("second")
+
+    with folder_lock(tmp_path):
+        thread = threading.Thread(target=second)
+        thread.start()
+        time.sleep(0.2)
+        order.append("first")
+    thread.join()
+    assert order == ["first", "second"]
+
+
+def test_a_file_that_fails_half_way_stays_as_it_was_and_one_that_is_replaced_keeps_its_mode(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_text("old")
+    path.chmod(0o640)
+    with pytest.raises(ZeroDivisionError), replacing(path, tmp_path / "new") as stream:
+        stream.write(b"half")
+        raise ZeroDivisionError
+    assert path.read_text() == "old" and list(tmp_path.iterdir()) == [path]
+    write_whole(path, "new")
+    assert path.read_text() == "new" and (os.name != "posix" or stat.S_IMODE(path.stat().st_mode) == 0o640)
 
 
 def test_two_trainings_of_one_model_exclude_each_other_and_two_models_do_not(tmp_path):

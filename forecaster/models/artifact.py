@@ -24,6 +24,7 @@ from forecaster.models.floor import Floor
 from forecaster.models.hashes import hash_files, verify
 from forecaster.models.network import NetworkSettings
 from forecaster.models.runtime import RUNTIMES, Runtime, held_to
+from forecaster.outputs import whole_file
 from forecaster.report import Contribution, PlanRow
 
 if TYPE_CHECKING:
@@ -253,10 +254,8 @@ def write_state(path: Path, state: State) -> None:
         [state.epoch, state.finished, state.best_epoch, state.best_loss, state.best_error, state.last_error], np.float64
     )
     path.parent.mkdir(parents=True, exist_ok=True)
-    fresh = path.with_suffix(".new")
-    with fresh.open("wb") as file:
+    with whole_file(path) as file:
         np.savez(file, facts=facts, **arrays)
-    fresh.replace(path)
 
 
 def read_state(path: Path) -> State:

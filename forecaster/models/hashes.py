@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from forecaster.errors import ArtifactError
-from forecaster.models.renames import reason
+from forecaster.outputs import reason
 
 MANIFEST = "manifest.json"  # holds the hashes of a version's other files, so it is not among them
 DAMAGED = "Train again, or serve another version with `forecaster models rollback`."

@@ -1,4 +1,4 @@
-"""Folders and files that appear whole: a temporary name, fsync, a rename; a lock for the moment of the rename."""
+"""A folder of versions: each appears whole by a rename, `current` names the one that serves; killed writers leave nothing."""
 
 from __future__ import annotations
 
@@ -8,20 +8,16 @@ import platform
 import re
 import shutil
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 
-from forecaster.errors import ArtifactError, LockError, UsageError
+from forecaster.errors import ArtifactError, LockError
+from forecaster.outputs import reason, refusals, replacing, sync
 
 CURRENT = "current"
 STALE_SECONDS = 86_400.0  # no artifact takes a day to write
 VERSION = re.compile(r"[1-9][0-9]{0,8}")
 _TEMPORARY = re.compile(r"\.new-(?P<pid>[0-9]{1,9})-[0-9a-f]+@(?P<host>.*)")
-
-
-def reason(error: OSError) -> str:
-    return (error.strerror or type(error).__name__).lower()
 
 
 def entries(folder: Path) -> list[str]:
@@ -86,66 +82,18 @@ def rename_to_next(fresh: Path, folder: Path) -> int:
             if error.errno not in (errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR):
                 raise
         else:
-            _sync(folder)
+            sync(folder)
             return version
     raise LockError(f"'{folder}': too many others are storing versions.", "Try again later.")
 
 
 def set_current(folder: Path, version: int) -> None:
-    fresh = folder / temporary_name()
-    try:
-        with fresh.open("x", encoding="ascii") as file:
-            file.write(f"{version}\n")
-            file.flush()
-            os.fsync(file.fileno())
-        fresh.replace(folder / CURRENT)
-    finally:
-        fresh.unlink(missing_ok=True)
-    _sync(folder)
+    """Have `version` serve."""
+    with replacing(folder / CURRENT, folder / temporary_name()) as file:
+        file.write(f"{version}\n".encode("ascii"))
+    sync(folder)
 
 
-def sync_tree(folder: Path) -> None:
-    """Put `folder` and all below it on the disk, so that the rename never outlives what it names."""
-    for parent, _, files in os.walk(folder):
-        for path in (*(Path(parent) / file for file in files), Path(parent)):
-            _sync(path)
-
-
-def _sync(path: Path) -> None:
-    if os.name != "posix" and path.is_dir():
-        return  # only POSIX opens folders
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
-@contextmanager
-def writing(folder: Path) -> Iterator[None]:
-    """What the system refuses while the store is written is the caller's to mend, not a bug."""
-    try:
-        yield
-    except OSError as error:
-        hint = "Free the space, or choose a folder that can be written with --models."
-        raise UsageError(f"'{folder}': cannot be written: {reason(error)}.", hint) from error
-
-
-@contextmanager
-def locked(folder: Path) -> Iterator[None]:
-    """Keep other writers out while a version and `current` change together, so that `current` never goes back.
-
-    Only renames happen inside, so nobody waits long. Without locks (Windows, some network disks) versions stay whole.
-    """
-    try:
-        import fcntl
-    except ImportError:
-        yield
-        return
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        with suppress(OSError):
-            fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(handle)
+def writing(folder: Path) -> AbstractContextManager[None]:
+    """What the system refuses while the store is written is the caller's to mend, not a bug: UsageError."""
+    return refusals(f"'{folder}'", "Free the space, or choose a folder that can be written with --models.")

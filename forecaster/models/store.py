@@ -24,16 +24,13 @@ from forecaster.models.renames import (
     CURRENT,
     VERSION,
     entries,
-    locked,
-    reason,
     remove_stale,
     rename_to_next,
     set_current,
-    sync_tree,
     temporary_name,
     writing,
 )
-from forecaster.outputs import file_lock
+from forecaster.outputs import file_lock, folder_lock, reason, sync_tree
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}")
 _COMPRESSED = (".gz", ".bz2", ".xz", ".zst", ".zip")
@@ -121,7 +118,7 @@ class Store:
                     raise ValueError(f"no files were written for model '{name}'")
                 is_served = serves(fresh)
                 sync_tree(fresh)
-                with locked(folder):
+                with folder_lock(folder):
                     version = rename_to_next(fresh, folder)
                     if is_served:
                         set_current(folder, version)
@@ -158,7 +155,7 @@ class Store:
             version = older[-1]
         folder = self._folder(name)
         self._known(name)
-        with writing(folder), locked(folder):
+        with writing(folder), folder_lock(folder):
             set_current(folder, self._version(name, version))
         return version
 
@@ -168,7 +165,7 @@ class Store:
             raise UsageError(f"cannot keep {keep} versions.", "Keep 1 or more.")
         folder = self._folder(name)
         self._known(name)
-        with writing(folder), locked(folder):
+        with writing(folder), folder_lock(folder):
             serving = self.current(name)
             removed = tuple(version for version in self.versions(name)[:-keep] if version != serving)
             for version in removed:
