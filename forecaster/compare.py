@@ -55,7 +55,7 @@ class Entry:
     bidirectional: bool
     parameters: int
     seconds_per_epoch: float
-    peak_memory: int | None  # bytes, of the whole process while this cell was fitted; None = not known here
+    peak_memory: int  # bytes, of the whole process while this cell was fitted
     scores: tuple[Scores, ...]  # one for each seed
     errors: FloatArray  # [W] each window's error, mean over seeds
 
@@ -232,7 +232,7 @@ def comparison_table(found: Comparison) -> tuple[list[str], list[list[object]]]:
     header = ["", *SCORE_NAMES, "parameters", "s/epoch", "peak MB"]
     rows: list[list[object]] = []
     for entry in found.entries:
-        memory = None if entry.peak_memory is None else entry.peak_memory // 2**20
+        memory = entry.peak_memory // 2**20
         scores = [entry.score(name.lower()) for name in SCORE_NAMES]
         rows.append([entry.name, *scores, entry.parameters, entry.seconds_per_epoch, memory])
     for name, score in found.baselines.items():

@@ -13,7 +13,7 @@ from forecaster.blend import forecasts
 from forecaster.compare import compare, comparison_table
 from forecaster.config import CompareSettings, from_mapping
 from forecaster.errors import DataError, UsageError
-from forecaster.memory import PeakMemory, resident
+from forecaster.memory import PeakMemory
 from forecaster.models.cells import CELLS
 from tests.tiny import Recorder, frame_of, waves
 
@@ -135,7 +135,6 @@ def test_options_that_mean_nothing_here_are_refused(given, message):
         from_mapping(CompareSettings, given, "compare")
 
 
-@pytest.mark.skipif(resident() is None, reason="the system does not tell")
 def test_each_peak_of_memory_is_its_own():
     with PeakMemory() as quiet:
         pass

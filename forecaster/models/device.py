@@ -13,7 +13,7 @@ def require_tensorflow() -> None:
     if find_spec("tensorflow") is None:
         raise UsageError(
             "this needs TensorFlow, which is not installed here.",
-            "Install it with `pip install 'tensorflow>=2.21' onnx tf2onnx scikit-learn`, or do it on a host that has it.",
+            "Install it with `pip install 'tensorflow>=2.21' onnx tf2onnx scikit-learn psutil`, or do it on a host that has it.",
         )
 
 
