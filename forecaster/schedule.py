@@ -1,4 +1,7 @@
-"""The verb `schedule`: a jobs file as crontab lines, or as systemd services and timers."""
+"""The verb `schedule`: a jobs file as crontab lines, or as systemd services and timers.
+
+cronsim says what cron's fields hold. It also knows what cron does not (L, #, seconds, 5/2), which is refused here.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ import re
 import shlex
 import sys
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,7 +29,7 @@ _NICKNAMES = {
     "@annually": "0 0 1 1 *",
 }
 _FIELDS = (("minute", 0, 59), ("hour", 0, 23), ("day", 1, 31), ("month", 1, 12), ("weekday", 0, 7))
-_PART = re.compile(r"(?:\*|(?P<low>\d+)(?:-(?P<high>\d+))?)(?:/(?P<step>\d+))?")
+_PART = re.compile(r"(?:\*|\w+-\w+)(?:/\d+)?|\d+|[a-z]{3}", re.IGNORECASE)  # of a field, between commas
 _WEEKDAYS = ("Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 
 
@@ -71,22 +75,37 @@ def _runs(jobs: Jobs, only: tuple[str, ...]) -> list[Run]:
 
 
 def _parse(text: str, where: str) -> tuple[str, ...]:
-    """Cron's five fields, checked."""
+    """Cron's five fields, checked; names such as MON as numbers, which every cron and systemd's conversion read."""
     fields = _NICKNAMES.get(text.strip(), text).split()
     if len(fields) != len(_FIELDS):
         raise UsageError(f"{where}: schedule '{text}' has not five fields.", 'Expected e.g. "15 4 * * *" or "@hourly".')
-    for field, (name, low, high) in zip(fields, _FIELDS, strict=True):
-        for part in field.split(","):
-            match = _PART.fullmatch(part)
-            numbers = [int(match[key]) for key in ("low", "high") if match[key]] if match else []
-            fine = match and all(low <= n <= high for n in numbers) and numbers == sorted(numbers)
-            if not fine or (
-                match and match["step"] and (int(match["step"]) < 1 or (match["low"] and not match["high"]))
-            ):
+    for position, (name, low, high) in enumerate(_FIELDS):
+        for part in fields[position].split(","):
+            if not _PART.fullmatch(part) or not _values(part, position):
                 raise UsageError(
                     f"{where}: schedule '{text}': {name} '{part}' is not in {low}-{high}.", "See crontab(5)."
                 )
-    return tuple(fields)
+    return tuple(_in_numbers(field, position) for position, field in enumerate(fields))
+
+
+def _in_numbers(field: str, position: int) -> str:
+    return re.sub("[A-Za-z]{3}", lambda name: str(_values(name[0], position)[0]), field)
+
+
+def _values(field: str, position: int) -> list[int]:
+    """The numbers that one of cron's fields holds, ascending; none where cron does not know it."""
+    try:
+        from cronsim import CronSim, CronSimError
+    except ImportError:
+        raise UsageError("schedule needs cronsim.", "Install it with `pip install cronsim`.") from None
+    fields = ["*"] * len(_FIELDS)
+    fields[position] = field
+    try:
+        parsed = CronSim(" ".join(fields), datetime(2000, 1, 1))
+    except CronSimError:
+        return []
+    found = (parsed.minutes, parsed.hours, parsed.days, parsed.months, parsed.weekdays)[position]
+    return sorted(value for value in found if isinstance(value, int))
 
 
 def _command(jobs: Jobs, run: Run) -> list[str]:

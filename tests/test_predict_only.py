@@ -14,7 +14,14 @@ from tests.tiny import AIR
 
 ROOT = Path(__file__).parent.parent
 HEAVY = ("tensorflow", "keras", "tf2onnx", "onnx", "sklearn", "pyarrow")
-NEEDED = ("numpy", "onnxruntime", "typer", "pandas", "tomli; python_version < '3.11'")  # as in docs/predict-only.md
+NEEDED = (
+    "numpy",
+    "onnxruntime",
+    "typer",
+    "pandas",
+    "cronsim",
+    "tomli; python_version < '3.11'",
+)  # as in docs/predict-only.md
 
 
 def without(blocked, *words):

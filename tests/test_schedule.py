@@ -58,6 +58,12 @@ def test_the_zone_is_said_to_both(jobs):
     )
 
 
+def test_names_of_days_and_months_become_numbers_for_every_cron_and_for_systemd(jobs):
+    jobs.write_text(JOBS.replace("@hourly", "0 0 * jan,MAR-DEC/3 MON-fri"))
+    assert "\n0 0 * 1,3-12/3 1-5 cd " in schedule(jobs, ScheduleSettings())
+    assert "OnCalendar=Mon,Tue,Wed,Thu,Fri *-1,3..12/3-* 0:0:00\n" in schedule(jobs, ScheduleSettings(systemd=True))
+
+
 @pytest.mark.parametrize(
     ("cron", "events"),
     [
@@ -78,7 +84,13 @@ def test_cron_and_systemd_mean_the_same_times(cron, events):
             assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.parametrize("text", ["15 4 * *", "60 4 * * *", "a b c d e", "5-3 * * * *", "*/0 * * * *", "5/2 * * * *"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("15 4 * *", "60 4 * * *", "a b c d e", "5-3 * * * *", "*/0 * * * *", "5/2 * * * *"),
+        *("0 0 L * *", "0 0 * * 1#2", "0 0 * * 5L", "0 0 * JANUARY *", "0 MON * * *", "0 0 * * FRI-MON", "@never"),
+    ],
+)
 def test_times_that_cron_does_not_know_are_refused(jobs, text):
     jobs.write_text(JOBS.replace("@hourly", text))
     with pytest.raises(UsageError, match="schedule"):
