@@ -187,15 +187,17 @@ WantedBy=timers.target"""
 
 
 def calendar_of(when: tuple[str, ...]) -> list[str]:
-    """Cron's five fields as systemd's calendar events. Cron runs where day or weekday fits if both are given: two events."""
+    """Cron's five fields as systemd's calendar events.
+
+    Cron runs where the day or the weekday fits if neither begins with a star: two events. Else both must fit.
+    """
     minute, hour, day, month, weekday = when
     time = f"{_numbers(hour, 0)}:{_numbers(minute, 0)}:00"
-    months = _numbers(month, 1)
-    if weekday == "*":
-        return [f"*-{months}-{_numbers(day, 1)} {time}"]
-    days = ",".join(_weekday(part) for part in weekday.split(","))
-    events = [f"{days} *-{months}-* {time}"]
-    return events if day == "*" else [f"*-{months}-{_numbers(day, 1)} {time}", *events]
+    months, days = _numbers(month, 1), _numbers(day, 1)
+    named = "" if weekday == "*" else ",".join(_weekday(part) for part in weekday.split(",")) + " "
+    if day.startswith("*") or weekday.startswith("*"):
+        return [f"{named}*-{months}-{days} {time}"]
+    return [f"*-{months}-{days} {time}", f"{named}*-{months}-* {time}"]
 
 
 def _numbers(field: str, first: int) -> str:

@@ -74,6 +74,8 @@ def test_names_of_days_and_months_become_numbers_for_every_cron_and_for_systemd(
         ("0 0 * * 5-7", ["Fri,Sat,Sun *-*-* 0:0:00"]),
         ("0 0 13 * 5", ["*-*-13 0:0:00", "Fri *-*-* 0:0:00"]),
         ("0 3 */2 1-6 *", ["*-1..6-1/2 3:0:00"]),
+        ("0 3 */2 * 5", ["Fri *-*-1/2 3:0:00"]),
+        ("0 3 1-7 * */2", ["Sun,Tue,Thu,Sat *-*-1..7 3:0:00"]),
     ],
 )
 def test_cron_and_systemd_mean_the_same_times(cron, events):
