@@ -24,7 +24,7 @@ from forecaster.errors import (
 )
 from forecaster.jobs import BatchJob, Jobs, load_jobs
 from forecaster.models.store import Store
-from forecaster.status import Outcome, Status
+from forecaster.status import NoStatusFile, Outcome, Status, StatusFile
 from forecaster.work import TimeLimit, Worker, data_path, job_key, terminable
 
 if TYPE_CHECKING:
@@ -91,17 +91,18 @@ def batch(
     """
     jobs = load_jobs(path)
     chosen = jobs.only(tuple(filter(None, (settings.only or "").split(","))))
-    status = Path(settings.status).absolute() if settings.status else jobs.status
-    if settings.force and status is None:
+    status_file = Path(settings.status).absolute() if settings.status else jobs.status
+    if settings.force and status_file is None:
         raise UsageError("--force has no effect without a status file.", "Leave it out, or give --status FILE.")
+    status = StatusFile(status_file) if status_file else NoStatusFile()
     date = _date(jobs, clock)
     dated = [job.dated(date) for job in chosen]
     if settings.dry_run:
-        for line in _plans(dated, Status(status), settings.force):
+        for line in _plans(dated, status, settings.force):
             tell(line)
         return {"summary": {"jobs": len(dated), "planned": len(dated)}}
     with terminable():
-        return Batch(dated, Status(status), settings, watch, clock).run(tell)
+        return Batch(dated, status, settings, watch, clock).run(tell)
 
 
 class Batch:

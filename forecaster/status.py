@@ -6,6 +6,7 @@ import json
 from dataclasses import asdict, dataclass, fields, replace
 from datetime import datetime
 from pathlib import Path
+from typing import Protocol
 
 from forecaster.outputs import output_lock, write_whole
 
@@ -21,7 +22,7 @@ class JobStatus:
     last_status: str = ""  # done | failed | skipped
     last_code: int = 0
     last_error: str | None = None
-    cutoff: str | int | None = None  # newest timestamp that the last success saw
+    cutoff: str | int | None = None  # latest timestamp that the last success saw
     fallbacks: int = 0  # series that the last success had no model for
     done: int = 0
     failed: int = 0
@@ -42,16 +43,43 @@ class Outcome:
     fallbacks: int = 0
 
 
-class Status:
-    """The file, read at the start and written after each job; None = nothing is kept."""
+class Status(Protocol):
+    """What a run knows of the runs before it, and keeps for those to come."""
 
-    def __init__(self, path: Path | None) -> None:
+    @property
+    def fault(self) -> str:
+        """Why what was kept cannot be read; empty where it can."""
+
+    def key(self, job: str) -> str:
+        """What was done last and need not be done again, or nothing."""
+
+    def note(self, outcome: Outcome, now: datetime) -> None:
+        """Count a job's outcome."""
+
+
+class NoStatusFile:
+    """Nothing is known and nothing is kept: every job is done."""
+
+    fault = ""
+
+    def key(self, job: str) -> str:
+        """Nothing."""
+        return ""
+
+    def note(self, outcome: Outcome, now: datetime) -> None:
+        """Forget it."""
+
+
+class StatusFile:
+    """status.json: read at the start and before each job, written after each job."""
+
+    def __init__(self, path: Path) -> None:
         self.path, self.jobs, self.fault = path, dict[str, JobStatus](), ""
         self._read()
 
     def _read(self) -> None:
         """Read it again: other runs of the same jobs file write it too."""
-        if self.path is not None and self.path.is_file():
+        if self.path.is_file():
             try:
                 raw = json.loads(self.path.read_text(encoding="utf-8"))["jobs"]
                 self.jobs = {str(name): _record(job) for name, job in raw.items()}
@@ -65,7 +93,7 @@ class Status:
 
     def note(self, outcome: Outcome, now: datetime) -> None:
         """Count a job's outcome and write the file. UsageError where it cannot be written, LockError where others do."""
-        with output_lock(self.path or "-", WAIT_SECONDS):
+        with output_lock(self.path, WAIT_SECONDS):
             self._read()
             self._note(outcome, now)
 
@@ -79,8 +107,7 @@ class Status:
         if outcome.status == "done":
             after = replace(after, last_success=when, cutoff=outcome.cutoff, fallbacks=outcome.fallbacks)
         self.jobs[outcome.job] = after
-        if self.path is not None:
-            write_whole(self.path, json.dumps(self._to_json(now), indent=1) + "\n")
+        write_whole(self.path, json.dumps(self._to_json(now), indent=1) + "\n")
 
     def _to_json(self, now: datetime) -> dict[str, object]:
         jobs = {name: {**asdict(job), "age_seconds": _age(job, now)} for name, job in self.jobs.items()}
