@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from forecaster.commandline import Argument, Arguments, Command
-from forecaster.config import CompareSettings, TuneSettings
+from forecaster.settings import CompareSettings, TuneSettings
 
 if TYPE_CHECKING:
     from forecaster.console import Console

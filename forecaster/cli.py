@@ -12,18 +12,17 @@ import typer
 
 from forecaster import __version__, choosing, operating, storing
 from forecaster.commandline import Argument, Arguments, Command, Group, Job, add, usage_error
-from forecaster.config import (
-    PREFIX,
+from forecaster.config import PREFIX, unknown_variables
+from forecaster.console import Console
+from forecaster.errors import ForecasterError, UsageError
+from forecaster.settings import (
     CheckSettings,
     EvaluateSettings,
     ExplainSettings,
     PredictSettings,
     StoreSettings,
     TrainSettings,
-    unknown_variables,
 )
-from forecaster.console import Console
-from forecaster.errors import ForecasterError, UsageError
 from forecaster.streams import drop_stdout, fill_closed, hushed
 
 if TYPE_CHECKING:

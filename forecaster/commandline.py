@@ -17,6 +17,7 @@ from forecaster import config
 from forecaster.console import Console
 from forecaster.errors import ForecasterError, UsageError
 from forecaster.options import Option, flag, names_in, options
+from forecaster.settings import FILE, CommonSettings, StoreSettings
 
 Arguments: TypeAlias = "dict[str, str | None]"
 Do: TypeAlias = Callable[[Any, Console, Arguments], None]  # gets settings, where to print, arguments by name
@@ -32,7 +33,7 @@ METAVARS = {
     "columns": "NAME,…",
 }
 EPILOG = (
-    f"Any option may also come from a variable ({config.PREFIX}HORIZON=28) or from {config.FILE} (horizon = 28). "
+    f"Any option may also come from a variable ({config.PREFIX}HORIZON=28) or from {FILE} (horizon = 28). "
     "What is given on the command line wins, then the variable, then the file."
 )
 
@@ -65,10 +66,10 @@ class Job:
     command: Command
     given: dict[str, Any]  # options and arguments: text, True or False; None = not given
 
-    def settle(self) -> tuple[Any, config.CommonSettings]:
+    def settle(self) -> tuple[Any, CommonSettings]:
         """The command's settings and the common ones, from flags, variables and the file. Else UsageError."""
         file = config.load_toml(self.given["config"] or os.environ.get(f"{config.PREFIX}CONFIG"))
-        common = config.resolve(config.CommonSettings, self.given, os.environ, file, self.command.name)
+        common = config.resolve(CommonSettings, self.given, os.environ, file, self.command.name)
         return config.resolve(self.command.settings, self.given, os.environ, file, self.command.name), common
 
     def arguments(self) -> Arguments:
@@ -83,7 +84,7 @@ def add(app: typer.Typer, command: Command) -> None:
         return Job(command, given)
 
     parameters = [_argument(argument) for argument in command.arguments]
-    for settings in (command.settings, config.CommonSettings):
+    for settings in (command.settings, CommonSettings):
         parameters += [_parameter(name, item, settings) for name, item in options(settings).items()]
     # Typer reads the signature and the annotations; both are made here instead of being written out.
     callback.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
@@ -200,7 +201,7 @@ def _argument(argument: Argument) -> inspect.Parameter:
 def _parameter(name: str, known: Option, settings: type) -> inspect.Parameter:
     default = getattr(settings, name)
     declaration = flag(name, known)
-    if known.kind == "bool" and settings is not config.CommonSettings:
+    if known.kind == "bool" and settings is not CommonSettings:
         declaration += f"/--no-{declaration[2:]}"
     shown = "" if default in (None, ()) or isinstance(default, bool) else f" (default: {_shown(default)})"
     info = typer.Option(
@@ -243,7 +244,7 @@ def _complete_models(ctx: typer.Context, incomplete: str) -> list[str]:
     try:
         file = config.load_toml(ctx.params.get("config"))
         given = {"models": ctx.params.get("models")}
-        store = Store(Path(config.resolve(config.StoreSettings, given, os.environ, file, "").models))
+        store = Store(Path(config.resolve(StoreSettings, given, os.environ, file, "").models))
         name, at, _ = incomplete.partition("@")
         found = [f"{name}@{version}" for version in store.versions(name)] if at else list(store.names())
     except ForecasterError:  # completion has nowhere to say what is wrong

@@ -16,9 +16,9 @@ from forecaster.predict import predict
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from forecaster.config import PredictSettings
     from forecaster.forecast import Forecast
     from forecaster.predict import Data, Load
+    from forecaster.settings import PredictSettings
     from forecaster.watch import Watch
 
 SERIES = "{series}"

@@ -25,10 +25,10 @@ from forecaster.watch import Watch
 if TYPE_CHECKING:
     import pandas as pd
 
-    from forecaster.config import EvaluateSettings, ExplainSettings
     from forecaster.data.panel import Panel
     from forecaster.models.artifact import Manifest
     from forecaster.models.runtime import Runtime
+    from forecaster.settings import EvaluateSettings, ExplainSettings
 
 Data: TypeAlias = "str | Path | pd.DataFrame"
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from forecaster.commandline import Argument, Arguments, Command
-from forecaster.config import BatchSettings, MonitorSettings, ScheduleSettings
 from forecaster.errors import UsageError
+from forecaster.settings import BatchSettings, MonitorSettings, ScheduleSettings
 
 if TYPE_CHECKING:
     from forecaster.console import Console

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from forecaster.commandline import Argument, Arguments, Command
-from forecaster.config import PruneSettings, StoreSettings
 from forecaster.errors import ArtifactError, UsageError
+from forecaster.settings import PruneSettings, StoreSettings
 
 if TYPE_CHECKING:
     from forecaster.console import Console
