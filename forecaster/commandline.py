@@ -14,13 +14,11 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from forecaster import config
-from forecaster.console import Console
 from forecaster.errors import ForecasterError, UsageError
 from forecaster.options import Option, flag, names_in, options
 from forecaster.settings import FILE, CommonSettings, StoreSettings
 
-Arguments: TypeAlias = "dict[str, str | None]"
-Do: TypeAlias = Callable[[Any, Console, Arguments], None]  # gets settings, where to print, arguments by name
+Do: TypeAlias = Callable[..., None]  # gets its settings, the console, and each of its arguments by name
 
 METAVARS = {
     "text": "TEXT",
@@ -60,8 +58,8 @@ class Command:
 
 
 @dataclass(frozen=True)
-class Job:
-    """A parsed command line."""
+class Invocation:
+    """A command as it was called: a parsed command line."""
 
     command: Command
     given: dict[str, Any]  # options and arguments: text, True or False; None = not given
@@ -72,16 +70,16 @@ class Job:
         common = config.resolve(CommonSettings, self.given, os.environ, file, self.command.name)
         return config.resolve(self.command.settings, self.given, os.environ, file, self.command.name), common
 
-    def arguments(self) -> Arguments:
-        """The positional arguments by name."""
+    def arguments(self) -> dict[str, str | None]:
+        """The positional arguments by name; None = not given."""
         return {argument.name: self.given[argument.name] for argument in self.command.arguments}
 
 
 def add(app: typer.Typer, command: Command) -> None:
-    """Let `app` parse `command`: calling it returns a `Job`."""
+    """Let `app` parse `command`: calling it returns an `Invocation`."""
 
-    def callback(**given: Any) -> Job:
-        return Job(command, given)
+    def callback(**given: Any) -> Invocation:
+        return Invocation(command, given)
 
     parameters = [_argument(argument) for argument in command.arguments]
     for settings in (command.settings, CommonSettings):
