@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 INTERRUPTED = 130  # 128 + SIGINT
 PIPE_CLOSED = 141  # 128 + SIGPIPE, as other programs end before `| head`
+COMPLETION = "_FORECASTER_COMPLETE"  # the variable by which a shell asks for completion, as Typer names it
 YES = ("1", "true", "yes", "on")
 
 
@@ -75,7 +76,7 @@ def _do(invocation: Invocation) -> int:
 def _parse(argv: list[str]) -> Invocation | int:
     """What a command line calls, or the exit code if that is all, as after --help."""
     try:
-        found = typer.main.get_command(_app()).main(argv, prog_name="forecaster", standalone_mode=False)
+        found = typer.main.get_command(_app(argv)).main(argv, prog_name="forecaster", standalone_mode=False)
     except Exception as fault:
         if not hasattr(fault, "format_message"):  # Typer exports no common class for its faults
             raise
@@ -83,17 +84,21 @@ def _parse(argv: list[str]) -> Invocation | int:
     return found if isinstance(found, (Invocation, int)) else 0
 
 
-def _app() -> typer.Typer:
+def _app(argv: list[str]) -> typer.Typer:
+    # Declaring every command's options takes longer than parsing one's: only those that may be called get theirs.
+    def parses(command: Command) -> bool:
+        return command.name in argv or COMPLETION in os.environ
+
     # rich_markup_mode=None: Typer's rich help alone takes longer than everything else that --help does.
     app = typer.Typer(cls=Group, help="Recurrent-network forecasting from CSV files.", rich_markup_mode=None)
     app.callback()(_root)
     for command in COMMANDS:
-        add(app, command)
+        add(app, command, parses=parses(command))
     models = typer.Typer(
         name="models", cls=Group, help="List, show, roll back and prune stored models.", rich_markup_mode=None
     )
     for command in storing.COMMANDS:
-        add(models, command)
+        add(models, command, parses=parses(command))
     app.add_typer(models)
     return app
 

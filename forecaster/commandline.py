@@ -75,19 +75,24 @@ class Invocation:
         return {argument.name: self.given[argument.name] for argument in self.command.arguments}
 
 
-def add(app: typer.Typer, command: Command) -> None:
-    """Let `app` parse `command`: calling it returns an `Invocation`."""
+def add(app: typer.Typer, command: Command, *, parses: bool) -> None:
+    """Let `app` list `command` and, where it `parses`, its words: calling it returns an `Invocation`."""
 
     def callback(**given: Any) -> Invocation:
         return Invocation(command, given)
 
-    parameters = [_argument(argument) for argument in command.arguments]
-    for settings in (command.settings, CommonSettings):
-        parameters += [_parameter(name, item, settings) for name, item in options(settings).items()]
+    parameters = _parameters(command) if parses else []
     # Typer reads the signature and the annotations; both are made here instead of being written out.
     callback.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     callback.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
     app.command(command.name, cls=SectionedCommand, help=command.do.__doc__, epilog=EPILOG)(callback)
+
+
+def _parameters(command: Command) -> list[inspect.Parameter]:
+    parameters = [_argument(argument) for argument in command.arguments]
+    for settings in (command.settings, CommonSettings):
+        parameters += [_parameter(name, item, settings) for name, item in options(settings).items()]
+    return parameters
 
 
 @dataclass(frozen=True)
