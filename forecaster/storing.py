@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from forecaster.commandline import Argument, Command
 from forecaster.errors import ArtifactError, UsageError
-from forecaster.settings import PruneSettings, StoreSettings
+from forecaster.settings import PruneSettings, StoreOptions, StoreSettings
 
 if TYPE_CHECKING:
     from forecaster.console import Console
@@ -61,7 +61,7 @@ def _prune(settings: PruneSettings, console: Console, name: str) -> None:
         console.line(f"{name}: removed {', '.join(map(str, removed)) or 'nothing'}.")
 
 
-def _store(settings: StoreSettings) -> Store:
+def _store(settings: StoreOptions) -> Store:
     from pathlib import Path
 
     from forecaster.models.store import Store
