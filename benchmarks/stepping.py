@@ -14,12 +14,12 @@ import numpy as np
 import tensorflow as tf
 from throughput import processors
 
-from forecaster.config import TrainSettings
 from forecaster.data.read import read_panel
 from forecaster.models.device import configure
 from forecaster.models.network import Network
 from forecaster.models.steps import Trainer
 from forecaster.planning import make_plan
+from forecaster.settings import TrainSettings
 from forecaster.split import split
 
 STEPS = 40

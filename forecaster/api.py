@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 from forecaster import config
-from forecaster.config import EvaluateSettings, PredictSettings, StoreSettings, TrainSettings
 from forecaster.errors import DataError, UsageError
 from forecaster.models.store import Store
+from forecaster.settings import EvaluateSettings, PredictSettings, StoreSettings, TrainSettings
 from forecaster.watch import Silent
 
 if TYPE_CHECKING:

@@ -28,7 +28,7 @@ from forecaster.status import NoStatusFile, Outcome, Status, StatusFile
 from forecaster.work import TimeLimit, Worker, data_path, job_key, terminable
 
 if TYPE_CHECKING:
-    from forecaster.config import BatchSettings
+    from forecaster.settings import BatchSettings
     from forecaster.watch import Watch
 
 POLL_SECONDS = 5.0  # between two looks at inputs that are not there yet

@@ -12,10 +12,10 @@ from forecaster.errors import UsageError
 from forecaster.models.heads import OPEN_HEADS
 
 if TYPE_CHECKING:
-    from forecaster.config import TrainSettings
     from forecaster.data.encodings import Encoding
     from forecaster.data.panel import Panel
     from forecaster.plan import Chooser
+    from forecaster.settings import TrainSettings
     from forecaster.typing import IntArray
 
 

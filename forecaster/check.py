@@ -19,12 +19,12 @@ from forecaster.freshness import newest_observed, unfinished
 from forecaster.predict import open_model
 
 if TYPE_CHECKING:
-    from forecaster.config import CheckSettings
     from forecaster.data.encodings import Encoding
     from forecaster.data.panel import Panel
     from forecaster.models.artifact import DataFacts
     from forecaster.predict import Data
     from forecaster.report import Json
+    from forecaster.settings import CheckSettings
     from forecaster.watch import Watch
 
 DRIFT = 3.0  # the level has drifted from so many of the training data's scales on, the scale from this factor on

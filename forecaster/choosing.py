@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from forecaster.commandline import Argument, Arguments, Command
-from forecaster.config import CompareSettings, TuneSettings
+from forecaster.commandline import Argument, Command
+from forecaster.settings import CompareSettings, TuneSettings
 
 if TYPE_CHECKING:
     from forecaster.console import Console
 
 
-def _compare(settings: CompareSettings, console: Console, arguments: Arguments) -> None:
+def _compare(settings: CompareSettings, console: Console, data: str) -> None:
     """Train rnn, lstm and gru alike and show which does best on this data; nothing is stored."""
     from forecaster.compare import compare, comparison_table
 
-    found = compare(str(arguments["data"]), settings, console)
+    found = compare(data, settings, console)
     if console.json:
         console.result(found.to_json())
     else:
@@ -23,11 +23,11 @@ def _compare(settings: CompareSettings, console: Console, arguments: Arguments) 
         console.line(found.sentence)
 
 
-def _tune(settings: TuneSettings, console: Console, arguments: Arguments) -> None:
+def _tune(settings: TuneSettings, console: Console, data: str) -> None:
     """Search for a better plan on validation windows and write it for `train --config`."""
     from forecaster.tune import tune, tuned_table
 
-    found = tune(str(arguments["data"]), settings, console)
+    found = tune(data, settings, console)
     if settings.output == "-" and not console.json:
         console.line(found.toml.rstrip())
         console.note(found.sentence)

@@ -11,19 +11,18 @@ from typing import TYPE_CHECKING
 import typer
 
 from forecaster import __version__, choosing, operating, storing
-from forecaster.commandline import Argument, Arguments, Command, Group, Job, add, usage_error
-from forecaster.config import (
-    PREFIX,
+from forecaster.commandline import Argument, Command, Group, Invocation, add, usage_error
+from forecaster.config import PREFIX, unknown_variables
+from forecaster.console import Console
+from forecaster.errors import ForecasterError, UsageError
+from forecaster.settings import (
     CheckSettings,
     EvaluateSettings,
     ExplainSettings,
     PredictSettings,
     StoreSettings,
     TrainSettings,
-    unknown_variables,
 )
-from forecaster.console import Console
-from forecaster.errors import ForecasterError, UsageError
 from forecaster.streams import drop_stdout, fill_closed, hushed
 
 if TYPE_CHECKING:
@@ -31,6 +30,7 @@ if TYPE_CHECKING:
 
 INTERRUPTED = 130  # 128 + SIGINT
 PIPE_CLOSED = 141  # 128 + SIGPIPE, as other programs end before `| head`
+COMPLETION = "_FORECASTER_COMPLETE"  # the variable by which a shell asks for completion, as Typer names it
 YES = ("1", "true", "yes", "on")
 
 
@@ -44,8 +44,8 @@ def run(argv: list[str]) -> int:
     """Do what a command line says and return the exit code. Only bugs raise."""
     console = Console(json="--json" in argv or os.environ.get(f"{PREFIX}JSON", "").lower() in YES)
     try:
-        job = _parse(argv or ["--help"])
-        return job if isinstance(job, int) else _do(job)
+        parsed = _parse(argv or ["--help"])
+        return parsed if isinstance(parsed, int) else _do(parsed)
     except ForecasterError as error:
         console.error(error)
         return error.code
@@ -56,15 +56,15 @@ def run(argv: list[str]) -> int:
         return PIPE_CLOSED
 
 
-def _do(job: Job) -> int:
-    settings, common = job.settle()
-    hush = job.command.hush and not common.verbose
+def _do(invocation: Invocation) -> int:
+    settings, common = invocation.settle()
+    hush = invocation.command.hush and not common.verbose
     with hushed() if hush else nullcontext():
         with Console(quiet=common.quiet, json=common.json, verbose=common.verbose) as console:
             try:
                 for name in unknown_variables(os.environ):
                     console.note(f"{name} is ignored: no option has this name.")
-                job.command.do(settings, console, job.arguments())
+                invocation.command.do(settings, console, **invocation.arguments())
             except ForecasterError as error:
                 console.error(error)
                 return error.code
@@ -73,28 +73,32 @@ def _do(job: Job) -> int:
     return 0
 
 
-def _parse(argv: list[str]) -> Job | int:
-    """The job that a command line asks for, or the exit code if it was done with at once, e.g. --help."""
+def _parse(argv: list[str]) -> Invocation | int:
+    """What a command line calls, or the exit code if that is all, as after --help."""
     try:
-        found = typer.main.get_command(_app()).main(argv, prog_name="forecaster", standalone_mode=False)
+        found = typer.main.get_command(_app(argv)).main(argv, prog_name="forecaster", standalone_mode=False)
     except Exception as fault:
         if not hasattr(fault, "format_message"):  # Typer exports no common class for its faults
             raise
         raise usage_error(fault) from None
-    return found if isinstance(found, (Job, int)) else 0
+    return found if isinstance(found, (Invocation, int)) else 0
 
 
-def _app() -> typer.Typer:
+def _app(argv: list[str]) -> typer.Typer:
+    # Declaring every command's options takes longer than parsing one's: only those that may be called get theirs.
+    def parses(command: Command) -> bool:
+        return command.name in argv or COMPLETION in os.environ
+
     # rich_markup_mode=None: Typer's rich help alone takes longer than everything else that --help does.
     app = typer.Typer(cls=Group, help="Recurrent-network forecasting from CSV files.", rich_markup_mode=None)
     app.callback()(_root)
     for command in COMMANDS:
-        add(app, command)
+        add(app, command, parses=parses(command))
     models = typer.Typer(
         name="models", cls=Group, help="List, show, roll back and prune stored models.", rich_markup_mode=None
     )
     for command in storing.COMMANDS:
-        add(models, command)
+        add(models, command, parses=parses(command))
     app.add_typer(models)
     return app
 
@@ -111,12 +115,12 @@ def _root(
     pass
 
 
-def _train(settings: TrainSettings, console: Console, arguments: Arguments) -> None:
+def _train(settings: TrainSettings, console: Console, data: str) -> None:
     """Fit a network, judge it against baselines on held-back windows, store it as a new version of a model."""
     from forecaster.report import contribution_table
     from forecaster.train import train
 
-    done = train(arguments["data"] or "-", settings, console)
+    done = train(data, settings, console)
     if console.json:
         console.result(done.to_json())
     else:
@@ -129,22 +133,22 @@ def _train(settings: TrainSettings, console: Console, arguments: Arguments) -> N
     done.refuse_unpromoted()
 
 
-def _evaluate(settings: EvaluateSettings, console: Console, arguments: Arguments) -> None:
+def _evaluate(settings: EvaluateSettings, console: Console, data: str | None) -> None:
     """Judge a stored model beside the baselines, on windows at the end of the data."""
     from forecaster.evaluate import evaluate
 
-    report = evaluate(arguments["data"], settings, console)
+    report = evaluate(data, settings, console)
     if console.json:
         console.result(report.to_json())
     else:
         _print_report(report, console)
 
 
-def _explain(settings: ExplainSettings, console: Console, arguments: Arguments) -> None:
+def _explain(settings: ExplainSettings, console: Console, data: str | None) -> None:
     """Show how much each input, and each stretch of the context, moves a stored model's forecasts."""
     from forecaster.explain import effect_table, explain
 
-    found = explain(arguments["data"], settings, console)
+    found = explain(data, settings, console)
     if console.json:
         console.result(found.to_json())
     else:
@@ -168,7 +172,7 @@ def _print_report(report: Report, console: Console) -> None:
         console.line(f"Quantiles calibrated: {report.calibrated}.")
 
 
-def _predict(settings: PredictSettings, console: Console, arguments: Arguments) -> None:
+def _predict(settings: PredictSettings, console: Console, data: str | None) -> None:
     """Forecast what comes after each series' last row."""
     to_stdout = settings.output == "-"
     if console.json and to_stdout and settings.format not in (None, "json"):
@@ -178,7 +182,7 @@ def _predict(settings: PredictSettings, console: Console, arguments: Arguments) 
         raise UsageError("--plot - has no effect with --quiet: stdout carries the forecast.", "Give --output FILE.")
     from forecaster.deliver import deliver, refuse_failed
 
-    forecast = deliver(arguments["data"], settings, console, "json" if console.json and to_stdout else settings.format)
+    forecast = deliver(data, settings, console, "json" if console.json and to_stdout else settings.format)
     if console.json and not to_stdout:
         console.result({"output": settings.output, **forecast.metadata()})
     if settings.plot == "-":
@@ -189,11 +193,11 @@ def _predict(settings: PredictSettings, console: Console, arguments: Arguments) 
         refuse_failed(forecast.about.failed, len(forecast.series))
 
 
-def _check(settings: CheckSettings, console: Console, arguments: Arguments) -> None:
+def _check(settings: CheckSettings, console: Console, data: str) -> None:
     """Show every fault in the data with what mends it, what the data holds, and whether it still fits a model."""
     from forecaster.check import check, fault_table, fit_table, summary_table
 
-    report = check(arguments["data"] or "-", settings, console)
+    report = check(data, settings, console)
     if console.json:
         console.result(report.to_json())
     else:
@@ -207,7 +211,7 @@ def _check(settings: CheckSettings, console: Console, arguments: Arguments) -> N
     report.refuse_faults()
 
 
-def _doctor(settings: StoreSettings, console: Console, arguments: Arguments) -> None:
+def _doctor(settings: StoreSettings, console: Console) -> None:
     """Show versions, devices (GPU or not, and why), threads and the model store."""
     from forecaster.doctor import doctor, to_json
 

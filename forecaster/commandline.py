@@ -14,12 +14,11 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from forecaster import config
-from forecaster.console import Console
 from forecaster.errors import ForecasterError, UsageError
 from forecaster.options import Option, flag, names_in, options
+from forecaster.settings import FILE, CommonSettings, StoreSettings
 
-Arguments: TypeAlias = "dict[str, str | None]"
-Do: TypeAlias = Callable[[Any, Console, Arguments], None]  # gets settings, where to print, arguments by name
+Do: TypeAlias = Callable[..., None]  # gets its settings, the console, and each of its arguments by name
 
 METAVARS = {
     "text": "TEXT",
@@ -32,7 +31,7 @@ METAVARS = {
     "columns": "NAME,…",
 }
 EPILOG = (
-    f"Any option may also come from a variable ({config.PREFIX}HORIZON=28) or from {config.FILE} (horizon = 28). "
+    f"Any option may also come from a variable ({config.PREFIX}HORIZON=28) or from {FILE} (horizon = 28). "
     "What is given on the command line wins, then the variable, then the file."
 )
 
@@ -59,36 +58,41 @@ class Command:
 
 
 @dataclass(frozen=True)
-class Job:
-    """A parsed command line."""
+class Invocation:
+    """A command as it was called: a parsed command line."""
 
     command: Command
     given: dict[str, Any]  # options and arguments: text, True or False; None = not given
 
-    def settle(self) -> tuple[Any, config.CommonSettings]:
+    def settle(self) -> tuple[Any, CommonSettings]:
         """The command's settings and the common ones, from flags, variables and the file. Else UsageError."""
         file = config.load_toml(self.given["config"] or os.environ.get(f"{config.PREFIX}CONFIG"))
-        common = config.resolve(config.CommonSettings, self.given, os.environ, file, self.command.name)
+        common = config.resolve(CommonSettings, self.given, os.environ, file, self.command.name)
         return config.resolve(self.command.settings, self.given, os.environ, file, self.command.name), common
 
-    def arguments(self) -> Arguments:
-        """The positional arguments by name."""
+    def arguments(self) -> dict[str, str | None]:
+        """The positional arguments by name; None = not given."""
         return {argument.name: self.given[argument.name] for argument in self.command.arguments}
 
 
-def add(app: typer.Typer, command: Command) -> None:
-    """Let `app` parse `command`: calling it returns a `Job`."""
+def add(app: typer.Typer, command: Command, *, parses: bool) -> None:
+    """Let `app` list `command` and, where it `parses`, its words: calling it returns an `Invocation`."""
 
-    def callback(**given: Any) -> Job:
-        return Job(command, given)
+    def callback(**given: Any) -> Invocation:
+        return Invocation(command, given)
 
-    parameters = [_argument(argument) for argument in command.arguments]
-    for settings in (command.settings, config.CommonSettings):
-        parameters += [_parameter(name, item, settings) for name, item in options(settings).items()]
+    parameters = _parameters(command) if parses else []
     # Typer reads the signature and the annotations; both are made here instead of being written out.
     callback.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     callback.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
     app.command(command.name, cls=SectionedCommand, help=command.do.__doc__, epilog=EPILOG)(callback)
+
+
+def _parameters(command: Command) -> list[inspect.Parameter]:
+    parameters = [_argument(argument) for argument in command.arguments]
+    for settings in (command.settings, CommonSettings):
+        parameters += [_parameter(name, item, settings) for name, item in options(settings).items()]
+    return parameters
 
 
 @dataclass(frozen=True)
@@ -200,7 +204,7 @@ def _argument(argument: Argument) -> inspect.Parameter:
 def _parameter(name: str, known: Option, settings: type) -> inspect.Parameter:
     default = getattr(settings, name)
     declaration = flag(name, known)
-    if known.kind == "bool" and settings is not config.CommonSettings:
+    if known.kind == "bool" and settings is not CommonSettings:
         declaration += f"/--no-{declaration[2:]}"
     shown = "" if default in (None, ()) or isinstance(default, bool) else f" (default: {_shown(default)})"
     info = typer.Option(
@@ -243,7 +247,7 @@ def _complete_models(ctx: typer.Context, incomplete: str) -> list[str]:
     try:
         file = config.load_toml(ctx.params.get("config"))
         given = {"models": ctx.params.get("models")}
-        store = Store(Path(config.resolve(config.StoreSettings, given, os.environ, file, "").models))
+        store = Store(Path(config.resolve(StoreSettings, given, os.environ, file, "").models))
         name, at, _ = incomplete.partition("@")
         found = [f"{name}@{version}" for version in store.versions(name)] if at else list(store.names())
     except ForecasterError:  # completion has nowhere to say what is wrong

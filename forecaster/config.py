@@ -10,62 +10,8 @@ from pathlib import Path
 from typing import TypeVar
 
 from forecaster.errors import UsageError, nearest
-from forecaster.options import Option, Value, flag, options, parse_duration, read, spelling
-from forecaster.settings import (
-    EVERY_SETTINGS,
-    FILE,
-    SETTINGS,
-    BatchSettings,
-    CheckSettings,
-    CommonSettings,
-    CompareSettings,
-    EvaluateSettings,
-    ExplainSettings,
-    InputSettings,
-    JudgeSettings,
-    MachineSettings,
-    MonitorSettings,
-    PlanSettings,
-    PredictSettings,
-    PruneSettings,
-    ScheduleSettings,
-    ServeSettings,
-    StoreSettings,
-    TrainSettings,
-    TuneSettings,
-)
-
-__all__ = [
-    "EVERY_SETTINGS",
-    "FILE",
-    "PREFIX",
-    "SETTINGS",
-    "BatchSettings",
-    "CheckSettings",
-    "CommonSettings",
-    "CompareSettings",
-    "ConfigFile",
-    "EvaluateSettings",
-    "ExplainSettings",
-    "InputSettings",
-    "JudgeSettings",
-    "MachineSettings",
-    "MonitorSettings",
-    "PlanSettings",
-    "PredictSettings",
-    "PruneSettings",
-    "ScheduleSettings",
-    "ServeSettings",
-    "StoreSettings",
-    "TrainSettings",
-    "TuneSettings",
-    "from_mapping",
-    "load_toml",
-    "parse_duration",
-    "parse_toml",
-    "resolve",
-    "unknown_variables",
-]
+from forecaster.options import Option, Value, flag, options, read, spelling
+from forecaster.settings import EVERY_SETTINGS, FILE, SETTINGS, CommonSettings
 
 PREFIX = "FORECASTER_"
 # What Kubernetes sets in every pod beside a service whose name begins with "forecaster".

@@ -16,9 +16,9 @@ from forecaster.predict import predict
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from forecaster.config import PredictSettings
     from forecaster.forecast import Forecast
     from forecaster.predict import Data, Load
+    from forecaster.settings import PredictSettings
     from forecaster.watch import Watch
 
 SERIES = "{series}"
@@ -47,9 +47,9 @@ def deliver(
     with output_lock(settings.output, settings.wait or 0.0), output_lock(settings.plot or "-", settings.wait or 0.0):
         forecast = predict(data, settings, watch, load, now)
         if settings.plot_series:
-            from forecaster.views.tracks import choose
+            from forecaster.views.tracks import choose_series
 
-            choose(settings.plot_series, [str(name) for name in forecast.series])
+            choose_series(settings.plot_series, [str(name) for name in forecast.series])
         if SERIES in Path(settings.output).name:
             _write_each(forecast, settings, format)
         else:

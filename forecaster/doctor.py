@@ -14,7 +14,7 @@ from forecaster.errors import ForecasterError
 from forecaster.models.store import Store
 
 if TYPE_CHECKING:
-    from forecaster.config import StoreSettings
+    from forecaster.settings import StoreSettings
 
 LIBRARIES = ("tensorflow", "keras", "numpy", "pandas", "scikit-learn", "onnxruntime", "onnx", "tf2onnx")
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")

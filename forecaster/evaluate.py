@@ -25,10 +25,10 @@ from forecaster.watch import Watch
 if TYPE_CHECKING:
     import pandas as pd
 
-    from forecaster.config import EvaluateSettings, ExplainSettings
     from forecaster.data.panel import Panel
     from forecaster.models.artifact import Manifest
     from forecaster.models.runtime import Runtime
+    from forecaster.settings import EvaluateSettings, ExplainSettings
 
 Data: TypeAlias = "str | Path | pd.DataFrame"
 
@@ -57,9 +57,9 @@ def _evaluate(data: Data | None, settings: EvaluateSettings, watch: Watch, began
     opened = open_model(settings.models, settings.model)
     panel = read_for(opened.manifest, data, settings)
     if settings.plot_series:
-        from forecaster.views.tracks import choose
+        from forecaster.views.tracks import choose_series
 
-        choose(settings.plot_series, [str(name) for name in panel.series])
+        choose_series(settings.plot_series, [str(name) for name in panel.series])
     for note in panel.notes:
         watch.note(note)
     if settings.refit:
@@ -70,9 +70,11 @@ def _evaluate(data: Data | None, settings: EvaluateSettings, watch: Watch, began
         judged, judged_on = _judge(panel, opened, settings)
     report = make_report(subject(opened.manifest, opened.version, time.monotonic() - began), judged, judged_on)
     if settings.report:
-        from forecaster.views.judged import Judgement, write_page
+        from forecaster.views.judged import EvaluationContent, write_page
 
-        found = Judgement(report, judged, panel, opened.manifest, opened.folder)
+        found = EvaluationContent(
+            report=report, backtest=judged, panel=panel, manifest=opened.manifest, folder=opened.folder
+        )
         write_page(settings.report, found, settings.plot_series)
     return report
 

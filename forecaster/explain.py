@@ -26,9 +26,9 @@ from forecaster.predict import open_model, read_for
 if TYPE_CHECKING:
     import pandas as pd
 
-    from forecaster.config import ExplainSettings
     from forecaster.models.artifact import Manifest
     from forecaster.report import Json
+    from forecaster.settings import ExplainSettings
     from forecaster.typing import FloatArray, IntArray
     from forecaster.watch import Watch
 

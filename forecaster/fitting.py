@@ -24,10 +24,10 @@ from forecaster.trial import settle
 from forecaster.watch import Progress, Watch
 
 if TYPE_CHECKING:
-    from forecaster.config import TrainSettings
     from forecaster.data.panel import Panel
     from forecaster.models.network import Network, NetworkSettings
     from forecaster.plan import Plan
+    from forecaster.settings import TrainSettings
     from forecaster.split import Split
 
 

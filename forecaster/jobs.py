@@ -25,9 +25,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeAlias
 
-from forecaster.config import EvaluateSettings, PredictSettings, TrainSettings, from_mapping, parse_toml
+from forecaster.config import from_mapping, parse_toml
 from forecaster.errors import UsageError, nearest
 from forecaster.options import option, options, spelling
+from forecaster.settings import EvaluateSettings, PredictSettings, TrainSettings
 
 COMMANDS: Mapping[str, type] = {
     "predict": PredictSettings,

@@ -18,8 +18,8 @@ from forecaster.recalibrate import recalibrate
 from forecaster.watch import Watch
 
 if TYPE_CHECKING:
-    from forecaster.config import MonitorSettings
     from forecaster.data.panel import Panel
+    from forecaster.settings import MonitorSettings
     from forecaster.typing import BoolArray, FloatArray, IntArray, TextArray
 
 RECENT_HORIZONS = 2  # the newest actuals that are judged: as many steps as this many horizons

@@ -4,33 +4,33 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from forecaster.commandline import Argument, Arguments, Command
-from forecaster.config import BatchSettings, MonitorSettings, ScheduleSettings
+from forecaster.commandline import Argument, Command
 from forecaster.errors import UsageError
+from forecaster.settings import BatchSettings, MonitorSettings, ScheduleSettings
 
 if TYPE_CHECKING:
     from forecaster.console import Console
 
 
-def _batch(settings: BatchSettings, console: Console, arguments: Arguments) -> None:
+def _batch(settings: BatchSettings, console: Console, jobs: str) -> None:
     """Run the jobs of a file: predictions, trainings, evaluations; none stops the rest."""
     from forecaster.batch import batch, refuse_failures
 
-    lines = _Lines(console)
-    summary = batch(str(arguments["jobs"]), settings, console, lines.tell)
-    lines.tell(summary)
+    printer = _LinePrinter(console)
+    summary = batch(jobs, settings, console, printer.print)
+    printer.print(summary)
     refuse_failures(summary)
-    lines.end()
+    printer.end()
 
 
-class _Lines:
+class _LinePrinter:
     """Prints an object a line. Whoever reads may stop reading, and a log's disk may be full: the jobs go on."""
 
     def __init__(self, console: Console) -> None:
         self.console = console
         self.fault: OSError | None = None
 
-    def tell(self, line: dict[str, object]) -> None:
+    def print(self, line: dict[str, object]) -> None:
         """Print it, unless printing has failed before."""
         if self.fault is None:
             try:
@@ -46,11 +46,11 @@ class _Lines:
             raise UsageError(f"standard output: cannot be written: {self.fault.strerror}.", "The jobs were run.")
 
 
-def _monitor(settings: MonitorSettings, console: Console, arguments: Arguments) -> None:
+def _monitor(settings: MonitorSettings, console: Console, ledger: str, data: str) -> None:
     """Hold the forecasts of a ledger against what came since; say whether to retrain."""
     from forecaster.monitor import live_table, monitor
 
-    found = monitor(str(arguments["ledger"]), str(arguments["data"]), settings, console)
+    found = monitor(ledger, data, settings, console)
     if console.json:
         console.result(found.to_json())
     else:
@@ -64,11 +64,11 @@ def _monitor(settings: MonitorSettings, console: Console, arguments: Arguments) 
     found.refuse_decay()
 
 
-def _schedule(settings: ScheduleSettings, console: Console, arguments: Arguments) -> None:
+def _schedule(settings: ScheduleSettings, console: Console, jobs: str) -> None:
     """Print a jobs file as crontab lines, or as systemd services and timers."""
     from forecaster.schedule import schedule
 
-    text = schedule(str(arguments["jobs"]), settings)
+    text = schedule(jobs, settings)
     if console.json:
         console.result({"schedule": text})
     else:

@@ -114,7 +114,8 @@ def read(known: Option, value: object, label: str, *, text: bool) -> Value:
     Errors (UsageError) begin with `label`, the option as the caller wrote it.
     """
     try:
-        found = READERS[known.kind](value, text)
+        typed = FROM_TEXT.get(known.kind, str)(value) if text and isinstance(value, str) else value
+        found = READERS[known.kind](typed)
     except UsageError as error:
         raise UsageError(f"{label}: {error.message}", error.hint) from None
     if known.choices:
@@ -147,58 +148,48 @@ def _inside(value: float, bounds: str) -> bool:
     return above and below  # NaN is nowhere
 
 
-def _text(value: object, text: bool) -> Value:
+def _text(value: object) -> Value:
     if not isinstance(value, str) or not value:
         raise UsageError(f"{value!r} is not a name.")
     return value
 
 
-def _whole(value: object, text: bool) -> Value:
+def _whole(value: object) -> Value:
     if isinstance(value, Integral) and not isinstance(value, bool):
-        return int(value)
-    if text and isinstance(value, str) and re.fullmatch(r"\s*[+-]?\d+\s*", value):
         return int(value)
     raise UsageError(f"{value!r} is not a whole number.")
 
 
-def _number(value: object, text: bool) -> Value:
+def _number(value: object) -> Value:
     if isinstance(value, Real) and not isinstance(value, bool):
         return float(value)
-    try:
-        if text and isinstance(value, str):
-            return float(value)
-    except ValueError:
-        pass
     raise UsageError(f"{value!r} is not a number.")
 
 
-def _truth(value: object, text: bool) -> Value:
+def _truth(value: object) -> Value:
     if isinstance(value, bool):
         return value
-    word = value.strip().lower() if text and isinstance(value, str) else ""
-    if word in ("1", "true", "yes", "on", "0", "false", "no", "off"):
-        return word in ("1", "true", "yes", "on")
     raise UsageError(f"{value!r} is neither true nor false.")
 
 
-def _seconds(value: object, text: bool) -> Value:
-    return parse_duration(value) if isinstance(value, str) else _number(value, text)
+def _seconds(value: object) -> Value:
+    return parse_duration(value) if isinstance(value, str) else _number(value)
 
 
-def _margin(value: object, text: bool) -> Value:
+def _margin(value: object) -> Value:
     """A share; True, as a TOML file may say it, means 0."""
-    return 0.0 if value is True else _number(value, text)
+    return 0.0 if value is True else _number(value)
 
 
-def _levels(value: object, text: bool) -> Value:
+def _levels(value: object) -> Value:
     """Quantile levels, ascending: from `0.1,0.5`, `none`, or a sequence of numbers."""
     if isinstance(value, str):
-        parts: list[object] = [] if value.strip().lower() == "none" else list(value.split(","))
+        parts: list[object] = [] if value.strip().lower() == "none" else [*map(_parse_number, value.split(","))]
     elif isinstance(value, (list, tuple)):
         parts = list(value)
     else:
         raise UsageError(f"{value!r} is not a list of quantiles.", "Expected e.g. 0.1,0.5,0.9 or none.")
-    levels = sorted(float(_number(part, isinstance(value, str))) for part in parts)  # type: ignore[arg-type]
+    levels = sorted(float(_number(part)) for part in parts)  # type: ignore[arg-type]
     for level in levels:
         if not 0 < level < 1:
             raise UsageError(f"quantile {level:g} is not in (0, 1).", "Expected e.g. 0.1,0.5,0.9 or none.")
@@ -207,7 +198,7 @@ def _levels(value: object, text: bool) -> Value:
     return tuple(levels)
 
 
-def _columns(value: object, text: bool) -> Value:
+def _columns(value: object) -> Value:
     """Names: from `a,b` (a name with a comma in double quotes), or a sequence of texts."""
     if isinstance(value, str):
         names = next(csv.reader([value], skipinitialspace=True), [])
@@ -221,7 +212,7 @@ def _columns(value: object, text: bool) -> Value:
     return tuple(names)
 
 
-def _names(value: object, text: bool) -> Value:
+def _names(value: object) -> Value:
     """Names, each once: from `a,b` or a sequence."""
     parts = value.split(",") if isinstance(value, str) else value
     names = (
@@ -232,7 +223,8 @@ def _names(value: object, text: bool) -> Value:
     return tuple(names)
 
 
-READERS: Mapping[str, Callable[[object, bool], Value]] = {
+# Kind -> what checks a typed value, as TOML and Python give it.
+READERS: Mapping[str, Callable[[object], Value]] = {
     "text": _text,
     "choice": _text,
     "model": _text,
@@ -244,4 +236,30 @@ READERS: Mapping[str, Callable[[object, bool], Value]] = {
     "quantiles": _levels,
     "columns": _columns,
     "names": _names,
+}
+
+
+def _parse_whole(text: str) -> object:
+    """The number, or the text as it is where it holds none: the kind's reader refuses that."""
+    return int(text) if re.fullmatch(r"\s*[+-]?\d+\s*", text) else text
+
+
+def _parse_number(text: str) -> object:
+    try:
+        return float(text)
+    except ValueError:
+        return text
+
+
+def _parse_truth(text: str) -> object:
+    word = text.strip().lower()
+    return word in ("1", "true", "yes", "on") if word in ("1", "true", "yes", "on", "0", "false", "no", "off") else text
+
+
+# Kind -> what makes a typed value of the text of a flag or a variable; the other kinds are read from text anyway.
+FROM_TEXT: Mapping[str, Callable[[str], object]] = {
+    "int": _parse_whole,
+    "float": _parse_number,
+    "margin": _parse_number,
+    "bool": _parse_truth,
 }

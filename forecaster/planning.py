@@ -23,8 +23,8 @@ from forecaster.models.transforms import TRANSFORMS
 from forecaster.plan import EPOCH_STEPS, Chooser, Pair, Plan
 
 if TYPE_CHECKING:
-    from forecaster.config import TrainSettings
     from forecaster.data.panel import Panel
+    from forecaster.settings import TrainSettings
     from forecaster.typing import FloatArray, IntArray
 
 LONGEST_SEGMENT = 31  # a longer season is cut to its largest divisor up to this

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 
 from forecaster.adapt import since
-from forecaster.config import TrainSettings
 from forecaster.data.covariates import missing_ahead, with_future
 from forecaster.data.encodings import columns_of
 from forecaster.data.inputs import Beside
@@ -27,13 +26,14 @@ from forecaster.models.artifact import Manifest, load_runtime, read_manifest
 from forecaster.models.runtime import Runtime, forecast
 from forecaster.models.store import Store
 from forecaster.quantiles import Bands, stored_bands
+from forecaster.settings import TrainSettings
 from forecaster.watch import Watch
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from forecaster.config import EvaluateSettings, ExplainSettings, PredictSettings
     from forecaster.data.panel import Panel
+    from forecaster.settings import EvaluateSettings, ExplainSettings, PredictSettings
     from forecaster.typing import FloatArray, IntArray, TextArray
 
 Data: TypeAlias = "str | Path | pd.DataFrame"

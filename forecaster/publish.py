@@ -32,13 +32,13 @@ from forecaster.models.artifact import (
 )
 
 if TYPE_CHECKING:
-    from forecaster.config import TrainSettings
     from forecaster.data.panel import Panel
     from forecaster.data.windows import Windows
     from forecaster.models.fit import FitSettings, Fitted
     from forecaster.models.network import Network
     from forecaster.plan import Plan
     from forecaster.report import Contribution
+    from forecaster.settings import TrainSettings
     from forecaster.typing import FloatArray
 
 PROOF_WINDOWS = 64  # contexts on which the stored graphs must agree with the trained networks

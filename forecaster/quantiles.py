@@ -15,7 +15,7 @@ from forecaster.limits import Limits
 from forecaster.models.artifact import Manifest, load_calibration
 
 if TYPE_CHECKING:
-    from forecaster.config import PredictSettings
+    from forecaster.settings import PredictSettings
     from forecaster.typing import FloatArray
 
 

@@ -16,9 +16,9 @@ from forecaster.models.fit import fit
 from forecaster.split import Needs, source_of, task
 
 if TYPE_CHECKING:
-    from forecaster.config import EvaluateSettings
     from forecaster.data.panel import Panel
     from forecaster.predict import Opened
+    from forecaster.settings import EvaluateSettings
     from forecaster.typing import FloatArray, IntArray
     from forecaster.watch import Watch
 

@@ -17,7 +17,7 @@ from forecaster.errors import UsageError
 from forecaster.jobs import BatchJob, Jobs, load_jobs
 
 if TYPE_CHECKING:
-    from forecaster.config import ScheduleSettings
+    from forecaster.settings import ScheduleSettings
 
 _NICKNAMES = {
     "@hourly": "0 * * * *",

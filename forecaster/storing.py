@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from forecaster.commandline import Argument, Arguments, Command
-from forecaster.config import PruneSettings, StoreSettings
+from forecaster.commandline import Argument, Command
 from forecaster.errors import ArtifactError, UsageError
+from forecaster.settings import PruneSettings, StoreOptions, StoreSettings
 
 if TYPE_CHECKING:
     from forecaster.console import Console
     from forecaster.models.store import Store
 
 
-def _list(settings: StoreSettings, console: Console, arguments: Arguments) -> None:
+def _list(settings: StoreSettings, console: Console) -> None:
     """List the stored models and which version serves."""
     store = _store(settings)
     models = [(name, store.current(name), store.versions(name)) for name in store.names()]
@@ -26,11 +26,11 @@ def _list(settings: StoreSettings, console: Console, arguments: Arguments) -> No
         console.note(f"No model is stored in '{settings.models}'. Run `forecaster train DATA` first.")
 
 
-def _show(settings: StoreSettings, console: Console, arguments: Arguments) -> None:
+def _show(settings: StoreSettings, console: Console, model: str | None) -> None:
     """Show what is known of a stored model: its manifest."""
     import json
 
-    folder = _store(settings).resolve(arguments["model"])
+    folder = _store(settings).resolve(model)
     try:
         manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
@@ -41,21 +41,19 @@ def _show(settings: StoreSettings, console: Console, arguments: Arguments) -> No
         console.table(["key", "value"], list(_flat(manifest)))
 
 
-def _rollback(settings: StoreSettings, console: Console, arguments: Arguments) -> None:
+def _rollback(settings: StoreSettings, console: Console, name: str, version: str | None) -> None:
     """Let an older version of a model serve again: VERSION, or the one before."""
-    name, text = str(arguments["name"]), arguments["version"]
-    if text is not None and not text.isdecimal():
-        raise UsageError(f"'{text}' is not a version.", f"See `forecaster models show {name}`.")
-    version = _store(settings).rollback(name, None if text is None else int(text))
+    if version is not None and not version.isdecimal():
+        raise UsageError(f"'{version}' is not a version.", f"See `forecaster models show {name}`.")
+    serves = _store(settings).rollback(name, None if version is None else int(version))
     if console.json:
-        console.result({"model": name, "serves": version})
+        console.result({"model": name, "serves": serves})
     else:
-        console.line(f"{name}@{version} serves.")
+        console.line(f"{name}@{serves} serves.")
 
 
-def _prune(settings: PruneSettings, console: Console, arguments: Arguments) -> None:
+def _prune(settings: PruneSettings, console: Console, name: str) -> None:
     """Remove old versions of a model; the one that serves stays."""
-    name = str(arguments["name"])
     removed = _store(settings).prune(name, settings.keep)
     if console.json:
         console.result({"model": name, "removed": removed})
@@ -63,7 +61,7 @@ def _prune(settings: PruneSettings, console: Console, arguments: Arguments) -> N
         console.line(f"{name}: removed {', '.join(map(str, removed)) or 'nothing'}.")
 
 
-def _store(settings: StoreSettings) -> Store:
+def _store(settings: StoreOptions) -> Store:
     from pathlib import Path
 
     from forecaster.models.store import Store

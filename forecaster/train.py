@@ -31,8 +31,8 @@ from forecaster.watch import Watch
 if TYPE_CHECKING:
     import pandas as pd
 
-    from forecaster.config import PlanSettings, TrainSettings
     from forecaster.data.panel import Panel
+    from forecaster.settings import PlanSettings, TrainSettings
 
 Data: TypeAlias = "str | Path | pd.DataFrame"
 

@@ -18,13 +18,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import forecaster
-from forecaster.config import PREFIX, EvaluateSettings, PredictSettings, TrainSettings
+from forecaster.config import PREFIX
 from forecaster.deliver import SERIES, deliver
 from forecaster.errors import ArtifactError, ForecasterError
 from forecaster.models.artifact import MANIFEST, Manifest, load_runtime
 from forecaster.models.store import Store
 from forecaster.options import flag, options
 from forecaster.outputs import output_lock, write_whole
+from forecaster.settings import EvaluateSettings, PredictSettings, TrainSettings
 
 if TYPE_CHECKING:
     from forecaster.jobs import BatchJob

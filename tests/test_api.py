@@ -11,8 +11,8 @@ from types import SimpleNamespace
 import pytest
 
 import forecaster
-from forecaster.config import EvaluateSettings, PredictSettings, TrainSettings
 from forecaster.errors import ForecasterError, UsageError
+from forecaster.settings import EvaluateSettings, PredictSettings, TrainSettings
 from tests import stubs
 
 ROOT = Path(__file__).parent.parent

@@ -17,10 +17,10 @@ import pytest
 
 from forecaster.batch import batch
 from forecaster.cli import run
-from forecaster.config import BatchSettings
 from forecaster.errors import UsageError
 from forecaster.jobs import load_jobs
 from forecaster.outputs import output_lock
+from forecaster.settings import BatchSettings
 from forecaster.work import TimeLimit, Worker, job_key, time_limit
 from tests.shelf import stored, write_csv
 from tests.tiny import Recorder

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from forecaster.blend import Bench, final_floor, mix, with_floor
-from forecaster.config import TrainSettings
 from forecaster.data.inputs import Needs
 from forecaster.data.windows import rolling
 from forecaster.planning import make_plan
+from forecaster.settings import TrainSettings
 from tests.tiny import NAN, Recorder, panel_of, waves
 
 NONE, LOG = ("none", "series"), ("log", "transform")

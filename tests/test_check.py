@@ -16,7 +16,6 @@ import pytest
 from forecaster import check as module
 from forecaster.check import check
 from forecaster.cli import run
-from forecaster.config import CheckSettings
 from forecaster.data.panel import Panel
 from forecaster.data.read import read_panel
 from forecaster.errors import DataError, StaleError, UsageError
@@ -24,6 +23,7 @@ from forecaster.forecast import Forecast
 from forecaster.freshness import fresh, unfinished
 from forecaster.predict import Opened
 from forecaster.publish import data_facts
+from forecaster.settings import CheckSettings
 from tests.tiny import Recorder, panel_of
 
 BAD = Path(__file__).parent / "data" / "bad"

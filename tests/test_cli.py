@@ -268,8 +268,8 @@ def test_models_are_listed_shown_rolled_back_and_pruned(shell: Shell) -> None:
 
 def test_parsing_a_command_imports_nothing_heavy(environment: dict[str, str]) -> None:
     program = (
-        "import sys\nfrom forecaster.commandline import Job\nfrom forecaster.cli import _parse\n"
-        "job = _parse(['predict', 'a.csv', '--horizon', '3', '--quiet'])\njob.settle()\n"
+        "import sys\nfrom forecaster.commandline import Invocation\nfrom forecaster.cli import _parse\n"
+        "invocation = _parse(['predict', 'a.csv', '--horizon', '3', '--quiet'])\ninvocation.settle()\n"
         "heavy = {'numpy', 'pandas', 'tensorflow', 'keras', 'rich', 'pydantic'} & set(sys.modules)\n"
         "sys.exit(str(heavy) if heavy else 0)\n"
     )

@@ -11,10 +11,11 @@ import pytest
 
 from forecaster.blend import forecasts
 from forecaster.compare import compare, comparison_table
-from forecaster.config import CompareSettings, from_mapping
+from forecaster.config import from_mapping
 from forecaster.errors import DataError, UsageError
 from forecaster.memory import PeakMemory
 from forecaster.models.cells import CELLS
+from forecaster.settings import CompareSettings
 from tests.tiny import Recorder, frame_of, waves
 
 TINY = {

@@ -10,22 +10,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from forecaster.config import (
+from forecaster.config import ConfigFile, from_mapping, load_toml, resolve, unknown_variables
+from forecaster.errors import UsageError
+from forecaster.options import READERS, flag, names_in, options, parse_duration
+from forecaster.settings import (
     EVERY_SETTINGS,
     SETTINGS,
     CommonSettings,
-    ConfigFile,
     EvaluateSettings,
     PredictSettings,
     TrainSettings,
-    from_mapping,
-    load_toml,
-    parse_duration,
-    resolve,
-    unknown_variables,
 )
-from forecaster.errors import UsageError
-from forecaster.options import READERS, flag, names_in, options
 
 NOTHING = ConfigFile("forecaster.toml", {}, {})
 

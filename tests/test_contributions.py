@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from forecaster.backtest import backtest
-from forecaster.config import TrainSettings
 from forecaster.contributions import contributions
 from forecaster.models.export import joint_forecast
 from forecaster.models.network import Network
 from forecaster.planning import make_plan
+from forecaster.settings import TrainSettings
 from forecaster.split import held_back
 from tests.tiny import network_settings, panel_of, waves
 

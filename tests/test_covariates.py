@@ -10,12 +10,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from forecaster.config import EvaluateSettings, PredictSettings
 from forecaster.errors import DataError, UsageError
 from forecaster.evaluate import evaluate
 from forecaster.models.artifact import read_manifest
 from forecaster.planning import make_plan
 from forecaster.predict import predict
+from forecaster.settings import EvaluateSettings, PredictSettings
 from forecaster.train import read, train
 from tests.tiny import Recorder, train_settings
 

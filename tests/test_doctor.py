@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from forecaster import doctor
-from forecaster.config import StoreSettings
+from forecaster.settings import StoreSettings
 
 
 @pytest.mark.parametrize(

@@ -7,13 +7,13 @@ from importlib.util import find_spec
 import numpy as np
 import pytest
 
-from forecaster.config import EvaluateSettings
 from forecaster.data.read import read_panel
 from forecaster.errors import ArtifactError, DataError, UsageError
 from forecaster.evaluate import evaluate
 from forecaster.metrics import score
 from forecaster.models.artifact import load_runtime, read_manifest
 from forecaster.models.runtime import forecast
+from forecaster.settings import EvaluateSettings
 from tests.tiny import AIR, Recorder
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("cpu")]

@@ -9,9 +9,9 @@ import pandas as pd
 import pytest
 
 from forecaster.cli import run
-from forecaster.config import ExplainSettings
 from forecaster.errors import DataError
 from forecaster.explain import _others, explain
+from forecaster.settings import ExplainSettings
 from forecaster.train import train
 from tests.tiny import Recorder, train_settings
 

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from forecaster.cli import run
-from forecaster.config import PredictSettings
 from forecaster.errors import ArtifactError, DataError
 from forecaster.fallback import absurd, naive_bands, naive_forecast, thinkable
 from forecaster.predict import predict
+from forecaster.settings import PredictSettings
 from tests.shelf import stored, wave, write_csv
 from tests.tiny import NAN, Recorder, panel_of
 

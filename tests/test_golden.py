@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from forecaster.config import PredictSettings
 from forecaster.models.artifact import FORMAT, load_judged, load_runtime, read_manifest, read_state
 from forecaster.models.runtime import forecast
 from forecaster.models.store import Store
 from forecaster.predict import predict
+from forecaster.settings import PredictSettings
 from tests.tiny import AIR, Recorder
 
 FOLDERS = sorted((Path(__file__).parent / "golden").glob("format-*"))

@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from forecaster.config import PredictSettings
 from forecaster.errors import DataError, LockError, UsageError
 from forecaster.ledger import append, choose, entries, versions
 from forecaster.predict import predict
+from forecaster.settings import PredictSettings
 from tests.shelf import stored, wave, write_csv
 from tests.tiny import Recorder
 

@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 
 from forecaster.cli import run
-from forecaster.config import MonitorSettings, PredictSettings
 from forecaster.data.freq import Freq
 from forecaster.errors import DataError, QualityError
 from forecaster.ledger import Version, append
 from forecaster.models.artifact import read_manifest
 from forecaster.monitor import _weeks, monitor
 from forecaster.predict import predict
+from forecaster.settings import MonitorSettings, PredictSettings
 from tests.shelf import HOUR, stored, wave, write_csv
 from tests.tiny import Recorder
 

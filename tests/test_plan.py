@@ -7,7 +7,6 @@ from dataclasses import fields, replace
 import numpy as np
 import pytest
 
-from forecaster.config import TrainSettings
 from forecaster.data.read import read_panel
 from forecaster.errors import UsageError
 from forecaster.limits import Limits
@@ -16,6 +15,7 @@ from forecaster.models.fit import FitSettings
 from forecaster.models.network import Network, NetworkSettings
 from forecaster.models.transforms import CENTERS, TRANSFORMS
 from forecaster.planning import make_plan
+from forecaster.settings import TrainSettings
 from tests.tiny import AIR, NAN, panel_of, waves
 
 TEXTBOOK = {

@@ -9,9 +9,9 @@ import sys
 import numpy as np
 import pytest
 
-from forecaster.config import PredictSettings
 from forecaster.errors import ArtifactError, DataError
 from forecaster.predict import predict
+from forecaster.settings import PredictSettings
 from tests.tiny import AIR, NAN, Recorder
 
 pytestmark = [pytest.mark.slow]
@@ -139,7 +139,7 @@ def test_a_forecast_that_is_no_number_never_leaves(trained):
 
 IMPORTS = """
 import json, sys
-from forecaster.config import PredictSettings
+from forecaster.settings import PredictSettings
 from forecaster.predict import predict
 from forecaster.watch import Silent
 found = predict(None, PredictSettings(models=sys.argv[1], model="air", horizon=9), Silent())

@@ -10,13 +10,14 @@ import pytest
 
 from forecaster.cli import run
 from forecaster.commandline import _with_margins
-from forecaster.config import TrainSettings, from_mapping
+from forecaster.config import from_mapping
 from forecaster.data.encodings import Encoding
 from forecaster.errors import ArtifactError, QualityError, UsageError
 from forecaster.models.artifact import read_manifest, write_manifest
 from forecaster.models.store import Store
 from forecaster.promote import Champion, Contest
 from forecaster.report import Verdict
+from forecaster.settings import TrainSettings
 from forecaster.split import held_back
 from tests.shelf import HOUR, stored, wave, write_csv
 from tests.stubs import TRAINED

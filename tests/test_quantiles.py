@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from forecaster.cli import run
-from forecaster.config import EvaluateSettings, PredictSettings
 from forecaster.errors import ArtifactError, UsageError
 from forecaster.evaluate import evaluate
 from forecaster.models.artifact import load_calibration, read_manifest, write_manifest
 from forecaster.predict import predict
+from forecaster.settings import EvaluateSettings, PredictSettings
 from tests.shelf import stored, write_csv
 from tests.tiny import AIR, Recorder
 

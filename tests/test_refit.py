@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from forecaster.config import EvaluateSettings
 from forecaster.errors import DataError, UsageError
 from forecaster.evaluate import evaluate
+from forecaster.settings import EvaluateSettings
 from tests.tiny import AIR, NAN, Recorder, frame_of, waves
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("cpu")]

@@ -8,9 +8,9 @@ import subprocess
 import pytest
 
 from forecaster.cli import run
-from forecaster.config import ScheduleSettings
 from forecaster.errors import UsageError
 from forecaster.schedule import calendar_of, schedule
+from forecaster.settings import ScheduleSettings
 
 JOBS = """
 status = "status.json"

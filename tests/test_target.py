@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from forecaster.config import PredictSettings
 from forecaster.errors import DataError, UsageError
 from forecaster.models.artifact import read_manifest
 from forecaster.planning import make_plan
 from forecaster.predict import predict
+from forecaster.settings import PredictSettings
 from tests.tiny import NAN, Recorder, frame_of, panel_of, train_settings
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("cpu")]

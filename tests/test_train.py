@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 
 from forecaster.backtest import judge
-from forecaster.config import PredictSettings
 from forecaster.data.cells import LARGEST
 from forecaster.errors import ArtifactError, DataError, UsageError
 from forecaster.models.artifact import read_manifest, read_state
 from forecaster.models.store import Store
 from forecaster.predict import predict
+from forecaster.settings import PredictSettings
 from forecaster.train import train
 from tests.tiny import AIR, NAN, Recorder, frame_of, train_settings, waves
 

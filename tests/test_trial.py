@@ -8,9 +8,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from forecaster.config import TrainSettings
 from forecaster.plan import Choice
 from forecaster.planning import make_plan
+from forecaster.settings import TrainSettings
 from forecaster.trial import _Trials
 from tests.tiny import panel_of, waves
 

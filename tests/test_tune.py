@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from forecaster.config import TrainSettings, TuneSettings, load_toml, resolve
+from forecaster.config import load_toml, resolve
 from forecaster.data.read import read_panel
 from forecaster.errors import DataError, UsageError
 from forecaster.planning import make_plan
+from forecaster.settings import TrainSettings, TuneSettings
 from forecaster.tune import _toml, tune
 from tests.tiny import Recorder, frame_of, waves
 

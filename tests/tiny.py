@@ -7,11 +7,11 @@ from pathlib import Path
 
 import numpy as np
 
-from forecaster.config import TrainSettings
 from forecaster.data.freq import Freq
 from forecaster.data.panel import Columns, Panel
 from forecaster.models.fit import FitSettings
 from forecaster.models.network import NetworkSettings
+from forecaster.settings import TrainSettings
 
 NAN = float("nan")
 

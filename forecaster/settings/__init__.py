@@ -10,17 +10,18 @@ from collections.abc import Mapping
 
 from forecaster.settings.choose import CompareSettings, TuneSettings
 from forecaster.settings.operate import BatchSettings, MonitorSettings, ScheduleSettings
-from forecaster.settings.shared import (
-    FILE,
-    CommonSettings,
-    InputSettings,
-    JudgeSettings,
-    MachineSettings,
-    ServeSettings,
-    StoreSettings,
-)
+from forecaster.settings.shared import FILE, CommonSettings, InputOptions, StoreOptions, StoreSettings
 from forecaster.settings.stored import CheckSettings, EvaluateSettings, ExplainSettings, PredictSettings, PruneSettings
-from forecaster.settings.train import PlanSettings, TrainSettings, one_network
+from forecaster.settings.train import (
+    CovariateOptions,
+    EnsembleOptions,
+    FitOptions,
+    NetworkOptions,
+    PlanSettings,
+    TargetOptions,
+    TrainSettings,
+    one_network,
+)
 
 __all__ = [
     "EVERY_SETTINGS",
@@ -30,18 +31,21 @@ __all__ = [
     "CheckSettings",
     "CommonSettings",
     "CompareSettings",
+    "CovariateOptions",
+    "EnsembleOptions",
     "EvaluateSettings",
     "ExplainSettings",
-    "InputSettings",
-    "JudgeSettings",
-    "MachineSettings",
+    "FitOptions",
+    "InputOptions",
     "MonitorSettings",
+    "NetworkOptions",
     "PlanSettings",
     "PredictSettings",
     "PruneSettings",
     "ScheduleSettings",
-    "ServeSettings",
+    "StoreOptions",
     "StoreSettings",
+    "TargetOptions",
     "TrainSettings",
     "TuneSettings",
     "one_network",

@@ -1,12 +1,12 @@
-"""The settings of the commands that help to choose a plan."""
+"""The settings of the commands that search for a better plan."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 from forecaster.errors import UsageError
-from forecaster.options import choice, option
-from forecaster.settings.train import PlanSettings
+from forecaster.options import option
+from forecaster.settings.train import BudgetOptions, CellOptions, PlanSettings
 
 
 @dataclass(frozen=True)
@@ -31,17 +31,11 @@ class CompareSettings(PlanSettings):
 
 
 @dataclass(frozen=True)
-class TuneSettings(PlanSettings):
+class TuneSettings(BudgetOptions, CellOptions, PlanSettings):
     """Settings of `tune`. What is given is held fixed."""
 
-    cell: str | None = choice(
-        None, "auto forecaster.models.cells:CELLS", "Recurrent cell; auto = whichever does best.", "Network"
-    )
     trials: int = option(
         30, "Plans to try, those of an earlier run of this study included.", "Tuning", kind="int", bounds="[1, inf)"
-    )
-    time_budget: float | None = option(
-        None, "Stop fitting after this long, e.g. 5m.", "Fitting", kind="duration", bounds="(0, inf)"
     )
     study: str | None = option(None, "SQLite file to keep the search in, and to go on from.", "Tuning")
     output: str = option("best.toml", "File to write; - is standard output.", "Forecast")

@@ -5,24 +5,21 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from forecaster.options import option, switch
-from forecaster.settings.shared import InputSettings, MachineSettings, StoreSettings
+from forecaster.settings.shared import InputOptions, LockOptions, MachineOptions, StoreOptions
 
 
 @dataclass(frozen=True)
-class BatchSettings(MachineSettings):
+class BatchSettings(LockOptions, MachineOptions):
     """Settings of `batch`."""
 
     only: str | None = option(None, "Run only this job, or these: NAME,NAME.", "Jobs")
     dry_run: bool = switch(False, "Say what would be done, and do nothing.", "Jobs")
     force: bool = switch(False, "Do again what is done already.", "Jobs")
     status: str | None = option(None, "Keep track in this file, for health probes (default: the jobs file's).", "Jobs")
-    wait: float | None = option(
-        None, "Wait this long for a lock, e.g. 5m.", "Running", kind="duration", bounds="[0, inf)"
-    )
 
 
 @dataclass(frozen=True)
-class MonitorSettings(StoreSettings, InputSettings):
+class MonitorSettings(StoreOptions, InputOptions):
     """Settings of `monitor`."""
 
     model: str | None = option(None, "NAME or NAME@VERSION (default: what forecast last).", "Judging")

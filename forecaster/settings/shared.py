@@ -1,4 +1,4 @@
-"""What several commands take."""
+"""Options that several commands take. A class `…Options` is a part of a command's settings; `…Settings` are all of one's."""
 
 from __future__ import annotations
 
@@ -25,14 +25,19 @@ class CommonSettings:
 
 
 @dataclass(frozen=True)
-class StoreSettings:
+class StoreOptions:
     """Where models are kept."""
 
     models: str = option("models", "Directory of stored models.", "Store")
 
 
 @dataclass(frozen=True)
-class InputSettings:
+class StoreSettings(StoreOptions):
+    """Settings of `doctor` and of `models list`, `show` and `rollback`."""
+
+
+@dataclass(frozen=True)
+class InputOptions:
     """How the data is read."""
 
     series: str | None = option(None, "Column that names the series (default: inferred).", "Input")
@@ -43,15 +48,28 @@ class InputSettings:
 
 
 @dataclass(frozen=True)
-class JudgeSettings:
-    """How a model is held against the baselines, and with how much of the machine."""
+class FrequencyOptions:
+    """The step of the timestamps."""
+
+    freq: str | None = option(None, "Step of the timestamps (default: inferred).", "Input")
+
+
+@dataclass(frozen=True)
+class HoldoutOptions:
+    """The test windows of a backtest."""
 
     windows: int | None = count("Held-back windows per series for the scores.", "Judging")
+
+
+@dataclass(frozen=True)
+class BaselineOptions:
+    """What a model is compared with."""
+
     baselines: str = choice("naive", "naive all", "Baselines to judge against; all adds slower ones.", "Judging")
 
 
 @dataclass(frozen=True)
-class ServeSettings:
+class ServeOptions:
     """Which stored model runs, and on what."""
 
     model: str | None = option(None, "NAME or NAME@VERSION (default: the model trained last).", "Store", kind="model")
@@ -59,21 +77,30 @@ class ServeSettings:
 
 
 @dataclass(frozen=True)
-class AdaptSettings:
+class AdaptOptions:
     """Whether a stored calibration keeps up with newer rows."""
 
     adapt: bool = switch(True, "Learn the quantiles from rows newer than the training, too.", "Forecast")
 
 
 @dataclass(frozen=True)
-class DrawSettings:
+class PlotOptions:
     """What is drawn."""
 
     plot_series: tuple[str, ...] = option((), "Series to draw (default: a few).", "Drawing", kind="columns")
 
 
 @dataclass(frozen=True)
-class MachineSettings:
+class MachineOptions:
     """How much of the machine is used."""
 
     threads: int | None = count("Processor threads (default: all).", "Running")
+
+
+@dataclass(frozen=True)
+class LockOptions:
+    """What happens where another run holds a lock."""
+
+    wait: float | None = option(
+        None, "Wait this long for a lock, e.g. 5m.", "Running", kind="duration", bounds="[0, inf)"
+    )

@@ -7,19 +7,22 @@ from dataclasses import dataclass
 from forecaster.errors import UsageError
 from forecaster.options import choice, count, option, switch
 from forecaster.settings.shared import (
-    AdaptSettings,
-    DrawSettings,
-    InputSettings,
-    JudgeSettings,
-    MachineSettings,
-    ServeSettings,
-    StoreSettings,
+    AdaptOptions,
+    BaselineOptions,
+    FrequencyOptions,
+    HoldoutOptions,
+    InputOptions,
+    LockOptions,
+    MachineOptions,
+    PlotOptions,
+    ServeOptions,
+    StoreOptions,
 )
 
 
 @dataclass(frozen=True)
 class EvaluateSettings(
-    DrawSettings, MachineSettings, JudgeSettings, AdaptSettings, ServeSettings, StoreSettings, InputSettings
+    PlotOptions, MachineOptions, BaselineOptions, HoldoutOptions, AdaptOptions, ServeOptions, StoreOptions, InputOptions
 ):
     """Settings of `evaluate`."""
 
@@ -34,14 +37,12 @@ class EvaluateSettings(
 
 
 @dataclass(frozen=True)
-class ExplainSettings(MachineSettings, ServeSettings, StoreSettings, InputSettings):
+class ExplainSettings(HoldoutOptions, MachineOptions, ServeOptions, StoreOptions, InputOptions):
     """Settings of `explain`."""
-
-    windows: int | None = count("Held-back windows per series for the scores.", "Judging")
 
 
 @dataclass(frozen=True)
-class PredictSettings(DrawSettings, MachineSettings, AdaptSettings, ServeSettings, StoreSettings, InputSettings):
+class PredictSettings(LockOptions, PlotOptions, MachineOptions, AdaptOptions, ServeOptions, StoreOptions, InputOptions):
     """Settings of `predict`."""
 
     horizon: int | None = count("Steps ahead (default: as trained).", "Forecast")
@@ -59,9 +60,6 @@ class PredictSettings(DrawSettings, MachineSettings, AdaptSettings, ServeSetting
     quantiles: tuple[float, ...] | None = option(None, "Levels, or none.", "Forecast", kind="quantiles")
     samples: int | None = count("Columns with a path each that the future may take.", "Forecast")
     calibrate: bool | None = switch(None, "Calibrate the quantiles, by the held-back windows.", "Forecast")
-    wait: float | None = option(
-        None, "Wait this long for a lock, e.g. 5m.", "Running", kind="duration", bounds="[0, inf)"
-    )
 
     def __post_init__(self) -> None:
         if self.samples and self.fallback:
@@ -77,15 +75,14 @@ class PredictSettings(DrawSettings, MachineSettings, AdaptSettings, ServeSetting
 
 
 @dataclass(frozen=True)
-class CheckSettings(StoreSettings, InputSettings):
+class CheckSettings(FrequencyOptions, StoreOptions, InputOptions):
     """Settings of `check`."""
 
-    freq: str | None = option(None, "Step of the timestamps (default: inferred).", "Input")
     model: str | None = option(None, "Hold the data against this model, NAME or NAME@VERSION.", "Store", kind="model")
 
 
 @dataclass(frozen=True)
-class PruneSettings(StoreSettings):
+class PruneSettings(StoreOptions):
     """Settings of `models prune`."""
 
     keep: int = option(

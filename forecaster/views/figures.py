@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from forecaster.typing import FloatArray
-    from forecaster.views.tracks import Track
+    from forecaster.views.tracks import SeriesView
 
 Draw: TypeAlias = "Callable[[Axes], None]"
 
@@ -137,8 +137,8 @@ def _for_page(svg: str) -> str:
     return svg.replace("<svg ", '<svg aria-hidden="true" focusable="false" ', 1).strip()
 
 
-def track(shown: Track) -> Draw:
-    """History, forecasts with their intervals, and what came."""
+def series_view(shown: SeriesView) -> Draw:
+    """History, forecasts with their intervals, and the actuals."""
 
     def draw(axes: Axes) -> None:
         ink, model = COLOURS["ink"][0], COLOURS["model"][0]
@@ -168,7 +168,7 @@ def _alone(values: FloatArray) -> str | None:
     return "." if (there[1:-1] & ~there[:-2] & ~there[2:]).any() else None
 
 
-def _dates(axes: Axes, shown: Track) -> None:
+def _dates(axes: Axes, shown: SeriesView) -> None:
     from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
     from matplotlib.ticker import MaxNLocator
 

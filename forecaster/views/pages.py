@@ -14,12 +14,11 @@ Value: TypeAlias = "str | int | float | None"
 
 TEMPLATES = Path(__file__).parent / "templates"
 DIGITS = 4  # significant ones of the largest number in a column
-MOST_ROWS = 60  # of a table that is always open
 
 
 @dataclass(frozen=True)
-class Figure:
-    """What is drawn, and in words what is to be seen."""
+class PageFigure:
+    """A drawing, and in words what it shows."""
 
     title: str
     caption: str
@@ -27,21 +26,21 @@ class Figure:
 
 
 @dataclass(frozen=True)
-class Column:
+class PageColumn:
     """A table's column, its cells as text."""
 
     header: str
     cells: tuple[str, ...]
-    number: bool  # stands to the right
-    best: frozenset[int] = frozenset()  # rows that stand out
+    number: bool  # aligned to the right
+    best: frozenset[int] = frozenset()  # rows in bold
 
 
 @dataclass(frozen=True)
-class Table:
+class PageTable:
     """Columns of equal length under a caption."""
 
     caption: str
-    columns: tuple[Column, ...]
+    columns: tuple[PageColumn, ...]
     folded: bool = False  # shown only when asked for
 
     @property
@@ -65,8 +64,8 @@ class Section:
 
     title: str
     text: str
-    figures: tuple[Figure, ...] = ()
-    tables: tuple[Table, ...] = ()
+    figures: tuple[PageFigure, ...] = ()
+    tables: tuple[PageTable, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -96,10 +95,12 @@ def render(page: Page) -> str:
     return environment.get_template("page.html").render(page=page, colours=COLOURS)
 
 
-def table(caption: str, header: Sequence[str], rows: Sequence[Sequence[object]], **more: bool) -> Table:
+def page_table(
+    caption: str, header: Sequence[str], rows: Sequence[Sequence[object]], *, folded: bool = False
+) -> PageTable:
     """A table of plain values. Numbers of a column get the same decimals, so that they can be compared by eye."""
     columns = [_column(name, [row[i] for row in rows]) for i, name in enumerate(header)]
-    return Table(caption, tuple(columns), **more)
+    return PageTable(caption=caption, columns=tuple(columns), folded=folded)
 
 
 def counted(count: int, noun: str) -> str:
@@ -107,14 +108,15 @@ def counted(count: int, noun: str) -> str:
     return f"{count:,} {noun}{'s' if count != 1 else ''}"
 
 
-def _column(header: str, values: Sequence[object]) -> Column:
+def _column(header: str, values: Sequence[object]) -> PageColumn:
     numbers = [float(v) for v in values if isinstance(v, (int, float)) and not isinstance(v, bool)]
     is_number = bool(numbers) and all(
         v is None or (isinstance(v, (int, float)) and not isinstance(v, bool)) for v in values
     )
     whole = all(isinstance(value, int) for value in values if value is not None)
     decimals = 0 if whole else _decimals(numbers)
-    return Column(header, tuple(_text(value, decimals if is_number else None) for value in values), is_number)
+    cells = tuple(_text(value, decimals if is_number else None) for value in values)
+    return PageColumn(header=header, cells=cells, number=is_number)
 
 
 def _decimals(numbers: Sequence[float]) -> int:

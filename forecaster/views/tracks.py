@@ -1,4 +1,4 @@
-"""What is drawn of one series: its newest history, the forecasts with their intervals, and what came, if it did."""
+"""What is drawn of one series: its latest history, the forecasts with their intervals, and the actuals, if any."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ if TYPE_CHECKING:
 
 Times: TypeAlias = "NDArray[np.datetime64] | NDArray[np.int64]"
 
-FEW = 4  # series drawn where nobody names them
-MOST = 50  # series that a page or a picture has room for
-WINDOWS = 6  # newest forecasts of a series that are drawn one after another
-LONGEST_HISTORY = 400  # steps
+DEFAULT_SERIES = 4  # drawn where the caller names none
+MAX_SERIES = 50  # that a page or a picture has room for
+MAX_WINDOWS = 6  # the latest forecasts of a series, drawn one after another
+MAX_HISTORY = 400  # steps
 
 
 @dataclass(frozen=True)
-class Track:
+class SeriesView:
     """T steps of a series, and the W forecasts of H steps that begin among them. Units of the caller."""
 
     name: str
@@ -45,7 +45,7 @@ class Track:
     bands: FloatArray  # [W, H, Q]
 
     @property
-    def judged(self) -> bool:
+    def has_actuals(self) -> bool:
         """Whether anything that was forecast has been observed."""
         return bool((~np.isnan(self.observed[self.starts[0] :])).any())
 
@@ -75,22 +75,23 @@ def _label(low: float, high: float) -> str:
     return f"quantiles {low:g} to {high:g}"
 
 
-def tracks_ahead(forecast: Forecast, chosen: Sequence[str]) -> tuple[Track, ...]:
+def forecast_views(forecast: Forecast, chosen: Sequence[str]) -> tuple[SeriesView, ...]:
     """A forecast that knows the rows it was made from, after these; the series `chosen`, or the first few."""
     if not forecast.about or forecast.about.panel is None:
         raise ValueError("a forecast to draw keeps its panel")
     panel = forecast.about.panel
     names = [str(name) for name in forecast.series]
     rows = {str(name): n for n, name in enumerate(panel.series)}
-    return tuple(_ahead(forecast, panel, names.index(name), rows[name]) for name in choose(chosen, names, FEW))
+    shown = choose_series(chosen, names, DEFAULT_SERIES)
+    return tuple(_forecast_view(forecast, panel, names.index(name), rows[name]) for name in shown)
 
 
-def _ahead(forecast: Forecast, panel: Panel, n: int, row: int) -> Track:
+def _forecast_view(forecast: Forecast, panel: Panel, n: int, row: int) -> SeriesView:
     end = int(panel.offsets[row + 1])
     first = max(int(panel.offsets[row]), end - _history(panel.season_length, 3 * forecast.prediction.shape[1]))
     stamps = np.concatenate([panel.timestamps[first:end], forecast.timestamps[n]])
     one = slice(n, n + 1)
-    return Track(
+    return SeriesView(
         name=str(forecast.series[n]),
         note="" if forecast.source[n] == MODEL else f"forecast by {forecast.source[n]}",
         times=_times(stamps, panel),
@@ -103,25 +104,25 @@ def _ahead(forecast: Forecast, panel: Panel, n: int, row: int) -> Track:
     )
 
 
-def tracks_judged(
-    judged: Backtest, panel: Panel, scores: Mapping[str, Scores], chosen: Sequence[str]
-) -> tuple[Track, ...]:
-    """A backtest's newest windows against what came; the series `chosen`, or the worst, the median and the best.
+def backtest_views(
+    backtest: Backtest, panel: Panel, scores: Mapping[str, Scores], chosen: Sequence[str]
+) -> tuple[SeriesView, ...]:
+    """The latest windows of a backtest with their actuals; the series `chosen`, or the worst, the median and the best.
 
-    `scores` are those of each judged series. DataError for a series that has no window.
+    `scores` are those by series. DataError for a series that has no window.
     """
-    unjudged = [name for name in chosen if name in judged.names and name not in scores]
-    if unjudged:
-        raise DataError(f"series '{unjudged[0]}' has no judged window: nothing to draw.", "Choose another series.")
+    without = [name for name in chosen if name in backtest.names and name not in scores]
+    if without:
+        raise DataError(f"series '{without[0]}' has no judged window: nothing to draw.", "Choose another series.")
     notes = {name: _scored(scores[name]) for name in chosen} if chosen else worst_median_best(scores)
-    return tuple(_judged(judged, panel, name, notes[name]) for name in choose(chosen, list(notes)))
+    return tuple(_backtest_view(backtest, panel, name, notes[name]) for name in choose_series(chosen, list(notes)))
 
 
 def worst_median_best(scores: Mapping[str, Scores]) -> dict[str, str]:
     """Series -> what it stands for, by MASE; the first few where none has one."""
     ranked = sorted((s for s in scores if not math.isnan(scores[s].mase)), key=lambda s: -scores[s].mase)
     if len(ranked) < len(("worst", "median", "best")):
-        return {name: _scored(scores[name]) for name in (ranked or list(scores)[:FEW])}
+        return {name: _scored(scores[name]) for name in (ranked or list(scores)[:DEFAULT_SERIES])}
     places = {"worst": ranked[0], "median": ranked[len(ranked) // 2], "best": ranked[-1]}
     of = f"of {len(ranked):,} series"
     return {name: f"{place} {of}, {_scored(scores[name])}" for place, name in places.items()}
@@ -131,40 +132,42 @@ def _scored(scores: Scores) -> str:
     return "MASE undefined" if math.isnan(scores.mase) else f"MASE {scores.mase:.3g}"
 
 
-def _judged(judged: Backtest, panel: Panel, name: str, note: str) -> Track:
-    n = judged.names.index(name)
-    windows = np.flatnonzero(judged.series == n)[-WINDOWS:]
-    horizon, cutoff = judged.target.shape[1], judged.cutoff[windows]
+def _backtest_view(backtest: Backtest, panel: Panel, name: str, note: str) -> SeriesView:
+    n = backtest.names.index(name)
+    windows = np.flatnonzero(backtest.series == n)[-MAX_WINDOWS:]
+    horizon, cutoff = backtest.target.shape[1], backtest.cutoff[windows]
     end = min(int(cutoff.max()) + horizon, int(panel.offsets[n + 1]))
     shown = _history(panel.season_length, int(np.ptp(cutoff)) + horizon)
     first = max(int(panel.offsets[n]), int(cutoff.min()) - shown)
     stamps = panel.timestamps[first:end]
-    return Track(
+    return SeriesView(
         name=name,
         note=note,
         times=_times(stamps, panel),
         stamps=tuple(map(str, format_timestamps(stamps, panel.freq, panel.zone))),
         observed=panel.target[first:end],
         starts=cutoff - first,
-        prediction=judged.forecasts[MODEL][windows],
-        quantiles=judged.quantiles,
-        bands=judged.bands[windows],
+        prediction=backtest.forecasts[MODEL][windows],
+        quantiles=backtest.quantiles,
+        bands=backtest.bands[windows],
     )
 
 
-def choose(chosen: Sequence[str], names: Sequence[str], most: int = MOST) -> tuple[str, ...]:
+def choose_series(chosen: Sequence[str], names: Sequence[str], most: int = MAX_SERIES) -> tuple[str, ...]:
     """The `chosen` of the series `names`, or the first `most`. UsageError for unknown ones and for too many."""
     for name in chosen:
         if name not in names:
             raise UsageError(f"--plot-series: there is no series '{name}'.", nearest(name, tuple(names[:1000])))
-    if len(chosen) > MOST:
-        raise UsageError(f"--plot-series: {len(chosen)} series are too many to look at.", f"Choose {MOST} at most.")
+    if len(chosen) > MAX_SERIES:
+        raise UsageError(
+            f"--plot-series: {len(chosen)} series are too many to look at.", f"Choose {MAX_SERIES} at most."
+        )
     return tuple(dict.fromkeys(chosen)) or tuple(names[:most])
 
 
 def _history(season_length: int, ahead: int) -> int:
     """Steps to show before what is forecast: two seasons, and no less than is `ahead`."""
-    return min(max(2 * season_length, ahead, 12), LONGEST_HISTORY)
+    return min(max(2 * season_length, ahead, 12), MAX_HISTORY)
 
 
 def _times(stamps: IntArray, panel: Panel) -> Times:

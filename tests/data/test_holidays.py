@@ -8,13 +8,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from forecaster.config import PredictSettings
 from forecaster.data.calendar import features, holiday_calendar, width
 from forecaster.data.holidays import holiday_dates
 from forecaster.data.read import read_panel
 from forecaster.errors import UsageError
 from forecaster.models.artifact import read_manifest
 from forecaster.predict import predict
+from forecaster.settings import PredictSettings
 from forecaster.train import train
 from tests.tiny import Recorder, panel_of, train_settings
 

@@ -9,9 +9,9 @@ import tempfile
 import time
 from pathlib import Path
 
-from forecaster.config import PredictSettings
 from forecaster.errors import ArtifactError
 from forecaster.predict import predict
+from forecaster.settings import PredictSettings
 from forecaster.watch import Silent
 from tests.shelf import stored, write_csv
 from tests.torture.shop import check

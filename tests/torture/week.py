@@ -11,8 +11,8 @@ import time
 from pathlib import Path
 
 from forecaster.batch import batch
-from forecaster.config import BatchSettings
 from forecaster.models.store import Store
+from forecaster.settings import BatchSettings
 from forecaster.watch import Silent
 from tests.shelf import HOUR, START, stored, wave, write_csv
 from tests.torture.shop import check, strays

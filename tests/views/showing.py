@@ -10,7 +10,7 @@ from forecaster.backtest import backtest, make_report, subject
 from forecaster.data.freq import Freq
 from forecaster.forecast import About, Forecast
 from forecaster.split import held_back
-from forecaster.views.judged import Judgement
+from forecaster.views.judged import EvaluationContent
 from tests.models.test_artifact import MANIFEST
 from tests.tiny import panel_of, waves
 
@@ -30,12 +30,12 @@ def dated(names, values):
     return replace(panel, series=np.array(names, dtype=object), timestamps=days, freq=Freq.parse("D"))
 
 
-def judgement(folder, names=("a", "b", "c", EVIL), values=None, windows=2):
+def evaluation_content(folder, names=("a", "b", "c", EVIL), values=None, windows=2):
     """What `evaluate` hands to its page; `folder` may hold a history."""
     panel = dated(names, waves(len(names), 40) if values is None else values)
     judged = backtest(panel, held_back(panel, HORIZON, windows), MANIFEST, answer, learned=False)
     report = make_report(subject(MANIFEST, 3, 1.0), judged, "the newest 2 windows of each series")
-    return Judgement(report, judged, panel, MANIFEST, folder)
+    return EvaluationContent(report=report, backtest=judged, panel=panel, manifest=MANIFEST, folder=folder)
 
 
 def ahead(names=("a", EVIL), source="model"):

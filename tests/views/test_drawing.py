@@ -12,7 +12,7 @@ import pytest
 
 from forecaster.cli import run
 from forecaster.views import terminal
-from forecaster.views.tracks import tracks_ahead
+from forecaster.views.tracks import forecast_views
 from tests.shelf import stored, write_csv
 from tests.views.showing import ahead
 
@@ -57,13 +57,13 @@ def test_a_terminal_plot_stays_off_a_stdout_that_carries_something_else(place, c
 
 
 def test_a_terminal_plot_has_room_for_a_series_whose_newest_rows_hold_nothing():
-    (track,) = tracks_ahead(ahead(("a",)), ())
+    (track,) = forecast_views(ahead(("a",)), ())
     drawn = terminal.draw([replace(track, observed=track.observed * np.nan)], 80, color=False, unicode=True)
     assert "forecast" in drawn and "observed" not in drawn
 
 
 def test_a_terminal_plot_obeys_no_series_name_and_has_ascii_for_old_terminals():
-    tracks = tracks_ahead(ahead(names=("\x1b[2Jwiped",)), [])
+    tracks = forecast_views(ahead(names=("\x1b[2Jwiped",)), [])
     assert "\x1b" not in terminal.draw(tracks, 80, color=False, unicode=True)
     inside = [line for line in terminal.draw(tracks, 80, color=False, unicode=False).splitlines() if "|" in line]
     assert all(line.isascii() for line in inside)

@@ -15,11 +15,11 @@ import pytest
 from forecaster.bands import coverage, mean_width
 from forecaster.views import figures
 from forecaster.views.ahead import forecast_page, write_plot
-from forecaster.views.judged import judged_page, read_history, write_page
-from forecaster.views.pages import render, table
-from forecaster.views.tracks import Interval, tracks_ahead
+from forecaster.views.judged import evaluation_page, read_history, write_page
+from forecaster.views.pages import page_table, render
+from forecaster.views.tracks import Interval, forecast_views
 from tests.tiny import NAN, waves
-from tests.views.showing import EVIL, ahead, judgement
+from tests.views.showing import EVIL, ahead, evaluation_content
 
 ROOT = Path(__file__).parents[2]
 HISTORY = "stage,epoch,loss,validation_loss,seconds\njudge 0,1,0.5,0.6,1\njudge 0,2,0.4,0.5,1\nfinal 0,1,0.5,,1\n"
@@ -50,7 +50,7 @@ def page(tmp_path_factory):
     folder = tmp_path_factory.mktemp("model")
     (folder / "history.csv").write_text(HISTORY)
     path = folder / "page.html"
-    write_page(str(path), judgement(folder), ["a", EVIL])
+    write_page(str(path), evaluation_content(folder), ["a", EVIL])
     return path
 
 
@@ -77,7 +77,7 @@ def test_names_are_text_and_never_markup(page):
     found = Tags(page.read_text())
     assert "script" not in found.tags and not [name for name in found.attributes if name.startswith("on")]
     assert EVIL in found.text
-    drawn = Tags(render(forecast_page(ahead(), tracks_ahead(ahead(), []))))
+    drawn = Tags(render(forecast_page(ahead(), forecast_views(ahead(), []))))
     assert "script" not in drawn.tags and EVIL in drawn.text
 
 
@@ -93,9 +93,9 @@ def test_nothing_is_fetched_and_ids_are_the_pages_own(page):
 
 def test_the_same_backtest_gives_the_same_bytes_in_another_process(page, tmp_path):
     program = (
-        "import sys, pathlib\nfrom tests.views.showing import EVIL, judgement\n"
+        "import sys, pathlib\nfrom tests.views.showing import EVIL, evaluation_content\n"
         "from forecaster.views.judged import write_page\n"
-        "write_page(sys.argv[1], judgement(pathlib.Path(sys.argv[2])), ['a', EVIL])\n"
+        "write_page(sys.argv[1], evaluation_content(pathlib.Path(sys.argv[2])), ['a', EVIL])\n"
     )
     again = tmp_path / "again.html"
     here = {**os.environ, "PYTHONHASHSEED": "7", "PYTHONPATH": str(ROOT), "MPLBACKEND": "svg", "LC_ALL": "C"}
@@ -106,10 +106,10 @@ def test_the_same_backtest_gives_the_same_bytes_in_another_process(page, tmp_pat
 def test_a_caller_who_styles_matplotlib_gets_the_same_figure_and_keeps_his_style():
     import matplotlib as mpl
 
-    (one, _) = tracks_ahead(ahead(), [])
-    plain = figures.to_svg(figures.track(one), "key")
+    (one, _) = forecast_views(ahead(), [])
+    plain = figures.to_svg(figures.series_view(one), "key")
     with mpl.rc_context({"lines.linewidth": 9, "svg.fonttype": "path"}):
-        assert figures.to_svg(figures.track(one), "key") == plain
+        assert figures.to_svg(figures.series_view(one), "key") == plain
         assert mpl.rcParams["lines.linewidth"] == 9
 
 
@@ -117,7 +117,7 @@ def test_the_intervals_numbers_are_counted_on_what_was_observed(tmp_path):
     values = waves(1, 40)
     last = values[0][-4]  # what the newest window forecasts, 2 more and less at the quantiles
     values[0][-3:] = [last, last + 10, NAN]
-    found = judgement(tmp_path, names=("a",), values=values, windows=1).judged
+    found = evaluation_content(tmp_path, names=("a",), values=values, windows=1).backtest
     (interval,) = Interval.between(found.quantiles)
     assert found.band_scores().below == dict(zip(found.quantiles, (0.0, 0.5), strict=True))
     assert coverage(found.target, *interval.of(found.bands)) == 0.5
@@ -125,8 +125,8 @@ def test_the_intervals_numbers_are_counted_on_what_was_observed(tmp_path):
 
 
 def test_what_there_is_nothing_of_is_left_out(tmp_path):
-    found = judgement(tmp_path, names=("a",))
-    titles = [section.title for section in judged_page(found, []).sections]
+    found = evaluation_content(tmp_path, names=("a",))
+    titles = [section.title for section in evaluation_page(found, []).sections]
     assert "Training" not in titles and "Error by series" not in titles
 
 
@@ -143,10 +143,10 @@ def test_history_keeps_stages_and_networks_apart(tmp_path):
 
 
 def test_numbers_of_a_column_have_the_same_decimals_and_missing_ones_a_dash():
-    found = table("t", ["name", "x", "n"], [["a", 1234.5, 1], ["b", 0.25, 2000], ["c", NAN, None]])
+    found = page_table("t", ["name", "x", "n"], [["a", 1234.5, 1], ["b", 0.25, 2000], ["c", NAN, None]])
     assert found.columns[1].cells == ("1,234", "0", "–") or found.columns[1].cells == ("1,235", "0", "–")
     assert found.columns[2].cells == ("1", "2,000", "–")
-    assert table("t", ["x"], [[0.123456], [0.2]]).columns[0].cells == ("0.1235", "0.2000")
+    assert page_table("t", ["x"], [[0.123456], [0.2]]).columns[0].cells == ("0.1235", "0.2000")
     assert [column.number for column in found.columns] == [False, True, True]
 
 

@@ -9,9 +9,9 @@ import pytest
 
 from forecaster.errors import DataError, UsageError
 from forecaster.metrics import Scores
-from forecaster.views.tracks import Interval, choose, tracks_ahead, tracks_judged, worst_median_best
+from forecaster.views.tracks import Interval, backtest_views, choose_series, forecast_views, worst_median_best
 from tests.tiny import NAN, waves
-from tests.views.showing import HORIZON, ahead, judgement
+from tests.views.showing import HORIZON, ahead, evaluation_content
 
 
 def scored(**mase):
@@ -30,13 +30,13 @@ def test_few_series_and_series_without_a_mase_are_drawn_as_they_come():
 
 
 def test_a_judged_track_shows_the_forecasts_where_they_were_made(tmp_path):
-    found = judgement(tmp_path)
-    panel, judged = found.panel, found.judged
-    (one,) = tracks_judged(judged, panel, found.report.by_series, ["b"])
+    found = evaluation_content(tmp_path)
+    panel, backtest = found.panel, found.backtest
+    (one,) = backtest_views(backtest, panel, found.report.by_series, ["b"])
     end = panel.offsets[2]
-    assert len(one.starts) == 2 and one.judged
+    assert len(one.starts) == 2 and one.has_actuals
     np.testing.assert_array_equal(one.observed[one.starts[0] :], panel.target[end - 2 * HORIZON : end])
-    np.testing.assert_array_equal(one.prediction, judged.forecasts["model"][judged.series == 1])
+    np.testing.assert_array_equal(one.prediction, backtest.forecasts["model"][backtest.series == 1])
     assert one.stamps[one.starts[0]] == str(np.datetime64(int(panel.timestamps[end - 2 * HORIZON]), "us"))[:10]
     assert one.times[one.starts[1]] - one.times[one.starts[0]] == np.timedelta64(HORIZON, "D")
 
@@ -44,29 +44,29 @@ def test_a_judged_track_shows_the_forecasts_where_they_were_made(tmp_path):
 def test_a_series_without_a_judged_window_cannot_be_drawn(tmp_path):
     values = waves(4, 40)
     values[0][:-3] = NAN
-    found = judgement(tmp_path, values=values)
+    found = evaluation_content(tmp_path, values=values)
     with pytest.raises(DataError, match="'a' has no judged window"):
-        tracks_judged(found.judged, found.panel, found.report.by_series, ["a"])
+        backtest_views(found.backtest, found.panel, found.report.by_series, ["a"])
 
 
 def test_a_forecast_follows_its_history():
     forecast = ahead()
-    one, two = tracks_ahead(forecast, [])
-    assert not one.judged and len(one.times) == len(one.stamps) == len(one.observed)
+    one, two = forecast_views(forecast, [])
+    assert not one.has_actuals and len(one.times) == len(one.stamps) == len(one.observed)
     assert one.observed[one.starts[0] - 1] == forecast.about.panel.target[39]
     np.testing.assert_array_equal(one.prediction[0], forecast.prediction[0])
     assert two.name == forecast.series[1]
-    assert tracks_ahead(ahead(source="seasonal-naive"), ["a"])[0].note == "forecast by seasonal-naive"
+    assert forecast_views(ahead(source="seasonal-naive"), ["a"])[0].note == "forecast by seasonal-naive"
 
 
 def test_series_are_chosen_by_name_and_an_unknown_one_is_told():
-    assert choose([], ["a", "b", "c"], 2) == ("a", "b")
-    assert choose(["c", "a", "c"], ["a", "b", "c"]) == ("c", "a")
+    assert choose_series([], ["a", "b", "c"], 2) == ("a", "b")
+    assert choose_series(["c", "a", "c"], ["a", "b", "c"]) == ("c", "a")
     with pytest.raises(UsageError, match="no series 'bergen'") as error:
-        choose(["bergen"], ["Bergen", "Oslo"])
+        choose_series(["bergen"], ["Bergen", "Oslo"])
     assert "Did you mean 'Bergen'?" in error.value.hint
     with pytest.raises(UsageError, match="too many"):
-        choose([str(n) for n in range(60)], [str(n) for n in range(60)])
+        choose_series([str(n) for n in range(60)], [str(n) for n in range(60)])
 
 
 def test_intervals_are_pairs_of_levels_from_the_outside_in():
