@@ -9,17 +9,18 @@ from forecaster.config import BatchSettings, MonitorSettings, ScheduleSettings
 from forecaster.errors import UsageError
 
 if TYPE_CHECKING:
+    from forecaster.batch_lines import Line
     from forecaster.console import Console
 
 
 def _batch(settings: BatchSettings, console: Console, arguments: Arguments) -> None:
     """Run the jobs of a file: predictions, trainings, evaluations; none stops the rest."""
-    from forecaster.batch import batch, refuse_failures
+    from forecaster.batch import batch
 
     lines = _Lines(console)
     summary = batch(str(arguments["jobs"]), settings, console, lines.tell)
     lines.tell(summary)
-    refuse_failures(summary)
+    summary.refuse_failures()
     lines.end()
 
 
@@ -30,11 +31,11 @@ class _Lines:
         self.console = console
         self.fault: OSError | None = None
 
-    def tell(self, line: dict[str, object]) -> None:
+    def tell(self, line: Line) -> None:
         """Print it, unless printing has failed before."""
         if self.fault is None:
             try:
-                self.console.result(line)
+                self.console.result(line.to_json())
             except OSError as fault:
                 self.fault = fault
 
