@@ -9,17 +9,18 @@ from forecaster.errors import UsageError
 from forecaster.settings import BatchSettings, MonitorSettings, ScheduleSettings
 
 if TYPE_CHECKING:
+    from forecaster.batch_lines import Line
     from forecaster.console import Console
 
 
 def _batch(settings: BatchSettings, console: Console, jobs: str) -> None:
     """Run the jobs of a file: predictions, trainings, evaluations; none stops the rest."""
-    from forecaster.batch import batch, refuse_failures
+    from forecaster.batch import batch
 
     printer = _LinePrinter(console)
     summary = batch(jobs, settings, console, printer.print)
     printer.print(summary)
-    refuse_failures(summary)
+    summary.refuse_failures()
     printer.end()
 
 
@@ -30,11 +31,11 @@ class _LinePrinter:
         self.console = console
         self.fault: OSError | None = None
 
-    def print(self, line: dict[str, object]) -> None:
+    def print(self, line: Line) -> None:
         """Print it, unless printing has failed before."""
         if self.fault is None:
             try:
-                self.console.result(line)
+                self.console.result(line.to_json())
             except OSError as fault:
                 self.fault = fault
 

@@ -6,9 +6,12 @@ import json
 from dataclasses import asdict, dataclass, fields, replace
 from datetime import datetime
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from forecaster.outputs import output_lock, write_whole
+
+if TYPE_CHECKING:
+    from forecaster.batch_lines import JobLine
 
 WAIT_SECONDS = 30.0  # others need a moment to write the file
 
@@ -22,25 +25,12 @@ class JobStatus:
     last_status: str = ""  # done | failed | skipped
     last_code: int = 0
     last_error: str | None = None
-    cutoff: str | int | None = None  # latest timestamp that the last success saw
+    cutoff: str | int | None = None  # latest timestamp that the last success was made from
     fallbacks: int = 0  # series that the last success had no model for
     done: int = 0
     failed: int = 0
     skipped: int = 0
     key: str = ""  # what was done last, which need not be done again; empty = it must
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What became of a job in one run."""
-
-    job: str
-    status: str  # done | failed | skipped
-    code: int  # as an exit code
-    error: str | None
-    key: str
-    cutoff: str | int | None = None
-    fallbacks: int = 0
 
 
 class Status(Protocol):
@@ -53,8 +43,8 @@ class Status(Protocol):
     def key(self, job: str) -> str:
         """What was done last and need not be done again, or nothing."""
 
-    def note(self, outcome: Outcome, now: datetime) -> None:
-        """Count a job's outcome."""
+    def note(self, line: JobLine, key: str, now: datetime) -> None:
+        """Count what became of a job. `key`: what was done, which need not be done again; empty = it must."""
 
 
 class NoStatusFile:
@@ -66,8 +56,8 @@ class NoStatusFile:
         """Nothing."""
         return ""
 
-    def note(self, outcome: Outcome, now: datetime) -> None:
-        """Forget it."""
+    def note(self, line: JobLine, key: str, now: datetime) -> None:
+        """Nothing."""
 
 
 class StatusFile:
@@ -91,22 +81,22 @@ class StatusFile:
         self._read()
         return self.jobs.get(job, JobStatus()).key
 
-    def note(self, outcome: Outcome, now: datetime) -> None:
-        """Count a job's outcome and write the file. UsageError where it cannot be written, LockError where others do."""
+    def note(self, line: JobLine, key: str, now: datetime) -> None:
+        """Count it and write the file. UsageError where it cannot be written, LockError where others write it too long."""
         with output_lock(self.path, WAIT_SECONDS):
             self._read()
-            self._note(outcome, now)
+            self._note(line, key, now)
 
-    def _note(self, outcome: Outcome, now: datetime) -> None:
-        before = self.jobs.get(outcome.job, JobStatus())
+    def _note(self, line: JobLine, key: str, now: datetime) -> None:
+        before = self.jobs.get(line.job, JobStatus())
         when = now.isoformat(timespec="seconds")
-        count = {outcome.status: getattr(before, outcome.status) + 1}
-        after = replace(before, last_run=when, last_status=outcome.status, **count)
-        if outcome.status != "skipped":
-            after = replace(after, last_code=outcome.code, last_error=outcome.error, key=outcome.key)
-        if outcome.status == "done":
-            after = replace(after, last_success=when, cutoff=outcome.cutoff, fallbacks=outcome.fallbacks)
-        self.jobs[outcome.job] = after
+        count = {line.status: getattr(before, line.status) + 1}
+        after = replace(before, last_run=when, last_status=line.status, **count)
+        if line.status != "skipped":
+            after = replace(after, last_code=line.code, last_error=line.error, key=key)
+        if line.status == "done":
+            after = replace(after, last_success=when, cutoff=line.cutoff, fallbacks=line.fallbacks)
+        self.jobs[line.job] = after
         write_whole(self.path, json.dumps(self._to_json(now), indent=1) + "\n")
 
     def _to_json(self, now: datetime) -> dict[str, object]:

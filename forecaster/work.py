@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import forecaster
+from forecaster.batch_lines import JobResult
 from forecaster.config import PREFIX
 from forecaster.deliver import SERIES, deliver
 from forecaster.errors import ArtifactError, ForecasterError
@@ -32,8 +33,8 @@ if TYPE_CHECKING:
     from forecaster.models.runtime import Runtime
     from forecaster.watch import Watch
 
-KEPT = 8  # loaded graphs, so that memory does not follow the number of models
-CHUNK = 1 << 20
+MAX_GRAPHS = 8  # loaded at once, so that memory does not follow the number of models
+CHUNK_BYTES = 1 << 20
 
 
 class TimeLimit(BaseException):
@@ -55,8 +56,8 @@ class Worker:
         self.threads, self.watch, self.now = threads, watch, now
         self._graphs: OrderedDict[tuple[str, str, int, str], Runtime] = OrderedDict()
 
-    def run(self, job: BatchJob) -> dict[str, object]:
-        """Do the job; what there is to tell of it. TimeLimit when it takes longer than it may."""
+    def run(self, job: BatchJob) -> JobResult:
+        """Do the job. TimeLimit when it takes longer than it may; ForecasterError where it cannot be done."""
         with time_limit(job.timeout):
             if isinstance(job.settings, PredictSettings):
                 return self._predict(job, job.settings)
@@ -64,15 +65,24 @@ class Worker:
                 return self._evaluate(job, job.settings)
             return self._in_a_process(job)
 
-    def _predict(self, job: BatchJob, settings: PredictSettings) -> dict[str, object]:
+    def _predict(self, job: BatchJob, settings: PredictSettings) -> JobResult:
         output = str(job.output)
         for place in filter(None, (output, settings.plot)):
             Path(place).parent.mkdir(parents=True, exist_ok=True)
         own = replace(settings, output=output, threads=settings.threads or self.threads)
         forecast = deliver(job.data, own, self.watch, settings.format, self.load, self.now())
-        return {"output": output, **forecast.metadata()}
+        facts = forecast.metadata()
+        cutoff = facts.get("cutoff")
+        return JobResult(
+            output=output,
+            facts=facts,
+            cutoff=cutoff if isinstance(cutoff, (str, int)) else None,
+            series=len(forecast.series),
+            failed=forecast.about.failed if forecast.about else (),
+            fallbacks=forecast.fallbacks,
+        )
 
-    def _evaluate(self, job: BatchJob, settings: EvaluateSettings) -> dict[str, object]:
+    def _evaluate(self, job: BatchJob, settings: EvaluateSettings) -> JobResult:
         from forecaster.evaluate import evaluate
 
         if settings.report:
@@ -80,7 +90,7 @@ class Worker:
         report = evaluate(job.data, replace(settings, threads=settings.threads or self.threads), self.watch).to_json()
         return self._report(job, report)
 
-    def _in_a_process(self, job: BatchJob) -> dict[str, object]:
+    def _in_a_process(self, job: BatchJob) -> JobResult:
         """A training: its memory and its threads are given back with the process, and a time limit really ends it."""
         done = _run(_command(job, self.threads))
         report: dict[str, object] = json.loads(done.stdout) if done.stdout.strip() else {}
@@ -90,14 +100,14 @@ class Worker:
             raise _fault(done.returncode, done.stderr)
         return self._report(job, report)
 
-    def _report(self, job: BatchJob, report: Mapping[str, object]) -> dict[str, object]:
-        """Write the report where the job says; what of it stands in the job's line."""
+    def _report(self, job: BatchJob, report: Mapping[str, object]) -> JobResult:
+        """Write the report where the job says."""
         if job.output:
             Path(job.output).parent.mkdir(parents=True, exist_ok=True)
             with output_lock(job.output, job.wait):
                 write_whole(Path(job.output), json.dumps(report, indent=1) + "\n")
-        short = {key: report[key] for key in ("model", "version", "metrics", "windows") if key in report}
-        return {"output": job.output, **short}
+        facts = {key: report[key] for key in ("model", "version", "metrics", "windows") if key in report}
+        return JobResult(output=job.output, facts=facts)
 
     def load(self, folder: Path, manifest: Manifest, runtime: str, threads: int) -> Runtime:
         """The graph of a version; loaded and its hashes checked once, while its manifest stays the same."""
@@ -105,7 +115,7 @@ class Worker:
         if key not in self._graphs:
             self._graphs[key] = load_runtime(folder, manifest, runtime, threads)
         self._graphs.move_to_end(key)
-        while len(self._graphs) > KEPT:
+        while len(self._graphs) > MAX_GRAPHS:
             self._graphs.popitem(last=False)
         return self._graphs[key]
 
@@ -133,7 +143,7 @@ def job_key(job: BatchJob) -> str:
         future = settings.future if isinstance(settings, PredictSettings) else None
         for source in (path, *([Path(future)] if future else [])):
             with source.open("rb") as file:
-                while block := file.read(CHUNK):
+                while block := file.read(CHUNK_BYTES):
                     digest.update(block)
     except (OSError, ForecasterError):
         return ""
@@ -159,7 +169,7 @@ def time_limit(seconds: float | None) -> Iterator[None]:
         yield
         return
 
-    def stop(number: int, frame: object) -> None:
+    def stop(_number: int, _frame: object) -> None:
         raise TimeLimit
 
     before = signal.signal(signal.SIGALRM, stop)
@@ -178,7 +188,7 @@ def terminable() -> Iterator[None]:
         yield
         return
 
-    def stop(number: int, frame: object) -> None:
+    def stop(number: int, _frame: object) -> None:
         raise SystemExit(128 + number)
 
     before = signal.signal(signal.SIGTERM, stop)

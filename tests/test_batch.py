@@ -76,7 +76,7 @@ def ran(shop, text, clock=None, **options):
     (shop / "jobs.toml").write_text(text)
     lines = []
     summary = batch(shop / "jobs.toml", BatchSettings(**options), Recorder(), lines.append, clock or FakeClock())
-    return {line["job"]: line for line in lines}, summary["summary"]
+    return {line.job: line.to_json() for line in lines}, summary.to_json()["summary"]
 
 
 def test_jobs_are_done_and_told_one_line_each(shop):
@@ -96,7 +96,7 @@ def test_a_graph_is_loaded_once_for_all_jobs(shop, monkeypatch):
     assert len(calls) == 1
 
 
-def test_a_failing_job_never_stops_the_rest(shop, monkeypatch):
+def test_a_failing_job_never_stops_the_rest(shop):
     (shop / "bad.csv").write_text("series,timestamp,target\na,nonsense,1\n")
     text = TWO_JOBS.replace("[jobs.one]", '[jobs.zero]\ndata = "no.csv"\noutput = "no"\n[jobs.one]')
     text += '[jobs.bad]\ndata = "bad.csv"\noutput = "bad-out.csv"\n'
@@ -254,7 +254,7 @@ def test_a_time_limit_is_no_exception_that_somebody_catches():
             pytest.fail("caught")
 
 
-def test_only_and_dry_run(shop, capfd):
+def test_only_and_dry_run(shop):
     lines, _ = ran(shop, TWO_JOBS, only="two")
     assert list(lines) == ["two"] and not (shop / "out" / "one.csv").exists()
     lines, _ = ran(shop, TWO_JOBS, dry_run=True)

@@ -103,7 +103,7 @@ def test_a_lock_that_its_holder_removes_while_another_opens_it_is_taken_anew(tmp
 
 
 def test_where_the_disk_has_no_locks_nothing_is_locked_and_nothing_stays(tmp_path, monkeypatch):
-    def refuse(handle, flags):
+    def refuse(_handle, _flags):
         raise OSError(errno.ENOLCK, "No locks available")
 
     monkeypatch.setattr("fcntl.flock", refuse)

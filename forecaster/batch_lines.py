@@ -1,0 +1,169 @@
+"""What a batch reports: a line of JSON for each job, and one for the whole run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from forecaster.errors import LockError, PartialError
+
+
+@dataclass(frozen=True)
+class JobResult:
+    """What a job made that ran to its end."""
+
+    output: str | None  # the file that was written; None = no file was asked for
+    facts: Mapping[str, object]  # of the forecast or the report, for the job's line
+    cutoff: str | int | None = None  # latest timestamp that a forecast was made from
+    series: int = 0  # that were forecast
+    failed: tuple[str, ...] = ()  # series that could not be forecast
+    fallbacks: int = 0  # series that the model did not answer for
+
+    def to_json(self) -> dict[str, object]:
+        """A part of the job's line."""
+        return {"output": self.output, **self.facts}
+
+
+@dataclass(frozen=True)
+class JobFault:
+    """Why a job failed."""
+
+    code: int  # as an exit code
+    kind: str  # an error's, or "timeout", "memory", "bug"
+    message: str
+    hint: str
+    traceback: str = ""  # of a bug
+
+    def to_json(self) -> dict[str, object]:
+        """A part of the job's line."""
+        error = {"code": self.code, "kind": self.kind, "message": self.message, "hint": self.hint}
+        return {"error": error, "traceback": self.traceback} if self.traceback else {"error": error}
+
+
+@dataclass(frozen=True)
+class JobLine:
+    """What became of a job in this run."""
+
+    job: str
+    command: str
+    status: str  # done | failed | skipped
+    seconds: float
+    result: JobResult | None = None  # None: it was skipped, or did not run to its end
+    fault: JobFault | None = None  # None: it was done or skipped
+
+    @property
+    def code(self) -> int:
+        """As an exit code."""
+        return self.fault.code if self.fault else 0
+
+    @property
+    def error(self) -> str | None:
+        """Why it failed."""
+        return self.fault.message if self.fault else None
+
+    @property
+    def cutoff(self) -> str | int | None:
+        """Latest timestamp that its forecast was made from."""
+        return self.result.cutoff if self.result else None
+
+    @property
+    def fallbacks(self) -> int:
+        """Series that the model did not answer for."""
+        return self.result.fallbacks if self.result else 0
+
+    def to_json(self) -> dict[str, object]:
+        """The line that is printed."""
+        line: dict[str, object] = {"job": self.job, "command": self.command, "status": self.status, "code": self.code}
+        for part in (self.result, self.fault):
+            line.update(part.to_json() if part else {})
+        return {**line, "seconds": self.seconds}
+
+
+@dataclass(frozen=True)
+class PlannedJob:
+    """What a run would do."""
+
+    job: str
+    command: str
+    data: str | None  # absolute path; None = it cannot be found out
+    data_is_there: bool
+    model: str | None  # name@version; None = no model is read
+    output: str | None
+    done_already: bool
+
+    def to_json(self) -> dict[str, object]:
+        """The line that is printed."""
+        return {
+            "job": self.job,
+            "command": self.command,
+            "status": "planned",
+            "data": self.data,
+            "data_is_there": self.data_is_there,
+            "model": self.model,
+            "output": self.output,
+            "done_already": self.done_already,
+        }
+
+
+@dataclass(frozen=True)
+class BatchSummary:
+    """A run that is over."""
+
+    lines: tuple[JobLine, ...]  # in the order in which the jobs ended
+    seconds: float
+    status_error: str = ""  # why the status file could not be written; empty where it could
+
+    @property
+    def failed_jobs(self) -> list[str]:
+        """Names."""
+        return [line.job for line in self.lines if line.status == "failed"]
+
+    @property
+    def locked(self) -> int:
+        """How many jobs another run was doing."""
+        return sum(line.fault is not None and line.fault.kind == LockError.kind for line in self.lines)
+
+    def to_json(self) -> dict[str, object]:
+        """The line that is printed last."""
+        counts = {name: sum(line.status == name for line in self.lines) for name in ("done", "failed", "skipped")}
+        summary = {
+            "jobs": len(self.lines),
+            **counts,
+            "fallbacks": sum(line.fallbacks for line in self.lines),
+            "locked": self.locked,
+            "failed_jobs": self.failed_jobs,
+            "seconds": self.seconds,
+        }
+        return {"summary": {**summary, "status_error": self.status_error} if self.status_error else summary}
+
+    def refuse_failures(self) -> None:
+        """PartialError that names the jobs which failed, or LockError where others are doing them all; PartialError
+        too where the status file could not be written.
+        """
+        failed = self.failed_jobs
+        if failed and len(failed) == self.locked:
+            raise LockError(f"another run is doing {', '.join(failed[:5])}.", "Try again later, or give --wait 5m.")
+        if failed:
+            names = ", ".join(failed[:5]) + (", …" if len(failed) > 5 else "")
+            raise PartialError(f"{len(failed)} job{'s' * (len(failed) > 1)} failed: {names}.", "Their lines say why.")
+        if self.status_error:
+            raise PartialError(self.status_error, "The jobs were done; the next run will do them again.")
+
+
+@dataclass(frozen=True)
+class DryRun:
+    """A run that was only planned."""
+
+    lines: tuple[PlannedJob, ...]
+
+    def to_json(self) -> dict[str, object]:
+        """The line that is printed last."""
+        return {"summary": {"jobs": len(self.lines), "planned": len(self.lines)}}
+
+    def refuse_failures(self) -> None:
+        """Nothing was run."""
+
+
+Line: TypeAlias = JobLine | PlannedJob | BatchSummary | DryRun
+Emit: TypeAlias = Callable[[JobLine | PlannedJob], None]
