@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from forecaster.data.cells import MISSING, too_large, why_too_large
 from forecaster.data.faults import RowsError, quoted
+from forecaster.data.infer import say
+from forecaster.data.panel import Covariate
 from forecaster.errors import DataError
 
 if TYPE_CHECKING:
@@ -20,22 +22,6 @@ if TYPE_CHECKING:
     from forecaster.typing import FloatArray, IntArray
 
 SHOWN = 5  # missing values that a message names; the others it counts
-
-
-@dataclass(frozen=True)
-class Covariate:
-    """One column. Numbers are in the caller's units, texts are codes into `levels`; NaN = missing."""
-
-    name: str
-    role: str  # a row of ROLES
-    values: FloatArray  # [R]; [N] where static
-    levels: tuple[str, ...] | None = None  # a category's texts; None = numbers
-    ahead: FloatArray | None = None  # known: [N, A] values of the A steps after each series' last row
-
-    @property
-    def kind(self) -> str:
-        """For people."""
-        return "number" if self.levels is None else "category"
 
 
 def read_covariates(table: Table, columns: Sequence[Beside]) -> tuple[Covariate, ...]:
@@ -174,8 +160,6 @@ def recoded(values: FloatArray, levels: Sequence[str], vocabulary: Sequence[str]
 
 def missing_ahead(panel: Panel, chosen: IntArray, steps: int) -> tuple[IntArray, str]:
     """Of the series `chosen`, those that lack a known value of the next `steps`, and which ones these are, in words."""
-    from forecaster.data.infer import say
-
     lacks, told, count = set(), [], 0
     last = panel.timestamps[panel.offsets[1:] - 1]
     for one in (one for one in panel.covariates if one.role == "known"):

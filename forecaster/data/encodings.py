@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from forecaster.data.covariates import Covariate, recoded
+from forecaster.data.covariates import recoded
 from forecaster.data.panel import ROLES, Columns
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from forecaster.data.panel import Panel
+    from forecaster.data.panel import Covariate, Panel
     from forecaster.typing import FloatArray, IntArray
 
 MOST_LEVELS = 1000  # of a category, the most frequent ones; the others count as unseen

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from forecaster.data.covariates import Covariate
     from forecaster.data.freq import Freq
     from forecaster.typing import FloatArray, IntArray, TextArray
 
@@ -31,6 +30,22 @@ class Columns:
     def covariates(self) -> dict[str, str]:
         """Covariate → role, in the order in which networks read them."""
         return {name: role for role in ROLES for name in getattr(self, role)}
+
+
+@dataclass(frozen=True)
+class Covariate:
+    """One column. Numbers are in the caller's units, texts are codes into `levels`; NaN = missing."""
+
+    name: str
+    role: str  # a row of ROLES
+    values: FloatArray  # [R]; [N] where static
+    levels: tuple[str, ...] | None = None  # a category's texts; None = numbers
+    ahead: FloatArray | None = None  # known: [N, A] values of the A steps after each series' last row
+
+    @property
+    def kind(self) -> str:
+        """For people."""
+        return "number" if self.levels is None else "category"
 
 
 @dataclass(frozen=True)

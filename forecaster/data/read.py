@@ -10,12 +10,12 @@ import numpy as np
 
 from forecaster.data.cells import too_large, why_too_large
 from forecaster.data.columns import Roles, covariate_roles, infer_roles
-from forecaster.data.covariates import Covariate, cut_unobserved, one_a_series, read_covariates
+from forecaster.data.covariates import cut_unobserved, one_a_series, read_covariates
 from forecaster.data.faults import RowsError, Tell
 from forecaster.data.freq import Freq
 from forecaster.data.infer import Rows, check_grid, infer_freq, refuse_duplicates
 from forecaster.data.localise import localise
-from forecaster.data.panel import Columns, Panel
+from forecaster.data.panel import Columns, Covariate, Panel
 from forecaster.data.regular import Filled, Given, described, fill_gaps
 from forecaster.data.season import season_of
 from forecaster.data.sieve import Sieve

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from forecaster.data.covariates import Covariate
 from forecaster.data.encodings import encode, fit_encodings
 from forecaster.data.inputs import Beside, Needs
+from forecaster.data.panel import Covariate
 from forecaster.data.windows import Windows, newest
 from forecaster.models.rows import Rows
 from tests.tiny import NAN, panel_of, waves
