@@ -10,7 +10,6 @@ import numpy as np
 
 from forecaster.data.checks import Checked, find_faults
 from forecaster.data.encodings import columns_of
-from forecaster.data.infer import say
 from forecaster.data.panel import Columns
 from forecaster.data.read import ReadOptions
 from forecaster.data.summary import Summary, level_and_scale, summarise
@@ -145,13 +144,13 @@ def _fits(checked: Checked, facts: DataFacts) -> tuple[Fit, ...]:
 
 def _newest(panel: Panel, facts: DataFacts) -> Fit:
     newest = newest_observed(panel)
-    trained = say(facts.last, panel.zone, panel.freq.whole_numbers)
+    trained = panel.timestamp_text(facts.last)
     if newest is None:
         return Fit("newest row", trained, "no target is observed", False)
     ends = panel.freq.ordinals(np.array([facts.last, newest]), panel.zone)
     steps = int(ends[1] - ends[0])
     away = f", {abs(steps):,} steps {'after' if steps > 0 else 'before'}" if steps else ""
-    return Fit("newest row", trained, f"{say(newest, panel.zone, panel.freq.whole_numbers)}{away}", steps >= 0)
+    return Fit("newest row", trained, f"{panel.timestamp_text(newest)}{away}", steps >= 0)
 
 
 def _drift(panel: Panel, facts: DataFacts) -> tuple[Fit, ...]:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from forecaster.data.faults import RowsError, quoted
+from forecaster.data.faults import RowsError
+from forecaster.errors import quoted
 
 if TYPE_CHECKING:
     from forecaster.typing import FloatArray, IntArray

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from forecaster.data.faults import RowsError, Tell, quoted
-from forecaster.data.freq import Freq, format_timestamps
+from forecaster.data.faults import RowsError, Tell
+from forecaster.data.freq import Freq, timestamp_text
 from forecaster.data.zones import DAY, wall_clock
-from forecaster.errors import DataError
+from forecaster.errors import DataError, quoted
 
 if TYPE_CHECKING:
     from forecaster.typing import BoolArray, IntArray, TextArray
@@ -37,7 +37,7 @@ class Rows:
 
     def text(self, row: int) -> str:
         """The stamp of `row` for a message: as short as it is clear."""
-        return say(int(self.timestamps[row]), self.zone, self.whole_numbers)
+        return timestamp_text(int(self.timestamps[row]), self.zone, whole_numbers=self.whole_numbers)
 
     def name_of(self, row: int) -> str:
         """The series that `row` belongs to."""
@@ -54,12 +54,6 @@ class Rows:
         )
         error.rows, error.drop = in_table(rows), in_table(rows if drop is None else drop)
         return error
-
-
-def say(timestamp: int, zone: str | None, whole_numbers: bool) -> str:
-    """One stamp for a message: `2024-01-31`, `2024-01-31 13:00:00+01:00` or `17`."""
-    freq = Freq("step", 1) if whole_numbers else Freq("clock", DAY)
-    return str(format_timestamps(np.array([timestamp], dtype=np.int64), freq, zone)[0])
 
 
 def refuse_duplicates(rows: Rows, *, hint_zone: bool) -> None:

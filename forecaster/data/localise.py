@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from forecaster.data.faults import RowsError
-from forecaster.data.infer import say
+from forecaster.data.freq import timestamp_text
 from forecaster.data.zones import resolve
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ def localise(wall: IntArray, index: IntArray, series: IntArray, zone: str, place
         skipped = np.flatnonzero(missing[index])
 
         def tell(k: int) -> tuple[str, str]:
-            text = say(int(wall[index[skipped[k]]]), None, False)
+            text = timestamp_text(int(wall[index[skipped[k]]]), None, whole_numbers=False)
             found = f"timestamp '{text}' does not exist in {zone}: the clock was set forward over it."
             return found, "Check the zone, or mend the row."
 

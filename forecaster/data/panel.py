@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from forecaster.data.freq import Freq, timestamp_text
+
 if TYPE_CHECKING:
-    from forecaster.data.freq import Freq
     from forecaster.typing import FloatArray, IntArray, TextArray
 
 
@@ -73,3 +74,7 @@ class Panel:
     def lengths(self) -> IntArray:
         """[N] rows of each series."""
         return self.offsets[1:] - self.offsets[:-1]
+
+    def timestamp_text(self, timestamp: int) -> str:
+        """A timestamp of this panel for a message: `2024-01-31`, `2024-01-31 13:00:00+01:00` or `17`."""
+        return timestamp_text(timestamp, self.zone, whole_numbers=self.freq.whole_numbers)

@@ -10,7 +10,8 @@ import numpy as np
 
 from forecaster.data.cells import too_large, why_too_large
 from forecaster.data.columns import Roles, covariate_roles, infer_roles
-from forecaster.data.covariates import cut_unobserved, one_a_series, read_covariates
+from forecaster.data.covariate_columns import one_a_series, read_covariates
+from forecaster.data.covariates import cut_unobserved
 from forecaster.data.faults import RowsError, Tell
 from forecaster.data.freq import Freq
 from forecaster.data.infer import Rows, check_grid, infer_freq, refuse_duplicates

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from forecaster.data.faults import RowsError, quoted
+from forecaster.data.faults import RowsError
 from forecaster.data.freq import format_timestamps
 from forecaster.data.infer import Rows
 from forecaster.data.panel import Panel
+from forecaster.errors import quoted
 
 if TYPE_CHECKING:
     from forecaster.data.freq import Freq

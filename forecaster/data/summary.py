@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from forecaster.data.infer import say
 from forecaster.data.zones import DAY, wall_clock
 
 if TYPE_CHECKING:
@@ -74,7 +73,7 @@ def summarise(panel: Panel) -> Summary:
     far = np.flatnonzero(distances > FAR)
     farthest = far[np.argsort(-distances[far], kind="stable")[:_LISTED]]
     ends = int(panel.timestamps.min()), int(panel.timestamps.max())
-    first, last = (say(end, panel.zone, panel.freq.whole_numbers) for end in ends)
+    first, last = (panel.timestamp_text(end) for end in ends)
     return Summary(
         series=len(panel.series),
         rows=len(panel.target) - panel.gaps,
@@ -166,7 +165,7 @@ def _constant(panel: Panel) -> IntArray:
 
 def _outlier(panel: Panel, row: int) -> Outlier:
     name = str(panel.series[np.searchsorted(panel.offsets, row, side="right") - 1])
-    stamp = say(int(panel.timestamps[row]), panel.zone, panel.freq.whole_numbers)
+    stamp = panel.timestamp_text(int(panel.timestamps[row]))
     return Outlier(name, stamp, float(panel.target[row]))
 
 
