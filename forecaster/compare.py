@@ -29,7 +29,7 @@ from forecaster.trial import STAGE, settle
 if TYPE_CHECKING:
     import pandas as pd
 
-    from forecaster.data.inputs import Beside
+    from forecaster.data.inputs import ExtraInputs
     from forecaster.data.panel import Panel
     from forecaster.data.windows import Windows
     from forecaster.metrics import Scores
@@ -179,7 +179,7 @@ def compare(data: Data, settings: CompareSettings, watch: Watch) -> Comparison:
 def _beside_baselines(panel: Panel, windows: Windows, plan: Plan, learned: bool) -> Backtest:
     """The baselines' forecasts of the windows that somebody can forecast."""
 
-    def nobody(context: FloatArray, beside: Beside) -> FloatArray:
+    def nobody(context: FloatArray, beside: ExtraInputs) -> FloatArray:
         return np.full((len(context), plan.horizon, 1 + len(plan.quantiles)), np.nan)
 
     judged = backtest(panel, windows, plan, nobody, learned=learned)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 
 from forecaster.data.calendar import width
-from forecaster.data.inputs import Beside
+from forecaster.data.inputs import ExtraInputs
 from forecaster.errors import DataError
 from forecaster.evaluate import held_against
 from forecaster.metrics import seasonal_scale
@@ -82,7 +82,7 @@ def explain(data: Data | None, settings: ExplainSettings, watch: Watch) -> Expla
     windows, context = windows.take(seen), context[seen]
     if len(windows) < 2:
         raise DataError(f"{panel.source}: one window has nothing to exchange its inputs with.", "Give more rows.")
-    beside = {name: values[:, 0] for name, values in Beside(panel, windows, manifest.needs)().items()}
+    beside = {name: values[:, 0] for name, values in ExtraInputs(panel, windows, manifest.needs)().items()}
     inputs: Inputs = {"context": context, **beside}
 
     def answer(named: Inputs) -> FloatArray:

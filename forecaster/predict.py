@@ -14,7 +14,7 @@ from forecaster.adapt import since
 from forecaster.config import TrainSettings
 from forecaster.data.covariates import missing_ahead, with_future
 from forecaster.data.encodings import columns_of
-from forecaster.data.inputs import Beside
+from forecaster.data.inputs import ExtraInputs
 from forecaster.data.panel import Columns
 from forecaster.data.read import read_future, read_panel
 from forecaster.data.windows import newest
@@ -214,7 +214,7 @@ def _answers(
     """[n, H, 1 + Q] the model's forecasts of the series `chosen` [n], not checked, and the contexts [n, L]."""
     windows = newest(panel).take(chosen)
     context = windows.gather(manifest.context_length, 0)
-    beside = Beside(panel, windows, manifest.needs, -(-horizon // manifest.horizon))
+    beside = ExtraInputs(panel, windows, manifest.needs, -(-horizon // manifest.horizon))
     return forecast(runtime, context, horizon, beside), context
 
 

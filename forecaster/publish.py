@@ -15,7 +15,7 @@ from forecaster.backtest import Backtest, judge
 from forecaster.checkpoints import FINAL, JUDGE, STATE
 from forecaster.conformal import corrected, held_back_errors
 from forecaster.contributions import contributions
-from forecaster.data.inputs import Beside
+from forecaster.data.inputs import ExtraInputs
 from forecaster.data.summary import level_and_scale
 from forecaster.data.windows import evenly, newest
 from forecaster.models.artifact import (
@@ -128,7 +128,7 @@ class Training:
     def _proof_inputs(self) -> dict[str, FloatArray]:
         windows = newest(self.panel)
         some = windows.take(evenly(len(windows), PROOF_WINDOWS))
-        beside = Beside(self.panel, some, replace(self.plan.needs, context_length=self._context_length))
+        beside = ExtraInputs(self.panel, some, replace(self.plan.needs, context_length=self._context_length))
         named = {name: values[:, 0] for name, values in beside().items()}
         return {"context": some.gather(self._context_length, 0), **named}
 

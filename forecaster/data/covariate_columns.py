@@ -14,27 +14,27 @@ from forecaster.data.panel import Covariate
 from forecaster.errors import DataError, quoted
 
 if TYPE_CHECKING:
-    from forecaster.data.columns import Beside
-    from forecaster.data.infer import Rows
-    from forecaster.data.table import Table
+    from forecaster.data.columns import CovariateColumn
+    from forecaster.data.infer import SortedRows
+    from forecaster.data.table import RawTable
     from forecaster.typing import FloatArray
 
 
-def read_covariates(table: Table, columns: Sequence[Beside]) -> tuple[Covariate, ...]:
+def read_covariates(table: RawTable, columns: Sequence[CovariateColumn]) -> tuple[Covariate, ...]:
     """The columns, rows as in the table; static ones, too. RowsError where a number is none."""
     return tuple(_text(table, one) if one.text else _number(table, one) for one in columns)
 
 
-def _text(table: Table, column: Beside) -> Covariate:
-    cells = table.cells([column.name])[column.name]
-    texts = [str(text).strip() for text in cells.texts]
+def _text(table: RawTable, column: CovariateColumn) -> Covariate:
+    found = table.text_column(column.name)
+    texts = [str(text).strip() for text in found.texts]
     levels = tuple(sorted(set(texts) - set(MISSING)))
     code = {text: float(i) for i, text in enumerate(levels)}
     codes = np.array([code.get(text, np.nan) for text in texts])
-    return Covariate(column.name, column.role, codes[cells.codes], levels)
+    return Covariate(column.name, column.role, codes[found.codes], levels)
 
 
-def _number(table: Table, column: Beside) -> Covariate:
+def _number(table: RawTable, column: CovariateColumn) -> Covariate:
     try:
         values = table.numbers([column.name])[column.name]
     except RowsError as error:
@@ -59,7 +59,7 @@ def _reworded(error: RowsError, role: str) -> RowsError:
     return RowsError("covariate", error.rows, error.place, tell, column=error.column)
 
 
-def one_a_series(covariate: Covariate, rows: Rows, values: FloatArray) -> Covariate:
+def one_a_series(covariate: Covariate, rows: SortedRows, values: FloatArray) -> Covariate:
     """A static column, `values` [R] sorted as `rows`: the one value of each series. DataError where one has several."""
     of = np.repeat(np.arange(len(rows.series)), np.diff(rows.offsets))
     there = np.flatnonzero(~np.isnan(values))

@@ -1,4 +1,4 @@
-"""Columns beside the target: known of the future, of the past only, or of a series as a whole."""
+"""Covariates, the columns other than the target: known of the future, of the past only, or of a series as a whole."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from forecaster.data.faults import RowsError
 from forecaster.data.freq import timestamp_text
-from forecaster.data.zones import resolve
+from forecaster.data.zones import resolve_wall_clock
 
 if TYPE_CHECKING:
     from forecaster.typing import IntArray
@@ -22,7 +22,7 @@ def localise(wall: IntArray, index: IntArray, series: IntArray, zone: str, place
     other way round in a file whose newest rows come first); where it has it once, it is before. DataError where the
     clock skipped a time.
     """
-    first, second, missing = resolve(wall, zone)
+    first, second, missing = resolve_wall_clock(wall, zone)
     if missing.any():
         skipped = np.flatnonzero(missing[index])
 

@@ -68,7 +68,7 @@ class Panel:
     source: str  # file name for messages
     gaps: int  # rows that the calendar lacked and that were filled with missing
     notes: tuple[str, ...]  # what was inferred, for people
-    covariates: tuple[Covariate, ...] = ()  # columns beside the target, known ones first, then past, then static
+    covariates: tuple[Covariate, ...] = ()  # known ones first, then past, then static
 
     @property
     def lengths(self) -> IntArray:
