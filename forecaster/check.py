@@ -22,8 +22,7 @@ if TYPE_CHECKING:
     from forecaster.data.encodings import Encoding
     from forecaster.data.panel import Panel
     from forecaster.models.artifact import DataFacts
-    from forecaster.predict import Data
-    from forecaster.report import Json
+    from forecaster.typing import Data, Json
     from forecaster.watch import Watch
 
 DRIFT = 3.0  # the level has drifted from so many of the training data's scales on, the scale from this factor on

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
     from forecaster.config import PredictSettings
     from forecaster.forecast import Forecast
-    from forecaster.predict import Data, Load
+    from forecaster.predict import Load
+    from forecaster.typing import Data
     from forecaster.watch import Watch
 
 SERIES = "{series}"

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import time
-from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -23,14 +22,12 @@ from forecaster.views.extra import check_place
 from forecaster.watch import Watch
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from forecaster.config import EvaluateSettings, ExplainSettings
     from forecaster.data.panel import Panel
     from forecaster.models.artifact import Manifest
     from forecaster.models.runtime import Runtime
+    from forecaster.typing import Data
 
-Data: TypeAlias = "str | Path | pd.DataFrame"
 
 MOST_WINDOWS = 100  # a series, where the caller does not say how many
 

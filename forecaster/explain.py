@@ -10,7 +10,6 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from itertools import pairwise
-from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
@@ -24,15 +23,11 @@ from forecaster.models.runtime import forecast
 from forecaster.predict import open_model, read_for
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from forecaster.config import ExplainSettings
     from forecaster.models.artifact import Manifest
-    from forecaster.report import Json
-    from forecaster.typing import FloatArray, IntArray
+    from forecaster.typing import Data, FloatArray, IntArray, Json
     from forecaster.watch import Watch
 
-Data: TypeAlias = "str | Path | pd.DataFrame"
 Inputs: TypeAlias = "Mapping[str, FloatArray]"  # name -> [W, …]; "context" among them
 
 REPEATS = 3  # permutations whose mean is told

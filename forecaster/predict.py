@@ -30,13 +30,10 @@ from forecaster.quantiles import Bands, stored_bands
 from forecaster.watch import Watch
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from forecaster.config import EvaluateSettings, ExplainSettings, PredictSettings
     from forecaster.data.panel import Panel
-    from forecaster.typing import FloatArray, IntArray, TextArray
+    from forecaster.typing import Data, FloatArray, IntArray, TextArray
 
-Data: TypeAlias = "str | Path | pd.DataFrame"
 LOOKS = 5  # at the version that serves, should it be pruned between finding and reading it
 
 Load: TypeAlias = Callable[[Path, Manifest, str, int], Runtime]

@@ -30,16 +30,13 @@ from forecaster.trial import settle
 from forecaster.watch import Progress, Silent
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from forecaster.data.panel import Panel
     from forecaster.models.fit import State
     from forecaster.plan import Plan
-    from forecaster.report import Json
     from forecaster.settings import TuneSettings
+    from forecaster.typing import Data, Json
     from forecaster.watch import Watch
 
-Data: TypeAlias = "str | Path | pd.DataFrame"
 Setting: TypeAlias = "str | int | float | bool"
 
 TENTHS = 10  # of its course at which a trial is held against the others

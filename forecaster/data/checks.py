@@ -21,11 +21,9 @@ from forecaster.data.table import CsvTable, RawTable
 from forecaster.errors import DataError
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from forecaster.data.columns import Roles
     from forecaster.data.panel import Panel
-    from forecaster.typing import IntArray
+    from forecaster.typing import Data, IntArray
 
 MOST_PASSES = 40  # readings of one table; each but the last finds a kind of fault
 MOST_GRIDS = 4  # … of which so many for stamps off the grid: what is irregular all through has no grid to fall back on
@@ -81,7 +79,7 @@ class _Log:
             self.met.append((error, np.empty(0, dtype=np.int64)))
 
 
-def find_faults(source: str | Path | pd.DataFrame, options: ReadOptions, most: int = MOST_SHOWN) -> Checked:
+def find_faults(source: Data, options: ReadOptions, most: int = MOST_SHOWN) -> Checked:
     """All faults of a file, at most `most` of each kind one by one, and the panel that is left without them.
 
     UsageError where options contradict each other.
@@ -100,7 +98,7 @@ def find_faults(source: str | Path | pd.DataFrame, options: ReadOptions, most: i
     return Checked(name, rows, _kinds(log, sieve.base, roles, most), panel)
 
 
-def _open(source: str | Path | pd.DataFrame, log: _Log) -> RawTable:
+def _open(source: Data, log: _Log) -> RawTable:
     """The table, with bytes that are no text mended."""
     if not isinstance(source, (str, Path)) or str(source).endswith((".parquet", ".pq")):
         return open_table(source)

@@ -29,13 +29,11 @@ from forecaster.errors import DataError, UsageError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    import pandas as pd
-
-    from forecaster.typing import FloatArray, IntArray, TextArray
+    from forecaster.typing import Data, FloatArray, IntArray, TextArray
 
 
 def read_panel(
-    source: str | Path | pd.DataFrame,
+    source: Data,
     columns: Columns = Columns(),  # noqa: B008 - frozen
     *,
     freq: str | Freq | None = None,
@@ -80,7 +78,7 @@ class ReadOptions:
         return cls(columns, step, season_length, None if zone is None else check_zone(zone), timestamp_format)
 
 
-def read_future(source: str | Path | pd.DataFrame, panel: Panel, timestamp_format: str | None = None) -> Panel:
+def read_future(source: Data, panel: Panel, timestamp_format: str | None = None) -> Panel:
     """What a file says of the columns that `panel` knows ahead: a panel of its own without targets."""
     table = open_table(source)
     texts = tuple(one.name for one in panel.covariates if one.levels is not None)
@@ -156,7 +154,7 @@ def _with_covariates(
     return cut_unobserved(panel)
 
 
-def open_table(source: str | Path | pd.DataFrame) -> RawTable:
+def open_table(source: Data) -> RawTable:
     """`source` as a table. DataError where it is none."""
     if not isinstance(source, (str, Path)):
         from forecaster.data.frames import FrameTable

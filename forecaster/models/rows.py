@@ -7,16 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
 if TYPE_CHECKING:
     from forecaster.data.calendar import KnownRows
     from forecaster.data.encodings import EncodedCovariates
-    from forecaster.typing import FloatArray
-
-Tensor: TypeAlias = Any  # a TensorFlow tensor
+    from forecaster.typing import FloatArray, Tensor
 
 
 Bounds: TypeAlias = (
