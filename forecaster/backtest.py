@@ -122,7 +122,7 @@ def backtest(panel: Panel, windows: Windows, manifest: Asked, answer: Answer, *,
     known = ~np.isnan(values[:, before - length : before]).all(axis=1)
     windows, values = windows.take(np.flatnonzero(known)), values[known]
     context, target = values[:, :before], values[:, before:]
-    oldest = _oldest_cutoffs(panel, windows)
+    oldest = windows.first_cutoffs(panel.offsets[1:])
     scale = seasonal_scale(panel.target, panel.offsets, oldest, panel.season_length)
     answers = answer(context[:, before - length :], ExtraInputs(panel, windows, manifest.needs))
     forecasts = {MODEL: answers[:, :, 0]}
@@ -183,13 +183,6 @@ def make_report(about: Subject, judged: Backtest, judged_on: str) -> Report:
         raw_intervals=judged.raw_scores(),
         calibrated=judged.calibrated,
     )
-
-
-def _oldest_cutoffs(panel: Panel, windows: Windows) -> IntArray:
-    """[N] the first row of each series that a window asks for; the series' end where there is none."""
-    oldest: IntArray = panel.offsets[1:].copy()
-    np.minimum.at(oldest, windows.series, windows.cutoff)
-    return oldest
 
 
 def _boosting(panel: Panel, ends: IntArray, length: int, horizon: int) -> Callable[[FloatArray], FloatArray] | None:

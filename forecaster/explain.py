@@ -86,9 +86,8 @@ def explain(data: Data | None, settings: ExplainSettings, watch: Watch) -> Expla
 
         return forecast(runtime, named["context"], manifest.horizon, gather)[:, :, 0]
 
-    oldest = panel.offsets[1:].copy()
-    np.minimum.at(oldest, windows.series, windows.cutoff)
-    scale = seasonal_scale(panel.target, panel.offsets, oldest, panel.season_length)[windows.series]
+    first = windows.first_cutoffs(panel.offsets[1:])
+    scale = seasonal_scale(panel.target, panel.offsets, first, panel.season_length)[windows.series]
     measure = _Measure(answer, inputs, windows.gather(0, manifest.horizon), scale)
     effects = [measure(role, name, change) for role, name, change in _changes(manifest)]
     watch.note(f"{len(windows)} windows, each input exchanged {REPEATS} times")

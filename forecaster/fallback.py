@@ -27,12 +27,12 @@ def thinkable(panel: Panel) -> tuple[FloatArray, FloatArray]:
     range of fewer than 20 values says little (1 future in 80 leaves that of 10 values so far), and that of equal values
     nothing: there the range reaches to zero. NaN where nothing is observed.
     """
-    low = np.fmin.reduceat(panel.target, panel.offsets[:-1])
-    high = np.fmax.reduceat(panel.target, panel.offsets[:-1])
-    count = np.add.reduceat((~np.isnan(panel.target)).astype(np.int64), panel.offsets[:-1])
+    low, high = panel.lowest, panel.highest
     spread = high - low
     level = np.maximum(np.abs(low), np.abs(high))
-    spread = np.where((count >= ENOUGH) & (spread > 0), spread, np.maximum(spread, np.where(level > 0, level, 1.0)))
+    spread = np.where(
+        (panel.observed_counts >= ENOUGH) & (spread > 0), spread, np.maximum(spread, np.where(level > 0, level, 1.0))
+    )
     return low - RANGES * spread, high + RANGES * spread
 
 

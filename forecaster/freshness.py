@@ -35,7 +35,7 @@ def fresh(
         _refuse_stale(panel, max_age, now)
     if drop_incomplete:
         panel = _complete(panel, watch, now)
-    last = panel.timestamps[panel.offsets[1:] - 1]
+    last = panel.last_timestamps
     behind = int(np.count_nonzero(last < last.max()))
     earlier = f"; {behind:,} of {len(last):,} series end earlier" if behind else ""
     watch.note(f"cutoff {panel.timestamp_text(int(last.max()))}{earlier}")
@@ -58,7 +58,7 @@ def unfinished(panel: Panel, now: datetime | None = None) -> IntArray:
         return np.zeros(len(panel.series), dtype=np.int64)
     clock = _clock(panel, now)
     counts = np.zeros(len(panel.series), dtype=np.int64)
-    if (_ends(panel, panel.timestamps[panel.offsets[1:] - 1]) > clock).any():
+    if (_ends(panel, panel.last_timestamps) > clock).any():
         open_ones = (_ends(panel, panel.timestamps) > clock).astype(np.int64)
         counts = np.add.reduceat(open_ones, panel.offsets[:-1])
     return counts
@@ -89,8 +89,7 @@ def _complete(panel: Panel, watch: Watch, now: datetime | None) -> Panel:
     left = panel.lengths - open_ones
     if not left.any():
         raise DataError(f"{panel.source}: no period is over yet.", "Leave --drop-incomplete out, or give older rows.")
-    of = np.repeat(np.arange(len(left)), panel.lengths)
-    kept = np.arange(len(of)) < (panel.offsets[:-1] + left)[of]
+    kept = np.arange(len(panel.target)) < np.repeat(panel.offsets[:-1] + left, panel.lengths)
     first = panel.timestamp_text(int(panel.timestamps[~kept].min()))
     watch.note(f"dropped as incomplete: {int(open_ones.sum()):,} rows from {first} on, whose periods are not over yet")
     if not left.all():

@@ -192,11 +192,9 @@ def _observed(panel: Panel, opened: Opened | None, fallback: bool) -> tuple[IntA
 
     The model needs a value among the rows that it sees; seasonal naive one anywhere.
     """
-    there = (~np.isnan(panel.target)).astype(np.int64)
     before = int(panel.lengths.max()) if fallback or not opened else opened.manifest.context_length
     first = np.maximum(panel.offsets[:-1], panel.offsets[1:] - before)
-    total = np.concatenate([[0], np.cumsum(there)])
-    known = total[panel.offsets[1:]] > total[first]
+    known = panel.observed_between(first, panel.offsets[1:]) > 0
     if not known.any():
         raise DataError(
             f"{panel.source}: no series has an observed target among its newest rows: nothing to forecast from.",

@@ -19,7 +19,7 @@ SHOWN = 5  # missing values that a message names; the others it counts
 
 def cut(panel: Panel, left: IntArray) -> Panel:
     """The first `left` [N] rows of each series, and no series without any. What was known of later rows is ahead then."""
-    of = np.repeat(np.arange(len(left)), panel.lengths)
+    of = panel.row_series
     place = np.arange(len(of)) - panel.offsets[of]
     kept, some = place < left[of], np.flatnonzero(left)
 
@@ -64,7 +64,7 @@ def with_future(panel: Panel, future: Panel, steps: int) -> Panel:
     if panel.columns.series is None:
         mine = np.zeros(len(mine), np.int64)
     n = np.repeat(mine, future.lengths)
-    last = panel.timestamps[panel.offsets[1:] - 1][np.maximum(n, 0)]
+    last = panel.last_timestamps[np.maximum(n, 0)]
     step = panel.freq.ordinals(future.timestamps, panel.zone) - panel.freq.ordinals(last, panel.zone)
     fits = (n >= 0) & (step >= 1) & (step <= steps)
     fits[fits] = panel.freq.advance(last[fits], step[fits], panel.zone) == future.timestamps[fits]
@@ -99,7 +99,7 @@ def recoded(values: FloatArray, levels: Sequence[str], vocabulary: Sequence[str]
 def missing_ahead(panel: Panel, chosen: IntArray, steps: int) -> tuple[IntArray, str]:
     """Of the series `chosen`, those that lack a known value of the next `steps`, and which ones these are, in words."""
     lacks, told, count = set(), [], 0
-    last = panel.timestamps[panel.offsets[1:] - 1]
+    last = panel.last_timestamps
     for one in (one for one in panel.covariates if one.role == "known"):
         ahead = np.full((len(chosen), steps), np.nan)
         if one.ahead is not None:

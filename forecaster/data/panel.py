@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from forecaster.data.freq import Freq, timestamp_text
 
 if TYPE_CHECKING:
-    from forecaster.typing import FloatArray, IntArray, TextArray
+    from forecaster.typing import BoolArray, FloatArray, IntArray, TextArray
 
 
 # Known over the horizon, too; known up to now; one value a series.
@@ -74,6 +76,41 @@ class Panel:
     def lengths(self) -> IntArray:
         """[N] rows of each series."""
         return self.offsets[1:] - self.offsets[:-1]
+
+    @property
+    def row_series(self) -> IntArray:
+        """[R] index of the series that each row belongs to."""
+        return np.repeat(np.arange(len(self.series)), self.lengths)
+
+    @property
+    def last_timestamps(self) -> IntArray:
+        """[N] timestamp of each series' last row."""
+        return self.timestamps[self.offsets[1:] - 1]
+
+    @property
+    def observed_counts(self) -> IntArray:
+        """[N] observed targets of each series."""
+        return self.observed_between(self.offsets[:-1], self.offsets[1:])
+
+    def observed_between(self, first: IntArray, end: IntArray) -> IntArray:
+        """[N] observed targets in rows `first[n] <= r < end[n]`."""
+        total: IntArray = np.concatenate([[0], np.cumsum(~np.isnan(self.target))]).astype(np.int64)
+        return total[end] - total[first]
+
+    @property
+    def lowest(self) -> FloatArray:
+        """[N] lowest observed target of each series; NaN where nothing is observed."""
+        return np.asarray(np.fmin.reduceat(self.target, self.offsets[:-1]))
+
+    @property
+    def highest(self) -> FloatArray:
+        """[N] highest observed target of each series; NaN where nothing is observed."""
+        return np.asarray(np.fmax.reduceat(self.target, self.offsets[:-1]))
+
+    @property
+    def constant_series(self) -> BoolArray:
+        """[N] whether a series has several observed targets, all of them equal."""
+        return np.asarray((self.lowest == self.highest) & (self.observed_counts > 1))
 
     def timestamp_text(self, timestamp: int) -> str:
         """A timestamp of this panel for a message: `2024-01-31`, `2024-01-31 13:00:00+01:00` or `17`."""

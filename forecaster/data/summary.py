@@ -84,7 +84,7 @@ def summarise(panel: Panel) -> Summary:
         zone=panel.zone,
         gaps=panel.gaps,
         missing=int(np.count_nonzero(np.isnan(panel.target))) - panel.gaps,
-        constant=tuple(map(str, panel.series[_constant(panel)])),
+        constant=tuple(map(str, panel.series[panel.constant_series])),
         outliers=len(far),
         farthest=tuple(_outlier(panel, int(row)) for row in farthest),
         zone_jumps=_zone_jumps(panel),
@@ -101,7 +101,7 @@ def level_and_scale(panel: Panel, since: int | None = None) -> tuple[float, floa
     rows = np.flatnonzero(~np.isnan(panel.target) & (True if since is None else panel.timestamps > since))
     if not len(rows):
         return None
-    of = _series_of(panel)[rows]
+    of = panel.row_series[rows]
     middle = _medians(panel.target[rows], of, len(panel.series))
     with np.errstate(over="ignore"):
         deviation = _medians(np.abs(panel.target[rows] - middle[of]), of, len(panel.series))
@@ -126,7 +126,7 @@ def _distances(panel: Panel) -> FloatArray:
     """[R] distance from the series' median in robust standard deviations: median absolute deviation, or the mean one
     where more than half of the values are equal. NaN where not observed, 0 in a constant series.
     """
-    of, count = _series_of(panel), len(panel.series)
+    of, count = panel.row_series, len(panel.series)
     deviation = np.abs(panel.target - _medians(panel.target, of, count)[of])
     there = ~np.isnan(deviation)
     spread = _medians(deviation, of, count) * SPREAD
@@ -148,19 +148,6 @@ def _medians(values: FloatArray, of: IntArray, count: int) -> FloatArray:
     low, high = (order[(starts + np.maximum(sizes - k, 0) // 2)[full]] for k in (1, 0))
     medians[full] = values[low] / 2 + values[high] / 2
     return medians
-
-
-def _series_of(panel: Panel) -> IntArray:
-    """[R] the series of each row."""
-    return np.repeat(np.arange(len(panel.series)), panel.lengths)
-
-
-def _constant(panel: Panel) -> IntArray:
-    """Series of several observed targets, all alike."""
-    low = np.fmin.reduceat(panel.target, panel.offsets[:-1])
-    high = np.fmax.reduceat(panel.target, panel.offsets[:-1])
-    observed = np.add.reduceat((~np.isnan(panel.target)).astype(np.int64), panel.offsets[:-1])
-    return np.flatnonzero((low == high) & (observed > 1))
 
 
 def _outlier(panel: Panel, row: int) -> Outlier:

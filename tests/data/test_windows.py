@@ -222,3 +222,9 @@ def test_a_series_of_one_row_gives_no_window_and_hinders_no_other():
     panel = panel_of([1.0], *waves(1, 12))
     drawn = sampler(panel.offsets[:-1], panel.offsets[1:], 4, 2)
     assert drawn.series.tolist() == [1]
+
+
+def test_first_cutoffs_are_the_oldest_ones_of_each_series_and_else_the_default() -> None:
+    panel = numbered([8, 3, 8])
+    windows = rolling(panel, panel.offsets[1:], horizon=2, count=2, stride=1)
+    assert windows.first_cutoffs(panel.offsets[1:]).tolist() == [5, 11, 16]
