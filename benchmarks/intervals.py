@@ -171,9 +171,9 @@ def published(root: Path, models: Path) -> str:
 def _random_walk(panel: Panel, horizon: int, lag: int) -> FloatArray:
     """[N, H, 2] 95 % limits of naive (lag 1) or seasonal naive: normal, sigma of the differences, its root per lag gone by."""
     from forecaster.baselines import seasonal_naive
-    from forecaster.data.windows import newest
+    from forecaster.data.windows import latest_windows
 
-    history = newest(panel).gather(int(panel.lengths.max()), 0)
+    history = latest_windows(panel).gather(int(panel.lengths.max()), 0)
     sigma = np.sqrt(np.nanmean((history[:, lag:] - history[:, :-lag]) ** 2, axis=1))
     half = 1.96 * sigma[:, None] * np.sqrt(np.arange(horizon) // lag + 1.0)
     point = seasonal_naive(history, horizon, lag)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from forecaster.baselines import seasonal_naive
-from forecaster.data.windows import newest
+from forecaster.data.windows import latest_windows
 
 if TYPE_CHECKING:
     from forecaster.data.panel import Panel
@@ -46,7 +46,7 @@ def naive_forecast(panel: Panel, chosen: IntArray, horizon: int) -> FloatArray:
     """[n, H] seasonal naive of the series `chosen` [n], from as far back as it takes; NaN where nothing is observed."""
     season = panel.season_length
     rows = max(season, min(SEASONS * season, int(panel.lengths.max())))
-    context = newest(panel).take(chosen).gather(rows, 0)
+    context = latest_windows(panel).take(chosen).gather(rows, 0)
     forecast = seasonal_naive(context, horizon, season)
     for i in np.flatnonzero(np.isnan(forecast).any(axis=1)):
         values = _observed(panel, int(chosen[i]))

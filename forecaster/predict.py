@@ -17,7 +17,7 @@ from forecaster.data.encodings import columns_of
 from forecaster.data.inputs import ExtraInputs
 from forecaster.data.panel import Columns
 from forecaster.data.read import read_future, read_panel
-from forecaster.data.windows import newest
+from forecaster.data.windows import latest_windows
 from forecaster.errors import ArtifactError, DataError, UsageError
 from forecaster.fallback import NAME, RANGES, absurd, naive_bands, naive_forecast, thinkable
 from forecaster.forecast import MODEL, About, Forecast
@@ -207,7 +207,7 @@ def _answers(
     panel: Panel, manifest: Manifest, runtime: Runtime, chosen: IntArray, horizon: int
 ) -> tuple[FloatArray, FloatArray]:
     """[n, H, 1 + Q] the model's forecasts of the series `chosen` [n], not checked, and the contexts [n, L]."""
-    windows = newest(panel).take(chosen)
+    windows = latest_windows(panel).take(chosen)
     context = windows.gather(manifest.context_length, 0)
     beside = ExtraInputs(panel, windows, manifest.needs, -(-horizon // manifest.horizon))
     return forecast(runtime, context, horizon, beside), context

@@ -17,7 +17,7 @@ from forecaster.conformal import corrected, held_back_errors
 from forecaster.contributions import contributions
 from forecaster.data.inputs import ExtraInputs
 from forecaster.data.summary import level_and_scale
-from forecaster.data.windows import evenly, newest
+from forecaster.data.windows import evenly, latest_windows
 from forecaster.models.artifact import (
     FORMAT,
     JUDGED,
@@ -126,7 +126,7 @@ class Training:
         return corrected(judged, self.panel, manifest, held.crossed, held.said())
 
     def _proof_inputs(self) -> dict[str, FloatArray]:
-        windows = newest(self.panel)
+        windows = latest_windows(self.panel)
         some = windows.take(evenly(len(windows), PROOF_WINDOWS))
         beside = ExtraInputs(self.panel, some, replace(self.plan.needs, context_length=self._context_length))
         named = {name: values[:, 0] for name, values in beside().items()}

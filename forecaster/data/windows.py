@@ -111,7 +111,7 @@ def rows_after(panel: Panel, stamp: int) -> IntArray:
     return np.asarray(np.add.reduceat((panel.timestamps > stamp).astype(np.int64), panel.offsets[:-1]))
 
 
-def newest(panel: Panel) -> Windows:
+def latest_windows(panel: Panel) -> Windows:
     """One window a series, cut off after its last row: what `predict` reads."""
     count = np.arange(len(panel.series))
     return Windows(panel.target, panel.offsets[:-1], panel.offsets[1:], count, panel.offsets[1:])

@@ -11,7 +11,7 @@ import tensorflow as tf
 from forecaster.data.encodings import encode, fit_encodings
 from forecaster.data.inputs import ExtraInputs, Needs
 from forecaster.data.panel import Covariate
-from forecaster.data.windows import Windows, newest
+from forecaster.data.windows import Windows, latest_windows
 from forecaster.models.rows import Rows
 from tests.tiny import NAN, panel_of, waves
 
@@ -61,7 +61,7 @@ def test_training_gathers_what_prediction_gathers(panel, needs):
 
 
 def test_later_blocks_read_what_is_known_and_nothing_else(panel, needs):
-    found = ExtraInputs(panel, newest(panel), needs, blocks=2)()
+    found = ExtraInputs(panel, latest_windows(panel), needs, blocks=2)()
     ahead = panel.covariates[0].ahead
     np.testing.assert_array_equal(found["known"][:, :, :, 0].reshape(3, -1), ahead)
     np.testing.assert_array_equal(found["past"][:, 1, -HORIZON:, 0], ahead[:, :HORIZON])
