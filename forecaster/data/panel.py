@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -115,3 +116,11 @@ class Panel:
     def timestamp_text(self, timestamp: int) -> str:
         """A timestamp of this panel for a message: `2024-01-31`, `2024-01-31 13:00:00+01:00` or `17`."""
         return timestamp_text(timestamp, self.zone, whole_numbers=self.freq.whole_numbers)
+
+
+def fingerprint(panel: Panel) -> str:
+    """SHA-256, as hexadecimal digits, of names, offsets, timestamps and targets. Manifests store it: its bytes are fixed."""
+    digest = hashlib.sha256("\n".join(map(str, panel.series)).encode())
+    for array in (panel.offsets, panel.timestamps, panel.target):
+        digest.update(np.ascontiguousarray(array).data)
+    return digest.hexdigest()

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
-import numpy as np
+from dataclasses import replace
 
-from tests.tiny import NAN, panel_of
+import numpy as np
+import pytest
+
+from forecaster.data.panel import fingerprint
+from tests.tiny import NAN, panel_of, waves
+
+PANEL = panel_of(*waves(2, 10))
 
 
 def test_observed_values_are_counted_by_series_and_between_rows() -> None:
@@ -29,3 +35,21 @@ def test_rows_and_last_timestamps_belong_to_their_series() -> None:
     panel = panel_of([1, 2, 3], [4, 5])
     assert panel.row_series.tolist() == [0, 0, 0, 1, 1]
     assert panel.last_timestamps.tolist() == panel.timestamps[[2, 4]].tolist()
+
+
+@pytest.mark.parametrize("part", ["target", "timestamps", "series", "offsets"])
+def test_every_part_of_the_data_counts_in_the_fingerprint(part: str) -> None:
+    changed = getattr(PANEL, part).copy()
+    changed[1] = "other" if part == "series" else changed[1] + 1
+    assert fingerprint(replace(PANEL, **{part: changed})) != fingerprint(PANEL)
+
+
+def test_fingerprints_distinguish_a_missing_value_from_one_that_is_there() -> None:
+    target = PANEL.target.copy()
+    target[3] = NAN
+    assert fingerprint(replace(PANEL, target=target)) != fingerprint(PANEL)
+
+
+def test_fingerprints_stay_those_that_manifests_hold() -> None:
+    panel = panel_of([1, NAN, 3], [0.5, -2])
+    assert fingerprint(panel) == "dc27251208224738cafd9a8e4168794c07e2fa2aaed812691a37c520f28e8782"
