@@ -28,7 +28,7 @@ from forecaster.split import split
 if TYPE_CHECKING:
     import pandas as pd
 
-    from forecaster.data.inputs import Beside
+    from forecaster.data.inputs import ExtraInputs
     from forecaster.data.panel import Panel
     from forecaster.data.windows import Windows
     from forecaster.models.network import Network
@@ -126,7 +126,7 @@ class Ground:
         from forecaster.backtest import MODEL, backtest
         from forecaster.models.export import joint_forecast
 
-        def answer(context: FloatArray, beside: Beside) -> FloatArray:
+        def answer(context: FloatArray, beside: ExtraInputs) -> FloatArray:
             return np.asarray(joint_forecast([network], [context, *beside.first()]))
 
         return backtest(self.panel, windows, plan, answer, learned=False).scores(MODEL).mase

@@ -87,7 +87,7 @@ def score(name: str, forecasts: Path, root: Path) -> dict[str, float]:
 
 def run_etth1(root: Path, seed: int, work: Path) -> dict[str, float]:
     """Every window of the test span by one model that was trained on the rows before it, as in the literature."""
-    from forecaster.data.inputs import Beside
+    from forecaster.data.inputs import ExtraInputs
     from forecaster.data.read import read_panel
     from forecaster.data.windows import Windows
     from forecaster.models.artifact import load_runtime
@@ -112,7 +112,7 @@ def run_etth1(root: Path, seed: int, work: Path) -> dict[str, float]:
     for part in windows.batches(2048):
         values = part.gather(opened.manifest.context_length, horizon)
         context, truth = values[:, :-horizon], values[:, -horizon:]
-        beside = Beside(panel, part, opened.manifest.needs)
+        beside = ExtraInputs(panel, part, opened.manifest.needs)
         error = (truth - forecast(runtime, context, horizon, beside)[:, :, 0]) / spread[part.series][:, None]
         squares.append((error**2).mean(axis=1))
         sizes.append(np.abs(error).mean(axis=1))

@@ -21,7 +21,7 @@ from forecaster import conformal
 from forecaster.bands import coverage, msis
 from forecaster.calibration import yardstick
 from forecaster.conformal import HeldBack, held_back_errors, stored_correction
-from forecaster.data.inputs import Beside
+from forecaster.data.inputs import ExtraInputs
 from forecaster.data.windows import rolling
 from forecaster.models.artifact import load_judged, load_runtime
 from forecaster.models.runtime import forecast
@@ -75,7 +75,7 @@ class Ground:
         context = windows.gather(self.manifest.context_length, 0)
         if learnt is None or not len(windows):
             return None
-        raw = forecast(self.serving, context, horizon, Beside(now, windows, self.manifest.needs))
+        raw = forecast(self.serving, context, horizon, ExtraInputs(now, windows, self.manifest.needs))
         bands = stored_correction(learnt, now, LEVELS)(windows, raw.reshape(1, horizon, -1), context)
         return windows.gather(0, horizon), bands, yardstick(context, now.season_length)
 

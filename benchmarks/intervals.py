@@ -90,7 +90,7 @@ def measure(name: str, root: Path, models: Path, seed: int, work: Path) -> str:
     from forecaster.bands import band_scores
     from forecaster.calibration import yardstick
     from forecaster.conformal import adapted_correction, held_back_errors, stored_correction
-    from forecaster.data.inputs import Beside
+    from forecaster.data.inputs import ExtraInputs
     from forecaster.data.windows import rolling
     from forecaster.metrics import seasonal_scale
     from forecaster.models.artifact import load_judged, load_runtime
@@ -113,7 +113,7 @@ def measure(name: str, root: Path, models: Path, seed: int, work: Path) -> str:
     windows = rolling(now, now.offsets[1:], manifest.horizon, new // manifest.horizon, manifest.horizon)
     context, target = windows.gather(manifest.context_length, 0), windows.gather(0, manifest.horizon)
     serving = load_runtime(opened.folder, manifest, "onnx")
-    raw = forecast(serving, context, manifest.horizon, Beside(now, windows, manifest.needs))
+    raw = forecast(serving, context, manifest.horizon, ExtraInputs(now, windows, manifest.needs))
     stored = stored_correction(learnt, now, LEVELS)(windows, raw, context)
     newer = since(now, manifest, serving)
     found = adapted_correction(learnt, newer, LEVELS)(windows, raw, context) if newer else stored
@@ -171,9 +171,9 @@ def published(root: Path, models: Path) -> str:
 def _random_walk(panel: Panel, horizon: int, lag: int) -> FloatArray:
     """[N, H, 2] 95 % limits of naive (lag 1) or seasonal naive: normal, sigma of the differences, its root per lag gone by."""
     from forecaster.baselines import seasonal_naive
-    from forecaster.data.windows import newest
+    from forecaster.data.windows import latest_windows
 
-    history = newest(panel).gather(int(panel.lengths.max()), 0)
+    history = latest_windows(panel).gather(int(panel.lengths.max()), 0)
     sigma = np.sqrt(np.nanmean((history[:, lag:] - history[:, :-lag]) ** 2, axis=1))
     half = 1.96 * sigma[:, None] * np.sqrt(np.arange(horizon) // lag + 1.0)
     point = seasonal_naive(history, horizon, lag)
@@ -188,14 +188,14 @@ def _within(inner: float, outer: float) -> str:
 def judged_coverage(held: HeldBack, panel: Panel, manifest: Manifest, runtime: Runtime) -> tuple[float, float]:
     """Coverage of 80 % and 95 % on the training's own held-back windows, each calibrated on others."""
     from forecaster.bands import band_scores
-    from forecaster.data.inputs import Beside
+    from forecaster.data.inputs import ExtraInputs
     from forecaster.models.runtime import forecast
     from forecaster.split import held_back
 
     windows = held_back(panel, manifest.horizon, manifest.held_back)
     windows = windows.take(np.flatnonzero(~np.isnan(windows.gather(manifest.context_length, 0)).all(axis=1)))
     context, target = windows.gather(manifest.context_length, 0), windows.gather(0, manifest.horizon)
-    raw = forecast(runtime, context, manifest.horizon, Beside(panel, windows, manifest.needs))
+    raw = forecast(runtime, context, manifest.horizon, ExtraInputs(panel, windows, manifest.needs))
     found = replace(held, levels=LEVELS).crossed(windows, raw, context)
     scale = np.ones(len(windows))
     pairs = [((1, 2), (0.1, 0.9)), ((0, 3), (0.025, 0.975))]

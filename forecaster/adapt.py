@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from forecaster.calibration import Pool, separate, yardstick
-from forecaster.data.inputs import Beside
+from forecaster.data.inputs import ExtraInputs
 from forecaster.data.windows import evenly, rolling, rows_after
 from forecaster.models.runtime import forecast
 
@@ -83,7 +83,7 @@ def answered(panel: Panel, manifest: Manifest, runtime: Runtime, windows: Window
     context, target = windows.gather(manifest.context_length, 0), windows.gather(0, horizon)
     usable = np.flatnonzero(~np.isnan(context).all(axis=1) & ~np.isnan(target).all(axis=1))
     windows, context, target = windows.take(usable), context[usable], target[usable]
-    raw = forecast(runtime, context, horizon, Beside(panel, windows, manifest.needs))
+    raw = forecast(runtime, context, horizon, ExtraInputs(panel, windows, manifest.needs))
     raw = raw.reshape(len(windows), horizon, 1 + len(manifest.quantiles))
     pool = Pool(
         forecast=raw,

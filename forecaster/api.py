@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from forecaster import config
 from forecaster.errors import DataError, UsageError
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
     from forecaster.models.artifact import Manifest
     from forecaster.report import Report
+    from forecaster.typing import Data
 
-Data: TypeAlias = "str | Path | pd.DataFrame"
 S = TypeVar("S")
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from forecaster.bands import BandScores, band_scores
 from forecaster.baselines import BASELINES, fit_gradient_boosting
-from forecaster.data.inputs import Beside, Needs
+from forecaster.data.inputs import ExtraInputs, Needs
 from forecaster.data.windows import Windows, sampler
 from forecaster.metrics import Scores, score, score_by_series, score_by_step, seasonal_scale
 from forecaster.models.runtime import forecast
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from forecaster.typing import FloatArray, IntArray
 
 # context [W, L] and what to gather beside it -> forecast [W, H, 1 + Q]: the point, then the quantiles
-Answer: TypeAlias = Callable[["FloatArray", "Beside"], "FloatArray"]
+Answer: TypeAlias = Callable[["FloatArray", "ExtraInputs"], "FloatArray"]
 
 BOOSTING_WINDOWS = 20_000  # that gradient boosting learns from, at most
 
@@ -104,7 +104,7 @@ class Asked(Protocol):
 def judge(panel: Panel, windows: Windows, manifest: Manifest, runtime: Runtime, *, learned: bool) -> Backtest:
     """A stored model's graph on `windows`, beside the baselines."""
 
-    def answer(context: FloatArray, beside: Beside) -> FloatArray:
+    def answer(context: FloatArray, beside: ExtraInputs) -> FloatArray:
         return forecast(runtime, context, manifest.horizon, beside)
 
     return backtest(panel, windows, manifest, answer, learned=learned)
@@ -122,9 +122,9 @@ def backtest(panel: Panel, windows: Windows, manifest: Asked, answer: Answer, *,
     known = ~np.isnan(values[:, before - length : before]).all(axis=1)
     windows, values = windows.take(np.flatnonzero(known)), values[known]
     context, target = values[:, :before], values[:, before:]
-    oldest = _oldest_cutoffs(panel, windows)
+    oldest = windows.first_cutoffs(panel.offsets[1:])
     scale = seasonal_scale(panel.target, panel.offsets, oldest, panel.season_length)
-    answers = answer(context[:, before - length :], Beside(panel, windows, manifest.needs))
+    answers = answer(context[:, before - length :], ExtraInputs(panel, windows, manifest.needs))
     forecasts = {MODEL: answers[:, :, 0]}
     for name, baseline in BASELINES.items():
         forecasts[name] = baseline(context, horizon, panel.season_length)
@@ -183,13 +183,6 @@ def make_report(about: Subject, judged: Backtest, judged_on: str) -> Report:
         raw_intervals=judged.raw_scores(),
         calibrated=judged.calibrated,
     )
-
-
-def _oldest_cutoffs(panel: Panel, windows: Windows) -> IntArray:
-    """[N] the first row of each series that a window asks for; the series' end where there is none."""
-    oldest: IntArray = panel.offsets[1:].copy()
-    np.minimum.at(oldest, windows.series, windows.cutoff)
-    return oldest
 
 
 def _boosting(panel: Panel, ends: IntArray, length: int, horizon: int) -> Callable[[FloatArray], FloatArray] | None:

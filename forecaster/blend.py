@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from forecaster.data.inputs import Beside, Needs
+from forecaster.data.inputs import ExtraInputs, Needs
 from forecaster.models.floor import Floor, smooth
 from forecaster.report import PlanRow
 
@@ -38,7 +38,7 @@ def joined(
 
     parts = []
     for part in windows.batches(BATCH):
-        inputs = [part.gather(needs.context_length, 0), *Beside(panel, part, needs).first()]
+        inputs = [part.gather(needs.context_length, 0), *ExtraInputs(panel, part, needs).first()]
         parts.append(np.asarray(joint_forecast(networks, inputs, floor=floor)))
     return np.concatenate(parts)
 

@@ -10,7 +10,6 @@ import numpy as np
 
 from forecaster.data.checks import Checked, find_faults
 from forecaster.data.encodings import columns_of
-from forecaster.data.infer import say
 from forecaster.data.panel import Columns
 from forecaster.data.read import ReadOptions
 from forecaster.data.summary import Summary, level_and_scale, summarise
@@ -22,9 +21,8 @@ if TYPE_CHECKING:
     from forecaster.data.encodings import Encoding
     from forecaster.data.panel import Panel
     from forecaster.models.artifact import DataFacts
-    from forecaster.predict import Data
-    from forecaster.report import Json
     from forecaster.settings import CheckSettings
+    from forecaster.typing import Data, Json
     from forecaster.watch import Watch
 
 DRIFT = 3.0  # the level has drifted from so many of the training data's scales on, the scale from this factor on
@@ -145,13 +143,13 @@ def _fits(checked: Checked, facts: DataFacts) -> tuple[Fit, ...]:
 
 def _newest(panel: Panel, facts: DataFacts) -> Fit:
     newest = newest_observed(panel)
-    trained = say(facts.last, panel.zone, panel.freq.whole_numbers)
+    trained = panel.timestamp_text(facts.last)
     if newest is None:
         return Fit("newest row", trained, "no target is observed", False)
     ends = panel.freq.ordinals(np.array([facts.last, newest]), panel.zone)
     steps = int(ends[1] - ends[0])
     away = f", {abs(steps):,} steps {'after' if steps > 0 else 'before'}" if steps else ""
-    return Fit("newest row", trained, f"{say(newest, panel.zone, panel.freq.whole_numbers)}{away}", steps >= 0)
+    return Fit("newest row", trained, f"{panel.timestamp_text(newest)}{away}", steps >= 0)
 
 
 def _drift(panel: Panel, facts: DataFacts) -> tuple[Fit, ...]:

@@ -6,8 +6,7 @@ import math
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -27,19 +26,15 @@ from forecaster.train import read
 from forecaster.trial import STAGE, settle
 
 if TYPE_CHECKING:
-    import pandas as pd
-
-    from forecaster.data.inputs import Beside
+    from forecaster.data.inputs import ExtraInputs
     from forecaster.data.panel import Panel
     from forecaster.data.windows import Windows
     from forecaster.metrics import Scores
     from forecaster.models.fit import Task
-    from forecaster.report import Json
     from forecaster.settings import CompareSettings
-    from forecaster.typing import FloatArray
+    from forecaster.typing import Data, FloatArray, Json
     from forecaster.watch import Watch
 
-Data: TypeAlias = "str | Path | pd.DataFrame"
 
 COMPARED = ("cell", "bidirectional", "floor", "members")  # rows of the plan that do not hold for all
 SURE, LIKELY = 0.975, 0.8  # shares of the bootstrap's draws
@@ -179,7 +174,7 @@ def compare(data: Data, settings: CompareSettings, watch: Watch) -> Comparison:
 def _beside_baselines(panel: Panel, windows: Windows, plan: Plan, learned: bool) -> Backtest:
     """The baselines' forecasts of the windows that somebody can forecast."""
 
-    def nobody(context: FloatArray, beside: Beside) -> FloatArray:
+    def nobody(context: FloatArray, beside: ExtraInputs) -> FloatArray:
         return np.full((len(context), plan.horizon, 1 + len(plan.quantiles)), np.nan)
 
     judged = backtest(panel, windows, plan, nobody, learned=learned)

@@ -17,8 +17,9 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from forecaster.forecast import Forecast
-    from forecaster.predict import Data, Load
+    from forecaster.predict import Load
     from forecaster.settings import PredictSettings
+    from forecaster.typing import Data
     from forecaster.watch import Watch
 
 SERIES = "{series}"

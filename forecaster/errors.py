@@ -6,6 +6,8 @@ A message says where, what was found; a hint says what to do next:
 
 from __future__ import annotations
 
+_MAX_QUOTED = 60  # characters of a cell that a message repeats
+
 
 class ForecasterError(Exception):
     """A fault with a cause that the caller can mend.
@@ -70,3 +72,10 @@ def nearest(word: str, known: tuple[str, ...]) -> str:
 
     close = difflib.get_close_matches(word, known, n=1, cutoff=0.6)
     return f"Did you mean '{close[0]}'?" if close else f"Known: {', '.join(known)}."
+
+
+def quoted(text: object) -> str:
+    """A cell or a name as messages repeat it: in quotes, cut where it is very long, invisible characters written out."""
+    whole = str(text)
+    cut = whole if len(whole) <= _MAX_QUOTED else f"{whole[:_MAX_QUOTED]}…"
+    return "'" + "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in cut) + "'"

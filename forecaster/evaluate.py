@@ -3,34 +3,31 @@
 from __future__ import annotations
 
 import time
-from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from forecaster.adapt import since
 from forecaster.backtest import Backtest, judge, make_report, subject
 from forecaster.conformal import adapted_correction, corrected, held_back_errors, stored_correction
+from forecaster.data.panel import fingerprint
 from forecaster.data.windows import Windows, rolling, rows_after
 from forecaster.errors import DataError, UsageError
 from forecaster.models.artifact import load_calibration, load_judged, load_runtime
 from forecaster.outputs import output_lock
 from forecaster.predict import Opened, open_model, read_for
-from forecaster.publish import data_facts
 from forecaster.report import Report
 from forecaster.split import held_back
 from forecaster.views.extra import check_place
 from forecaster.watch import Watch
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from forecaster.data.panel import Panel
     from forecaster.models.artifact import Manifest
     from forecaster.models.runtime import Runtime
     from forecaster.settings import EvaluateSettings, ExplainSettings
+    from forecaster.typing import Data
 
-Data: TypeAlias = "str | Path | pd.DataFrame"
 
 MOST_WINDOWS = 100  # a series, where the caller does not say how many
 
@@ -99,7 +96,7 @@ def _judge(panel: Panel, opened: Opened, settings: EvaluateSettings) -> tuple[Ba
 
 
 def _trained_on(panel: Panel, manifest: Manifest) -> bool:
-    return data_facts(panel, "", None).sha256 == manifest.data.sha256
+    return fingerprint(panel) == manifest.data.sha256
 
 
 def held_against(

@@ -10,13 +10,12 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from itertools import pairwise
-from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
 from forecaster.data.calendar import width
-from forecaster.data.inputs import Beside
+from forecaster.data.inputs import ExtraInputs
 from forecaster.errors import DataError
 from forecaster.evaluate import held_against
 from forecaster.metrics import seasonal_scale
@@ -24,15 +23,11 @@ from forecaster.models.runtime import forecast
 from forecaster.predict import open_model, read_for
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from forecaster.models.artifact import Manifest
-    from forecaster.report import Json
     from forecaster.settings import ExplainSettings
-    from forecaster.typing import FloatArray, IntArray
+    from forecaster.typing import Data, FloatArray, IntArray, Json
     from forecaster.watch import Watch
 
-Data: TypeAlias = "str | Path | pd.DataFrame"
 Inputs: TypeAlias = "Mapping[str, FloatArray]"  # name -> [W, …]; "context" among them
 
 REPEATS = 3  # permutations whose mean is told
@@ -82,7 +77,7 @@ def explain(data: Data | None, settings: ExplainSettings, watch: Watch) -> Expla
     windows, context = windows.take(seen), context[seen]
     if len(windows) < 2:
         raise DataError(f"{panel.source}: one window has nothing to exchange its inputs with.", "Give more rows.")
-    beside = {name: values[:, 0] for name, values in Beside(panel, windows, manifest.needs)().items()}
+    beside = {name: values[:, 0] for name, values in ExtraInputs(panel, windows, manifest.needs)().items()}
     inputs: Inputs = {"context": context, **beside}
 
     def answer(named: Inputs) -> FloatArray:
@@ -91,9 +86,8 @@ def explain(data: Data | None, settings: ExplainSettings, watch: Watch) -> Expla
 
         return forecast(runtime, named["context"], manifest.horizon, gather)[:, :, 0]
 
-    oldest = panel.offsets[1:].copy()
-    np.minimum.at(oldest, windows.series, windows.cutoff)
-    scale = seasonal_scale(panel.target, panel.offsets, oldest, panel.season_length)[windows.series]
+    first = windows.first_cutoffs(panel.offsets[1:])
+    scale = seasonal_scale(panel.target, panel.offsets, first, panel.season_length)[windows.series]
     measure = _Measure(answer, inputs, windows.gather(0, manifest.horizon), scale)
     effects = [measure(role, name, change) for role, name, change in _changes(manifest)]
     watch.note(f"{len(windows)} windows, each input exchanged {REPEATS} times")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from forecaster.baselines import seasonal_naive
-from forecaster.data.windows import newest
+from forecaster.data.windows import latest_windows
 
 if TYPE_CHECKING:
     from forecaster.data.panel import Panel
@@ -27,12 +27,12 @@ def thinkable(panel: Panel) -> tuple[FloatArray, FloatArray]:
     range of fewer than 20 values says little (1 future in 80 leaves that of 10 values so far), and that of equal values
     nothing: there the range reaches to zero. NaN where nothing is observed.
     """
-    low = np.fmin.reduceat(panel.target, panel.offsets[:-1])
-    high = np.fmax.reduceat(panel.target, panel.offsets[:-1])
-    count = np.add.reduceat((~np.isnan(panel.target)).astype(np.int64), panel.offsets[:-1])
+    low, high = panel.lowest, panel.highest
     spread = high - low
     level = np.maximum(np.abs(low), np.abs(high))
-    spread = np.where((count >= ENOUGH) & (spread > 0), spread, np.maximum(spread, np.where(level > 0, level, 1.0)))
+    spread = np.where(
+        (panel.observed_counts >= ENOUGH) & (spread > 0), spread, np.maximum(spread, np.where(level > 0, level, 1.0))
+    )
     return low - RANGES * spread, high + RANGES * spread
 
 
@@ -46,7 +46,7 @@ def naive_forecast(panel: Panel, chosen: IntArray, horizon: int) -> FloatArray:
     """[n, H] seasonal naive of the series `chosen` [n], from as far back as it takes; NaN where nothing is observed."""
     season = panel.season_length
     rows = max(season, min(SEASONS * season, int(panel.lengths.max())))
-    context = newest(panel).take(chosen).gather(rows, 0)
+    context = latest_windows(panel).take(chosen).gather(rows, 0)
     forecast = seasonal_naive(context, horizon, season)
     for i in np.flatnonzero(np.isnan(forecast).any(axis=1)):
         values = _observed(panel, int(chosen[i]))

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from forecaster.data.covariates import cut
-from forecaster.data.infer import say
 from forecaster.data.zones import DAY, SECOND, instants_of, wall_clock
 from forecaster.errors import DataError, StaleError, UsageError
 
@@ -36,10 +35,10 @@ def fresh(
         _refuse_stale(panel, max_age, now)
     if drop_incomplete:
         panel = _complete(panel, watch, now)
-    last = panel.timestamps[panel.offsets[1:] - 1]
+    last = panel.last_timestamps
     behind = int(np.count_nonzero(last < last.max()))
     earlier = f"; {behind:,} of {len(last):,} series end earlier" if behind else ""
-    watch.note(f"cutoff {_say(panel, int(last.max()))}{earlier}")
+    watch.note(f"cutoff {panel.timestamp_text(int(last.max()))}{earlier}")
     return panel
 
 
@@ -59,7 +58,7 @@ def unfinished(panel: Panel, now: datetime | None = None) -> IntArray:
         return np.zeros(len(panel.series), dtype=np.int64)
     clock = _clock(panel, now)
     counts = np.zeros(len(panel.series), dtype=np.int64)
-    if (_ends(panel, panel.timestamps[panel.offsets[1:] - 1]) > clock).any():
+    if (_ends(panel, panel.last_timestamps) > clock).any():
         open_ones = (_ends(panel, panel.timestamps) > clock).astype(np.int64)
         counts = np.add.reduceat(open_ones, panel.offsets[:-1])
     return counts
@@ -74,7 +73,7 @@ def _refuse_stale(panel: Panel, max_age: float, now: datetime | None) -> None:
     age = (_clock(panel, now) - newest) / SECOND
     if age > max_age:
         raise StaleError(
-            f"{panel.source}: the newest target, of {_say(panel, newest)}, is {_long(age)} old, more than the "
+            f"{panel.source}: the newest target, of {panel.timestamp_text(newest)}, is {_long(age)} old, more than the "
             f"{_long(max_age)} of --max-age.",
             "Fetch newer data.",
         )
@@ -90,9 +89,8 @@ def _complete(panel: Panel, watch: Watch, now: datetime | None) -> Panel:
     left = panel.lengths - open_ones
     if not left.any():
         raise DataError(f"{panel.source}: no period is over yet.", "Leave --drop-incomplete out, or give older rows.")
-    of = np.repeat(np.arange(len(left)), panel.lengths)
-    kept = np.arange(len(of)) < (panel.offsets[:-1] + left)[of]
-    first = _say(panel, int(panel.timestamps[~kept].min()))
+    kept = np.arange(len(panel.target)) < np.repeat(panel.offsets[:-1] + left, panel.lengths)
+    first = panel.timestamp_text(int(panel.timestamps[~kept].min()))
     watch.note(f"dropped as incomplete: {int(open_ones.sum()):,} rows from {first} on, whose periods are not over yet")
     if not left.all():
         watch.warn(f"{int((left == 0).sum()):,} series left out: they have no period that is over")
@@ -113,10 +111,6 @@ def _clock(panel: Panel, now: datetime | None) -> int:
     if panel.zone is not None:
         return (now.astimezone(timezone.utc) - datetime(1970, 1, 1, tzinfo=timezone.utc)) // timedelta(microseconds=1)
     return (now.astimezone().replace(tzinfo=None) - datetime(1970, 1, 1)) // timedelta(microseconds=1)
-
-
-def _say(panel: Panel, timestamp: int) -> str:
-    return say(timestamp, panel.zone, panel.freq.whole_numbers)
 
 
 def _long(seconds: float) -> str:

@@ -13,10 +13,10 @@ import numpy as np
 from forecaster.adapt import since
 from forecaster.data.covariates import missing_ahead, with_future
 from forecaster.data.encodings import columns_of
-from forecaster.data.inputs import Beside
+from forecaster.data.inputs import ExtraInputs
 from forecaster.data.panel import Columns
 from forecaster.data.read import read_future, read_panel
-from forecaster.data.windows import newest
+from forecaster.data.windows import latest_windows
 from forecaster.errors import ArtifactError, DataError, UsageError
 from forecaster.fallback import NAME, RANGES, absurd, naive_bands, naive_forecast, thinkable
 from forecaster.forecast import MODEL, About, Forecast
@@ -30,13 +30,10 @@ from forecaster.settings import TrainSettings
 from forecaster.watch import Watch
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from forecaster.data.panel import Panel
     from forecaster.settings import EvaluateSettings, ExplainSettings, PredictSettings
-    from forecaster.typing import FloatArray, IntArray, TextArray
+    from forecaster.typing import Data, FloatArray, IntArray, TextArray
 
-Data: TypeAlias = "str | Path | pd.DataFrame"
 LOOKS = 5  # at the version that serves, should it be pruned between finding and reading it
 
 Load: TypeAlias = Callable[[Path, Manifest, str, int], Runtime]
@@ -195,11 +192,9 @@ def _observed(panel: Panel, opened: Opened | None, fallback: bool) -> tuple[IntA
 
     The model needs a value among the rows that it sees; seasonal naive one anywhere.
     """
-    there = (~np.isnan(panel.target)).astype(np.int64)
     before = int(panel.lengths.max()) if fallback or not opened else opened.manifest.context_length
     first = np.maximum(panel.offsets[:-1], panel.offsets[1:] - before)
-    total = np.concatenate([[0], np.cumsum(there)])
-    known = total[panel.offsets[1:]] > total[first]
+    known = panel.observed_between(first, panel.offsets[1:]) > 0
     if not known.any():
         raise DataError(
             f"{panel.source}: no series has an observed target among its newest rows: nothing to forecast from.",
@@ -212,9 +207,9 @@ def _answers(
     panel: Panel, manifest: Manifest, runtime: Runtime, chosen: IntArray, horizon: int
 ) -> tuple[FloatArray, FloatArray]:
     """[n, H, 1 + Q] the model's forecasts of the series `chosen` [n], not checked, and the contexts [n, L]."""
-    windows = newest(panel).take(chosen)
+    windows = latest_windows(panel).take(chosen)
     context = windows.gather(manifest.context_length, 0)
-    beside = Beside(panel, windows, manifest.needs, -(-horizon // manifest.horizon))
+    beside = ExtraInputs(panel, windows, manifest.needs, -(-horizon // manifest.horizon))
     return forecast(runtime, context, horizon, beside), context
 
 

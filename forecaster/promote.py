@@ -10,7 +10,7 @@ import numpy as np
 
 from forecaster.backtest import MODEL, Backtest, judge
 from forecaster.data.freq import Freq
-from forecaster.data.inputs import Beside
+from forecaster.data.inputs import ExtraInputs
 from forecaster.errors import ArtifactError
 from forecaster.models.artifact import Manifest, load_judged, load_runtime, read_manifest, write_manifest
 from forecaster.models.runtime import Runtime, forecast
@@ -53,7 +53,7 @@ class Champion:
     def answer(self, panel: Panel, windows: Windows, horizon: int, runtime: Runtime) -> FloatArray:
         """[W, horizon] point forecasts."""
         own = self.manifest
-        beside = Beside(panel, windows, own.needs, -(-horizon // own.horizon))
+        beside = ExtraInputs(panel, windows, own.needs, -(-horizon // own.horizon))
         return forecast(runtime, windows.gather(own.context_length, 0), horizon, beside)[:, :, 0]
 
 

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from importlib.metadata import version as library_version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from forecaster.backtest import Backtest, judge
 from forecaster.checkpoints import FINAL, JUDGE, STATE
 from forecaster.conformal import corrected, held_back_errors
 from forecaster.contributions import contributions
-from forecaster.data.inputs import Beside
+from forecaster.data.inputs import ExtraInputs
+from forecaster.data.panel import fingerprint
 from forecaster.data.summary import level_and_scale
-from forecaster.data.windows import evenly, newest
+from forecaster.data.windows import evenly, latest_windows
 from forecaster.models.artifact import (
     FORMAT,
     JUDGED,
@@ -126,9 +124,9 @@ class Training:
         return corrected(judged, self.panel, manifest, held.crossed, held.said())
 
     def _proof_inputs(self) -> dict[str, FloatArray]:
-        windows = newest(self.panel)
+        windows = latest_windows(self.panel)
         some = windows.take(evenly(len(windows), PROOF_WINDOWS))
-        beside = Beside(self.panel, some, replace(self.plan.needs, context_length=self._context_length))
+        beside = ExtraInputs(self.panel, some, replace(self.plan.needs, context_length=self._context_length))
         named = {name: values[:, 0] for name, values in beside().items()}
         return {"context": some.gather(self._context_length, 0), **named}
 
@@ -166,10 +164,7 @@ class Training:
 
 
 def data_facts(panel: Panel, path: str, timestamp_format: str | None) -> DataFacts:
-    """What a panel is, with a fingerprint of its names, timestamps and targets."""
-    digest = hashlib.sha256("\n".join(map(str, panel.series)).encode())
-    for array in (panel.offsets, panel.timestamps, panel.target):
-        digest.update(np.ascontiguousarray(array).data)
+    """What a panel is, with its fingerprint."""
     level, scale = level_and_scale(panel) or (None, None)
     return DataFacts(
         path=path,
@@ -185,7 +180,7 @@ def data_facts(panel: Panel, path: str, timestamp_format: str | None) -> DataFac
         series_count=len(panel.series),
         first=int(panel.timestamps.min()),
         last=int(panel.timestamps.max()),
-        sha256=digest.hexdigest(),
+        sha256=fingerprint(panel),
         level=level,
         scale=scale,
     )

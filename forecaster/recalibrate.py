@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from forecaster.calibration import Calibration, Pool, calibrate, separate, yardstick
-from forecaster.data.inputs import Beside
+from forecaster.data.inputs import ExtraInputs
 from forecaster.data.windows import Windows
 from forecaster.errors import ArtifactError, DataError
 from forecaster.models.artifact import load_runtime, read_manifest, write_calibration, write_manifest
@@ -57,7 +57,7 @@ def _learnt(folder: Path, manifest: Manifest, made: Entries, actual: FloatArray,
         )
     context = windows.gather(manifest.context_length, 0)
     raw = forecast(
-        load_runtime(folder, manifest, "onnx"), context, manifest.horizon, Beside(panel, windows, manifest.needs)
+        load_runtime(folder, manifest, "onnx"), context, manifest.horizon, ExtraInputs(panel, windows, manifest.needs)
     )
     # The errors are those of what was forecast then; the graph only says again how wide it took each step to be.
     moved = raw + (prediction - raw[:, :, 0])[:, :, None]

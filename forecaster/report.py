@@ -5,15 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 from forecaster.errors import QualityError
 
 if TYPE_CHECKING:
     from forecaster.bands import BandScores
     from forecaster.metrics import Scores
-
-Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
+    from forecaster.typing import Json
 
 
 SCORE_NAMES = ("MAE", "RMSE", "sMAPE", "MASE")

@@ -55,7 +55,7 @@ def split(panel: Panel, needs: Needs, windows: int) -> Split:
         return Split(judged.take(np.empty(0, np.int64)), None, None, final)
     trial = None
     if validation is not None:
-        trial = task(panel, np.maximum(_first_cutoffs(validation, before), start), validation, needs, source)
+        trial = task(panel, np.maximum(validation.first_cutoffs(before), start), validation, needs, source)
     return Split(judged, trial if trial and len(trial.sampler) else None, judge, final)
 
 
@@ -68,12 +68,6 @@ def _validation(panel: Panel, ends: IntArray, horizon: int) -> Windows | None:
     windows = rolling(panel, ends, horizon, few, max(1, horizon // 2))
     observed = ~np.isnan(windows.gather(0, horizon)).all(axis=1)  # the others cannot tell good weights from bad ones
     return windows.take(np.flatnonzero(observed)) if observed.any() else None
-
-
-def _first_cutoffs(windows: Windows, otherwise: IntArray) -> IntArray:
-    first: IntArray = otherwise.copy()
-    np.minimum.at(first, windows.series, windows.cutoff)
-    return first
 
 
 def source_of(panel: Panel, needs: Needs) -> Source:

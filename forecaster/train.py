@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -29,12 +29,10 @@ from forecaster.split import split
 from forecaster.watch import Watch
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from forecaster.data.panel import Panel
     from forecaster.settings import PlanSettings, TrainSettings
+    from forecaster.typing import Data
 
-Data: TypeAlias = "str | Path | pd.DataFrame"
 
 FRAME = "data frame"  # in the place of a path
 

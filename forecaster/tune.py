@@ -14,6 +14,7 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from forecaster.data.panel import fingerprint
 from forecaster.errors import DataError, UsageError
 from forecaster.fitting import Fitting
 from forecaster.models.cells import CELLS
@@ -22,7 +23,6 @@ from forecaster.models.transforms import CENTERS
 from forecaster.outputs import write_whole
 from forecaster.plan import EPOCH_STEPS
 from forecaster.planning import make_plan
-from forecaster.publish import data_facts
 from forecaster.settings import TrainSettings, one_network
 from forecaster.split import split
 from forecaster.train import read
@@ -30,16 +30,13 @@ from forecaster.trial import settle
 from forecaster.watch import Progress, Silent
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from forecaster.data.panel import Panel
     from forecaster.models.fit import State
     from forecaster.plan import Plan
-    from forecaster.report import Json
     from forecaster.settings import TuneSettings
+    from forecaster.typing import Data, Json
     from forecaster.watch import Watch
 
-Data: TypeAlias = "str | Path | pd.DataFrame"
 Setting: TypeAlias = "str | int | float | bool"
 
 TENTHS = 10  # of its course at which a trial is held against the others
@@ -146,7 +143,7 @@ class _Search:
         self.fitting = Fitting(self.plan, self._train({}), None, watch, began)
         self.space = _space(self.plan, settings)
         given = {name: value for name, value in vars(settings).items() if name not in RUN}
-        facts = json.dumps([data_facts(panel, "", None).sha256, given, self.space], default=str, sort_keys=True)
+        facts = json.dumps([fingerprint(panel), given, self.space], default=str, sort_keys=True)
         self.name = f"forecaster-{hashlib.sha256(facts.encode()).hexdigest()[:16]}"
 
     def automatic(self, study: Any) -> dict[str, Setting]:

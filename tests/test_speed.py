@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from forecaster.data.windows import newest
+from forecaster.data.windows import latest_windows
 from forecaster.models.fit import fit
 from forecaster.models.heads import HEADS, OPEN_HEADS
 from forecaster.models.network import Network
@@ -54,7 +54,7 @@ class Answering:
 def test_windows_share_the_rows_of_the_panel():
     panel = panel_of(*waves(3, 40))
     parts = parts_of(panel)
-    for windows in (newest(panel), parts.judge.training, parts.judged):
+    for windows in (latest_windows(panel), parts.judge.training, parts.judged):
         assert np.shares_memory(windows.target, panel.target)
         per_window = (windows.series.nbytes + windows.cutoff.nbytes) / max(len(windows), 1)
         assert per_window in (0, 16)

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from forecaster.data.faults import RowsError, quoted
+from forecaster.data.faults import RowsError
+from forecaster.errors import quoted
 
 if TYPE_CHECKING:
     from forecaster.typing import FloatArray, IntArray
@@ -21,7 +22,7 @@ NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|[+-]?(inf|infinity)"
 
 
 @dataclass(frozen=True)
-class Cells:
+class TextColumn:
     """A column as text, each distinct text once."""
 
     codes: IntArray  # [R] index into `texts`
@@ -37,15 +38,15 @@ class Cells:
         return np.flatnonzero(np.isin(self.codes, np.asarray(indices)))
 
 
-def numbers_of(cells: Cells, column: str, place: Callable[[int], str]) -> FloatArray:
+def numbers_of(column: TextColumn, name: str, place: Callable[[int], str]) -> FloatArray:
     """[R] numbers of a column that is text: blanks are missing, and the first cell that is no number a DataError."""
-    values, bad = numbers_in(cells.texts)
-    column_values = values[cells.codes] if len(values) else np.full(len(cells.codes), np.nan)
+    values, bad = numbers_in(column.texts)
+    numbers = values[column.codes] if len(values) else np.full(len(column.codes), np.nan)
     if bad:
-        rows = cells.rows(list(bad))
-        codes = cells.codes[rows]
-        raise no_numbers(column, rows, [bad[code] for code in codes.tolist()], place, column_values)
-    return column_values
+        rows = column.rows(list(bad))
+        codes = column.codes[rows]
+        raise no_numbers(name, rows, [bad[code] for code in codes.tolist()], place, numbers)
+    return numbers
 
 
 def numbers_in(texts: Any) -> tuple[FloatArray, dict[int, str]]:

@@ -17,15 +17,13 @@ from forecaster.data.faults import RowsError
 from forecaster.data.read import ReadOptions, open_table, panel_of
 from forecaster.data.sieve import Sieve
 from forecaster.data.source import mended, name_of, refuse_binary, unpacked
-from forecaster.data.table import CsvTable, Table
+from forecaster.data.table import CsvTable, RawTable
 from forecaster.errors import DataError
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from forecaster.data.columns import Roles
     from forecaster.data.panel import Panel
-    from forecaster.typing import IntArray
+    from forecaster.typing import Data, IntArray
 
 MOST_PASSES = 40  # readings of one table; each but the last finds a kind of fault
 MOST_GRIDS = 4  # … of which so many for stamps off the grid: what is irregular all through has no grid to fall back on
@@ -45,7 +43,7 @@ class Fault:
 
 
 @dataclass(frozen=True)
-class Kind:
+class FaultKind:
     """The faults of one kind."""
 
     what: str
@@ -59,7 +57,7 @@ class Checked:
 
     source: str
     rows: int  # without the header; 0 where the table could not be read at all
-    kinds: tuple[Kind, ...]
+    kinds: tuple[FaultKind, ...]
     panel: Panel | None  # the rows that have no fault; None where these make no panel
 
     @property
@@ -81,7 +79,7 @@ class _Log:
             self.met.append((error, np.empty(0, dtype=np.int64)))
 
 
-def find_faults(source: str | Path | pd.DataFrame, options: ReadOptions, most: int = MOST_SHOWN) -> Checked:
+def find_faults(source: Data, options: ReadOptions, most: int = MOST_SHOWN) -> Checked:
     """All faults of a file, at most `most` of each kind one by one, and the panel that is left without them.
 
     UsageError where options contradict each other.
@@ -100,7 +98,7 @@ def find_faults(source: str | Path | pd.DataFrame, options: ReadOptions, most: i
     return Checked(name, rows, _kinds(log, sieve.base, roles, most), panel)
 
 
-def _open(source: str | Path | pd.DataFrame, log: _Log) -> Table:
+def _open(source: Data, log: _Log) -> RawTable:
     """The table, with bytes that are no text mended."""
     if not isinstance(source, (str, Path)) or str(source).endswith((".parquet", ".pq")):
         return open_table(source)
@@ -147,7 +145,7 @@ def _sifted(sieve: Sieve, error: RowsError, log: _Log) -> Sieve:
     return sieve.without(error.drop)
 
 
-def _kinds(log: _Log, table: Table | None, roles: Roles | None, most: int) -> tuple[Kind, ...]:
+def _kinds(log: _Log, table: RawTable | None, roles: Roles | None, most: int) -> tuple[FaultKind, ...]:
     """Faults by kind in the order in which they were met, each kind's by line."""
     counts: dict[str, int] = {}
     shown: dict[str, list[Fault]] = {}
@@ -160,24 +158,24 @@ def _kinds(log: _Log, table: Table | None, roles: Roles | None, most: int) -> tu
             continue
         for k in np.argsort(rows, kind="stable")[: max(room, 0)].tolist():
             shown[what].append(_of_row(error, k, int(rows[k]), table, roles))
-    return tuple(Kind(what, counts[what], tuple(shown[what])) for what in counts)
+    return tuple(FaultKind(what, counts[what], tuple(shown[what])) for what in counts)
 
 
-def _of_row(error: RowsError, k: int, row: int, table: Table | None, roles: Roles | None) -> Fault:
+def _of_row(error: RowsError, k: int, row: int, table: RawTable | None, roles: Roles | None) -> Fault:
     found, hint = error.tell(k)
     if error.what in ("fields", "encoding") or table is None:
         return Fault(error.what, row, None, None, found, hint)
     column = error.column or (roles.timestamp if roles else None)
     series = None
     if roles and roles.series:
-        cells = table.cells([roles.series])[roles.series]
-        series = str(cells.texts[cells.codes[row]])
+        names = table.text_column(roles.series)
+        series = str(names.texts[names.codes[row]])
     elif roles and roles.layout == "wide" and error.what == "target":
         series = column
     return Fault(error.what, _line(table.place(row)), column, series or None, found, hint)
 
 
-def _of_file(error: DataError, table: Table | None) -> Fault:
+def _of_file(error: DataError, table: RawTable | None) -> Fault:
     """The parts of a message that is not about rows: it may still begin with a place."""
     name = re.escape(table.name) if table else r"[^:\n]+"
     match = re.match(rf"(?:{name}|standard input|data frame)(?::(\d+)| row (\d+))?: ", error.message)

@@ -11,7 +11,7 @@ import numpy as np
 from forecaster.data.cells import NUMBER
 from forecaster.data.clock import looks_like_day_number, looks_like_stamp
 from forecaster.data.panel import ROLES, Columns
-from forecaster.data.table import Table
+from forecaster.data.table import RawTable
 from forecaster.errors import DataError, UsageError, nearest
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ _REPEATS = 0.1  # share of repeated stamps from which there must be several seri
 
 
 @dataclass(frozen=True)
-class Beside:
+class CovariateColumn:
     """A covariate's column."""
 
     name: str
@@ -45,7 +45,7 @@ class Roles:
     series: str | None
     timestamp: str
     targets: tuple[str, ...]
-    covariates: tuple[Beside, ...] = ()
+    covariates: tuple[CovariateColumn, ...] = ()
 
     @property
     def columns(self) -> Columns:
@@ -54,7 +54,7 @@ class Roles:
         by_role = {role: tuple(one.name for one in self.covariates if one.role == role) for role in ROLES}
         return Columns(self.series, self.timestamp, target, **by_role)
 
-    def notes(self, table: Table) -> Iterable[str]:
+    def notes(self, table: RawTable) -> Iterable[str]:
         """What was inferred, in a line or two."""
         where = f"timestamp '{self.timestamp}', "
         if not self.targets:
@@ -68,27 +68,27 @@ class Roles:
             named = [f"'{c.name}'{' (a category)' if c.text else ''}" for c in self.covariates if c.role == role]
             if named:
                 yield f"covariates, {role}: {_listed(named)}."
-        beside = [c.name for c in self.covariates]
-        unused = [c for c in table.columns if c not in (self.series, self.timestamp, *self.targets, *beside)]
+        covariates = [c.name for c in self.covariates]
+        unused = [c for c in table.columns if c not in (self.series, self.timestamp, *self.targets, *covariates)]
         if unused:
             yield f"columns not used: {_listed(unused)}."
 
 
-def infer_roles(table: Table, given: Columns) -> Roles:
+def infer_roles(table: RawTable, given: Columns) -> Roles:
     """The role of each column of `table`. DataError where a column given is not there or none can be told."""
     _check_given(table, given)
     sample = table.sample()
-    beside = given.covariates
+    covariates = given.covariates
     numeric = [c for c in table.columns if _share(sample[c], _is_number) >= _MOST or not sample[c]]
     preset = next((p for p in _PRESETS if set(p) <= set(table.columns)), (None, None, None))
     timestamp = given.timestamp or preset[1] or _timestamp(table, given, sample, numeric)
     series, target = given.series, given.target
     if series is None:
-        series = next((c for c in _SERIES if c in table.columns and c not in (timestamp, target, *beside)), None)
+        series = next((c for c in _SERIES if c in table.columns and c not in (timestamp, target, *covariates)), None)
         series = series or _series(table, timestamp, given, sample, numeric)
     if target is None:
-        named = [c for c in _TARGET if c in table.columns and c not in (series, timestamp, *beside)]
-        free = [c for c in table.columns if c not in (series, timestamp, *beside) and not _is_idle(c, sample[c])]
+        named = [c for c in _TARGET if c in table.columns and c not in (series, timestamp, *covariates)]
+        free = [c for c in table.columns if c not in (series, timestamp, *covariates) and not _is_idle(c, sample[c])]
         others = [c for c in numeric if c in free] or (free if len(free) == 1 else [])
         targets = tuple(named[:1] or others)
     else:
@@ -100,7 +100,7 @@ def infer_roles(table: Table, given: Columns) -> Roles:
             f"{table.name}: several columns could be the target: {_listed(targets)}.", "Name one: --target COLUMN."
         )
     layout = "long" if series else "single" if len(targets) == 1 else "wide"
-    if beside and layout == "wide":
+    if covariates and layout == "wide":
         raise UsageError(
             f"{_flags(given)}: with one series per column (here {_listed(targets)}) covariates have no place.",
             "Name one: --target COLUMN; or give the rows with a series column.",
@@ -110,21 +110,21 @@ def infer_roles(table: Table, given: Columns) -> Roles:
     return Roles(layout, series, timestamp, targets, covariate_roles(table, given))
 
 
-def covariate_roles(table: Table, given: Columns) -> tuple[Beside, ...]:
+def covariate_roles(table: RawTable, given: Columns) -> tuple[CovariateColumn, ...]:
     """The covariates named; which of them are categories is told from what they hold where it is not given."""
     _check_given(table, given)
     sample = table.sample()
     texts = given.texts
     if texts is None:
         texts = tuple(c for c in given.covariates if sample[c] and _share(sample[c], _is_number) < _MOST)
-    return tuple(Beside(name, role, name in texts) for name, role in given.covariates.items())
+    return tuple(CovariateColumn(name, role, name in texts) for name, role in given.covariates.items())
 
 
 def _flags(given: Columns) -> str:
     return ", ".join(f"--{role}" for role in ROLES if getattr(given, role))
 
 
-def _check_given(table: Table, given: Columns) -> None:
+def _check_given(table: RawTable, given: Columns) -> None:
     roles = {"--series": given.series, "--timestamp": given.timestamp, "--target": given.target}
     for flag, name in roles.items():
         if name is not None and name not in table.columns:
@@ -142,7 +142,7 @@ def _check_given(table: Table, given: Columns) -> None:
         raise UsageError("--series, --timestamp and --target must name different columns.")
 
 
-def _timestamp(table: Table, given: Columns, sample: dict[str, list[str]], numeric: list[str]) -> str:
+def _timestamp(table: RawTable, given: Columns, sample: dict[str, list[str]], numeric: list[str]) -> str:
     """The column of dates or steps that is called so, else the first column of dates."""
     free = [c for c in table.columns if c not in (given.series, given.target, *given.covariates)]
     dates = [c for c in free if _share(sample[c], looks_like_stamp) >= _MOST]
@@ -164,7 +164,7 @@ def _timestamp(table: Table, given: Columns, sample: dict[str, list[str]], numer
 
 
 def _series(
-    table: Table, timestamp: str, given: Columns, sample: dict[str, list[str]], numeric: list[str]
+    table: RawTable, timestamp: str, given: Columns, sample: dict[str, list[str]], numeric: list[str]
 ) -> str | None:
     """The text or id column that tells repeated stamps apart; None where stamps do not repeat, or none does."""
     target = given.target
@@ -176,12 +176,12 @@ def _series(
     if not texts and not ids:
         return None
     table.load((timestamp, *texts, *ids), ())
-    stamps = table.cells([timestamp])[timestamp].codes
+    stamps = table.text_column(timestamp).codes
     repeats = _repeats(stamps, np.zeros_like(stamps))
     if repeats < _REPEATS * len(stamps):
         return None
-    left = {c: _repeats(stamps, table.cells([c])[c].codes) for c in (*texts, *ids)}
-    distinct = {c: len(table.cells([c])[c].texts) for c in left}
+    left = {c: _repeats(stamps, table.text_column(c).codes) for c in (*texts, *ids)}
+    distinct = {c: len(table.text_column(c).texts) for c in left}
     # A column of measurements tells rows apart too: text goes first, and what has fewer values.
     clean = [c for c in left if left[c] <= _FEW * repeats]
     clean = [c for c in clean if c in texts] or clean

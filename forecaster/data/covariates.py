@@ -1,101 +1,25 @@
-"""Columns beside the target: known of the future, of the past only, or of a series as a whole."""
+"""Covariates, the columns other than the target: known of the future, of the past only, or of a series as a whole."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from forecaster.data.cells import MISSING, too_large, why_too_large
-from forecaster.data.faults import RowsError, quoted
-from forecaster.errors import DataError
+from forecaster.errors import quoted
 
 if TYPE_CHECKING:
-    from forecaster.data.columns import Beside
-    from forecaster.data.infer import Rows
-    from forecaster.data.panel import Panel
-    from forecaster.data.table import Table
+    from forecaster.data.panel import Covariate, Panel
     from forecaster.typing import FloatArray, IntArray
 
 SHOWN = 5  # missing values that a message names; the others it counts
 
 
-@dataclass(frozen=True)
-class Covariate:
-    """One column. Numbers are in the caller's units, texts are codes into `levels`; NaN = missing."""
-
-    name: str
-    role: str  # a row of ROLES
-    values: FloatArray  # [R]; [N] where static
-    levels: tuple[str, ...] | None = None  # a category's texts; None = numbers
-    ahead: FloatArray | None = None  # known: [N, A] values of the A steps after each series' last row
-
-    @property
-    def kind(self) -> str:
-        """For people."""
-        return "number" if self.levels is None else "category"
-
-
-def read_covariates(table: Table, columns: Sequence[Beside]) -> tuple[Covariate, ...]:
-    """The columns, rows as in the table; static ones, too. RowsError where a number is none."""
-    return tuple(_text(table, one) if one.text else _number(table, one) for one in columns)
-
-
-def _text(table: Table, column: Beside) -> Covariate:
-    cells = table.cells([column.name])[column.name]
-    texts = [str(text).strip() for text in cells.texts]
-    levels = tuple(sorted(set(texts) - set(MISSING)))
-    code = {text: float(i) for i, text in enumerate(levels)}
-    codes = np.array([code.get(text, np.nan) for text in texts])
-    return Covariate(column.name, column.role, codes[cells.codes], levels)
-
-
-def _number(table: Table, column: Beside) -> Covariate:
-    try:
-        values = table.numbers([column.name])[column.name]
-    except RowsError as error:
-        raise _reworded(error, column.role) from None
-    if len(rows := too_large(values)):
-
-        def tell(k: int) -> tuple[str, str]:
-            found, hint = why_too_large(values[rows[k]])
-            return f"{column.role} column {column.name} {found}", hint
-
-        raise RowsError("covariate", rows, table.place, tell, column=column.name)
-    return Covariate(column.name, column.role, values)
-
-
-def _reworded(error: RowsError, role: str) -> RowsError:
-    """A fault that was told of a target."""
-
-    def tell(k: int) -> tuple[str, str]:
-        found, hint = error.tell(k)
-        return found.replace("target", role, 1), hint
-
-    return RowsError("covariate", error.rows, error.place, tell, column=error.column)
-
-
-def one_a_series(covariate: Covariate, rows: Rows, values: FloatArray) -> Covariate:
-    """A static column, `values` [R] sorted as `rows`: the one value of each series. DataError where one has several."""
-    of = np.repeat(np.arange(len(rows.series)), np.diff(rows.offsets))
-    there = np.flatnonzero(~np.isnan(values))
-    found = np.full(len(rows.series), np.nan)
-    found[of[there[::-1]]] = values[there[::-1]]  # the last write is the earliest row
-    other = there[values[there] != found[of[there]]]
-    if len(other):
-        row = int(other[0])
-        raise DataError(
-            f"{rows.where(row)}: static column {covariate.name} changes within series {quoted(rows.name_of(row))}.",
-            f"Give it as --known {covariate.name} or --past {covariate.name}.",
-        )
-    return replace(covariate, values=found)
-
-
 def cut(panel: Panel, left: IntArray) -> Panel:
     """The first `left` [N] rows of each series, and no series without any. What was known of later rows is ahead then."""
-    of = np.repeat(np.arange(len(left)), panel.lengths)
+    of = panel.row_series
     place = np.arange(len(of)) - panel.offsets[of]
     kept, some = place < left[of], np.flatnonzero(left)
 
@@ -140,7 +64,7 @@ def with_future(panel: Panel, future: Panel, steps: int) -> Panel:
     if panel.columns.series is None:
         mine = np.zeros(len(mine), np.int64)
     n = np.repeat(mine, future.lengths)
-    last = panel.timestamps[panel.offsets[1:] - 1][np.maximum(n, 0)]
+    last = panel.last_timestamps[np.maximum(n, 0)]
     step = panel.freq.ordinals(future.timestamps, panel.zone) - panel.freq.ordinals(last, panel.zone)
     fits = (n >= 0) & (step >= 1) & (step <= steps)
     fits[fits] = panel.freq.advance(last[fits], step[fits], panel.zone) == future.timestamps[fits]
@@ -174,10 +98,8 @@ def recoded(values: FloatArray, levels: Sequence[str], vocabulary: Sequence[str]
 
 def missing_ahead(panel: Panel, chosen: IntArray, steps: int) -> tuple[IntArray, str]:
     """Of the series `chosen`, those that lack a known value of the next `steps`, and which ones these are, in words."""
-    from forecaster.data.infer import say
-
     lacks, told, count = set(), [], 0
-    last = panel.timestamps[panel.offsets[1:] - 1]
+    last = panel.last_timestamps
     for one in (one for one in panel.covariates if one.role == "known"):
         ahead = np.full((len(chosen), steps), np.nan)
         if one.ahead is not None:
@@ -189,6 +111,6 @@ def missing_ahead(panel: Panel, chosen: IntArray, steps: int) -> tuple[IntArray,
             n = chosen[i]
             stamp = panel.freq.after(last[n : n + 1], int(k) + 1, panel.zone)[0, -1]
             of = f" of series {quoted(panel.series[n])}" if panel.columns.series else ""
-            told.append(f"{one.name}{of} at {say(int(stamp), panel.zone, panel.freq.whole_numbers)}")
+            told.append(f"{one.name}{of} at {panel.timestamp_text(int(stamp))}")
     more = f" and {count - SHOWN:,} more" if count > SHOWN else ""
     return chosen[sorted(lacks)], ", ".join(told[:SHOWN]) + more

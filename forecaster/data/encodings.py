@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from forecaster.data.covariates import Covariate, recoded
+from forecaster.data.covariates import recoded
 from forecaster.data.panel import ROLES, Columns
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from forecaster.data.panel import Panel
+    from forecaster.data.panel import Covariate, Panel
     from forecaster.typing import FloatArray, IntArray
 
 MOST_LEVELS = 1000  # of a category, the most frequent ones; the others count as unseen
@@ -61,7 +61,7 @@ def columns_of(encodings: Sequence[Encoding]) -> Columns:
 
 
 @dataclass(frozen=True)
-class Encoded:
+class EncodedCovariates:
     """A panel's covariates in the order of a network's encodings, by role. U known, P past and G static columns."""
 
     rows: FloatArray  # [R, U + P] float64
@@ -70,7 +70,7 @@ class Encoded:
     static: FloatArray  # [N, G]
 
 
-def encode(panel: Panel, encodings: Sequence[Encoding]) -> Encoded:
+def encode(panel: Panel, encodings: Sequence[Encoding]) -> EncodedCovariates:
     """Numbers in the caller's units, categories as codes, NaN = missing. The panel holds every column asked for."""
     columns = {one.name: one for one in panel.covariates}
     known = [one for one in encodings if one.role == "known"]
@@ -82,7 +82,7 @@ def encode(panel: Panel, encodings: Sequence[Encoding]) -> Encoded:
             ahead[:, : values.shape[1], i] = _codes(columns[one.name], one, values)
     moving = [one for one in encodings if one.role != "static"]
     static = [one for one in encodings if one.role == "static"]
-    return Encoded(
+    return EncodedCovariates(
         _stacked([_codes(columns[one.name], one, columns[one.name].values) for one in moving], len(panel.target)),
         len(known),
         ahead,

@@ -12,8 +12,6 @@ if TYPE_CHECKING:
 
 Tell: TypeAlias = "Callable[[int], tuple[str, str]]"
 
-_LONGEST = 60  # characters of a cell that a message repeats
-
 
 class RowsError(DataError):
     """Rows that cannot be used, all for the same reason; as an error it is about the first.
@@ -37,10 +35,3 @@ class RowsError(DataError):
         super().__init__(f"{place(int(rows[0]))}: {found}", hint)
         self.what, self.rows, self.place, self.tell, self.column = what, rows, place, tell, column
         self.drop, self.rest = rows if drop is None else drop, rest
-
-
-def quoted(text: object) -> str:
-    """A cell as messages repeat it: in quotes, cut where it is very long, and what cannot be seen written out."""
-    whole = str(text)
-    cut = whole if len(whole) <= _LONGEST else f"{whole[:_LONGEST]}…"
-    return "'" + "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in cut) + "'"

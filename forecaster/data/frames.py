@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from forecaster.data.cells import MISSING, Cells, numbers_of
+from forecaster.data.cells import MISSING, TextColumn, numbers_of
 from forecaster.data.header import check_header
 from forecaster.data.source import MOST_BYTES, unreadable
 from forecaster.data.stamps import Stamps
@@ -56,8 +56,14 @@ class FrameTable:
         head = self.frame.head(SAMPLE)
         return {c: [str(v).strip() for v in head[c][head[c].notna()] if str(v) not in MISSING] for c in self.columns}
 
-    def cells(self, columns: Sequence[str]) -> dict[str, Cells]:
-        return {column: self._cells(column) for column in columns}
+    def text_column(self, column: str) -> TextColumn:
+        import pandas as pd
+
+        codes, distinct = pd.factorize(self.frame[column], use_na_sentinel=False)
+        if pd.api.types.is_datetime64_any_dtype(distinct.dtype):  # quicker than one by one
+            return TextColumn(np.asarray(codes), pd.Index(distinct).astype(str))
+        texts = ["" if pd.isna(value) else _text(value) for value in distinct]
+        return TextColumn(np.asarray(codes), pd.Index(texts, dtype=object))
 
     def numbers(self, columns: Sequence[str]) -> dict[str, FloatArray]:
         return {column: self._numbers(column) for column in columns}
@@ -83,22 +89,13 @@ class FrameTable:
     def place(self, row: int) -> str:
         return f"{self.name} row {row}"
 
-    def _cells(self, column: str) -> Cells:
-        import pandas as pd
-
-        codes, distinct = pd.factorize(self.frame[column], use_na_sentinel=False)
-        if pd.api.types.is_datetime64_any_dtype(distinct.dtype):  # quicker than one by one
-            return Cells(np.asarray(codes), pd.Index(distinct).astype(str))
-        texts = ["" if pd.isna(value) else _text(value) for value in distinct]
-        return Cells(np.asarray(codes), pd.Index(texts, dtype=object))
-
     def _numbers(self, column: str) -> FloatArray:
         import pandas as pd
 
         values = self.frame[column]
         if pd.api.types.is_numeric_dtype(values.dtype) and not pd.api.types.is_complex_dtype(values.dtype):
             return np.asarray(values.to_numpy(dtype=np.float64, na_value=np.nan))
-        return numbers_of(self._cells(column), column, self.place)
+        return numbers_of(self.text_column(column), column, self.place)
 
 
 def read_parquet(source: str) -> FrameTable:
@@ -136,7 +133,7 @@ def _refuse_bomb(source: str) -> None:
 
 
 def _text(value: Any) -> str:
-    """A cell as text; whole floats, which is what integers beside missing ones become, as whole numbers."""
+    """A cell as text; whole floats, which is what integers become in a column with missing ones, as whole numbers."""
     return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
 
 

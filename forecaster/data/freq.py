@@ -170,6 +170,12 @@ def format_timestamps(timestamps: IntArray, freq: Freq, zone: str | None = None)
     return np.char.add(texts, np.array(offsets)[index])
 
 
+def timestamp_text(timestamp: int, zone: str | None, *, whole_numbers: bool) -> str:
+    """One timestamp for a message: `2024-01-31`, `2024-01-31 13:00:00+01:00` or `17`."""
+    freq = Freq("step", 1) if whole_numbers else Freq("clock", DAY)
+    return str(format_timestamps(np.array([timestamp], dtype=np.int64), freq, zone)[0])
+
+
 def _business(days: IntArray) -> IntArray:
     """Business days since Monday 1969-12-29 for days since 1970; a weekend counts as its Friday."""
     shifted = days + 3

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from forecaster.data.faults import RowsError, Tell, quoted
-from forecaster.data.freq import Freq, format_timestamps
+from forecaster.data.faults import RowsError, Tell
+from forecaster.data.freq import Freq, timestamp_text
 from forecaster.data.zones import DAY, wall_clock
-from forecaster.errors import DataError
+from forecaster.errors import DataError, quoted
 
 if TYPE_CHECKING:
     from forecaster.typing import BoolArray, IntArray, TextArray
@@ -22,7 +22,7 @@ _ENOUGH = 5  # rows from which a series has a say of its own
 
 
 @dataclass(frozen=True)
-class Rows:
+class SortedRows:
     """Stamps sorted by series and time, without duplicates, and what messages need to point at them."""
 
     series: TextArray  # [N] names
@@ -37,7 +37,7 @@ class Rows:
 
     def text(self, row: int) -> str:
         """The stamp of `row` for a message: as short as it is clear."""
-        return say(int(self.timestamps[row]), self.zone, self.whole_numbers)
+        return timestamp_text(int(self.timestamps[row]), self.zone, whole_numbers=self.whole_numbers)
 
     def name_of(self, row: int) -> str:
         """The series that `row` belongs to."""
@@ -56,13 +56,7 @@ class Rows:
         return error
 
 
-def say(timestamp: int, zone: str | None, whole_numbers: bool) -> str:
-    """One stamp for a message: `2024-01-31`, `2024-01-31 13:00:00+01:00` or `17`."""
-    freq = Freq("step", 1) if whole_numbers else Freq("clock", DAY)
-    return str(format_timestamps(np.array([timestamp], dtype=np.int64), freq, zone)[0])
-
-
-def refuse_duplicates(rows: Rows, *, hint_zone: bool) -> None:
+def refuse_duplicates(rows: SortedRows, *, hint_zone: bool) -> None:
     """DataError with both lines where a series has a stamp twice."""
     equal = np.diff(rows.timestamps) == 0
     equal[rows.offsets[1:-1] - 1] = False  # neighbours of two series
@@ -82,7 +76,7 @@ def refuse_duplicates(rows: Rows, *, hint_zone: bool) -> None:
     raise rows.faults("duplicate", found + 1, tell)
 
 
-def infer_freq(rows: Rows) -> Freq:
+def infer_freq(rows: SortedRows) -> Freq:
     """The step that is most frequent between neighbouring stamps of a series, or their greatest common divisor where a
     fair share of them equals it. DataError where no series has two rows; faults in the rest are `check_grid`'s.
     """
@@ -94,7 +88,7 @@ def infer_freq(rows: Rows) -> Freq:
     return freq
 
 
-def check_grid(rows: Rows, freq: Freq, *, inferred: bool) -> IntArray:
+def check_grid(rows: SortedRows, freq: Freq, *, inferred: bool) -> IntArray:
     """[R] each row's steps since its series' first row. DataError on a stamp off its series' grid, and, where the
     frequency was `inferred`, on a series that has a frequency of its own.
     """
@@ -208,7 +202,7 @@ def _mode(differences: IntArray) -> int:
     return int(values[np.argmax(counts)])
 
 
-def _refuse_mixed(rows: Rows, freq: Freq, steps: IntArray, off: BoolArray) -> None:
+def _refuse_mixed(rows: SortedRows, freq: Freq, steps: IntArray, off: BoolArray) -> None:
     """DataError naming two series where one of at least 5 rows keeps, throughout, a step of its own."""
     lengths = np.diff(rows.offsets)
     unit = np.zeros(len(steps) + 1, dtype=np.int64)  # how many rows so far lie one step after the row before
@@ -240,7 +234,7 @@ def _refuse_mixed(rows: Rows, freq: Freq, steps: IntArray, off: BoolArray) -> No
     raise rows.faults("frequency", rows.offsets[numbers], tell, drop=np.flatnonzero(np.isin(of, numbers)))
 
 
-def _own_freq(rows: Rows, n: int) -> Freq | None:
+def _own_freq(rows: SortedRows, n: int) -> Freq | None:
     """What series `n` alone would be inferred as; None where its own rows do not keep to that."""
     part = rows.timestamps[rows.offsets[n] : rows.offsets[n + 1]]
     ends = np.array([0, len(part)])

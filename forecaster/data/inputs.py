@@ -1,4 +1,4 @@
-"""What graphs read beside the context: the calendar and lags of each step ahead, and covariates."""
+"""What graphs read in addition to the context: the calendar and lags of each step ahead, and covariates."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from forecaster.data.calendar import known_ahead
-from forecaster.data.encodings import Encoded, Encoding, encode
+from forecaster.data.encodings import EncodedCovariates, Encoding, encode
 
 if TYPE_CHECKING:
     from forecaster.data.panel import Panel
@@ -27,8 +27,8 @@ class Needs:
 
 
 @dataclass(frozen=True)
-class Beside:
-    """The inputs beside the context of some windows, gathered when they are asked for.
+class ExtraInputs:
+    """The inputs of some windows other than their context, gathered when the object is called.
 
     known [B, H, F + 3J + U]: calendar, lags, the U known covariates; past [B, L, U + P]: known covariates and past ones
     along the context; static [B, G]. Only those that there are. A longer horizon takes several blocks of H steps.
@@ -38,7 +38,7 @@ class Beside:
     windows: Windows
     needs: Needs
     blocks: int = 1
-    encoded: Encoded | None = field(init=False)
+    encoded: EncodedCovariates | None = field(init=False)
 
     def __post_init__(self) -> None:
         needed = self.needs.covariates
@@ -69,7 +69,7 @@ class Beside:
         """The inputs [W, ...] of every window's first block, in the order of the graph's inputs."""
         return [values[:, 0] for values in self().values()]
 
-    def _strip(self, windows: Windows, encoded: Encoded) -> FloatArray:
+    def _strip(self, windows: Windows, encoded: EncodedCovariates) -> FloatArray:
         """[w, L + blocks · H, U + P] covariates around each cutoff: past ones stop there, known ones go on."""
         steps = self.blocks * self.needs.horizon
         rows = windows.cutoff[:, None] + np.arange(-self.needs.context_length, steps)

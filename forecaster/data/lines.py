@@ -17,14 +17,14 @@ _SOME = 0.05  # share of lines that may need a look of their own
 
 
 @dataclass(frozen=True)
-class Lines:
+class RecordLines:
     """Every record that is not blank, the header first."""
 
     number: IntArray  # [records] line of the file, from 1
     fields: IntArray  # [records]
 
 
-def lines_of(name: str, data: bytes, delimiter: str) -> Lines | None:
+def lines_of(name: str, data: bytes, delimiter: str) -> RecordLines | None:
     """None where records and lines are not the same: a field goes over several, or lines end otherwise than in a line feed."""
     if b"\r" in data and data.count(b"\r") != data.count(b"\r\n"):
         return None
@@ -37,7 +37,7 @@ def lines_of(name: str, data: bytes, delimiter: str) -> Lines | None:
         numbers.append(there + line)
         fields.append(counted[there])
         line += len(counted)
-    return Lines(np.concatenate(numbers), np.concatenate(fields))
+    return RecordLines(np.concatenate(numbers), np.concatenate(fields))
 
 
 def _counted(name: str, block: bytes, delimiter: str) -> IntArray | None:

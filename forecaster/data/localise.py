@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from forecaster.data.faults import RowsError
-from forecaster.data.infer import say
-from forecaster.data.zones import resolve
+from forecaster.data.freq import timestamp_text
+from forecaster.data.zones import resolve_wall_clock
 
 if TYPE_CHECKING:
     from forecaster.typing import IntArray
@@ -22,12 +22,12 @@ def localise(wall: IntArray, index: IntArray, series: IntArray, zone: str, place
     other way round in a file whose newest rows come first); where it has it once, it is before. DataError where the
     clock skipped a time.
     """
-    first, second, missing = resolve(wall, zone)
+    first, second, missing = resolve_wall_clock(wall, zone)
     if missing.any():
         skipped = np.flatnonzero(missing[index])
 
         def tell(k: int) -> tuple[str, str]:
-            text = say(int(wall[index[skipped[k]]]), None, False)
+            text = timestamp_text(int(wall[index[skipped[k]]]), None, whole_numbers=False)
             found = f"timestamp '{text}' does not exist in {zone}: the clock was set forward over it."
             return found, "Check the zone, or mend the row."
 

@@ -14,13 +14,11 @@ NAMED = 3  # series, at most
 
 def oddities(panel: Panel) -> tuple[str, ...]:
     """A note for each kind of such series, and what their forecast is."""
-    first = panel.offsets[:-1]
-    count = np.add.reduceat((~np.isnan(panel.target)).astype(np.int64), first)
-    flat = np.fmin.reduceat(panel.target, first) == np.fmax.reduceat(panel.target, first)
+    count = panel.observed_counts
     kinds = (
         (count == 0, "no value at all", "has", "have", "cannot be forecast"),
         (count == 1, "one value only", "has", "have", "the forecast is that value"),
-        (flat & (count > 1), "never change", "", "", "the forecast is that value"),
+        (panel.constant_series, "never change", "", "", "the forecast is that value"),
     )
     return tuple(_said(panel, np.flatnonzero(odd), *words) for odd, *words in kinds if odd.any())
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
+
+from forecaster.data.freq import Freq, timestamp_text
+
 if TYPE_CHECKING:
-    from forecaster.data.covariates import Covariate
-    from forecaster.data.freq import Freq
-    from forecaster.typing import FloatArray, IntArray, TextArray
+    from forecaster.typing import BoolArray, FloatArray, IntArray, TextArray
 
 
 # Known over the horizon, too; known up to now; one value a series.
@@ -34,6 +37,22 @@ class Columns:
 
 
 @dataclass(frozen=True)
+class Covariate:
+    """One column. Numbers are in the caller's units, texts are codes into `levels`; NaN = missing."""
+
+    name: str
+    role: str  # a row of ROLES
+    values: FloatArray  # [R]; [N] where static
+    levels: tuple[str, ...] | None = None  # a category's texts; None = numbers
+    ahead: FloatArray | None = None  # known: [N, A] values of the A steps after each series' last row
+
+    @property
+    def kind(self) -> str:
+        """For people."""
+        return "number" if self.levels is None else "category"
+
+
+@dataclass(frozen=True)
 class Panel:
     """N series on one frequency, sorted by series and time, gaps filled with missing values.
 
@@ -52,9 +71,56 @@ class Panel:
     source: str  # file name for messages
     gaps: int  # rows that the calendar lacked and that were filled with missing
     notes: tuple[str, ...]  # what was inferred, for people
-    covariates: tuple[Covariate, ...] = ()  # columns beside the target, known ones first, then past, then static
+    covariates: tuple[Covariate, ...] = ()  # known ones first, then past, then static
 
     @property
     def lengths(self) -> IntArray:
         """[N] rows of each series."""
         return self.offsets[1:] - self.offsets[:-1]
+
+    @property
+    def row_series(self) -> IntArray:
+        """[R] index of the series that each row belongs to."""
+        return np.repeat(np.arange(len(self.series)), self.lengths)
+
+    @property
+    def last_timestamps(self) -> IntArray:
+        """[N] timestamp of each series' last row."""
+        return self.timestamps[self.offsets[1:] - 1]
+
+    @property
+    def observed_counts(self) -> IntArray:
+        """[N] observed targets of each series."""
+        return self.observed_between(self.offsets[:-1], self.offsets[1:])
+
+    def observed_between(self, first: IntArray, end: IntArray) -> IntArray:
+        """[N] observed targets in rows `first[n] <= r < end[n]`."""
+        total: IntArray = np.concatenate([[0], np.cumsum(~np.isnan(self.target))]).astype(np.int64)
+        return total[end] - total[first]
+
+    @property
+    def lowest(self) -> FloatArray:
+        """[N] lowest observed target of each series; NaN where nothing is observed."""
+        return np.asarray(np.fmin.reduceat(self.target, self.offsets[:-1]))
+
+    @property
+    def highest(self) -> FloatArray:
+        """[N] highest observed target of each series; NaN where nothing is observed."""
+        return np.asarray(np.fmax.reduceat(self.target, self.offsets[:-1]))
+
+    @property
+    def constant_series(self) -> BoolArray:
+        """[N] whether a series has several observed targets, all of them equal."""
+        return np.asarray((self.lowest == self.highest) & (self.observed_counts > 1))
+
+    def timestamp_text(self, timestamp: int) -> str:
+        """A timestamp of this panel for a message: `2024-01-31`, `2024-01-31 13:00:00+01:00` or `17`."""
+        return timestamp_text(timestamp, self.zone, whole_numbers=self.freq.whole_numbers)
+
+
+def fingerprint(panel: Panel) -> str:
+    """SHA-256, as hexadecimal digits, of names, offsets, timestamps and targets. Manifests store it: its bytes are fixed."""
+    digest = hashlib.sha256("\n".join(map(str, panel.series)).encode())
+    for array in (panel.offsets, panel.timestamps, panel.target):
+        digest.update(np.ascontiguousarray(array).data)
+    return digest.hexdigest()

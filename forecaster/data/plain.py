@@ -36,7 +36,7 @@ class _NotPlainError(Exception):
 
 
 @dataclass(frozen=True)
-class Plain:
+class PlainColumns:
     """Columns of R rows."""
 
     codes: dict[str, IntArray] = field(default_factory=dict)  # [R] index into `texts` of columns that repeat
@@ -48,7 +48,7 @@ class Plain:
 
 def read_plain(
     data: bytes, delimiter: str, columns: Sequence[str], kinds: Mapping[str, str], missing: Sequence[str]
-) -> Plain | None:
+) -> PlainColumns | None:
     """The columns named in `kinds`: "series", "stamp" or "number"; None where anything in the file is unusual.
 
     Numbers are NaN where the field is one of `missing`.
@@ -106,8 +106,8 @@ class _Reader:
             self.values[i][part] = read(i, block, start, length)
         self.done = part.stop
 
-    def result(self, columns: Sequence[str]) -> Plain:
-        plain = Plain()
+    def result(self, columns: Sequence[str]) -> PlainColumns:
+        plain = PlainColumns()
         for i, kind in self.kinds.items():
             name, values = columns[i], self.values[i]
             if self.done != len(values):

@@ -10,31 +10,30 @@ import numpy as np
 
 from forecaster.data.cells import too_large, why_too_large
 from forecaster.data.columns import Roles, covariate_roles, infer_roles
-from forecaster.data.covariates import Covariate, cut_unobserved, one_a_series, read_covariates
+from forecaster.data.covariate_columns import one_a_series, read_covariates
+from forecaster.data.covariates import cut_unobserved
 from forecaster.data.faults import RowsError, Tell
 from forecaster.data.freq import Freq
-from forecaster.data.infer import Rows, check_grid, infer_freq, refuse_duplicates
+from forecaster.data.infer import SortedRows, check_grid, infer_freq, refuse_duplicates
 from forecaster.data.localise import localise
-from forecaster.data.panel import Columns, Panel
+from forecaster.data.panel import Columns, Covariate, Panel
 from forecaster.data.regular import Filled, Given, described, fill_gaps
 from forecaster.data.season import season_of
 from forecaster.data.sieve import Sieve
 from forecaster.data.source import fetch, name_of
 from forecaster.data.stamps import Origin, Stamps, parse_stamps
-from forecaster.data.table import CsvTable, Table
+from forecaster.data.table import CsvTable, RawTable
 from forecaster.data.zones import check_zone
 from forecaster.errors import DataError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    import pandas as pd
-
-    from forecaster.typing import FloatArray, IntArray, TextArray
+    from forecaster.typing import Data, FloatArray, IntArray, TextArray
 
 
 def read_panel(
-    source: str | Path | pd.DataFrame,
+    source: Data,
     columns: Columns = Columns(),  # noqa: B008 - frozen
     *,
     freq: str | Freq | None = None,
@@ -79,30 +78,30 @@ class ReadOptions:
         return cls(columns, step, season_length, None if zone is None else check_zone(zone), timestamp_format)
 
 
-def read_future(source: str | Path | pd.DataFrame, panel: Panel, timestamp_format: str | None = None) -> Panel:
+def read_future(source: Data, panel: Panel, timestamp_format: str | None = None) -> Panel:
     """What a file says of the columns that `panel` knows ahead: a panel of its own without targets."""
     table = open_table(source)
     texts = tuple(one.name for one in panel.covariates if one.levels is not None)
     columns = Columns(panel.columns.series, panel.columns.timestamp, known=panel.columns.known, texts=texts)
-    beside = covariate_roles(table, columns)
-    roles = Roles("long" if columns.series else "single", columns.series, str(columns.timestamp), (), beside)
+    covariates = covariate_roles(table, columns)
+    roles = Roles("long" if columns.series else "single", columns.series, str(columns.timestamp), (), covariates)
     return _read(table, roles, ReadOptions(columns, panel.freq, panel.season_length, panel.zone, timestamp_format))
 
 
-def panel_of(table: Table, options: ReadOptions) -> Panel:
+def panel_of(table: RawTable, options: ReadOptions) -> Panel:
     """The panel in a table. DataError and UsageError as in `read_panel`."""
     return _read(table, infer_roles(table, options.columns), options)
 
 
-def _read(table: Table, roles: Roles, options: ReadOptions) -> Panel:
+def _read(table: RawTable, roles: Roles, options: ReadOptions) -> Panel:
     step, zone = options.freq, options.zone
     _load(table, roles)
-    beside = read_covariates(table, roles.covariates)
-    values = np.column_stack([_targets(table, roles), *(one.values for one in beside)])
+    covariates = read_covariates(table, roles.covariates)
+    values = np.column_stack([_targets(table, roles), *(one.values for one in covariates)])
     codes, names = _series(table, roles)
     timestamps, stamps = _timestamps(table, roles, codes, zone, options.timestamp_format)
     order = _order(codes, timestamps)
-    rows = Rows(
+    rows = SortedRows(
         series=names,
         offsets=_offsets(codes, len(names)),
         timestamps=timestamps if order is None else timestamps[order],
@@ -121,8 +120,8 @@ def _read(table: Table, roles: Roles, options: ReadOptions) -> Panel:
     season = options.season_length or found.season_length
     notes = [*filter(None, (table.note, stamps.note)), *roles.notes(table)]
     panel = _panel(rows, filled, roles, found, season)
-    if beside:
-        panel = _with_covariates(panel, beside, rows, (values, filled.values))
+    if covariates:
+        panel = _with_covariates(panel, covariates, rows, (values, filled.values))
         left = np.repeat(panel.lengths, np.diff(rows.offsets))
         panel = replace(panel, gaps=len(panel.target) - int(np.count_nonzero(steps < left)))
     if found.whole_numbers and not options.season_length:
@@ -131,7 +130,7 @@ def _read(table: Table, roles: Roles, options: ReadOptions) -> Panel:
     return described(panel, notes, given, filled.first)
 
 
-def _load(table: Table, roles: Roles) -> None:
+def _load(table: RawTable, roles: Roles) -> None:
     """Parse all columns at once."""
     texts = [one.name for one in roles.covariates if one.text]
     numbers = [*roles.targets, *(one.name for one in roles.covariates if not one.text)]
@@ -142,20 +141,20 @@ def _load(table: Table, roles: Roles) -> None:
 
 
 def _with_covariates(
-    panel: Panel, beside: tuple[Covariate, ...], rows: Rows, values: tuple[FloatArray, FloatArray]
+    panel: Panel, covariates: tuple[Covariate, ...], rows: SortedRows, values: tuple[FloatArray, FloatArray]
 ) -> Panel:
     """The panel with its covariates, cut off behind its last targets. `values` [·, 1 + C]: sorted, and without gaps."""
     covariates = tuple(
         one_a_series(one, rows, values[0][:, i])
         if one.role == "static"
         else replace(one, values=np.ascontiguousarray(values[1][:, i]))
-        for i, one in enumerate(beside, start=1)
+        for i, one in enumerate(covariates, start=1)
     )
     panel = replace(panel, target=np.ascontiguousarray(values[1][:, 0]), covariates=covariates)
     return cut_unobserved(panel)
 
 
-def open_table(source: str | Path | pd.DataFrame) -> Table:
+def open_table(source: Data) -> RawTable:
     """`source` as a table. DataError where it is none."""
     if not isinstance(source, (str, Path)):
         from forecaster.data.frames import FrameTable
@@ -169,46 +168,46 @@ def open_table(source: str | Path | pd.DataFrame) -> Table:
     return CsvTable(name_of(path), fetch(path))
 
 
-def _series(table: Table, roles: Roles) -> tuple[IntArray, TextArray]:
+def _series(table: RawTable, roles: Roles) -> tuple[IntArray, TextArray]:
     """[R] series index, and the names [N] in order of first appearance. DataError where one is missing."""
     if roles.series is None:
         name = roles.targets[0] if roles.targets else ""
         return np.zeros(table.rows, dtype=np.int64), np.array([name], dtype=object)
-    cells = table.cells([roles.series])[roles.series]
-    texts = [str(text) for text in np.asarray(cells.texts, dtype=object)]
+    column = table.text_column(roles.series)
+    texts = [str(text) for text in np.asarray(column.texts, dtype=object)]
     blank = [i for i, text in enumerate(texts) if not text.strip()]
     if blank:
         told = f"series is missing (column {roles.series}).", "Give it, or delete the row."
-        raise RowsError("series", cells.rows(blank), table.place, lambda k: told, column=roles.series)
-    first = np.zeros(len(cells.texts), dtype=np.int64)
-    first[cells.codes[::-1]] = np.arange(len(cells.codes))[::-1]  # the last write is the earliest row
+        raise RowsError("series", column.rows(blank), table.place, lambda k: told, column=roles.series)
+    first = np.zeros(len(column.texts), dtype=np.int64)
+    first[column.codes[::-1]] = np.arange(len(column.codes))[::-1]  # the last write is the earliest row
     order = np.argsort(first, kind="stable")
     rank = np.empty_like(order)
     rank[order] = np.arange(len(order))
-    return rank[cells.codes], np.array([texts[i] for i in order], dtype=object)
+    return rank[column.codes], np.array([texts[i] for i in order], dtype=object)
 
 
 def _timestamps(
-    table: Table, roles: Roles, codes: IntArray, zone: str | None, timestamp_format: str | None
+    table: RawTable, roles: Roles, codes: IntArray, zone: str | None, timestamp_format: str | None
 ) -> tuple[IntArray, Stamps]:
     """[R] timestamps, and how they were read; `Stamps.zone` is the panel's."""
     if timestamp_format is not None:
         table.load([roles.timestamp], ())  # as texts
     typed = table.stamps(roles.timestamp)
     if typed is None:
-        cells = table.cells([roles.timestamp])[roles.timestamp]
+        column = table.text_column(roles.timestamp)
 
         def at(indices: Sequence[int]) -> tuple[int, str]:
-            index, row = cells.earliest(indices)
+            index, row = column.earliest(indices)
             return index, table.place(row)
 
         def blame(what: str, indices: Sequence[int], tell: Tell) -> DataError:
-            rows = cells.rows(indices)
-            texts = cells.codes[rows]
+            rows = column.rows(indices)
+            texts = column.codes[rows]
             return RowsError(what, rows, table.place, lambda k: tell(int(texts[k])), column=roles.timestamp)
 
-        index: IntArray = cells.codes
-        stamps = parse_stamps(cells.texts, Origin(roles.timestamp, at, zone, timestamp_format, blame))
+        index: IntArray = column.codes
+        stamps = parse_stamps(column.texts, Origin(roles.timestamp, at, zone, timestamp_format, blame))
         if isinstance(table, Sieve):
             table.keep(roles.timestamp, index, stamps)
     else:
@@ -223,7 +222,7 @@ def _timestamps(
     return stamps.values[index], Stamps(stamps.values, zone, note=stamps.note)
 
 
-def _targets(table: Table, roles: Roles) -> FloatArray:
+def _targets(table: RawTable, roles: Roles) -> FloatArray:
     """[R, C] target columns. DataError on what is too large to compute with, and where a column holds no number at all."""
     if not roles.targets:
         return np.full((table.rows, 1), np.nan)
@@ -237,7 +236,7 @@ def _targets(table: Table, roles: Roles) -> FloatArray:
     return one[:, None] if len(roles.targets) == 1 else np.column_stack(list(numbers.values()))
 
 
-def _too_large(name: str, values: FloatArray, rows: IntArray, table: Table) -> RowsError:
+def _too_large(name: str, values: FloatArray, rows: IntArray, table: RawTable) -> RowsError:
     def tell(k: int) -> tuple[str, str]:
         found, hint = why_too_large(values[k])
         return f"target '{values[k]:g}' (column {name}) {found}", hint
@@ -245,7 +244,7 @@ def _too_large(name: str, values: FloatArray, rows: IntArray, table: Table) -> R
     return RowsError("target", rows, table.place, tell, column=name)
 
 
-def _panel(rows: Rows, filled: Filled, roles: Roles, freq: Freq, season_length: int) -> Panel:
+def _panel(rows: SortedRows, filled: Filled, roles: Roles, freq: Freq, season_length: int) -> Panel:
     """The panel without notes. In the wide layout each target column is a series, all with the same stamps."""
     wide = roles.layout == "wide"
     copies = len(roles.targets) if wide else 1

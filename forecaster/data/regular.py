@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from forecaster.data.faults import RowsError, quoted
+from forecaster.data.faults import RowsError
 from forecaster.data.freq import format_timestamps
-from forecaster.data.infer import Rows
+from forecaster.data.infer import SortedRows
 from forecaster.data.panel import Panel
+from forecaster.errors import quoted
 
 if TYPE_CHECKING:
     from forecaster.data.freq import Freq
@@ -31,7 +32,7 @@ class Filled:
     first: str  # the first gap, for people; empty where there is none
 
 
-def fill_gaps(rows: Rows, freq: Freq, steps: IntArray, values: FloatArray) -> Filled:
+def fill_gaps(rows: SortedRows, freq: Freq, steps: IntArray, values: FloatArray) -> Filled:
     """One row a step from each series' first stamp to its last. `steps` [R] are counted from the series' first row.
 
     DataError where that would make more than 50 times the rows, at the largest gap.
@@ -55,7 +56,7 @@ def fill_gaps(rows: Rows, freq: Freq, steps: IntArray, values: FloatArray) -> Fi
     return Filled(offsets, timestamps, full, total - len(steps), first)
 
 
-def _too_wide(rows: Rows, freq: Freq, wide: IntArray) -> RowsError:
+def _too_wide(rows: SortedRows, freq: Freq, wide: IntArray) -> RowsError:
     """The error about the largest gap; the shorter side of it is what reading could go on without."""
     row = int(wide.argmax())
     found = (

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from forecaster.data.cells import Cells
+from forecaster.data.cells import TextColumn
 from forecaster.data.faults import RowsError
-from forecaster.data.table import Table
+from forecaster.data.table import RawTable
 
 if TYPE_CHECKING:
     from forecaster.data.stamps import Stamps
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 class Sieve:
     """What is left of `base`. Targets that are no numbers are told to `log` and read as missing; their rows stay."""
 
-    base: Table
+    base: RawTable
     log: Callable[[RowsError], None]
     kept: IntArray | None = None  # rows of `base`, ascending; None = all
     holes: dict[str, IntArray] = field(default_factory=dict)  # column → rows of `base` that read as missing
@@ -90,8 +90,14 @@ class Sieve:
                 raise
             self.base.load(texts, (), distinct=distinct)
 
-    def cells(self, columns: Sequence[str]) -> dict[str, Cells]:
-        return {column: self._sifted(cells) for column, cells in self.base.cells(columns).items()}
+    def text_column(self, column: str) -> TextColumn:
+        whole = self.base.text_column(column)
+        if self.kept is None:
+            return whole
+        codes = whole.codes[self.kept]
+        used = np.zeros(len(whole.texts), dtype=bool)
+        used[codes] = True
+        return TextColumn((np.cumsum(used) - 1)[codes], whole.texts[used])
 
     def numbers(self, columns: Sequence[str]) -> dict[str, FloatArray]:
         for column in columns:
@@ -113,14 +119,6 @@ class Sieve:
 
     def place(self, row: int) -> str:
         return self.base.place(row if self.kept is None else int(self.kept[row]))
-
-    def _sifted(self, cells: Cells) -> Cells:
-        if self.kept is None:
-            return cells
-        codes = cells.codes[self.kept]
-        used = np.zeros(len(cells.texts), dtype=bool)
-        used[codes] = True
-        return Cells((np.cumsum(used) - 1)[codes], cells.texts[used])
 
     def _mended(self, column: str) -> FloatArray:
         try:

@@ -23,9 +23,9 @@ from forecaster.data.clock import (
     offset_of,
     other_form,
 )
-from forecaster.data.faults import Tell, quoted
+from forecaster.data.faults import Tell
 from forecaster.data.zones import fixed_zone
-from forecaster.errors import DataError
+from forecaster.errors import DataError, quoted
 
 if TYPE_CHECKING:
     from forecaster.typing import IntArray

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from forecaster.data.infer import say
 from forecaster.data.zones import DAY, wall_clock
 
 if TYPE_CHECKING:
@@ -74,7 +73,7 @@ def summarise(panel: Panel) -> Summary:
     far = np.flatnonzero(distances > FAR)
     farthest = far[np.argsort(-distances[far], kind="stable")[:_LISTED]]
     ends = int(panel.timestamps.min()), int(panel.timestamps.max())
-    first, last = (say(end, panel.zone, panel.freq.whole_numbers) for end in ends)
+    first, last = (panel.timestamp_text(end) for end in ends)
     return Summary(
         series=len(panel.series),
         rows=len(panel.target) - panel.gaps,
@@ -85,7 +84,7 @@ def summarise(panel: Panel) -> Summary:
         zone=panel.zone,
         gaps=panel.gaps,
         missing=int(np.count_nonzero(np.isnan(panel.target))) - panel.gaps,
-        constant=tuple(map(str, panel.series[_constant(panel)])),
+        constant=tuple(map(str, panel.series[panel.constant_series])),
         outliers=len(far),
         farthest=tuple(_outlier(panel, int(row)) for row in farthest),
         zone_jumps=_zone_jumps(panel),
@@ -102,7 +101,7 @@ def level_and_scale(panel: Panel, since: int | None = None) -> tuple[float, floa
     rows = np.flatnonzero(~np.isnan(panel.target) & (True if since is None else panel.timestamps > since))
     if not len(rows):
         return None
-    of = _series_of(panel)[rows]
+    of = panel.row_series[rows]
     middle = _medians(panel.target[rows], of, len(panel.series))
     with np.errstate(over="ignore"):
         deviation = _medians(np.abs(panel.target[rows] - middle[of]), of, len(panel.series))
@@ -127,7 +126,7 @@ def _distances(panel: Panel) -> FloatArray:
     """[R] distance from the series' median in robust standard deviations: median absolute deviation, or the mean one
     where more than half of the values are equal. NaN where not observed, 0 in a constant series.
     """
-    of, count = _series_of(panel), len(panel.series)
+    of, count = panel.row_series, len(panel.series)
     deviation = np.abs(panel.target - _medians(panel.target, of, count)[of])
     there = ~np.isnan(deviation)
     spread = _medians(deviation, of, count) * SPREAD
@@ -151,22 +150,9 @@ def _medians(values: FloatArray, of: IntArray, count: int) -> FloatArray:
     return medians
 
 
-def _series_of(panel: Panel) -> IntArray:
-    """[R] the series of each row."""
-    return np.repeat(np.arange(len(panel.series)), panel.lengths)
-
-
-def _constant(panel: Panel) -> IntArray:
-    """Series of several observed targets, all alike."""
-    low = np.fmin.reduceat(panel.target, panel.offsets[:-1])
-    high = np.fmax.reduceat(panel.target, panel.offsets[:-1])
-    observed = np.add.reduceat((~np.isnan(panel.target)).astype(np.int64), panel.offsets[:-1])
-    return np.flatnonzero((low == high) & (observed > 1))
-
-
 def _outlier(panel: Panel, row: int) -> Outlier:
     name = str(panel.series[np.searchsorted(panel.offsets, row, side="right") - 1])
-    stamp = say(int(panel.timestamps[row]), panel.zone, panel.freq.whole_numbers)
+    stamp = panel.timestamp_text(int(panel.timestamps[row]))
     return Outlier(name, stamp, float(panel.target[row]))
 
 

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from forecaster.data.cells import MISSING, Cells, no_numbers, numbers_in, numbers_of
+from forecaster.data.cells import MISSING, TextColumn, no_numbers, numbers_in, numbers_of
 from forecaster.data.faults import RowsError
 from forecaster.data.header import check_header
-from forecaster.data.lines import Lines, lines_of
+from forecaster.data.lines import RecordLines, lines_of
 from forecaster.data.source import blanked, records
 from forecaster.errors import DataError, UsageError
 
@@ -30,7 +30,7 @@ _GAPS = re.compile(rb"[,;\t]\s*[,;\t\r\n]|[,;\t]\s*(?:[Nn]|<|#)", re.IGNORECASE)
 _DELIMITERS = (",", ";", "\t")
 
 
-class Table(Protocol):
+class RawTable(Protocol):
     """What reading asks of a CSV file, a Parquet file or a data frame. Rows are counted from 0, without the header."""
 
     @property
@@ -55,8 +55,8 @@ class Table(Protocol):
     def load(self, texts: Sequence[str], numbers: Sequence[str], *, distinct: Sequence[str] = ()) -> None:
         """Parse these columns in one pass, where that is quicker; `distinct` are texts that hardly ever repeat."""
 
-    def cells(self, columns: Sequence[str]) -> dict[str, Cells]:
-        """Whole columns as text; missing is ""."""
+    def text_column(self, column: str) -> TextColumn:
+        """A whole column as text; missing is ""."""
 
     def numbers(self, columns: Sequence[str]) -> dict[str, FloatArray]:
         """Whole columns [R] as float64; missing is NaN. DataError at the first cell that is no number."""
@@ -77,13 +77,13 @@ class CsvTable:
     columns: tuple[str, ...] = ()
     note: str = ""
     delimiter: str = ","
-    _cells: dict[str, Cells] = field(default_factory=dict)
+    _text_columns: dict[str, TextColumn] = field(default_factory=dict)
     _numbers: dict[str, FloatArray] = field(default_factory=dict)
     _odd: dict[str, dict[int, str]] = field(default_factory=dict)  # row → cell that is no number
     _stamps: dict[str, Stamps] = field(default_factory=dict)
     _lines: array[int] = field(default_factory=lambda: array("q"))  # on which records begin, as far as looked up
     _unread: Iterator[tuple[int, list[str]]] | None = None
-    _by_line: Lines | None = None  # once a second look was needed
+    _by_line: RecordLines | None = None  # once a second look was needed
     _even: bool = False  # whether all rows were found to have as many fields as the header
 
     def __post_init__(self) -> None:
@@ -98,7 +98,7 @@ class CsvTable:
 
     @property
     def rows(self) -> int:
-        loaded = (*self._numbers.values(), *(cells.codes for cells in self._cells.values()))
+        loaded = (*self._numbers.values(), *(column.codes for column in self._text_columns.values()))
         return len(loaded[0]) if loaded else 0
 
     def sample(self) -> dict[str, list[str]]:
@@ -106,15 +106,16 @@ class CsvTable:
         texts = [[fields[i].strip() for fields in rows if i < len(fields)] for i in range(len(self.columns))]
         return {name: [t for t in texts[i] if t not in MISSING] for i, name in enumerate(self.columns)}
 
-    def cells(self, columns: Sequence[str]) -> dict[str, Cells]:
-        self._parse({c: "category" for c in columns if c not in self._cells})
-        return {c: self._cells[c] for c in columns}
+    def text_column(self, column: str) -> TextColumn:
+        if column not in self._text_columns:
+            self._parse({column: "category"})
+        return self._text_columns[column]
 
     def numbers(self, columns: Sequence[str]) -> dict[str, FloatArray]:
         self.load((), columns)
         for column in columns:
             if column not in self._numbers:  # not all are numbers, so they were read as text
-                self._numbers[column] = numbers_of(self._cells[column], column, self.place)
+                self._numbers[column] = numbers_of(self._text_columns[column], column, self.place)
             if odd := self._odd.get(column):
                 rows, texts = np.array(list(odd)), list(odd.values())
                 raise no_numbers(column, rows, texts, self.place, self._numbers[column])
@@ -124,14 +125,14 @@ class CsvTable:
         types = dict.fromkeys(texts, "category") | dict.fromkeys(distinct, "str")
         if numbers and len(texts) == 2 and self._has_few(texts[0]):  # series of so many rows that stamps hardly repeat
             types[texts[1]] = "str"
-        types = {c: kind for c, kind in types.items() if c not in self._cells}
-        types |= {c: "float64" for c in numbers if c not in self._numbers and c not in self._cells}
+        types = {c: kind for c, kind in types.items() if c not in self._text_columns}
+        types |= {c: "float64" for c in numbers if c not in self._numbers and c not in self._text_columns}
         stamps = (*texts, *distinct)[-1:]
         if not (numbers and stamps and self._read_plain(types, stamps[0])):
             self._parse(types)
 
     def stamps(self, column: str) -> tuple[IntArray, Stamps] | None:
-        if column in self._cells or column not in self._stamps:  # texts that were asked for are parsed as texts
+        if column in self._text_columns or column not in self._stamps:  # texts that were asked for are parsed as texts
             return None
         stamps = self._stamps[column]
         return np.arange(len(stamps.values)), stamps
@@ -159,7 +160,9 @@ class CsvTable:
         if plain is None:
             return False
         self._numbers |= plain.numbers
-        self._cells |= {c: Cells(codes, np.array(plain.texts[c], object)) for c, codes in plain.codes.items()}
+        self._text_columns |= {
+            c: TextColumn(codes, np.array(plain.texts[c], object)) for c, codes in plain.codes.items()
+        }
         self._stamps |= {c: Stamps(values, None) for c, values in plain.dates.items()}
         for c, values in plain.steps.items():
             note = doubt(int(values.min()), int(values.max()), c)
@@ -182,7 +185,7 @@ class CsvTable:
         left._even = True
         if self._by_line is not None:
             kept = ~np.isin(self._by_line.number, lines)
-            left._by_line = Lines(self._by_line.number[kept], self._by_line.fields[kept])
+            left._by_line = RecordLines(self._by_line.number[kept], self._by_line.fields[kept])
         return left
 
     def _spans(self, lines: IntArray) -> list[tuple[int, int | None]]:
@@ -223,9 +226,9 @@ class CsvTable:
             elif column.dtype == "float64":
                 self._numbers[name] = column.to_numpy()
             elif column.dtype == "category":
-                self._cells[name] = Cells(column.cat.codes.to_numpy(), column.cat.categories)
+                self._text_columns[name] = TextColumn(column.cat.codes.to_numpy(), column.cat.categories)
             else:
-                self._cells[name] = Cells(np.arange(len(column)), pd.Index(column))
+                self._text_columns[name] = TextColumn(np.arange(len(column)), pd.Index(column))
 
     def _lenient(self, types: dict[str, str]) -> Any:
         """A second try: with missing numbers, or else all as text, to find the cell that is no number."""

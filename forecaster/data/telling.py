@@ -18,8 +18,7 @@ import numpy as np
 from forecaster.data.windows import Windows, evenly
 
 if TYPE_CHECKING:
-    from forecaster.data.covariates import Covariate
-    from forecaster.data.panel import Panel
+    from forecaster.data.panel import Covariate, Panel
     from forecaster.typing import FloatArray, IntArray
 
 NEGLIGIBLE = 0.1  # correlation: one hundredth of the variance

@@ -36,6 +36,12 @@ class Windows:
         """[W] rows from each cutoff on to where its series ends."""
         return self.end[self.series] - self.cutoff
 
+    def first_cutoffs(self, default: IntArray) -> IntArray:
+        """[N] the smallest cutoff of each series: rows from there on are asked for. `default` [N] where it has no window."""
+        first: IntArray = default.copy()
+        np.minimum.at(first, self.series, self.cutoff)
+        return first
+
     def take(self, chosen: IntArray) -> Windows:
         """The windows at these positions."""
         return Windows(self.target, self.start, self.end, self.series[chosen], self.cutoff[chosen])
@@ -105,7 +111,7 @@ def rows_after(panel: Panel, stamp: int) -> IntArray:
     return np.asarray(np.add.reduceat((panel.timestamps > stamp).astype(np.int64), panel.offsets[:-1]))
 
 
-def newest(panel: Panel) -> Windows:
+def latest_windows(panel: Panel) -> Windows:
     """One window a series, cut off after its last row: what `predict` reads."""
     count = np.arange(len(panel.series))
     return Windows(panel.target, panel.offsets[:-1], panel.offsets[1:], count, panel.offsets[1:])

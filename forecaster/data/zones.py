@@ -62,11 +62,11 @@ def instants_of(wall: IntArray, zone: str | None) -> IntArray:
     """
     if zone is None:
         return wall
-    first, second, _ = resolve(wall, zone)
+    first, second, _ = resolve_wall_clock(wall, zone)
     return np.minimum(first, second)
 
 
-def resolve(wall: IntArray, zone: str) -> tuple[IntArray, IntArray, BoolArray]:
+def resolve_wall_clock(wall: IntArray, zone: str) -> tuple[IntArray, IntArray, BoolArray]:
     """Both UTC instants at which `zone` shows `wall` (equal but for repeated hours), and where it never does."""
     before = wall - _offsets_at(wall - DAY, zone)  # as if no change came since the day before
     after = wall - _offsets_at(wall + DAY, zone)

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 if TYPE_CHECKING:
     from forecaster.data.encodings import Encoding
-    from forecaster.typing import IntArray
+    from forecaster.typing import IntArray, Tensor
 
-Tensor: TypeAlias = Any  # a Keras tensor of any backend
 
 LIMIT = 8.0  # standard deviations: a number farther out counts as that far
 HIDDEN = 64

@@ -11,7 +11,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from statistics import NormalDist
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
@@ -25,7 +25,9 @@ from forecaster.models.tabulated import (
 )
 from forecaster.models.transforms import Locator
 
-Tensor: TypeAlias = Any  # a Keras tensor of any backend
+if TYPE_CHECKING:
+    from forecaster.typing import Tensor
+
 Levels: TypeAlias = tuple[float, ...]
 
 LEAST_SCALE = 1e-3  # in the network's units: no history tells more exactly what comes

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from copy import copy
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from forecaster.models.cells import CELLS, CellSettings
 
-Tensor: TypeAlias = Any  # a Keras tensor of any backend
-Recurrence: TypeAlias = Callable[[Any, Tensor, Sequence[Tensor] | None], tuple[Tensor, list[Tensor]]]
+if TYPE_CHECKING:
+    from forecaster.typing import Tensor
+
+Recurrence: TypeAlias = "Callable[[Any, Tensor, Sequence[Tensor] | None], tuple[Tensor, list[Tensor]]]"
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -20,8 +20,8 @@ from forecaster.models.floor import Floor, smooth
 
 if TYPE_CHECKING:
     from forecaster.models.network import Network
+    from forecaster.typing import Tensor
 
-Tensor: TypeAlias = Any  # a Keras tensor of any backend
 
 OPSET = 17
 

@@ -22,7 +22,7 @@ from forecaster.watch import Progress, Watch
 
 if TYPE_CHECKING:
     from forecaster.data.calendar import KnownRows
-    from forecaster.data.encodings import Encoded
+    from forecaster.data.encodings import EncodedCovariates
     from forecaster.data.windows import Sampler, Windows
     from forecaster.models.network import Network
     from forecaster.typing import FloatArray, IntArray
@@ -95,7 +95,7 @@ class Source:
 
     target: FloatArray  # [R]
     known: KnownRows | None = None  # what is known of each row
-    covariates: Encoded | None = None  # of each row and series
+    covariates: EncodedCovariates | None = None  # of each row and series
 
     @cached_property
     def rows(self) -> Rows:

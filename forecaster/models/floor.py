@@ -11,14 +11,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import product
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 if TYPE_CHECKING:
-    from forecaster.typing import FloatArray
+    from forecaster.typing import FloatArray, Tensor
 
-Tensor: TypeAlias = Any  # a Keras tensor of any backend
 
 LEVELS = (0.05, 0.1, 0.2, 0.35, 0.5, 0.7, 0.9)
 TRENDS = ((0.0, 0.0), (0.1, 0.9), (0.1, 0.98), (0.3, 1.0), (0.02, 1.0))  # (share of the level's rate, damping)

@@ -8,7 +8,7 @@ of the window those are, counted from the start of the context.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -16,8 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from forecaster.models.encoder import Encoded, Encoder
-
-Tensor: TypeAlias = Any  # a Keras tensor of any backend
+    from forecaster.typing import Tensor
 
 
 @dataclass(frozen=True)

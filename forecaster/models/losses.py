@@ -11,9 +11,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING
 
-Tensor: TypeAlias = Any  # a Keras tensor of any backend
+if TYPE_CHECKING:
+    from forecaster.typing import Tensor
+
 
 ERROR_SCALES = ("series", "window", "transform")
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from forecaster.data.encodings import Encoding
 from forecaster.data.inputs import input_shapes
@@ -24,9 +24,8 @@ from forecaster.models.transforms import Locator
 
 if TYPE_CHECKING:
     from forecaster.models.encoder import Encoded
-    from forecaster.typing import FloatArray
+    from forecaster.typing import FloatArray, Tensor
 
-Tensor: TypeAlias = Any  # a Keras tensor of any backend
 P = TypeVar("P")
 
 

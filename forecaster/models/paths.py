@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-Tensor: TypeAlias = Any  # a Keras tensor of any backend
+if TYPE_CHECKING:
+    from forecaster.typing import Tensor
+
 
 HIDDEN = 32
 

@@ -11,11 +11,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from forecaster.models.encoder import run_layer
 
-Tensor: TypeAlias = Any  # a TensorFlow tensor, or a Keras one while a graph is drawn
+if TYPE_CHECKING:
+    from forecaster.typing import Tensor
+
 Tensors: TypeAlias = "tuple[Tensor, ...]"
 
 

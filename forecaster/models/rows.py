@@ -7,16 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
 if TYPE_CHECKING:
     from forecaster.data.calendar import KnownRows
-    from forecaster.data.encodings import Encoded
-    from forecaster.typing import FloatArray
-
-Tensor: TypeAlias = Any  # a TensorFlow tensor
+    from forecaster.data.encodings import EncodedCovariates
+    from forecaster.typing import FloatArray, Tensor
 
 
 Bounds: TypeAlias = (
@@ -27,7 +25,9 @@ Bounds: TypeAlias = (
 class Rows:
     """A panel's rows as tensors that hold each value once, and windows of them. Same rules as `Windows.gather`."""
 
-    def __init__(self, target: FloatArray, known: KnownRows | None = None, covariates: Encoded | None = None) -> None:
+    def __init__(
+        self, target: FloatArray, known: KnownRows | None = None, covariates: EncodedCovariates | None = None
+    ) -> None:
         import tensorflow as tf
 
         self.target = tf.constant(target, tf.float64)
@@ -77,7 +77,7 @@ class Rows:
         return [tf.concat([values, tf.reshape(old, (tf.shape(rows)[0], horizon, 3 * back.shape[1]))], axis=2)]
 
     def gather_beside(self, bounds: Bounds, series: Tensor, cutoff: Tensor, before: int, horizon: int) -> list[Tensor]:
-        """The graph's inputs beside the context, as `Beside` gathers them: known, past and static, where there are any.
+        """The graph's inputs beside the context, as `ExtraInputs` gathers them: known, past and static, where there are any.
 
         What is known of rows behind the bounds reads as missing.
         """

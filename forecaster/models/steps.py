@@ -19,9 +19,8 @@ if TYPE_CHECKING:
     from forecaster.models.fit import FitSettings, Task
     from forecaster.models.network import Network
     from forecaster.models.rows import Bounds
-    from forecaster.typing import IntArray
+    from forecaster.typing import IntArray, Tensor
 
-Tensor: TypeAlias = Any  # a TensorFlow tensor
 Read: TypeAlias = "tuple[Bounds, Tensor]"  # what may be read, and each series' yardstick [N]
 
 IDLE = 6  # trainers that are kept for fits to come: a stage's, and some of the stage before

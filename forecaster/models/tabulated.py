@@ -9,14 +9,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 if TYPE_CHECKING:
-    from forecaster.typing import FloatArray
-
-Tensor: TypeAlias = Any  # a Keras tensor of any backend
+    from forecaster.typing import FloatArray, Tensor
 
 
 @dataclass(frozen=True)

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-Tensor: TypeAlias = Any  # a Keras tensor of any backend
+if TYPE_CHECKING:
+    from forecaster.typing import Tensor
+
 
 LIMIT = 20.0  # a log forecast is kept within e^±20 of its window's centre: beyond that it is absurd, and could overflow
 

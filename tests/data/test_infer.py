@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from forecaster.data.freq import Freq
-from forecaster.data.infer import Rows, check_grid, infer_freq
+from forecaster.data.infer import SortedRows, check_grid, infer_freq
 from forecaster.errors import DataError
 
 FREQS = (
@@ -15,10 +15,10 @@ FREQS = (
 )  # fmt: skip
 
 
-def rows(*series: np.ndarray, zone: str | None = None, whole: bool = False) -> Rows:
+def rows(*series: np.ndarray, zone: str | None = None, whole: bool = False) -> SortedRows:
     offsets = np.concatenate([[0], np.cumsum([len(s) for s in series])])
     names = np.array([f"s{i}" for i in range(len(series))], dtype=object)
-    return Rows(names, offsets, np.concatenate(series), zone, whole, "x.csv", lambda row: f"x.csv:{row + 2}")
+    return SortedRows(names, offsets, np.concatenate(series), zone, whole, "x.csv", lambda row: f"x.csv:{row + 2}")
 
 
 def made(name: str, start: str, count: int, zone: str | None = None) -> np.ndarray:

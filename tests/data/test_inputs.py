@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from forecaster.data.covariates import Covariate
 from forecaster.data.encodings import encode, fit_encodings
-from forecaster.data.inputs import Beside, Needs
-from forecaster.data.windows import Windows, newest
+from forecaster.data.inputs import ExtraInputs, Needs
+from forecaster.data.panel import Covariate
+from forecaster.data.windows import Windows, latest_windows
 from forecaster.models.rows import Rows
 from tests.tiny import NAN, panel_of, waves
 
@@ -54,14 +54,14 @@ def test_training_gathers_what_prediction_gathers(panel, needs):
     windows = some_windows(panel)
     rows, bounds = Rows(windows.target, None, encode(panel, needs.covariates)), (windows.start, windows.end)
     found = rows.gather_beside(bounds, tf.constant(windows.series), tf.constant(windows.cutoff), LENGTH, HORIZON)
-    expected = Beside(panel, windows, needs)()
+    expected = ExtraInputs(panel, windows, needs)()
     assert list(expected) == ["known", "past", "static"]
     for values, name in zip(found, expected, strict=True):
         np.testing.assert_array_equal(values, expected[name][:, 0])
 
 
 def test_later_blocks_read_what_is_known_and_nothing_else(panel, needs):
-    found = Beside(panel, newest(panel), needs, blocks=2)()
+    found = ExtraInputs(panel, latest_windows(panel), needs, blocks=2)()
     ahead = panel.covariates[0].ahead
     np.testing.assert_array_equal(found["known"][:, :, :, 0].reshape(3, -1), ahead)
     np.testing.assert_array_equal(found["past"][:, 1, -HORIZON:, 0], ahead[:, :HORIZON])
@@ -73,7 +73,7 @@ def test_past_columns_and_targets_after_the_cutoff_are_never_read(panel, needs):
     """Known columns may be read over the horizon, and no further."""
     windows = some_windows(panel).take(np.array([1]))
     cutoff = int(windows.cutoff[0])
-    before = Beside(panel, windows, needs)()
+    before = ExtraInputs(panel, windows, needs)()
     price, sky, left, kind = panel.covariates
     changed = [replace(one, values=one.values.copy()) for one in (price, sky, left)]
     changed[0].values[cutoff + HORIZON :] = 99.0
@@ -81,9 +81,9 @@ def test_past_columns_and_targets_after_the_cutoff_are_never_read(panel, needs):
     changed[2].values[cutoff:] = 99.0
     target = panel.target.copy()
     target[cutoff:] = -1.0
-    after = Beside(replace(panel, target=target, covariates=(*changed, kind)), windows, needs)()
+    after = ExtraInputs(replace(panel, target=target, covariates=(*changed, kind)), windows, needs)()
     for name in before:
         np.testing.assert_array_equal(before[name], after[name])
     changed[0].values[cutoff] = 99.0
-    moved = Beside(replace(panel, covariates=(*changed, kind)), windows, needs)()
+    moved = ExtraInputs(replace(panel, covariates=(*changed, kind)), windows, needs)()
     assert not np.array_equal(moved["known"], before["known"])

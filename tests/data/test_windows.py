@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from forecaster.data.calendar import CALENDAR, LAGS, known_ahead, known_rows
 from forecaster.data.read import read_panel
-from forecaster.data.windows import Windows, newest, rolling, sampler
+from forecaster.data.windows import Windows, latest_windows, rolling, sampler
 from forecaster.models.rows import Rows
 from tests.tiny import NAN, frame_of, panel_of, waves
 
@@ -97,7 +97,7 @@ def test_windows_never_cross_series(lengths, before, horizon, count):
     drawn = sampler(panel.offsets[:-1], panel.offsets[1:], before, horizon)
     pairs = drawn.epoch(len(drawn), np.random.default_rng(0)) if len(drawn) else (np.empty(0, np.int64),) * 2
     trained = Windows(panel.target, panel.offsets[:-1], panel.offsets[1:], *pairs)
-    for windows in (trained, newest(panel), rolling(panel, panel.offsets[1:], horizon, count, horizon)):
+    for windows in (trained, latest_windows(panel), rolling(panel, panel.offsets[1:], horizon, count, horizon)):
         values = windows.gather(before, horizon)
         owner = np.where(np.isnan(values), windows.series[:, None], values // 100)
         np.testing.assert_array_equal(owner, np.broadcast_to(windows.series[:, None], values.shape))
@@ -114,12 +114,12 @@ def test_windows_never_see_past_their_end():
 
 
 def test_a_series_shorter_than_the_context_is_padded_with_missing():
-    (context,) = newest(panel_of([1, 2, 3])).gather(5, 0)
+    (context,) = latest_windows(panel_of([1, 2, 3])).gather(5, 0)
     np.testing.assert_array_equal(context, [NAN, NAN, 1, 2, 3])
 
 
 def test_the_newest_windows_end_with_the_last_row_of_each_series():
-    assert newest(numbered([4, 2, 7])).gather(2, 0).tolist() == [[2, 3], [100, 101], [205, 206]]
+    assert latest_windows(numbered([4, 2, 7])).gather(2, 0).tolist() == [[2, 3], [100, 101], [205, 206]]
 
 
 def test_rolling_windows_step_back_from_the_end_oldest_first():
@@ -138,13 +138,13 @@ def test_rolling_windows_keep_a_horizon_of_context():
 
 def test_windows_share_the_panels_values():
     panel = numbered([50, 50])
-    windows = newest(panel)
+    windows = latest_windows(panel)
     for other in (windows, windows.take(np.array([1])), *windows.batches(1)):
         assert np.shares_memory(other.target, panel.target)
 
 
 def test_batches_are_all_windows_in_order():
-    windows = newest(numbered([3, 4, 5, 6, 7]))
+    windows = latest_windows(numbered([3, 4, 5, 6, 7]))
     sizes = [len(batch) for batch in windows.batches(2)]
     assert sizes == [2, 2, 1]
     assert np.concatenate([batch.series for batch in windows.batches(2)]).tolist() == [0, 1, 2, 3, 4]
@@ -222,3 +222,9 @@ def test_a_series_of_one_row_gives_no_window_and_hinders_no_other():
     panel = panel_of([1.0], *waves(1, 12))
     drawn = sampler(panel.offsets[:-1], panel.offsets[1:], 4, 2)
     assert drawn.series.tolist() == [1]
+
+
+def test_first_cutoffs_are_the_oldest_ones_of_each_series_and_else_the_default() -> None:
+    panel = numbered([8, 3, 8])
+    windows = rolling(panel, panel.offsets[1:], horizon=2, count=2, stride=1)
+    assert windows.first_cutoffs(panel.offsets[1:]).tolist() == [5, 11, 16]

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from forecaster.data.zones import check_zone, fixed_zone, instants_of, resolve, wall_clock
+from forecaster.data.zones import check_zone, fixed_zone, instants_of, resolve_wall_clock, wall_clock
 from forecaster.errors import UsageError
 
 ZONES = (
@@ -37,7 +37,7 @@ def test_wall_clocks_agree_with_zoneinfo(zone: str, second: int) -> None:
 @given(st.sampled_from(ZONES), st.integers(-2_000_000_000, 4_000_000_000))
 def test_an_instant_is_one_of_those_that_its_wall_clock_means(zone: str, second: int) -> None:
     instant = np.array([second * 1_000_000])
-    first, later, missing = resolve(wall_clock(instant, zone), zone)
+    first, later, missing = resolve_wall_clock(wall_clock(instant, zone), zone)
     assert instant[0] in (first[0], later[0])
     assert not missing[0]
 
@@ -45,7 +45,7 @@ def test_an_instant_is_one_of_those_that_its_wall_clock_means(zone: str, second:
 def test_a_repeated_hour_is_the_first_and_a_skipped_one_as_much_later() -> None:
     assert instants_of(micros("2024-10-27T02:30"), "Europe/Berlin") == micros("2024-10-27T00:30")
     assert instants_of(micros("2024-03-31T02:30"), "Europe/Berlin") == micros("2024-03-31T01:30")
-    assert resolve(micros("2024-03-31T02:30"), "Europe/Berlin")[2].all()
+    assert resolve_wall_clock(micros("2024-03-31T02:30"), "Europe/Berlin")[2].all()
 
 
 def test_offsets_are_named_the_way_stamps_write_them() -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from forecaster.data.read import read_panel
-from forecaster.data.windows import newest
+from forecaster.data.windows import latest_windows
 from forecaster.models.artifact import FORMAT, load_judged, load_runtime, read_manifest
 from forecaster.models.runtime import forecast
 from forecaster.models.store import Store
@@ -29,7 +29,7 @@ NAME = "air"
 
 def contexts(length: int) -> np.ndarray:
     """[5, L] the newest rows of AirPassengers, and awkward windows made of them."""
-    (air,) = newest(read_panel(AIR)).gather(length, 0)
+    (air,) = latest_windows(read_panel(AIR)).gather(length, 0)
     missing, short, single = air.copy(), air.copy(), np.full(length, np.nan)
     missing[2:4] = short[: length // 2] = np.nan
     single[-1] = 112.0
