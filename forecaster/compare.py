@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from forecaster.data.panel import Panel
     from forecaster.data.windows import Windows
     from forecaster.metrics import Scores
-    from forecaster.models.fit import Task
+    from forecaster.models.task import Task
     from forecaster.report import Json
     from forecaster.settings import CompareSettings
     from forecaster.typing import FloatArray

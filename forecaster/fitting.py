@@ -15,9 +15,9 @@ from forecaster.blend import Bench, final_floor
 from forecaster.cellchoice import choose_cell
 from forecaster.checkpoints import FINAL, JUDGE, Checkpoints
 from forecaster.errors import UsageError
-from forecaster.models.fit import FitSettings, Fitted, Task, fit
+from forecaster.models.fit import fit
 from forecaster.models.steps import Trainers
-from forecaster.publish import Stage
+from forecaster.models.task import Fitted, Stage, Task
 from forecaster.report import plan_lines
 from forecaster.trial import STAGE as TRIAL
 from forecaster.trial import settle
@@ -26,7 +26,8 @@ from forecaster.watch import Progress, Watch
 if TYPE_CHECKING:
     from forecaster.config import TrainSettings
     from forecaster.data.panel import Panel
-    from forecaster.models.network import Network, NetworkSettings
+    from forecaster.models.network import Network
+    from forecaster.models.settings import FitSettings, NetworkSettings
     from forecaster.plan import Plan
     from forecaster.split import Split
 

@@ -8,9 +8,8 @@ from typing import TypeAlias, TypeVar
 
 from forecaster.data.inputs import Needs
 from forecaster.models.cells import CELLS
-from forecaster.models.fit import FitSettings
 from forecaster.models.floor import Floor
-from forecaster.models.network import NetworkSettings
+from forecaster.models.settings import FitSettings, NetworkSettings
 from forecaster.report import PlanRow
 
 T = TypeVar("T", int, float, str, bool)

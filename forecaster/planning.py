@@ -15,10 +15,9 @@ from forecaster.beside import calendar_of, covariates_of
 from forecaster.data.calendar import lag_count, width
 from forecaster.errors import UsageError
 from forecaster.models.cells import CELLS
-from forecaster.models.fit import FitSettings
 from forecaster.models.floor import WEIGHTS, Floor, floor_length
 from forecaster.models.heads import OPEN_HEADS
-from forecaster.models.network import NetworkSettings
+from forecaster.models.settings import FitSettings, NetworkSettings
 from forecaster.models.transforms import TRANSFORMS
 from forecaster.plan import EPOCH_STEPS, Chooser, Pair, Plan
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from forecaster.backtest import Backtest, judge
-from forecaster.checkpoints import FINAL, JUDGE, STATE
+from forecaster.checkpoints import FINAL, JUDGE, STATE, write_history, write_state
 from forecaster.conformal import corrected, held_back_errors
 from forecaster.contributions import contributions
 from forecaster.data.inputs import Beside
@@ -26,38 +26,20 @@ from forecaster.models.artifact import (
     load_judged,
     read_manifest,
     write_calibration,
-    write_history,
     write_manifest,
-    write_state,
 )
 
 if TYPE_CHECKING:
     from forecaster.config import TrainSettings
     from forecaster.data.panel import Panel
     from forecaster.data.windows import Windows
-    from forecaster.models.fit import FitSettings, Fitted
-    from forecaster.models.network import Network
+    from forecaster.models.task import Stage
     from forecaster.plan import Plan
     from forecaster.report import Contribution
     from forecaster.typing import FloatArray
 
 PROOF_WINDOWS = 64  # contexts on which the stored graphs must agree with the trained networks
 LIBRARIES = ("forecaster", "tensorflow", "keras", "numpy", "pandas", "onnx", "onnxruntime")
-
-
-@dataclass(frozen=True)
-class Stage:
-    """One fit of every member."""
-
-    networks: tuple[Network, ...]
-    fits: tuple[Fitted, ...]
-    courses: tuple[FitSettings, ...] = ()  # how each was fitted
-
-    @property
-    def stopped(self) -> str:
-        """Why it ended: the strongest reason of any member."""
-        reasons = [one.stopped for one in self.fits]
-        return next((r for r in ("interrupted", "diverged", "time budget", "patience") if r in reasons), "epochs")
 
 
 @dataclass

@@ -13,7 +13,7 @@ from forecaster.data.inputs import Needs as Needs
 from forecaster.data.windows import Sampler, Windows, rolling, sampler
 from forecaster.errors import DataError
 from forecaster.metrics import seasonal_scale
-from forecaster.models.fit import Source, Task
+from forecaster.models.task import Source, Task
 
 if TYPE_CHECKING:
     from forecaster.data.panel import Panel

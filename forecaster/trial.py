@@ -17,9 +17,9 @@ from forecaster.plan import Choice, Pair, Plan
 
 if TYPE_CHECKING:
     from forecaster.data.panel import Panel
-    from forecaster.models.fit import FitSettings, Task
-    from forecaster.models.network import Network, NetworkSettings
-    from forecaster.publish import Stage
+    from forecaster.models.network import Network
+    from forecaster.models.settings import FitSettings, NetworkSettings
+    from forecaster.models.task import Stage, Task
     from forecaster.watch import Watch
 
 # Fits every network on a task, at once where there are processors.

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from forecaster.data.panel import Panel
-    from forecaster.models.fit import State
+    from forecaster.models.task import State
     from forecaster.plan import Plan
     from forecaster.report import Json
     from forecaster.settings import TuneSettings

@@ -12,8 +12,8 @@ from forecaster.data.read import read_panel
 from forecaster.errors import UsageError
 from forecaster.limits import Limits
 from forecaster.models.cells import CELLS
-from forecaster.models.fit import FitSettings
-from forecaster.models.network import Network, NetworkSettings
+from forecaster.models.network import Network
+from forecaster.models.settings import FitSettings, NetworkSettings
 from forecaster.models.transforms import CENTERS, TRANSFORMS
 from forecaster.planning import make_plan
 from tests.tiny import AIR, NAN, panel_of, waves

@@ -11,10 +11,11 @@ import numpy as np
 import pytest
 
 from forecaster.backtest import judge
+from forecaster.checkpoints import read_state
 from forecaster.config import PredictSettings
 from forecaster.data.cells import LARGEST
 from forecaster.errors import ArtifactError, DataError, UsageError
-from forecaster.models.artifact import read_manifest, read_state
+from forecaster.models.artifact import read_manifest
 from forecaster.models.store import Store
 from forecaster.predict import predict
 from forecaster.train import train

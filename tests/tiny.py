@@ -10,8 +10,7 @@ import numpy as np
 from forecaster.config import TrainSettings
 from forecaster.data.freq import Freq
 from forecaster.data.panel import Columns, Panel
-from forecaster.models.fit import FitSettings
-from forecaster.models.network import NetworkSettings
+from forecaster.models.settings import FitSettings, NetworkSettings
 
 NAN = float("nan")
 

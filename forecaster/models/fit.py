@@ -9,110 +9,23 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from functools import cached_property
+from dataclasses import replace
 from threading import Event
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from forecaster.models.rows import Rows
+from forecaster.models.settings import FitSettings
 from forecaster.models.steps import Trainer, Trainers
+from forecaster.models.task import Epoch, Fitted, State, Task
 from forecaster.watch import Progress, Watch
 
 if TYPE_CHECKING:
-    from forecaster.data.calendar import KnownRows
-    from forecaster.data.encodings import Encoded
-    from forecaster.data.windows import Sampler, Windows
     from forecaster.models.network import Network
     from forecaster.typing import FloatArray, IntArray
 
 STEPS_PER_CALL = 10  # enough to hide the cost of a call, few enough for Ctrl-C and the time budget to be heard soon
 VALIDATION_BATCH = 1024
-
-
-@dataclass(frozen=True)
-class FitSettings:
-    """How a network is fitted."""
-
-    loss: str  # a row of LOSSES
-    error_scale: str  # one of ERROR_SCALES
-    epochs: int
-    batch_size: int
-    steps_per_epoch: int  # batches in an epoch; 0 = as many as a pass over the windows takes
-    learning_rate: float
-    schedule: str  # a row of SCHEDULES
-    clip_norm: float  # 0 = none
-    patience: int  # epochs without a better validation loss before stopping; 0 = never stop early
-    seed: int
-    time_budget: float | None = None  # seconds for this fit
-    stop_after: int | None = None  # epochs, while the schedule is that of `epochs`; None = all of them
-
-    def batches(self, windows: int) -> int:
-        """In an epoch, where there are so many windows."""
-        return self.steps_per_epoch or -(-windows // min(self.batch_size, windows))
-
-
-@dataclass(frozen=True)
-class State:
-    """All that is needed to go on fitting where it stopped."""
-
-    epoch: int  # epochs done
-    finished: bool
-    best_epoch: int
-    best_loss: float
-    best_error: float  # validation error of the best epoch, see `Fitted`; NaN where nothing is held back
-    last_error: float  # of the newest epoch
-    weights: list[FloatArray]
-    best_weights: list[FloatArray]
-    optimizer: list[FloatArray]
-
-
-@dataclass(frozen=True)
-class Epoch:
-    """A row of history.csv."""
-
-    epoch: int
-    loss: float
-    validation_loss: float | None
-    seconds: float
-
-
-@dataclass(frozen=True)
-class Fitted:
-    """What came of a fit. The network holds the best weights."""
-
-    history: tuple[Epoch, ...]
-    best_epoch: int
-    error: float  # of the best epoch, see `_Fit._validate`; NaN = not known
-    stopped: str  # "epochs" | "patience" | "time budget" | "interrupted" | "diverged"
-    state: State
-
-
-@dataclass(frozen=True)
-class Source:
-    """The rows of a panel, which all its tasks share."""
-
-    target: FloatArray  # [R]
-    known: KnownRows | None = None  # what is known of each row
-    covariates: Encoded | None = None  # of each row and series
-
-    @cached_property
-    def rows(self) -> Rows:
-        """As tensors."""
-        return Rows(self.target, self.known, self.covariates)
-
-
-@dataclass(frozen=True)
-class Task:
-    """What a fit works on."""
-
-    training: Windows  # rows that training may see, by its `end`; its own windows are not used
-    sampler: Sampler
-    validation: Windows | None  # windows whose loss picks the best weights; None = the last weights are kept
-    scale: FloatArray  # [N] yardstick of each series for error_scale "series", positive
-    source: Source
-    relative: bool = False  # every value is positive, so that relative errors mean something
 
 
 class _Fit:

@@ -10,16 +10,15 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
-from forecaster.data.encodings import Encoding
-from forecaster.data.inputs import input_shapes
 from forecaster.models.covariates import CovariatePath, Features
 from forecaster.models.distributions import DISTRIBUTIONS
 from forecaster.models.encoder import Encoder, EncoderSettings, Recurrence, run_layer
 from forecaster.models.heads import HEADS, HeadSettings, PerStep
 from forecaster.models.paths import KnownPath, LinearPath
+from forecaster.models.settings import NetworkSettings
 from forecaster.models.transforms import Locator
 
 if TYPE_CHECKING:
@@ -28,55 +27,6 @@ if TYPE_CHECKING:
 
 Tensor: TypeAlias = Any  # a Keras tensor of any backend
 P = TypeVar("P")
-
-
-@dataclass(frozen=True)
-class NetworkSettings:
-    """Everything that shapes one network, and how it is joined with others. Each value changes the graph or its first weights."""
-
-    cell: str  # a row of CELLS
-    units: int
-    layers: int
-    bidirectional: bool
-    dropout: float
-    residual: bool
-    reset_after: bool  # gru only
-    context_length: int  # L, a multiple of segment
-    horizon: int  # H
-    segment: int  # S observations read at each step
-    head: str  # a row of HEADS
-    transform: str  # a row of TRANSFORMS
-    center: str  # a row of CENTERS
-    input_initializer: str  # a row of INITIALIZERS
-    recurrent_initializer: str
-    quantiles: tuple[float, ...]
-    season_length: int = 1  # what center "season" looks back
-    linear: bool = False  # a linear path beside the recurrence
-    known: int = 0  # F calendar numbers known of each step ahead
-    lags: int = 0  # J values of long seasons ago looked up for each step ahead, with two neighbours each
-    covariates: tuple[Encoding, ...] = ()  # columns that it reads, known ones first, then past, then static
-    combine: str = "median"  # a row of COMBINATIONS: how its forecasts are joined with the other members'
-    origin: float = 0.0  # the target's smallest possible value: what a log counts from
-    distribution: str = ""  # a row of DISTRIBUTIONS; empty = each quantile is learnt by itself
-
-    @property
-    def known_width(self) -> int:
-        """F + 3J: numbers of the input `known` that are no covariates."""
-        return self.known + 3 * self.lags
-
-    @property
-    def shapes(self) -> dict[str, tuple[int, ...]]:
-        """Of each input of the graph, after the batch, in order."""
-        return input_shapes(self.context_length, self.horizon, self.known_width, self.covariates)
-
-    def of_role(self, *roles: str) -> tuple[Encoding, ...]:
-        """The covariates of these roles."""
-        return tuple(one for one in self.covariates if one.role in roles)
-
-    @property
-    def outputs(self) -> int:
-        """K: numbers that the head forecasts for each step."""
-        return len(DISTRIBUTIONS[self.distribution].parameters) if self.distribution else 1 + len(self.quantiles)
 
 
 class Network:

@@ -16,9 +16,10 @@ from forecaster.models.losses import mean_loss
 from forecaster.models.recurrence import lean_layer
 
 if TYPE_CHECKING:
-    from forecaster.models.fit import FitSettings, Task
     from forecaster.models.network import Network
     from forecaster.models.rows import Bounds
+    from forecaster.models.settings import FitSettings
+    from forecaster.models.task import Task
     from forecaster.typing import IntArray
 
 Tensor: TypeAlias = Any  # a TensorFlow tensor
