@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from forecaster.data.inputs import Beside, Needs
-from forecaster.models.floor import Floor, smooth
+from forecaster.models.floor import Smoothing, smooth
 from forecaster.report import PlanRow
 
 if TYPE_CHECKING:
@@ -31,21 +31,22 @@ def forecasts(panel: Panel, windows: Windows, needs: Needs, networks: Sequence[N
 
 
 def joined(
-    panel: Panel, windows: Windows, needs: Needs, networks: Sequence[Network], floor: Floor | None = None
+    panel: Panel, windows: Windows, needs: Needs, networks: Sequence[Network], smoothing: Smoothing | None = None
 ) -> FloatArray:
-    """Forecasts [W, H, 1 + Q] of `networks` and a floor, joined as in the stored graph."""
+    """Forecasts [W, H, 1 + Q] of `networks` and of smoothing, joined as in the stored graph."""
     from forecaster.models.export import joint_forecast
 
     parts = []
     for part in windows.batches(BATCH):
         inputs = [part.gather(needs.context_length, 0), *Beside(panel, part, needs).first()]
-        parts.append(np.asarray(joint_forecast(networks, inputs, floor=floor)))
+        parts.append(np.asarray(joint_forecast(networks, inputs, smoothing=smoothing)))
     return np.concatenate(parts)
 
 
-def smoothed(windows: Windows, floor: Floor) -> FloatArray:
-    """The floor's forecasts [W, H]."""
-    return np.concatenate([np.asarray(smooth(part.gather(floor.length, 0), floor)) for part in windows.batches(BATCH)])
+def smoothed(windows: Windows, smoothing: Smoothing) -> FloatArray:
+    """Forecasts [W, H] of exponential smoothing alone."""
+    parts = [smooth(part.gather(smoothing.length, 0), smoothing) for part in windows.batches(BATCH)]
+    return np.concatenate([np.asarray(part) for part in parts])
 
 
 @dataclass(frozen=True)
@@ -62,9 +63,9 @@ class Bench:
         """Point forecasts [W, H] of `networks`, joined."""
         return forecasts(self.panel, self.windows, self.needs, networks)
 
-    def smoothed(self, floor: Floor) -> FloatArray:
-        """The floor's forecasts [W, H]."""
-        return smoothed(self.windows, floor)
+    def smoothed(self, smoothing: Smoothing) -> FloatArray:
+        """Forecasts [W, H] of exponential smoothing alone."""
+        return smoothed(self.windows, smoothing)
 
     def error(self, forecast: FloatArray) -> float:
         """Error of forecasts [W, H], as that of one fit is measured (`models.fit`)."""

@@ -17,6 +17,7 @@ from forecaster.errors import DataError
 from forecaster.fitting import Fitting
 from forecaster.memory import PeakMemory
 from forecaster.models.device import require_tensorflow
+from forecaster.models.task import MemberFit
 from forecaster.paired import Paired, paired
 from forecaster.plan import Plan
 from forecaster.planning import make_plan
@@ -201,8 +202,8 @@ def _entry(plan: Plan, panel: Panel, ground: Ground, fitting: Fitting, seeds: in
     scores, errors, seconds, parameters = [], [], [], 0
     with PeakMemory() as memory:
         for seed in range(seeds):
-            course = replace(plan.fit, seed=plan.fit.seed + seed)
-            stage = fitting.fit_all(STAGE, ground.task, [(network, course)])
+            member = MemberFit(network, replace(plan.fit, seed=plan.fit.seed + seed))
+            stage = fitting.fit_all(STAGE, ground.task, [member])
             if stage.stopped == "interrupted":
                 raise KeyboardInterrupt
             history = stage.fits[0].history

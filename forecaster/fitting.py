@@ -9,7 +9,7 @@ from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from dataclasses import replace
 from functools import partial
 from threading import Event, Lock
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 from forecaster.blend import Bench, final_floor
 from forecaster.cellchoice import choose_cell
@@ -17,7 +17,7 @@ from forecaster.checkpoints import FINAL, JUDGE, Checkpoints
 from forecaster.errors import UsageError
 from forecaster.models.fit import fit
 from forecaster.models.steps import Trainers
-from forecaster.models.task import Fitted, Stage, Task
+from forecaster.models.task import Fitted, MemberFit, Stage, Task
 from forecaster.report import plan_lines
 from forecaster.trial import STAGE as TRIAL
 from forecaster.trial import settle
@@ -27,12 +27,9 @@ if TYPE_CHECKING:
     from forecaster.config import TrainSettings
     from forecaster.data.panel import Panel
     from forecaster.models.network import Network
-    from forecaster.models.settings import FitSettings, NetworkSettings
+    from forecaster.models.settings import FitSettings
     from forecaster.plan import Plan
     from forecaster.split import Split
-
-
-Job: TypeAlias = "tuple[NetworkSettings, FitSettings]"
 
 
 class Fitting:
@@ -57,14 +54,14 @@ class Fitting:
                 plan = choose_cell(plan, parts.trial, self.fit_all, self.watch)
         for line in plan_lines(plan.rows):
             self.watch.note(line)
-        plan, jobs = replace(plan, judged_floor=plan.floor), plan.jobs
+        plan, members = replace(plan, judged_floor=plan.floor), plan.member_fits
         # Early stopping needs windows to stop by; without it the judged fit may use the rows of those windows, too.
         task = parts.trial if plan.fit.patience and parts.trial else parts.judge
         if task is None:
             self.watch.warn("too few rows to hold any back: the model is not judged")
-            return plan, None, self.fit_all(FINAL, parts.final, jobs)
+            return plan, None, self.fit_all(FINAL, parts.final, members)
         began = time.monotonic()
-        judge = self.fit_all(JUDGE, task, jobs)
+        judge = self.fit_all(JUDGE, task, members)
         seconds = time.monotonic() - began
         if not self.settings.final_fit:
             return plan, judge, None
@@ -81,11 +78,11 @@ class Fitting:
         if left is not None and left < judge_seconds:
             why = "the time budget is spent"
         if not why:
-            own = [
-                (network.settings, replace(course, patience=0, stop_after=max(1, one.best_epoch)))
-                for network, course, one in zip(judge.networks, judge.courses, judge.fits, strict=True)
+            members = [
+                MemberFit(network.settings, replace(settings, patience=0, stop_after=max(1, one.best_epoch)))
+                for network, settings, one in zip(judge.networks, judge.fit_settings, judge.fits, strict=True)
             ]
-            final = self.fit_all(FINAL, task, own)
+            final = self.fit_all(FINAL, task, members)
             if final.stopped not in ("interrupted", "time budget"):
                 return final
             # Half-way through its schedule it may be worse than the judged weights, and nothing has measured it.
@@ -93,22 +90,22 @@ class Fitting:
         self.watch.warn(f"{why}: the best weights so far are kept, which have not seen the newest rows")
         return None
 
-    def fit_all(self, stage: str, task: Task, jobs: Sequence[Job]) -> Stage:
+    def fit_all(self, stage: str, task: Task, members: Sequence[MemberFit]) -> Stage:
         """Fit every network, as many at once as there are processors; a few more share them, so that none idles at the end."""
         from forecaster.models.network import Network
 
-        workers = len(jobs) if len(jobs) < 2 * self.threads else self.threads
+        workers = len(members) if len(members) < 2 * self.threads else self.threads
         parts = max(self.threads // workers, 1)  # of each batch: one member alone still has every processor
         # Members never share their draws.
-        seeded = [replace(fit, seed=fit.seed * 1000 + i) for i, (_, fit) in enumerate(jobs)]
-        networks = [Network(network, fit.seed) for (network, _), fit in zip(jobs, seeded, strict=True)]
-        together = _Together(self.watch, stage, [fit.stop_after or fit.epochs for _, fit in jobs])
+        seeded = [replace(one.fit, seed=one.fit.seed * 1000 + i) for i, one in enumerate(members)]
+        networks = [Network(one.network, fit.seed) for one, fit in zip(members, seeded, strict=True)]
+        together = _Together(self.watch, stage, [one.fit.stop_after or one.fit.epochs for one in members])
         stop = Event()
         fit_one = partial(fit, stop=stop, parts=parts, trainers=self.trainers)
         _ = task.source.rows  # made once, before there are threads
 
         def one(i: int) -> Fitted:
-            settings = replace(seeded[i], time_budget=self._share(stage, -(-(len(jobs) - i) // workers)))
+            settings = replace(seeded[i], time_budget=self._share(stage, -(-(len(members) - i) // workers)))
             watch = together.member(i)
             if stage == TRIAL or self.checkpoints is None:
                 return fit_one(networks[i], task, settings, watch, stage)
@@ -116,14 +113,14 @@ class Fitting:
             return fit_one(networks[i], task, settings, watch, stage, start=start, checkpoint=keep)
 
         with ThreadPoolExecutor(workers) as pool:
-            running = [pool.submit(one, i) for i in range(len(jobs))]
+            running = [pool.submit(one, i) for i in range(len(members))]
             try:
                 wait(running, return_when=FIRST_EXCEPTION)
             except KeyboardInterrupt:
                 self.watch.warn("interrupted: stopping after this step")
             if not all(future.done() and not future.exception() for future in running):
                 stop.set()
-        return _whole(networks, [fit for _, fit in jobs], running, self.watch, keep_diverged=stage == TRIAL)
+        return _whole(networks, [one.fit for one in members], running, self.watch, keep_diverged=stage == TRIAL)
 
     def _seconds_left(self) -> float | None:
         budget = self.settings.time_budget
@@ -141,7 +138,7 @@ class Fitting:
 
 def _whole(
     networks: Sequence[Network],
-    courses: Sequence[FitSettings],
+    settings: Sequence[FitSettings],
     running: Sequence[Future[Fitted]],
     watch: Watch,
     *,
@@ -152,22 +149,22 @@ def _whole(
     UsageError where all diverged; some that did are left out, and it is said.
     """
     fitted, lost = [], 0
-    for network, course, future in zip(networks, courses, running, strict=True):
+    for network, how, future in zip(networks, settings, running, strict=True):
         error = future.exception()
         if error is not None and not isinstance(error, KeyboardInterrupt):
             raise error
         if error is None and future.result().stopped == "diverged" and not keep_diverged:
             lost += 1
         elif error is None:
-            fitted.append((network, course, future.result()))
+            fitted.append((network, how, future.result()))
     if lost:
         watch.warn(f"{lost} of {len(networks)} fits diverged: their loss is no number")
     if lost and not fitted:
         raise UsageError("training diverged: the loss is no number.", "Give a smaller --learning-rate.")
     if not fitted:
         raise KeyboardInterrupt
-    kept, how, fits = zip(*fitted, strict=True)
-    return Stage(tuple(kept), tuple(fits), tuple(how))
+    kept, how_each, fits = zip(*fitted, strict=True)
+    return Stage(networks=tuple(kept), fits=tuple(fits), fit_settings=tuple(how_each))
 
 
 class _Together:

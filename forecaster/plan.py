@@ -8,8 +8,9 @@ from typing import TypeAlias, TypeVar
 
 from forecaster.data.inputs import Needs
 from forecaster.models.cells import CELLS
-from forecaster.models.floor import Floor
+from forecaster.models.floor import Smoothing
 from forecaster.models.settings import FitSettings, NetworkSettings
+from forecaster.models.task import MemberFit
 from forecaster.report import PlanRow
 
 T = TypeVar("T", int, float, str, bool)
@@ -65,10 +66,10 @@ class Plan:
     contexts: tuple[int, ...]  # context lengths to choose from, the rule's own first
     courses: tuple[tuple[int, float], ...]  # (epochs, learning rate) to choose from, the cheapest first
     scales: tuple[str, ...] = ()  # each member's error scale, where they differ
-    floor: Floor | None = None  # statistical forecast that is blended in
-    floors: tuple[Floor, ...] = ()  # to choose from, beside none
+    floor: Smoothing | None = None  # statistical forecast that is blended in
+    floors: tuple[Smoothing, ...] = ()  # to choose from, beside none
     asked: tuple[dict[float, float], ...] = ()  # for each set of windows: share of the floor -> error, without it 1
-    judged_floor: Floor | None = None  # of the judged weights
+    judged_floor: Smoothing | None = None  # of the judged weights
 
     @property
     def needs(self) -> Needs:
@@ -88,13 +89,14 @@ class Plan:
     @property
     def pairs(self) -> tuple[Pair, ...]:
         """Each member's transform and error scale."""
-        return tuple((member.transform, fit.error_scale) for member, fit in self.jobs)
+        return tuple((one.network.transform, one.fit.error_scale) for one in self.member_fits)
 
     @property
-    def jobs(self) -> tuple[tuple[NetworkSettings, FitSettings], ...]:
+    def member_fits(self) -> tuple[MemberFit, ...]:
         """Each member, and how it is fitted."""
         scales = self.scales or (self.fit.error_scale,) * len(self.members)
-        return tuple((m, replace(self.fit, error_scale=own)) for m, own in zip(self.members, scales, strict=True))
+        fits = [replace(self.fit, error_scale=scale) for scale in scales]
+        return tuple(MemberFit(member, fit) for member, fit in zip(self.members, fits, strict=True))
 
     def with_cell(self, cell: str, because: str) -> Plan:
         """The plan with one cell for every member."""

@@ -15,7 +15,7 @@ from forecaster.beside import calendar_of, covariates_of
 from forecaster.data.calendar import lag_count, width
 from forecaster.errors import UsageError
 from forecaster.models.cells import CELLS
-from forecaster.models.floor import WEIGHTS, Floor, floor_length
+from forecaster.models.floor import WEIGHTS, Smoothing, smoothing_length
 from forecaster.models.heads import OPEN_HEADS
 from forecaster.models.settings import FitSettings, NetworkSettings
 from forecaster.models.transforms import TRANSFORMS
@@ -231,16 +231,16 @@ def _fit(
 
 def _floors(
     choose: Chooser, settings: TrainSettings, lengths: tuple[int, int, int], nonnegative: bool
-) -> tuple[Floor | None, tuple[Floor, ...]]:
+) -> tuple[Smoothing | None, tuple[Smoothing, ...]]:
     """The statistical forecast to blend in, and those to choose from."""
     season, rows, horizon = lengths
-    length = floor_length(season, rows)
+    length = smoothing_length(season, rows)
     if not length and settings.floor:
         raise UsageError(f"--floor: a season of {season} steps is too long for it.", "Leave it out.")
     choose("floor", settings.floor, 0.0, "no trial could be held" if length else "the season is too long for it")
     if not length or settings.floor == 0.0:
         return None, ()
-    floors = tuple(Floor(season, length, horizon, nonnegative, weight) for weight in WEIGHTS if weight)
+    floors = tuple(Smoothing(season, length, horizon, nonnegative, weight) for weight in WEIGHTS if weight)
     if settings.floor is None:
         return None, () if _by_passes(settings) else floors
     return replace(floors[0], weight=settings.floor), ()

@@ -82,7 +82,7 @@ class Training:
                 write_state(folder / STATE / f"{name}-{i}.npz", one.state)
         histories = {f"{n} {i}": one.history for n, stage in stages.items() for i, one in enumerate(stage.fits)}
         write_history(folder, histories)
-        prove(folder, self.served.networks, self._proof_inputs(), floor=self.plan.floor)
+        prove(folder, self.served.networks, self._proof_inputs(), smoothing=self.plan.floor)
         write_manifest(folder, self._manifest())
         if self.judge:
             self.judged = judged = self._judge(folder)
@@ -140,7 +140,7 @@ class Training:
             plan=self.plan.rows,
             versions={name: library_version(name) for name in LIBRARIES},
             files={},
-            error_scales=tuple(course.error_scale for course in self.served.courses),
+            error_scales=tuple(one.error_scale for one in self.served.fit_settings),
             floor=self.plan.floor,
             calendar=self.plan.calendar,
             limits=self.settings.limits,

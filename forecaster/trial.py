@@ -13,17 +13,17 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, TypeAlias
 
 from forecaster.blend import Bench, mix, with_floor
+from forecaster.models.task import MemberFit
 from forecaster.plan import Choice, Pair, Plan
 
 if TYPE_CHECKING:
     from forecaster.data.panel import Panel
     from forecaster.models.network import Network
-    from forecaster.models.settings import FitSettings, NetworkSettings
     from forecaster.models.task import Stage, Task
     from forecaster.watch import Watch
 
 # Fits every network on a task, at once where there are processors.
-FitAll: TypeAlias = "Callable[[str, Task, Sequence[tuple[NetworkSettings, FitSettings]]], Stage]"
+FitAll: TypeAlias = "Callable[[str, Task, Sequence[MemberFit]], Stage]"
 
 STAGE = "trial"
 MARGIN = 0.01  # that a longer course must win by: less is within the noise of a validation window
@@ -57,7 +57,7 @@ def try_all(plans: Sequence[Plan], task: Task, fit_all: FitAll) -> list[tuple[Ne
 
     KeyboardInterrupt where not all were fitted: nothing is decided then.
     """
-    stage = fit_all(STAGE, task, [(plan.members[0], plan.fit) for plan in plans])
+    stage = fit_all(STAGE, task, [MemberFit(plan.members[0], plan.fit) for plan in plans])
     if len(stage.fits) < len(plans) or stage.stopped == "interrupted":
         raise KeyboardInterrupt
     errors = [one.state.last_error if one.stopped != "diverged" else math.inf for one in stage.fits]

@@ -29,7 +29,7 @@ class Told(Bench):
     def forecast(self, networks):
         return np.median(networks, axis=0)
 
-    def smoothed(self, floor):
+    def smoothed(self, smoothing):
         return self.floor
 
 
@@ -56,9 +56,14 @@ def test_a_pair_that_does_not_help_is_left_out(plan):
     assert decided is plan
 
 
-def test_each_job_is_fitted_as_its_pair_says(plan):
+def test_each_member_is_fitted_as_its_pair_says(plan):
     mixed = plan.mixed([NONE, LOG, ("log", "window"), NONE], "")
-    assert [(m.transform, fit.error_scale) for m, fit in mixed.jobs] == [NONE, LOG, ("log", "window"), NONE]
+    assert [(one.network.transform, one.fit.error_scale) for one in mixed.member_fits] == [
+        NONE,
+        LOG,
+        ("log", "window"),
+        NONE,
+    ]
 
 
 def test_a_floor_that_is_exact_gets_the_largest_share_and_one_that_is_absurd_none(plan):

@@ -39,7 +39,7 @@ def test_each_is_judged_alone_and_by_what_the_others_are_without_it(weight):
 
     def mase(members):
         length = max(8, plan.floor.length if plan.floor else 0)
-        made = np.asarray(joint_forecast(members, [windows.gather(length, 0)], floor=plan.floor))[:, :, 0]
+        made = np.asarray(joint_forecast(members, [windows.gather(length, 0)], smoothing=plan.floor))[:, :, 0]
         return replace(judged, forecasts={"": made}).scores("").mase
 
     for i, one in enumerate(found):

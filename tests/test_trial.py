@@ -18,8 +18,9 @@ COURSES = ((6, 5e-3), (6, 2e-3), (20, 5e-3), (30, 5e-3))
 NONE, LOG = ("none", "series"), ("log", "transform")
 
 
-def _asked(plan, network, fit):
+def _asked(plan, member):
     """(transform, epochs, rate), and the context length where it is not the rule's own."""
+    network, fit = member.network, member.fit
     other = () if network.context_length == plan.contexts[0] else (network.context_length,)
     return (network.transform, fit.epochs, fit.learning_rate, *other)
 
@@ -34,8 +35,8 @@ def trials_of(plan, errors):
     """Trials whose fits err as `errors` says: (transform, epochs, rate[, another context]) -> error."""
     rounds = []
 
-    def fit_all(stage, task, jobs):
-        asked = [_asked(plan, network, fit) for network, fit in jobs]
+    def fit_all(stage, task, members):
+        asked = [_asked(plan, member) for member in members]
         rounds.append(asked)
         fits = [
             SimpleNamespace(

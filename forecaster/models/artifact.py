@@ -19,7 +19,7 @@ from forecaster.data.encodings import Encoding
 from forecaster.data.inputs import Needs
 from forecaster.errors import ArtifactError
 from forecaster.limits import NO_LIMITS, Limits
-from forecaster.models.floor import Floor
+from forecaster.models.floor import Smoothing
 from forecaster.models.hashes import hash_files, verify
 from forecaster.models.runtime import RUNTIMES, Runtime, held_to
 from forecaster.models.settings import FitSettings, NetworkSettings
@@ -79,7 +79,7 @@ class Manifest:
     versions: Mapping[str, str]  # library -> version
     files: Mapping[str, str]  # every other file here -> sha256
     error_scales: tuple[str, ...] = ()  # each member's, where it is not the fit's
-    floor: Floor | None = None  # statistical forecast that is blended in
+    floor: Smoothing | None = None  # statistical forecast that is blended in
     calendar: tuple[str, ...] = ()  # rows of CALENDAR that make the graph's input `known`
     limits: Limits = NO_LIMITS  # of the target
     recalibrated: int | None = None  # version that this one differs from in its calibration only
@@ -123,7 +123,7 @@ def read_manifest(folder: Path) -> Manifest:
         raw["fit"] = _record(FitSettings, raw["fit"])
         raw["plan"] = tuple(_record(PlanRow, row) for row in raw["plan"])
         raw["quantiles"] = tuple(raw["quantiles"])
-        raw["floor"] = _record(Floor, raw["floor"]) if raw.get("floor") else None
+        raw["floor"] = _record(Smoothing, raw["floor"]) if raw.get("floor") else None
         raw["limits"] = _record(Limits, raw.get("limits") or {})
         raw["error_scales"] = tuple(raw.get("error_scales", ()))
         raw["calendar"] = tuple(raw.get("calendar", ()))

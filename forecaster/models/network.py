@@ -22,7 +22,7 @@ from forecaster.models.settings import NetworkSettings
 from forecaster.models.transforms import Locator
 
 if TYPE_CHECKING:
-    from forecaster.models.encoder import Encoded
+    from forecaster.models.encoder import EncoderOutput
     from forecaster.typing import FloatArray
 
 Tensor: TypeAlias = Any  # a Keras tensor of any backend
@@ -87,7 +87,7 @@ class Network:
         return self.locator.restore(point, center, scale)
 
     def _located(
-        self, inputs: Sequence[Tensor], encoder: Encoder, answer: Callable[[Encoder, Encoded], Tensor]
+        self, inputs: Sequence[Tensor], encoder: Encoder, answer: Callable[[Encoder, EncoderOutput], Tensor]
     ) -> tuple[Tensor, Tensor, Tensor]:
         """What `answer` makes of the inputs in the network's units, and the centre and scale to restore it."""
         from keras import ops
@@ -142,7 +142,7 @@ class Network:
         """Keras model, inputs -> (z [B, H, K] forecast as in use, center [B, 1], scale [B, 1])."""
         return self._draw_located(self.head.forecast, recur)
 
-    def _draw_located(self, answer: Callable[[Encoder, Encoded], Tensor], recur: Recurrence) -> Any:
+    def _draw_located(self, answer: Callable[[Encoder, EncoderOutput], Tensor], recur: Recurrence) -> Any:
         import keras
 
         inputs = self.inputs()

@@ -24,7 +24,7 @@ Bounds: TypeAlias = (
 )
 
 
-class Rows:
+class RowGatherer:
     """A panel's rows as tensors that hold each value once, and windows of them. Same rules as `Windows.gather`."""
 
     def __init__(self, target: FloatArray, known: KnownRows | None = None, covariates: Encoded | None = None) -> None:

@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from forecaster.models.rows import Rows
+from forecaster.models.rows import RowGatherer
 
 if TYPE_CHECKING:
     from forecaster.data.calendar import KnownRows
     from forecaster.data.encodings import Encoded
     from forecaster.data.windows import Sampler, Windows
     from forecaster.models.network import Network
-    from forecaster.models.settings import FitSettings
+    from forecaster.models.settings import FitSettings, NetworkSettings
     from forecaster.typing import FloatArray
 
 
@@ -62,9 +62,9 @@ class Source:
     covariates: Encoded | None = None  # of each row and series
 
     @cached_property
-    def rows(self) -> Rows:
+    def rows(self) -> RowGatherer:
         """As tensors."""
-        return Rows(self.target, self.known, self.covariates)
+        return RowGatherer(self.target, self.known, self.covariates)
 
 
 @dataclass(frozen=True)
@@ -80,12 +80,20 @@ class Task:
 
 
 @dataclass(frozen=True)
+class MemberFit:
+    """One member that is to be fitted, and how."""
+
+    network: NetworkSettings
+    fit: FitSettings
+
+
+@dataclass(frozen=True)
 class Stage:
     """One fit of every member."""
 
     networks: tuple[Network, ...]
     fits: tuple[Fitted, ...]
-    courses: tuple[FitSettings, ...] = ()  # how each was fitted
+    fit_settings: tuple[FitSettings, ...] = ()  # how each was fitted
 
     @property
     def stopped(self) -> str:
