@@ -20,7 +20,7 @@ from forecaster.models.device import require_tensorflow
 from forecaster.models.task import MemberFit
 from forecaster.paired import Paired, paired
 from forecaster.plan import Plan
-from forecaster.planning import make_plan
+from forecaster.planning import draft_plan
 from forecaster.report import SCORE_NAMES, PlanRow, plan_lines
 from forecaster.settings import one_network
 from forecaster.split import split
@@ -144,13 +144,14 @@ def compare(data: Data, settings: CompareSettings, watch: Watch) -> Comparison:
     began = time.monotonic()
     panel = read(data, settings, watch)
     own = one_network(settings, bidirectional=None)
-    plan = make_plan(panel, own)
+    draft = draft_plan(panel, own)
+    plan = draft.plan
     parts = split(panel, plan.needs, plan.windows)
     if parts.judge is None:
         raise DataError(f"{panel.source}: too few rows to hold any back: nothing to compare on.", "Give more history.")
     fitting = Fitting(plan, own, None, watch, began)
     if parts.trial:
-        plan = settle(plan, panel, parts.trial, fitting.fit_all, watch)
+        plan = settle(draft, panel, parts.trial, fitting.fit_all, watch).plan
     rows = tuple(row for row in plan.rows if row.setting not in COMPARED)
     for line in plan_lines(rows):
         watch.note(line)

@@ -71,24 +71,24 @@ class Training:
         from forecaster.models.proof import prove
 
         members = [network.portable() for network in self.served.networks]
-        write_saved_model(members, folder / "saved_model", self.plan.floor)
-        write_onnx(members, folder / "model.onnx", self.plan.floor)
+        write_saved_model(members, folder / "saved_model", self.served.smoothing)
+        write_onnx(members, folder / "model.onnx", self.served.smoothing)
         if self.judge and self.final:
             honest = [network.portable() for network in self.judge.networks]
-            write_onnx(honest, folder / JUDGED, self.plan.judged_floor)
+            write_onnx(honest, folder / JUDGED, self.judge.smoothing)
         stages = {name: stage for name, stage in ((JUDGE, self.judge), (FINAL, self.final)) if stage}
         for name, stage in stages.items():
             for i, one in enumerate(stage.fits):
                 write_state(folder / STATE / f"{name}-{i}.npz", one.state)
         histories = {f"{n} {i}": one.history for n, stage in stages.items() for i, one in enumerate(stage.fits)}
         write_history(folder, histories)
-        prove(folder, self.served.networks, self._proof_inputs(), smoothing=self.plan.floor)
+        prove(folder, self.served.networks, self._proof_inputs(), smoothing=self.served.smoothing)
         write_manifest(folder, self._manifest())
         if self.judge:
             self.judged = judged = self._judge(folder)
             scores = {who: judged.scores(who).to_json() for who in judged.forecasts}
-            fitted, limits = self.judge.networks, self.settings.limits
-            self.contributions = contributions(self.panel, self.plan, judged, fitted, limits)
+            limits = self.settings.limits
+            self.contributions = contributions(self.panel, self.plan.needs, judged, self.judge, limits)
             manifest = replace(read_manifest(folder), metrics=scores, contributions=self.contributions)
             write_manifest(folder, manifest)
 
@@ -116,8 +116,8 @@ class Training:
 
     @property
     def _context_length(self) -> int:
-        floor = self.plan.floor.length if self.plan.floor else 0
-        return max(self.plan.context_length, floor)
+        smoothing = self.served.smoothing
+        return max(self.plan.context_length, smoothing.length if smoothing else 0)
 
     def _manifest(self) -> Manifest:
         return Manifest(
@@ -141,7 +141,7 @@ class Training:
             versions={name: library_version(name) for name in LIBRARIES},
             files={},
             error_scales=tuple(one.error_scale for one in self.served.fit_settings),
-            floor=self.plan.floor,
+            floor=self.served.smoothing,
             calendar=self.plan.calendar,
             limits=self.settings.limits,
         )

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from forecaster.data.calendar import KnownRows
     from forecaster.data.encodings import Encoded
     from forecaster.data.windows import Sampler, Windows
+    from forecaster.models.floor import Smoothing
     from forecaster.models.network import Network
     from forecaster.models.settings import FitSettings, NetworkSettings
     from forecaster.typing import FloatArray
@@ -94,6 +95,7 @@ class Stage:
     networks: tuple[Network, ...]
     fits: tuple[Fitted, ...]
     fit_settings: tuple[FitSettings, ...] = ()  # how each was fitted
+    smoothing: Smoothing | None = None  # that is blended with their forecasts
 
     @property
     def stopped(self) -> str:
