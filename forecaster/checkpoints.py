@@ -110,7 +110,15 @@ def read_state(path: Path) -> State:
             }
     except (OSError, EOFError, ValueError, KeyError, TypeError, AttributeError, BadZipFile, zlib.error) as error:
         raise ArtifactError(f"{path}: no state to go on from.", "Train from scratch: leave --resume out.") from error
-    return State(int(epoch), bool(finished), int(best_epoch), best_loss, best_error, last_error, **arrays)
+    return State(
+        epoch=int(epoch),
+        finished=bool(finished),
+        best_epoch=int(best_epoch),
+        best_loss=best_loss,
+        best_error=best_error,
+        last_error=last_error,
+        **arrays,
+    )
 
 
 def write_history(folder: Path, stages: Mapping[str, Sequence[Epoch]]) -> None:

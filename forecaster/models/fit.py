@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from forecaster.models.settings import FitSettings
-from forecaster.models.steps import Trainer, Trainers
+from forecaster.models.steps import Trainer, Trainers, ValidationSums
 from forecaster.models.task import Epoch, Fitted, State, Task
 from forecaster.watch import Progress, Watch
 
@@ -63,11 +63,27 @@ class _Fit:
                 stopped = "time budget"
                 break
         state = replace(state, finished=stopped != "interrupted")
-        return Fitted(tuple(self.history), state.best_epoch, state.best_error, stopped, state)
+        return Fitted(
+            history=tuple(self.history),
+            best_epoch=state.best_epoch,
+            error=state.best_error,
+            stopped=stopped,
+            state=state,
+        )
 
     def _fresh(self) -> State:
         weights = self.network.weights
-        return State(0, False, 0, float("inf"), float("nan"), float("nan"), weights, weights, [])
+        return State(
+            epoch=0,
+            finished=False,
+            best_epoch=0,
+            best_loss=float("inf"),
+            best_error=float("nan"),
+            last_error=float("nan"),
+            weights=weights,
+            best_weights=weights,
+            optimizer=[],
+        )
 
     def _continue(self, start: State) -> State:
         """Go on from `start`; a finished fit goes on for another round of epochs."""
@@ -97,10 +113,11 @@ class _Fit:
         self.watch.progress(Progress(self.stage, epoch, self.settings.epochs, loss, valid, left))
         weights = self.network.weights
         optimizer = [np.asarray(v) for v in self.trainer.optimizer.variables]
-        judged = valid if valid is not None else -epoch  # nothing held back: the newest weights are the best known
-        if judged < state.best_loss:
-            return State(epoch, False, epoch, judged, error, error, weights, weights, optimizer)
-        return replace(state, epoch=epoch, last_error=error, weights=weights, optimizer=optimizer)
+        state = replace(state, epoch=epoch, last_error=error, weights=weights, optimizer=optimizer)
+        rank = valid if valid is not None else -epoch  # without validation windows the last weights are the best known
+        if rank < state.best_loss:
+            return replace(state, best_epoch=epoch, best_loss=rank, best_error=error, best_weights=weights)
+        return state
 
     def _train(self, series: IntArray, cutoff: IntArray, stop: Event) -> float:
         shape = (self.batches, self.batch)
@@ -116,7 +133,7 @@ class _Fit:
     def _validate(self) -> tuple[float | None, float]:
         """Validation loss and error.
 
-        The error is the mean of MAE over the series' yardstick (MASE) and, where all values are positive, its geometric mean
+        The error is the mean of MAE over the seasonal scale (MASE) and, where all values are positive, its geometric mean
         with the symmetric relative error (sMAPE): M4's two measures, neither weighing more for its unit.
         """
         if self.task.validation is None:
@@ -125,9 +142,9 @@ class _Fit:
             [float(part) for part in self.trainer.validate(batch.series, batch.cutoff)]
             for batch in self.task.validation.batches(VALIDATION_BATCH)
         ]
-        loss, steps, scaled, relative, windows = np.sum(sums, axis=0)
-        error = math.sqrt(scaled * relative) if self.task.relative else scaled
-        return float(loss / max(steps, 1.0)), float(error / max(windows, 1.0))
+        total = ValidationSums(*np.sum(sums, axis=0))
+        error = math.sqrt(total.scaled * total.relative) if self.task.relative else total.scaled
+        return float(total.loss / max(total.steps, 1.0)), float(error / max(total.windows, 1.0))
 
     def _patience_is_out(self, state: State) -> bool:
         return 0 < self.settings.patience <= state.epoch - state.best_epoch

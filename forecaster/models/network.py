@@ -106,7 +106,7 @@ class Network:
             z = z + self.known(calendar, read.last)
         if self.covariates and before is not None:
             located = ops.stack([values, mask], axis=2)
-            z = z + self.covariates.ahead(named, (before, located), calendar, read.last)
+            z = z + self.covariates.ahead(named, before, located, calendar, read.last)
         return z, center, scale
 
     def _with_linear(self, path: Tensor, z: Tensor) -> Tensor:
@@ -185,8 +185,17 @@ class _Covariates:
         self.known = Features(known, seed) if known else None
         self.past = Features(past, seed) if past else None
         self.static = Features(static, seed) if static else None
-        lengths = (settings.context_length, settings.horizon, settings.season_length)
-        self.path = CovariatePath(lengths, settings.outputs, settings.dropout, seed) if known else None
+        self.path = self._path(seed) if known else None
+
+    def _path(self, seed: Callable[[], int]) -> CovariatePath:
+        return CovariatePath(
+            context_length=self.settings.context_length,
+            horizon=self.settings.horizon,
+            season_length=self.settings.season_length,
+            outputs=self.settings.outputs,
+            dropout=self.settings.dropout,
+            seed=seed,
+        )
 
     def known_before(self, named: dict[str, Tensor]) -> Tensor | None:
         """[B, L, E] features of the known columns along the context; None where there are none."""
@@ -205,16 +214,19 @@ class _Covariates:
         return ops.concatenate(parts, axis=2)
 
     def ahead(
-        self, named: dict[str, Tensor], before: tuple[Tensor, Tensor], calendar: Tensor | None, last: Tensor
+        self, named: dict[str, Tensor], before: Tensor, located: Tensor, calendar: Tensor | None, last: Tensor
     ) -> Tensor:
-        """[B, H, K] what the known columns add; `before` are their features and the values along the context."""
+        """[B, H, K] what the known columns add.
+
+        `before` [B, L, E] are their features along the context, `located` [B, L, 2] its values and mask.
+        """
         from keras import ops
 
         if not self.known or not self.path:
             raise ValueError("no column is known ahead")
         state = ops.concatenate([last, self.static(named["static"])], axis=1) if self.static else last
         ahead = self.known(named["known"][:, :, self.settings.known_width :])
-        return self.path(ahead, before[0], calendar, before[1], state)
+        return self.path(ahead, before, calendar, located, state)
 
 
 def _seeds(seed: int) -> Callable[[], int]:

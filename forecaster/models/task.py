@@ -26,8 +26,8 @@ class State:
     finished: bool
     best_epoch: int
     best_loss: float
-    best_error: float  # validation error of the best epoch, see `Fitted`; NaN where nothing is held back
-    last_error: float  # of the newest epoch
+    best_error: float  # validation error of the best epoch, see `Fitted`; NaN without validation windows
+    last_error: float  # of the last epoch
     weights: list[FloatArray]
     best_weights: list[FloatArray]
     optimizer: list[FloatArray]
@@ -75,7 +75,7 @@ class Task:
     training: Windows  # rows that training may see, by its `end`; its own windows are not used
     sampler: Sampler
     validation: Windows | None  # windows whose loss picks the best weights; None = the last weights are kept
-    scale: FloatArray  # [N] yardstick of each series for error_scale "series", positive
+    scale: FloatArray  # [N] seasonal scale of each series, for error_scale "series"; positive
     source: Source
     relative: bool = False  # every value is positive, so that relative errors mean something
 
