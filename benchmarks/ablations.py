@@ -76,7 +76,7 @@ class Ground:
 
     def __init__(self, name: str, root: Path) -> None:
         from forecaster.fitting import Fitting
-        from forecaster.planning import make_plan
+        from forecaster.planning import draft_plan
         from forecaster.settings import TrainSettings
         from forecaster.train import read
         from forecaster.trial import settle
@@ -84,14 +84,15 @@ class Ground:
 
         self.base = TrainSettings(horizon=SETS[name].horizon, members=1, floor=0.0)
         self.panel: Panel = read(frame(name, root), self.base, Silent())
-        plan = make_plan(self.panel, self.base)
+        draft = draft_plan(self.panel, self.base)
+        plan = draft.plan
         self.fitting = Fitting(plan, self.base, None, Silent(), time.monotonic())
         trial = split(self.panel, plan.needs, plan.windows).trial
-        self.plan = settle(plan, self.panel, trial, self.fitting.fit_all, Silent()) if trial else plan
+        self.plan = settle(draft, self.panel, trial, self.fitting.fit_all, Silent()).plan if trial else plan
 
     def changed(self, change: str) -> Plan | None:
         """The plan with this change; None where that changes nothing."""
-        from forecaster.planning import make_plan
+        from forecaster.planning import draft_plan
 
         member, fit = self.plan.members[0], self.plan.fit
         settled: Values = {
@@ -105,18 +106,19 @@ class Ground:
         if change in LENGTHS:
             segments = max(round(member.context_length / member.segment * LENGTHS[change]), 1)
             other["context_length"] = member.segment * segments
-        plan = make_plan(self.panel, replace(self.base, **settled, **other))  # type: ignore[arg-type]
+        plan = draft_plan(self.panel, replace(self.base, **settled, **other)).plan  # type: ignore[arg-type]
         same = (plan.members, plan.fit, plan.calendar) == (self.plan.members, fit, self.plan.calendar)
         return None if same and change != DEFAULT else plan
 
     def errors(self, plan: Plan, seeds: Sequence[int]) -> list[float]:
         """MASE on the judged windows, one fit for each seed; infinite where it diverged."""
+        from forecaster.models.task import MemberFit
         from forecaster.trial import STAGE
 
         parts = split(self.panel, plan.needs, plan.windows)
         assert parts.judge
-        jobs = [(plan.members[0], replace(plan.fit, seed=seed)) for seed in seeds]
-        stage = self.fitting.fit_all(STAGE, parts.judge, jobs)
+        fits = [MemberFit(plan.members[0], replace(plan.fit, seed=seed)) for seed in seeds]
+        stage = self.fitting.fit_all(STAGE, parts.judge, fits)
         return [
             math.inf if fitted.stopped == "diverged" else self._error(network, plan, parts.judged)
             for network, fitted in zip(stage.networks, stage.fits, strict=True)

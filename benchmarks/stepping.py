@@ -18,7 +18,7 @@ from forecaster.data.read import read_panel
 from forecaster.models.device import configure
 from forecaster.models.network import Network
 from forecaster.models.steps import Trainer
-from forecaster.planning import make_plan
+from forecaster.planning import draft_plan
 from forecaster.settings import TrainSettings
 from forecaster.split import split
 
@@ -29,7 +29,7 @@ def main() -> None:
     """Measure both in turn."""
     configure("cpu", None)
     panel = read_panel(sys.argv[1])
-    plan = make_plan(panel, TrainSettings(horizon=48))
+    plan = draft_plan(panel, TrainSettings(horizon=48)).plan
     network = plan.members[0]
     parts = split(panel, plan.needs, plan.windows)
     task, batch = parts.final, plan.fit.batch_size

@@ -20,8 +20,8 @@ from forecaster.statistical import LONGEST, statistical
 if TYPE_CHECKING:
     from forecaster.data.panel import Panel
     from forecaster.models.artifact import Manifest
-    from forecaster.models.network import NetworkSettings
     from forecaster.models.runtime import Runtime
+    from forecaster.models.settings import NetworkSettings
     from forecaster.typing import FloatArray, IntArray
 
 # context [W, L] and what to gather beside it -> forecast [W, H, 1 + Q]: the point, then the quantiles

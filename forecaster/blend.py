@@ -1,4 +1,4 @@
-"""What is joined to one forecast: members on different transforms, and a statistical floor; chosen on held-back windows."""
+"""What is joined to one forecast: members on different scalings, and smoothing; chosen on windows that no fit has seen."""
 
 from __future__ import annotations
 
@@ -10,14 +10,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from forecaster.data.inputs import ExtraInputs, Needs
-from forecaster.models.floor import Floor, smooth
-from forecaster.report import PlanRow
+from forecaster.models.floor import Smoothing, smooth
 
 if TYPE_CHECKING:
     from forecaster.data.panel import Panel
     from forecaster.data.windows import Windows
     from forecaster.models.network import Network
-    from forecaster.plan import Pair, Plan
+    from forecaster.plan import Plan, Selection, TargetScaling
     from forecaster.typing import FloatArray
     from forecaster.watch import Watch
 
@@ -31,21 +30,22 @@ def forecasts(panel: Panel, windows: Windows, needs: Needs, networks: Sequence[N
 
 
 def joined(
-    panel: Panel, windows: Windows, needs: Needs, networks: Sequence[Network], floor: Floor | None = None
+    panel: Panel, windows: Windows, needs: Needs, networks: Sequence[Network], smoothing: Smoothing | None = None
 ) -> FloatArray:
-    """Forecasts [W, H, 1 + Q] of `networks` and a floor, joined as in the stored graph."""
+    """Forecasts [W, H, 1 + Q] of `networks` and of smoothing, joined as in the stored graph."""
     from forecaster.models.export import joint_forecast
 
     parts = []
     for part in windows.batches(BATCH):
         inputs = [part.gather(needs.context_length, 0), *ExtraInputs(panel, part, needs).first()]
-        parts.append(np.asarray(joint_forecast(networks, inputs, floor=floor)))
+        parts.append(np.asarray(joint_forecast(networks, inputs, smoothing=smoothing)))
     return np.concatenate(parts)
 
 
-def smoothed(windows: Windows, floor: Floor) -> FloatArray:
-    """The floor's forecasts [W, H]."""
-    return np.concatenate([np.asarray(smooth(part.gather(floor.length, 0), floor)) for part in windows.batches(BATCH)])
+def smoothed(windows: Windows, smoothing: Smoothing) -> FloatArray:
+    """Forecasts [W, H] of exponential smoothing alone."""
+    parts = [smooth(part.gather(smoothing.length, 0), smoothing) for part in windows.batches(BATCH)]
+    return np.concatenate([np.asarray(part) for part in parts])
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class Bench:
 
     panel: Panel
     windows: Windows
-    scale: FloatArray  # [N] yardstick of each series
+    scale: FloatArray  # [N] seasonal scale of each series
     relative: bool  # every value is positive, so that relative errors mean something
     needs: Needs
 
@@ -62,9 +62,9 @@ class Bench:
         """Point forecasts [W, H] of `networks`, joined."""
         return forecasts(self.panel, self.windows, self.needs, networks)
 
-    def smoothed(self, floor: Floor) -> FloatArray:
-        """The floor's forecasts [W, H]."""
-        return smoothed(self.windows, floor)
+    def smoothed(self, smoothing: Smoothing) -> FloatArray:
+        """Forecasts [W, H] of exponential smoothing alone."""
+        return smoothed(self.windows, smoothing)
 
     def error(self, forecast: FloatArray) -> float:
         """Error of forecasts [W, H], as that of one fit is measured (`models.fit`)."""
@@ -82,56 +82,60 @@ def _mean(each: FloatArray) -> float:
     return float(np.nanmean(each[seen], axis=1).mean())
 
 
-def mix(plan: Plan, bench: Bench, fitted: Mapping[Pair, Network], leader: Pair, watch: Watch) -> Plan:
-    """Give each member the transform and error scale with which, joined, they err least (Caruana et al. 2004).
+def mix(plan: Plan, bench: Bench, fitted: Mapping[TargetScaling, Network], leader: TargetScaling, watch: Watch) -> Plan:
+    """Give each member the scaling with which, joined, their error is lowest (Caruana et al. 2004).
 
-    The first keeps the leader's. The others are picked one by one, each pair as often as it helps.
+    The first keeps the leader's. The others are picked one by one, each scaling as often as it helps.
     """
     if len(fitted) < 2 or len(plan.members) < 2:
         return plan
-    found = {pair: bench.forecast([network]) for pair, network in fitted.items()}
+    found = {scaling: bench.forecast([network]) for scaling, network in fitted.items()}
     chosen, join = [leader], getattr(np, plan.members[0].combine)
     while len(chosen) < len(plan.members):
-        errors = {pair: bench.error(join([found[one] for one in [*chosen, pair]], axis=0)) for pair in found}
+        errors = {one: bench.error(join([found[other] for other in [*chosen, one]], axis=0)) for one in found}
         chosen.append(min(errors, key=errors.__getitem__))
-    alone, together = bench.error(found[leader]), bench.error(join([found[pair] for pair in chosen], axis=0))
-    said = ", ".join(" by ".join(pair) for pair in chosen)
+    alone, together = bench.error(found[leader]), bench.error(join([found[one] for one in chosen], axis=0))
+    said = ", ".join(map(str, chosen))
     watch.note(f"trial: members on transforms {said}: validation error {together:.4g}, alone {alone:.4g}")
     if together > alone * (1.0 - MARGIN):
         return plan
     return plan.mixed(chosen, f"validation error {together:.3g} together, {alone:.3g} alone")
 
 
-def with_floor(plan: Plan, bench: Bench, networks: Sequence[Network], where: str, watch: Watch) -> Plan:
-    """The plan with as much of the statistical floor as these windows, and those it was asked on before, ask for.
+def choose_smoothing(
+    selection: Selection, bench: Bench, networks: Sequence[Network], where: str, watch: Watch
+) -> Selection:
+    """The selection with the smoothing weight whose error is lowest on these windows and on those measured before.
 
     One cutoff may be a lucky one for smoothing, so each set of windows counts alike however many it has.
     """
-    if not plan.floors:
-        return plan
-    network, floor_alone = bench.forecast(networks), bench.smoothed(plan.floors[0])
-    weights = (0.0, *(one.weight for one in plan.floors))
-    errors = {weight: bench.error((1.0 - weight) * network + weight * floor_alone) for weight in weights}
-    asked = (*plan.asked, {weight: error / (errors[0.0] or 1.0) for weight, error in errors.items()})
-    means = {weight: float(np.mean([one[weight] for one in asked])) for weight in weights}
+    if not selection.smoothings:
+        return selection
+    network, smoothing = bench.forecast(networks), bench.smoothed(selection.smoothings[0])
+    weights = (0.0, *(one.weight for one in selection.smoothings))
+    errors = {weight: bench.error((1.0 - weight) * network + weight * smoothing) for weight in weights}
+    relative = {weight: error / (errors[0.0] or 1.0) for weight, error in errors.items()}
+    measured = (*selection.smoothing_errors, relative)
+    means = {weight: float(np.mean([one[weight] for one in measured])) for weight in weights}
     # No margin here: forecasts that err differently err less together (Bates & Granger 1969).
     best = min(means, key=means.__getitem__)
     said = ", ".join(f"{weight:g}: {error:.4g}" for weight, error in means.items())
     watch.note(f"share of smoothing in the blend, and error on {where}, without it 1: {said}; {best:g} taken")
-    row = PlanRow("floor", best, f"error {means[best]:.3g} of that without it on {where}")
-    rows = tuple(row if old.setting == "floor" else old for old in plan.rows)
-    floor = next((one for one in plan.floors if one.weight == best), None)
-    return replace(plan, floor=floor, asked=asked, rows=rows)
+    plan = selection.plan.with_row("floor", best, f"error {means[best]:.3g} of that without it on {where}")
+    chosen = next((one for one in selection.smoothings if one.weight == best), None)
+    return replace(selection, plan=replace(plan, smoothing=chosen), smoothing_errors=measured)
 
 
-def final_floor(plan: Plan, bench: Bench, networks: Sequence[Network], watch: Watch) -> Plan:
-    """The plan with the floor for the final weights, asked on the held-back windows, too; the judged ones keep theirs.
+def final_smoothing(
+    selection: Selection, bench: Bench, networks: Sequence[Network], watch: Watch
+) -> tuple[Plan, Smoothing | None]:
+    """The plan with the smoothing of the final weights, chosen on the test windows, too; and that of the test weights.
 
-    So the scores stay those of choices that were made without seeing them.
+    The test weights keep theirs, so the scores stay those of choices that were made without seeing their windows.
     """
-    found = with_floor(plan, bench, networks, "validation and held-back windows", watch)
-    final, judged = found.floor, plan.floor
-    either = final or judged
+    plan = choose_smoothing(selection, bench, networks, "validation and held-back windows", watch).plan
+    final, test = plan.smoothing, selection.plan.smoothing
+    either = final or test
     if either:  # both graphs read the same context
-        final, judged = (one or replace(either, weight=0.0) for one in (final, judged))
-    return replace(found, floor=final, judged_floor=judged)
+        final, test = (one or replace(either, weight=0.0) for one in (final, test))
+    return replace(plan, smoothing=final), test

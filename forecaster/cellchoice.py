@@ -8,7 +8,7 @@ from forecaster.models.cells import CELLS
 from forecaster.trial import FitAll, try_all
 
 if TYPE_CHECKING:
-    from forecaster.models.fit import Task
+    from forecaster.models.task import Task
     from forecaster.plan import Plan
     from forecaster.watch import Watch
 

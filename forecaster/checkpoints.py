@@ -1,20 +1,26 @@
-"""Where fits start from and leave their state: --resume, --from, and trainings that were killed."""
+"""What fits leave behind, and where they start from: states for --resume, --from and trainings that were killed; histories."""
 
 from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Callable
+import zlib
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+from zipfile import BadZipFile
 
-from forecaster.errors import UsageError
-from forecaster.models.artifact import read_state, write_state
+import numpy as np
+
+from forecaster.errors import ArtifactError, UsageError
+from forecaster.models.artifact import HISTORY
+from forecaster.models.task import State
+from forecaster.outputs import whole_file
 
 if TYPE_CHECKING:
-    from forecaster.models.fit import State
     from forecaster.models.network import Network
+    from forecaster.models.task import Epoch
 
 JUDGE, FINAL = "judge", "final"  # the two stages of a training
 UNFINISHED = ".unfinished"  # beside a model's versions
@@ -76,3 +82,49 @@ class Checkpoints:
     def clear(self) -> None:
         """Forget an unfinished training."""
         shutil.rmtree(self.unfinished, ignore_errors=True)
+
+
+_ARRAYS = ("weights", "best_weights", "optimizer")
+
+
+def write_state(path: Path, state: State) -> None:
+    """A fit's state as plain arrays, whole or not at all."""
+    arrays = {f"{kind}-{i}": array for kind in _ARRAYS for i, array in enumerate(getattr(state, kind))}
+    facts = np.array(
+        [state.epoch, state.finished, state.best_epoch, state.best_loss, state.best_error, state.last_error], np.float64
+    )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with whole_file(path) as file:
+        np.savez(file, facts=facts, **arrays)
+
+
+def read_state(path: Path) -> State:
+    """ArtifactError where it is missing or damaged."""
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            epoch, finished, best_epoch, best_loss, best_error, last_error = stored["facts"].tolist()
+            arrays = {
+                kind: [stored[f"{kind}-{i}"] for i in range(sum(n.startswith(f"{kind}-") for n in stored.files))]
+                for kind in _ARRAYS
+            }
+    except (OSError, EOFError, ValueError, KeyError, TypeError, AttributeError, BadZipFile, zlib.error) as error:
+        raise ArtifactError(f"{path}: no state to go on from.", "Train from scratch: leave --resume out.") from error
+    return State(
+        epoch=int(epoch),
+        finished=bool(finished),
+        best_epoch=int(best_epoch),
+        best_loss=best_loss,
+        best_error=best_error,
+        last_error=last_error,
+        **arrays,
+    )
+
+
+def write_history(folder: Path, stages: Mapping[str, Sequence[Epoch]]) -> None:
+    """history.csv: loss per epoch of every stage."""
+    lines = ["stage,epoch,loss,validation_loss,seconds"]
+    for stage, rows in stages.items():
+        for row in rows:
+            validation = "" if row.validation_loss is None else repr(row.validation_loss)
+            lines.append(f"{stage},{row.epoch},{row.loss!r},{validation},{row.seconds:.3f}")
+    (folder / HISTORY).write_text("\n".join(lines) + "\n", encoding="utf-8")

@@ -16,9 +16,10 @@ from forecaster.errors import DataError
 from forecaster.fitting import Fitting
 from forecaster.memory import PeakMemory
 from forecaster.models.device import require_tensorflow
+from forecaster.models.task import MemberFit
 from forecaster.paired import Paired, paired
 from forecaster.plan import Plan
-from forecaster.planning import make_plan
+from forecaster.planning import draft_plan
 from forecaster.report import SCORE_NAMES, PlanRow, plan_lines
 from forecaster.settings import one_network
 from forecaster.split import split
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from forecaster.data.panel import Panel
     from forecaster.data.windows import Windows
     from forecaster.metrics import Scores
-    from forecaster.models.fit import Task
+    from forecaster.models.task import Task
     from forecaster.settings import CompareSettings
     from forecaster.typing import Data, FloatArray, Json
     from forecaster.watch import Watch
@@ -138,13 +139,14 @@ def compare(data: Data, settings: CompareSettings, watch: Watch) -> Comparison:
     began = time.monotonic()
     panel = read(data, settings, watch)
     own = one_network(settings, bidirectional=None)
-    plan = make_plan(panel, own)
+    draft = draft_plan(panel, own)
+    plan = draft.plan
     parts = split(panel, plan.needs, plan.windows)
     if parts.judge is None:
         raise DataError(f"{panel.source}: too few rows to hold any back: nothing to compare on.", "Give more history.")
     fitting = Fitting(plan, own, None, watch, began)
     if parts.trial:
-        plan = settle(plan, panel, parts.trial, fitting.fit_all, watch)
+        plan = settle(draft, panel, parts.trial, fitting.fit_all, watch).plan
     rows = tuple(row for row in plan.rows if row.setting not in COMPARED)
     for line in plan_lines(rows):
         watch.note(line)
@@ -196,8 +198,8 @@ def _entry(plan: Plan, panel: Panel, ground: Ground, fitting: Fitting, seeds: in
     scores, errors, seconds, parameters = [], [], [], 0
     with PeakMemory() as memory:
         for seed in range(seeds):
-            course = replace(plan.fit, seed=plan.fit.seed + seed)
-            stage = fitting.fit_all(STAGE, ground.task, [(network, course)])
+            member = MemberFit(network, replace(plan.fit, seed=plan.fit.seed + seed))
+            stage = fitting.fit_all(STAGE, ground.task, [member])
             if stage.stopped == "interrupted":
                 raise KeyboardInterrupt
             history = stage.fits[0].history

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -15,30 +14,32 @@ from forecaster.report import Contribution
 
 if TYPE_CHECKING:
     from forecaster.backtest import Backtest
+    from forecaster.data.inputs import Needs
     from forecaster.data.panel import Panel
     from forecaster.models.network import Network
-    from forecaster.plan import Plan
+    from forecaster.models.task import Stage
     from forecaster.typing import FloatArray
 
 
 def contributions(
-    panel: Panel, plan: Plan, judged: Backtest, networks: Sequence[Network], limits: Limits = NO_LIMITS
+    panel: Panel, needs: Needs, judged: Backtest, stage: Stage, limits: Limits = NO_LIMITS
 ) -> tuple[Contribution, ...]:
-    """Each member's own MASE and that of the others without it, the floor blended in both; nothing for one member.
+    """Each member's own MASE and that of the others without it, smoothing blended in both; nothing for one member.
 
     Each member forecasts the windows once; whoever is left out, the rest is combined in NumPy.
     """
+    networks, smoothing = stage.networks, stage.smoothing
     if len(networks) < 2 or not len(judged.target):
         return ()
     windows = judged.windows(panel)
-    each = np.stack([forecasts(panel, windows, plan.needs, [network]) for network in networks])  # [M, W, H]
-    weight = plan.judged_floor.weight if plan.judged_floor else 0.0
-    floor = smoothed(windows, plan.judged_floor) if plan.judged_floor else np.zeros_like(each[0])  # [W, H]
+    each = np.stack([forecasts(panel, windows, needs, [network]) for network in networks])  # [M, W, H]
+    weight = smoothing.weight if smoothing else 0.0
+    smooth = smoothed(windows, smoothing) if smoothing else np.zeros_like(each[0])  # [W, H]
 
     join = getattr(np, networks[0].settings.combine)
 
     def error(members: FloatArray) -> float | None:
-        blended = limits.hold((1.0 - weight) * join(members, axis=0) + weight * floor)
+        blended = limits.hold((1.0 - weight) * join(members, axis=0) + weight * smooth)
         found = replace(judged, forecasts={"": blended}).scores("")
         return found.mase if math.isfinite(found.mase) else None
 

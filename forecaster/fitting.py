@@ -1,4 +1,4 @@
-"""The fits of a training: every member, judged and final, at once where there are processors, within the time budget."""
+"""The fits of a training: every member, at once where there are processors, within the time budget."""
 
 from __future__ import annotations
 
@@ -6,18 +6,19 @@ import os
 import time
 from collections.abc import Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from threading import Event, Lock
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
-from forecaster.blend import Bench, final_floor
+from forecaster.blend import Bench, final_smoothing
 from forecaster.cellchoice import choose_cell
 from forecaster.checkpoints import FINAL, JUDGE, Checkpoints
 from forecaster.errors import UsageError
-from forecaster.models.fit import FitSettings, Fitted, Task, fit
+from forecaster.models.fit import fit
 from forecaster.models.steps import Trainers
-from forecaster.publish import Stage
+from forecaster.models.task import Fitted, MemberFit, Stage, Task
+from forecaster.plan import Selection
 from forecaster.report import plan_lines
 from forecaster.trial import STAGE as TRIAL
 from forecaster.trial import settle
@@ -25,13 +26,20 @@ from forecaster.watch import Progress, Watch
 
 if TYPE_CHECKING:
     from forecaster.data.panel import Panel
-    from forecaster.models.network import Network, NetworkSettings
-    from forecaster.plan import Plan
+    from forecaster.models.network import Network
+    from forecaster.models.settings import FitSettings
+    from forecaster.plan import Draft, Plan
     from forecaster.settings import TrainSettings
     from forecaster.split import Split
 
 
-Job: TypeAlias = "tuple[NetworkSettings, FitSettings]"
+@dataclass(frozen=True)
+class Stages:
+    """What the fits of a training made."""
+
+    plan: Plan  # with its questions answered
+    test: Stage | None  # fitted before the test windows; None: too few rows to hold any back
+    final: Stage | None  # fitted on all rows; None: the weights of the test fit serve
 
 
 class Fitting:
@@ -48,66 +56,72 @@ class Fitting:
         self.trainers = Trainers()
         watch.note(f"fitting on the {configure(settings.device, self.threads)}")
 
-    def both(self, plan: Plan, panel: Panel, parts: Split) -> tuple[Plan, Stage | None, Stage | None]:
-        """The plan with its questions answered, the judged stage and the final one; None for one that there is not."""
-        if parts.trial:
-            plan = settle(plan, panel, parts.trial, self.fit_all, self.watch)
-            if self.settings.cell == "auto":
-                plan = choose_cell(plan, parts.trial, self.fit_all, self.watch)
+    def fit_stages(self, draft: Draft, panel: Panel, parts: Split) -> Stages:
+        """Answer the draft's questions, fit before the test windows and, where asked and possible, on all rows."""
+        selection = self._select(draft, panel, parts.trial)
+        plan = selection.plan
         for line in plan_lines(plan.rows):
             self.watch.note(line)
-        plan, jobs = replace(plan, judged_floor=plan.floor), plan.jobs
-        # Early stopping needs windows to stop by; without it the judged fit may use the rows of those windows, too.
+        # Early stopping needs windows to stop by; without it the test fit may use the rows of those windows, too.
         task = parts.trial if plan.fit.patience and parts.trial else parts.judge
         if task is None:
             self.watch.warn("too few rows to hold any back: the model is not judged")
-            return plan, None, self.fit_all(FINAL, parts.final, jobs)
+            final = self.fit_all(FINAL, parts.final, plan.member_fits)
+            return Stages(plan, None, replace(final, smoothing=plan.smoothing))
         began = time.monotonic()
-        judge = self.fit_all(JUDGE, task, jobs)
+        test = replace(self.fit_all(JUDGE, task, plan.member_fits), smoothing=plan.smoothing)
         seconds = time.monotonic() - began
-        if not self.settings.final_fit:
-            return plan, judge, None
-        final = self._final(parts.final, judge, seconds)
-        if final:
-            bench = Bench(panel, parts.judged, task.scale, task.relative, plan.needs)
-            plan = final_floor(plan, bench, judge.networks, self.watch)
-        return plan, judge, final
+        last = self._final(parts.final, test, seconds) if self.settings.final_fit else None
+        if last is None:
+            return Stages(plan, test, None)
+        bench = Bench(panel, parts.judged, task.scale, task.relative, plan.needs)
+        plan, smoothing = final_smoothing(selection, bench, test.networks, self.watch)
+        return Stages(plan, replace(test, smoothing=smoothing), replace(last, smoothing=plan.smoothing))
 
-    def _final(self, task: Task, judge: Stage, judge_seconds: float) -> Stage | None:
-        """Fit on all rows for as many epochs as were best; None where the judged weights must do."""
-        why = "interrupted" if judge.stopped == "interrupted" else ""
+    def _select(self, draft: Draft, panel: Panel, task: Task | None) -> Selection:
+        """The plan as the validation windows decide it; as drafted where there are none."""
+        if task is None:
+            return Selection(draft.plan, draft.questions.smoothings)
+        selection = settle(draft, panel, task, self.fit_all, self.watch)
+        if self.settings.cell != "auto":
+            return selection
+        return replace(selection, plan=choose_cell(selection.plan, task, self.fit_all, self.watch))
+
+    def _final(self, task: Task, test: Stage, test_seconds: float) -> Stage | None:
+        """Fit on all rows for as many epochs as were best; None where the weights of the test fit must do."""
+        why = "interrupted" if test.stopped == "interrupted" else ""
         left = self._seconds_left()
-        if left is not None and left < judge_seconds:
+        if left is not None and left < test_seconds:
             why = "the time budget is spent"
         if not why:
-            own = [
-                (network.settings, replace(course, patience=0, stop_after=max(1, one.best_epoch)))
-                for network, course, one in zip(judge.networks, judge.courses, judge.fits, strict=True)
+            members = [
+                MemberFit(network.settings, replace(settings, patience=0, stop_after=max(1, one.best_epoch)))
+                for network, settings, one in zip(test.networks, test.fit_settings, test.fits, strict=True)
             ]
-            final = self.fit_all(FINAL, task, own)
+            final = self.fit_all(FINAL, task, members)
             if final.stopped not in ("interrupted", "time budget"):
                 return final
-            # Half-way through its schedule it may be worse than the judged weights, and nothing has measured it.
+            # Half-way through its schedule it may be worse than the test weights, and nothing has measured it.
             why = final.stopped
         self.watch.warn(f"{why}: the best weights so far are kept, which have not seen the newest rows")
         return None
 
-    def fit_all(self, stage: str, task: Task, jobs: Sequence[Job]) -> Stage:
+    def fit_all(self, stage: str, task: Task, members: Sequence[MemberFit]) -> Stage:
         """Fit every network, as many at once as there are processors; a few more share them, so that none idles at the end."""
         from forecaster.models.network import Network
 
-        workers = len(jobs) if len(jobs) < 2 * self.threads else self.threads
+        workers = len(members) if len(members) < 2 * self.threads else self.threads
         parts = max(self.threads // workers, 1)  # of each batch: one member alone still has every processor
         # Members never share their draws.
-        seeded = [replace(fit, seed=fit.seed * 1000 + i) for i, (_, fit) in enumerate(jobs)]
-        networks = [Network(network, fit.seed) for (network, _), fit in zip(jobs, seeded, strict=True)]
-        together = _Together(self.watch, stage, [fit.stop_after or fit.epochs for _, fit in jobs])
+        seeded = [replace(one.fit, seed=one.fit.seed * 1000 + i) for i, one in enumerate(members)]
+        networks = [Network(one.network, fit.seed) for one, fit in zip(members, seeded, strict=True)]
+        together = _Together(self.watch, stage, [one.fit.stop_after or one.fit.epochs for one in members])
         stop = Event()
         fit_one = partial(fit, stop=stop, parts=parts, trainers=self.trainers)
         _ = task.source.rows  # made once, before there are threads
 
         def one(i: int) -> Fitted:
-            settings = replace(seeded[i], time_budget=self._share(stage, -(-(len(jobs) - i) // workers)))
+            settings = replace(seeded[i], time_budget=self._share(stage, -(-(len(members) - i) // workers)))
             watch = together.member(i)
             if stage == TRIAL or self.checkpoints is None:
                 return fit_one(networks[i], task, settings, watch, stage)
@@ -115,14 +129,14 @@ class Fitting:
             return fit_one(networks[i], task, settings, watch, stage, start=start, checkpoint=keep)
 
         with ThreadPoolExecutor(workers) as pool:
-            running = [pool.submit(one, i) for i in range(len(jobs))]
+            running = [pool.submit(one, i) for i in range(len(members))]
             try:
                 wait(running, return_when=FIRST_EXCEPTION)
             except KeyboardInterrupt:
                 self.watch.warn("interrupted: stopping after this step")
             if not all(future.done() and not future.exception() for future in running):
                 stop.set()
-        return _whole(networks, [fit for _, fit in jobs], running, self.watch, keep_diverged=stage == TRIAL)
+        return _whole(networks, [one.fit for one in members], running, self.watch, keep_diverged=stage == TRIAL)
 
     def _seconds_left(self) -> float | None:
         budget = self.settings.time_budget
@@ -140,7 +154,7 @@ class Fitting:
 
 def _whole(
     networks: Sequence[Network],
-    courses: Sequence[FitSettings],
+    settings: Sequence[FitSettings],
     running: Sequence[Future[Fitted]],
     watch: Watch,
     *,
@@ -151,22 +165,22 @@ def _whole(
     UsageError where all diverged; some that did are left out, and it is said.
     """
     fitted, lost = [], 0
-    for network, course, future in zip(networks, courses, running, strict=True):
+    for network, how, future in zip(networks, settings, running, strict=True):
         error = future.exception()
         if error is not None and not isinstance(error, KeyboardInterrupt):
             raise error
         if error is None and future.result().stopped == "diverged" and not keep_diverged:
             lost += 1
         elif error is None:
-            fitted.append((network, course, future.result()))
+            fitted.append((network, how, future.result()))
     if lost:
         watch.warn(f"{lost} of {len(networks)} fits diverged: their loss is no number")
     if lost and not fitted:
         raise UsageError("training diverged: the loss is no number.", "Give a smaller --learning-rate.")
     if not fitted:
         raise KeyboardInterrupt
-    kept, how, fits = zip(*fitted, strict=True)
-    return Stage(tuple(kept), tuple(fits), tuple(how))
+    kept, how_each, fits = zip(*fitted, strict=True)
+    return Stage(networks=tuple(kept), fits=tuple(fits), fit_settings=tuple(how_each))
 
 
 class _Together:

@@ -1,20 +1,19 @@
-"""What will be trained: a plan, its rows with their reasons, and the questions that short trial fits still have to answer."""
+"""What will be trained: the plan, its rows with their reasons, and the questions that model selection answers."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TypeAlias, TypeVar
+from typing import TypeVar
 
 from forecaster.data.inputs import Needs
 from forecaster.models.cells import CELLS
-from forecaster.models.fit import FitSettings
-from forecaster.models.floor import Floor
-from forecaster.models.network import NetworkSettings
+from forecaster.models.floor import Smoothing
+from forecaster.models.settings import FitSettings, NetworkSettings
+from forecaster.models.task import MemberFit
 from forecaster.report import PlanRow
 
 T = TypeVar("T", int, float, str, bool)
-Pair: TypeAlias = "tuple[str, str]"  # transform and error scale
 
 EPOCH_STEPS = 50
 
@@ -32,44 +31,55 @@ class Chooser:
 
 
 @dataclass(frozen=True)
-class Choice:
-    """One answer to what the rows alone do not say."""
+class TargetScaling:
+    """How a member's targets are transformed and its errors are scaled."""
 
-    transform: str
-    error_scale: str
-    context_length: int
+    transform: str  # a row of TRANSFORMS
+    error_scale: str  # one of ERROR_SCALES
+
+    def __str__(self) -> str:
+        return f"{self.transform} by {self.error_scale}"
+
+
+@dataclass(frozen=True)
+class TrainingSchedule:
+    """How long a fit goes on, and how fast it learns at first."""
+
     epochs: int
     learning_rate: float
 
+
+@dataclass(frozen=True)
+class Candidate:
+    """One answer to every open question."""
+
+    scaling: TargetScaling
+    context_length: int
+    schedule: TrainingSchedule
+
     @property
-    def pair(self) -> Pair:
-        """What it is fitted on."""
-        return self.transform, self.error_scale
+    def settings(self) -> dict[str, str | int | float]:
+        """The settings that it decides, by the names of the plan's rows."""
+        return {**vars(self.scaling), "context_length": self.context_length, **vars(self.schedule)}
 
     def __str__(self) -> str:
-        steps = self.epochs * EPOCH_STEPS
-        fitted_on = f"transform {self.transform}, error scale {self.error_scale}, context {self.context_length}"
-        return f"{fitted_on}, {steps} steps at {self.learning_rate:g}"
+        steps = self.schedule.epochs * EPOCH_STEPS
+        scaling = f"transform {self.scaling.transform}, error scale {self.scaling.error_scale}"
+        return f"{scaling}, context {self.context_length}, {steps} steps at {self.schedule.learning_rate:g}"
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What will be trained, and how."""
+    """What will be trained, and how: decisions only."""
 
     horizon: int
     members: tuple[NetworkSettings, ...]
     fit: FitSettings
-    calendar: tuple[str, ...]  # rows of CALENDAR that the networks are told of each step ahead
-    windows: int  # held back per series for the scores, one horizon apart; 0 = too few rows
+    calendar: tuple[str, ...]  # rows of CALENDAR that the networks read of each step ahead
+    windows: int  # test windows of each series, one horizon apart; 0 = too few rows
     rows: tuple[PlanRow, ...]
-    transforms: tuple[Pair, ...]  # to choose from, the likeliest first
-    contexts: tuple[int, ...]  # context lengths to choose from, the rule's own first
-    courses: tuple[tuple[int, float], ...]  # (epochs, learning rate) to choose from, the cheapest first
-    scales: tuple[str, ...] = ()  # each member's error scale, where they differ
-    floor: Floor | None = None  # statistical forecast that is blended in
-    floors: tuple[Floor, ...] = ()  # to choose from, beside none
-    asked: tuple[dict[float, float], ...] = ()  # for each set of windows: share of the floor -> error, without it 1
-    judged_floor: Floor | None = None  # of the judged weights
+    error_scales: tuple[str, ...] = ()  # each member's, where they differ from the fit's
+    smoothing: Smoothing | None = None  # exponential smoothing that is blended in
 
     @property
     def needs(self) -> Needs:
@@ -87,52 +97,95 @@ class Plan:
         return self.members[0].quantiles
 
     @property
-    def pairs(self) -> tuple[Pair, ...]:
+    def scalings(self) -> tuple[TargetScaling, ...]:
         """Each member's transform and error scale."""
-        return tuple((member.transform, fit.error_scale) for member, fit in self.jobs)
+        return tuple(TargetScaling(one.network.transform, one.fit.error_scale) for one in self.member_fits)
 
     @property
-    def jobs(self) -> tuple[tuple[NetworkSettings, FitSettings], ...]:
+    def member_fits(self) -> tuple[MemberFit, ...]:
         """Each member, and how it is fitted."""
-        scales = self.scales or (self.fit.error_scale,) * len(self.members)
-        return tuple((m, replace(self.fit, error_scale=own)) for m, own in zip(self.members, scales, strict=True))
+        scales = self.error_scales or (self.fit.error_scale,) * len(self.members)
+        fits = [replace(self.fit, error_scale=scale) for scale in scales]
+        return tuple(MemberFit(member, fit) for member, fit in zip(self.members, fits, strict=True))
 
-    def with_cell(self, cell: str, because: str) -> Plan:
+    def with_row(self, setting: str, value: str | int | float | bool, reason: str) -> Plan:
+        """The plan with another value and reason in the row of `setting`, where it has such a row."""
+        changed = PlanRow(setting, value, reason)
+        return replace(self, rows=tuple(changed if row.setting == setting else row for row in self.rows))
+
+    def with_cell(self, cell: str, reason: str) -> Plan:
         """The plan with one cell for every member."""
         gate = CELLS[cell].has_reset_gate
         members = tuple(replace(m, cell=cell, reset_after=m.reset_after or not gate) for m in self.members)
-        rows = tuple(replace(row, value=cell, reason=because) if row.setting == "cell" else row for row in self.rows)
-        return replace(self, members=members, rows=rows)
+        return replace(self, members=members).with_row("cell", cell, reason)
 
-    def mixed(self, pairs: Sequence[Pair], because: str) -> Plan:
+    def mixed(self, scalings: Sequence[TargetScaling], reason: str) -> Plan:
         """The plan with each member on a transform and an error scale of its own."""
-        members = tuple(replace(m, transform=name) for m, (name, _) in zip(self.members, pairs, strict=True))
-        row = PlanRow("mixture", ", ".join(f"{name} by {scale}" for name, scale in pairs), because)
-        return replace(self, members=members, scales=tuple(scale for _, scale in pairs), rows=(*self.rows, row))
+        members = tuple(replace(m, transform=one.transform) for m, one in zip(self.members, scalings, strict=True))
+        row = PlanRow("mixture", ", ".join(map(str, scalings)), reason)
+        error_scales = tuple(one.error_scale for one in scalings)
+        return replace(self, members=members, error_scales=error_scales, rows=(*self.rows, row))
 
-    def decided(self, choice: Choice, because: str) -> Plan:
-        """The plan with its questions answered."""
-        asked = (["transform", "error_scale"] if len(self.transforms) > 1 else []) + (
-            ["epochs", "learning_rate"] if len(self.courses) > 1 else []
+
+@dataclass(frozen=True)
+class OpenQuestions:
+    """What the rows of a panel do not say: answers to choose from. A question with one answer is decided."""
+
+    scalings: tuple[TargetScaling, ...]  # the likeliest first
+    contexts: tuple[int, ...]  # context lengths, the rule's own first
+    schedules: tuple[TrainingSchedule, ...]  # the cheapest first
+    smoothings: tuple[Smoothing, ...] = ()  # besides none; empty = decided
+
+    @classmethod
+    def decided(cls, member: NetworkSettings, fit: FitSettings) -> OpenQuestions:
+        """No question: all members are as `member`, and fitted as `fit` says."""
+        return cls(
+            scalings=(TargetScaling(member.transform, fit.error_scale),),
+            contexts=(member.context_length,),
+            schedules=(TrainingSchedule(fit.epochs, fit.learning_rate),),
         )
-        if choice.context_length != self.contexts[0]:
-            asked.append("context_length")  # else the rule that it is from says more
-        rows = tuple(
-            replace(row, value=getattr(choice, row.setting), reason=because) if row.setting in asked else row
-            for row in self.rows
-        )
+
+    @property
+    def is_open(self) -> bool:
+        """Whether there is something to decide."""
+        answers = (self.scalings, self.contexts, self.schedules)
+        return any(len(one) > 1 for one in answers) or bool(self.smoothings)
+
+    def settings_decided_by(self, candidate: Candidate) -> list[str]:
+        """Settings whose reason becomes that of the candidate."""
+        names = ["transform", "error_scale"] if len(self.scalings) > 1 else []
+        if len(self.schedules) > 1:
+            names += ["epochs", "learning_rate"]
+        if candidate.context_length != self.contexts[0]:  # the reason of the rule's own context says more
+            names.append("context_length")
+        return names
+
+
+@dataclass(frozen=True)
+class Draft:
+    """A plan, and what may still change in it."""
+
+    plan: Plan
+    questions: OpenQuestions
+
+    def decided(self, candidate: Candidate, reason: str) -> Plan:
+        """The plan with the candidate's answers."""
+        plan = self.plan
+        for setting in self.questions.settings_decided_by(candidate):
+            plan = plan.with_row(setting, candidate.settings[setting], reason)
+        scaling, length = candidate.scaling, candidate.context_length
         return replace(
-            self,
-            members=tuple(
-                replace(member, transform=choice.transform, context_length=choice.context_length)
-                for member in self.members
-            ),
-            fit=replace(
-                self.fit, error_scale=choice.error_scale, epochs=choice.epochs, learning_rate=choice.learning_rate
-            ),
-            rows=rows,
-            scales=(),
-            transforms=((choice.transform, choice.error_scale),),
-            contexts=(choice.context_length,),
-            courses=((choice.epochs, choice.learning_rate),),
+            plan,
+            members=tuple(replace(m, transform=scaling.transform, context_length=length) for m in plan.members),
+            fit=replace(plan.fit, error_scale=scaling.error_scale, **vars(candidate.schedule)),
+            error_scales=(),
         )
+
+
+@dataclass(frozen=True)
+class Selection:
+    """The plan that model selection has reached, and how smoothing did on each set of windows so far."""
+
+    plan: Plan
+    smoothings: tuple[Smoothing, ...] = ()  # to choose from, besides none; empty = decided
+    smoothing_errors: tuple[Mapping[float, float], ...] = ()  # weight -> error of the blend, 1 without smoothing

@@ -6,7 +6,7 @@ fits to answer (`trial.py`). The rules and the measurements behind them: benchma
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,12 +15,11 @@ from forecaster.beside import calendar_of, covariates_of
 from forecaster.data.calendar import lag_count, width
 from forecaster.errors import UsageError
 from forecaster.models.cells import CELLS
-from forecaster.models.fit import FitSettings
-from forecaster.models.floor import WEIGHTS, Floor, floor_length
+from forecaster.models.floor import WEIGHTS, Smoothing, smoothing_length
 from forecaster.models.heads import OPEN_HEADS
-from forecaster.models.network import NetworkSettings
+from forecaster.models.settings import FitSettings, NetworkSettings
 from forecaster.models.transforms import TRANSFORMS
-from forecaster.plan import EPOCH_STEPS, Chooser, Pair, Plan
+from forecaster.plan import EPOCH_STEPS, Chooser, Draft, OpenQuestions, Plan, TargetScaling, TrainingSchedule
 
 if TYPE_CHECKING:
     from forecaster.data.panel import Panel
@@ -43,38 +42,73 @@ HELD_BACK = 0.2  # of a series' rows, at most
 SPARED = 0.1  # of them, beyond MOST_WINDOWS
 
 
-def make_plan(panel: Panel, settings: TrainSettings) -> Plan:
-    """UsageError for settings that contradict each other."""
+@dataclass(frozen=True)
+class _Lengths:
+    """Steps that rules go by."""
+
+    rows: int  # of the typical series
+    season: int
+    horizon: int
+
+
+def draft_plan(panel: Panel, settings: TrainSettings) -> Draft:
+    """The plan for these rows, and what only validation windows can decide.
+
+    UsageError for settings that contradict each other.
+    """
     choose = Chooser()
     season = panel.season_length
     automatic = min(season, 96) if season > 1 else 6
     horizon = choose("horizon", settings.horizon, automatic, "one season" if season > 1 else "no season to go by")
-    rows = int(np.median(panel.lengths))
-    windows = choose("windows", settings.windows, *_windows(len(panel.series), rows, horizon))
-    lengths = (horizon, *_lengths(choose, settings, season, horizon, rows))
+    lengths = _Lengths(rows=int(np.median(panel.lengths)), season=season, horizon=horizon)
+    windows = choose("windows", settings.windows, *_windows(len(panel.series), lengths))
+    segment = _segment(choose, settings, season)
+    context_length = _context_length(choose, settings, lengths, segment)
     head = choose("head", settings.head, "direct", "the whole horizon at once")
     calendar = calendar_of(choose, settings, panel, head)
-    seen = _training_values(panel, horizon, windows)
+    ends = _training_ends(panel, horizon, windows)
+    seen = _training_values(panel, ends)
     zeros = float((seen == 0).mean()) if len(seen) else 0.0
     choose("distribution", settings.distribution, "none", "each quantile is learnt by itself")
     loss = _likelihood(choose, settings.likelihood) if settings.likelihood else _loss(choose, settings, zeros)
-    transforms = _transforms(choose, settings, seen, zeros)
+    scalings = _scalings(choose, settings, seen, zeros)
+    base = _network(choose, settings, head, horizon=horizon, segment=segment, context_length=context_length)
     base = replace(
-        _network(choose, settings, lengths, head), known=width(calendar), lags=lag_count(calendar), season_length=season
+        base,
+        transform=scalings[0].transform,
+        season_length=season,
+        known=width(calendar),
+        lags=lag_count(calendar),
+        covariates=covariates_of(choose, settings, panel, ends, horizon),
+        distribution=settings.likelihood,
     )
-    covariates = covariates_of(choose, settings, panel, _training_ends(panel, horizon, windows), horizon)
-    base = replace(base, transform=transforms[0][0], covariates=covariates, distribution=settings.likelihood)
-    fit, courses = _fit(choose, settings, (loss, transforms[0][1]), alike=len(panel.series) < ALIKE)
+    schedules = _schedules(settings)
+    alike = len(panel.series) < ALIKE
+    fit = _fit(choose, settings, schedules[0], loss=loss, error_scale=scalings[0].error_scale, alike=alike)
     members = _members(choose, settings, base)
-    logs = "log" in [name for name, _ in transforms] and not settings.min  # a floor's log counts from 0
-    floor, floors = _floors(choose, settings, (season, rows, horizon), logs)
-    contexts = _contexts(settings, base, len(panel.series))
-    rows_said = tuple(choose.rows)
-    return Plan(horizon, members, fit, calendar, windows, rows_said, transforms, contexts, courses, (), floor, floors)
+    logs = "log" in [one.transform for one in scalings] and not settings.min  # the log of smoothing counts from 0
+    smoothing, smoothings = _smoothings(choose, settings, lengths, logs)
+    questions = OpenQuestions(
+        scalings=scalings,
+        contexts=_contexts(settings, base, len(panel.series)),
+        schedules=schedules,
+        smoothings=smoothings,
+    )
+    plan = Plan(
+        horizon=horizon,
+        members=members,
+        fit=fit,
+        calendar=calendar,
+        windows=windows,
+        rows=tuple(choose.rows),
+        smoothing=smoothing,
+    )
+    return Draft(plan, questions)
 
 
-def _windows(series: int, rows: int, horizon: int) -> tuple[int, str]:
+def _windows(series: int, lengths: _Lengths) -> tuple[int, str]:
     """How many windows a series can spare for the scores."""
+    rows, horizon = lengths.rows, lengths.horizon
     if rows < 2 * horizon + 2:
         return 0, "the series are too short to hold any back"
     if series >= FEW_SERIES:
@@ -84,15 +118,18 @@ def _windows(series: int, rows: int, horizon: int) -> tuple[int, str]:
     return max(1, some, many), f"at most {HELD_BACK:.0%} of a series' rows, {SPARED:.0%} for more than {MOST_WINDOWS}"
 
 
-def _lengths(choose: Chooser, settings: TrainSettings, season: int, horizon: int, rows: int) -> tuple[int, int]:
-    """Segment S and context length L, a multiple of it."""
+def _segment(choose: Chooser, settings: TrainSettings, season: int) -> int:
     longest = max(d for d in range(1, LONGEST_SEGMENT + 1) if season % d == 0)
     if settings.context_length:
         longest = max(d for d in range(1, longest + 1) if settings.context_length % d == 0)
-    segment = choose("segment", settings.segment, longest, "a season, or the largest part that fits")
-    least = _least_context(season, horizon)
-    most = max(MOST_SEASONS * season, least)
-    third = rows // 3
+    return choose("segment", settings.segment, longest, "a season, or the largest part that fits")
+
+
+def _context_length(choose: Chooser, settings: TrainSettings, lengths: _Lengths, segment: int) -> int:
+    """A multiple of the segment."""
+    least = _least_context(lengths.season, lengths.horizon)
+    most = max(MOST_SEASONS * lengths.season, least)
+    third = lengths.rows // 3
     automatic = _whole_segments(min(max(third, least), most), segment)
     why = f"a third of the rows, between 2 and {MOST_SEASONS} seasons and 1.25 horizons at least"
     context_length = choose("context_length", settings.context_length, automatic, why)
@@ -101,7 +138,7 @@ def _lengths(choose: Chooser, settings: TrainSettings, season: int, horizon: int
             f"--context-length {context_length} is not a multiple of --segment {segment}.",
             f"Take {_whole_segments(context_length, segment)}, or another segment.",
         )
-    return segment, context_length
+    return context_length
 
 
 def _least_context(season: int, horizon: int) -> int:
@@ -121,15 +158,15 @@ def _contexts(settings: TrainSettings, base: NetworkSettings, series: int) -> tu
     return (length, half) if asked and enough else (length,)
 
 
-def _training_values(panel: Panel, horizon: int, windows: int) -> FloatArray:
-    """Observed values before the held-back rows: what choices may be made from."""
+def _training_values(panel: Panel, ends: IntArray) -> FloatArray:
+    """Observed values before the rows `ends` [N]: what choices may be made from."""
     row = np.arange(len(panel.target))
-    values = panel.target[row < np.repeat(_training_ends(panel, horizon, windows), panel.lengths)]
+    values = panel.target[row < np.repeat(ends, panel.lengths)]
     return values[~np.isnan(values)]
 
 
 def _training_ends(panel: Panel, horizon: int, windows: int) -> IntArray:
-    """[N] first of each series' held-back rows."""
+    """[N] first of each series' rows that are in test windows."""
     return np.maximum(panel.offsets[1:] - horizon * windows, panel.offsets[:-1])
 
 
@@ -147,8 +184,8 @@ def _likelihood(choose: Chooser, distribution: str) -> str:
     return choose("loss", None, "likelihood", f"that of the {distribution} distribution")
 
 
-def _transforms(choose: Chooser, settings: TrainSettings, seen: FloatArray, zeros: float) -> tuple[Pair, ...]:
-    """Pairs to choose from. A log goes with relative errors or the window's own, none with the series' yardstick."""
+def _scalings(choose: Chooser, settings: TrainSettings, seen: FloatArray, zeros: float) -> tuple[TargetScaling, ...]:
+    """Scalings to choose from. A log goes with relative errors or the window's own, none with the seasonal scale."""
     nonnegative = bool((seen >= (settings.min or 0.0)).all())
     given = None if settings.transform in (None, "auto") else settings.transform
     if given and TRANSFORMS[given].needs_nonnegative and not nonnegative:
@@ -162,15 +199,16 @@ def _transforms(choose: Chooser, settings: TrainSettings, seen: FloatArray, zero
     own = (settings.error_scale,) if settings.error_scale else scales[given][:1] if given else None
     if settings.likelihood:
         own = ("window",)  # a likelihood has no other scale than that of the network's units
-    pairs = tuple((name, scale) for name in names for scale in own or scales[name])
+    scalings = tuple(TargetScaling(name, scale) for name in names for scale in own or scales[name])
     choose("transform", given, names[0], "no other is possible" if len(names) == 1 else "no trial could be held")
     if not settings.likelihood:
-        choose("error_scale", settings.error_scale, pairs[0][1], "goes with the transform")
-    return pairs
+        choose("error_scale", settings.error_scale, scalings[0].error_scale, "goes with the transform")
+    return scalings
 
 
-def _network(choose: Chooser, settings: TrainSettings, lengths: tuple[int, int, int], head: str) -> NetworkSettings:
-    horizon, segment, context_length = lengths
+def _network(
+    choose: Chooser, settings: TrainSettings, head: str, *, horizon: int, segment: int, context_length: int
+) -> NetworkSettings:
     given = None if settings.cell == "auto" else settings.cell
     why = "most for its cost where data or computing is scarce"
     cell = choose("cell", given, "gru", "no trial could be held" if settings.cell else why)
@@ -202,49 +240,64 @@ def _by_passes(settings: TrainSettings) -> bool:
     return settings.epochs is not None and settings.steps_per_epoch is None
 
 
+def _schedules(settings: TrainSettings) -> tuple[TrainingSchedule, ...]:
+    """Schedules to choose from: few steps fast or slowly, or more, or many."""
+    rate = settings.learning_rate
+    fast, slow = rate or (SLOW if _by_passes(settings) else FAST), rate or SLOW
+    if settings.epochs:
+        return (TrainingSchedule(settings.epochs, fast),)
+    choices = ((FEW_EPOCHS, fast), (FEW_EPOCHS, slow), (MANY_EPOCHS, fast), (MOST_EPOCHS, fast))
+    return tuple(TrainingSchedule(epochs, rate) for epochs, rate in dict.fromkeys(choices))
+
+
 def _fit(
-    choose: Chooser, settings: TrainSettings, errors: tuple[str, str], *, alike: bool
-) -> tuple[FitSettings, tuple[tuple[int, float], ...]]:
-    """How to fit by `errors` (loss, scale), and the courses to choose from: few steps fast or slowly, or more, or many."""
+    choose: Chooser,
+    settings: TrainSettings,
+    schedule: TrainingSchedule,
+    *,
+    loss: str,
+    error_scale: str,
+    alike: bool,
+) -> FitSettings:
+    """How to fit; `alike`: the windows are of so few series that large batches add little."""
     by_passes = _by_passes(settings)
     steps = 0 if by_passes else choose("steps_per_epoch", settings.steps_per_epoch, EPOCH_STEPS, "validated this often")
-    rate = settings.learning_rate
-    fast, slow = rate or (SLOW if by_passes else FAST), rate or SLOW
-    open_courses = ((FEW_EPOCHS, fast), (FEW_EPOCHS, slow), (MANY_EPOCHS, fast), (MOST_EPOCHS, fast))
-    courses = ((settings.epochs, fast),) if settings.epochs else tuple(dict.fromkeys(open_courses))
     batch = (
         (SMALL_BATCH, "windows of few series are much alike") if alike else (BATCH_SIZE, "or every window, of fewer")
     )
-    fit = FitSettings(
-        loss=errors[0],
-        error_scale=errors[1],
-        epochs=choose("epochs", settings.epochs, courses[0][0], "no trial could be held"),
+    return FitSettings(
+        loss=loss,
+        error_scale=error_scale,
+        epochs=choose("epochs", settings.epochs, schedule.epochs, "no trial could be held"),
         batch_size=choose("batch_size", settings.batch_size, *batch),
         steps_per_epoch=steps,
-        learning_rate=choose("learning_rate", settings.learning_rate, fast, "no trial could be held"),
+        learning_rate=choose("learning_rate", settings.learning_rate, schedule.learning_rate, "no trial could be held"),
         schedule=choose("schedule", settings.schedule, "cosine", "falls to 0 at the end"),
         clip_norm=choose("clip_norm", settings.clip_norm, 1.0, "gradients of recurrent networks can explode"),
         patience=choose("patience", settings.patience, 0, "trial fits choose the number of steps instead"),
         seed=settings.seed,
     )
-    return fit, courses
 
 
-def _floors(
-    choose: Chooser, settings: TrainSettings, lengths: tuple[int, int, int], nonnegative: bool
-) -> tuple[Floor | None, tuple[Floor, ...]]:
-    """The statistical forecast to blend in, and those to choose from."""
-    season, rows, horizon = lengths
-    length = floor_length(season, rows)
+def _smoothings(
+    choose: Chooser, settings: TrainSettings, lengths: _Lengths, nonnegative: bool
+) -> tuple[Smoothing | None, tuple[Smoothing, ...]]:
+    """The smoothing to blend in, and those to choose from."""
+    season = lengths.season
+    length = smoothing_length(season, lengths.rows)
     if not length and settings.floor:
         raise UsageError(f"--floor: a season of {season} steps is too long for it.", "Leave it out.")
     choose("floor", settings.floor, 0.0, "no trial could be held" if length else "the season is too long for it")
     if not length or settings.floor == 0.0:
         return None, ()
-    floors = tuple(Floor(season, length, horizon, nonnegative, weight) for weight in WEIGHTS if weight)
-    if settings.floor is None:
-        return None, () if _by_passes(settings) else floors
-    return replace(floors[0], weight=settings.floor), ()
+    smoothings = tuple(
+        Smoothing(season_length=season, length=length, horizon=lengths.horizon, log=nonnegative, weight=weight)
+        for weight in WEIGHTS
+        if weight
+    )
+    if settings.floor is not None:
+        return replace(smoothings[0], weight=settings.floor), ()
+    return None, () if _by_passes(settings) else smoothings
 
 
 def _members(choose: Chooser, settings: TrainSettings, base: NetworkSettings) -> tuple[NetworkSettings, ...]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from forecaster.backtest import Backtest, judge
-from forecaster.checkpoints import FINAL, JUDGE, STATE
+from forecaster.checkpoints import FINAL, JUDGE, STATE, write_history, write_state
 from forecaster.conformal import corrected, held_back_errors
 from forecaster.contributions import contributions
 from forecaster.data.inputs import ExtraInputs
@@ -24,16 +24,13 @@ from forecaster.models.artifact import (
     load_judged,
     read_manifest,
     write_calibration,
-    write_history,
     write_manifest,
-    write_state,
 )
 
 if TYPE_CHECKING:
     from forecaster.data.panel import Panel
     from forecaster.data.windows import Windows
-    from forecaster.models.fit import FitSettings, Fitted
-    from forecaster.models.network import Network
+    from forecaster.models.task import Stage
     from forecaster.plan import Plan
     from forecaster.report import Contribution
     from forecaster.settings import TrainSettings
@@ -41,21 +38,6 @@ if TYPE_CHECKING:
 
 PROOF_WINDOWS = 64  # contexts on which the stored graphs must agree with the trained networks
 LIBRARIES = ("forecaster", "tensorflow", "keras", "numpy", "pandas", "onnx", "onnxruntime")
-
-
-@dataclass(frozen=True)
-class Stage:
-    """One fit of every member."""
-
-    networks: tuple[Network, ...]
-    fits: tuple[Fitted, ...]
-    courses: tuple[FitSettings, ...] = ()  # how each was fitted
-
-    @property
-    def stopped(self) -> str:
-        """Why it ended: the strongest reason of any member."""
-        reasons = [one.stopped for one in self.fits]
-        return next((r for r in ("interrupted", "diverged", "time budget", "patience") if r in reasons), "epochs")
 
 
 @dataclass
@@ -87,24 +69,24 @@ class Training:
         from forecaster.models.proof import prove
 
         members = [network.portable() for network in self.served.networks]
-        write_saved_model(members, folder / "saved_model", self.plan.floor)
-        write_onnx(members, folder / "model.onnx", self.plan.floor)
+        write_saved_model(members, folder / "saved_model", self.served.smoothing)
+        write_onnx(members, folder / "model.onnx", self.served.smoothing)
         if self.judge and self.final:
             honest = [network.portable() for network in self.judge.networks]
-            write_onnx(honest, folder / JUDGED, self.plan.judged_floor)
+            write_onnx(honest, folder / JUDGED, self.judge.smoothing)
         stages = {name: stage for name, stage in ((JUDGE, self.judge), (FINAL, self.final)) if stage}
         for name, stage in stages.items():
             for i, one in enumerate(stage.fits):
                 write_state(folder / STATE / f"{name}-{i}.npz", one.state)
         histories = {f"{n} {i}": one.history for n, stage in stages.items() for i, one in enumerate(stage.fits)}
         write_history(folder, histories)
-        prove(folder, self.served.networks, self._proof_inputs(), floor=self.plan.floor)
+        prove(folder, self.served.networks, self._proof_inputs(), smoothing=self.served.smoothing)
         write_manifest(folder, self._manifest())
         if self.judge:
             self.judged = judged = self._judge(folder)
             scores = {who: judged.scores(who).to_json() for who in judged.forecasts}
-            fitted, limits = self.judge.networks, self.settings.limits
-            self.contributions = contributions(self.panel, self.plan, judged, fitted, limits)
+            limits = self.settings.limits
+            self.contributions = contributions(self.panel, self.plan.needs, judged, self.judge, limits)
             manifest = replace(read_manifest(folder), metrics=scores, contributions=self.contributions)
             write_manifest(folder, manifest)
 
@@ -132,8 +114,8 @@ class Training:
 
     @property
     def _context_length(self) -> int:
-        floor = self.plan.floor.length if self.plan.floor else 0
-        return max(self.plan.context_length, floor)
+        smoothing = self.served.smoothing
+        return max(self.plan.context_length, smoothing.length if smoothing else 0)
 
     def _manifest(self) -> Manifest:
         return Manifest(
@@ -156,8 +138,8 @@ class Training:
             plan=self.plan.rows,
             versions={name: library_version(name) for name in LIBRARIES},
             files={},
-            error_scales=tuple(course.error_scale for course in self.served.courses),
-            floor=self.plan.floor,
+            error_scales=tuple(one.error_scale for one in self.served.fit_settings),
+            floor=self.served.smoothing,
             calendar=self.plan.calendar,
             limits=self.settings.limits,
         )

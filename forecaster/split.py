@@ -13,7 +13,7 @@ from forecaster.data.inputs import Needs as Needs
 from forecaster.data.windows import Sampler, Windows, rolling, sampler
 from forecaster.errors import DataError
 from forecaster.metrics import seasonal_scale
-from forecaster.models.fit import Source, Task
+from forecaster.models.task import Source, Task
 
 if TYPE_CHECKING:
     from forecaster.data.panel import Panel
@@ -84,10 +84,17 @@ def task(panel: Panel, end: IntArray, validation: Windows | None, needs: Needs, 
     drawn: Sampler = sampler(start, end, needs.context_length, needs.horizon)
     seen = panel.target[np.arange(len(panel.target)) < np.repeat(end, panel.lengths)]
     relative = bool((seen[~np.isnan(seen)] > 0.0).all())
-    return Task(rows, drawn, validation, _yardstick(panel, end), source, relative)
+    return Task(
+        training=rows,
+        sampler=drawn,
+        validation=validation,
+        scale=_seasonal_scale(panel, end),
+        source=source,
+        relative=relative,
+    )
 
 
-def _yardstick(panel: Panel, end: IntArray) -> FloatArray:
+def _seasonal_scale(panel: Panel, end: IntArray) -> FloatArray:
     """[N] positive: the in-sample seasonal difference; for a series without one the panel's median, or 1."""
     scale = seasonal_scale(panel.target, panel.offsets, end, panel.season_length)
     known = scale[np.isfinite(scale)]

@@ -20,8 +20,8 @@ from forecaster.limits import refuse_all_but_counts
 from forecaster.models.artifact import Manifest, read_manifest
 from forecaster.models.device import require_tensorflow
 from forecaster.models.store import Store, name_from_path
-from forecaster.plan import Plan
-from forecaster.planning import make_plan
+from forecaster.plan import Draft, OpenQuestions, Plan
+from forecaster.planning import draft_plan
 from forecaster.promote import Contest
 from forecaster.publish import Training
 from forecaster.report import TrainReport
@@ -56,14 +56,14 @@ def _train(data: Data, settings: TrainSettings, watch: Watch, place: tuple[Store
     began = time.monotonic()
     store, name, path = place
     panel = read(data, settings, watch)
-    plan = make_plan(panel, settings)
+    draft = draft_plan(panel, settings)
     checkpoints = _checkpoints(store, name, settings, watch)
     if settings.resume and checkpoints.source != checkpoints.unfinished and checkpoints.source:
-        plan = _as_stored(plan, read_manifest(checkpoints.source.parent), panel, settings)
-    fitting = Fitting(plan, settings, checkpoints, watch, began)
-    parts = split(panel, plan.needs, plan.windows)
-    plan, judge, final = fitting.both(plan, panel, parts)
-    training = Training(name, path, panel, plan, settings, parts.judged, judge, final)
+        draft = _as_stored(draft.plan, read_manifest(checkpoints.source.parent), panel, settings)
+    fitting = Fitting(draft.plan, settings, checkpoints, watch, began)
+    parts = split(panel, draft.plan.needs, draft.plan.windows)
+    made = fitting.fit_stages(draft, panel, parts)
+    training = Training(name, path, panel, made.plan, settings, parts.judged, made.test, made.final)
     contest = None if settings.promote_if_better is None else Contest(store, training, settings.promote_if_better)
     version = store.publish(name, training.write, contest.serves) if contest else store.publish(name, training.write)
     checkpoints.clear()
@@ -71,7 +71,7 @@ def _train(data: Data, settings: TrainSettings, watch: Watch, place: tuple[Store
     return replace(done, verdict=contest.verdict) if contest else done
 
 
-def _as_stored(plan: Plan, manifest: Manifest, panel: Panel, settings: TrainSettings) -> Plan:
+def _as_stored(plan: Plan, manifest: Manifest, panel: Panel, settings: TrainSettings) -> Draft:
     """The stored model's networks, to go on with. UsageError where an option asks for another one."""
     first = manifest.members[0]
     _refuse_other_columns(plan, manifest, panel)
@@ -89,19 +89,16 @@ def _as_stored(plan: Plan, manifest: Manifest, panel: Panel, settings: TrainSett
         learning_rate=settings.learning_rate or manifest.fit.learning_rate,
         patience=manifest.fit.patience if settings.patience is None else settings.patience,
     )
-    return replace(
+    plan = replace(
         plan,
         horizon=manifest.horizon,
         members=manifest.members,
         fit=fit,
         calendar=manifest.calendar,
-        scales=manifest.error_scales,
-        floor=manifest.floor,
-        floors=(),
-        transforms=((first.transform, fit.error_scale),),
-        contexts=(first.context_length,),
-        courses=((fit.epochs, fit.learning_rate),),
+        error_scales=manifest.error_scales,
+        smoothing=manifest.floor,
     )
+    return Draft(plan, OpenQuestions.decided(first, fit))
 
 
 def _refuse_other_columns(plan: Plan, manifest: Manifest, panel: Panel) -> None:

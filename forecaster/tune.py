@@ -22,7 +22,7 @@ from forecaster.models.device import require_tensorflow
 from forecaster.models.transforms import CENTERS
 from forecaster.outputs import write_whole
 from forecaster.plan import EPOCH_STEPS
-from forecaster.planning import make_plan
+from forecaster.planning import draft_plan
 from forecaster.settings import TrainSettings, one_network
 from forecaster.split import split
 from forecaster.train import read
@@ -31,8 +31,8 @@ from forecaster.watch import Progress, Silent
 
 if TYPE_CHECKING:
     from forecaster.data.panel import Panel
-    from forecaster.models.fit import State
-    from forecaster.plan import Plan
+    from forecaster.models.task import State
+    from forecaster.plan import Draft
     from forecaster.settings import TuneSettings
     from forecaster.typing import Data, Json
     from forecaster.watch import Watch
@@ -139,9 +139,10 @@ class _Search:
 
     def __init__(self, panel: Panel, settings: TuneSettings, watch: Watch, began: float) -> None:
         self.panel, self.settings, self.watch, self.began = panel, settings, watch, began
-        self.plan = make_plan(panel, self._train({}))
+        self.draft = draft_plan(panel, self._train({}))
+        self.plan = self.draft.plan
         self.fitting = Fitting(self.plan, self._train({}), None, watch, began)
-        self.space = _space(self.plan, settings)
+        self.space = _space(self.draft, settings)
         given = {name: value for name, value in vars(settings).items() if name not in RUN}
         facts = json.dumps([fingerprint(panel), given, self.space], default=str, sort_keys=True)
         self.name = f"forecaster-{hashlib.sha256(facts.encode()).hexdigest()[:16]}"
@@ -155,7 +156,7 @@ class _Search:
                     f"{self.panel.source}: too few rows for validation windows: nothing to tune on.",
                     "Give more history.",
                 )
-            plan = settle(self.plan, self.panel, task, self.fitting.fit_all, self.watch)
+            plan = settle(self.draft, self.panel, task, self.fitting.fit_all, self.watch).plan
             made = {**vars(plan.members[0]), **vars(plan.fit)}
             first = {name: made[name] for name in self.space}
             study.set_user_attr("automatic", first)
@@ -169,7 +170,7 @@ class _Search:
         from forecaster.models.fit import fit
         from forecaster.models.network import Network
 
-        plan = make_plan(self.panel, self._train(self._suggest(trial)))
+        plan = draft_plan(self.panel, self._train(self._suggest(trial))).plan
         task = split(self.panel, plan.needs, plan.windows).trial
         if task is None:
             raise optuna.TrialPruned
@@ -183,8 +184,8 @@ class _Search:
                 raise optuna.TrialPruned
 
         network = Network(plan.members[0], plan.fit.seed * 1000)
-        course = replace(plan.fit, seed=plan.fit.seed * 1000)
-        done = fit(network, task, course, Silent(), "tune", checkpoint=hold_against_others, parts=self.fitting.threads)
+        how = replace(plan.fit, seed=plan.fit.seed * 1000)
+        done = fit(network, task, how, Silent(), "tune", checkpoint=hold_against_others, parts=self.fitting.threads)
         if done.stopped == "interrupted":
             raise KeyboardInterrupt
         if done.stopped == "diverged" or not math.isfinite(done.state.last_error):
@@ -216,9 +217,9 @@ def _steps(settings: TuneSettings, found: Mapping[str, Setting | None]) -> dict[
 RUN = ("trials", "time_budget", "study", "output", "threads", "device")  # do not change what a trial finds
 
 
-def _space(plan: Plan, settings: TuneSettings) -> dict[str, list[Setting]]:
+def _space(draft: Draft, settings: TuneSettings) -> dict[str, list[Setting]]:
     """Values to choose from, the automatic one among them; what is given is not searched."""
-    member = plan.members[0]
+    member, questions = draft.plan.members[0], draft.questions
     segments = [d for d in range(member.segment, 0, -1) if member.segment % d == 0]
     lengths = {member.segment * max(1, round(member.context_length * share / member.segment)) for share in (0.5, 1, 2)}
     every: dict[str, list[Setting]] = {
@@ -231,8 +232,8 @@ def _space(plan: Plan, settings: TuneSettings) -> dict[str, list[Setting]]:
         "center": list(CENTERS),
         "dropout": sorted({0.0, 0.1, 0.2, 0.3, member.dropout}),
         "learning_rate": [],
-        "epochs": sorted({12, 40, *(epochs for epochs, _ in plan.courses)}),
-        "transform": [name for name, _ in plan.transforms],
+        "epochs": sorted({12, 40, *(one.epochs for one in questions.schedules)}),
+        "transform": [one.transform for one in questions.scalings],
     }
     free = {name: choices for name, choices in every.items() if getattr(settings, name) is None}
     return {name: choices for name, choices in free.items() if len(choices) != 1}

@@ -7,10 +7,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from forecaster.checkpoints import FINAL, JUDGE, Checkpoints
+from forecaster.checkpoints import FINAL, JUDGE, Checkpoints, read_state, write_state
 from forecaster.errors import ArtifactError, UsageError
-from forecaster.models.artifact import read_state, write_state
-from forecaster.models.fit import State
+from forecaster.models.task import State
 
 
 def state(epoch=1, value=1.0, size=2):

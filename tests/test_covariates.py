@@ -13,7 +13,7 @@ import pytest
 from forecaster.errors import DataError, UsageError
 from forecaster.evaluate import evaluate
 from forecaster.models.artifact import read_manifest
-from forecaster.planning import make_plan
+from forecaster.planning import draft_plan
 from forecaster.predict import predict
 from forecaster.settings import EvaluateSettings, PredictSettings
 from forecaster.train import read, train
@@ -209,7 +209,7 @@ def reads(report):
 
 
 def planned(frame, settings):
-    return [one.name for one in make_plan(read(frame, settings, Recorder()), settings).needs.covariates]
+    return [one.name for one in draft_plan(read(frame, settings, Recorder()), settings).plan.needs.covariates]
 
 
 def test_a_known_column_that_tells_nothing_is_left_out_and_said(screened):

@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from forecaster.models.artifact import FORMAT, load_judged, load_runtime, read_manifest, read_state
+from forecaster.checkpoints import read_state
+from forecaster.models.artifact import FORMAT, load_judged, load_runtime, read_manifest
 from forecaster.models.runtime import forecast
 from forecaster.models.store import Store
 from forecaster.predict import predict

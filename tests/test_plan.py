@@ -11,10 +11,11 @@ from forecaster.data.read import read_panel
 from forecaster.errors import UsageError
 from forecaster.limits import Limits
 from forecaster.models.cells import CELLS
-from forecaster.models.fit import FitSettings
-from forecaster.models.network import Network, NetworkSettings
+from forecaster.models.network import Network
+from forecaster.models.settings import FitSettings, NetworkSettings
 from forecaster.models.transforms import CENTERS, TRANSFORMS
-from forecaster.planning import make_plan
+from forecaster.plan import TargetScaling
+from forecaster.planning import draft_plan
 from forecaster.settings import TrainSettings
 from tests.tiny import AIR, NAN, panel_of, waves
 
@@ -35,8 +36,12 @@ def air():
     return read_panel(AIR)
 
 
+def draft_of(panel, **given):
+    return draft_plan(panel, TrainSettings(**given))
+
+
 def plan_of(panel, **given):
-    return make_plan(panel, TrainSettings(**given))
+    return draft_of(panel, **given).plan
 
 
 def test_the_textbook_network_is_one_lstm_and_a_dense_layer_at_every_step(air):
@@ -152,13 +157,16 @@ def test_settings_that_contradict_each_other_are_refused(air, given, message):
 
 
 def test_a_distribution_brings_its_likelihood_and_has_no_scale_of_errors(air):
-    plan = plan_of(air, distribution="student-t")
+    draft = draft_of(air, distribution="student-t")
+    plan = draft.plan
     rows = {row.setting: row for row in plan.rows}
     assert (rows["distribution"].value, rows["loss"].value) == ("student-t", "likelihood")
     assert "error_scale" not in rows
     assert {member.distribution for member in plan.members} == {"student-t"}
-    assert plan.transforms == (("none", "window"), ("log", "window"))  # trials still say which
-    assert plan_of(air, distribution="negative-binomial", transform="auto").transforms == (("none", "window"),)
+    none, log = TargetScaling("none", "window"), TargetScaling("log", "window")
+    assert draft.questions.scalings == (none, log)  # model selection still says which
+    counts = draft_of(air, distribution="negative-binomial", transform="auto")
+    assert counts.questions.scalings == (none,)
 
 
 def test_no_distribution_is_the_default_and_can_be_given(air):
@@ -182,12 +190,13 @@ def test_a_log_needs_values_of_0_and_above():
 
 def test_the_automatic_plan_does_not_look_at_held_back_rows():
     panel = panel_of(*waves(3, 80))
-    plan = plan_of(panel)
+    draft = draft_of(panel)
+    plan = draft.plan
     changed = panel.target.copy()
     for n in range(3):
         changed[panel.offsets[n + 1] - plan.horizon * plan.windows : panel.offsets[n + 1]] = -1e9
     changed[-1] = NAN
-    assert plan_of(replace(panel, target=changed)) == plan
+    assert draft_of(replace(panel, target=changed)) == draft
 
 
 @pytest.mark.parametrize("rows", [2, 3, 5, 9, 14, 30, 200])
@@ -235,8 +244,8 @@ def test_an_open_cell_is_a_gru_until_windows_say_otherwise(air):
 
 def test_epochs_of_so_many_steps_are_no_textbook(air):
     assert len(plan_of(air, epochs=3).members) == 1
-    plan = plan_of(air, epochs=3, steps_per_epoch=5)
-    assert len(plan.members) > 1 and plan.floors
+    draft = draft_of(air, epochs=3, steps_per_epoch=5)
+    assert len(draft.plan.members) > 1 and draft.questions.smoothings
 
 
 def test_members_are_joined_by_their_median_unless_asked_otherwise_and_one_alone_by_nothing(air):
@@ -260,6 +269,6 @@ def test_members_are_joined_by_their_median_unless_asked_otherwise_and_one_alone
     ],
 )
 def test_half_the_context_is_asked_where_few_series_have_long_ones(series, settings, contexts):
-    plan = make_plan(panel_of(*waves(series, 200)), TrainSettings(**settings))
-    assert plan.contexts == contexts
-    assert plan.context_length == contexts[0]
+    draft = draft_of(panel_of(*waves(series, 200)), **settings)
+    assert draft.questions.contexts == contexts
+    assert draft.plan.context_length == contexts[0]

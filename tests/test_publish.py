@@ -8,7 +8,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from forecaster.publish import Stage, data_facts
+from forecaster.models.task import Stage
+from forecaster.publish import data_facts
 from tests.tiny import panel_of, waves
 
 PANEL = panel_of(*waves(2, 10))

@@ -7,7 +7,8 @@ import pytest
 
 from forecaster.errors import DataError, UsageError
 from forecaster.models.artifact import read_manifest
-from forecaster.planning import make_plan
+from forecaster.plan import TargetScaling
+from forecaster.planning import draft_plan
 from forecaster.predict import predict
 from forecaster.settings import PredictSettings
 from tests.tiny import NAN, Recorder, frame_of, panel_of, train_settings
@@ -81,11 +82,12 @@ def test_a_distribution_goes_through_trials_members_and_the_blend_and_needs_no_q
 def test_mostly_zeros_are_planned_with_squared_errors_which_is_said_and_may_be_refused(tmp_path):
     sparse, dense = panel_of(counts(0, 0.3)), panel_of(counts(0, 0.9))
     settings = train_settings(tmp_path, transform=None)
-    plan = make_plan(sparse, settings)
-    assert plan.fit.loss == "mse" and plan.transforms == (("none", "series"),)
+    draft = draft_plan(sparse, settings)
+    plan = draft.plan
+    assert plan.fit.loss == "mse" and draft.questions.scalings == (TargetScaling("none", "series"),)
     assert "of the values are 0" in next(row.reason for row in plan.rows if row.setting == "loss")
-    assert make_plan(dense, settings).fit.loss == "mae"
-    assert make_plan(sparse, train_settings(tmp_path, loss="mae")).fit.loss == "mae"
+    assert draft_plan(dense, settings).plan.fit.loss == "mae"
+    assert draft_plan(sparse, train_settings(tmp_path, loss="mae")).plan.fit.loss == "mae"
 
 
 def test_mostly_zeros_are_forecast_with_totals_that_are_right_where_absolute_errors_forecast_none(tmp_path):

@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 
 from forecaster.backtest import judge
+from forecaster.checkpoints import read_state
 from forecaster.data.cells import LARGEST
 from forecaster.errors import ArtifactError, DataError, UsageError
-from forecaster.models.artifact import read_manifest, read_state
+from forecaster.models.artifact import read_manifest
 from forecaster.models.store import Store
 from forecaster.predict import predict
 from forecaster.settings import PredictSettings

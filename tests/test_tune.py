@@ -11,7 +11,7 @@ import pytest
 from forecaster.config import load_toml, resolve
 from forecaster.data.read import read_panel
 from forecaster.errors import DataError, UsageError
-from forecaster.planning import make_plan
+from forecaster.planning import draft_plan
 from forecaster.settings import TrainSettings, TuneSettings
 from forecaster.tune import _toml, tune
 from tests.tiny import Recorder, frame_of, waves
@@ -79,7 +79,7 @@ def test_what_is_written_is_the_plan_that_train_makes_of_it(tmp_path, cpu, monke
     path = tmp_path / "best.toml"
     assert path.read_text() == found.toml
     settings = resolve(TrainSettings, {}, {}, load_toml(str(path)), "train")
-    plan = make_plan(read_panel(frame(), season_length=4), settings)
+    plan = draft_plan(read_panel(frame(), season_length=4), settings).plan
     made = {**vars(plan.members[0]), **vars(plan.fit)}
     assert {name: made[name] for name in found.best} == pytest.approx(dict(found.best))
     assert (plan.horizon, made["units"], made["epochs"], made["quantiles"]) == (4, 4, 2, (0.1, 0.9))
@@ -91,7 +91,7 @@ def test_what_is_automatic_anyway_stays_open_and_epochs_stay_epochs(tmp_path):
     (tmp_path / "a.toml").write_text(_toml(TuneSettings(), 4, automatic, {"cell": "gru", "epochs": 12}))
     settings = resolve(TrainSettings, {}, {}, load_toml(str(tmp_path / "a.toml")), "train")
     assert (settings.cell, settings.epochs, settings.steps_per_epoch, settings.horizon) == (None, 12, 50, 4)
-    assert len(make_plan(read_panel(frame(), season_length=4), settings).members) == 4
+    assert len(draft_plan(read_panel(frame(), season_length=4), settings).plan.members) == 4
 
 
 def test_time_ends_the_search_but_not_before_the_automatic_plan(tmp_path, cpu):

@@ -9,8 +9,7 @@ import numpy as np
 
 from forecaster.data.freq import Freq
 from forecaster.data.panel import Columns, Panel
-from forecaster.models.fit import FitSettings
-from forecaster.models.network import NetworkSettings
+from forecaster.models.settings import FitSettings, NetworkSettings
 from forecaster.settings import TrainSettings
 
 NAN = float("nan")

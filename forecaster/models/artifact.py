@@ -1,4 +1,4 @@
-"""A stored model: its manifest, its graphs, and the state to go on fitting from. JSON and arrays only, nothing executed."""
+"""A stored model: its manifest, its graphs and its calibration. JSON and arrays only, nothing executed."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import hashlib
 import io
 import json
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 from zipfile import BadZipFile
 
 import numpy as np
@@ -19,16 +19,11 @@ from forecaster.data.encodings import Encoding
 from forecaster.data.inputs import Needs
 from forecaster.errors import ArtifactError
 from forecaster.limits import NO_LIMITS, Limits
-from forecaster.models.fit import FitSettings, State
-from forecaster.models.floor import Floor
+from forecaster.models.floor import Smoothing
 from forecaster.models.hashes import hash_files, verify
-from forecaster.models.network import NetworkSettings
 from forecaster.models.runtime import RUNTIMES, Runtime, held_to
-from forecaster.outputs import whole_file
+from forecaster.models.settings import FitSettings, NetworkSettings
 from forecaster.report import Contribution, PlanRow
-
-if TYPE_CHECKING:
-    from forecaster.models.fit import Epoch
 
 FORMAT = 1
 MANIFEST = "manifest.json"
@@ -84,7 +79,7 @@ class Manifest:
     versions: Mapping[str, str]  # library -> version
     files: Mapping[str, str]  # every other file here -> sha256
     error_scales: tuple[str, ...] = ()  # each member's, where it is not the fit's
-    floor: Floor | None = None  # statistical forecast that is blended in
+    floor: Smoothing | None = None  # statistical forecast that is blended in
     calendar: tuple[str, ...] = ()  # rows of CALENDAR that make the graph's input `known`
     limits: Limits = NO_LIMITS  # of the target
     recalibrated: int | None = None  # version that this one differs from in its calibration only
@@ -128,7 +123,7 @@ def read_manifest(folder: Path) -> Manifest:
         raw["fit"] = _record(FitSettings, raw["fit"])
         raw["plan"] = tuple(_record(PlanRow, row) for row in raw["plan"])
         raw["quantiles"] = tuple(raw["quantiles"])
-        raw["floor"] = _record(Floor, raw["floor"]) if raw.get("floor") else None
+        raw["floor"] = _record(Smoothing, raw["floor"]) if raw.get("floor") else None
         raw["limits"] = _record(Limits, raw.get("limits") or {})
         raw["error_scales"] = tuple(raw.get("error_scales", ()))
         raw["calendar"] = tuple(raw.get("calendar", ()))
@@ -231,42 +226,3 @@ def load_calibration(folder: Path, manifest: Manifest) -> Calibration | None:
             )
     except (OSError, EOFError, ValueError, KeyError, TypeError, AttributeError, BadZipFile, zlib.error) as error:
         raise ArtifactError(f"{path}: damaged.", "Train again, or roll back.") from error
-
-
-def write_history(folder: Path, stages: Mapping[str, Sequence[Epoch]]) -> None:
-    """history.csv: loss per epoch of every stage."""
-    lines = ["stage,epoch,loss,validation_loss,seconds"]
-    for stage, rows in stages.items():
-        for row in rows:
-            validation = "" if row.validation_loss is None else repr(row.validation_loss)
-            lines.append(f"{stage},{row.epoch},{row.loss!r},{validation},{row.seconds:.3f}")
-    (folder / HISTORY).write_text("\n".join(lines) + "\n", encoding="utf-8")
-
-
-_FACTS = ("epoch", "finished", "best_epoch", "best_loss", "best_error", "last_error")
-_ARRAYS = ("weights", "best_weights", "optimizer")
-
-
-def write_state(path: Path, state: State) -> None:
-    """A fit's state as plain arrays, whole or not at all."""
-    arrays = {f"{kind}-{i}": array for kind in _ARRAYS for i, array in enumerate(getattr(state, kind))}
-    facts = np.array(
-        [state.epoch, state.finished, state.best_epoch, state.best_loss, state.best_error, state.last_error], np.float64
-    )
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with whole_file(path) as file:
-        np.savez(file, facts=facts, **arrays)
-
-
-def read_state(path: Path) -> State:
-    """ArtifactError where it is missing or damaged."""
-    try:
-        with np.load(path, allow_pickle=False) as stored:
-            epoch, finished, best_epoch, best_loss, best_error, last_error = stored["facts"].tolist()
-            arrays = {
-                kind: [stored[f"{kind}-{i}"] for i in range(sum(n.startswith(f"{kind}-") for n in stored.files))]
-                for kind in _ARRAYS
-            }
-    except (OSError, EOFError, ValueError, KeyError, TypeError, AttributeError, BadZipFile, zlib.error) as error:
-        raise ArtifactError(f"{path}: no state to go on from.", "Train from scratch: leave --resume out.") from error
-    return State(int(epoch), bool(finished), int(best_epoch), best_loss, best_error, last_error, **arrays)

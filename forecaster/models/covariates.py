@@ -82,15 +82,24 @@ class CovariatePath:
     the values at the same place of earlier seasons, those above all whose covariates were alike, and what the recurrence
     read. It starts at zero."""
 
-    def __init__(self, lengths: tuple[int, int, int], outputs: int, dropout: float, seed: Callable[[], int]) -> None:
+    def __init__(
+        self,
+        *,
+        context_length: int,
+        horizon: int,
+        season_length: int,
+        outputs: int,
+        dropout: float,
+        seed: Callable[[], int],
+    ) -> None:
         import keras
 
         def dense(units: int, *, bias: bool = True) -> Any:
             glorot = keras.initializers.GlorotUniform(seed=seed())
             return keras.layers.Dense(units, use_bias=bias, kernel_initializer=glorot)
 
-        self.horizon = lengths[1]
-        self.rows = _same_place(*lengths)
+        self.horizon = horizon
+        self.rows = _same_place(context_length, horizon, season_length)
         self.outputs = outputs
         self.likeness = dense(LIKENESS, bias=False)
         self.age = keras.layers.Dense(1, use_bias=False, kernel_initializer="zeros")

@@ -34,7 +34,7 @@ class EncoderSettings:
 
 
 @dataclass(frozen=True)
-class Encoded:
+class EncoderOutput:
     """What the stack has read. T steps, D = units, or twice that when bidirectional."""
 
     inputs: Tensor  # [B, T, C] the steps as they were read
@@ -95,11 +95,11 @@ class Encoder:
         other.recur = recur
         return other
 
-    def read(self, values: Tensor, mask: Tensor, beside: Tensor | None = None) -> Encoded:
+    def read(self, values: Tensor, mask: Tensor, beside: Tensor | None = None) -> EncoderOutput:
         """Located values and mask [B, L], and covariates' features [B, L, E] -> what the stack makes of them."""
         return self._read(self._steps(values, mask), beside=beside)
 
-    def advance(self, read: Encoded, values: Tensor) -> Encoded:
+    def advance(self, read: EncoderOutput, values: Tensor) -> EncoderOutput:
         """Go on by one segment of forecasts, values [B, S]. A backward pass must start again from the new end."""
         from keras import ops
 
@@ -117,7 +117,9 @@ class Encoder:
         parts = [ops.reshape(part, (-1, count, segment)) for part in (values, mask)]
         return ops.concatenate(parts, axis=2)
 
-    def _read(self, inputs: Tensor, start: list[list[Tensor]] | None = None, beside: Tensor | None = None) -> Encoded:
+    def _read(
+        self, inputs: Tensor, start: list[list[Tensor]] | None = None, beside: Tensor | None = None
+    ) -> EncoderOutput:
         flowing = self.embed(inputs)
         if beside is not None:
             flowing = self._joined(flowing, beside)
@@ -129,7 +131,7 @@ class Encoder:
             layer_states.append(states)
             linked = self.settings.residual and sequence.shape[-1] == flowing.shape[-1]
             flowing = flowing + sequence if linked else sequence
-        return Encoded(inputs, flowing, self._last(flowing), layer_states[-1], layer_states)
+        return EncoderOutput(inputs, flowing, self._last(flowing), layer_states[-1], layer_states)
 
     def _joined(self, flowing: Tensor, beside: Tensor) -> Tensor:
         """Steps [B, T, ·] with the covariates [B, T·S, E] of their observations."""

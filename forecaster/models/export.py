@@ -16,7 +16,7 @@ import numpy as np
 
 from forecaster.models.cells import CELLS
 from forecaster.models.encoder import Recurrence, run_layer
-from forecaster.models.floor import Floor, smooth
+from forecaster.models.floor import Smoothing, smooth
 
 if TYPE_CHECKING:
     from forecaster.models.network import Network
@@ -26,30 +26,33 @@ if TYPE_CHECKING:
 OPSET = 17
 
 
-def context_length(members: Sequence[Network], floor: Floor | None = None) -> int:
-    """L of the graph that joins `members` and a floor: the longest of theirs; each reads the end that it needs."""
-    return max(*(member.settings.context_length for member in members), floor.length if floor else 0)
+def context_length(members: Sequence[Network], smoothing: Smoothing | None = None) -> int:
+    """L of the graph that joins `members` and smoothing: the longest of theirs; each reads the end that it needs."""
+    return max(*(member.settings.context_length for member in members), smoothing.length if smoothing else 0)
 
 
-def input_shapes(members: Sequence[Network], floor: Floor | None = None) -> dict[str, tuple[int, ...]]:
+def input_shapes(members: Sequence[Network], smoothing: Smoothing | None = None) -> dict[str, tuple[int, ...]]:
     """Shape after the batch of each input of the graph that joins `members`, in order. All of them read the same."""
-    return replace(members[0].settings, context_length=context_length(members, floor)).shapes
+    return replace(members[0].settings, context_length=context_length(members, smoothing)).shapes
 
 
 def joint_forecast(
-    members: Sequence[Network], inputs: Sequence[Tensor], recur: Recurrence = run_layer, floor: Floor | None = None
+    members: Sequence[Network],
+    inputs: Sequence[Tensor],
+    recur: Recurrence = run_layer,
+    smoothing: Smoothing | None = None,
 ) -> Tensor:
     """Inputs as `input_shapes` says -> the median or mean of the members' forecasts [B, H, 1 + Q].
 
-    Quantiles stay sorted, since medians and means of sorted values are. A floor moves the point forecast towards its own, and the
-    quantiles as far.
+    Quantiles stay sorted, since medians and means of sorted values are. Smoothing moves the point forecast towards its own, and
+    the quantiles as far.
     """
     forecasts = [member.forecast(member.own(inputs), recur) for member in members]
     joined = COMBINATIONS[members[0].settings.combine](forecasts) if len(forecasts) > 1 else forecasts[0]
-    if not floor or not floor.weight:
+    if not smoothing or not smoothing.weight:
         return joined
     # What is broadcast stands first: see Locator.restore.
-    return (smooth(inputs[0], floor)[:, :, None] - joined[:, :, :1]) * floor.weight + joined
+    return (smooth(inputs[0], smoothing)[:, :, None] - joined[:, :, :1]) * smoothing.weight + joined
 
 
 def _median(forecasts: Sequence[Tensor]) -> Tensor:
@@ -69,17 +72,17 @@ def _mean(forecasts: Sequence[Tensor]) -> Tensor:
 COMBINATIONS: dict[str, Callable[[Sequence[Tensor]], Tensor]] = {"median": _median, "mean": _mean}
 
 
-def write_saved_model(members: Sequence[Network], folder: Path, floor: Floor | None = None) -> None:
+def write_saved_model(members: Sequence[Network], folder: Path, smoothing: Smoothing | None = None) -> None:
     """Signature `serving_default`: inputs float64, NaN = missing -> prediction [B, H] and quantiles [B, H, Q]."""
     import tensorflow as tf
 
     module = tf.Module()
     module.kept = [member.model.variables for member in members]  # what the graph reads is saved with it
-    shapes = input_shapes(members, floor)
+    shapes = input_shapes(members, smoothing)
     specs = [tf.TensorSpec((None, *shape), tf.float64, name=name) for name, shape in shapes.items()]
 
     def serve(*inputs: Tensor) -> dict[str, Tensor]:
-        forecast = joint_forecast(members, inputs, floor=floor)
+        forecast = joint_forecast(members, inputs, smoothing=smoothing)
         return {"prediction": forecast[:, :, 0], "quantiles": forecast[:, :, 1:]}
 
     module.serve = tf.function(serve, input_signature=specs, autograph=False)
@@ -115,15 +118,15 @@ class _Cutter:
         return sequence, after
 
 
-def write_onnx(members: Sequence[Network], path: Path, floor: Floor | None = None) -> None:
+def write_onnx(members: Sequence[Network], path: Path, smoothing: Smoothing | None = None) -> None:
     """The same graph for onnxruntime: the same inputs, output `forecast` [B, H, 1 + Q] float64."""
     import keras
     import onnx
 
     cutter = _Cutter()
-    shapes = input_shapes(members, floor)
+    shapes = input_shapes(members, smoothing)
     inputs = [keras.Input(shape, dtype="float64", name=name) for name, shape in shapes.items()]
-    forecast = joint_forecast(members, inputs, cutter, floor)
+    forecast = joint_forecast(members, inputs, cutter, smoothing)
     holes = [hole for cut in cutter.cuts for hole in (cut.sequence, *cut.states)]
     sources = [source for cut in cutter.cuts for source in (cut.inputs, *cut.start)]
     # Keras before 3.13, the newest for Python 3.10, refuses inputs that lead nowhere, as states that no head reads do.

@@ -9,110 +9,23 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from functools import cached_property
+from dataclasses import replace
 from threading import Event
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from forecaster.models.rows import Rows
-from forecaster.models.steps import Trainer, Trainers
+from forecaster.models.settings import FitSettings
+from forecaster.models.steps import Trainer, Trainers, ValidationSums
+from forecaster.models.task import Epoch, Fitted, State, Task
 from forecaster.watch import Progress, Watch
 
 if TYPE_CHECKING:
-    from forecaster.data.calendar import KnownRows
-    from forecaster.data.encodings import EncodedCovariates
-    from forecaster.data.windows import Sampler, Windows
     from forecaster.models.network import Network
     from forecaster.typing import FloatArray, IntArray
 
 STEPS_PER_CALL = 10  # enough to hide the cost of a call, few enough for Ctrl-C and the time budget to be heard soon
 VALIDATION_BATCH = 1024
-
-
-@dataclass(frozen=True)
-class FitSettings:
-    """How a network is fitted."""
-
-    loss: str  # a row of LOSSES
-    error_scale: str  # one of ERROR_SCALES
-    epochs: int
-    batch_size: int
-    steps_per_epoch: int  # batches in an epoch; 0 = as many as a pass over the windows takes
-    learning_rate: float
-    schedule: str  # a row of SCHEDULES
-    clip_norm: float  # 0 = none
-    patience: int  # epochs without a better validation loss before stopping; 0 = never stop early
-    seed: int
-    time_budget: float | None = None  # seconds for this fit
-    stop_after: int | None = None  # epochs, while the schedule is that of `epochs`; None = all of them
-
-    def batches(self, windows: int) -> int:
-        """In an epoch, where there are so many windows."""
-        return self.steps_per_epoch or -(-windows // min(self.batch_size, windows))
-
-
-@dataclass(frozen=True)
-class State:
-    """All that is needed to go on fitting where it stopped."""
-
-    epoch: int  # epochs done
-    finished: bool
-    best_epoch: int
-    best_loss: float
-    best_error: float  # validation error of the best epoch, see `Fitted`; NaN where nothing is held back
-    last_error: float  # of the newest epoch
-    weights: list[FloatArray]
-    best_weights: list[FloatArray]
-    optimizer: list[FloatArray]
-
-
-@dataclass(frozen=True)
-class Epoch:
-    """A row of history.csv."""
-
-    epoch: int
-    loss: float
-    validation_loss: float | None
-    seconds: float
-
-
-@dataclass(frozen=True)
-class Fitted:
-    """What came of a fit. The network holds the best weights."""
-
-    history: tuple[Epoch, ...]
-    best_epoch: int
-    error: float  # of the best epoch, see `_Fit._validate`; NaN = not known
-    stopped: str  # "epochs" | "patience" | "time budget" | "interrupted" | "diverged"
-    state: State
-
-
-@dataclass(frozen=True)
-class Source:
-    """The rows of a panel, which all its tasks share."""
-
-    target: FloatArray  # [R]
-    known: KnownRows | None = None  # what is known of each row
-    covariates: EncodedCovariates | None = None  # of each row and series
-
-    @cached_property
-    def rows(self) -> Rows:
-        """As tensors."""
-        return Rows(self.target, self.known, self.covariates)
-
-
-@dataclass(frozen=True)
-class Task:
-    """What a fit works on."""
-
-    training: Windows  # rows that training may see, by its `end`; its own windows are not used
-    sampler: Sampler
-    validation: Windows | None  # windows whose loss picks the best weights; None = the last weights are kept
-    scale: FloatArray  # [N] yardstick of each series for error_scale "series", positive
-    source: Source
-    relative: bool = False  # every value is positive, so that relative errors mean something
 
 
 class _Fit:
@@ -150,11 +63,27 @@ class _Fit:
                 stopped = "time budget"
                 break
         state = replace(state, finished=stopped != "interrupted")
-        return Fitted(tuple(self.history), state.best_epoch, state.best_error, stopped, state)
+        return Fitted(
+            history=tuple(self.history),
+            best_epoch=state.best_epoch,
+            error=state.best_error,
+            stopped=stopped,
+            state=state,
+        )
 
     def _fresh(self) -> State:
         weights = self.network.weights
-        return State(0, False, 0, float("inf"), float("nan"), float("nan"), weights, weights, [])
+        return State(
+            epoch=0,
+            finished=False,
+            best_epoch=0,
+            best_loss=float("inf"),
+            best_error=float("nan"),
+            last_error=float("nan"),
+            weights=weights,
+            best_weights=weights,
+            optimizer=[],
+        )
 
     def _continue(self, start: State) -> State:
         """Go on from `start`; a finished fit goes on for another round of epochs."""
@@ -184,10 +113,11 @@ class _Fit:
         self.watch.progress(Progress(self.stage, epoch, self.settings.epochs, loss, valid, left))
         weights = self.network.weights
         optimizer = [np.asarray(v) for v in self.trainer.optimizer.variables]
-        judged = valid if valid is not None else -epoch  # nothing held back: the newest weights are the best known
-        if judged < state.best_loss:
-            return State(epoch, False, epoch, judged, error, error, weights, weights, optimizer)
-        return replace(state, epoch=epoch, last_error=error, weights=weights, optimizer=optimizer)
+        state = replace(state, epoch=epoch, last_error=error, weights=weights, optimizer=optimizer)
+        rank = valid if valid is not None else -epoch  # without validation windows the last weights are the best known
+        if rank < state.best_loss:
+            return replace(state, best_epoch=epoch, best_loss=rank, best_error=error, best_weights=weights)
+        return state
 
     def _train(self, series: IntArray, cutoff: IntArray, stop: Event) -> float:
         shape = (self.batches, self.batch)
@@ -203,7 +133,7 @@ class _Fit:
     def _validate(self) -> tuple[float | None, float]:
         """Validation loss and error.
 
-        The error is the mean of MAE over the series' yardstick (MASE) and, where all values are positive, its geometric mean
+        The error is the mean of MAE over the seasonal scale (MASE) and, where all values are positive, its geometric mean
         with the symmetric relative error (sMAPE): M4's two measures, neither weighing more for its unit.
         """
         if self.task.validation is None:
@@ -212,9 +142,9 @@ class _Fit:
             [float(part) for part in self.trainer.validate(batch.series, batch.cutoff)]
             for batch in self.task.validation.batches(VALIDATION_BATCH)
         ]
-        loss, steps, scaled, relative, windows = np.sum(sums, axis=0)
-        error = math.sqrt(scaled * relative) if self.task.relative else scaled
-        return float(loss / max(steps, 1.0)), float(error / max(windows, 1.0))
+        total = ValidationSums(*np.sum(sums, axis=0))
+        error = math.sqrt(total.scaled * total.relative) if self.task.relative else total.scaled
+        return float(total.loss / max(total.steps, 1.0)), float(error / max(total.windows, 1.0))
 
     def _patience_is_out(self, state: State) -> bool:
         return 0 < self.settings.patience <= state.epoch - state.best_epoch

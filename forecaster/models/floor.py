@@ -1,4 +1,4 @@
-"""A statistical floor in the graph: exponential smoothing, averaged over a grid of parameters, blended with the networks.
+"""Exponential smoothing in the graph, averaged over a grid of parameters, blended with the networks.
 
 Exponential smoothing with fixed parameters is linear in what it reads: its one-step errors and its forecasts are each one matrix
 product of the context. So a grid of models costs two products, and each window weighs them by how well they would have
@@ -28,17 +28,17 @@ WEIGHTS = (0.0, 0.15, 0.3, 0.5, 0.75)  # to choose from: a quarter at least stay
 
 
 @dataclass(frozen=True)
-class Floor:
-    """What is blended in, and how much of it."""
+class Smoothing:
+    """The exponential smoothing that is blended in, and with which weight."""
 
     season_length: int
     length: int  # newest rows that it reads, a multiple of season_length
     horizon: int
     log: bool  # also on logs, for data that is never negative
-    weight: float  # of the floor, 0 to 1
+    weight: float  # of the smoothing, 0 to 1
 
 
-def floor_length(season_length: int, rows: int) -> int:
+def smoothing_length(season_length: int, rows: int) -> int:
     """Rows worth reading of series of so many, in whole seasons: 2 at least; 0 where the season is too long for it."""
     if 2 * season_length > LONGEST:
         return 0
@@ -70,33 +70,33 @@ def _matrices(season_length: int, length: int, horizon: int) -> tuple[FloatArray
     return (np.concatenate(errors, axis=1), np.concatenate(ahead, axis=1), np.array(penalties))
 
 
-def smooth(context: Tensor, floor: Floor) -> Tensor:
-    """Context [B, L or more] in the caller's units, NaN = missing -> the floor's forecast [B, H], float64."""
+def smooth(context: Tensor, smoothing: Smoothing) -> Tensor:
+    """Context [B, L or more] in the caller's units, NaN = missing -> the smoothing's forecast [B, H], float64."""
     from keras import ops
 
-    newest = context[:, -floor.length :]
-    plain = _average(newest, floor)
-    if not floor.log:
+    newest = context[:, -smoothing.length :]
+    plain = _average(newest, smoothing)
+    if not smoothing.log:
         return plain
     missing = ops.isnan(newest)
     logs = ops.log(1.0 + ops.maximum(ops.where(missing, ops.zeros_like(newest), newest), 0.0))
     highest = ops.max(logs, axis=1, keepdims=True) + GROWTH
-    grown = ops.minimum(_average(ops.where(missing, newest, logs), floor), highest)
+    grown = ops.minimum(_average(ops.where(missing, newest, logs), smoothing), highest)
     return ops.maximum(0.5 * (plain + ops.exp(grown) - 1.0), 0.0)
 
 
-def _average(context: Tensor, floor: Floor) -> Tensor:
+def _average(context: Tensor, smoothing: Smoothing) -> Tensor:
     from keras import ops
 
-    errors, ahead, penalties = _matrices(floor.season_length, floor.length, floor.horizon)
+    errors, ahead, penalties = _matrices(smoothing.season_length, smoothing.length, smoothing.horizon)
     count, steps = len(penalties), errors.shape[1] // len(penalties)
-    filled, mask = _filled(context, floor)
+    filled, mask = _filled(context, smoothing)
     centre = ops.mean(filled, axis=1, keepdims=True)
     scale = ops.sqrt(ops.mean((filled - centre) ** 2, axis=1, keepdims=True))
     safe = ops.where(scale > 0.0, scale, ops.ones_like(scale))
     z = ops.cast((filled - centre) / safe, "float32")
     misses = ops.reshape(ops.matmul(z, errors.astype(np.float32)), (-1, count, steps))
-    seen = ops.cast(mask[:, None, floor.length - steps :], "float32")
+    seen = ops.cast(mask[:, None, smoothing.length - steps :], "float32")
     n = ops.maximum(ops.sum(seen, axis=2), 1.0)  # [B, 1]
     mse = ops.sum(misses * misses * seen, axis=2) / n
     penalty = penalties.astype(np.float32)
@@ -104,16 +104,16 @@ def _average(context: Tensor, floor: Floor) -> Tensor:
     spare = ops.maximum(n - penalty - 1.0, 0.5)
     criterion = n * ops.log(mse + 1e-6) + n * (2.0 * penalty) / spare
     weights = ops.softmax(-0.5 * criterion, axis=1)
-    forecasts = ops.reshape(ops.matmul(z, ahead.astype(np.float32)), (-1, count, floor.horizon))
+    forecasts = ops.reshape(ops.matmul(z, ahead.astype(np.float32)), (-1, count, smoothing.horizon))
     mean = ops.sum(weights[:, :, None] * forecasts, axis=1)
     return ops.cast(mean, "float64") * scale + centre
 
 
-def _filled(context: Tensor, floor: Floor) -> tuple[Tensor, Tensor]:
+def _filled(context: Tensor, smoothing: Smoothing) -> tuple[Tensor, Tensor]:
     """Missing values take the next season's value at their place, else the mean of what is there; and the mask."""
     from keras import ops
 
-    m, seasons = floor.season_length, floor.length // floor.season_length
+    m, seasons = smoothing.season_length, smoothing.length // smoothing.season_length
     missing = ops.isnan(context)
     mask = ops.cast(ops.logical_not(missing), "float64")
     known = ops.where(missing, ops.zeros_like(context), context)

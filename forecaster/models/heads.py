@@ -15,7 +15,7 @@ import numpy as np
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from forecaster.models.encoder import Encoded, Encoder
+    from forecaster.models.encoder import Encoder, EncoderOutput
     from forecaster.typing import Tensor
 
 
@@ -34,10 +34,10 @@ class HeadSettings:
 class Head(Protocol):
     """A row of HEADS, built."""
 
-    def forecast(self, encoder: Encoder, read: Encoded) -> Tensor:
+    def forecast(self, encoder: Encoder, read: EncoderOutput) -> Tensor:
         """[B, H, K] in the network's units; the first of the K is the point forecast, or the location."""
 
-    def training(self, encoder: Encoder, read: Encoded) -> Tensor:
+    def training(self, encoder: Encoder, read: EncoderOutput) -> Tensor:
         """[B, P, K]: what is compared with the P steps of `target_span`."""
 
     def target_span(self) -> tuple[int, int]:
@@ -57,10 +57,10 @@ class _Horizon:
     def target_span(self) -> tuple[int, int]:
         return self.settings.context_length, self.settings.context_length + self.settings.horizon
 
-    def forecast(self, encoder: Encoder, read: Encoded) -> Tensor:
+    def forecast(self, encoder: Encoder, read: EncoderOutput) -> Tensor:
         raise NotImplementedError
 
-    def training(self, encoder: Encoder, read: Encoded) -> Tensor:
+    def training(self, encoder: Encoder, read: EncoderOutput) -> Tensor:
         return self.forecast(encoder, read)
 
     def cut(self, flat: Tensor) -> Tensor:
@@ -81,7 +81,7 @@ class Direct(_Horizon):
         self.hidden = _dense(settings.units, seed, "relu")
         self.dense = _dense(settings.horizon * settings.outputs, seed)
 
-    def forecast(self, encoder: Encoder, read: Encoded) -> Tensor:
+    def forecast(self, encoder: Encoder, read: EncoderOutput) -> Tensor:
         return self.cut(self.dense(self.hidden(self.dropout(read.last))))
 
 
@@ -100,7 +100,7 @@ class Seq2Seq(_Horizon):
         self.dense = _dense(settings.segment * settings.outputs, seed)
         self._seed = seed
 
-    def forecast(self, encoder: Encoder, read: Encoded) -> Tensor:
+    def forecast(self, encoder: Encoder, read: EncoderOutput) -> Tensor:
         from keras import ops
 
         if self.decoder is None:
@@ -133,7 +133,7 @@ class Recursive(_Horizon):
         shape = (*flat.shape[1:-1], self.settings.segment, self.settings.outputs)
         return ops.reshape(flat, (-1, *shape))
 
-    def forecast(self, encoder: Encoder, read: Encoded) -> Tensor:
+    def forecast(self, encoder: Encoder, read: EncoderOutput) -> Tensor:
         from keras import ops
 
         emitted = [self.emit(read.last)]
@@ -156,7 +156,7 @@ class PerStep(Recursive):
 
     last_only = False
 
-    def training(self, encoder: Encoder, read: Encoded) -> Tensor:
+    def training(self, encoder: Encoder, read: EncoderOutput) -> Tensor:
         from keras import ops
 
         if self.last_only:

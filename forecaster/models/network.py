@@ -10,72 +10,22 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from forecaster.data.encodings import Encoding
-from forecaster.data.inputs import input_shapes
 from forecaster.models.covariates import CovariatePath, Features
 from forecaster.models.distributions import DISTRIBUTIONS
 from forecaster.models.encoder import Encoder, EncoderSettings, Recurrence, run_layer
 from forecaster.models.heads import HEADS, HeadSettings, PerStep
 from forecaster.models.paths import KnownPath, LinearPath
+from forecaster.models.settings import NetworkSettings
 from forecaster.models.transforms import Locator
 
 if TYPE_CHECKING:
-    from forecaster.models.encoder import Encoded
+    from forecaster.models.encoder import EncoderOutput
     from forecaster.typing import FloatArray, Tensor
 
 P = TypeVar("P")
-
-
-@dataclass(frozen=True)
-class NetworkSettings:
-    """Everything that shapes one network, and how it is joined with others. Each value changes the graph or its first weights."""
-
-    cell: str  # a row of CELLS
-    units: int
-    layers: int
-    bidirectional: bool
-    dropout: float
-    residual: bool
-    reset_after: bool  # gru only
-    context_length: int  # L, a multiple of segment
-    horizon: int  # H
-    segment: int  # S observations read at each step
-    head: str  # a row of HEADS
-    transform: str  # a row of TRANSFORMS
-    center: str  # a row of CENTERS
-    input_initializer: str  # a row of INITIALIZERS
-    recurrent_initializer: str
-    quantiles: tuple[float, ...]
-    season_length: int = 1  # what center "season" looks back
-    linear: bool = False  # a linear path beside the recurrence
-    known: int = 0  # F calendar numbers known of each step ahead
-    lags: int = 0  # J values of long seasons ago looked up for each step ahead, with two neighbours each
-    covariates: tuple[Encoding, ...] = ()  # columns that it reads, known ones first, then past, then static
-    combine: str = "median"  # a row of COMBINATIONS: how its forecasts are joined with the other members'
-    origin: float = 0.0  # the target's smallest possible value: what a log counts from
-    distribution: str = ""  # a row of DISTRIBUTIONS; empty = each quantile is learnt by itself
-
-    @property
-    def known_width(self) -> int:
-        """F + 3J: numbers of the input `known` that are no covariates."""
-        return self.known + 3 * self.lags
-
-    @property
-    def shapes(self) -> dict[str, tuple[int, ...]]:
-        """Of each input of the graph, after the batch, in order."""
-        return input_shapes(self.context_length, self.horizon, self.known_width, self.covariates)
-
-    def of_role(self, *roles: str) -> tuple[Encoding, ...]:
-        """The covariates of these roles."""
-        return tuple(one for one in self.covariates if one.role in roles)
-
-    @property
-    def outputs(self) -> int:
-        """K: numbers that the head forecasts for each step."""
-        return len(DISTRIBUTIONS[self.distribution].parameters) if self.distribution else 1 + len(self.quantiles)
 
 
 class Network:
@@ -136,7 +86,7 @@ class Network:
         return self.locator.restore(point, center, scale)
 
     def _located(
-        self, inputs: Sequence[Tensor], encoder: Encoder, answer: Callable[[Encoder, Encoded], Tensor]
+        self, inputs: Sequence[Tensor], encoder: Encoder, answer: Callable[[Encoder, EncoderOutput], Tensor]
     ) -> tuple[Tensor, Tensor, Tensor]:
         """What `answer` makes of the inputs in the network's units, and the centre and scale to restore it."""
         from keras import ops
@@ -155,7 +105,7 @@ class Network:
             z = z + self.known(calendar, read.last)
         if self.covariates and before is not None:
             located = ops.stack([values, mask], axis=2)
-            z = z + self.covariates.ahead(named, (before, located), calendar, read.last)
+            z = z + self.covariates.ahead(named, before, located, calendar, read.last)
         return z, center, scale
 
     def _with_linear(self, path: Tensor, z: Tensor) -> Tensor:
@@ -191,7 +141,7 @@ class Network:
         """Keras model, inputs -> (z [B, H, K] forecast as in use, center [B, 1], scale [B, 1])."""
         return self._draw_located(self.head.forecast, recur)
 
-    def _draw_located(self, answer: Callable[[Encoder, Encoded], Tensor], recur: Recurrence) -> Any:
+    def _draw_located(self, answer: Callable[[Encoder, EncoderOutput], Tensor], recur: Recurrence) -> Any:
         import keras
 
         inputs = self.inputs()
@@ -234,8 +184,17 @@ class _Covariates:
         self.known = Features(known, seed) if known else None
         self.past = Features(past, seed) if past else None
         self.static = Features(static, seed) if static else None
-        lengths = (settings.context_length, settings.horizon, settings.season_length)
-        self.path = CovariatePath(lengths, settings.outputs, settings.dropout, seed) if known else None
+        self.path = self._path(seed) if known else None
+
+    def _path(self, seed: Callable[[], int]) -> CovariatePath:
+        return CovariatePath(
+            context_length=self.settings.context_length,
+            horizon=self.settings.horizon,
+            season_length=self.settings.season_length,
+            outputs=self.settings.outputs,
+            dropout=self.settings.dropout,
+            seed=seed,
+        )
 
     def known_before(self, named: dict[str, Tensor]) -> Tensor | None:
         """[B, L, E] features of the known columns along the context; None where there are none."""
@@ -254,16 +213,19 @@ class _Covariates:
         return ops.concatenate(parts, axis=2)
 
     def ahead(
-        self, named: dict[str, Tensor], before: tuple[Tensor, Tensor], calendar: Tensor | None, last: Tensor
+        self, named: dict[str, Tensor], before: Tensor, located: Tensor, calendar: Tensor | None, last: Tensor
     ) -> Tensor:
-        """[B, H, K] what the known columns add; `before` are their features and the values along the context."""
+        """[B, H, K] what the known columns add.
+
+        `before` [B, L, E] are their features along the context, `located` [B, L, 2] its values and mask.
+        """
         from keras import ops
 
         if not self.known or not self.path:
             raise ValueError("no column is known ahead")
         state = ops.concatenate([last, self.static(named["static"])], axis=1) if self.static else last
         ahead = self.known(named["known"][:, :, self.settings.known_width :])
-        return self.path(ahead, before[0], calendar, before[1], state)
+        return self.path(ahead, before, calendar, located, state)
 
 
 def _seeds(seed: int) -> Callable[[], int]:

@@ -15,7 +15,7 @@ from forecaster.errors import ForecasterError
 from forecaster.models.export import joint_forecast
 
 if TYPE_CHECKING:
-    from forecaster.models.floor import Floor
+    from forecaster.models.floor import Smoothing
     from forecaster.models.network import Network
     from forecaster.typing import FloatArray
 
@@ -26,13 +26,13 @@ def prove(
     folder: Path,
     members: Sequence[Network],
     inputs: Mapping[str, FloatArray],
-    floor: Floor | None = None,
+    smoothing: Smoothing | None = None,
 ) -> None:
     """Raise unless both stored graphs in `folder` are portable and agree with the trained networks on these inputs."""
     from forecaster.models.runtime import OnnxRuntime, TensorflowRuntime
 
     context, beside = inputs["context"], {name: values for name, values in inputs.items() if name != "context"}
-    expected = np.asarray(joint_forecast(members, list(inputs.values()), floor=floor))
+    expected = np.asarray(joint_forecast(members, list(inputs.values()), smoothing=smoothing))
     scan(folder / "saved_model")
     # Relative to the window's own size: a forecast that crosses zero would make any rounding look large.
     size = np.maximum(np.abs(expected).max(axis=(1, 2)), np.where(np.isnan(context), 0.0, np.abs(context)).max(axis=1))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cached_property
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -17,12 +17,14 @@ if TYPE_CHECKING:
     from forecaster.typing import FloatArray, Tensor
 
 
-Bounds: TypeAlias = (
-    "tuple[Tensor, Tensor]"  # of each series [N]: its first row, and the one behind the last that may be read
-)
+class SeriesBounds(NamedTuple):
+    """Which rows of each series may be read."""
+
+    first: Tensor  # [N]
+    end: Tensor  # [N] one after the last
 
 
-class Rows:
+class RowGatherer:
     """A panel's rows as tensors that hold each value once, and windows of them. Same rules as `Windows.gather`."""
 
     def __init__(
@@ -47,20 +49,20 @@ class Rows:
         return compiled
 
     def gather_all(
-        self, bounds: Bounds, series: Tensor, cutoff: Tensor, before: int, after: int, horizon: int
+        self, bounds: SeriesBounds, series: Tensor, cutoff: Tensor, before: int, after: int, horizon: int
     ) -> tuple[Tensor, list[Tensor]]:
         """Windows [B, before + after], and the graph's inputs beside them."""
         values = self.gather(bounds, series, cutoff, before, after)
         return values, self.gather_beside(bounds, series, cutoff, before, horizon)
 
-    def gather(self, bounds: Bounds, series: Tensor, cutoff: Tensor, before: int, after: int) -> Tensor:
+    def gather(self, bounds: SeriesBounds, series: Tensor, cutoff: Tensor, before: int, after: int) -> Tensor:
         import tensorflow as tf
 
         rows, there = _rows(bounds, series, cutoff, before, after)
         values = tf.gather(self.target, tf.where(there, rows, 0))
         return tf.where(there, values, tf.constant(np.nan, tf.float64))
 
-    def gather_known(self, bounds: Bounds, series: Tensor, cutoff: Tensor, horizon: int) -> list[Tensor]:
+    def gather_known(self, bounds: SeriesBounds, series: Tensor, cutoff: Tensor, horizon: int) -> list[Tensor]:
         """[B, H, F + 3J] as `known_ahead`, 0 outside the series, in a list; an empty list where nothing is known."""
         import tensorflow as tf
 
@@ -71,12 +73,14 @@ class Rows:
         stamp = tf.gather(place, tf.where(there, rows, 0))
         values = tf.where(there[:, :, None], tf.gather(table, stamp), tf.zeros((), tf.float64))
         lags = (rows[:, :, None] - tf.gather(back, stamp))[..., None] + self.around  # [B, H, J, 3]
-        first = tf.gather(bounds[0], series)
+        first = tf.gather(bounds.first, series)
         seen = (lags >= first[:, None, None, None]) & (lags < cutoff[:, None, None, None])
         old = tf.where(seen, tf.gather(self.target, tf.where(seen, lags, 0)), tf.constant(np.nan, tf.float64))
         return [tf.concat([values, tf.reshape(old, (tf.shape(rows)[0], horizon, 3 * back.shape[1]))], axis=2)]
 
-    def gather_beside(self, bounds: Bounds, series: Tensor, cutoff: Tensor, before: int, horizon: int) -> list[Tensor]:
+    def gather_beside(
+        self, bounds: SeriesBounds, series: Tensor, cutoff: Tensor, before: int, horizon: int
+    ) -> list[Tensor]:
         """The graph's inputs beside the context, as `ExtraInputs` gathers them: known, past and static, where there are any.
 
         What is known of rows behind the bounds reads as missing.
@@ -97,11 +101,11 @@ class Rows:
         return [*inputs, *past, *([tf.gather(static, series)] if static.shape[1] else [])]
 
 
-def _rows(bounds: Bounds, series: Tensor, cutoff: Tensor, before: int, after: int) -> tuple[Tensor, Tensor]:
+def _rows(bounds: SeriesBounds, series: Tensor, cutoff: Tensor, before: int, after: int) -> tuple[Tensor, Tensor]:
     """Rows around each cutoff, and whether they may be read. One comparison: below a series' start wraps around."""
     import tensorflow as tf
 
-    start, end = (tf.gather(bound, series) for bound in bounds)
+    start, end = tf.gather(bounds.first, series), tf.gather(bounds.end, series)
     length = tf.bitcast(end - start, tf.uint64)
     place = (cutoff - start)[:, None] + tf.range(-before, after, dtype=tf.int64)
     return place + start[:, None], tf.bitcast(place, tf.uint64) < length[:, None]

@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
 from threading import Lock
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -14,14 +14,14 @@ from forecaster.models.distributions import DISTRIBUTIONS
 from forecaster.models.encoder import run_layer
 from forecaster.models.losses import mean_loss
 from forecaster.models.recurrence import lean_layer
+from forecaster.models.rows import SeriesBounds
 
 if TYPE_CHECKING:
-    from forecaster.models.fit import FitSettings, Task
     from forecaster.models.network import Network
-    from forecaster.models.rows import Bounds
+    from forecaster.models.settings import FitSettings
+    from forecaster.models.task import Task
     from forecaster.typing import IntArray, Tensor
 
-Read: TypeAlias = "tuple[Bounds, Tensor]"  # what may be read, and each series' yardstick [N]
 
 IDLE = 6  # trainers that are kept for fits to come: a stage's, and some of the stage before
 
@@ -38,6 +38,23 @@ def _cosine(rate: float, steps: int) -> Any:
 
 
 SCHEDULES: dict[str, Callable[[float, int], Any]] = {"constant": _constant, "cosine": _cosine}
+
+
+class TaskTensors(NamedTuple):
+    """What the graph reads of a task."""
+
+    bounds: SeriesBounds
+    scale: Tensor  # [N] seasonal scale of each series
+
+
+class ValidationSums(NamedTuple):
+    """Sums over windows that were forecast as in use; float64 scalars."""
+
+    loss: Tensor
+    steps: Tensor  # that the loss is over
+    scaled: Tensor  # each window's MAE over the seasonal scale
+    relative: Tensor  # each window's symmetric relative error
+    windows: Tensor  # with steps
 
 
 class Trainer:
@@ -68,9 +85,9 @@ class Trainer:
         self.first = [np.asarray(variable) for variable in self.optimizer.variables]
         # Nothing here is for autograph to convert, which writes a file of its own for each function that it converts.
         pairs, each = tf.TensorSpec((None, None), tf.int64), tf.TensorSpec((None,), tf.int64)
-        read = ((each, each), tf.TensorSpec((None,), tf.float64))
+        read = TaskTensors(SeriesBounds(each, each), tf.TensorSpec((None,), tf.float64))
         self._run = tf.function(self._steps, input_signature=(read, pairs, pairs), autograph=False)
-        self._judge = tf.function(self._validate, input_signature=(read, each, each), autograph=False)
+        self._validation_sums = tf.function(self._validate, input_signature=(read, each, each), autograph=False)
         self._read(task)
 
     def _read(self, task: Task) -> None:
@@ -78,8 +95,10 @@ class Trainer:
         import tensorflow as tf
 
         seen, scale = task.validation or task.training, tf.constant(task.scale, tf.float64)
-        self.training: Read = (tf.constant(task.training.start), tf.constant(task.training.end)), scale
-        self.validation: Read = (tf.constant(seen.start), tf.constant(seen.end)), scale
+        self.training, self.validation = (
+            TaskTensors(SeriesBounds(tf.constant(windows.start), tf.constant(windows.end)), scale)
+            for windows in (task.training, seen)
+        )
         if task.validation and not self.horizon_model:
             self.horizon_model = self.network.horizon_model(self.recur)
 
@@ -95,13 +114,12 @@ class Trainer:
         """Index pairs [k, B]: k steps, one after the other -> mean loss of each [k]."""
         return self._run(self.training, series, cutoff)
 
-    def validate(self, series: IntArray, cutoff: IntArray) -> tuple[Tensor, ...]:
-        """Windows [W], forecast as in use -> sum of losses, steps it is over, sums of windows' MAE over the yardstick and of
-        their symmetric relative errors, windows with steps."""
-        sums: tuple[Tensor, ...] = self._judge(self.validation, series, cutoff)
+    def validate(self, series: IntArray, cutoff: IntArray) -> ValidationSums:
+        """Windows [W], forecast as in use -> sums over them."""
+        sums: ValidationSums = self._validation_sums(self.validation, series, cutoff)
         return sums
 
-    def _steps(self, read: Read, series: Tensor, cutoff: Tensor) -> Tensor:
+    def _steps(self, read: TaskTensors, series: Tensor, cutoff: Tensor) -> Tensor:
         import tensorflow as tf
 
         self.traces += 1
@@ -113,7 +131,7 @@ class Trainer:
         losses = tf.TensorArray(tf.float32, count)
         return tf.while_loop(lambda i, _: i < count, step, (0, losses), parallel_iterations=1)[1].stack()
 
-    def _step(self, read: Read, series: Tensor, cutoff: Tensor) -> Tensor:
+    def _step(self, read: TaskTensors, series: Tensor, cutoff: Tensor) -> Tensor:
         """One step on a batch, cut into parts that are worked on at once -> its mean loss."""
         import tensorflow as tf
 
@@ -126,19 +144,19 @@ class Trainer:
         self.optimizer.apply(gradients, self.variables)
         return loss
 
-    def _part(self, read: Read, series: Tensor, cutoff: Tensor) -> tuple[Tensor, Tensor]:
+    def _part(self, read: TaskTensors, series: Tensor, cutoff: Tensor) -> tuple[Tensor, Tensor]:
         """Windows [B] -> the sum of their losses and how many steps it is over."""
         import tensorflow as tf
 
         length = self.network.settings.context_length
         first, last = self.network.head.target_span()
-        bounds, yardstick = read
-        window, beside = self.fetch(bounds, series, cutoff, length, self.network.reach, self.network.settings.horizon)
-        z, center, scale = self.model([window[:, :length], *beside], training=True)
-        return self._loss(z, window[:, first:last], center, scale, tf.gather(yardstick, series))
+        horizon = self.network.settings.horizon
+        window, extra = self.fetch(read.bounds, series, cutoff, length, self.network.reach, horizon)
+        z, center, scale = self.model([window[:, :length], *extra], training=True)
+        return self._loss(z, window[:, first:last], center, scale, tf.gather(read.scale, series))
 
     def _loss(
-        self, z: Tensor, truth: Tensor, center: Tensor, scale: Tensor, yardstick: Tensor
+        self, z: Tensor, truth: Tensor, center: Tensor, scale: Tensor, seasonal_scale: Tensor
     ) -> tuple[Tensor, Tensor]:
         """z [B, P, K] against truth [B, P] in caller's units, NaN = not observed -> sum of losses, steps it is over."""
         import tensorflow as tf
@@ -150,7 +168,7 @@ class Trainer:
             return self._likelihood(z, truth, observed, center, scale)
         if self.settings.error_scale == "series":
             forecast = locator.restore(z, center, scale)
-            errors = (truth[:, :, None] - forecast) / yardstick[:, None, None]
+            errors = (truth[:, :, None] - forecast) / seasonal_scale[:, None, None]
         else:
             # A window without spread cannot be moved by the network: it teaches nothing.
             observed &= scale > 0.0
@@ -174,25 +192,30 @@ class Trainer:
         each = tf.where(observed, row.loss(z, truth, place), 0.0)
         return tf.cast(tf.reduce_sum(each), tf.float32), tf.reduce_sum(tf.cast(observed, tf.float32))
 
-    def _validate(self, read: Read, series: Tensor, cutoff: Tensor) -> tuple[Tensor, ...]:
+    def _validate(self, read: TaskTensors, series: Tensor, cutoff: Tensor) -> ValidationSums:
         import tensorflow as tf
 
         length, horizon = self.network.settings.context_length, self.network.settings.horizon
-        bounds, yardsticks = read
-        window, beside = self.rows.gather_all(bounds, series, cutoff, length, horizon, horizon)
+        window, extra = self.rows.gather_all(read.bounds, series, cutoff, length, horizon, horizon)
         truth = window[:, length:]
-        z, center, scale = self.horizon_model([window[:, :length], *beside], training=False)
-        yardstick = tf.gather(yardsticks, series)
-        loss, learnt = self._loss(z, truth, center, scale, yardstick)
+        z, center, scale = self.horizon_model([window[:, :length], *extra], training=False)
+        seasonal_scale = tf.gather(read.scale, series)
+        loss, learnt = self._loss(z, truth, center, scale, seasonal_scale)
         observed = ~tf.math.is_nan(truth)
         steps = tf.reduce_sum(tf.cast(observed, tf.float64), axis=1)
         misses = truth - self.network.answer(z, center, scale, ())[:, :, 0]
-        error = tf.reduce_sum(tf.where(observed, tf.abs(misses), 0.0), axis=1) / tf.maximum(steps, 1.0) / yardstick
+        error = tf.reduce_sum(tf.where(observed, tf.abs(misses), 0.0), axis=1) / tf.maximum(steps, 1.0) / seasonal_scale
         windows = tf.reduce_sum(tf.cast(steps > 0.0, tf.float64))
         size = tf.abs(truth) + tf.abs(truth - misses)
         share = tf.where(observed & (size > 0.0), 2.0 * tf.abs(misses) / size, 0.0)
         relative = tf.reduce_sum(tf.reduce_sum(share, axis=1) / tf.maximum(steps, 1.0))
-        return tf.cast(loss, tf.float64), tf.cast(learnt, tf.float64), tf.reduce_sum(error), relative, windows
+        return ValidationSums(
+            loss=tf.cast(loss, tf.float64),
+            steps=tf.cast(learnt, tf.float64),
+            scaled=tf.reduce_sum(error),
+            relative=relative,
+            windows=windows,
+        )
 
 
 class Trainers:

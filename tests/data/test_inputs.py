@@ -12,7 +12,7 @@ from forecaster.data.encodings import encode, fit_encodings
 from forecaster.data.inputs import ExtraInputs, Needs
 from forecaster.data.panel import Covariate
 from forecaster.data.windows import Windows, latest_windows
-from forecaster.models.rows import Rows
+from forecaster.models.rows import RowGatherer, SeriesBounds
 from tests.tiny import NAN, panel_of, waves
 
 LENGTH, HORIZON = 8, 3
@@ -52,7 +52,8 @@ def some_windows(panel):
 
 def test_training_gathers_what_prediction_gathers(panel, needs):
     windows = some_windows(panel)
-    rows, bounds = Rows(windows.target, None, encode(panel, needs.covariates)), (windows.start, windows.end)
+    rows = RowGatherer(windows.target, None, encode(panel, needs.covariates))
+    bounds = SeriesBounds(windows.start, windows.end)
     found = rows.gather_beside(bounds, tf.constant(windows.series), tf.constant(windows.cutoff), LENGTH, HORIZON)
     expected = ExtraInputs(panel, windows, needs)()
     assert list(expected) == ["known", "past", "static"]

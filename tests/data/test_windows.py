@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from forecaster.data.calendar import CALENDAR, LAGS, known_ahead, known_rows
 from forecaster.data.read import read_panel
 from forecaster.data.windows import Windows, latest_windows, rolling, sampler
-from forecaster.models.rows import Rows
+from forecaster.models.rows import RowGatherer, SeriesBounds
 from tests.tiny import NAN, frame_of, panel_of, waves
 
 LENGTHS = st.lists(st.integers(1, 12), min_size=1, max_size=5)
@@ -57,8 +57,8 @@ def test_gathering_in_numpy_in_the_graph_and_by_hand_agree(case):
     windows = Windows(panel.target, panel.offsets[:-1], end, series, cutoff)
     expected = slow_gather(panel, end, series, cutoff, before, after)
     np.testing.assert_array_equal(windows.gather(before, after), expected)
-    bounds = tf.constant(windows.start), tf.constant(windows.end)
-    in_graph = Rows(windows.target).gather(bounds, tf.constant(series), tf.constant(cutoff), before, after)
+    bounds = SeriesBounds(tf.constant(windows.start), tf.constant(windows.end))
+    in_graph = RowGatherer(windows.target).gather(bounds, tf.constant(series), tf.constant(cutoff), before, after)
     np.testing.assert_array_equal(in_graph, expected)
 
 
@@ -70,7 +70,8 @@ def test_what_is_known_is_gathered_alike_in_numpy_and_in_the_graph(names):
     series, cutoff = np.array([0, 0, 1, 1]), np.array([400, 790, 1300, 1690])
     windows = Windows(panel.target, panel.offsets[:-1], panel.offsets[1:], series, cutoff)
     expected = known_ahead(panel, windows, 7, names)[:, 0]
-    rows, bounds = Rows(windows.target, known_rows(panel, 7, names)), (windows.start, windows.end)
+    rows = RowGatherer(windows.target, known_rows(panel, 7, names))
+    bounds = SeriesBounds(windows.start, windows.end)
     series, cutoff = tf.constant(series), tf.constant(cutoff)
     (found,) = rows.gather_known(bounds, series, cutoff, 7)
     np.testing.assert_allclose(found, expected, rtol=1e-6, atol=1e-6)
@@ -85,9 +86,9 @@ def test_rows_are_read_within_the_bounds_that_are_given():
     panel = numbered([6, 9])
     first = (tf.constant([0], tf.int64), tf.constant([3], tf.int64))
     start, end = panel.offsets[:-1], panel.offsets[1:]
-    rows = Rows(panel.target)
-    assert np.isnan(rows.compiled((start, end - 3), *first, 0, 3, 3)[0]).all()
-    np.testing.assert_array_equal(rows.compiled((start, end), *first, 0, 3, 3)[0][0], panel.target[3:6])
+    rows = RowGatherer(panel.target)
+    assert np.isnan(rows.compiled(SeriesBounds(start, end - 3), *first, 0, 3, 3)[0]).all()
+    np.testing.assert_array_equal(rows.compiled(SeriesBounds(start, end), *first, 0, 3, 3)[0][0], panel.target[3:6])
 
 
 @settings(max_examples=60, deadline=None)

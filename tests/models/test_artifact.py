@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 
+from forecaster.checkpoints import write_history
 from forecaster.errors import ArtifactError
 from forecaster.models.artifact import (
     FORMAT,
@@ -14,10 +15,9 @@ from forecaster.models.artifact import (
     Manifest,
     load_runtime,
     read_manifest,
-    write_history,
     write_manifest,
 )
-from forecaster.models.fit import Epoch
+from forecaster.models.task import Epoch
 from forecaster.report import PlanRow
 from tests.tiny import fit_settings, network_settings
 

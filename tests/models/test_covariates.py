@@ -111,7 +111,7 @@ def test_like_rows_are_whole_seasons_back():
 
 def test_alike_days_count_more():
     """With one likeness learnt, the earlier season whose covariate was the same gives nearly all of the mean."""
-    path = CovariatePath((8, 2, 4), 1, 0.0, lambda: 1)
+    path = CovariatePath(context_length=8, horizon=2, season_length=4, outputs=1, dropout=0.0, seed=lambda: 1)
     before, ahead = np.zeros((1, 8, 1), np.float32), np.zeros((1, 2, 1), np.float32)
     before[0, :4] = 50.0
     weights = np.asarray(path._weights(ahead, before, np.ones((1, 2, 2), np.float32)))

@@ -8,10 +8,11 @@ from threading import Event
 import numpy as np
 import pytest
 
+from forecaster.checkpoints import read_state, write_state
 from forecaster.errors import ArtifactError
-from forecaster.models.artifact import read_state, write_state
-from forecaster.models.fit import FitSettings, fit
+from forecaster.models.fit import fit
 from forecaster.models.network import Network
+from forecaster.models.settings import FitSettings
 from forecaster.models.steps import Trainer
 from forecaster.split import Needs, split
 from tests.tiny import NAN, Recorder, fit_settings, network_settings, panel_of, waves

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from forecaster.data.encodings import Encoding
 from forecaster.models.cells import CELLS
 from forecaster.models.heads import HEADS
-from forecaster.models.network import Network, NetworkSettings
+from forecaster.models.network import Network
+from forecaster.models.settings import NetworkSettings
 from forecaster.models.transforms import TRANSFORMS
 from tests.tiny import NAN, network_settings
 

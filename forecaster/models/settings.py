@@ -1,0 +1,80 @@
+"""Settings of a network and of its fit: plain values that plans choose and manifests store."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from forecaster.data.encodings import Encoding
+from forecaster.data.inputs import input_shapes
+from forecaster.models.distributions import DISTRIBUTIONS
+
+
+@dataclass(frozen=True)
+class NetworkSettings:
+    """Everything that shapes one network, and how it is joined with others. Each value changes the graph or its first weights."""
+
+    cell: str  # a row of CELLS
+    units: int
+    layers: int
+    bidirectional: bool
+    dropout: float
+    residual: bool
+    reset_after: bool  # gru only
+    context_length: int  # L, a multiple of segment
+    horizon: int  # H
+    segment: int  # S observations read at each step
+    head: str  # a row of HEADS
+    transform: str  # a row of TRANSFORMS
+    center: str  # a row of CENTERS
+    input_initializer: str  # a row of INITIALIZERS
+    recurrent_initializer: str
+    quantiles: tuple[float, ...]
+    season_length: int = 1  # what center "season" looks back
+    linear: bool = False  # a linear path beside the recurrence
+    known: int = 0  # F calendar numbers known of each step ahead
+    lags: int = 0  # J values of long seasons ago looked up for each step ahead, with two neighbours each
+    covariates: tuple[Encoding, ...] = ()  # columns that it reads, known ones first, then past, then static
+    combine: str = "median"  # a row of COMBINATIONS: how its forecasts are joined with the other members'
+    origin: float = 0.0  # the target's smallest possible value: what a log counts from
+    distribution: str = ""  # a row of DISTRIBUTIONS; empty = each quantile is learnt by itself
+
+    @property
+    def known_width(self) -> int:
+        """F + 3J: numbers of the input `known` that are no covariates."""
+        return self.known + 3 * self.lags
+
+    @property
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """Of each input of the graph, after the batch, in order."""
+        return input_shapes(self.context_length, self.horizon, self.known_width, self.covariates)
+
+    def of_role(self, *roles: str) -> tuple[Encoding, ...]:
+        """The covariates of these roles."""
+        return tuple(one for one in self.covariates if one.role in roles)
+
+    @property
+    def outputs(self) -> int:
+        """K: numbers that the head forecasts for each step."""
+        return len(DISTRIBUTIONS[self.distribution].parameters) if self.distribution else 1 + len(self.quantiles)
+
+
+@dataclass(frozen=True)
+class FitSettings:
+    """How a network is fitted."""
+
+    loss: str  # a row of LOSSES
+    error_scale: str  # one of ERROR_SCALES
+    epochs: int
+    batch_size: int
+    steps_per_epoch: int  # batches in an epoch; 0 = as many as a pass over the windows takes
+    learning_rate: float
+    schedule: str  # a row of SCHEDULES
+    clip_norm: float  # 0 = none
+    patience: int  # epochs without a better validation loss before stopping; 0 = never stop early
+    seed: int
+    time_budget: float | None = None  # seconds for this fit
+    stop_after: int | None = None  # epochs, while the schedule is that of `epochs`; None = all of them
+
+    def batches(self, windows: int) -> int:
+        """In an epoch, where there are so many windows."""
+        return self.steps_per_epoch or -(-windows // min(self.batch_size, windows))
