@@ -21,7 +21,7 @@ from forecaster.errors import (
     StaleError,
     UsageError,
 )
-from forecaster.jobs import BatchJob, Jobs, load_jobs
+from forecaster.jobs import BatchJob, JobsFile, load_jobs
 from forecaster.models.store import Store
 from forecaster.status import NoStatusFile, Status, StatusFile
 from forecaster.work import TimeLimit, Worker, data_path, job_key, terminable
@@ -32,10 +32,10 @@ if TYPE_CHECKING:
 
 POLL_SECONDS = 5.0  # between two looks at inputs that are not there yet
 LOCK_SECONDS = 0.5  # between two tries at a lock
-SETTLED_SECONDS = 2.0  # an input that was written to more lately may be half there
+MIN_SETTLED_SECONDS = 2.0  # an input that was written to more lately may be half there
 RETRIED = (DataError.code, StaleError.code, LockError.code)  # faults that time may mend, where the job says to wait
 TIMEOUT = "timeout"
-TIMEOUT_CODE = LockError.code  # as if somebody else had held things up: try later
+TIMEOUT_CODE = LockError.code  # as if somebody else had the lock: try later
 
 
 class Clock(Protocol):
@@ -151,7 +151,7 @@ class BatchRun:
         state = _state(path)
         if state is None or state == one.tried:
             return False
-        return not 0 <= self.clock.now().timestamp() - state.changed_ns / 1e9 < SETTLED_SECONDS
+        return not 0 <= self.clock.now().timestamp() - state.changed_ns / 1e9 < MIN_SETTLED_SECONDS
 
     def _attempt(self, one: Pending) -> JobLine | None:
         """The job's line; None where it is to be tried again later."""
@@ -247,7 +247,7 @@ def _state(path: Path) -> FileState | None:
     return FileState(found.st_mtime_ns, found.st_size) if found.st_size else None
 
 
-def _date(jobs: Jobs, clock: Clock) -> str:
+def _date(jobs: JobsFile, clock: Clock) -> str:
     """{date}: today's, in the file's zone or else the machine's."""
     try:
         zone = ZoneInfo(jobs.zone) if jobs.zone else None

@@ -36,7 +36,7 @@ def deliver(
     """Predict and write to `settings.output`, which nobody else writes meanwhile; then note it in the ledger.
 
     Where the output's name holds {series}, every series gets a file of its own. `now` is what the data's age is
-    measured from; None = this machine's clock. The caller tells of `about.failed` (`refuse_failed`) after it has said
+    measured from; None = this machine's clock. The caller refuses `about.failed` (`refuse_failed`) after it has said
     what was written. LockError where another run is writing the same output.
     """
     if settings.wait and settings.output == "-":

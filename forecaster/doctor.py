@@ -22,7 +22,7 @@ NVIDIA_DRIVER = Path("/proc/driver/nvidia/version")
 
 
 @dataclass(frozen=True)
-class Row:
+class Finding:
     """One finding."""
 
     topic: str  # "versions" | "devices" | "threads" | "store"
@@ -31,44 +31,44 @@ class Row:
     note: str = ""  # what it means, or what to do; may be empty
 
 
-def doctor(settings: StoreSettings) -> tuple[Row, ...]:
+def doctor(settings: StoreSettings) -> tuple[Finding, ...]:
     """All findings. Imports tensorflow, since nothing else knows what it can use."""
     return (*_versions(), *_devices(), *_threads(), *_store(Path(settings.models)))
 
 
-def to_json(rows: Sequence[Row]) -> dict[str, list[dict[str, str]]]:
+def to_json(findings: Sequence[Finding]) -> dict[str, list[dict[str, str]]]:
     """The findings by topic."""
-    found: dict[str, list[dict[str, str]]] = {row.topic: [] for row in rows}
-    for row in rows:
-        found[row.topic].append({"name": row.name, "value": row.value, "note": row.note})
+    found: dict[str, list[dict[str, str]]] = {one.topic: [] for one in findings}
+    for one in findings:
+        found[one.topic].append({"name": one.name, "value": one.value, "note": one.note})
     return found
 
 
-def _versions() -> Iterator[Row]:
+def _versions() -> Iterator[Finding]:
     from importlib.metadata import PackageNotFoundError, version
 
-    yield Row("versions", "python", platform.python_version())
-    yield Row("versions", "forecaster", __version__)
+    yield Finding("versions", "python", platform.python_version())
+    yield Finding("versions", "forecaster", __version__)
     for library in LIBRARIES:
         try:
-            yield Row("versions", library, version(library))
+            yield Finding("versions", library, version(library))
         except PackageNotFoundError:
-            yield Row("versions", library, "not installed")
+            yield Finding("versions", library, "not installed")
 
 
-def _devices() -> Iterator[Row]:
-    yield Row("devices", "cpu", f"{_processors()} processors", platform.machine())
+def _devices() -> Iterator[Finding]:
+    yield Finding("devices", "cpu", f"{_processors()} processors", platform.machine())
     try:
         import tensorflow as tf
     except ImportError:
-        yield Row("devices", "gpu", "not used", "tensorflow is not installed: training is not possible here")
+        yield Finding("devices", "gpu", "not used", "tensorflow is not installed: training is not possible here")
         return
     gpus = tf.config.list_physical_devices("GPU")
     for gpu in gpus:
         kind = tf.config.experimental.get_device_details(gpu).get("device_name", gpu.name)
-        yield Row("devices", "gpu", "used", str(kind))
+        yield Finding("devices", "gpu", "used", str(kind))
     if not gpus:
-        yield Row("devices", "gpu", "not used", why_no_gpu(tf.test.is_built_with_cuda(), _has_driver()))
+        yield Finding("devices", "gpu", "not used", why_no_gpu(tf.test.is_built_with_cuda(), _has_driver()))
 
 
 def why_no_gpu(built_with_cuda: bool, has_driver: bool) -> str:
@@ -87,11 +87,11 @@ def _has_driver() -> bool:
     return NVIDIA_DRIVER.exists() or Path("/dev/nvidiactl").exists()
 
 
-def _threads() -> Iterator[Row]:
-    yield Row("threads", "usable", str(_processors()), "all are used unless --threads says otherwise")
+def _threads() -> Iterator[Finding]:
+    yield Finding("threads", "usable", str(_processors()), "all are used unless --threads says otherwise")
     for name in THREAD_VARIABLES:
         if name in os.environ:
-            yield Row("threads", name, os.environ[name], "set in the environment")
+            yield Finding("threads", name, os.environ[name], "set in the environment")
 
 
 def _processors() -> int:
@@ -102,14 +102,16 @@ def _processors() -> int:
         return os.cpu_count() or 1
 
 
-def _store(root: Path) -> Iterator[Row]:
+def _store(root: Path) -> Iterator[Finding]:
     there = root if root.is_dir() else next(folder for folder in root.resolve().parents if folder.is_dir())
-    yield Row("store", "path", str(root.resolve()), "" if root.is_dir() else "made by the first train")
+    yield Finding("store", "path", str(root.resolve()), "" if root.is_dir() else "made by the first train")
     writable = os.access(there, os.W_OK | os.X_OK)
-    yield Row("store", "writable", "yes" if writable else "no", "" if writable else "train cannot store: use --models")
+    yield Finding(
+        "store", "writable", "yes" if writable else "no", "" if writable else "train cannot store: use --models"
+    )
     try:
         store = Store(root)
         for name in store.names():
-            yield Row("store", name, f"@{store.current(name)} serves", f"{len(store.versions(name))} versions")
+            yield Finding("store", name, f"@{store.current(name)} serves", f"{len(store.versions(name))} versions")
     except ForecasterError as error:
-        yield Row("store", "fault", error.message, error.hint)
+        yield Finding("store", "fault", error.message, error.hint)

@@ -40,12 +40,12 @@ _PLACEHOLDER = re.compile(r"\{(\w*)\}")
 _KNOWN_PLACEHOLDERS = ("date", "series")
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}")
 
-Settings: TypeAlias = PredictSettings | TrainSettings | EvaluateSettings
+CommandSettings: TypeAlias = PredictSettings | TrainSettings | EvaluateSettings
 
 
 @dataclass(frozen=True)
-class JobOptions:
-    """What a job says beside its command's own options."""
+class JobSettings:
+    """What a job says in addition to its command's own options."""
 
     command: str = option("predict", "predict, train or evaluate.", kind="choice", choices=tuple(COMMANDS))
     data: str | None = option(None, "Input file.")
@@ -56,8 +56,8 @@ class JobOptions:
 
 
 @dataclass(frozen=True)
-class FileOptions:
-    """What stands at the top of the file."""
+class JobsFileSettings:
+    """What is at the top of the file."""
 
     status: str | None = option(None, "File for health probes.")
     schedule: str = option("15 4 * * *", "When `schedule` has the jobs run, as cron says it.")
@@ -75,7 +75,7 @@ class BatchJob:
     wait: float  # seconds for the input and for locks
     timeout: float | None
     schedule: str
-    settings: Settings
+    settings: CommandSettings
 
     def dated(self, date: str) -> BatchJob:
         """The job with {date} filled in."""
@@ -84,7 +84,7 @@ class BatchJob:
 
 
 @dataclass(frozen=True)
-class Jobs:
+class JobsFile:
     """A jobs file."""
 
     path: Path  # absolute
@@ -101,14 +101,14 @@ class Jobs:
         return tuple(job for job in self.jobs if not names or job.name in names)
 
 
-def load_jobs(path: str | Path) -> Jobs:
+def load_jobs(path: str | Path) -> JobsFile:
     """UsageError for a file that cannot be read and for whatever in it is unknown or contradicts itself."""
     file, where = Path(path).absolute(), str(path)
     content = parse_toml(file, where)
     tables = {key: content.pop(key) for key in ("defaults", "jobs") if key in content}
     if "jobs" not in tables or not isinstance(tables["jobs"], dict) or not tables["jobs"]:
         raise UsageError(f"{where}: holds no job.", 'Add a table [jobs.NAME] with data = "FILE.csv".')
-    top = from_mapping(FileOptions, content, where)
+    top = from_mapping(JobsFileSettings, content, where)
     defaults = tables.get("defaults", {})
     if not isinstance(defaults, dict):
         raise UsageError(f"{where}: defaults is not a table.", "Write [defaults].")
@@ -119,11 +119,21 @@ def load_jobs(path: str | Path) -> Jobs:
             raise UsageError(f"{where}: jobs.{name} is not a table.", f"Write [jobs.{name}].")
         jobs.append(_job(str(name), defaults, table, f"{where}: [jobs.{name}]", file.parent, top))
     _refuse_shared_outputs(jobs, where)
-    return Jobs(file, file.parent / top.status if top.status else None, top.zone, tuple(jobs))
+    return JobsFile(
+        path=file,
+        status=file.parent / top.status if top.status else None,
+        zone=top.zone,
+        jobs=tuple(jobs),
+    )
 
 
 def _job(
-    name: str, defaults: Mapping[str, object], table: Mapping[str, object], where: str, folder: Path, top: FileOptions
+    name: str,
+    defaults: Mapping[str, object],
+    table: Mapping[str, object],
+    where: str,
+    folder: Path,
+    top: JobsFileSettings,
 ) -> BatchJob:
     if not _NAME.fullmatch(name):
         raise UsageError(f"{where}: '{name}' is not a job's name.", "Use letters, digits, '.', '_' and '-'.")
@@ -131,10 +141,10 @@ def _job(
     if command not in COMMANDS:
         raise UsageError(f"{where}: command: '{command}' is not one of {', '.join(COMMANDS)}.")
     settings = COMMANDS[str(command)]
-    known = _names(JobOptions, settings)
+    known = _names(JobSettings, settings)
     both = {key: value for key, value in defaults.items() if _plain(key) in known} | dict(table)
     given = {_plain(key): value for key, value in both.items()}
-    own = from_mapping(JobOptions, {key: given.pop(key) for key in options(JobOptions) if key in given}, where)
+    own = from_mapping(JobSettings, {key: given.pop(key) for key in options(JobSettings) if key in given}, where)
     for key in _PATHS:
         if isinstance(given.get(key), str):
             given[key] = str(folder / str(given[key]))
@@ -152,14 +162,14 @@ def _job(
     )
 
 
-def _check_places(own: JobOptions, where: str) -> None:
+def _check_places(own: JobSettings, where: str) -> None:
     """UsageError for what a job cannot read from or write to."""
     if own.data == "-" or own.output == "-":
         raise UsageError(f"{where}: a job has no standard input or output of its own.", "Name files.")
     if own.command == "predict" and not own.output:
         raise UsageError(f"{where}: a predict job needs an output.", 'Add output = "FILE.csv".')
     if "{series}" in str(Path(own.output or "").parent):
-        raise UsageError(f"{where}: {{series}} may stand in the output's file name only.", "Move it there.")
+        raise UsageError(f"{where}: {{series}} may be in the output's file name only.", "Move it there.")
     if own.command == "train" and not own.data:
         raise UsageError(f"{where}: a train job needs data.", 'Add data = "FILE.csv".')
     for text in (own.data or "", own.output or ""):
@@ -174,7 +184,7 @@ def _check_places(own: JobOptions, where: str) -> None:
 
 def _refuse_unknown_defaults(defaults: Mapping[str, object], where: str) -> None:
     """UsageError for a default that no command knows."""
-    known = _names(JobOptions, *COMMANDS.values())
+    known = _names(JobSettings, *COMMANDS.values())
     for key in defaults:
         if _plain(key) not in known:
             raise UsageError(f"{where}: [defaults]: unknown key '{key}'.", nearest(key, tuple(sorted(known))))
@@ -190,7 +200,7 @@ def _refuse_shared_outputs(jobs: list[BatchJob], where: str) -> None:
                 raise UsageError(f"{where}: jobs '{other}' and '{job.name}' write the same output.", "Rename one.")
 
 
-def _dated(settings: Settings, date: str) -> Settings:
+def _dated(settings: CommandSettings, date: str) -> CommandSettings:
     """The settings with {date} filled in where they name a picture or a page."""
     named = {name: getattr(settings, name, None) for name in ("plot", "report")}
     return replace(settings, **{name: text.replace("{date}", date) for name, text in named.items() if text})

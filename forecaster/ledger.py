@@ -1,4 +1,4 @@
-"""The ledger: every forecast that left, in one SQLite file, so that `monitor` can hold it against what came."""
+"""The ledger: every forecast that was delivered, in one SQLite file, so that `monitor` can compare it with the actuals."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Version:
     zone: str | None
     season_length: int
     quantiles: tuple[float, ...]
-    expected: float | None  # its error over seasonal naive's where it was judged
+    expected: float | None  # its error over seasonal naive's on its test windows
 
 
 @dataclass(frozen=True)
@@ -116,13 +116,22 @@ def versions(path: str | Path) -> tuple[Version, ...]:
             "SELECT id, model, version, freq, zone, season_length, quantiles, expected FROM versions ORDER BY id"
         ).fetchall()
     return tuple(
-        Version(id, model, version, freq, zone or None, season, tuple(json.loads(levels)), expected)
+        Version(
+            id=id,
+            model=model,
+            version=version,
+            freq=freq,
+            zone=zone or None,
+            season_length=season,
+            quantiles=tuple(json.loads(levels)),
+            expected=expected,
+        )
         for id, model, version, freq, zone, season, levels, expected in rows
     )
 
 
-def choose(path: str | Path, reference: str | None) -> Version:
-    """The version called "name" (its newest) or "name@version", or the one that forecast last. DataError if not there."""
+def find_version(path: str | Path, reference: str | None) -> Version:
+    """The version called "name" (its latest) or "name@version", or the one that forecast last. DataError if not there."""
     known = [one for one in versions(path) if one.version]
     name, _, number = (reference or "").partition("@")
     found = [one for one in known if name in ("", one.model) and number in ("", str(one.version))]

@@ -13,7 +13,7 @@ from forecaster.data.read import read_panel
 from forecaster.data.zones import DAY, wall_clock
 from forecaster.errors import DataError, QualityError
 from forecaster.forecast import MODEL
-from forecaster.ledger import Entries, Version, choose, entries
+from forecaster.ledger import Entries, Version, entries, find_version
 from forecaster.recalibrate import recalibrate
 from forecaster.watch import Watch
 
@@ -103,7 +103,7 @@ class Pairs:
 
 def monitor(ledger: str, data: str, settings: MonitorSettings, watch: Watch) -> Monitoring:
     """Join a version's forecasts with the data's actuals. DataError where the ledger has none of it."""
-    version = choose(ledger, settings.model)
+    version = find_version(ledger, settings.model)
     panel = read_panel(
         data,
         Columns(settings.series, settings.timestamp, settings.target),

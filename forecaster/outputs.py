@@ -1,6 +1,6 @@
 """Files that change whole or not at all, locks for whoever writes them, and what killed writers leave beside them.
 
-The locks are our own. filelock 4.3 leaves the lock's file behind when it is released, and raises on network disks that
+The locks are our own. filelock 4.3 leaves the lock's file where it was when it is released, and raises on network disks that
 have no locks. Its import takes 15 ms, which is 2 % of `predict --output FILE`; a lock takes 0.4 ms with either.
 """
 
@@ -30,7 +30,7 @@ POLL_SECONDS = 0.2  # between two looks at a lock that is held
 
 @contextmanager
 def whole_file(path: Path) -> Iterator[IO[bytes]]:
-    """A stream to a file beside `path` that replaces it at the end; nothing is left behind on failure. OSError."""
+    """A stream to a file beside `path` that replaces it at the end; nothing is left on failure. OSError."""
     target = _target(path)
     if target.exists() and not target.is_file():
         with target.open("wb") as stream:  # a device or a pipe must not be replaced by a file; a folder refuses

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from forecaster.errors import UsageError
-from forecaster.jobs import BatchJob, Jobs, load_jobs
+from forecaster.jobs import BatchJob, JobsFile, load_jobs
 
 if TYPE_CHECKING:
     from forecaster.settings import ScheduleSettings
@@ -34,8 +34,8 @@ _WEEKDAYS = ("Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 
 
 @dataclass(frozen=True)
-class Run:
-    """The jobs of a file that run at the same times."""
+class JobGroup:
+    """The jobs of a file that run at the same times, in one process."""
 
     name: str  # of the unit
     when: tuple[str, ...]  # cron's five fields
@@ -50,21 +50,21 @@ def schedule(path: str | Path, settings: ScheduleSettings) -> str:
     if settings.systemd and settings.log:
         raise UsageError("--log has no effect with --systemd: the journal keeps the log.", "Leave it out.")
     jobs = load_jobs(path)
-    runs = _runs(jobs, tuple(filter(None, (settings.only or "").split(","))))
+    groups = _groups(jobs, tuple(filter(None, (settings.only or "").split(","))))
     if settings.systemd:
-        return _systemd(jobs, runs)
-    return _cron(jobs, runs, Path(settings.log).absolute() if settings.log else jobs.path.with_suffix(".log"))
+        return _systemd(jobs, groups)
+    return _cron(jobs, groups, Path(settings.log).absolute() if settings.log else jobs.path.with_suffix(".log"))
 
 
-def _runs(jobs: Jobs, only: tuple[str, ...]) -> list[Run]:
-    """One run for each schedule, so that jobs which are due together share one process."""
+def _groups(jobs: JobsFile, only: tuple[str, ...]) -> list[JobGroup]:
+    """One group for each schedule, so that jobs which are due together share one process."""
     chosen = jobs.only(only)
     groups: dict[tuple[str, ...], list[BatchJob]] = {}
     for job in chosen:
         groups.setdefault(_parse(job.schedule, f"{jobs.path}: [jobs.{job.name}]"), []).append(job)
     stem = re.sub(r"[^A-Za-z0-9_-]+", "-", jobs.path.stem).strip("-") or "jobs"
     return [
-        Run(
+        JobGroup(
             name=f"forecaster-{stem}" + (f"-{number}" if len(groups) > 1 else ""),
             when=when,
             jobs=tuple(group),
@@ -108,13 +108,13 @@ def _values(field: str, position: int) -> list[int]:
     return sorted(value for value in found if isinstance(value, int))
 
 
-def _command(jobs: Jobs, run: Run) -> list[str]:
-    """Quiet: the lines on standard output tell all; errors still go to standard error."""
-    only = [] if run.all else ["--only", ",".join(job.name for job in run.jobs)]
+def _command(jobs: JobsFile, group: JobGroup) -> list[str]:
+    """Quiet: the lines on standard output say all; errors still go to standard error."""
+    only = [] if group.all else ["--only", ",".join(job.name for job in group.jobs)]
     return [str(Path(sys.executable).absolute()), "-m", "forecaster", "batch", str(jobs.path), "--quiet", *only]
 
 
-def _cron(jobs: Jobs, runs: list[Run], log: Path) -> str:
+def _cron(jobs: JobsFile, groups: list[JobGroup], log: Path) -> str:
     lines = [
         "# Put these lines into `crontab -e`.",
         f"# Each run appends a line of JSON per job to {log}; cron mails what goes wrong.",
@@ -126,54 +126,54 @@ def _cron(jobs: Jobs, runs: list[Run], log: Path) -> str:
             f"# The times are those of {jobs.zone} where cron knows CRON_TZ (cronie; not Debian's cron, nor busybox's).",
             f"CRON_TZ={jobs.zone}",
         ]
-    for run in runs:
-        command = " ".join(map(shlex.quote, _command(jobs, run)))
+    for group in groups:
+        command = " ".join(map(shlex.quote, _command(jobs, group)))
         line = f"cd {shlex.quote(str(jobs.path.parent))} && {command} >> {shlex.quote(str(log))}"
-        lines.append(f"{' '.join(run.when)} {line.replace('%', chr(92) + '%')}")  # cron ends the command at a bare %
+        lines.append(f"{' '.join(group.when)} {line.replace('%', chr(92) + '%')}")  # cron ends the command at a bare %
     lines += [
-        f"# /etc/logrotate.d/{runs[0].name}:",
+        f"# /etc/logrotate.d/{groups[0].name}:",
         f"#   {log} {{ weekly rotate 8 compress missingok notifempty }}",
     ]
     return "\n".join(lines)
 
 
-def _systemd(jobs: Jobs, runs: list[Run]) -> str:
+def _systemd(jobs: JobsFile, groups: list[JobGroup]) -> str:
     units = ["# Put these files into /etc/systemd/system/ (or ~/.config/systemd/user/), then, for each timer:"]
     units.append(
-        f"#   systemctl daemon-reload && systemctl enable --now {' '.join(f'{run.name}.timer' for run in runs)}"
+        f"#   systemctl daemon-reload && systemctl enable --now {' '.join(f'{group.name}.timer' for group in groups)}"
     )
-    for run in runs:
-        names = ", ".join(job.name for job in run.jobs)
-        units.append(_service(jobs, run, names))
-        units.append(_timer(jobs, run, names))
+    for group in groups:
+        names = ", ".join(job.name for job in group.jobs)
+        units.append(_service(jobs, group, names))
+        units.append(_timer(jobs, group, names))
     return "\n".join(units)
 
 
-def _service(jobs: Jobs, run: Run, names: str) -> str:
+def _service(jobs: JobsFile, group: JobGroup, names: str) -> str:
     # 75: the last run still goes on, which is no failure. systemd never starts a service twice at once anyway.
     return f"""
-# {run.name}.service
+# {group.name}.service
 [Unit]
 Description=Forecasts: {_escaped(names)}
 
 [Service]
 Type=oneshot
 WorkingDirectory={_escaped(str(jobs.path.parent))}
-ExecStart={" ".join(map(_quoted, _command(jobs, run)))}
+ExecStart={" ".join(map(_quoted, _command(jobs, group)))}
 Environment=LC_ALL=C.UTF-8
 SuccessExitStatus=75
 StandardOutput=journal
 StandardError=journal
-SyslogIdentifier={run.name}
+SyslogIdentifier={group.name}
 Nice=10
 NoNewPrivileges=yes
 PrivateTmp=yes"""
 
 
-def _timer(jobs: Jobs, run: Run, names: str) -> str:
-    times = "\n".join(f"OnCalendar={when}{' ' + jobs.zone if jobs.zone else ''}" for when in calendar_of(run.when))
+def _timer(jobs: JobsFile, group: JobGroup, names: str) -> str:
+    times = "\n".join(f"OnCalendar={when}{' ' + jobs.zone if jobs.zone else ''}" for when in calendar_of(group.when))
     return f"""
-# {run.name}.timer
+# {group.name}.timer
 [Unit]
 Description=When to forecast: {_escaped(names)}
 

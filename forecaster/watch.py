@@ -1,4 +1,4 @@
-"""What long-running work tells whoever watches it. Only `console.py` prints; everything else calls a `Watch`."""
+"""What long-running work reports to whoever watches it. Only `console.py` prints; everything else calls a `Watch`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class Progress:
     epoch: int  # epochs done
     epochs: int  # epochs planned
     loss: float  # mean training loss of the epoch
-    validation_loss: float | None  # None where nothing is held back
+    validation_loss: float | None  # None without validation windows
     seconds_left: float  # estimated from the epochs done
 
 

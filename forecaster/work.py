@@ -151,7 +151,7 @@ def job_key(job: BatchJob) -> str:
 
 
 def data_path(job: BatchJob) -> Path | None:
-    """The job's input: its own, or the file that its model was trained on. None where that cannot be told."""
+    """The job's input: its own, or the file that its model was trained on. None where it cannot be found out."""
     if job.data is not None or isinstance(job.settings, TrainSettings):
         return Path(job.data) if job.data else None
     try:

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from forecaster.errors import DataError, LockError, UsageError
-from forecaster.ledger import append, choose, entries, versions
+from forecaster.ledger import append, entries, find_version, versions
 from forecaster.predict import predict
 from forecaster.settings import PredictSettings
 from tests.shelf import stored, wave, write_csv
@@ -47,7 +47,7 @@ def test_a_forecast_is_noted_once_for_a_version_and_a_cutoff(shop):
 def test_what_comes_back_is_what_was_forecast_with_naive_beside_it(shop):
     found = forecast_of(shop)
     append(shop / "l.db", found)
-    made = entries(shop / "l.db", choose(shop / "l.db", "m"))
+    made = entries(shop / "l.db", find_version(shop / "l.db", "m"))
     assert made.prediction.tolist() == found.prediction.reshape(-1).tolist()
     assert made.bands.tolist() == found.bands.reshape(-1, 2).tolist()
     assert made.timestamp.tolist() == found.timestamps.reshape(-1).tolist()
@@ -69,9 +69,9 @@ def test_a_version_is_chosen_by_name_or_as_the_newest(shop):
     append(ledger, forecast_of(shop))
     stored(shop / "models")
     append(ledger, forecast_of(shop))
-    assert [choose(ledger, text).version for text in (None, "m", "m@1", "m@2")] == [2, 2, 1, 2]
+    assert [find_version(ledger, text).version for text in (None, "m", "m@1", "m@2")] == [2, 2, 1, 2]
     with pytest.raises(DataError, match="Known: m@1, m@2"):
-        choose(ledger, "m@3")
+        find_version(ledger, "m@3")
 
 
 def test_files_that_are_no_ledger_are_told_in_one_line(shop):

@@ -20,7 +20,7 @@ VERSION = re.compile(r"[1-9][0-9]{0,8}")
 _TEMPORARY = re.compile(r"\.new-(?P<pid>[0-9]{1,9})-[0-9a-f]+@(?P<host>.*)")
 
 
-def entries(folder: Path) -> list[str]:
+def list_folder(folder: Path) -> list[str]:
     """What is in `folder`, in alphabetical order; nothing where there is no folder."""
     try:
         return sorted(entry.name for entry in folder.iterdir())
@@ -46,7 +46,7 @@ def _here() -> str:
 
 def remove_stale(folder: Path) -> None:
     """Remove what killed writers left: their process is gone from this host, or a day has passed."""
-    for name in entries(folder):
+    for name in list_folder(folder):
         if not name.startswith(".new-"):
             continue
         path, writer = folder / name, _TEMPORARY.fullmatch(name)
@@ -75,7 +75,7 @@ def _alive(pid: int) -> bool:
 def rename_to_next(fresh: Path, folder: Path) -> int:
     """Rename `fresh` to the next free version, the one after if another writer was quicker, and return it."""
     for _ in range(1000):
-        version = max((int(entry) for entry in entries(folder) if VERSION.fullmatch(entry)), default=0) + 1
+        version = max((int(entry) for entry in list_folder(folder) if VERSION.fullmatch(entry)), default=0) + 1
         try:
             fresh.rename(folder / str(version))
         except OSError as error:

@@ -23,7 +23,7 @@ from forecaster.models.hashes import MANIFEST, quoted
 from forecaster.models.renames import (
     CURRENT,
     VERSION,
-    entries,
+    list_folder,
     remove_stale,
     rename_to_next,
     set_current,
@@ -44,13 +44,13 @@ class Store:
 
     def names(self) -> tuple[str, ...]:
         """The models that have a version, in alphabetical order."""
-        named = (name for name in entries(self.root) if _NAME.fullmatch(name) and self._holds(self.root / name))
+        named = (name for name in list_folder(self.root) if _NAME.fullmatch(name) and self._holds(self.root / name))
         return tuple(name for name in named if self.versions(name))
 
     def versions(self, name: str) -> tuple[int, ...]:
         """The versions of a model, oldest first; empty if there is no such model. UsageError for an impossible name."""
         folder = self._folder(name)
-        found = (entry for entry in entries(folder) if VERSION.fullmatch(entry) and (folder / entry).is_dir())
+        found = (entry for entry in list_folder(folder) if VERSION.fullmatch(entry) and (folder / entry).is_dir())
         return tuple(sorted(int(entry) for entry in found))
 
     def current(self, name: str) -> int:
@@ -114,7 +114,7 @@ class Store:
             try:
                 remove_stale(folder)
                 write(fresh)
-                if not entries(fresh):  # a rename may replace an empty folder, so versions are never empty
+                if not list_folder(fresh):  # a rename may replace an empty folder, so versions are never empty
                     raise ValueError(f"no files were written for model '{name}'")
                 is_served = serves(fresh)
                 sync_tree(fresh)

@@ -13,7 +13,7 @@ from collections import Counter
 from pathlib import Path
 
 INPUTS = 60_000
-SLOWEST, MOST_MEMORY = 60, 2048  # seconds for one input, on whatever else the machine does; MiB of the process
+MAX_SECONDS, MAX_MEMORY_MIB = 60, 2048  # seconds for one input, on whatever else the machine does; MiB of the process
 
 
 def main() -> None:
@@ -45,7 +45,12 @@ def main() -> None:
             seconds = round(time.monotonic() - start)
             print(json.dumps({"part": "fuzz_atheris", **counts, "seconds": seconds}), flush=True)
 
-    options = [f"-runs={inputs}", f"-timeout={SLOWEST}", f"-rss_limit_mb={MOST_MEMORY}", f"-dict={folder / 'words'}"]
+    options = [
+        f"-runs={inputs}",
+        f"-timeout={MAX_SECONDS}",
+        f"-rss_limit_mb={MAX_MEMORY_MIB}",
+        f"-dict={folder / 'words'}",
+    ]
     options += ["-max_len=2048", "-print_final_stats=1", "-verbosity=0", f"-artifact_prefix={folder}/"]
     atheris.Setup([sys.argv[0], *options, str(folder / "corpus"), str(BAD)], fuzz)
     atheris.Fuzz()
