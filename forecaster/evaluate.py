@@ -14,8 +14,8 @@ from forecaster.conformal import adapted_correction, corrected, held_back_errors
 from forecaster.data.windows import Windows, rolling, rows_after
 from forecaster.errors import DataError, UsageError
 from forecaster.models.artifact import load_calibration, load_judged, load_runtime
+from forecaster.open_model import Opened, open_model, read_for
 from forecaster.outputs import output_lock
-from forecaster.predict import Opened, open_model, read_for
 from forecaster.publish import data_facts
 from forecaster.report import Report
 from forecaster.split import held_back

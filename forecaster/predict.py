@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
@@ -12,19 +12,17 @@ import numpy as np
 
 from forecaster.adapt import since
 from forecaster.data.covariates import missing_ahead, with_future
-from forecaster.data.encodings import columns_of
 from forecaster.data.inputs import Beside
-from forecaster.data.panel import Columns
-from forecaster.data.read import read_future, read_panel
+from forecaster.data.read import read_as, read_future
 from forecaster.data.windows import newest
 from forecaster.errors import ArtifactError, DataError, UsageError
 from forecaster.fallback import NAME, RANGES, absurd, naive_bands, naive_forecast, thinkable
 from forecaster.forecast import MODEL, About, Forecast
 from forecaster.freshness import fresh
 from forecaster.metrics import seasonal_scale
-from forecaster.models.artifact import Manifest, load_runtime, read_manifest
+from forecaster.models.artifact import Manifest, load_runtime
 from forecaster.models.runtime import Runtime, forecast
-from forecaster.models.store import Store
+from forecaster.open_model import Opened, open_model, read_for
 from forecaster.quantiles import Bands, stored_bands
 from forecaster.settings import TrainSettings
 from forecaster.watch import Watch
@@ -33,70 +31,13 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from forecaster.data.panel import Panel
-    from forecaster.settings import EvaluateSettings, ExplainSettings, PredictSettings
+    from forecaster.settings import PredictSettings
     from forecaster.typing import FloatArray, IntArray, TextArray
 
 Data: TypeAlias = "str | Path | pd.DataFrame"
-LOOKS = 5  # at the version that serves, should it be pruned between finding and reading it
+MAX_ATTEMPTS = 5  # at the version that serves, should it be pruned between finding and reading it
 
 Load: TypeAlias = Callable[[Path, Manifest, str, int], Runtime]
-
-
-@dataclass(frozen=True)
-class Opened:
-    """A stored model that was found in good order."""
-
-    folder: Path
-    version: int
-    manifest: Manifest
-
-
-def open_model(models: str, reference: str | None) -> Opened:
-    """ArtifactError where it is missing or damaged."""
-    left = LOOKS
-    while True:
-        folder, left = Store(Path(models)).resolve(reference), left - 1
-        try:
-            return Opened(folder, int(folder.name), read_manifest(folder))
-        except ArtifactError:
-            if folder.is_dir() or not left:
-                raise
-
-
-def read_for(
-    manifest: Manifest, data: Data | None, settings: EvaluateSettings | ExplainSettings | PredictSettings
-) -> Panel:
-    """The data, read as the model's was; None = the file that the model was trained on.
-
-    DataError for rows that cannot be used; ArtifactError where the model does not fit the data's frequency.
-    """
-    facts = manifest.data
-    if data is None:
-        if not Path(facts.path).is_absolute():
-            raise UsageError(f"model '{manifest.name}' was trained on {facts.path}.", "Name a data file.")
-        data = facts.path
-    same_columns = Columns(facts.series, facts.timestamp, facts.target)
-    given = Columns(settings.series, settings.timestamp, settings.target)
-    columns = replace(
-        columns_of(manifest.covariates),
-        series=given.series or same_columns.series,
-        timestamp=given.timestamp or same_columns.timestamp,
-        target=given.target or same_columns.target,
-    )
-    panel = read_panel(
-        data,
-        columns,
-        freq=facts.freq,
-        season_length=facts.season_length,
-        zone=settings.zone or facts.zone,
-        timestamp_format=settings.timestamp_format or facts.timestamp_format,
-    )
-    if panel.freq.whole_numbers != (facts.freq.isdigit()):
-        raise ArtifactError(
-            f"model '{manifest.name}' was trained on {facts.freq} data, {panel.source} is {panel.freq.name}.",
-            "Train a model for it.",
-        )
-    return panel
 
 
 def predict(
@@ -112,7 +53,11 @@ def predict(
     `now` is what the data's age is measured from; None = this machine's clock.
     """
     opened, runtime = _open(data, settings, watch, load)
-    panel = read_for(opened.manifest, data, settings) if opened else _read_anew(data, settings)
+    panel = (
+        read_for(opened.manifest, data, settings)
+        if opened
+        else read_as("-" if data is None else data, settings.read_options())
+    )
     panel = fresh(panel, settings.max_age, settings.drop_incomplete, watch, now)
     horizon = settings.horizon or (opened.manifest.horizon if opened else min(panel.season_length, 96) or 1)
     if settings.future is not None:
@@ -155,7 +100,7 @@ def _open(
 ) -> tuple[Opened | None, Runtime | None]:
     """The model and its graph; None for what there is none of and --fallback says to go on. ArtifactError otherwise."""
     opened, runtime = None, None
-    for left in reversed(range(LOOKS)):
+    for left in reversed(range(MAX_ATTEMPTS)):
         try:
             opened = open_model(settings.models, settings.model)
             runtime = load(opened.folder, opened.manifest, settings.runtime, settings.threads or 0)
@@ -180,14 +125,6 @@ def _say(opened: Opened, settings: PredictSettings, watch: Watch) -> None:
         watch.note(
             f"horizon {settings.horizon} is longer than the {horizon} steps trained: forecasts are fed back as inputs"
         )
-
-
-def _read_anew(data: Data | None, settings: PredictSettings) -> Panel:
-    """The data, read as a training would read it."""
-    columns = Columns(settings.series, settings.timestamp, settings.target)
-    return read_panel(
-        data if data is not None else "-", columns, zone=settings.zone, timestamp_format=settings.timestamp_format
-    )
 
 
 def _observed(panel: Panel, opened: Opened | None, fallback: bool) -> tuple[IntArray, tuple[str, ...]]:
