@@ -69,8 +69,8 @@ class Worker:
         for place in filter(None, (output, settings.plot)):
             Path(place).parent.mkdir(parents=True, exist_ok=True)
         own = replace(settings, output=output, threads=settings.threads or self.threads)
-        forecast = deliver(job.data, own, self.watch, settings.format, self.load, self.now())
-        return {"output": output, **forecast.metadata()}
+        made = deliver(job.data, own, self.watch, settings.format, self.load, self.now())
+        return {"output": output, **made.forecast.metadata()}
 
     def _evaluate(self, job: BatchJob, settings: EvaluateSettings) -> dict[str, object]:
         from forecaster.evaluate import evaluate
