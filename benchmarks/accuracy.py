@@ -92,7 +92,7 @@ def run_etth1(root: Path, seed: int, work: Path) -> dict[str, float]:
     from forecaster.data.windows import Windows
     from forecaster.models.artifact import load_runtime
     from forecaster.models.runtime import forecast
-    from forecaster.predict import open_model
+    from forecaster.open_model import open_model
 
     frame = wide_etth1(root)
     data = work / "etth1.csv"

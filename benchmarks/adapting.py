@@ -71,7 +71,7 @@ def judge(name: str, stretch: Stretch, models: Path, work: Path, half_lives: lis
     from forecaster.conformal import adapted_correction, stored_correction
     from forecaster.data.windows import rolling
     from forecaster.models.artifact import load_calibration, load_runtime
-    from forecaster.predict import open_model, read_for
+    from forecaster.open_model import open_model, read_for
     from forecaster.settings import PredictSettings
 
     if not (models / name / "current").exists():

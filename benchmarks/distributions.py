@@ -28,7 +28,7 @@ def measure(name: str, distribution: str, asked: argparse.Namespace, models: Pat
     from forecaster.bands import band_scores
     from forecaster.data.windows import rolling
     from forecaster.models.artifact import load_runtime
-    from forecaster.predict import open_model, read_for
+    from forecaster.open_model import open_model, read_for
     from forecaster.quantiles import stored_bands
     from forecaster.settings import PredictSettings
 

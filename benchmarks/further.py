@@ -139,7 +139,7 @@ def judged(work: Path, horizon: int) -> dict[str, float]:
     from forecaster.data.read import read_panel
     from forecaster.data.windows import rolling
     from forecaster.models.artifact import load_runtime
-    from forecaster.predict import open_model
+    from forecaster.open_model import open_model
 
     opened, panel = open_model(str(work), "further"), read_panel(work / "all.csv")
     windows = rolling(panel, panel.offsets[1:], horizon, 1, horizon)

@@ -25,7 +25,7 @@ from forecaster.data.inputs import ExtraInputs
 from forecaster.data.windows import rolling
 from forecaster.models.artifact import load_judged, load_runtime
 from forecaster.models.runtime import forecast
-from forecaster.predict import open_model, read_for
+from forecaster.open_model import open_model, read_for
 from forecaster.settings import PredictSettings
 
 if TYPE_CHECKING:

@@ -95,7 +95,7 @@ def measure(name: str, root: Path, models: Path, seed: int, work: Path) -> str:
     from forecaster.metrics import seasonal_scale
     from forecaster.models.artifact import load_judged, load_runtime
     from forecaster.models.runtime import forecast
-    from forecaster.predict import open_model, read_for
+    from forecaster.open_model import open_model, read_for
     from forecaster.settings import PredictSettings
 
     known_rows, all_rows = frames(name, root)
@@ -138,7 +138,8 @@ def published(root: Path, models: Path) -> str:
     from forecaster.bands import band_scores
     from forecaster.data.windows import rolling
     from forecaster.metrics import seasonal_scale
-    from forecaster.predict import open_model, predict, read_for
+    from forecaster.open_model import open_model, read_for
+    from forecaster.predict import predict
     from forecaster.settings import PredictSettings
     from forecaster.watch import Silent
 

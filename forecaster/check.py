@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from forecaster.data.checks import Checked, find_faults
-from forecaster.data.encodings import columns_of
-from forecaster.data.panel import Columns
-from forecaster.data.read import ReadOptions
 from forecaster.data.summary import Summary, level_and_scale, summarise
 from forecaster.errors import DataError
 from forecaster.freshness import newest_observed, unfinished
-from forecaster.predict import open_model
+from forecaster.open_model import open_model, trained_options
 
 if TYPE_CHECKING:
-    from forecaster.data.encodings import Encoding
     from forecaster.data.panel import Panel
     from forecaster.models.artifact import DataFacts
     from forecaster.settings import CheckSettings
@@ -86,10 +82,12 @@ def check(data: Data, settings: CheckSettings, watch: Watch, now: datetime | Non
     Data that no longer resembles the training data is warned of: that is for its reader to judge.
     """
     opened = open_model(settings.models, settings.model) if settings.model else None
-    facts = opened.manifest.data if opened else None
-    checked = find_faults(data, _options(settings, facts, opened.manifest.covariates if opened else ()))
+    options = settings.read_options()
+    if opened:
+        options = options.or_else(trained_options(opened.manifest))
+    checked = find_faults(data, options)
     panel = checked.panel
-    fits = _fits(checked, facts) if facts else ()
+    fits = _fits(checked, opened.manifest.data) if opened else ()
     for fit in fits:
         if not fit.fits:
             watch.warn(f"{fit.about}: {fit.found}, but the model was trained on {fit.trained}")
@@ -102,25 +100,6 @@ def check(data: Data, settings: CheckSettings, watch: Watch, now: datetime | Non
         unfinished=int(np.count_nonzero(unfinished(panel, now))) if panel else 0,
         model=f"{opened.manifest.name}@{opened.version}" if opened else None,
         fits=fits,
-    )
-
-
-def _options(settings: CheckSettings, facts: DataFacts | None, covariates: tuple[Encoding, ...]) -> ReadOptions:
-    """As the caller says, else as the model's data was read."""
-    columns = Columns(settings.series, settings.timestamp, settings.target)
-    if facts is None:
-        return ReadOptions.of(columns, settings.freq, None, settings.zone, settings.timestamp_format)
-    return ReadOptions.of(
-        replace(
-            columns_of(covariates),
-            series=columns.series or facts.series,
-            timestamp=columns.timestamp or facts.timestamp,
-            target=columns.target or facts.target,
-        ),
-        settings.freq or facts.freq,
-        facts.season_length,
-        settings.zone or facts.zone,
-        settings.timestamp_format or facts.timestamp_format,
     )
 
 

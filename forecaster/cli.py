@@ -182,13 +182,14 @@ def _predict(settings: PredictSettings, console: Console, data: str | None) -> N
         raise UsageError("--plot - has no effect with --quiet: stdout carries the forecast.", "Give --output FILE.")
     from forecaster.deliver import deliver, refuse_failed
 
-    forecast = deliver(data, settings, console, "json" if console.json and to_stdout else settings.format)
+    made = deliver(data, settings, console, "json" if console.json and to_stdout else settings.format)
+    forecast = made.forecast
     if console.json and not to_stdout:
         console.result({"output": settings.output, **forecast.metadata()})
     if settings.plot == "-":
         from forecaster.views.ahead import in_terminal
 
-        console.drawing(partial(in_terminal, forecast, settings.plot_series), result=plot_is_result)
+        console.drawing(partial(in_terminal, made, settings.plot_series), result=plot_is_result)
     if forecast.about:
         refuse_failed(forecast.about.failed, len(forecast.series))
 

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING
 from forecaster.errors import PartialError, UsageError
 from forecaster.models.artifact import load_runtime
 from forecaster.outputs import output_lock
-from forecaster.predict import predict
+from forecaster.predict import run_forecast
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from forecaster.forecast import Forecast
+    from forecaster.forecast import Forecast, ForecastRun
     from forecaster.predict import Load
     from forecaster.settings import PredictSettings
     from forecaster.typing import Data
@@ -32,7 +32,7 @@ def deliver(
     format: str | None,
     load: Load = load_runtime,
     now: datetime | None = None,
-) -> Forecast:
+) -> ForecastRun:
     """Predict and write to `settings.output`, which nobody else writes meanwhile; then note it in the ledger.
 
     Where the output's name holds {series}, every series gets a file of its own. `now` is what the data's age is
@@ -46,7 +46,8 @@ def deliver(
 
         check_place(settings.plot, "--plot", (".png", ".html", "-"))
     with output_lock(settings.output, settings.wait or 0.0), output_lock(settings.plot or "-", settings.wait or 0.0):
-        forecast = predict(data, settings, watch, load, now)
+        made = run_forecast(data, settings, watch, load, now)
+        forecast = made.forecast
         if settings.plot_series:
             from forecaster.views.tracks import choose_series
 
@@ -58,13 +59,13 @@ def deliver(
         if settings.plot and settings.plot != "-":
             from forecaster.views.ahead import write_plot
 
-            write_plot(settings.plot, forecast, settings.plot_series)
+            write_plot(settings.plot, made, settings.plot_series)
         if settings.ledger:
             from forecaster.ledger import append
 
-            new = append(settings.ledger, forecast)
+            new = append(settings.ledger, made)
             watch.note(f"{new:,} of {forecast.prediction.size:,} forecasts are new to {settings.ledger}")
-    return forecast
+    return made
 
 
 def _write_each(forecast: Forecast, settings: PredictSettings, format: str | None) -> None:

@@ -14,8 +14,8 @@ from forecaster.data.panel import fingerprint
 from forecaster.data.windows import Windows, rolling, rows_after
 from forecaster.errors import DataError, UsageError
 from forecaster.models.artifact import load_calibration, load_judged, load_runtime
+from forecaster.open_model import Opened, open_model, read_for
 from forecaster.outputs import output_lock
-from forecaster.predict import Opened, open_model, read_for
 from forecaster.report import Report
 from forecaster.split import held_back
 from forecaster.views.extra import check_place

@@ -20,7 +20,7 @@ from forecaster.errors import DataError
 from forecaster.evaluate import held_against
 from forecaster.metrics import seasonal_scale
 from forecaster.models.runtime import forecast
-from forecaster.predict import open_model, read_for
+from forecaster.open_model import open_model, read_for
 
 if TYPE_CHECKING:
     from forecaster.models.artifact import Manifest

@@ -1,4 +1,4 @@
-"""What to say where a model cannot answer: seasonal naive, and the rule that tells an answer from nonsense."""
+"""What is forecast where a model cannot answer: seasonal naive; and the rule by which an answer is nonsense."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     from forecaster.typing import BoolArray, FloatArray, IntArray
 
 NAME = "seasonal-naive"  # in the column `source`
-RANGES = 10  # a value farther than this many ranges outside of all that was observed is absurd
-ENOUGH = 20  # observed values whose range can be trusted
-SEASONS = 4  # whose newest observed values seasonal naive looks for
+MAX_RANGES = 10  # a value farther than this many ranges outside of all that was observed is absurd
+MIN_OBSERVED = 20  # values whose range can be trusted
+MAX_SEASONS = 4  # in whose rows seasonal naive looks for the latest observed values
 
 
 def thinkable(panel: Panel) -> tuple[FloatArray, FloatArray]:
@@ -31,9 +31,11 @@ def thinkable(panel: Panel) -> tuple[FloatArray, FloatArray]:
     spread = high - low
     level = np.maximum(np.abs(low), np.abs(high))
     spread = np.where(
-        (panel.observed_counts >= ENOUGH) & (spread > 0), spread, np.maximum(spread, np.where(level > 0, level, 1.0))
+        (panel.observed_counts >= MIN_OBSERVED) & (spread > 0),
+        spread,
+        np.maximum(spread, np.where(level > 0, level, 1.0)),
     )
-    return low - RANGES * spread, high + RANGES * spread
+    return low - MAX_RANGES * spread, high + MAX_RANGES * spread
 
 
 def absurd(values: FloatArray, low: FloatArray, high: FloatArray) -> BoolArray:
@@ -45,7 +47,7 @@ def absurd(values: FloatArray, low: FloatArray, high: FloatArray) -> BoolArray:
 def naive_forecast(panel: Panel, chosen: IntArray, horizon: int) -> FloatArray:
     """[n, H] seasonal naive of the series `chosen` [n], from as far back as it takes; NaN where nothing is observed."""
     season = panel.season_length
-    rows = max(season, min(SEASONS * season, int(panel.lengths.max())))
+    rows = max(season, min(MAX_SEASONS * season, int(panel.lengths.max())))
     context = latest_windows(panel).take(chosen).gather(rows, 0)
     forecast = seasonal_naive(context, horizon, season)
     for i in np.flatnonzero(np.isnan(forecast).any(axis=1)):

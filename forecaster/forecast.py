@@ -29,17 +29,14 @@ CHUNK_ROWS = 50_000  # rows that are turned into text at once, so that memory do
 
 @dataclass(frozen=True)
 class About:
-    """What made a forecast, and from what: for its metadata and for the ledger."""
+    """What made a forecast: for its metadata and for the ledger."""
 
     model: str
     version: int  # 0: no stored model answered
-    cutoff: IntArray  # [N] the newest timestamp of each series, in the units of `Forecast.timestamps`
+    cutoff: IntArray  # [N] the last timestamp of each series, in the units of `Forecast.timestamps`
     failed: tuple[str, ...]  # series left out: nothing of them is observed
     season_length: int
-    expected: float | None = None  # the model's error over seasonal naive's where it was judged; None = it was not
-    naive: FloatArray | None = None  # [N, H] seasonal naive from the same rows, for the ledger
-    scale: FloatArray | None = None  # [N] mean absolute seasonal difference of those rows; NaN = undefined
-    panel: Panel | None = None  # the rows that it was made from, for a plot
+    expected: float | None = None  # the model's error over seasonal naive's on its test windows; None = it had none
 
 
 @dataclass(frozen=True)
@@ -156,6 +153,15 @@ class Forecast:
         """The numeric columns, [N * H] each."""
         drawn = () if self.samples is None else self.samples.reshape(self.prediction.size, -1).T
         return self.prediction.reshape(-1), *self.bands.reshape(self.prediction.size, len(self.quantiles)).T, *drawn
+
+
+@dataclass(frozen=True)
+class ForecastRun:
+    """A forecast of N series, and the rows that it was made from: for plots and for the ledger."""
+
+    forecast: Forecast
+    panel: Panel
+    positions: IntArray  # [N] of the forecast's series among the panel's
 
 
 def _csv(forecast: Forecast, stream: IO[bytes]) -> None:

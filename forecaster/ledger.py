@@ -13,9 +13,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from forecaster.errors import DataError, LockError, UsageError, nearest
+from forecaster.fallback import naive_forecast
+from forecaster.metrics import seasonal_scale
 
 if TYPE_CHECKING:
-    from forecaster.forecast import Forecast
+    from forecaster.forecast import Forecast, ForecastRun
     from forecaster.typing import FloatArray, IntArray, TextArray
 
 FORMAT = 1  # PRAGMA user_version
@@ -64,14 +66,19 @@ class Entries:
     scale: FloatArray  # [E] NaN = undefined
 
 
-def append(path: str | Path, forecast: Forecast) -> int:
+def append(path: str | Path, made: ForecastRun) -> int:
     """Note a forecast; the rows that were new. What is there for the same model version, series and cutoff stays.
 
     UsageError where the file cannot be written or is no ledger; LockError where others keep it too long.
     """
+    forecast = made.forecast
     about = forecast.about
-    if about is None or about.naive is None or about.scale is None:
+    if about is None:
         raise ValueError("a forecast for the ledger says what made it")
+    # What errors are compared with later, worked out before others are kept waiting.
+    panel, horizon = made.panel, forecast.timestamps.shape[1]
+    naive = naive_forecast(panel, made.positions, horizon)
+    scale = seasonal_scale(panel.target, panel.offsets, panel.offsets[1:], panel.season_length)[made.positions]
     zone, levels = forecast.zone or "", json.dumps([float(level) for level in forecast.quantiles])
     key = (about.model, about.version, forecast.freq.name, zone)
     with _opened(Path(path), write=True) as ledger:
@@ -86,27 +93,28 @@ def append(path: str | Path, forecast: Forecast) -> int:
         ).fetchone()
         before = ledger.total_changes
         ledger.executemany(
-            "INSERT OR IGNORE INTO forecasts VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", _rows(number, forecast)
+            "INSERT OR IGNORE INTO forecasts VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            _rows(number, forecast, naive, scale),
         )
         return int(ledger.total_changes - before)
 
 
-def _rows(number: int, forecast: Forecast) -> Iterator[tuple[object, ...]]:
-    about = forecast.about
-    if about is None or about.naive is None or about.scale is None:
+def _rows(number: int, forecast: Forecast, naive: FloatArray, scale: FloatArray) -> Iterator[tuple[object, ...]]:
+    """A row for each step; `naive` [N, H] and `scale` [N] are what its error is compared with."""
+    if forecast.about is None:
         return
     for n, name in enumerate(forecast.series):
-        scale = None if np.isnan(about.scale[n]) else float(about.scale[n])
+        known_scale = None if np.isnan(scale[n]) else float(scale[n])
         columns = zip(
             forecast.timestamps[n].tolist(),
             forecast.prediction[n].tolist(),
             forecast.bands[n].tolist(),
-            about.naive[n].tolist(),
+            naive[n].tolist(),
             strict=True,
         )
-        for step, (timestamp, prediction, bands, naive) in enumerate(columns, 1):
-            made = (str(forecast.source[n]), str(name), int(about.cutoff[n]), step, timestamp)
-            yield (number, *made, prediction, json.dumps(bands), naive, scale)
+        for step, (timestamp, prediction, bands, naive_value) in enumerate(columns, 1):
+            made = (str(forecast.source[n]), str(name), int(forecast.about.cutoff[n]), step, timestamp)
+            yield (number, *made, prediction, json.dumps(bands), naive_value, known_scale)
 
 
 def versions(path: str | Path) -> tuple[Version, ...]:

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from forecaster.data.freq import Freq, format_timestamps
-from forecaster.data.panel import Columns
-from forecaster.data.read import read_panel
+from forecaster.data.read import ReadOptions, read_as
 from forecaster.data.zones import DAY, wall_clock
 from forecaster.errors import DataError, QualityError
 from forecaster.forecast import MODEL
@@ -104,14 +103,8 @@ class Pairs:
 def monitor(ledger: str, data: str, settings: MonitorSettings, watch: Watch) -> Monitoring:
     """Join a version's forecasts with the data's actuals. DataError where the ledger has none of it."""
     version = find_version(ledger, settings.model)
-    panel = read_panel(
-        data,
-        Columns(settings.series, settings.timestamp, settings.target),
-        freq=version.freq,
-        season_length=version.season_length,
-        zone=settings.zone or version.zone,
-        timestamp_format=settings.timestamp_format,
-    )
+    then = ReadOptions.of(freq=version.freq, season_length=version.season_length, zone=version.zone)
+    panel = read_as(data, settings.read_options().or_else(then))
     made = entries(ledger, version)
     own = made.source == MODEL
     pairs = Pairs(made, _actuals(panel, made)).take(own)

@@ -1,4 +1,7 @@
-"""The verb `predict`: forecasts after each series' last row, without TensorFlow by default."""
+"""The verb `predict`: forecasts after each series' last row, without TensorFlow by default.
+
+Flow: find the model, read the data, forecast, replace what must not be served.
+"""
 
 from __future__ import annotations
 
@@ -12,88 +15,73 @@ import numpy as np
 
 from forecaster.adapt import since
 from forecaster.data.covariates import missing_ahead, with_future
-from forecaster.data.encodings import columns_of
 from forecaster.data.inputs import ExtraInputs
-from forecaster.data.panel import Columns
-from forecaster.data.read import read_future, read_panel
+from forecaster.data.read import read_as, read_future
 from forecaster.data.windows import latest_windows
 from forecaster.errors import ArtifactError, DataError, UsageError
-from forecaster.fallback import NAME, RANGES, absurd, naive_bands, naive_forecast, thinkable
-from forecaster.forecast import MODEL, About, Forecast
+from forecaster.fallback import MAX_RANGES, NAME, absurd, naive_bands, naive_forecast, thinkable
+from forecaster.forecast import MODEL, About, Forecast, ForecastRun
 from forecaster.freshness import fresh
-from forecaster.metrics import seasonal_scale
-from forecaster.models.artifact import Manifest, load_runtime, read_manifest
+from forecaster.models.artifact import Manifest, load_runtime
 from forecaster.models.runtime import Runtime, forecast
-from forecaster.models.store import Store
+from forecaster.open_model import Opened, open_model, read_for
 from forecaster.quantiles import Bands, stored_bands
 from forecaster.settings import TrainSettings
 from forecaster.watch import Watch
 
 if TYPE_CHECKING:
     from forecaster.data.panel import Panel
-    from forecaster.settings import EvaluateSettings, ExplainSettings, PredictSettings
-    from forecaster.typing import Data, FloatArray, IntArray, TextArray
+    from forecaster.settings import PredictSettings
+    from forecaster.typing import BoolArray, Data, FloatArray, IntArray, TextArray
 
-LOOKS = 5  # at the version that serves, should it be pruned between finding and reading it
+MAX_ATTEMPTS = 5  # at the version that serves, should it be pruned between finding and reading it
+MAX_DEFAULT_HORIZON = 96  # steps, where no model says how many
 
 Load: TypeAlias = Callable[[Path, Manifest, str, int], Runtime]
 
 
 @dataclass(frozen=True)
-class Opened:
-    """A stored model that was found in good order."""
+class ServedModel:
+    """A stored model that can answer."""
 
-    folder: Path
-    version: int
-    manifest: Manifest
-
-
-def open_model(models: str, reference: str | None) -> Opened:
-    """ArtifactError where it is missing or damaged."""
-    left = LOOKS
-    while True:
-        folder, left = Store(Path(models)).resolve(reference), left - 1
-        try:
-            return Opened(folder, int(folder.name), read_manifest(folder))
-        except ArtifactError:
-            if folder.is_dir() or not left:
-                raise
+    opened: Opened
+    runtime: Runtime
 
 
-def read_for(
-    manifest: Manifest, data: Data | None, settings: EvaluateSettings | ExplainSettings | PredictSettings
-) -> Panel:
-    """The data, read as the model's was; None = the file that the model was trained on.
+@dataclass(frozen=True)
+class NoModel:
+    """No stored model can answer, and --fallback says to forecast without one."""
 
-    DataError for rows that cannot be used; ArtifactError where the model does not fit the data's frequency.
-    """
-    facts = manifest.data
-    if data is None:
-        if not Path(facts.path).is_absolute():
-            raise UsageError(f"model '{manifest.name}' was trained on {facts.path}.", "Name a data file.")
-        data = facts.path
-    same_columns = Columns(facts.series, facts.timestamp, facts.target)
-    given = Columns(settings.series, settings.timestamp, settings.target)
-    columns = replace(
-        columns_of(manifest.covariates),
-        series=given.series or same_columns.series,
-        timestamp=given.timestamp or same_columns.timestamp,
-        target=given.target or same_columns.target,
-    )
-    panel = read_panel(
-        data,
-        columns,
-        freq=facts.freq,
-        season_length=facts.season_length,
-        zone=settings.zone or facts.zone,
-        timestamp_format=settings.timestamp_format or facts.timestamp_format,
-    )
-    if panel.freq.whole_numbers != (facts.freq.isdigit()):
-        raise ArtifactError(
-            f"model '{manifest.name}' was trained on {facts.freq} data, {panel.source} is {panel.freq.name}.",
-            "Train a model for it.",
-        )
-    return panel
+    opened: Opened | None  # what could be read of the model that was asked for; None = nothing
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is to be forecast: N series, H steps, Q quantiles."""
+
+    panel: Panel
+    positions: IntArray  # [N] of the series that can be forecast, among the panel's
+    failed: tuple[str, ...]  # names of the other series
+    horizon: int
+    quantiles: tuple[float, ...]
+
+    @property
+    def series(self) -> TextArray:
+        """[N] names."""
+        return self.panel.series[self.positions]
+
+    @property
+    def cutoff(self) -> IntArray:
+        """[N] the last timestamp of each series."""
+        return self.panel.timestamps[self.panel.offsets[1:] - 1][self.positions]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a model forecasts, not yet checked."""
+
+    values: FloatArray  # [N, H, 1 + Q] point forecast, then quantiles; NaN = none
+    samples: FloatArray | None  # [N, H, S] paths; None = none were asked for
 
 
 def predict(
@@ -105,71 +93,72 @@ def predict(
 ) -> Forecast:
     """Forecast `horizon` steps after the last row of each series. Nothing that is not finite or absurd leaves.
 
-    A series without an observed value is left out and stands in the result's `about.failed`. `load` opens the graph.
+    A series without an observed value is left out and named in the result's `about.failed`. `load` opens the graph.
     `now` is what the data's age is measured from; None = this machine's clock.
     """
-    opened, runtime = _open(data, settings, watch, load)
-    panel = read_for(opened.manifest, data, settings) if opened else _read_anew(data, settings)
-    panel = fresh(panel, settings.max_age, settings.drop_incomplete, watch, now)
-    horizon = settings.horizon or (opened.manifest.horizon if opened else min(panel.season_length, 96) or 1)
-    if settings.future is not None:
-        panel = _with_future(panel, settings, horizon)
-    chosen, failed = _observed(panel, opened, settings.fallback)
-    quantiles = settings.quantiles
-    if quantiles is None:
-        quantiles = opened.manifest.quantiles if opened else TrainSettings.quantiles
-    values, paths = np.full((len(chosen), horizon, 1 + len(quantiles)), np.nan), None
-    if opened and runtime:
-        bands = _bands(panel, opened, runtime, settings, watch)
-        answers, context = _answers(panel, opened.manifest, runtime, chosen, horizon)
-        values = bands.answer(answers, context, panel.series[chosen].tolist())
-        paths = bands.samples(answers, context, panel.series[chosen].tolist(), settings.samples)
-        values[np.isin(chosen, _unknown(panel, chosen, horizon, watch if settings.fallback else None))] = np.nan
-    source = _mend(panel, chosen, values, quantiles, watch if settings.fallback else None)
-    if opened:
-        values = opened.manifest.limits.hold(values)
-    cutoff = panel.timestamps[panel.offsets[1:] - 1][chosen]
+    return run_forecast(data, settings, watch, load, now).forecast
+
+
+def run_forecast(
+    data: Data | None,
+    settings: PredictSettings,
+    watch: Watch,
+    load: Load = load_runtime,
+    now: datetime | None = None,
+) -> ForecastRun:
+    """As `predict`, with the rows that the forecast was made from."""
+    model = _find(data, settings, watch, load)
+    panel = fresh(_read(data, model, settings), settings.max_age, settings.drop_incomplete, watch, now)
+    request = _request(panel, model, settings)
+    if isinstance(model, ServedModel):
+        answer = _answer(request, model, settings, watch)
+    else:
+        answer = Answer(np.full((len(request.positions), request.horizon, 1 + len(request.quantiles)), np.nan), None)
+    if settings.fallback:
+        values, source = _with_fallback(request, answer.values, watch)
+    else:
+        _refuse_absurd(request, answer.values)
+        values, source = answer.values, np.full(len(request.positions), MODEL, dtype=object)
+    if model.opened:
+        values = model.opened.manifest.limits.hold(values)
     result = Forecast(
-        series=panel.series[chosen],
-        timestamps=panel.freq.after(cutoff, horizon, panel.zone),
+        series=request.series,
+        timestamps=request.panel.freq.after(request.cutoff, request.horizon, request.panel.zone),
         prediction=values[:, :, 0],
-        quantiles=quantiles,
+        quantiles=request.quantiles,
         bands=values[:, :, 1:],
         source=source,
-        freq=panel.freq,
-        zone=panel.zone,
-        samples=paths,
-        about=_about(panel, opened, (chosen, failed), horizon if settings.ledger else None),
+        freq=request.panel.freq,
+        zone=request.panel.zone,
+        samples=answer.samples,
+        about=_about(request, model.opened),
     )
-    if settings.plot and result.about:
-        result = replace(result, about=replace(result.about, panel=panel))
     result.check()
-    return result
+    return ForecastRun(forecast=result, panel=request.panel, positions=request.positions)
 
 
-def _open(
-    data: Data | None, settings: PredictSettings, watch: Watch, load: Load
-) -> tuple[Opened | None, Runtime | None]:
-    """The model and its graph; None for what there is none of and --fallback says to go on. ArtifactError otherwise."""
-    opened, runtime = None, None
-    for left in reversed(range(LOOKS)):
+def _find(data: Data | None, settings: PredictSettings, watch: Watch, load: Load) -> ServedModel | NoModel:
+    """The model that was asked for. ArtifactError where it cannot answer and --fallback is not given."""
+    opened = None
+    for left in reversed(range(MAX_ATTEMPTS)):
         try:
             opened = open_model(settings.models, settings.model)
             runtime = load(opened.folder, opened.manifest, settings.runtime, settings.threads or 0)
-            break
         except ArtifactError as error:
             if left and opened and not opened.folder.is_dir():
-                continue  # pruned between two looks: another version serves
+                continue  # pruned between finding and reading: another version serves
             if not settings.fallback or (data is None and not opened):  # without a model nobody knows its data
                 raise
             watch.warn(f"seasonal naive for every series: {error.message}")
             break
+        _note(opened, settings, watch)
+        return ServedModel(opened, runtime)
     if opened:
-        _say(opened, settings, watch)
-    return opened, runtime
+        _note(opened, settings, watch)
+    return NoModel(opened)
 
 
-def _say(opened: Opened, settings: PredictSettings, watch: Watch) -> None:
+def _note(opened: Opened, settings: PredictSettings, watch: Watch) -> None:
     horizon = opened.manifest.horizon
     if settings.model is None:
         watch.note(f"model {opened.manifest.name}@{opened.version}")
@@ -179,50 +168,33 @@ def _say(opened: Opened, settings: PredictSettings, watch: Watch) -> None:
         )
 
 
-def _read_anew(data: Data | None, settings: PredictSettings) -> Panel:
-    """The data, read as a training would read it."""
-    columns = Columns(settings.series, settings.timestamp, settings.target)
-    return read_panel(
-        data if data is not None else "-", columns, zone=settings.zone, timestamp_format=settings.timestamp_format
+def _read(data: Data | None, model: ServedModel | NoModel, settings: PredictSettings) -> Panel:
+    """The data as its model's was read; without a model, as a training would read it."""
+    if model.opened:
+        return read_for(model.opened.manifest, data, settings)
+    return read_as("-" if data is None else data, settings.read_options())
+
+
+def _request(panel: Panel, model: ServedModel | NoModel, settings: PredictSettings) -> Request:
+    """What the settings ask for, else what the model was trained for. DataError where no series can be forecast."""
+    if model.opened:
+        manifest = model.opened.manifest
+        horizon, quantiles, reach = manifest.horizon, manifest.quantiles, manifest.context_length
+    else:
+        horizon, quantiles = min(panel.season_length, MAX_DEFAULT_HORIZON) or 1, TrainSettings.quantiles
+        reach = int(panel.lengths.max())
+    horizon = settings.horizon or horizon
+    if settings.future is not None:
+        panel = _with_future(panel, settings, horizon)
+    # The model needs a value among the rows that it sees; seasonal naive one anywhere.
+    observed = _observed(panel, int(panel.lengths.max()) if settings.fallback else reach)
+    return Request(
+        panel=panel,
+        positions=np.flatnonzero(observed),
+        failed=tuple(map(str, panel.series[~observed])),
+        horizon=horizon,
+        quantiles=quantiles if settings.quantiles is None else settings.quantiles,
     )
-
-
-def _observed(panel: Panel, opened: Opened | None, fallback: bool) -> tuple[IntArray, tuple[str, ...]]:
-    """The series that can be forecast and the names of those that cannot. DataError where none can.
-
-    The model needs a value among the rows that it sees; seasonal naive one anywhere.
-    """
-    before = int(panel.lengths.max()) if fallback or not opened else opened.manifest.context_length
-    first = np.maximum(panel.offsets[:-1], panel.offsets[1:] - before)
-    known = panel.observed_between(first, panel.offsets[1:]) > 0
-    if not known.any():
-        raise DataError(
-            f"{panel.source}: no series has an observed target among its newest rows: nothing to forecast from.",
-            "Give newer rows.",
-        )
-    return np.flatnonzero(known), tuple(map(str, panel.series[~known]))
-
-
-def _answers(
-    panel: Panel, manifest: Manifest, runtime: Runtime, chosen: IntArray, horizon: int
-) -> tuple[FloatArray, FloatArray]:
-    """[n, H, 1 + Q] the model's forecasts of the series `chosen` [n], not checked, and the contexts [n, L]."""
-    windows = latest_windows(panel).take(chosen)
-    context = windows.gather(manifest.context_length, 0)
-    beside = ExtraInputs(panel, windows, manifest.needs, -(-horizon // manifest.horizon))
-    return forecast(runtime, context, horizon, beside), context
-
-
-def _bands(panel: Panel, opened: Opened, runtime: Runtime, settings: PredictSettings, watch: Watch) -> Bands:
-    """What the model's quantiles are read off, with what it got wrong since its training."""
-    bands = stored_bands(opened.folder, opened.manifest, settings)
-    if not settings.adapt or not bands.calibration or not (bands.levels or settings.samples):
-        return bands
-    newer = since(panel, opened.manifest, runtime)
-    if not newer:
-        return bands
-    watch.note(f"quantiles: learnt from {newer.pool.separate} window(s) since the training, too")
-    return replace(bands, calibration=newer.extend(bands.calibration))
 
 
 def _with_future(panel: Panel, settings: PredictSettings, horizon: int) -> Panel:
@@ -233,59 +205,92 @@ def _with_future(panel: Panel, settings: PredictSettings, horizon: int) -> Panel
     return with_future(panel, future, horizon)
 
 
-def _unknown(panel: Panel, chosen: IntArray, horizon: int, watch: Watch | None) -> IntArray:
-    """The series that lack a value known ahead. `watch` is None without --fallback: then that is a DataError."""
-    series, told = missing_ahead(panel, chosen, horizon)
-    if not len(series):
-        return series
-    what = f"{panel.source}: known values are missing: {told}."
-    if watch is None:
-        raise DataError(what, "Give them as rows after the last target, or in --future FILE.")
-    watch.warn(what)
-    return series
+def _observed(panel: Panel, reach: int) -> BoolArray:
+    """[series] which have an observed target among their last `reach` rows. DataError where none has."""
+    first = np.maximum(panel.offsets[:-1], panel.offsets[1:] - reach)
+    observed = panel.observed_between(first, panel.offsets[1:]) > 0
+    if not observed.any():
+        raise DataError(
+            f"{panel.source}: no series has an observed target among its newest rows: nothing to forecast from.",
+            "Give newer rows.",
+        )
+    return observed
 
 
-def _mend(
-    panel: Panel, chosen: IntArray, values: FloatArray, quantiles: tuple[float, ...], watch: Watch | None
-) -> TextArray:
-    """[n] who answers for each series; seasonal naive is put into `values` where the model's are not to be used.
+def _answer(request: Request, model: ServedModel, settings: PredictSettings, watch: Watch) -> Answer:
+    """The model's forecast; NaN for a series that lacks a value known ahead. DataError for that without --fallback."""
+    panel, manifest = request.panel, model.opened.manifest
+    bands = _bands(panel, model, settings, watch)
+    windows = latest_windows(panel).take(request.positions)
+    context = windows.gather(manifest.context_length, 0)
+    beside = ExtraInputs(panel, windows, manifest.needs, -(-request.horizon // manifest.horizon))
+    raw, names = forecast(model.runtime, context, request.horizon, beside), request.series.tolist()
+    values = bands.answer(raw, context, names)
+    samples = bands.samples(raw, context, names, settings.samples)
+    unknown, said = missing_ahead(panel, request.positions, request.horizon)
+    if len(unknown):
+        what = f"{panel.source}: known values are missing: {said}."
+        if not settings.fallback:
+            raise DataError(what, "Give them as rows after the last target, or in --future FILE.")
+        watch.warn(what)
+        values[np.isin(request.positions, unknown)] = np.nan
+    return Answer(values, samples)
 
-    `watch` is None without --fallback: then absurd values are an ArtifactError, and `Forecast.check` finds the others.
-    """
-    low, high = thinkable(panel)
-    absurd_ones = absurd(values, low[chosen], high[chosen])
-    if watch is None and absurd_ones.any():
-        name = panel.series[chosen[int(np.argmax(absurd_ones))]]
+
+def _bands(panel: Panel, model: ServedModel, settings: PredictSettings, watch: Watch) -> Bands:
+    """Where the model's quantiles come from, its errors since the training included."""
+    opened = model.opened
+    bands = stored_bands(opened.folder, opened.manifest, settings)
+    if not settings.adapt or not bands.calibration or not (bands.levels or settings.samples):
+        return bands
+    newer = since(panel, opened.manifest, model.runtime)
+    if not newer:
+        return bands
+    watch.note(f"quantiles: learnt from {newer.pool.separate} window(s) since the training, too")
+    return replace(bands, calibration=newer.extend(bands.calibration))
+
+
+def _refuse_absurd(request: Request, values: FloatArray) -> None:
+    """ArtifactError naming the first series of whose forecast [N, H, 1 + Q] a value is absurd; NaN is not."""
+    absurd_ones = _absurd(request, values)
+    if absurd_ones.any():
+        name = request.series[int(np.argmax(absurd_ones))]
         raise ArtifactError(
-            f"series '{name}': the forecast is absurd: more than {RANGES} times its range outside of all that it ever held.",
+            f"series '{name}': the forecast is absurd: more than {MAX_RANGES} times its range outside of all that it "
+            "ever held.",
             "Give --fallback for seasonal naive in its place, or train again.",
         )
-    source = np.full(len(chosen), MODEL, dtype=object)
-    bad = np.flatnonzero(absurd_ones | ~np.isfinite(values).all(axis=(1, 2)))
-    if watch is None or not len(bad):
-        return source
-    values[bad, :, 0] = naive_forecast(panel, chosen[bad], values.shape[1])
-    values[bad, :, 1:] = naive_bands(panel, chosen[bad], values[bad, :, 0], quantiles)
+
+
+def _with_fallback(request: Request, values: FloatArray, watch: Watch) -> tuple[FloatArray, TextArray]:
+    """The forecasts [N, H, 1 + Q] with seasonal naive for those that are absurd or no numbers; [N] who made each."""
+    source = np.full(len(request.positions), MODEL, dtype=object)
+    bad = np.flatnonzero(_absurd(request, values) | ~np.isfinite(values).all(axis=(1, 2)))
+    if not len(bad):
+        return values, source
+    panel, positions, values = request.panel, request.positions[bad], values.copy()
+    values[bad, :, 0] = naive_forecast(panel, positions, request.horizon)
+    values[bad, :, 1:] = naive_bands(panel, positions, values[bad, :, 0], request.quantiles)
     source[bad] = NAME
-    names = ", ".join(map(str, panel.series[chosen[bad[:3]]])) + (", …" if len(bad) > 3 else "")
-    watch.warn(f"seasonal naive for {len(bad)} of {len(chosen)} series ({names})")
-    return source
+    names = ", ".join(map(str, panel.series[positions[:3]])) + (", …" if len(bad) > 3 else "")
+    watch.warn(f"seasonal naive for {len(bad)} of {len(source)} series ({names})")
+    return values, source
 
 
-def _about(panel: Panel, opened: Opened | None, parts: tuple[IntArray, tuple[str, ...]], horizon: int | None) -> About:
-    """`horizon`: of the seasonal naive forecast that a ledger needs; None = it is not needed."""
-    chosen, failed = parts
+def _absurd(request: Request, values: FloatArray) -> BoolArray:
+    """[N] whether a series' history makes a value of its forecast [N, H, 1 + Q] unthinkable."""
+    low, high = thinkable(request.panel)
+    return absurd(values, low[request.positions], high[request.positions])
+
+
+def _about(request: Request, opened: Opened | None) -> About:
     metrics = opened.manifest.metrics if opened else {}
     model, naive = metrics.get(MODEL, {}).get("mase"), metrics.get(NAME, {}).get("mase")
-    about = About(
+    return About(
         model=opened.manifest.name if opened else "",
         version=opened.version if opened else 0,
-        cutoff=panel.timestamps[panel.offsets[1:] - 1][chosen],
-        failed=failed,
-        season_length=panel.season_length,
+        cutoff=request.cutoff,
+        failed=request.failed,
+        season_length=request.panel.season_length,
         expected=model / naive if model and naive else None,
     )
-    if horizon is None:
-        return about
-    scale = seasonal_scale(panel.target, panel.offsets, panel.offsets[1:], panel.season_length)
-    return replace(about, naive=naive_forecast(panel, chosen, horizon), scale=scale[chosen])

@@ -17,7 +17,7 @@ from forecaster.split import Needs, source_of, task
 
 if TYPE_CHECKING:
     from forecaster.data.panel import Panel
-    from forecaster.predict import Opened
+    from forecaster.open_model import Opened
     from forecaster.settings import EvaluateSettings
     from forecaster.typing import FloatArray, IntArray
     from forecaster.watch import Watch

@@ -12,8 +12,7 @@ import numpy as np
 from forecaster.backtest import make_report, subject
 from forecaster.checkpoints import STATE, UNFINISHED, Checkpoints
 from forecaster.data.oddities import oddities
-from forecaster.data.panel import Columns
-from forecaster.data.read import read_panel
+from forecaster.data.read import read_as
 from forecaster.errors import DataError, UsageError
 from forecaster.fitting import Fitting
 from forecaster.limits import refuse_all_but_counts
@@ -116,14 +115,7 @@ def _refuse_other_columns(plan: Plan, manifest: Manifest, panel: Panel) -> None:
 
 def read(data: Data, settings: PlanSettings, watch: Watch) -> Panel:
     """The panel, what was inferred said. DataError for rows that cannot be used."""
-    panel = read_panel(
-        data,
-        Columns(settings.series, settings.timestamp, settings.target, settings.known, settings.past, settings.static),
-        freq=settings.freq,
-        season_length=settings.season_length,
-        zone=settings.zone,
-        timestamp_format=settings.timestamp_format,
-    )
+    panel = read_as(data, settings.read_options())
     panel = replace(panel, notes=(*panel.notes, *oddities(panel)))
     for note in panel.notes:
         watch.note(note)

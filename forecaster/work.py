@@ -70,16 +70,16 @@ class Worker:
         for place in filter(None, (output, settings.plot)):
             Path(place).parent.mkdir(parents=True, exist_ok=True)
         own = replace(settings, output=output, threads=settings.threads or self.threads)
-        forecast = deliver(job.data, own, self.watch, settings.format, self.load, self.now())
-        facts = forecast.metadata()
+        made = deliver(job.data, own, self.watch, settings.format, self.load, self.now()).forecast
+        facts = made.metadata()
         cutoff = facts.get("cutoff")
         return JobResult(
             output=output,
             facts=facts,
             cutoff=cutoff if isinstance(cutoff, (str, int)) else None,
-            series=len(forecast.series),
-            failed=forecast.about.failed if forecast.about else (),
-            fallbacks=forecast.fallbacks,
+            series=len(made.series),
+            failed=made.about.failed if made.about else (),
+            fallbacks=made.fallbacks,
         )
 
     def _evaluate(self, job: BatchJob, settings: EvaluateSettings) -> JobResult:

@@ -68,20 +68,21 @@ def install(behaviour: str) -> None:
     """Put the stubs where the command line finds the verbs. What they got lies in `seen`."""
     seen: dict[str, object] = {}
 
-    def verb(name: str, result: object) -> None:
+    def verb(name: str, result: object, function: str = "") -> None:
         def run(data: object, settings: object, watch: Watch, load: object = None, now: object = None) -> object:
             seen.update(verb=name, data=data, settings=settings)
             behave(behaviour, watch)
             return result
 
         module = ModuleType(f"forecaster.{name}")
-        setattr(module, name, run)
+        setattr(module, function or name, run)
         module.seen = seen  # type: ignore[attr-defined]
         sys.modules[f"forecaster.{name}"] = module
 
     verb("train", TRAINED)
     verb("evaluate", REPORT)
-    verb("predict", Forecast(1_000_000 if behaviour == "long" else 1))
+    forecast = Forecast(1_000_000 if behaviour == "long" else 1)
+    verb("predict", SimpleNamespace(forecast=forecast), "run_forecast")
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ from forecaster.data.read import read_panel
 from forecaster.errors import DataError, StaleError, UsageError
 from forecaster.forecast import Forecast
 from forecaster.freshness import fresh, unfinished
-from forecaster.predict import Opened
+from forecaster.open_model import Opened
 from forecaster.publish import data_facts
 from forecaster.settings import CheckSettings
 from tests.tiny import Recorder, panel_of

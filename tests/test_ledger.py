@@ -12,7 +12,7 @@ import pytest
 
 from forecaster.errors import DataError, LockError, UsageError
 from forecaster.ledger import append, entries, find_version, versions
-from forecaster.predict import predict
+from forecaster.predict import run_forecast
 from forecaster.settings import PredictSettings
 from tests.shelf import stored, wave, write_csv
 from tests.tiny import Recorder
@@ -29,7 +29,7 @@ def shop(tmp_path):
 
 def forecast_of(shop, data="data.csv", **options):
     settings = PredictSettings(models=str(shop / "models"), model="m", ledger="x", **options)
-    return predict(str(shop / data), settings, Recorder())
+    return run_forecast(str(shop / data), settings, Recorder())
 
 
 def test_a_forecast_is_noted_once_for_a_version_and_a_cutoff(shop):
@@ -45,8 +45,9 @@ def test_a_forecast_is_noted_once_for_a_version_and_a_cutoff(shop):
 
 
 def test_what_comes_back_is_what_was_forecast_with_naive_beside_it(shop):
-    found = forecast_of(shop)
-    append(shop / "l.db", found)
+    run = forecast_of(shop)
+    append(shop / "l.db", run)
+    found = run.forecast
     made = entries(shop / "l.db", find_version(shop / "l.db", "m"))
     assert made.prediction.tolist() == found.prediction.reshape(-1).tolist()
     assert made.bands.tolist() == found.bands.reshape(-1, 2).tolist()
@@ -100,8 +101,8 @@ def test_a_killed_append_leaves_nothing_of_itself(shop):
     program = (
         "import os, sys\nimport forecaster.ledger as ledger\nfrom tests import test_ledger\nfrom pathlib import Path\n"
         "shop = Path(sys.argv[1])\nrows = ledger._rows\n"
-        "def some(number, forecast):\n"
-        "    for i, row in enumerate(rows(number, forecast)):\n"
+        "def some(*given):\n"
+        "    for i, row in enumerate(rows(*given)):\n"
         "        if i == 7: os.kill(os.getpid(), 9)\n"
         "        yield row\n"
         "ledger._rows = some\nledger.append(shop / 'l.db', test_ledger.forecast_of(shop))\n"

@@ -14,7 +14,7 @@ from forecaster.errors import DataError, QualityError
 from forecaster.ledger import Version, append
 from forecaster.models.artifact import read_manifest
 from forecaster.monitor import _weeks, monitor
-from forecaster.predict import predict
+from forecaster.predict import predict, run_forecast
 from forecaster.settings import MonitorSettings, PredictSettings
 from tests.shelf import HOUR, stored, wave, write_csv
 from tests.tiny import Recorder
@@ -25,7 +25,7 @@ def forecast_hourly(tmp_path, hours, *, first=96, value=wave, **options):
     for hour in range(first, first + hours):
         data = write_csv(tmp_path / "then.csv", hour, value=value)
         settings = PredictSettings(models=str(tmp_path / "models"), model="m", ledger="x", **options)
-        append(tmp_path / "l.db", predict(str(data), settings, Recorder()))
+        append(tmp_path / "l.db", run_forecast(str(data), settings, Recorder()))
     return write_csv(tmp_path / "now.csv", first + hours + 10, value=value)
 
 

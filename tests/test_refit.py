@@ -69,7 +69,7 @@ def refitted_on_days(models, frame, monkeypatch):
     """The monthly model's settings on another panel."""
     from forecaster.data.panel import Columns
     from forecaster.data.read import read_panel
-    from forecaster.predict import open_model
+    from forecaster.open_model import open_model
     from forecaster.refit import refit
 
     panel = read_panel(frame, Columns("series", "timestamp", "target"))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -48,8 +48,7 @@ def read_panel(
     strptime pattern for stamps that are not ISO 8601. DataError at the first fault, with its line; UsageError where
     the arguments contradict each other.
     """
-    options = ReadOptions.of(columns, freq, season_length, zone, timestamp_format)
-    return panel_of(open_table(source), options)
+    return read_as(source, ReadOptions.of(columns, freq, season_length, zone, timestamp_format))
 
 
 @dataclass(frozen=True)
@@ -65,17 +64,31 @@ class ReadOptions:
     @classmethod
     def of(
         cls,
-        columns: Columns,
-        freq: str | Freq | None,
-        season_length: int | None,
-        zone: str | None,
-        timestamp_format: str | None,
+        columns: Columns = Columns(),  # noqa: B008 - frozen
+        freq: str | Freq | None = None,
+        season_length: int | None = None,
+        zone: str | None = None,
+        timestamp_format: str | None = None,
     ) -> ReadOptions:
         """UsageError where a frequency, a season length or a zone is none."""
         step = Freq.parse(freq) if isinstance(freq, str) else freq
         if season_length is not None and season_length < 1:
             raise UsageError(f"season length {season_length} is less than 1.", "1 means none.")
         return cls(columns, step, season_length, None if zone is None else check_zone(zone), timestamp_format)
+
+    def or_else(self, known: ReadOptions) -> ReadOptions:
+        """What is said here; what is not, as `known` says it."""
+        return replace(known, **{**_said(self), "columns": replace(known.columns, **_said(self.columns))})
+
+
+def _said(options: ReadOptions | Columns) -> dict[str, Any]:
+    values = {item.name: getattr(options, item.name) for item in fields(options)}
+    return {name: value for name, value in values.items() if value not in (None, ())}
+
+
+def read_as(source: Data, options: ReadOptions) -> Panel:
+    """The panel in a file, standard input or a data frame. DataError and UsageError as in `read_panel`."""
+    return panel_of(open_table(source), options)
 
 
 def read_future(source: Data, panel: Panel, timestamp_format: str | None = None) -> Panel:

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from forecaster.errors import UsageError
 from forecaster.options import choice, count, option, switch
+
+if TYPE_CHECKING:
+    from forecaster.data.panel import Columns
+    from forecaster.data.read import ReadOptions
 
 FILE = "forecaster.toml"  # read from the working directory where --config is not given
 
@@ -45,6 +50,19 @@ class InputOptions:
     target: str | None = option(None, "Column to forecast (default: inferred).", "Input")
     zone: str | None = option(None, "Zone of the timestamps, e.g. Europe/Berlin.", "Input")
     timestamp_format: str | None = option(None, "Format of the timestamps, e.g. %d.%m.%Y.", "Input")
+
+    @property
+    def columns(self) -> Columns:
+        """The columns that are named; None = to be inferred."""
+        from forecaster.data.panel import Columns
+
+        return Columns(self.series, self.timestamp, self.target)
+
+    def read_options(self) -> ReadOptions:
+        """What is said of how the data is read; the rest is open. UsageError for a zone that is none."""
+        from forecaster.data.read import ReadOptions
+
+        return ReadOptions.of(self.columns, zone=self.zone, timestamp_format=self.timestamp_format)
 
 
 @dataclass(frozen=True)

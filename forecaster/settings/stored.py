@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from forecaster.errors import UsageError
 from forecaster.options import choice, count, option, switch
@@ -18,6 +19,9 @@ from forecaster.settings.shared import (
     ServeOptions,
     StoreOptions,
 )
+
+if TYPE_CHECKING:
+    from forecaster.data.read import ReadOptions
 
 
 @dataclass(frozen=True)
@@ -79,6 +83,12 @@ class CheckSettings(FrequencyOptions, StoreOptions, InputOptions):
     """Settings of `check`."""
 
     model: str | None = option(None, "Hold the data against this model, NAME or NAME@VERSION.", "Store", kind="model")
+
+    def read_options(self) -> ReadOptions:
+        """What is said of how the data is read. UsageError for a frequency or a zone that is none."""
+        from forecaster.data.read import ReadOptions
+
+        return ReadOptions.of(self.columns, freq=self.freq, zone=self.zone, timestamp_format=self.timestamp_format)
 
 
 @dataclass(frozen=True)

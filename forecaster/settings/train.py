@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
+from typing import TYPE_CHECKING
 
 from forecaster.errors import UsageError
 from forecaster.limits import Limits
@@ -17,6 +18,10 @@ from forecaster.settings.shared import (
     MachineOptions,
     StoreOptions,
 )
+
+if TYPE_CHECKING:
+    from forecaster.data.panel import Columns
+    from forecaster.data.read import ReadOptions
 
 
 @dataclass(frozen=True)
@@ -193,6 +198,23 @@ class PlanSettings(
         for name in ("known", "past", "static"):
             if getattr(self, name):
                 self.refuse_closed_head(name)
+
+    @property
+    def columns(self) -> Columns:
+        """The columns that are named, covariates among them; None = to be inferred."""
+        return replace(super().columns, known=self.known, past=self.past, static=self.static)
+
+    def read_options(self) -> ReadOptions:
+        """What is said of how the data is read. UsageError for a frequency or a zone that is none."""
+        from forecaster.data.read import ReadOptions
+
+        return ReadOptions.of(
+            self.columns,
+            freq=self.freq,
+            season_length=self.season_length,
+            zone=self.zone,
+            timestamp_format=self.timestamp_format,
+        )
 
     def _refuse_likelihood_twice(self) -> None:
         """UsageError for a loss, an error scale or a transform where the distribution implies it."""

@@ -12,26 +12,26 @@ from forecaster.views.pages import Page, PageFigure, PageTable, Section, counted
 from forecaster.views.tracks import SeriesView, forecast_views
 
 if TYPE_CHECKING:
-    from forecaster.forecast import Forecast
+    from forecaster.forecast import Forecast, ForecastRun
 
 
-def write_plot(path: str, forecast: Forecast, chosen: Sequence[str]) -> None:
+def write_plot(path: str, made: ForecastRun, chosen: Sequence[str]) -> None:
     """The series `chosen`, or the first few, as the file's ending says. The file changes whole or not at all.
 
     UsageError for a series that was not forecast, and where the file cannot be written.
     """
-    shown = forecast_views(forecast, chosen)
+    shown = forecast_views(made, chosen)
     if Path(path).suffix.lower() == ".png":
         content = figures.to_png([(_title(one), figures.series_view(one)) for one in shown])
     else:
-        content = render(forecast_page(forecast, shown)).encode("utf-8", "replace")
+        content = render(forecast_page(made.forecast, shown)).encode("utf-8", "replace")
     with saying_why(path), whole_file(Path(path)) as stream:
         stream.write(content)
 
 
-def in_terminal(forecast: Forecast, chosen: Sequence[str], columns: int, color: bool, unicode: bool) -> str:
+def in_terminal(made: ForecastRun, chosen: Sequence[str], columns: int, color: bool, unicode: bool) -> str:
     """The same in characters, `columns` wide. `unicode`: the terminal has more than ASCII."""
-    return terminal.draw(forecast_views(forecast, chosen), columns, color=color, unicode=unicode)
+    return terminal.draw(forecast_views(made, chosen), columns, color=color, unicode=unicode)
 
 
 def forecast_page(forecast: Forecast, shown: Sequence[SeriesView]) -> Page:

@@ -18,7 +18,7 @@ from forecaster.forecast import MODEL
 if TYPE_CHECKING:
     from forecaster.backtest import Backtest
     from forecaster.data.panel import Panel
-    from forecaster.forecast import Forecast
+    from forecaster.forecast import ForecastRun
     from forecaster.metrics import Scores
     from forecaster.typing import FloatArray, IntArray
 
@@ -75,20 +75,17 @@ def _label(low: float, high: float) -> str:
     return f"quantiles {low:g} to {high:g}"
 
 
-def forecast_views(forecast: Forecast, chosen: Sequence[str]) -> tuple[SeriesView, ...]:
-    """A forecast that knows the rows it was made from, after these; the series `chosen`, or the first few."""
-    if not forecast.about or forecast.about.panel is None:
-        raise ValueError("a forecast to draw keeps its panel")
-    panel = forecast.about.panel
-    names = [str(name) for name in forecast.series]
-    rows = {str(name): n for n, name in enumerate(panel.series)}
-    shown = choose_series(chosen, names, DEFAULT_SERIES)
-    return tuple(_forecast_view(forecast, panel, names.index(name), rows[name]) for name in shown)
+def forecast_views(made: ForecastRun, chosen: Sequence[str]) -> tuple[SeriesView, ...]:
+    """A forecast after the rows that it was made from; the series `chosen`, or the first few."""
+    names = [str(name) for name in made.forecast.series]
+    return tuple(_forecast_view(made, names.index(name)) for name in choose_series(chosen, names, DEFAULT_SERIES))
 
 
-def _forecast_view(forecast: Forecast, panel: Panel, n: int, row: int) -> SeriesView:
-    end = int(panel.offsets[row + 1])
-    first = max(int(panel.offsets[row]), end - _history(panel.season_length, 3 * forecast.prediction.shape[1]))
+def _forecast_view(made: ForecastRun, n: int) -> SeriesView:
+    """Of the n-th series."""
+    forecast, panel, position = made.forecast, made.panel, int(made.positions[n])
+    end = int(panel.offsets[position + 1])
+    first = max(int(panel.offsets[position]), end - _history(panel.season_length, 3 * forecast.prediction.shape[1]))
     stamps = np.concatenate([panel.timestamps[first:end], forecast.timestamps[n]])
     one = slice(n, n + 1)
     return SeriesView(

@@ -8,7 +8,7 @@ import numpy as np
 
 from forecaster.backtest import backtest, make_report, subject
 from forecaster.data.freq import Freq
-from forecaster.forecast import About, Forecast
+from forecaster.forecast import About, Forecast, ForecastRun
 from forecaster.split import held_back
 from forecaster.views.judged import EvaluationContent
 from tests.models.test_artifact import MANIFEST
@@ -39,11 +39,11 @@ def evaluation_content(folder, names=("a", "b", "c", EVIL), values=None, windows
 
 
 def ahead(names=("a", EVIL), source="model"):
-    """A forecast that keeps its panel."""
+    """A forecast, with the panel that it was made from."""
     panel = dated(names, waves(len(names), 40))
     cutoff = panel.timestamps[panel.offsets[1:] - 1]
     values = answer(panel.target.reshape(len(names), -1), None)
-    return Forecast(
+    forecast = Forecast(
         series=panel.series,
         timestamps=panel.freq.after(cutoff, HORIZON),
         prediction=values[:, :, 0],
@@ -52,5 +52,6 @@ def ahead(names=("a", EVIL), source="model"):
         source=np.full(len(names), source, dtype=object),
         freq=panel.freq,
         zone=None,
-        about=About("m", 1, cutoff, (), 4, panel=panel),
+        about=About("m", 1, cutoff, (), 4),
     )
+    return ForecastRun(forecast=forecast, panel=panel, positions=np.arange(len(names)))

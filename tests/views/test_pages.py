@@ -77,7 +77,7 @@ def test_names_are_text_and_never_markup(page):
     found = Tags(page.read_text())
     assert "script" not in found.tags and not [name for name in found.attributes if name.startswith("on")]
     assert EVIL in found.text
-    drawn = Tags(render(forecast_page(ahead(), forecast_views(ahead(), []))))
+    drawn = Tags(render(forecast_page(ahead().forecast, forecast_views(ahead(), []))))
     assert "script" not in drawn.tags and EVIL in drawn.text
 
 

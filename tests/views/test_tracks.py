@@ -50,12 +50,12 @@ def test_a_series_without_a_judged_window_cannot_be_drawn(tmp_path):
 
 
 def test_a_forecast_follows_its_history():
-    forecast = ahead()
-    one, two = forecast_views(forecast, [])
+    made = ahead()
+    one, two = forecast_views(made, [])
     assert not one.has_actuals and len(one.times) == len(one.stamps) == len(one.observed)
-    assert one.observed[one.starts[0] - 1] == forecast.about.panel.target[39]
-    np.testing.assert_array_equal(one.prediction[0], forecast.prediction[0])
-    assert two.name == forecast.series[1]
+    assert one.observed[one.starts[0] - 1] == made.panel.target[39]
+    np.testing.assert_array_equal(one.prediction[0], made.forecast.prediction[0])
+    assert two.name == made.forecast.series[1]
     assert forecast_views(ahead(source="seasonal-naive"), ["a"])[0].note == "forecast by seasonal-naive"
 
 
