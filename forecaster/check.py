@@ -21,17 +21,21 @@ if TYPE_CHECKING:
     from forecaster.typing import Data, Json
     from forecaster.watch import Watch
 
-DRIFT = 3.0  # the level has drifted from so many of the training data's scales on, the scale from this factor on
+MAX_DRIFT = 3.0  # of the level, in the training data's scales; of the scale, as a factor
 
 
 @dataclass(frozen=True)
-class Fit:
-    """How the data compares with what a model was trained on, in one respect."""
+class ModelMatch:
+    """Whether the data is like what a model was trained on, in one respect."""
 
     about: str
     trained: str
     found: str
-    fits: bool
+    matches: bool
+
+    def to_json(self) -> dict[str, Json]:
+        """The fields by name."""
+        return {"about": self.about, "trained": self.trained, "found": self.found, "fits": self.matches}
 
 
 @dataclass(frozen=True)
@@ -42,7 +46,7 @@ class CheckReport:
     summary: Summary | None  # of the rows that have no fault; None where these make no panel
     unfinished: int  # series whose last period is not over yet
     model: str | None  # "name@version"
-    fits: tuple[Fit, ...]
+    matches: tuple[ModelMatch, ...]  # with that model; none without one
 
     def refuse_faults(self) -> None:
         """DataError where there are any."""
@@ -67,7 +71,7 @@ class CheckReport:
             "faults": faults,
             "summary": summary,
             "model": self.model,
-            "fits": [dict(asdict(fit)) for fit in self.fits],
+            "fits": [match.to_json() for match in self.matches],
         }
 
     @property
@@ -87,10 +91,10 @@ def check(data: Data, settings: CheckSettings, watch: Watch, now: datetime | Non
         options = options.or_else(trained_options(opened.manifest))
     checked = find_faults(data, options)
     panel = checked.panel
-    fits = _fits(checked, opened.manifest.data) if opened else ()
-    for fit in fits:
-        if not fit.fits:
-            watch.warn(f"{fit.about}: {fit.found}, but the model was trained on {fit.trained}")
+    matches = _matches(checked, opened.manifest.data) if opened else ()
+    for match in matches:
+        if not match.matches:
+            watch.warn(f"{match.about}: {match.found}, but the model was trained on {match.trained}")
     if not checked.faults:
         for note in panel.notes if panel else ():
             watch.note(note)
@@ -99,39 +103,43 @@ def check(data: Data, settings: CheckSettings, watch: Watch, now: datetime | Non
         summary=summarise(panel) if panel else None,
         unfinished=int(np.count_nonzero(unfinished(panel, now))) if panel else 0,
         model=f"{opened.manifest.name}@{opened.version}" if opened else None,
-        fits=fits,
+        matches=matches,
     )
 
 
-def _fits(checked: Checked, facts: DataFacts) -> tuple[Fit, ...]:
+def _matches(checked: Checked, facts: DataFacts) -> tuple[ModelMatch, ...]:
     """Columns, frequency, freshness, number of series, level and scale against the training data's."""
     panel = checked.panel
     if panel is None:
-        return (Fit("rows", f"{facts.rows:,}", "none that can be used", False),)
+        return (ModelMatch("rows", f"{facts.rows:,}", "none that can be used", False),)
     off = sum(kind.count for kind in checked.kinds if kind.what == "frequency")
     names = _columns(facts.series, facts.timestamp, facts.target)
     found = _columns(panel.columns.series, panel.columns.timestamp, panel.columns.target)
-    fits = [
-        Fit("columns", f"{names} ({facts.layout})", f"{found} ({panel.layout})", panel.layout == facts.layout),
-        Fit("frequency", facts.freq, f"{panel.freq.name}, {off:,} rows off it" if off else panel.freq.name, not off),
-        Fit("series", f"{facts.series_count:,}", f"{len(panel.series):,}", len(panel.series) >= facts.series_count),
+    matches = [
+        ModelMatch("columns", f"{names} ({facts.layout})", f"{found} ({panel.layout})", panel.layout == facts.layout),
+        ModelMatch(
+            "frequency", facts.freq, f"{panel.freq.name}, {off:,} rows off it" if off else panel.freq.name, not off
+        ),
+        ModelMatch(
+            "series", f"{facts.series_count:,}", f"{len(panel.series):,}", len(panel.series) >= facts.series_count
+        ),
         _newest(panel, facts),
     ]
-    return (*fits, *_drift(panel, facts))
+    return (*matches, *_drift(panel, facts))
 
 
-def _newest(panel: Panel, facts: DataFacts) -> Fit:
+def _newest(panel: Panel, facts: DataFacts) -> ModelMatch:
     newest = newest_observed(panel)
     trained = panel.timestamp_text(facts.last)
     if newest is None:
-        return Fit("newest row", trained, "no target is observed", False)
+        return ModelMatch("newest row", trained, "no target is observed", False)
     ends = panel.freq.ordinals(np.array([facts.last, newest]), panel.zone)
     steps = int(ends[1] - ends[0])
     away = f", {abs(steps):,} steps {'after' if steps > 0 else 'before'}" if steps else ""
-    return Fit("newest row", trained, f"{panel.timestamp_text(newest)}{away}", steps >= 0)
+    return ModelMatch("newest row", trained, f"{panel.timestamp_text(newest)}{away}", steps >= 0)
 
 
-def _drift(panel: Panel, facts: DataFacts) -> tuple[Fit, ...]:
+def _drift(panel: Panel, facts: DataFacts) -> tuple[ModelMatch, ...]:
     """Level and scale of the rows that the model has not seen, or of all where there are none, against the trained."""
     if facts.level is None or facts.scale is None:
         return ()
@@ -139,11 +147,11 @@ def _drift(panel: Panel, facts: DataFacts) -> tuple[Fit, ...]:
     if new is None:
         return ()
     level, scale = new
-    near = abs(level - facts.level) <= DRIFT * (facts.scale or abs(facts.level))
-    alike = facts.scale / DRIFT <= scale <= facts.scale * DRIFT or not facts.scale or not scale
+    near = abs(level - facts.level) <= MAX_DRIFT * (facts.scale or abs(facts.level))
+    alike = facts.scale / MAX_DRIFT <= scale <= facts.scale * MAX_DRIFT or not facts.scale or not scale
     return (
-        Fit("level", f"{facts.level:.6g}", f"{level:.6g}", near),
-        Fit("scale", f"{facts.scale:.6g}", f"{scale:.6g}", alike),
+        ModelMatch("level", f"{facts.level:.6g}", f"{level:.6g}", near),
+        ModelMatch("scale", f"{facts.scale:.6g}", f"{scale:.6g}", alike),
     )
 
 
@@ -179,7 +187,9 @@ def summary_table(report: CheckReport) -> tuple[list[str], list[list[object]]]:
     return ["about", "found"], rows
 
 
-def fit_table(report: CheckReport) -> tuple[list[str], list[list[object]]]:
+def match_table(report: CheckReport) -> tuple[list[str], list[list[object]]]:
     """Header and rows: the data against what the model was trained on."""
-    rows: list[list[object]] = [[fit.about, fit.trained, fit.found, "yes" if fit.fits else "no"] for fit in report.fits]
+    rows: list[list[object]] = [
+        [one.about, one.trained, one.found, "yes" if one.matches else "no"] for one in report.matches
+    ]
     return [f"against {report.model}", "trained", "found", "fits"], rows

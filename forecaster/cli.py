@@ -196,7 +196,7 @@ def _predict(settings: PredictSettings, console: Console, data: str | None) -> N
 
 def _check(settings: CheckSettings, console: Console, data: str) -> None:
     """Show every fault in the data with what mends it, what the data holds, and whether it still fits a model."""
-    from forecaster.check import check, fault_table, fit_table, summary_table
+    from forecaster.check import check, fault_table, match_table, summary_table
 
     report = check(data, settings, console)
     if console.json:
@@ -206,9 +206,9 @@ def _check(settings: CheckSettings, console: Console, data: str) -> None:
             console.table(*fault_table(report))
             console.line()
         console.table(*summary_table(report))
-        if report.fits:
+        if report.matches:
             console.line()
-            console.table(*fit_table(report))
+            console.table(*match_table(report))
     report.refuse_faults()
 
 

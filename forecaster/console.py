@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from forecaster.watch import Progress
 
 TENTHS = 10  # without a terminal, progress is a line per tenth of the epochs …
-SOONEST, LATEST = 5.0, 60.0  # … but none sooner than this after the last one, and one after that: seconds
+MIN_PAUSE, MAX_PAUSE = 5.0, 60.0  # … but none earlier than this after the last one, and one after that: seconds
 
 
 class Console:
@@ -113,7 +113,7 @@ class Console:
         if (progress.stage, progress.epochs) != self._stage:
             self._stage, self._last_line, self._last_tenth = (progress.stage, progress.epochs), -math.inf, -1
         waited = now - self._last_line
-        due = waited >= LATEST or (tenth > self._last_tenth and waited >= SOONEST)
+        due = waited >= MAX_PAUSE or (tenth > self._last_tenth and waited >= MIN_PAUSE)
         if due:
             self._last_line, self._last_tenth = now, tenth
         return due

@@ -94,7 +94,7 @@ def against(
     watch = Recorder()
     report = check(frame, CheckSettings(model="m"), watch)
     assert report.model == "m@1"
-    return {fit.about: fit.fits for fit in report.fits}, watch
+    return {match.about: match.matches for match in report.matches}, watch
 
 
 def test_data_that_a_model_was_trained_on_fits_it(monkeypatch: pytest.MonkeyPatch) -> None:
