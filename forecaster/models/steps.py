@@ -27,7 +27,7 @@ Tensor: TypeAlias = Any  # a TensorFlow tensor
 IDLE = 6  # trainers that are kept for fits to come: a stage's, and some of the stage before
 
 
-def _constant(rate: float, steps: int) -> Any:
+def _constant(rate: float, _steps: int) -> Any:
     return rate
 
 
