@@ -75,6 +75,7 @@ class Ground:
     """One set: its rows, and the automatic plan of a single network with its questions answered."""
 
     def __init__(self, name: str, root: Path) -> None:
+        from forecaster.checkpoints import NoCheckpoints
         from forecaster.fitting import Fitting
         from forecaster.planning import draft_plan
         from forecaster.settings import TrainSettings
@@ -86,7 +87,7 @@ class Ground:
         self.panel: Panel = read(frame(name, root), self.base, Silent())
         draft = draft_plan(self.panel, self.base)
         plan = draft.plan
-        self.fitting = Fitting(plan, self.base, None, Silent(), time.monotonic())
+        self.fitting = Fitting(self.base, NoCheckpoints(), Silent(), time.monotonic())
         trial = split(self.panel, plan.needs, plan.windows).trial
         self.plan = settle(draft, self.panel, trial, self.fitting.fit_all, Silent()).plan if trial else plan
 

@@ -21,7 +21,7 @@ SEASONS = 4  # values at the same season position that it reads
 CHUNK_ROWS = 200_000  # (window, step) pairs predicted at once, so that memory does not follow B x H
 
 
-def naive(context: FloatArray, horizon: int, season_length: int) -> FloatArray:
+def naive(context: FloatArray, horizon: int, _season_length: int) -> FloatArray:
     """[B, H] the newest observed value."""
     return np.repeat(_newest(context)[:, None], horizon, axis=1)
 
@@ -37,7 +37,7 @@ def seasonal_naive(context: FloatArray, horizon: int, season_length: int) -> Flo
     return season[:, np.arange(horizon) % season_length]
 
 
-def drift(context: FloatArray, horizon: int, season_length: int) -> FloatArray:
+def drift(context: FloatArray, horizon: int, _season_length: int) -> FloatArray:
     """[B, H] the line through the oldest and the newest observed value; flat where they are one and the same.
 
     Source: Hyndman & Athanasopoulos, "Forecasting: Principles and Practice", section 5.2.

@@ -15,6 +15,7 @@ import numpy as np
 
 from forecaster.errors import ArtifactError, UsageError
 from forecaster.models.artifact import HISTORY
+from forecaster.models.fit import keep_nothing
 from forecaster.models.task import State
 from forecaster.outputs import whole_file
 
@@ -82,6 +83,17 @@ class Checkpoints:
     def clear(self) -> None:
         """Forget an unfinished training."""
         shutil.rmtree(self.unfinished, ignore_errors=True)
+
+
+class NoCheckpoints:
+    """No state is kept, and every fit is fresh."""
+
+    def start(self, _stage: str, _member: int, _network: Network) -> None:
+        """There is no state to go on from."""
+
+    def save(self, _stage: str, _member: int) -> Callable[[State], None]:
+        """A function that keeps nothing."""
+        return keep_nothing
 
 
 _ARRAYS = ("weights", "best_weights", "optimizer")

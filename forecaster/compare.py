@@ -12,6 +12,7 @@ import numpy as np
 
 from forecaster.backtest import MODEL, Backtest, backtest
 from forecaster.blend import forecasts
+from forecaster.checkpoints import NoCheckpoints
 from forecaster.errors import DataError
 from forecaster.fitting import Fitting
 from forecaster.memory import PeakMemory
@@ -144,7 +145,7 @@ def compare(data: Data, settings: CompareSettings, watch: Watch) -> Comparison:
     parts = split(panel, plan.needs, plan.windows)
     if parts.judge is None:
         raise DataError(f"{panel.source}: too few rows to hold any back: nothing to compare on.", "Give more history.")
-    fitting = Fitting(plan, own, None, watch, began)
+    fitting = Fitting(own, NoCheckpoints(), watch, began)
     if parts.trial:
         plan = settle(draft, panel, parts.trial, fitting.fit_all, watch).plan
     rows = tuple(row for row in plan.rows if row.setting not in COMPARED)

@@ -7,15 +7,14 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
-from functools import partial
 from threading import Event, Lock
 from typing import TYPE_CHECKING
 
 from forecaster.blend import Bench, final_smoothing
 from forecaster.cellchoice import choose_cell
-from forecaster.checkpoints import FINAL, JUDGE, Checkpoints
+from forecaster.checkpoints import FINAL, JUDGE, Checkpoints, NoCheckpoints
 from forecaster.errors import UsageError
-from forecaster.models.fit import fit
+from forecaster.models.fit import FitControl, fit
 from forecaster.models.steps import Trainers
 from forecaster.models.task import Fitted, MemberFit, Stage, Task
 from forecaster.plan import Selection
@@ -46,9 +45,8 @@ class Fitting:
     """The fits of one training, within its time budget."""
 
     def __init__(
-        self, plan: Plan, settings: TrainSettings, checkpoints: Checkpoints | None, watch: Watch, began: float
+        self, settings: TrainSettings, checkpoints: Checkpoints | NoCheckpoints, watch: Watch, began: float
     ) -> None:
-        """`checkpoints` None: nothing is kept of them."""
         from forecaster.models.device import configure
 
         self.settings, self.checkpoints, self.watch, self.began = settings, checkpoints, watch, began
@@ -117,16 +115,19 @@ class Fitting:
         networks = [Network(one.network, fit.seed) for one, fit in zip(members, seeded, strict=True)]
         together = _Together(self.watch, stage, [one.fit.stop_after or one.fit.epochs for one in members])
         stop = Event()
-        fit_one = partial(fit, stop=stop, parts=parts, trainers=self.trainers)
+        checkpoints = NoCheckpoints() if stage == TRIAL else self.checkpoints
         _ = task.source.rows  # made once, before there are threads
 
         def one(i: int) -> Fitted:
             settings = replace(seeded[i], time_budget=self._share(stage, -(-(len(members) - i) // workers)))
-            watch = together.member(i)
-            if stage == TRIAL or self.checkpoints is None:
-                return fit_one(networks[i], task, settings, watch, stage)
-            start, keep = self.checkpoints.start(stage, i, networks[i]), self.checkpoints.save(stage, i)
-            return fit_one(networks[i], task, settings, watch, stage, start=start, checkpoint=keep)
+            control = FitControl(
+                watch=together.member(i),
+                stage=stage,
+                start=checkpoints.start(stage, i, networks[i]),
+                checkpoint=checkpoints.save(stage, i),
+                stop=stop,
+            )
+            return fit(networks[i], task, settings, control, parts=parts, trainers=self.trainers)
 
         with ThreadPoolExecutor(workers) as pool:
             running = [pool.submit(one, i) for i in range(len(members))]

@@ -12,7 +12,7 @@ from forecaster.blend import joined
 from forecaster.data.encodings import fit_encodings
 from forecaster.data.windows import Windows, rolling
 from forecaster.errors import DataError
-from forecaster.models.fit import fit
+from forecaster.models.fit import FitControl, fit
 from forecaster.split import Needs, source_of, task
 
 if TYPE_CHECKING:
@@ -69,6 +69,6 @@ def _fold(panel: Panel, opened: Opened, ends: IntArray, windows: Windows, watch:
         network = Network(replace(member, covariates=covariates), seed)
         scale = manifest.error_scales[i] if manifest.error_scales else manifest.fit.error_scale
         own = replace(manifest.fit, seed=seed, patience=0, stop_after=manifest.epochs, error_scale=scale)
-        fit(network, work, own, watch, "refit")
+        fit(network, work, own, FitControl(watch, "refit"))
         networks.append(network)
     return manifest.limits.hold(joined(panel, windows, needs, networks, manifest.floor))

@@ -59,7 +59,7 @@ def _train(data: Data, settings: TrainSettings, watch: Watch, place: tuple[Store
     checkpoints = _checkpoints(store, name, settings, watch)
     if settings.resume and checkpoints.source != checkpoints.unfinished and checkpoints.source:
         draft = _as_stored(draft.plan, read_manifest(checkpoints.source.parent), panel, settings)
-    fitting = Fitting(draft.plan, settings, checkpoints, watch, began)
+    fitting = Fitting(settings, checkpoints, watch, began)
     parts = split(panel, draft.plan.needs, draft.plan.windows)
     made = fitting.fit_stages(draft, panel, parts)
     training = Training(name, path, panel, made.plan, settings, parts.judged, made.test, made.final)

@@ -14,6 +14,7 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from forecaster.checkpoints import NoCheckpoints
 from forecaster.data.panel import fingerprint
 from forecaster.errors import DataError, UsageError
 from forecaster.fitting import Fitting
@@ -141,7 +142,7 @@ class _Search:
         self.panel, self.settings, self.watch, self.began = panel, settings, watch, began
         self.draft = draft_plan(panel, self._train({}))
         self.plan = self.draft.plan
-        self.fitting = Fitting(self.plan, self._train({}), None, watch, began)
+        self.fitting = Fitting(self._train({}), NoCheckpoints(), watch, began)
         self.space = _space(self.draft, settings)
         given = {name: value for name, value in vars(settings).items() if name not in RUN}
         facts = json.dumps([fingerprint(panel), given, self.space], default=str, sort_keys=True)
@@ -167,7 +168,7 @@ class _Search:
 
     def __call__(self, optuna: Any, trial: Any) -> float:
         """Validation error of one network with the settings that `trial` suggests."""
-        from forecaster.models.fit import fit
+        from forecaster.models.fit import FitControl, fit
         from forecaster.models.network import Network
 
         plan = draft_plan(self.panel, self._train(self._suggest(trial))).plan
@@ -185,7 +186,8 @@ class _Search:
 
         network = Network(plan.members[0], plan.fit.seed * 1000)
         how = replace(plan.fit, seed=plan.fit.seed * 1000)
-        done = fit(network, task, how, Silent(), "tune", checkpoint=hold_against_others, parts=self.fitting.threads)
+        control = FitControl(Silent(), "tune", checkpoint=hold_against_others)
+        done = fit(network, task, how, control, parts=self.fitting.threads)
         if done.stopped == "interrupted":
             raise KeyboardInterrupt
         if done.stopped == "diverged" or not math.isfinite(done.state.last_error):

@@ -30,7 +30,7 @@ class GivenBench(Bench):
     def forecast(self, networks):
         return np.median(networks, axis=0)
 
-    def smoothed(self, smoothing):
+    def smoothed(self, _smoothing):
         return self.smooth
 
 

@@ -14,7 +14,7 @@ import pytest
 from forecaster.models.cells import CELLS
 from forecaster.models.distributions import DISTRIBUTIONS
 from forecaster.models.export import joint_forecast, write_onnx, write_saved_model
-from forecaster.models.fit import fit
+from forecaster.models.fit import FitControl, fit
 from forecaster.models.heads import HEADS
 from forecaster.models.network import Network
 from forecaster.models.proof import scan
@@ -55,7 +55,7 @@ def test_it_trains_and_is_stored(cell, bidirectional, head, store, answers):
     net = Network(settings, seed=1)
     first = net.weights
     task = split(panel_of(*waves(2, 20)), Needs(LENGTH, HORIZON, calendar=()), 0).final
-    done = fit(net, task, fit_settings(epochs=1), Recorder(), "contract")
+    done = fit(net, task, fit_settings(epochs=1), FitControl(Recorder(), "contract"))
     assert np.isfinite(done.history[0].loss)
     # A bias of the update gate may stay where it is; every matrix learns.
     assert all(not np.array_equal(a, b) for a, b in zip(first, net.weights, strict=True) if a.ndim == 2)
@@ -83,7 +83,7 @@ def test_every_distribution_trains_and_they_are_stored_in_one_graph(head, store,
         )  # fmt: skip
         net = Network(settings, seed=1)
         first = net.weights
-        done = fit(net, counts, fit_settings(epochs=1), Recorder(), "contract")
+        done = fit(net, counts, fit_settings(epochs=1), FitControl(Recorder(), "contract"))
         assert np.isfinite(done.history[0].loss)
         assert all(not np.array_equal(a, b) for a, b in zip(first, net.weights, strict=True) if a.ndim == 2)
         nets.append(net)

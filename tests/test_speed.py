@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from forecaster.data.windows import latest_windows
-from forecaster.models.fit import fit
+from forecaster.models.fit import FitControl, fit
 from forecaster.models.heads import HEADS, OPEN_HEADS
 from forecaster.models.network import Network
 from forecaster.models.runtime import BATCH, forecast
@@ -30,13 +30,14 @@ def fit_twice(first, second, trainers):
     """Weights of the second of two fits, each (task, settings, seed, course)."""
     for task, settings, seed, course in (first, second):
         network = Network(settings, seed)
-        fit(network, task, course, Recorder(), "test", trainers=trainers)
+        fit(network, task, course, FitControl(Recorder(), "test"), trainers=trainers)
     return network.weights
 
 
 def weights_after(parts):
     network = Network(network_settings(dropout=0.2), seed=1)
-    fit(network, parts_of(panel_of(*waves(3, 40))).judge, fit_settings(epochs=2), Recorder(), "test", parts=parts)
+    control = FitControl(Recorder(), "test")
+    fit(network, parts_of(panel_of(*waves(3, 40))).judge, fit_settings(epochs=2), control, parts=parts)
     return network.weights
 
 

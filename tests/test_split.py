@@ -19,7 +19,7 @@ HORIZON, CONTEXT = 3, 8
 NEEDS = Needs(CONTEXT, HORIZON, calendar=())
 
 
-def seen_while_fitting(panel, task):
+def seen_while_fitting(task):
     """Every value that a training window of this task can read."""
     series, cutoff = task.sampler.epoch(len(task.sampler), np.random.default_rng(0))
     return Windows(task.training.target, task.training.start, task.training.end, series, cutoff).gather(
@@ -47,13 +47,13 @@ def test_what_is_judged_or_validated_is_never_fitted_on(lengths, windows):
     if parts.judge is None:
         return
     judged = observed(parts.judged.gather(0, HORIZON))
-    fitted = observed(seen_while_fitting(panel, parts.judge))
+    fitted = observed(seen_while_fitting(parts.judge))
     assert judged and fitted
     assert not fitted & judged
     if parts.trial:
         values = parts.trial.validation.gather(CONTEXT, HORIZON)
         validated = observed(values[:, CONTEXT:])
-        tried = observed(seen_while_fitting(panel, parts.trial))
+        tried = observed(seen_while_fitting(parts.trial))
         assert not tried & validated
         assert not tried & judged
         assert not observed(values) & judged
@@ -78,7 +78,7 @@ def test_a_series_is_fitted_then_validated_then_judged(lengths, windows):
 def test_the_final_fit_sees_every_row():
     panel = numbered_panel([40, 30])
     final = split(panel, NEEDS, 1).final
-    values = seen_while_fitting(panel, final)
+    values = seen_while_fitting(final)
     assert observed(values) == set(range(70))
     assert final.validation is None
 

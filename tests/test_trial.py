@@ -43,7 +43,7 @@ def fits_of(draft, errors):
     """Fits of candidates that err as `errors` says: (transform, epochs, rate[, another context]) -> error."""
     rounds = []
 
-    def fit_all(stage, task, members):
+    def fit_all(_stage, _task, members):
         asked = [_asked(draft, member) for member in members]
         rounds.append(asked)
         fits = [

@@ -145,7 +145,7 @@ def _around(z: Tensor, away: Callable[[], Tensor], levels: Levels, place: Place)
     return place.locator.restore(location, place.center, place.scale)
 
 
-def _own_scale(center: Tensor, scale: Tensor) -> Tensor:
+def _own_scale(_center: Tensor, scale: Tensor) -> Tensor:
     return scale
 
 

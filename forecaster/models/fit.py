@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from threading import Event
 from typing import TYPE_CHECKING
 
@@ -28,17 +28,37 @@ STEPS_PER_CALL = 10  # enough to hide the cost of a call, few enough for Ctrl-C 
 VALIDATION_BATCH = 1024
 
 
+def keep_nothing(_state: State) -> None:
+    """A checkpoint that stores no state."""
+
+
+@dataclass(frozen=True)
+class FitControl:
+    """What a fit reports to, where it goes on from, and what ends it early.
+
+    `checkpoint` is given the state after each epoch. Setting `stop` from another thread ends the fit like Ctrl-C does: after
+    a whole epoch at least the best weights so far are kept, before that KeyboardInterrupt is raised.
+    """
+
+    watch: Watch
+    stage: str  # its name in reports of progress
+    start: State | None = None  # None: there is none, the network's weights are fresh
+    checkpoint: Callable[[State], None] = keep_nothing
+    stop: Event = field(default_factory=Event)
+
+
 class _Fit:
     """One fit: epochs of training, validation after each, the best weights kept."""
 
-    def __init__(self, trainer: Trainer, task: Task, settings: FitSettings, watch: Watch, stage: str) -> None:
-        self.trainer, self.task, self.settings, self.watch, self.stage = trainer, task, settings, watch, stage
+    def __init__(self, trainer: Trainer, task: Task, settings: FitSettings, control: FitControl) -> None:
+        self.trainer, self.task, self.settings, self.control = trainer, task, settings, control
         self.network = trainer.network
         self.batch = min(settings.batch_size, len(task.sampler))
         self.batches = settings.batches(len(task.sampler))
         self.history: list[Epoch] = []
 
-    def run(self, start: State | None, checkpoint: Callable[[State], None], stop: Event) -> Fitted:
+    def run(self) -> Fitted:
+        start = self.control.start
         state = self._fresh() if start is None else self._continue(start)
         began = time.monotonic()
         # A fit that was killed after its last epoch has nothing left to do.
@@ -46,7 +66,7 @@ class _Fit:
         last = min(self.settings.epochs, self.settings.stop_after or self.settings.epochs)
         while state.epoch < last and stopped == "epochs":
             try:
-                state = self._epoch(state, began, stop)
+                state = self._epoch(state, began)
             except KeyboardInterrupt:
                 if not state.epoch:
                     raise  # nothing learnt yet that would be worth keeping
@@ -55,11 +75,11 @@ class _Fit:
             except FloatingPointError:
                 stopped = "diverged"
                 break
-            checkpoint(state)
+            self.control.checkpoint(state)
             if self._patience_is_out(state):
                 stopped = "patience"
                 break
-            if self._time_is_up(began, state.epoch):
+            if self._time_is_up(began):
                 stopped = "time budget"
                 break
         state = replace(state, finished=stopped != "interrupted")
@@ -98,11 +118,11 @@ class _Fit:
         best = start.best_loss if self.task.validation is not None else float("inf")
         return replace(start, epoch=0, finished=False, best_loss=best)
 
-    def _epoch(self, state: State, began: float, stop: Event) -> State:
+    def _epoch(self, state: State, began: float) -> State:
         # Each epoch has its own stream of draws, so a resumed fit draws what the unbroken one would have drawn.
         rng = np.random.default_rng((self.settings.seed, state.epoch))
         series, cutoff = self.task.sampler.epoch(self.batch * self.batches, rng)
-        loss = self._train(series, cutoff, stop)
+        loss = self._train(series, cutoff)
         if not math.isfinite(loss):
             raise FloatingPointError  # nothing good comes after it: the state before this epoch is kept
         valid, error = self._validate()
@@ -110,7 +130,8 @@ class _Fit:
         row = Epoch(epoch, loss, valid, time.monotonic() - began)
         self.history.append(row)
         left = row.seconds / len(self.history) * (self.settings.epochs - epoch)
-        self.watch.progress(Progress(self.stage, epoch, self.settings.epochs, loss, valid, left))
+        report = Progress(self.control.stage, epoch, self.settings.epochs, loss, valid, left)
+        self.control.watch.progress(report)
         weights = self.network.weights
         optimizer = [np.asarray(v) for v in self.trainer.optimizer.variables]
         state = replace(state, epoch=epoch, last_error=error, weights=weights, optimizer=optimizer)
@@ -119,12 +140,12 @@ class _Fit:
             return replace(state, best_epoch=epoch, best_loss=rank, best_error=error, best_weights=weights)
         return state
 
-    def _train(self, series: IntArray, cutoff: IntArray, stop: Event) -> float:
+    def _train(self, series: IntArray, cutoff: IntArray) -> float:
         shape = (self.batches, self.batch)
         series, cutoff = series.reshape(shape), cutoff.reshape(shape)
         losses: list[FloatArray] = []
         for first in range(0, self.batches, STEPS_PER_CALL):
-            if stop.is_set():
+            if self.control.stop.is_set():
                 raise KeyboardInterrupt
             part = slice(first, first + STEPS_PER_CALL)
             losses.append(np.asarray(self.trainer.steps(series[part], cutoff[part])))
@@ -149,7 +170,7 @@ class _Fit:
     def _patience_is_out(self, state: State) -> bool:
         return 0 < self.settings.patience <= state.epoch - state.best_epoch
 
-    def _time_is_up(self, began: float, epoch: int) -> bool:
+    def _time_is_up(self, began: float) -> bool:
         """True where one more epoch like those so far would pass the budget."""
         budget, spent = self.settings.time_budget, time.monotonic() - began
         return budget is not None and spent + spent / max(len(self.history), 1) > budget
@@ -159,23 +180,18 @@ def fit(
     network: Network,
     task: Task,
     settings: FitSettings,
-    watch: Watch,
-    stage: str,
+    control: FitControl,
     *,
-    start: State | None = None,
-    checkpoint: Callable[[State], None] = lambda state: None,
-    stop: Event | None = None,
     parts: int = 1,
     trainers: Trainers | None = None,
 ) -> Fitted:
     """Fit `network` in place and leave the best weights in it.
 
-    `checkpoint` is given the state after each epoch. Setting `stop` from another thread ends the fit like Ctrl-C does: after
-    a whole epoch at least the best weights so far are kept, before that KeyboardInterrupt is raised. On a CPU each batch is
-    cut into `parts` that are worked on at once, a processor each. `trainers` are those of fits before: what they compiled serves.
+    On a CPU each batch is cut into `parts` that are worked on at once, a processor each. `trainers` are those of fits before:
+    what they compiled is used again.
     """
     steps = settings.batches(len(task.sampler)) * settings.epochs
     with (trainers or Trainers()).lend(network, task, settings, steps, parts) as trainer:
-        done = _Fit(trainer, task, settings, watch, stage).run(start, checkpoint, stop or Event())
+        done = _Fit(trainer, task, settings, control).run()
     network.weights = done.state.best_weights
     return done

@@ -29,6 +29,7 @@ class HeadSettings:
     outputs: int  # K numbers for each step: the point forecast and the quantiles, or a distribution's parameters
     units: int
     dropout: float
+    bidirectional: bool  # the encoder reads in both directions
 
 
 class Head(Protocol):
@@ -51,7 +52,7 @@ def _segments(horizon: int, segment: int) -> int:
 class _Horizon:
     """What the heads that train on the horizon itself share."""
 
-    def __init__(self, settings: HeadSettings, seed: Callable[[], int]) -> None:
+    def __init__(self, settings: HeadSettings) -> None:
         self.settings = settings
 
     def target_span(self) -> tuple[int, int]:
@@ -76,12 +77,12 @@ class Direct(_Horizon):
     """The whole horizon at once from the last state, through one hidden layer (ES-RNN; Hewamalage et al. 2021)."""
 
     def __init__(self, settings: HeadSettings, seed: Callable[[], int]) -> None:
-        super().__init__(settings, seed)
+        super().__init__(settings)
         self.dropout = _dropout(settings.dropout, seed)
         self.hidden = _dense(settings.units, seed, "relu")
         self.dense = _dense(settings.horizon * settings.outputs, seed)
 
-    def forecast(self, encoder: Encoder, read: EncoderOutput) -> Tensor:
+    def forecast(self, _encoder: Encoder, read: EncoderOutput) -> Tensor:
         return self.cut(self.dense(self.hidden(self.dropout(read.last))))
 
 
@@ -90,7 +91,7 @@ class Seq2Seq(_Horizon):
     embedding of each output segment's position (SegRNN, Lin et al. 2023), so no forecast is fed back."""
 
     def __init__(self, settings: HeadSettings, seed: Callable[[], int]) -> None:
-        super().__init__(settings, seed)
+        super().__init__(settings)
         self.positions = _dense(
             settings.units, seed
         )  # over one-hot positions: an embedding that takes part in the graph
@@ -121,7 +122,7 @@ class Recursive(_Horizon):
     """One segment at a time, each forecast fed back as the next input, in training as in use."""
 
     def __init__(self, settings: HeadSettings, seed: Callable[[], int]) -> None:
-        super().__init__(settings, seed)
+        super().__init__(settings)
         self.dropout = _dropout(settings.dropout, seed)
         self.dense = _dense(settings.segment * settings.outputs, seed)
 
@@ -152,14 +153,12 @@ class PerStep(Recursive):
 
     def target_span(self) -> tuple[int, int]:
         length, segment = self.settings.context_length, self.settings.segment
-        return (length if self.last_only else segment), length + segment
+        return (length if self.settings.bidirectional else segment), length + segment
 
-    last_only = False
-
-    def training(self, encoder: Encoder, read: EncoderOutput) -> Tensor:
+    def training(self, _encoder: Encoder, read: EncoderOutput) -> Tensor:
         from keras import ops
 
-        if self.last_only:
+        if self.settings.bidirectional:
             return self.emit(read.last)
         steps = self.emit(read.sequence)
         _, count, segment, outputs = steps.shape

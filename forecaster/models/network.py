@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from forecaster.models.covariates import CovariatePath, Features
 from forecaster.models.distributions import DISTRIBUTIONS
 from forecaster.models.encoder import Encoder, EncoderSettings, Recurrence, run_layer
-from forecaster.models.heads import HEADS, HeadSettings, PerStep
+from forecaster.models.heads import HEADS, HeadSettings
 from forecaster.models.paths import KnownPath, LinearPath
 from forecaster.models.settings import NetworkSettings
 from forecaster.models.transforms import Locator
@@ -37,8 +37,6 @@ class Network:
         self.locator = Locator(settings.transform, settings.center, settings.season_length, settings.origin)
         self.encoder = Encoder(_part(EncoderSettings, settings, portable), seeds)
         self.head = HEADS[settings.head](_part(HeadSettings, settings, portable), seeds)
-        if isinstance(self.head, PerStep):
-            self.head.last_only = settings.bidirectional
         self.linear = LinearPath(settings.horizon) if settings.linear else None
         self.known = KnownPath(settings.horizon, settings.outputs, seeds) if settings.known_width else None
         self.covariates = _Covariates(settings, seeds) if settings.covariates else None

@@ -41,14 +41,14 @@ def _sigmoid(a: Tensor) -> Tensor:
     return 0.5 * tf.tanh(0.5 * a) + 0.5  # quicker than TensorFlow's own
 
 
-def _rnn(x: Tensor, u: Tensor, states: Tensors) -> tuple[Tensors, Tensors]:
+def _rnn(x: Tensor, u: Tensor, _states: Tensors) -> tuple[Tensors, Tensors]:
     import tensorflow as tf
 
     h = tf.tanh(x + u)
     return (h,), (h,)
 
 
-def _rnn_back(d: Tensors, kept: Tensors, before: Tensors) -> tuple[Tensor, Tensor, tuple[Tensor | None, ...]]:
+def _rnn_back(d: Tensors, kept: Tensors, _before: Tensors) -> tuple[Tensor, Tensor, tuple[Tensor | None, ...]]:
     (h,) = kept
     da = d[0] * (1.0 - h * h)
     return da, da, (None,)

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 IDLE = 6  # trainers that are kept for fits to come: a stage's, and some of the stage before
 
 
-def _constant(rate: float, steps: int) -> Any:
+def _constant(rate: float, _steps: int) -> Any:
     return rate
 
 

@@ -77,8 +77,8 @@ def _season(z: Tensor, mask: Tensor, season_length: int) -> Tensor:
 
 # Each is given z and mask [B, L] and the season length, and answers [B, 1].
 CENTERS: dict[str, Callable[[Tensor, Tensor, int], Tensor]] = {
-    "mean": lambda z, mask, season_length: _mean(z, mask),
-    "last": lambda z, mask, season_length: _last(z, mask),
+    "mean": lambda z, mask, _: _mean(z, mask),
+    "last": lambda z, mask, _: _last(z, mask),
     "season": _season,
 }
 

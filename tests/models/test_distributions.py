@@ -7,7 +7,7 @@ import pytest
 from scipy import special, stats
 
 from forecaster.models.distributions import DISTRIBUTIONS, _mean_and_dispersion, _tail, log_rising
-from forecaster.models.fit import fit
+from forecaster.models.fit import FitControl, fit
 from forecaster.models.network import Network
 from forecaster.models.transforms import Locator
 from forecaster.split import Needs, split
@@ -164,7 +164,7 @@ def learnt(cpu):
         net = Network(settings, seed=1)
         task = split(panel_of(*values[:, :90]), Needs(24, HORIZON, calendar=()), 0).final
         course = fit_settings(epochs=4, steps_per_epoch=40, batch_size=64, schedule="cosine", learning_rate=2e-2)
-        fit(net, task, course, Recorder(), "coverage")
+        fit(net, task, course, FitControl(Recorder(), "coverage"))
         found[name] = net, values
     return found
 

@@ -10,7 +10,7 @@ import pytest
 
 from forecaster.checkpoints import read_state, write_state
 from forecaster.errors import ArtifactError
-from forecaster.models.fit import fit
+from forecaster.models.fit import FitControl, fit, keep_nothing
 from forecaster.models.network import Network
 from forecaster.models.settings import FitSettings
 from forecaster.models.steps import Trainer
@@ -26,12 +26,12 @@ def parts_of(panel=PANEL, windows=1):
     return split(panel, Needs(8, 3, calendar=()), windows)
 
 
-def fitted(task=None, *, network=None, watch=None, start=None, checkpoint=lambda state: None, stop=None, **changes):
+def fitted(task=None, *, network=None, watch=None, start=None, checkpoint=keep_nothing, stop=None, **changes):
     """A tiny network after its fit, and what came of it."""
     net = network or Network(network_settings(), seed=1)
     work = task or parts_of().trial
-    done = fit(net, work, fit_settings(**changes), watch or Recorder(), "test", start=start, checkpoint=checkpoint,
-               stop=stop)  # fmt: skip
+    control = FitControl(watch or Recorder(), "test", start=start, checkpoint=checkpoint, stop=stop or Event())
+    done = fit(net, work, fit_settings(**changes), control)
     return net, done
 
 
