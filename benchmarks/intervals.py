@@ -189,10 +189,10 @@ def judged_coverage(held: HeldBack, panel: Panel, manifest: Manifest, runtime: R
     """Coverage of 80 % and 95 % on the training's own held-back windows, each calibrated on others."""
     from forecaster.bands import band_scores
     from forecaster.data.inputs import Beside
+    from forecaster.holdout import holdout_windows
     from forecaster.models.runtime import forecast
-    from forecaster.split import held_back
 
-    windows = held_back(panel, manifest.horizon, manifest.held_back)
+    windows = holdout_windows(panel, manifest.horizon, manifest.held_back)
     windows = windows.take(np.flatnonzero(~np.isnan(windows.gather(manifest.context_length, 0)).all(axis=1)))
     context, target = windows.gather(manifest.context_length, 0), windows.gather(0, manifest.horizon)
     raw = forecast(runtime, context, manifest.horizon, Beside(panel, windows, manifest.needs))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 
 from forecaster.adapt import MOST_WINDOWS, answered, densest
-from forecaster.backtest import MODEL, Backtest
+from forecaster.backtest import Backtest
 from forecaster.baselines import seasonal_naive
 from forecaster.calibration import Calibration, Pool, calibrate, yardstick
 from forecaster.data.windows import Windows, evenly, rolling
@@ -187,12 +187,12 @@ def adapted_correction(calibration: Calibration, newer: Since, levels: tuple[flo
     return correct
 
 
-def corrected(judged: Backtest, panel: Panel, manifest: Manifest, correct: Correct, said: str) -> Backtest:
+def corrected(judged: Backtest, manifest: Manifest, correct: Correct, said: str) -> Backtest:
     """A backtest with its quantiles calibrated; windows that nothing could be learnt for keep their own."""
     if not judged.quantiles:
         return judged
-    windows = judged.windows(panel)
-    raw = np.concatenate([judged.forecasts[MODEL][:, :, None], judged.bands], axis=2)
+    windows = judged.holdout.windows
+    raw = np.concatenate([judged.prediction[:, :, None], judged.bands], axis=2)
     found = correct(windows, raw, windows.gather(manifest.context_length, 0))
     bands = np.where(np.isnan(found), judged.bands, manifest.limits.hold(found))
     return replace(judged, bands=bands, raw=judged.bands, calibrated=said)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,24 +13,23 @@ from forecaster.limits import NO_LIMITS, Limits
 from forecaster.report import Contribution
 
 if TYPE_CHECKING:
-    from forecaster.backtest import Backtest
-    from forecaster.data.panel import Panel
+    from forecaster.holdout import Holdout
     from forecaster.models.network import Network
     from forecaster.plan import Plan
     from forecaster.typing import FloatArray
 
 
 def contributions(
-    panel: Panel, plan: Plan, judged: Backtest, networks: Sequence[Network], limits: Limits = NO_LIMITS
+    holdout: Holdout, plan: Plan, networks: Sequence[Network], limits: Limits = NO_LIMITS
 ) -> tuple[Contribution, ...]:
     """Each member's own MASE and that of the others without it, the floor blended in both; nothing for one member.
 
     Each member forecasts the windows once; whoever is left out, the rest is combined in NumPy.
     """
-    if len(networks) < 2 or not len(judged.target):
+    if len(networks) < 2 or not len(holdout.target):
         return ()
-    windows = judged.windows(panel)
-    each = np.stack([forecasts(panel, windows, plan.needs, [network]) for network in networks])  # [M, W, H]
+    windows = holdout.windows
+    each = np.stack([forecasts(holdout.panel, windows, plan.needs, [network]) for network in networks])  # [M, W, H]
     weight = plan.judged_floor.weight if plan.judged_floor else 0.0
     floor = smoothed(windows, plan.judged_floor) if plan.judged_floor else np.zeros_like(each[0])  # [W, H]
 
@@ -39,8 +37,8 @@ def contributions(
 
     def error(members: FloatArray) -> float | None:
         blended = limits.hold((1.0 - weight) * join(members, axis=0) + weight * floor)
-        found = replace(judged, forecasts={"": blended}).scores("")
-        return found.mase if math.isfinite(found.mase) else None
+        mase = holdout.scores(blended).mase
+        return mase if math.isfinite(mase) else None
 
     return tuple(
         Contribution(_label(network), error(each[i : i + 1]), error(np.delete(each, i, axis=0)))

@@ -9,16 +9,17 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 
 from forecaster.adapt import since
-from forecaster.backtest import Backtest, judge, make_report, subject
+from forecaster.backtest import Backtest, backtest, baseline_forecasts, make_report, subject
 from forecaster.conformal import adapted_correction, corrected, held_back_errors, stored_correction
 from forecaster.data.windows import Windows, rolling, rows_after
 from forecaster.errors import DataError, UsageError
+from forecaster.holdout import holdout_windows, make_holdout
 from forecaster.models.artifact import load_calibration, load_judged, load_runtime
 from forecaster.outputs import output_lock
 from forecaster.predict import Opened, open_model, read_for
 from forecaster.publish import data_facts
+from forecaster.raw_forecasts import raw_forecasts
 from forecaster.report import Report
-from forecaster.split import held_back
 from forecaster.views.extra import check_place
 from forecaster.watch import Watch
 
@@ -65,10 +66,10 @@ def _evaluate(data: Data | None, settings: EvaluateSettings, watch: Watch, began
     if settings.refit:
         from forecaster.refit import refit
 
-        judged, judged_on = refit(panel, opened, settings, watch)
+        judged = refit(panel, opened, settings, watch)
     else:
-        judged, judged_on = _judge(panel, opened, settings)
-    report = make_report(subject(opened.manifest, opened.version, time.monotonic() - began), judged, judged_on)
+        judged = _judge(panel, opened, settings)
+    report = make_report(subject(opened.manifest, opened.version, time.monotonic() - began), judged)
     if settings.report:
         from forecaster.views.judged import Judgement, write_page
 
@@ -77,23 +78,26 @@ def _evaluate(data: Data | None, settings: EvaluateSettings, watch: Watch, began
     return report
 
 
-def _judge(panel: Panel, opened: Opened, settings: EvaluateSettings) -> tuple[Backtest, str]:
+def _judge(panel: Panel, opened: Opened, settings: EvaluateSettings) -> Backtest:
     windows, judged_on, runtime = held_against(panel, opened, settings)
-    judged = judge(panel, windows, opened.manifest, runtime, learned=settings.baselines == "all")
+    horizon, length, levels = opened.manifest.horizon, opened.manifest.context_length, opened.manifest.quantiles
+    holdout = make_holdout(panel, windows, horizon=horizon, context_length=length, description=judged_on)
+    raw = raw_forecasts(runtime, opened.manifest, panel, holdout.windows, horizon)
+    baselines = baseline_forecasts(holdout, learned=settings.baselines == "all")
+    judged = backtest(holdout, raw.values, levels, baselines)
     calibration = load_calibration(opened.folder, opened.manifest)
     if calibration is None:
-        return judged, judged_on
+        return judged
     if _trained_on(panel, opened.manifest):
         # Their errors made the calibration: each is judged by one that others made.
         held = held_back_errors(panel, opened.manifest, runtime)
-        return corrected(judged, panel, opened.manifest, held.crossed, held.said()), judged_on
-    levels = opened.manifest.quantiles
+        return corrected(judged, opened.manifest, held.crossed, held.said())
     correct, said = stored_correction(calibration, panel, levels), "on windows before these, at the training"
     newer = since(panel, opened.manifest, runtime) if settings.adapt and levels else None
     if newer:
         correct = adapted_correction(calibration, newer, levels)
         said += ", and on those since that had ended before each"
-    return corrected(judged, panel, opened.manifest, correct, said), judged_on
+    return corrected(judged, opened.manifest, correct, said)
 
 
 def _trained_on(panel: Panel, manifest: Manifest) -> bool:
@@ -130,7 +134,7 @@ def _held_back(panel: Panel, opened: Opened, count: int | None) -> tuple[Windows
             f"{panel.source}: only the newest {held} window(s) of each series were held back from training, not {count}.",
             "Give newer data, or --refit.",
         )
-    windows = held_back(panel, opened.manifest.horizon, count or held)
+    windows = holdout_windows(panel, opened.manifest.horizon, count or held)
     return windows, f"the newest {count or held} window(s) of each series, by weights fitted before them"
 
 

@@ -19,7 +19,7 @@ from forecaster.data.calendar import width
 from forecaster.data.inputs import Beside
 from forecaster.errors import DataError
 from forecaster.evaluate import held_against
-from forecaster.metrics import seasonal_scale
+from forecaster.holdout import make_holdout
 from forecaster.models.runtime import forecast
 from forecaster.predict import open_model, read_for
 
@@ -77,13 +77,12 @@ def explain(data: Data | None, settings: ExplainSettings, watch: Watch) -> Expla
     manifest = opened.manifest
     panel = read_for(manifest, data, settings)
     windows, judged_on, runtime = held_against(panel, opened, settings)
-    context = windows.gather(manifest.context_length, 0)
-    seen = np.flatnonzero(~np.isnan(context).all(axis=1))
-    windows, context = windows.take(seen), context[seen]
+    holdout = make_holdout(panel, windows, horizon=manifest.horizon, context_length=manifest.context_length)
+    windows = holdout.windows
     if len(windows) < 2:
         raise DataError(f"{panel.source}: one window has nothing to exchange its inputs with.", "Give more rows.")
     beside = {name: values[:, 0] for name, values in Beside(panel, windows, manifest.needs)().items()}
-    inputs: Inputs = {"context": context, **beside}
+    inputs: Inputs = {"context": windows.gather(manifest.context_length, 0), **beside}
 
     def answer(named: Inputs) -> FloatArray:
         def gather(part: slice) -> dict[str, FloatArray]:
@@ -91,10 +90,7 @@ def explain(data: Data | None, settings: ExplainSettings, watch: Watch) -> Expla
 
         return forecast(runtime, named["context"], manifest.horizon, gather)[:, :, 0]
 
-    oldest = panel.offsets[1:].copy()
-    np.minimum.at(oldest, windows.series, windows.cutoff)
-    scale = seasonal_scale(panel.target, panel.offsets, oldest, panel.season_length)[windows.series]
-    measure = _Measure(answer, inputs, windows.gather(0, manifest.horizon), scale)
+    measure = _Measure(answer, inputs, holdout.target, holdout.seasonal_scale)
     effects = [measure(role, name, change) for role, name, change in _changes(manifest)]
     watch.note(f"{len(windows)} windows, each input exchanged {REPEATS} times")
     ranked = sorted((one for one in effects if one.role != "context"), key=lambda one: -one.moved)

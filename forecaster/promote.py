@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from forecaster.backtest import MODEL, Backtest, judge
+from forecaster.backtest import Backtest, backtest, baseline_forecasts
 from forecaster.data.freq import Freq
-from forecaster.data.inputs import Beside
 from forecaster.errors import ArtifactError
+from forecaster.forecast import MODEL
+from forecaster.holdout import make_holdout
 from forecaster.models.artifact import Manifest, load_judged, load_runtime, read_manifest, write_manifest
-from forecaster.models.runtime import Runtime, forecast
+from forecaster.models.runtime import Runtime
 from forecaster.models.store import Store
+from forecaster.raw_forecasts import raw_forecasts
 from forecaster.report import Verdict
 
 if TYPE_CHECKING:
@@ -52,9 +55,7 @@ class Champion:
 
     def answer(self, panel: Panel, windows: Windows, horizon: int, runtime: Runtime) -> FloatArray:
         """[W, horizon] point forecasts."""
-        own = self.manifest
-        beside = Beside(panel, windows, own.needs, -(-horizon // own.horizon))
-        return forecast(runtime, windows.gather(own.context_length, 0), horizon, beside)[:, :, 0]
+        return raw_forecasts(runtime, self.manifest, panel, windows, horizon).values[:, :, 0]
 
 
 class Contest:
@@ -78,7 +79,7 @@ class Contest:
         champion, note = self._champion()
         manifest, windows = read_manifest(folder), training.judged_windows
         if champion is None:
-            return self._decide(self._backtest(folder, manifest, windows), None, note)
+            return self._decide(self._backtest(folder, manifest, windows), {}, note)
         if champion.manifest.data.freq != panel.freq.name:
             return Verdict(
                 False, f"{champion.label} forecasts {champion.manifest.data.freq} data, not {panel.freq.name}"
@@ -92,8 +93,8 @@ class Contest:
         if not len(windows):
             return Verdict(False, f"{champion.label} has seen every window, so nothing shows that this is better")
         judged = self._backtest(folder, manifest, windows)
-        judged.forecasts[champion.label] = champion.answer(panel, windows, manifest.horizon, runtime)
-        return self._decide(judged, champion.label, "")
+        answer = champion.answer(panel, judged.holdout.windows, manifest.horizon, runtime)
+        return self._decide(judged, {champion.label: answer}, "")
 
     def _champion(self) -> tuple[Champion | None, str]:
         """The version that serves, or None and why there is none to beat."""
@@ -111,16 +112,20 @@ class Contest:
             return None, f"{name}@{version} cannot answer: {error.message}"
 
     def _backtest(self, folder: Path, manifest: Manifest, windows: Windows) -> Backtest:
-        learned = self.training.settings.baselines == "all"
-        return judge(self.training.panel, windows, manifest, load_judged(folder, manifest), learned=learned)
+        panel, horizon = self.training.panel, manifest.horizon
+        holdout = make_holdout(panel, windows, horizon=horizon, context_length=manifest.context_length)
+        raw = raw_forecasts(load_judged(folder, manifest), manifest, panel, holdout.windows, horizon)
+        baselines = baseline_forecasts(holdout, learned=self.training.settings.baselines == "all")
+        return backtest(holdout, raw.values, manifest.quantiles, baselines)
 
-    def _decide(self, judged: Backtest, champion: str | None, note: str) -> Verdict:
+    def _decide(self, judged: Backtest, champions: Mapping[str, FloatArray], note: str) -> Verdict:
         """Better than everybody else by the margin, in MASE, or in MAE where that is undefined."""
-        metric = "MASE" if np.isfinite(judged.scores(MODEL).mase) else "MAE"
-        found = {who: float(getattr(judged.scores(who), metric.lower())) for who in judged.forecasts}
+        everybody = {**judged.scores(), **{who: judged.holdout.scores(found) for who, found in champions.items()}}
+        metric = "MASE" if np.isfinite(everybody[MODEL].mase) else "MAE"
+        found = {who: float(getattr(scores, metric.lower())) for who, scores in everybody.items()}
         scores = {who: value if np.isfinite(value) else None for who, value in found.items()}
         own, others = found[MODEL], {who: value for who, value in found.items() if who != MODEL}
-        count = len(judged.target)
+        count, champion = len(judged.holdout.target), next(iter(champions), None)
         on = f"on {count} window{'s' if count > 1 else ''} that neither had seen" if champion else f"on {count} windows"
         # A score that is no number is of an opponent that could not answer.
         ahead = [who for who, value in others.items() if np.isfinite(value) and not own < (1 - self.margin) * value]

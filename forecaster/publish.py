@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from forecaster.backtest import Backtest, judge
+from forecaster.backtest import Backtest, backtest, baseline_forecasts
 from forecaster.checkpoints import FINAL, JUDGE, STATE
 from forecaster.conformal import corrected, held_back_errors
 from forecaster.contributions import contributions
 from forecaster.data.inputs import Beside
 from forecaster.data.summary import level_and_scale
 from forecaster.data.windows import evenly, newest
+from forecaster.holdout import make_holdout
 from forecaster.models.artifact import (
     FORMAT,
     JUDGED,
@@ -30,6 +31,7 @@ from forecaster.models.artifact import (
     write_manifest,
     write_state,
 )
+from forecaster.raw_forecasts import raw_forecasts
 
 if TYPE_CHECKING:
     from forecaster.config import TrainSettings
@@ -104,9 +106,9 @@ class Training:
         write_manifest(folder, self._manifest())
         if self.judge:
             self.judged = judged = self._judge(folder)
-            scores = {who: judged.scores(who).to_json() for who in judged.forecasts}
+            scores = {who: found.to_json() for who, found in judged.scores().items()}
             fitted, limits = self.judge.networks, self.settings.limits
-            self.contributions = contributions(self.panel, self.plan, judged, fitted, limits)
+            self.contributions = contributions(judged.holdout, self.plan, fitted, limits)
             manifest = replace(read_manifest(folder), metrics=scores, contributions=self.contributions)
             write_manifest(folder, manifest)
 
@@ -117,13 +119,23 @@ class Training:
         """
         manifest = read_manifest(folder)
         runtime = load_judged(folder, manifest)
-        judged = judge(self.panel, self.judged_windows, manifest, runtime, learned=self.settings.baselines == "all")
+        count = self.plan.windows
+        holdout = make_holdout(
+            self.panel,
+            self.judged_windows,
+            horizon=manifest.horizon,
+            context_length=manifest.context_length,
+            description=f"the newest {count} window{'s' if count > 1 else ''} of each series, held back from this fit",
+        )
+        raw = raw_forecasts(runtime, manifest, self.panel, holdout.windows, manifest.horizon)
+        baselines = baseline_forecasts(holdout, learned=self.settings.baselines == "all")
+        judged = backtest(holdout, raw.values, manifest.quantiles, baselines)
         held = held_back_errors(self.panel, manifest, runtime) if self.settings.calibrate else None
         learnt = held.learn() if held else None
         if not held or not learnt:
             return judged
         write_calibration(folder, learnt)
-        return corrected(judged, self.panel, manifest, held.crossed, held.said())
+        return corrected(judged, manifest, held.crossed, held.said())
 
     def _proof_inputs(self) -> dict[str, FloatArray]:
         windows = newest(self.panel)

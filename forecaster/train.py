@@ -159,9 +159,7 @@ def _report(training: Training, folder: Path, version: int, seconds: float) -> T
     about = subject(read_manifest(folder), version, seconds)
     report = None
     if training.judged:
-        count = training.plan.windows
-        judged_on = f"the newest {count} window{'s' if count > 1 else ''} of each series, held back from this fit"
-        report = make_report(about, training.judged, judged_on)
+        report = make_report(about, training.judged)
     return TrainReport(
         **vars(about),
         path=str(folder),

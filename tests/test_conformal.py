@@ -8,10 +8,11 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from forecaster.backtest import Backtest
+from forecaster.backtest import backtest
 from forecaster.conformal import corrected, held_back_errors
 from forecaster.data.inputs import Needs
 from forecaster.data.windows import Windows, rolling
+from forecaster.holdout import make_holdout
 from forecaster.limits import NO_LIMITS
 from tests.tiny import panel_of, waves
 
@@ -114,26 +115,18 @@ def test_where_windows_are_few_history_helps_out_with_errors_that_no_weights_mad
 def test_a_backtest_keeps_what_it_was_before_and_says_how_it_was_calibrated():
     panel = panel_of(*waves(3))
     windows, raw, _ = asked(panel, 1)
-    judged = Backtest(
-        series=windows.series,
-        names=("s0", "s1", "s2"),
-        target=windows.gather(0, HORIZON),
-        scale=np.ones(3),
-        forecasts={"model": raw[:, :, 0]},
-        cutoff=windows.cutoff,
-        quantiles=LEVELS,
-        bands=raw[:, :, 1:],
-    )
+    holdout = make_holdout(panel, windows, horizon=HORIZON, context_length=LENGTH)
+    judged = backtest(holdout, raw, LEVELS, {})
 
     def correct(windows: Windows, raw, context):
         assert context.shape == (3, LENGTH) and raw.shape == (3, HORIZON, 3)
         return np.where(windows.series[:, None, None] == 0, np.nan, raw[:, :, 1:] * 2)
 
-    found = corrected(judged, panel, manifest(1), correct, "so")
+    found = corrected(judged, manifest(1), correct, "so")
     np.testing.assert_array_equal(found.raw, raw[:, :, 1:])
     np.testing.assert_array_equal(found.bands[0], raw[0, :, 1:])  # nothing was learnt for it
     np.testing.assert_array_equal(found.bands[1:], 2 * raw[1:, :, 1:])
     assert found.calibrated == "so" and found.raw_scores() != found.band_scores()
     assert judged.raw_scores() is None
     none = replace(judged, quantiles=(), bands=raw[:, :, :0])
-    assert corrected(none, panel, manifest(1), correct, "so") is none and none.band_scores() is None
+    assert corrected(none, manifest(1), correct, "so") is none and none.band_scores() is None

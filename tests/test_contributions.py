@@ -7,20 +7,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from forecaster.backtest import backtest
 from forecaster.config import TrainSettings
 from forecaster.contributions import contributions
+from forecaster.holdout import holdout_windows, make_holdout
 from forecaster.models.export import joint_forecast
 from forecaster.models.network import Network
 from forecaster.planning import make_plan
-from forecaster.split import held_back
 from tests.tiny import network_settings, panel_of, waves
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("cpu")]
-
-
-def nobody(context, known):
-    return np.zeros((len(context), 3, 1))
 
 
 @pytest.mark.parametrize("weight", [0.0, 0.5])
@@ -33,17 +28,17 @@ def test_each_is_judged_alone_and_by_what_the_others_are_without_it(weight):
         panel, TrainSettings(horizon=3, context_length=8, segment=2, quantiles=(), floor=weight, calendar=False)
     )
     plan = replace(plan, members=tuple(network.settings for network in networks), judged_floor=plan.floor)
-    windows = held_back(panel, 3, 2)
-    judged = backtest(panel, windows, plan, nobody, learned=False)
-    found = contributions(panel, plan, judged, networks)
+    windows = holdout_windows(panel, 3, 2)
+    holdout = make_holdout(panel, windows, horizon=3, context_length=8)
+    found = contributions(holdout, plan, networks)
 
     def mase(members):
         length = max(8, plan.floor.length if plan.floor else 0)
         made = np.asarray(joint_forecast(members, [windows.gather(length, 0)], floor=plan.floor))[:, :, 0]
-        return replace(judged, forecasts={"": made}).scores("").mase
+        return holdout.scores(made).mase
 
     for i, one in enumerate(found):
         assert one.error == pytest.approx(mase(networks[i : i + 1]), rel=1e-6)
         assert one.without == pytest.approx(mase(networks[:i] + networks[i + 1 :]), rel=1e-6)
     assert [one.member.split(", ")[2] for one in found] == ["center mean", "center last", "center season"]
-    assert contributions(panel, plan, judged, networks[:1]) == ()
+    assert contributions(holdout, plan, networks[:1]) == ()

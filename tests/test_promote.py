@@ -13,11 +13,11 @@ from forecaster.commandline import _with_margins
 from forecaster.config import TrainSettings, from_mapping
 from forecaster.data.encodings import Encoding
 from forecaster.errors import ArtifactError, QualityError, UsageError
+from forecaster.holdout import holdout_windows
 from forecaster.models.artifact import read_manifest, write_manifest
 from forecaster.models.store import Store
 from forecaster.promote import Champion, Contest
 from forecaster.report import Verdict
-from forecaster.split import held_back
 from tests.shelf import HOUR, stored, wave, write_csv
 from tests.stubs import TRAINED
 
@@ -41,7 +41,7 @@ def contest(tmp_path, panel, *, bias, margin=0.0, windows=4, judge=True, **chang
         name="m",
         panel=panel,
         judge=judge or None,
-        judged_windows=held_back(panel, 6, windows),
+        judged_windows=holdout_windows(panel, 6, windows),
         settings=SimpleNamespace(baselines="naive"),
     )
     found = Contest(store, training, margin)
@@ -119,7 +119,7 @@ def test_only_windows_that_the_champion_has_not_seen_count(tmp_path, panel):
 def test_the_serving_weights_are_judged_where_they_have_seen_no_more_than_the_judged_ones(tmp_path, panel):
     stored(tmp_path / "models", last=0)
     manifest = read_manifest(Store(tmp_path / "models").resolve("m"))
-    windows = held_back(panel, 6, 4)
+    windows = holdout_windows(panel, 6, 4)
     seen, weights = Champion("m@1", manifest, "serving", "judged").unseen(panel, windows)
     assert seen.all() and weights == "serving"
     manifest = replace(manifest, data=replace(manifest.data, last=int(panel.timestamps[-1])))

@@ -110,7 +110,7 @@ def tracks_judged(
 
     `scores` are those of each judged series. DataError for a series that has no window.
     """
-    unjudged = [name for name in chosen if name in judged.names and name not in scores]
+    unjudged = [name for name in chosen if name in judged.holdout.names and name not in scores]
     if unjudged:
         raise DataError(f"series '{unjudged[0]}' has no judged window: nothing to draw.", "Choose another series.")
     notes = {name: _scored(scores[name]) for name in chosen} if chosen else worst_median_best(scores)
@@ -132,9 +132,9 @@ def _scored(scores: Scores) -> str:
 
 
 def _judged(judged: Backtest, panel: Panel, name: str, note: str) -> Track:
-    n = judged.names.index(name)
-    windows = np.flatnonzero(judged.series == n)[-WINDOWS:]
-    horizon, cutoff = judged.target.shape[1], judged.cutoff[windows]
+    n, tested = judged.holdout.names.index(name), judged.holdout.windows
+    windows = np.flatnonzero(tested.series == n)[-WINDOWS:]
+    horizon, cutoff = judged.holdout.horizon, tested.cutoff[windows]
     end = min(int(cutoff.max()) + horizon, int(panel.offsets[n + 1]))
     shown = _history(panel.season_length, int(np.ptp(cutoff)) + horizon)
     first = max(int(panel.offsets[n]), int(cutoff.min()) - shown)
@@ -146,7 +146,7 @@ def _judged(judged: Backtest, panel: Panel, name: str, note: str) -> Track:
         stamps=tuple(map(str, format_timestamps(stamps, panel.freq, panel.zone))),
         observed=panel.target[first:end],
         starts=cutoff - first,
-        prediction=judged.forecasts[MODEL][windows],
+        prediction=judged.prediction[windows],
         quantiles=judged.quantiles,
         bands=judged.bands[windows],
     )
