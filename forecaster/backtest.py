@@ -38,6 +38,11 @@ class Backtest:
     raw: FloatArray | None = None  # [W, H, Q] the same before calibration; None = `bands` are not calibrated
     calibrated: str = ""  # on what, for people
 
+    @property
+    def target(self) -> FloatArray:
+        """[W, H] actuals; NaN = not observed."""
+        return self.holdout.target
+
     def scores(self) -> dict[str, Scores]:
         """Everybody's, all windows together, the model's first."""
         return {who: self.holdout.scores(found) for who, found in {MODEL: self.prediction, **self.baselines}.items()}
@@ -51,7 +56,7 @@ class Backtest:
         return None if self.raw is None else self._scored(self.raw)
 
     def _scored(self, bands: FloatArray) -> BandScores | None:
-        return band_scores(self.holdout.target, bands, self.quantiles, self.holdout.seasonal_scale)
+        return band_scores(self.target, bands, self.quantiles, self.holdout.seasonal_scale)
 
 
 def backtest(

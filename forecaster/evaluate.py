@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
-from forecaster.adapt import since
+from forecaster.adapt import recent_windows
 from forecaster.backtest import Backtest, backtest, baseline_forecasts, make_report, subject
-from forecaster.conformal import adapted_correction, corrected, held_back_errors, stored_correction
+from forecaster.conformal import adapted_quantiles, calibrated_quantiles, cross_calibrated, with_quantiles
 from forecaster.data.windows import Windows, rolling, rows_after
 from forecaster.errors import DataError, UsageError
 from forecaster.holdout import holdout_windows, make_holdout
@@ -80,24 +80,26 @@ def _evaluate(data: Data | None, settings: EvaluateSettings, watch: Watch, began
 
 def _judge(panel: Panel, opened: Opened, settings: EvaluateSettings) -> Backtest:
     windows, judged_on, runtime = held_against(panel, opened, settings)
-    horizon, length, levels = opened.manifest.horizon, opened.manifest.context_length, opened.manifest.quantiles
-    holdout = make_holdout(panel, windows, horizon=horizon, context_length=length, description=judged_on)
-    raw = raw_forecasts(runtime, opened.manifest, panel, holdout.windows, horizon)
+    manifest, levels = opened.manifest, opened.manifest.quantiles
+    holdout = make_holdout(
+        panel, windows, horizon=manifest.horizon, context_length=manifest.context_length, description=judged_on
+    )
     baselines = baseline_forecasts(holdout, learned=settings.baselines == "all")
-    judged = backtest(holdout, raw.values, levels, baselines)
-    calibration = load_calibration(opened.folder, opened.manifest)
-    if calibration is None:
-        return judged
-    if _trained_on(panel, opened.manifest):
-        # Their errors made the calibration: each is judged by one that others made.
-        held = held_back_errors(panel, opened.manifest, runtime)
-        return corrected(judged, opened.manifest, held.crossed, held.said())
-    correct, said = stored_correction(calibration, panel, levels), "on windows before these, at the training"
-    newer = since(panel, opened.manifest, runtime) if settings.adapt and levels else None
-    if newer:
-        correct = adapted_correction(calibration, newer, levels)
-        said += ", and on those since that had ended before each"
-    return corrected(judged, opened.manifest, correct, said)
+    calibration = load_calibration(opened.folder, manifest)
+    if calibration and _trained_on(panel, manifest):
+        # The calibration is made of the errors of these windows: each window gets one that is made of others' errors.
+        return cross_calibrated(holdout, manifest, runtime, baselines).backtest
+    raw = raw_forecasts(runtime, manifest, panel, holdout.windows, manifest.horizon)
+    found = backtest(holdout, raw.values, levels, baselines)
+    if calibration is None or not levels:
+        return found
+    description = "on windows before these, at the training"
+    recent = recent_windows(panel, manifest, runtime) if settings.adapt else None
+    if recent is None:
+        return with_quantiles(found, calibrated_quantiles(calibration, raw, levels), manifest.limits, description)
+    quantiles = adapted_quantiles(calibration, recent, raw, levels)
+    description += ", and on those since that had ended before each"
+    return with_quantiles(found, quantiles, manifest.limits, description)
 
 
 def _trained_on(panel: Panel, manifest: Manifest) -> bool:

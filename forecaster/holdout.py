@@ -9,6 +9,7 @@ import numpy as np
 
 from forecaster.data.windows import rolling
 from forecaster.metrics import Scores, score, score_by_series, score_by_step, seasonal_scale
+from forecaster.raw_forecasts import with_context
 
 if TYPE_CHECKING:
     from forecaster.data.panel import Panel
@@ -70,8 +71,7 @@ def make_holdout(
     panel: Panel, windows: Windows, *, horizon: int, context_length: int, description: str = ""
 ) -> Holdout:
     """The `windows` that can be forecast. Those with nothing observed in their context are left out: nobody can."""
-    context = windows.gather(context_length, 0)
-    windows = windows.take(np.flatnonzero(~np.isnan(context).all(axis=1)))
+    windows = with_context(windows, context_length)
     ends = oldest_cutoffs(windows, panel.offsets[1:])
     scale = seasonal_scale(panel.target, panel.offsets, ends, panel.season_length)
     return Holdout(

@@ -13,7 +13,7 @@ import numpy as np
 
 from forecaster.backtest import Backtest, backtest, baseline_forecasts
 from forecaster.checkpoints import FINAL, JUDGE, STATE
-from forecaster.conformal import corrected, held_back_errors
+from forecaster.conformal import cross_calibrated
 from forecaster.contributions import contributions
 from forecaster.data.inputs import Beside
 from forecaster.data.summary import level_and_scale
@@ -127,15 +127,14 @@ class Training:
             context_length=manifest.context_length,
             description=f"the newest {count} window{'s' if count > 1 else ''} of each series, held back from this fit",
         )
-        raw = raw_forecasts(runtime, manifest, self.panel, holdout.windows, manifest.horizon)
         baselines = baseline_forecasts(holdout, learned=self.settings.baselines == "all")
-        judged = backtest(holdout, raw.values, manifest.quantiles, baselines)
-        held = held_back_errors(self.panel, manifest, runtime) if self.settings.calibrate else None
-        learnt = held.learn() if held else None
-        if not held or not learnt:
-            return judged
-        write_calibration(folder, learnt)
-        return corrected(judged, manifest, held.crossed, held.said())
+        if not self.settings.calibrate:
+            raw = raw_forecasts(runtime, manifest, self.panel, holdout.windows, manifest.horizon)
+            return backtest(holdout, raw.values, manifest.quantiles, baselines)
+        found = cross_calibrated(holdout, manifest, runtime, baselines)
+        if found.calibration:
+            write_calibration(folder, found.calibration)
+        return found.backtest
 
     def _proof_inputs(self) -> dict[str, FloatArray]:
         windows = newest(self.panel)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from forecaster.data.inputs import Beside
 from forecaster.models.runtime import forecast
 
@@ -51,3 +53,13 @@ def raw_forecasts(runtime: Runtime, manifest: Manifest, panel: Panel, windows: W
         context=context,
         values=values.reshape(len(windows), horizon, 1 + len(manifest.quantiles)),
     )
+
+
+def with_context(windows: Windows, context_length: int) -> Windows:
+    """The windows with an observed value before their cutoff: the others cannot be forecast."""
+    return windows.take(np.flatnonzero(~np.isnan(windows.gather(context_length, 0)).all(axis=1)))
+
+
+def with_actuals(windows: Windows, horizon: int) -> Windows:
+    """The windows with an observed value from their cutoff on: the others have no errors."""
+    return windows.take(np.flatnonzero(~np.isnan(windows.gather(0, horizon)).all(axis=1)))

@@ -76,7 +76,7 @@ def _tiles(found: Judgement) -> tuple[Tile, ...]:
     tiles.append(Tile("sMAPE", _short(report.metrics.smape), "percent, 0 to 200"))
     intervals = Interval.between(found.judged.quantiles)
     if intervals:
-        held = coverage(found.judged.holdout.target, *intervals[0].of(found.judged.bands))
+        held = coverage(found.judged.target, *intervals[0].of(found.judged.bands))
         tiles.append(Tile(f"in the {intervals[0].label}", f"{100 * held:.3g} %", "of the outcomes"))
     tiles.append(Tile("windows", f"{report.windows:,}", f"of {len(report.by_series):,} series"))
     return tuple(tiles)
@@ -164,7 +164,7 @@ def _or_zero(value: object) -> float:
 def _calibration(found: Judgement) -> Section | None:
     judged, levels = found.judged, found.judged.quantiles
     scores, raw = judged.band_scores(), judged.raw_scores()
-    observed = int((~np.isnan(judged.holdout.target)).sum())
+    observed = int((~np.isnan(judged.target)).sum())
     if scores is None or not observed:
         return None
     shares = scores.below
@@ -189,8 +189,8 @@ def _intervals(judged: Backtest, intervals: Sequence[Interval]) -> Table:
         rows.append([one.label, 100 * (levels[one.high] - levels[one.low])])
         for bands in ways:
             rows[-1] += [
-                100 * coverage(judged.holdout.target, *one.of(bands)),
-                mean_width(judged.holdout.target, *one.of(bands)),
+                100 * coverage(judged.target, *one.of(bands)),
+                mean_width(judged.target, *one.of(bands)),
             ]
     header = ["interval", "should hold, %", "held, %", "mean width, data's units"]
     if len(ways) > 1:
