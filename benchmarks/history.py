@@ -22,7 +22,7 @@ from forecaster.bands import coverage, msis
 from forecaster.calibration import context_scale
 from forecaster.conformal import HoldoutErrors, calibrated_quantiles, dense_forecasts, holdout_errors
 from forecaster.data.windows import rolling
-from forecaster.models.artifact import load_judged, load_runtime
+from forecaster.models.artifact import load_runtime, load_test_weights
 from forecaster.predict import open_model, read_for
 from forecaster.raw_forecasts import raw_forecasts
 from forecaster.settings import PredictSettings
@@ -42,7 +42,7 @@ class Ground:
     def __init__(self, name: str, root: Path, models: Path) -> None:
         opened = open_model(str(models), name)
         self.manifest = opened.manifest
-        self.judged = load_judged(opened.folder, self.manifest)
+        self.judged = load_test_weights(opened.folder, self.manifest)
         self.serving = load_runtime(opened.folder, self.manifest, "onnx")
         known, whole = frames(name, root)
         series = self.manifest.data.series

@@ -92,7 +92,7 @@ def measure(name: str, root: Path, models: Path, seed: int, work: Path) -> str:
     from forecaster.conformal import adapted_quantiles, calibrated_quantiles, dense_forecasts, holdout_errors
     from forecaster.data.windows import rolling
     from forecaster.metrics import seasonal_scale
-    from forecaster.models.artifact import load_judged, load_runtime
+    from forecaster.models.artifact import load_runtime, load_test_weights
     from forecaster.predict import open_model, read_for
     from forecaster.raw_forecasts import raw_forecasts
     from forecaster.settings import PredictSettings
@@ -103,7 +103,7 @@ def measure(name: str, root: Path, models: Path, seed: int, work: Path) -> str:
     opened = open_model(str(models), name)
     manifest = opened.manifest
     then, now = (read_for(manifest, rows, PredictSettings()) for rows in (known_rows, all_rows))
-    judged = load_judged(opened.folder, manifest)
+    judged = load_test_weights(opened.folder, manifest)
     dense = dense_forecasts(then, manifest, judged)
     held = holdout_errors(dense, manifest, judged)
     learnt = held.learn()

@@ -14,7 +14,7 @@ from forecaster.conformal import adapted_quantiles, calibrated_quantiles, cross_
 from forecaster.data.windows import Windows, rolling, rows_after
 from forecaster.errors import DataError, UsageError
 from forecaster.holdout import holdout_windows, make_holdout
-from forecaster.models.artifact import load_calibration, load_judged, load_runtime
+from forecaster.models.artifact import load_calibration, load_runtime, load_test_weights
 from forecaster.outputs import output_lock
 from forecaster.predict import Opened, open_model, read_for
 from forecaster.publish import data_facts
@@ -118,7 +118,7 @@ def held_against(
                 "--runtime has no effect on the data of the training: the judged weights are stored as ONNX.",
                 "Leave it out, or give newer data.",
             )
-        return windows, judged_on, load_judged(opened.folder, manifest, settings.threads or 0)
+        return windows, judged_on, load_test_weights(opened.folder, manifest, settings.threads or 0)
     windows, judged_on = _after_training(panel, opened, settings.windows)
     return windows, judged_on, load_runtime(opened.folder, manifest, settings.runtime, settings.threads or 0)
 

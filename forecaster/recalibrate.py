@@ -38,13 +38,13 @@ def recalibrate(models: str, version: Version, made: Entries, actual: FloatArray
         raise ArtifactError(f"{version.model} forecasts {manifest.data.freq} data, not {panel.freq.name}.")
     learnt = _learnt(folder, manifest, made, actual, panel)
 
-    def write(fresh: Path) -> None:
-        shutil.copytree(folder, fresh, dirs_exist_ok=True)
-        write_calibration(fresh, learnt)
-        until = int(panel.timestamps.max())
-        write_manifest(fresh, replace(manifest, recalibrated=version.version, recalibrated_until=until, refused=""))
-
-    return store.publish(version.model, write)
+    until = int(panel.timestamps.max())
+    with store.new_version(version.model) as draft:
+        shutil.copytree(folder, draft.folder, dirs_exist_ok=True)
+        write_calibration(draft.folder, learnt)
+        recalibrated = replace(manifest, recalibrated=version.version, recalibrated_until=until, refused="")
+        write_manifest(draft.folder, recalibrated)
+        return draft.publish()
 
 
 def _learnt(folder: Path, manifest: Manifest, made: Entries, actual: FloatArray, panel: Panel) -> Calibration:
