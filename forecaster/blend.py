@@ -43,6 +43,16 @@ def joined(
     return np.concatenate(parts)
 
 
+def member_forecasts(panel: Panel, windows: Windows, needs: Needs, networks: Sequence[Network]) -> FloatArray:
+    """Point forecasts [M, W, H] of each network alone."""
+    return np.stack([forecasts(panel, windows, needs, [network]) for network in networks])
+
+
+def combined(members: FloatArray, networks: Sequence[Network]) -> FloatArray:
+    """Members' point forecasts [M, W, H] -> those of all together [W, H]."""
+    return np.asarray(getattr(np, networks[0].settings.combine)(members, axis=0))
+
+
 def smoothed(windows: Windows, floor: Floor) -> FloatArray:
     """The floor's forecasts [W, H]."""
     return np.concatenate([np.asarray(smooth(part.gather(floor.length, 0), floor)) for part in windows.batches(BATCH)])
@@ -107,9 +117,12 @@ def with_floor(plan: Plan, bench: Bench, networks: Sequence[Network], where: str
 
     One cutoff may be a lucky one for smoothing, so each set of windows counts alike however many it has.
     """
-    if not plan.floors:
-        return plan
-    network, floor_alone = bench.forecast(networks), bench.smoothed(plan.floors[0])
+    return _with_floor(plan, bench, bench.forecast(networks), where, watch) if plan.floors else plan
+
+
+def _with_floor(plan: Plan, bench: Bench, network: FloatArray, where: str, watch: Watch) -> Plan:
+    """`network` [W, H]: what the networks forecast for the bench's windows."""
+    floor_alone = bench.smoothed(plan.floors[0])
     weights = (0.0, *(one.weight for one in plan.floors))
     errors = {weight: bench.error((1.0 - weight) * network + weight * floor_alone) for weight in weights}
     asked = (*plan.asked, {weight: error / (errors[0.0] or 1.0) for weight, error in errors.items()})
@@ -124,12 +137,13 @@ def with_floor(plan: Plan, bench: Bench, networks: Sequence[Network], where: str
     return replace(plan, floor=floor, asked=asked, rows=rows)
 
 
-def final_floor(plan: Plan, bench: Bench, networks: Sequence[Network], watch: Watch) -> Plan:
-    """The plan with the floor for the final weights, asked on the held-back windows, too; the judged ones keep theirs.
+def final_floor(plan: Plan, bench: Bench, network: FloatArray, watch: Watch) -> Plan:
+    """The plan with the floor for the final weights, asked on the test windows, too; the tested ones keep theirs.
 
-    So the scores stay those of choices that were made without seeing them.
+    So the scores stay those of choices that were made without seeing these windows. `network` [W, H]: what the tested
+    networks forecast for them.
     """
-    found = with_floor(plan, bench, networks, "validation and held-back windows", watch)
+    found = _with_floor(plan, bench, network, "validation and held-back windows", watch) if plan.floors else plan
     final, judged = found.floor, plan.floor
     either = final or judged
     if either:  # both graphs read the same context

@@ -1,4 +1,4 @@
-"""What each member adds to an ensemble, on the windows that it was judged on."""
+"""What each member adds to an ensemble, on the test windows."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from forecaster.blend import forecasts, smoothed
+from forecaster.blend import combined, smoothed
 from forecaster.limits import NO_LIMITS, Limits
 from forecaster.report import Contribution
 
@@ -20,28 +20,24 @@ if TYPE_CHECKING:
 
 
 def contributions(
-    holdout: Holdout, plan: Plan, networks: Sequence[Network], limits: Limits = NO_LIMITS
+    holdout: Holdout, plan: Plan, networks: Sequence[Network], members: FloatArray, limits: Limits = NO_LIMITS
 ) -> tuple[Contribution, ...]:
-    """Each member's own MASE and that of the others without it, the floor blended in both; nothing for one member.
+    """Each member's own MASE and that of the others without it, smoothing blended in both; nothing for one member.
 
-    Each member forecasts the windows once; whoever is left out, the rest is combined in NumPy.
+    `members` [M, W, H]: what each network forecasts for the windows of the holdout.
     """
     if len(networks) < 2 or not len(holdout.target):
         return ()
-    windows = holdout.windows
-    each = np.stack([forecasts(holdout.panel, windows, plan.needs, [network]) for network in networks])  # [M, W, H]
-    weight = plan.judged_floor.weight if plan.judged_floor else 0.0
-    floor = smoothed(windows, plan.judged_floor) if plan.judged_floor else np.zeros_like(each[0])  # [W, H]
+    smoothing = plan.judged_floor
+    weight = smoothing.weight if smoothing else 0.0
+    blended = weight * smoothed(holdout.windows, smoothing) if smoothing else 0.0
 
-    join = getattr(np, networks[0].settings.combine)
-
-    def error(members: FloatArray) -> float | None:
-        blended = limits.hold((1.0 - weight) * join(members, axis=0) + weight * floor)
-        mase = holdout.scores(blended).mase
+    def error(some: FloatArray) -> float | None:
+        mase = holdout.scores(limits.hold((1.0 - weight) * combined(some, networks) + blended)).mase
         return mase if math.isfinite(mase) else None
 
     return tuple(
-        Contribution(_label(network), error(each[i : i + 1]), error(np.delete(each, i, axis=0)))
+        Contribution(_label(network), error(members[i : i + 1]), error(np.delete(members, i, axis=0)))
         for i, network in enumerate(networks)
     )
 

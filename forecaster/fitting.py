@@ -6,12 +6,14 @@ import os
 import time
 from collections.abc import Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from threading import Event, Lock
 from typing import TYPE_CHECKING, TypeAlias
 
-from forecaster.blend import Bench, final_floor
+import numpy as np
+
+from forecaster.blend import Bench, combined, final_floor, member_forecasts
 from forecaster.cellchoice import choose_cell
 from forecaster.checkpoints import FINAL, JUDGE, Checkpoints
 from forecaster.errors import UsageError
@@ -29,9 +31,20 @@ if TYPE_CHECKING:
     from forecaster.models.network import Network, NetworkSettings
     from forecaster.plan import Plan
     from forecaster.split import Split
+    from forecaster.typing import FloatArray
 
 
 Job: TypeAlias = "tuple[NetworkSettings, FitSettings]"
+
+
+@dataclass(frozen=True)
+class Stages:
+    """What the fits of a training made."""
+
+    plan: Plan  # with its questions answered
+    test: Stage | None  # fitted before the test windows; None: too few rows for any
+    final: Stage | None  # fitted on all rows; None: the tested weights serve
+    members: FloatArray  # [M, W, H] point forecasts of the W test windows by each tested network
 
 
 class Fitting:
@@ -48,8 +61,8 @@ class Fitting:
         self.trainers = Trainers()
         watch.note(f"fitting on the {configure(settings.device, self.threads)}")
 
-    def both(self, plan: Plan, panel: Panel, parts: Split) -> tuple[Plan, Stage | None, Stage | None]:
-        """The plan with its questions answered, the judged stage and the final one; None for one that there is not."""
+    def both(self, plan: Plan, panel: Panel, parts: Split) -> Stages:
+        """Answer the plan's questions, fit before the test windows and, where asked and possible, on all rows."""
         if parts.trial:
             plan = settle(plan, panel, parts.trial, self.fit_all, self.watch)
             if self.settings.cell == "auto":
@@ -61,17 +74,16 @@ class Fitting:
         task = parts.trial if plan.fit.patience and parts.trial else parts.judge
         if task is None:
             self.watch.warn("too few rows to hold any back: the model is not judged")
-            return plan, None, self.fit_all(FINAL, parts.final, jobs)
+            return Stages(plan, None, self.fit_all(FINAL, parts.final, jobs), np.empty((0, 0, plan.horizon)))
         began = time.monotonic()
         judge = self.fit_all(JUDGE, task, jobs)
         seconds = time.monotonic() - began
-        if not self.settings.final_fit:
-            return plan, judge, None
-        final = self._final(parts.final, judge, seconds)
+        final = self._final(parts.final, judge, seconds) if self.settings.final_fit else None
+        members = member_forecasts(panel, parts.judged, plan.needs, judge.networks)
         if final:
             bench = Bench(panel, parts.judged, task.scale, task.relative, plan.needs)
-            plan = final_floor(plan, bench, judge.networks, self.watch)
-        return plan, judge, final
+            plan = final_floor(plan, bench, combined(members, judge.networks), self.watch)
+        return Stages(plan, judge, final, members)
 
     def _final(self, task: Task, judge: Stage, judge_seconds: float) -> Stage | None:
         """Fit on all rows for as many epochs as were best; None where the judged weights must do."""

@@ -76,6 +76,7 @@ class Training:
     test_windows: Windows
     test: Stage | None  # weights that have not seen the test windows; None: there are no test windows
     final: Stage | None  # weights fitted on all rows; None: the tested weights serve
+    members: FloatArray  # [M, W, H] point forecasts of the test windows by each tested network
 
     @property
     def served(self) -> Stage:
@@ -201,7 +202,9 @@ def _test(folder: Path, training: Training, test: Stage, manifest: Manifest) -> 
     else:
         raw = raw_forecasts(runtime, manifest, training.panel, holdout.windows, manifest.horizon)
         found = CrossCalibration(backtest(holdout, raw.values, manifest.quantiles, baselines), None)
-    added = contributions(holdout, training.plan, test.networks, settings.limits)
+    # A holdout has those of the test windows that can be forecast; cutoffs are rows of the panel, and ascend.
+    members = training.members[:, np.searchsorted(training.test_windows.cutoff, holdout.windows.cutoff)]
+    added = contributions(holdout, training.plan, test.networks, members, settings.limits)
     return TrainingTest(found.backtest, found.calibration, added)
 
 

@@ -60,16 +60,17 @@ def _train(data: Data, settings: TrainSettings, watch: Watch, store: Store, name
         plan = _as_stored(plan, read_manifest(checkpoints.source.parent), panel, settings)
     fitting = Fitting(plan, settings, checkpoints, watch, began)
     parts = split(panel, plan.needs, plan.windows)
-    plan, test, final = fitting.both(plan, panel, parts)
+    made = fitting.both(plan, panel, parts)
     training = Training(
         name=name,
         path=_path(data),
         panel=panel,
-        plan=plan,
+        plan=made.plan,
         settings=settings,
         test_windows=parts.judged,
-        test=test,
-        final=final,
+        test=made.test,
+        final=made.final,
+        members=made.members,
     )
     published = publish(training, store)
     checkpoints.clear()

@@ -77,7 +77,7 @@ def test_a_second_set_of_windows_counts_as_much_as_the_first(plan):
 
 def test_the_judged_weights_keep_the_floor_that_was_chosen_without_seeing_their_windows(plan):
     lucky = with_floor(plan, bench_of(TRUTH), [TRUTH + 1.0], "windows", Recorder())
-    final = final_floor(lucky, bench_of(TRUTH + 9.0), [TRUTH + 1.0], Recorder())
+    final = final_floor(lucky, bench_of(TRUTH + 9.0), TRUTH + 1.0, Recorder())
     assert final.judged_floor == lucky.floor
     assert final.floor.weight < lucky.floor.weight
     # A share of 0 still reads the same context, so that both graphs take the same windows.
@@ -86,7 +86,7 @@ def test_the_judged_weights_keep_the_floor_that_was_chosen_without_seeing_their_
 
 def test_a_floor_as_given_is_nobodys_choice():
     given = make_plan(PANEL, TrainSettings(members=1, horizon=4, floor=0.3))
-    final = final_floor(given, bench_of(TRUTH + 9.0), [TRUTH], Recorder())
+    final = final_floor(given, bench_of(TRUTH + 9.0), TRUTH, Recorder())
     assert final.floor == final.judged_floor == given.floor
 
 

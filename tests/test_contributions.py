@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from forecaster.blend import member_forecasts
 from forecaster.config import TrainSettings
 from forecaster.contributions import contributions
 from forecaster.holdout import holdout_windows, make_holdout
@@ -30,7 +31,8 @@ def test_each_is_judged_alone_and_by_what_the_others_are_without_it(weight):
     plan = replace(plan, members=tuple(network.settings for network in networks), judged_floor=plan.floor)
     windows = holdout_windows(panel, 3, 2)
     holdout = make_holdout(panel, windows, horizon=3, context_length=8)
-    found = contributions(holdout, plan, networks)
+    members = member_forecasts(panel, holdout.windows, plan.needs, networks)
+    found = contributions(holdout, plan, networks, members)
 
     def mase(members):
         length = max(8, plan.floor.length if plan.floor else 0)
@@ -41,4 +43,4 @@ def test_each_is_judged_alone_and_by_what_the_others_are_without_it(weight):
         assert one.error == pytest.approx(mase(networks[i : i + 1]), rel=1e-6)
         assert one.without == pytest.approx(mase(networks[:i] + networks[i + 1 :]), rel=1e-6)
     assert [one.member.split(", ")[2] for one in found] == ["center mean", "center last", "center season"]
-    assert contributions(holdout, plan, networks[:1]) == ()
+    assert contributions(holdout, plan, networks[:1], members[:1]) == ()
