@@ -18,8 +18,8 @@ import numpy as np
 from forecaster.data.calendar import width
 from forecaster.data.inputs import Beside
 from forecaster.errors import DataError
-from forecaster.evaluate import held_against
-from forecaster.holdout import make_holdout
+from forecaster.evaluate import trained_on
+from forecaster.holdout import stored_test
 from forecaster.models.runtime import forecast
 from forecaster.predict import open_model, read_for
 
@@ -68,7 +68,7 @@ class Explanation:
 
 
 def explain(data: Data | None, settings: ExplainSettings, watch: Watch) -> Explanation:
-    """Permute each input over the windows that `evaluate` would judge on.
+    """Permute each input over the windows that `evaluate` would test on.
 
     DataError where there are too few windows to exchange anything between them.
     """
@@ -76,9 +76,8 @@ def explain(data: Data | None, settings: ExplainSettings, watch: Watch) -> Expla
     opened = open_model(settings.models, settings.model)
     manifest = opened.manifest
     panel = read_for(manifest, data, settings)
-    windows, judged_on, runtime = held_against(panel, opened, settings)
-    holdout = make_holdout(panel, windows, horizon=manifest.horizon, context_length=manifest.context_length)
-    windows = holdout.windows
+    test = stored_test(panel, opened, settings, on_training_data=trained_on(panel, manifest))
+    holdout, windows = test.holdout, test.holdout.windows
     if len(windows) < 2:
         raise DataError(f"{panel.source}: one window has nothing to exchange its inputs with.", "Give more rows.")
     beside = {name: values[:, 0] for name, values in Beside(panel, windows, manifest.needs)().items()}
@@ -88,7 +87,7 @@ def explain(data: Data | None, settings: ExplainSettings, watch: Watch) -> Expla
         def gather(part: slice) -> dict[str, FloatArray]:
             return {name: values[part, None] for name, values in named.items() if name != "context"}
 
-        return forecast(runtime, named["context"], manifest.horizon, gather)[:, :, 0]
+        return forecast(test.runtime, named["context"], manifest.horizon, gather)[:, :, 0]
 
     measure = _Measure(answer, inputs, holdout.target, holdout.seasonal_scale)
     effects = [measure(role, name, change) for role, name, change in _changes(manifest)]
@@ -98,7 +97,7 @@ def explain(data: Data | None, settings: ExplainSettings, watch: Watch) -> Expla
         model=manifest.name,
         version=opened.version,
         windows=len(windows),
-        judged_on=judged_on,
+        judged_on=holdout.description,
         mase=measure.error,
         effects=(*ranked, *(one for one in effects if one.role == "context")),
         seconds=round(time.monotonic() - began, 2),

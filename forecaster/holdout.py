@@ -7,14 +7,20 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from forecaster.data.windows import rolling
+from forecaster.data.windows import Windows, rolling, rows_after
+from forecaster.errors import DataError, UsageError
 from forecaster.metrics import Scores, score, score_by_series, score_by_step, seasonal_scale
+from forecaster.models.artifact import load_runtime, load_test_weights
 from forecaster.raw_forecasts import with_context
 
 if TYPE_CHECKING:
+    from forecaster.config import EvaluateSettings, ExplainSettings
     from forecaster.data.panel import Panel
-    from forecaster.data.windows import Windows
+    from forecaster.models.runtime import Runtime
+    from forecaster.predict import Opened
     from forecaster.typing import FloatArray, IntArray
+
+MAX_WINDOWS = 100  # a series, where the caller does not say how many
 
 
 @dataclass(frozen=True)
@@ -94,3 +100,76 @@ def oldest_cutoffs(windows: Windows, otherwise: IntArray) -> IntArray:
     oldest: IntArray = otherwise.copy()
     np.minimum.at(oldest, windows.series, windows.cutoff)
     return oldest
+
+
+@dataclass(frozen=True)
+class StoredTest:
+    """A stored model's test: windows that its weights have not seen, and the graph that forecasts them."""
+
+    holdout: Holdout
+    runtime: Runtime
+    on_training_data: bool  # the graph holds the weights of the training's own test; else those that serve
+
+
+def stored_test(
+    panel: Panel, opened: Opened, settings: EvaluateSettings | ExplainSettings, *, on_training_data: bool
+) -> StoredTest:
+    """On the data of the training, the windows that it was tested on; on other data, windows after its last row.
+
+    DataError where there are none, or fewer than asked for.
+    """
+    manifest, threads = opened.manifest, settings.threads or 0
+    if on_training_data:
+        windows, description = _windows_of_training(panel, opened, settings.windows)
+        if settings.runtime != "onnx":
+            raise UsageError(
+                "--runtime has no effect on the data of the training: the judged weights are stored as ONNX.",
+                "Leave it out, or give newer data.",
+            )
+        runtime = load_test_weights(opened.folder, manifest, threads)
+    else:
+        windows, description = _windows_after_training(panel, opened, settings.windows)
+        runtime = load_runtime(opened.folder, manifest, settings.runtime, threads)
+    holdout = make_holdout(
+        panel,
+        windows,
+        horizon=manifest.horizon,
+        context_length=manifest.context_length,
+        description=description,
+    )
+    return StoredTest(holdout, runtime, on_training_data)
+
+
+def _windows_of_training(panel: Panel, opened: Opened, count: int | None) -> tuple[Windows, str]:
+    """The windows that the training was tested on, or the newest `count` of them; and which these are, for people."""
+    held = opened.manifest.held_back
+    if not held:
+        raise DataError(
+            f"{panel.source}: every row was used to train {opened.manifest.name}@{opened.version}: nothing is left to judge on.",
+            "Give newer data, or --refit.",
+        )
+    if count is not None and count > held:
+        raise DataError(
+            f"{panel.source}: only the newest {held} window(s) of each series were held back from training, not {count}.",
+            "Give newer data, or --refit.",
+        )
+    windows = holdout_windows(panel, opened.manifest.horizon, count or held)
+    return windows, f"the newest {count or held} window(s) of each series, by weights fitted before them"
+
+
+def _windows_after_training(panel: Panel, opened: Opened, count: int | None) -> tuple[Windows, str]:
+    """Windows of which every target is newer than all training rows; and which these are, for people."""
+    manifest = opened.manifest
+    horizon, ends = manifest.horizon, panel.offsets[1:]
+    new = rows_after(panel, manifest.data.last)
+    most = count or min(MAX_WINDOWS, max(int(new.max()) // horizon, 1))
+    windows = holdout_windows(panel, horizon, most)
+    unseen = windows.cutoff >= (ends - new)[windows.series]
+    if not unseen.any():
+        raise DataError(
+            f"{panel.source}: no window of {horizon} steps lies wholly after the rows that "
+            f"{manifest.name}@{opened.version} was trained on.",
+            "Give more rows, or --refit.",
+        )
+    kept = windows.take(np.flatnonzero(unseen))
+    return kept, f"{len(kept)} windows after the last row of training, {horizon} steps apart, without refitting"
