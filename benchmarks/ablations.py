@@ -28,7 +28,6 @@ from forecaster.split import split
 if TYPE_CHECKING:
     import pandas as pd
 
-    from forecaster.data.inputs import ExtraInputs
     from forecaster.data.panel import Panel
     from forecaster.data.windows import Windows
     from forecaster.models.network import Network
@@ -126,13 +125,11 @@ class Ground:
         ]
 
     def _error(self, network: Network, plan: Plan, windows: Windows) -> float:
-        from forecaster.backtest import MODEL, backtest
-        from forecaster.models.export import joint_forecast
+        from forecaster.blend import forecasts
+        from forecaster.holdout import make_holdout
 
-        def answer(context: FloatArray, beside: ExtraInputs) -> FloatArray:
-            return np.asarray(joint_forecast([network], [context, *beside.first()]))
-
-        return backtest(self.panel, windows, plan, answer, learned=False).scores(MODEL).mase
+        holdout = make_holdout(self.panel, windows, horizon=plan.horizon, context_length=plan.context_length)
+        return holdout.scores(forecasts(self.panel, holdout.windows, plan.needs, [network])).mase
 
 
 def main() -> None:

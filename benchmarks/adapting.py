@@ -67,11 +67,12 @@ def head(frame: pd.DataFrame, rows: int) -> pd.DataFrame:
 def judge(name: str, stretch: Stretch, models: Path, work: Path, half_lives: list[float]) -> list[FloatArray]:
     """For no adapting and each half-life: pinball of 80 % and 95 %, and their coverage [4]."""
     from forecaster import calibration
-    from forecaster.adapt import answered, since
-    from forecaster.conformal import adapted_correction, stored_correction
+    from forecaster.adapt import pooled, recent_windows
+    from forecaster.conformal import adapted_quantiles, calibrated_quantiles
     from forecaster.data.windows import rolling
     from forecaster.models.artifact import load_calibration, load_runtime
     from forecaster.open_model import open_model, read_for
+    from forecaster.raw_forecasts import raw_forecasts, with_actuals, with_context
     from forecaster.settings import PredictSettings
 
     if not (models / name / "current").exists():
@@ -83,21 +84,22 @@ def judge(name: str, stretch: Stretch, models: Path, work: Path, half_lives: lis
     panel = read_for(manifest, head(stretch.frame, stretch.trained + stretch.judged), PredictSettings())
     serving, stored = load_runtime(opened.folder, manifest, "onnx"), load_calibration(opened.folder, manifest)
     windows = rolling(panel, panel.offsets[1:], horizon, stretch.judged // horizon, horizon)
-    windows, pool = answered(panel, manifest, serving, windows)
-    context, newer = windows.gather(manifest.context_length, 0), since(panel, manifest, serving)
-    assert stored and newer
-    found = [scores(stored_correction(stored, panel, LEVELS)(windows, pool.forecast, context), pool)]
+    windows = with_actuals(with_context(windows, manifest.context_length), horizon)
+    raw = raw_forecasts(serving, manifest, panel, windows, horizon)
+    pool, recent = pooled(raw), recent_windows(panel, manifest, serving)
+    assert stored and recent
+    found = [scores(calibrated_quantiles(stored, raw, LEVELS), pool)]
     for half_life in half_lives:
         calibration.HALF_LIFE = half_life
-        found.append(scores(adapted_correction(stored, newer, LEVELS)(windows, pool.forecast, context), pool))
+        found.append(scores(adapted_quantiles(stored, recent, raw, LEVELS), pool))
     return found
 
 
 def scores(bands: FloatArray, pool: Pool) -> FloatArray:
-    """Pinball over the windows' yardsticks, and coverage: of 80 %, of 95 %."""
+    """Pinball over the windows' seasonal scale, and coverage: of 80 %, of 95 %."""
     from forecaster.bands import band_scores
 
-    size = pool.yardstick
+    size = pool.seasonal_scale
     target, bands = pool.target / size[:, None], bands / size[:, None, None]
     inner, outer = (
         band_scores(target, bands[:, :, columns], (LEVELS[columns[0]], LEVELS[columns[1]]), np.ones(len(size)))

@@ -14,7 +14,6 @@ import argparse
 import tempfile
 from pathlib import Path
 
-import numpy as np
 from intervals import SETS, frames
 from processes import forecaster
 
@@ -24,12 +23,13 @@ LEVELS = (0.1, 0.5, 0.9)
 
 def measure(name: str, distribution: str, asked: argparse.Namespace, models: Path, work: Path) -> str:
     """One line of the table."""
-    from forecaster.backtest import MODEL, judge
     from forecaster.bands import band_scores
     from forecaster.data.windows import rolling
+    from forecaster.holdout import make_holdout
     from forecaster.models.artifact import load_runtime
     from forecaster.open_model import open_model, read_for
     from forecaster.quantiles import stored_bands
+    from forecaster.raw_forecasts import raw_forecasts
     from forecaster.settings import PredictSettings
 
     then, now = frames(name, asked.root)
@@ -42,15 +42,16 @@ def measure(name: str, distribution: str, asked: argparse.Namespace, models: Pat
     manifest = opened.manifest
     panel = read_for(manifest, now, PredictSettings())
     windows = rolling(panel, panel.offsets[1:], manifest.horizon, 1, manifest.horizon)
-    judged = judge(panel, windows, manifest, load_runtime(opened.folder, manifest, "onnx"), learned=False)
-    raw = judged.band_scores()
+    holdout = make_holdout(panel, windows, horizon=manifest.horizon, context_length=manifest.context_length)
+    runtime = load_runtime(opened.folder, manifest, "onnx")
+    made = raw_forecasts(runtime, manifest, panel, holdout.windows, manifest.horizon)
+    target, scale = holdout.target, holdout.seasonal_scale
+    raw = band_scores(target, made.values[:, :, 1:], manifest.quantiles, scale)
     bands = stored_bands(opened.folder, manifest, PredictSettings(quantiles=LEVELS))
-    context = judged.windows(panel).gather(manifest.context_length, 0)
-    answers = np.concatenate([judged.forecasts[MODEL][:, :, None], judged.bands], axis=2)
-    answers = bands.answer(answers, context, [judged.names[n] for n in judged.series])
-    found = band_scores(judged.target, answers[:, :, 1:], LEVELS, judged.scale)
+    answers = bands.answer(made.values, made.context, made.names)
+    found = band_scores(target, answers[:, :, 1:], LEVELS, scale)
     assert raw and found
-    numbers = [f"{judged.scores(MODEL).mase:.3f}"]
+    numbers = [f"{holdout.scores(made.values[:, :, 0]).mase:.3f}"]
     for one in (raw, found):
         numbers += [f"{one.wql:.4f}", f"{one.coverage:.1%}", f"{one.msis:.2f}"]
     transform = "/".join(member.transform for member in manifest.members)

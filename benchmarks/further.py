@@ -135,16 +135,22 @@ def row(name: str, root: Path, seed: int, work: Path) -> str:
 
 def judged(work: Path, horizon: int) -> dict[str, float]:
     """MASE of the weights that serve and of everybody beside them, on the last horizon of every series."""
-    from forecaster.backtest import judge
+    from forecaster.backtest import baseline_forecasts
     from forecaster.data.read import read_panel
     from forecaster.data.windows import rolling
+    from forecaster.holdout import make_holdout
     from forecaster.models.artifact import load_runtime
     from forecaster.open_model import open_model
+    from forecaster.raw_forecasts import raw_forecasts
 
     opened, panel = open_model(str(work), "further"), read_panel(work / "all.csv")
     windows = rolling(panel, panel.offsets[1:], horizon, 1, horizon)
-    found = judge(panel, windows, opened.manifest, load_runtime(opened.folder, opened.manifest, "onnx"), learned=True)
-    return {who: found.scores(who).mase if who in found.forecasts else np.nan for who in (MODEL, *BESIDE)}
+    manifest = opened.manifest
+    holdout = make_holdout(panel, windows, horizon=horizon, context_length=manifest.context_length)
+    runtime = load_runtime(opened.folder, manifest, "onnx")
+    made = raw_forecasts(runtime, manifest, panel, holdout.windows, horizon)
+    found = {MODEL: made.values[:, :, 0], **baseline_forecasts(holdout, learned=True)}
+    return {who: holdout.scores(found[who]).mase if who in found else np.nan for who in (MODEL, *BESIDE)}
 
 
 def main() -> None:

@@ -19,13 +19,12 @@ from intervals import LEVELS, frames
 
 from forecaster import conformal
 from forecaster.bands import coverage, msis
-from forecaster.calibration import yardstick
-from forecaster.conformal import HeldBack, held_back_errors, stored_correction
-from forecaster.data.inputs import ExtraInputs
+from forecaster.calibration import context_scale
+from forecaster.conformal import HoldoutErrors, calibrated_quantiles, dense_forecasts, holdout_errors
 from forecaster.data.windows import rolling
-from forecaster.models.artifact import load_judged, load_runtime
-from forecaster.models.runtime import forecast
+from forecaster.models.artifact import load_runtime, load_test_weights
 from forecaster.open_model import open_model, read_for
+from forecaster.raw_forecasts import raw_forecasts
 from forecaster.settings import PredictSettings
 
 if TYPE_CHECKING:
@@ -43,16 +42,17 @@ class Ground:
     def __init__(self, name: str, root: Path, models: Path) -> None:
         opened = open_model(str(models), name)
         self.manifest = opened.manifest
-        self.judged = load_judged(opened.folder, self.manifest)
+        self.judged = load_test_weights(opened.folder, self.manifest)
         self.serving = load_runtime(opened.folder, self.manifest, "onnx")
         known, whole = frames(name, root)
         series = self.manifest.data.series
         later = dict(tuple(whole.groupby(series, sort=False)))
         self.alone = [self._one(rows, later[name]) for name, rows in known.groupby(series, sort=False)]
 
-    def _one(self, known: pd.DataFrame, whole: pd.DataFrame) -> tuple[HeldBack, Panel]:
+    def _one(self, known: pd.DataFrame, whole: pd.DataFrame) -> tuple[HoldoutErrors, Panel]:
         then, now = (read_for(self.manifest, rows, PredictSettings()) for rows in (known, whole))
-        return held_back_errors(then, self.manifest, self.judged), now
+        dense = dense_forecasts(then, self.manifest, self.judged)
+        return holdout_errors(dense, self.manifest, self.judged), now
 
     def measure(self) -> str:
         """Coverage and scores of all series together."""
@@ -68,16 +68,15 @@ class Ground:
             scores.append(f"{np.nanmedian(each):.2f}")
         return f"{', '.join(held)}; {', '.join(scores)}"
 
-    def _judge(self, held: HeldBack, now: Panel) -> tuple[FloatArray, FloatArray, FloatArray] | None:
-        """The test window [1, H], its quantiles [1, H, Q] and its yardstick [1]; None where nothing can be learnt."""
+    def _judge(self, held: HoldoutErrors, now: Panel) -> tuple[FloatArray, FloatArray, FloatArray] | None:
+        """The test window [1, H], its quantiles [1, H, Q] and its seasonal scale [1]; None where nothing can be learnt."""
         learnt, horizon = held.learn(), self.manifest.horizon
         windows = rolling(now, now.offsets[1:], horizon, 1, horizon)
-        context = windows.gather(self.manifest.context_length, 0)
         if learnt is None or not len(windows):
             return None
-        raw = forecast(self.serving, context, horizon, ExtraInputs(now, windows, self.manifest.needs))
-        bands = stored_correction(learnt, now, LEVELS)(windows, raw.reshape(1, horizon, -1), context)
-        return windows.gather(0, horizon), bands, yardstick(context, now.season_length)
+        raw = raw_forecasts(self.serving, self.manifest, now, windows, horizon)
+        bands = calibrated_quantiles(learnt, raw, LEVELS)
+        return windows.gather(0, horizon), bands, context_scale(raw.context, now.season_length)
 
 
 def main() -> None:

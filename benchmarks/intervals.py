@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import argparse
 import tempfile
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,10 +24,10 @@ from results import write_section
 if TYPE_CHECKING:
     import pandas as pd
 
-    from forecaster.conformal import HeldBack
+    from forecaster.conformal import HoldoutErrors
     from forecaster.data.panel import Panel
     from forecaster.models.artifact import Manifest
-    from forecaster.models.runtime import Runtime
+    from forecaster.raw_forecasts import RawForecasts
     from forecaster.typing import FloatArray
 
 # Mean weighted quantile loss on m4_hourly: awslabs/gluonts, evaluations/m4_hourly/*.json, read in November 2026.
@@ -86,16 +86,15 @@ def train(name: str, data: Path, models: Path, seed: int) -> None:
 
 def measure(name: str, root: Path, models: Path, seed: int, work: Path) -> str:
     """One line of the table."""
-    from forecaster.adapt import since
+    from forecaster.adapt import recent_windows
     from forecaster.bands import band_scores
-    from forecaster.calibration import yardstick
-    from forecaster.conformal import adapted_correction, held_back_errors, stored_correction
-    from forecaster.data.inputs import ExtraInputs
+    from forecaster.calibration import context_scale
+    from forecaster.conformal import adapted_quantiles, calibrated_quantiles, dense_forecasts, holdout_errors
     from forecaster.data.windows import rolling
     from forecaster.metrics import seasonal_scale
-    from forecaster.models.artifact import load_judged, load_runtime
-    from forecaster.models.runtime import forecast
+    from forecaster.models.artifact import load_runtime, load_test_weights
     from forecaster.open_model import open_model, read_for
+    from forecaster.raw_forecasts import raw_forecasts
     from forecaster.settings import PredictSettings
 
     known_rows, all_rows = frames(name, root)
@@ -104,25 +103,26 @@ def measure(name: str, root: Path, models: Path, seed: int, work: Path) -> str:
     opened = open_model(str(models), name)
     manifest = opened.manifest
     then, now = (read_for(manifest, rows, PredictSettings()) for rows in (known_rows, all_rows))
-    held = held_back_errors(then, manifest, load_judged(opened.folder, manifest))
+    judged = load_test_weights(opened.folder, manifest)
+    dense = dense_forecasts(then, manifest, judged)
+    held = holdout_errors(dense, manifest, judged)
     learnt = held.learn()
     if learnt is None:
         return f"| {name} | – |"
-    crossed = judged_coverage(held, then, manifest, load_judged(opened.folder, manifest))
+    crossed = judged_coverage(held, dense, manifest)
     new = int((now.lengths - then.lengths).max())
     windows = rolling(now, now.offsets[1:], manifest.horizon, new // manifest.horizon, manifest.horizon)
-    context, target = windows.gather(manifest.context_length, 0), windows.gather(0, manifest.horizon)
+    target = windows.gather(0, manifest.horizon)
     serving = load_runtime(opened.folder, manifest, "onnx")
-    raw = forecast(serving, context, manifest.horizon, ExtraInputs(now, windows, manifest.needs))
-    stored = stored_correction(learnt, now, LEVELS)(windows, raw, context)
-    newer = since(now, manifest, serving)
-    found = adapted_correction(learnt, newer, LEVELS)(windows, raw, context) if newer else stored
+    raw = raw_forecasts(serving, manifest, now, windows, manifest.horizon)
+    recent = recent_windows(now, manifest, serving)
+    found = adapted_quantiles(learnt, recent, raw, LEVELS) if recent else calibrated_quantiles(learnt, raw, LEVELS)
     ends = now.offsets[:-1] + then.lengths
     scale = seasonal_scale(now.target, now.offsets, ends, now.season_length)[windows.series]
-    before = band_scores(target, raw[:, :, [1, -1]], (0.1, 0.9), scale)
+    before = band_scores(target, raw.values[:, :, [1, -1]], (0.1, 0.9), scale)
     inner = band_scores(target, found[:, :, 1:3], (0.1, 0.9), scale)
     outer = band_scores(target, found[:, :, [0, 3]], (0.025, 0.975), scale)
-    size = np.nanmean(yardstick(context, now.season_length))
+    size = np.nanmean(context_scale(raw.context, now.season_length))
     if not before or not inner or not outer:
         return f"| {name} | – |"
     three = (before, inner, outer)
@@ -186,19 +186,15 @@ def _within(inner: float, outer: float) -> str:
     return "yes" if abs(inner - 0.8) <= 0.03 and abs(outer - 0.95) <= 0.03 else "no"
 
 
-def judged_coverage(held: HeldBack, panel: Panel, manifest: Manifest, runtime: Runtime) -> tuple[float, float]:
+def judged_coverage(held: HoldoutErrors, dense: RawForecasts, manifest: Manifest) -> tuple[float, float]:
     """Coverage of 80 % and 95 % on the training's own held-back windows, each calibrated on others."""
     from forecaster.bands import band_scores
-    from forecaster.data.inputs import ExtraInputs
-    from forecaster.models.runtime import forecast
-    from forecaster.split import held_back
+    from forecaster.holdout import holdout_windows
 
-    windows = held_back(panel, manifest.horizon, manifest.held_back)
-    windows = windows.take(np.flatnonzero(~np.isnan(windows.gather(manifest.context_length, 0)).all(axis=1)))
-    context, target = windows.gather(manifest.context_length, 0), windows.gather(0, manifest.horizon)
-    raw = forecast(runtime, context, manifest.horizon, ExtraInputs(panel, windows, manifest.needs))
-    found = replace(held, levels=LEVELS).crossed(windows, raw, context)
-    scale = np.ones(len(windows))
+    windows = holdout_windows(held.panel, manifest.horizon, manifest.held_back)
+    raw = dense.take(np.flatnonzero(np.isin(dense.windows.cutoff, windows.cutoff)))
+    target, found = raw.windows.gather(0, manifest.horizon), held.crossed(raw, LEVELS)
+    scale = np.ones(len(target))
     pairs = [((1, 2), (0.1, 0.9)), ((0, 3), (0.025, 0.975))]
     scores = [band_scores(target, found[:, :, list(columns)], levels, scale) for columns, levels in pairs]
     return scores[0].coverage if scores[0] else np.nan, scores[1].coverage if scores[1] else np.nan

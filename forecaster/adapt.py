@@ -1,8 +1,8 @@
-"""Forecasts of past windows beside what came; and quantiles that keep up with the rows that came since the training.
+"""Past windows with their actuals; and quantiles that keep up with the rows that came since the training.
 
-At the training, quantiles are learnt from windows that were held back. Where the data that is forecast from reaches beyond
-that training, whole windows of newer rows are as unseen, and newer: the weights that serve forecast them, and their errors
-are learnt from beside the stored ones. Nothing is stored: the same data gives the same quantiles.
+At the training, quantiles are learnt from the test windows. Where the data that is forecast from reaches beyond that
+training, whole windows of later rows are as unseen: the weights that serve forecast them, and the quantiles are learnt from
+those errors, too. Nothing is stored: the same data gives the same quantiles.
 
 Source: Barber, Candès, Ramdas & Tibshirani 2023, "Conformal prediction beyond exchangeability" (older windows count less; here
 for the size of errors alone, as benchmarks/adapting.py found better than for their tails).
@@ -15,10 +15,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from forecaster.calibration import Pool, separate, yardstick
-from forecaster.data.inputs import ExtraInputs
+from forecaster.calibration import Pool, context_scale, separate
 from forecaster.data.windows import evenly, rolling, rows_after
-from forecaster.models.runtime import forecast
+from forecaster.raw_forecasts import raw_forecasts, with_actuals, with_context
 
 if TYPE_CHECKING:
     from forecaster.calibration import Calibration
@@ -26,50 +25,51 @@ if TYPE_CHECKING:
     from forecaster.data.windows import Windows
     from forecaster.models.artifact import Manifest
     from forecaster.models.runtime import Runtime
+    from forecaster.raw_forecasts import RawForecasts
 
-MOST_WINDOWS = 2000  # that are forecast to learn from
+MAX_WINDOWS = 2000  # that are forecast to learn from
 
 
 @dataclass(frozen=True)
-class Since:
-    """Windows newer than all that a model has learnt from, and what it got wrong there."""
+class RecentWindows:
+    """Windows later than all that a model has learnt from, and the errors that it made there."""
 
     panel: Panel
-    windows: Windows
-    pool: Pool
+    windows: Windows  # W
+    pool: Pool  # of these windows
 
-    def extend(self, calibration: Calibration, before: int | None = None) -> Calibration:
-        """The calibration with what is known here before a timestamp: windows whose last target is older."""
-        if before is None:
-            return calibration.extended(self.pool, self._names)
+    def before(self, timestamp: int) -> RecentWindows:
+        """The windows whose last row is older than a timestamp; there may be none."""
         horizon = self.pool.target.shape[1]
-        chosen = np.flatnonzero(self.panel.timestamps[self.windows.cutoff + horizon - 1] < before)
-        if not len(chosen):
+        chosen = np.flatnonzero(self.panel.timestamps[self.windows.cutoff + horizon - 1] < timestamp)
+        windows = self.windows.take(chosen)
+        return RecentWindows(self.panel, windows, self.pool.take(chosen, _separate(windows, horizon)))
+
+    def extend(self, calibration: Calibration) -> Calibration:
+        """The calibration, learnt from these windows, too."""
+        if not len(self.windows):
             return calibration
-        own = self.windows.take(chosen)
-        return calibration.extended(self.pool.take(chosen, _separate(own, horizon)), self._names)
-
-    @property
-    def _names(self) -> tuple[str, ...]:
-        return tuple(map(str, self.panel.series))
+        return calibration.extended(self.pool, tuple(map(str, self.panel.series)))
 
 
-def since(panel: Panel, manifest: Manifest, runtime: Runtime) -> Since | None:
-    """What the graph forecasts for newer windows: as dense as MOST_WINDOWS allows, the newest ones where they are more.
+def recent_windows(panel: Panel, manifest: Manifest, runtime: Runtime) -> RecentWindows | None:
+    """What the graph forecasts for later windows: as dense as MAX_WINDOWS allows, the latest ones where they are more.
 
-    None where no whole window is newer than all that the model has learnt from.
+    None where no whole window is later than all that the model has learnt from.
     """
     horizon, ends = manifest.horizon, panel.offsets[1:]
     new = rows_after(panel, manifest.seen_until)
     rich = np.flatnonzero(new >= horizon)
     if not len(rich):
         return None
-    stride = densest(horizon, int((new[rich] - horizon).sum()), MOST_WINDOWS - len(rich))
-    count = min((int(new.max()) - horizon) // stride + 1, max(MOST_WINDOWS // len(rich), 1))
+    stride = densest(horizon, int((new[rich] - horizon).sum()), MAX_WINDOWS - len(rich))
+    count = min((int(new.max()) - horizon) // stride + 1, max(MAX_WINDOWS // len(rich), 1))
     windows = rolling(panel, ends, horizon, count, stride, rich)
     windows = windows.take(np.flatnonzero(windows.cutoff >= (ends - new)[windows.series]))
-    windows, pool = answered(panel, manifest, runtime, windows.take(evenly(len(windows), MOST_WINDOWS)))
-    return Since(panel, windows, pool) if len(windows) else None
+    windows = windows.take(evenly(len(windows), MAX_WINDOWS))
+    windows = with_actuals(with_context(windows, manifest.context_length), horizon)
+    raw = raw_forecasts(runtime, manifest, panel, windows, horizon)
+    return RecentWindows(panel, windows, pooled(raw)) if len(windows) else None
 
 
 def densest(horizon: int, rows: int, most: int) -> int:
@@ -77,23 +77,17 @@ def densest(horizon: int, rows: int, most: int) -> int:
     return next((s for s in range(1, horizon) if horizon % s == 0 and rows // s <= most), horizon)
 
 
-def answered(panel: Panel, manifest: Manifest, runtime: Runtime, windows: Windows) -> tuple[Windows, Pool]:
-    """Forecasts of past windows, caller's units, beside what came; windows with nothing to see or to compare are left out."""
-    horizon = manifest.horizon
-    context, target = windows.gather(manifest.context_length, 0), windows.gather(0, horizon)
-    usable = np.flatnonzero(~np.isnan(context).all(axis=1) & ~np.isnan(target).all(axis=1))
-    windows, context, target = windows.take(usable), context[usable], target[usable]
-    raw = forecast(runtime, context, horizon, ExtraInputs(panel, windows, manifest.needs))
-    raw = raw.reshape(len(windows), horizon, 1 + len(manifest.quantiles))
-    pool = Pool(
-        forecast=raw,
-        target=target,
-        yardstick=yardstick(context, panel.season_length),
+def pooled(raw: RawForecasts) -> Pool:
+    """Forecasts of past windows with their actuals."""
+    windows, horizon = raw.windows, raw.values.shape[1]
+    return Pool(
+        forecast=raw.values,
+        target=windows.gather(0, horizon),
+        seasonal_scale=context_scale(raw.context, raw.panel.season_length),
         series=windows.series,
         separate=_separate(windows, horizon),
         age=windows.remaining / horizon - 1.0,
     )
-    return windows, pool
 
 
 def _separate(windows: Windows, horizon: int) -> int:

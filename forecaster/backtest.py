@@ -1,151 +1,110 @@
-"""Judging: a forecaster and the baselines on the same windows, scored alike."""
+"""A backtest: the forecasts of a model and of the baselines for the same test windows, scored alike."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol, TypeAlias
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from forecaster.bands import BandScores, band_scores
 from forecaster.baselines import BASELINES, fit_gradient_boosting
-from forecaster.data.inputs import ExtraInputs, Needs
 from forecaster.data.windows import Windows, sampler
-from forecaster.metrics import Scores, score, score_by_series, score_by_step, seasonal_scale
-from forecaster.models.runtime import forecast
+from forecaster.forecast import MODEL
+from forecaster.holdout import oldest_cutoffs
 from forecaster.report import Report, Subject
 from forecaster.statistical import LONGEST, statistical
 
 if TYPE_CHECKING:
-    from forecaster.data.panel import Panel
+    from forecaster.holdout import Holdout
+    from forecaster.metrics import Scores
     from forecaster.models.artifact import Manifest
-    from forecaster.models.runtime import Runtime
     from forecaster.models.settings import NetworkSettings
-    from forecaster.typing import FloatArray, IntArray
-
-# context [W, L] and what to gather beside it -> forecast [W, H, 1 + Q]: the point, then the quantiles
-Answer: TypeAlias = Callable[["FloatArray", "ExtraInputs"], "FloatArray"]
+    from forecaster.typing import FloatArray
 
 BOOSTING_WINDOWS = 20_000  # that gradient boosting learns from, at most
 
 
 @dataclass(frozen=True)
 class Backtest:
-    """Forecasts of one set of windows by everybody who is judged on it."""
+    """Forecasts of W test windows by a model and by the baselines."""
 
-    series: IntArray  # [W] which series each window is of
-    names: tuple[str, ...]  # [N]
-    target: FloatArray  # [W, H] caller's units; NaN = not observed
-    scale: FloatArray  # [W] in-sample mean absolute seasonal difference; NaN = undefined
-    forecasts: dict[str, FloatArray]  # who -> [W, H]
-    cutoff: IntArray  # [W] row of the panel that is each window's first step ahead
+    holdout: Holdout
+    prediction: FloatArray  # [W, H] the model's point forecasts
+    baselines: Mapping[str, FloatArray]  # name -> [W, H] point forecasts
     quantiles: tuple[float, ...]  # Q levels, ascending
     bands: FloatArray  # [W, H, Q] the model's forecast at each level
     raw: FloatArray | None = None  # [W, H, Q] the same before calibration; None = `bands` are not calibrated
     calibrated: str = ""  # on what, for people
 
-    def windows(self, panel: Panel) -> Windows:
-        """What was judged, of the panel that it was judged on."""
-        return Windows(panel.target, panel.offsets[:-1], panel.offsets[1:], self.series, self.cutoff)
+    @property
+    def target(self) -> FloatArray:
+        """[W, H] actuals; NaN = not observed."""
+        return self.holdout.target
 
-    def scores(self, who: str) -> Scores:
-        """All windows together."""
-        return score(self.target, self.forecasts[who], self.scale)
-
-    def window_errors(self, who: str) -> FloatArray:
-        """[W] mean absolute error of each window over its scale, or in the caller's units where no window has a scale.
-
-        NaN = undefined.
-        """
-        observed = ~np.isnan(self.target)
-        misses = np.where(observed, np.abs(self.target - self.forecasts[who]), 0.0)
-        count = np.where(observed.any(axis=1), observed.sum(axis=1), np.nan)
-        scale: FloatArray = self.scale if np.isfinite(self.scale).any() else np.ones(len(misses))
-        return np.asarray(misses.sum(axis=1) / count / scale)
+    def scores(self) -> dict[str, Scores]:
+        """Everybody's, all windows together, the model's first."""
+        return {who: self.holdout.scores(found) for who, found in {MODEL: self.prediction, **self.baselines}.items()}
 
     def band_scores(self) -> BandScores | None:
         """Of the quantiles; None where there are none."""
-        return band_scores(self.target, self.bands, self.quantiles, self.scale)
+        return self._scored(self.bands)
 
     def raw_scores(self) -> BandScores | None:
         """Of the quantiles before calibration; None where they are not calibrated."""
-        return None if self.raw is None else band_scores(self.target, self.raw, self.quantiles, self.scale)
+        return None if self.raw is None else self._scored(self.raw)
 
-    def by_step(self, who: str) -> tuple[Scores, ...]:
-        """[H] scores."""
-        return tuple(score_by_step(self.target, self.forecasts[who], self.scale))
-
-    def by_series(self, who: str) -> dict[str, Scores]:
-        """Scores of each series that has windows."""
-        scores = score_by_series(self.target, self.forecasts[who], self.scale, self.series, len(self.names))
-        return {self.names[n]: scores[n] for n in np.unique(self.series)}
+    def _scored(self, bands: FloatArray) -> BandScores | None:
+        return band_scores(self.target, bands, self.quantiles, self.holdout.seasonal_scale)
 
 
-MODEL = "model"
-
-
-class Asked(Protocol):
-    """What a forecaster is asked for and reads: a manifest or a plan."""
-
-    @property
-    def horizon(self) -> int: ...
-
-    @property
-    def context_length(self) -> int: ...
-
-    @property
-    def quantiles(self) -> tuple[float, ...]: ...
-
-    @property
-    def needs(self) -> Needs: ...
-
-
-def judge(panel: Panel, windows: Windows, manifest: Manifest, runtime: Runtime, *, learned: bool) -> Backtest:
-    """A stored model's graph on `windows`, beside the baselines."""
-
-    def answer(context: FloatArray, beside: ExtraInputs) -> FloatArray:
-        return forecast(runtime, context, manifest.horizon, beside)
-
-    return backtest(panel, windows, manifest, answer, learned=learned)
-
-
-def backtest(panel: Panel, windows: Windows, manifest: Asked, answer: Answer, *, learned: bool) -> Backtest:
-    """Judge `answer`, which reads what the manifest's model reads, beside the baselines on `windows`.
-
-    Windows of series with nothing observed before the cutoff are left out: nobody can forecast them. `learned` adds
-    gradient boosting, fitted on the rows before the oldest window of each series, and Theta and ETS where they are installed.
-    """
-    horizon, length = manifest.horizon, manifest.context_length
-    before = max(length, min(int(panel.lengths.max()), 4 * panel.season_length))
-    values = windows.gather(before, horizon)
-    known = ~np.isnan(values[:, before - length : before]).all(axis=1)
-    windows, values = windows.take(np.flatnonzero(known)), values[known]
-    context, target = values[:, :before], values[:, before:]
-    oldest = windows.first_cutoffs(panel.offsets[1:])
-    scale = seasonal_scale(panel.target, panel.offsets, oldest, panel.season_length)
-    answers = answer(context[:, before - length :], ExtraInputs(panel, windows, manifest.needs))
-    forecasts = {MODEL: answers[:, :, 0]}
-    for name, baseline in BASELINES.items():
-        forecasts[name] = baseline(context, horizon, panel.season_length)
-    if learned:
-        boosted = _boosting(panel, oldest, length, horizon)
-        if boosted:
-            forecasts["gradient-boosting"] = boosted(context[:, before - length :])
-        if others := statistical():
-            history = windows.gather(min(int(panel.lengths.max()), LONGEST), 0)
-            forecasts |= {name: baseline(history, horizon, panel.season_length) for name, baseline in others.items()}
-    names = tuple(str(name) for name in panel.series)
+def backtest(
+    holdout: Holdout, forecasts: FloatArray, quantiles: tuple[float, ...], baselines: Mapping[str, FloatArray]
+) -> Backtest:
+    """A model's raw `forecasts` [W, H, 1 + Q] of the test windows, alongside the baselines' [W, H]."""
+    forecasts = forecasts.reshape(*holdout.target.shape, 1 + len(quantiles))
     return Backtest(
-        series=windows.series,
-        names=names,
-        target=target,
-        scale=scale[windows.series],
-        forecasts=forecasts,
-        cutoff=windows.cutoff,
-        quantiles=manifest.quantiles,
-        bands=answers[:, :, 1:],
+        holdout=holdout,
+        prediction=forecasts[:, :, 0],
+        baselines=baselines,
+        quantiles=quantiles,
+        bands=forecasts[:, :, 1:],
     )
+
+
+def baseline_forecasts(holdout: Holdout, *, learned: bool) -> dict[str, FloatArray]:
+    """Name -> point forecasts [W, H] of the test windows.
+
+    `learned` adds gradient boosting, fitted on the rows before the oldest window of each series, and Theta and ETS where
+    they are installed.
+    """
+    panel, windows, horizon = holdout.panel, holdout.windows, holdout.horizon
+    season, length = panel.season_length, holdout.context_length
+    longest = int(panel.lengths.max())
+    context = windows.gather(max(length, min(longest, 4 * season)), 0)
+    forecasts = {name: baseline(context, horizon, season) for name, baseline in BASELINES.items()}
+    if not learned:
+        return forecasts
+    boosted = _boosting(holdout)
+    if boosted:
+        forecasts["gradient-boosting"] = boosted(windows.gather(length, 0))
+    if others := statistical():
+        history = windows.gather(min(longest, LONGEST), 0)
+        forecasts |= {name: baseline(history, horizon, season) for name, baseline in others.items()}
+    return forecasts
+
+
+def _boosting(holdout: Holdout) -> Callable[[FloatArray], FloatArray] | None:
+    """Fitted on the rows before the oldest test window of each series; None where there is no window among them."""
+    panel, length = holdout.panel, holdout.context_length
+    ends = oldest_cutoffs(holdout.windows, panel.offsets[1:])
+    drawn = sampler(panel.offsets[:-1], ends, length, holdout.horizon)
+    if not len(drawn):
+        return None
+    series, cutoff = drawn.epoch(min(len(drawn), BOOSTING_WINDOWS), np.random.default_rng(0))
+    values = Windows(panel.target, panel.offsets[:-1], ends, series, cutoff).gather(length, holdout.horizon)
+    return fit_gradient_boosting(values[:, :length], values[:, length:], panel.season_length, seed=0)
 
 
 def subject(manifest: Manifest, version: int, seconds: float) -> Subject:
@@ -167,28 +126,19 @@ def _cell(member: NetworkSettings) -> str:
     return f"bidirectional {member.cell}" if member.bidirectional else member.cell
 
 
-def make_report(about: Subject, judged: Backtest, judged_on: str) -> Report:
-    """Everybody's scores in all, per step ahead and (the model's) per series."""
-    others = [who for who in judged.forecasts if who != MODEL]
+def make_report(about: Subject, found: Backtest) -> Report:
+    """Everybody's scores in all and per step ahead, and the model's per series."""
+    holdout, scores = found.holdout, found.scores()
     return Report(
         **vars(about),
-        windows=len(judged.target),
-        metrics=judged.scores(MODEL),
-        baselines={who: judged.scores(who) for who in others},
-        by_series=judged.by_series(MODEL),
-        by_step=judged.by_step(MODEL),
-        baselines_by_step={who: judged.by_step(who) for who in others},
-        judged_on=judged_on,
-        intervals=judged.band_scores(),
-        raw_intervals=judged.raw_scores(),
-        calibrated=judged.calibrated,
+        windows=len(holdout.target),
+        metrics=scores[MODEL],
+        baselines={who: scores[who] for who in found.baselines},
+        by_series=holdout.scores_by_series(found.prediction),
+        by_step=holdout.scores_by_step(found.prediction),
+        baselines_by_step={who: holdout.scores_by_step(forecast) for who, forecast in found.baselines.items()},
+        judged_on=holdout.description,
+        intervals=found.band_scores(),
+        raw_intervals=found.raw_scores(),
+        calibrated=found.calibrated,
     )
-
-
-def _boosting(panel: Panel, ends: IntArray, length: int, horizon: int) -> Callable[[FloatArray], FloatArray] | None:
-    drawn = sampler(panel.offsets[:-1], ends, length, horizon)
-    if not len(drawn):
-        return None
-    series, cutoff = drawn.epoch(min(len(drawn), BOOSTING_WINDOWS), np.random.default_rng(0))
-    values = Windows(panel.target, panel.offsets[:-1], ends, series, cutoff).gather(length, horizon)
-    return fit_gradient_boosting(values[:, :length], values[:, length:], panel.season_length, seed=0)

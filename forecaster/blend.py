@@ -42,6 +42,16 @@ def joined(
     return np.concatenate(parts)
 
 
+def member_forecasts(panel: Panel, windows: Windows, needs: Needs, networks: Sequence[Network]) -> FloatArray:
+    """Point forecasts [M, W, H] of each network alone."""
+    return np.stack([forecasts(panel, windows, needs, [network]) for network in networks])
+
+
+def combined(members: FloatArray, networks: Sequence[Network]) -> FloatArray:
+    """Members' point forecasts [M, W, H] -> those of all together [W, H]."""
+    return np.asarray(getattr(np, networks[0].settings.combine)(members, axis=0))
+
+
 def smoothed(windows: Windows, smoothing: Smoothing) -> FloatArray:
     """Forecasts [W, H] of exponential smoothing alone."""
     parts = [smooth(part.gather(smoothing.length, 0), smoothing) for part in windows.batches(BATCH)]
@@ -111,7 +121,12 @@ def choose_smoothing(
     """
     if not selection.smoothings:
         return selection
-    network, smoothing = bench.forecast(networks), bench.smoothed(selection.smoothings[0])
+    return _choose_smoothing(selection, bench, bench.forecast(networks), where, watch)
+
+
+def _choose_smoothing(selection: Selection, bench: Bench, network: FloatArray, where: str, watch: Watch) -> Selection:
+    """`network` [W, H]: what the networks forecast for the bench's windows."""
+    smoothing = bench.smoothed(selection.smoothings[0])
     weights = (0.0, *(one.weight for one in selection.smoothings))
     errors = {weight: bench.error((1.0 - weight) * network + weight * smoothing) for weight in weights}
     relative = {weight: error / (errors[0.0] or 1.0) for weight, error in errors.items()}
@@ -127,13 +142,17 @@ def choose_smoothing(
 
 
 def final_smoothing(
-    selection: Selection, bench: Bench, networks: Sequence[Network], watch: Watch
+    selection: Selection, bench: Bench, network: FloatArray, watch: Watch
 ) -> tuple[Plan, Smoothing | None]:
     """The plan with the smoothing of the final weights, chosen on the test windows, too; and that of the test weights.
 
     The test weights keep theirs, so the scores stay those of choices that were made without seeing their windows.
+    `network` [W, H]: what the networks with the test weights forecast for these windows.
     """
-    plan = choose_smoothing(selection, bench, networks, "validation and held-back windows", watch).plan
+    chosen = selection
+    if selection.smoothings:
+        chosen = _choose_smoothing(selection, bench, network, "validation and held-back windows", watch)
+    plan = chosen.plan
     final, test = plan.smoothing, selection.plan.smoothing
     either = final or test
     if either:  # both graphs read the same context

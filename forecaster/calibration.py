@@ -25,12 +25,12 @@ if TYPE_CHECKING:
 
 # Levels whose offsets are kept; others are read off the line between two of them.
 GRID = (0.005, 0.01, 0.025, *(round(0.05 * i, 2) for i in range(1, 20)), 0.975, 0.99, 0.995)
-ENOUGH = 600  # errors for one step's quantiles; where there are fewer its neighbours' are taken, too
-LEAST_SHARE = 0.05  # of the series' unit, that the network's own is held to be at least
+MIN_ERRORS = 600  # errors for one step's quantiles; where there are fewer its neighbours' are taken, too
+MIN_SHARE = 0.05  # of the series' unit, that the network's own is held to be at least
 OWN_WINDOWS = 5  # separate windows of a series, from which on it has a factor of its own
 PRIOR_WINDOWS = 10  # a factor is drawn towards 1 as by this many windows of a series like all others
 HALF_LIFE = 10.0  # horizons after which a window says half as much of how large errors are: benchmarks/adapting.py
-MOST_ERRORS = 1000  # windows whose errors are kept, for samples and to learn on from
+MAX_ERRORS = 1000  # windows whose errors are kept, for samples and to learn on from
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Pool:
 
     forecast: FloatArray  # [W, H, 1 + Q] raw: the point forecast, then the network's own quantiles
     target: FloatArray  # [W, H] caller's units; NaN = not observed
-    yardstick: FloatArray  # [W] see `yardstick`
+    seasonal_scale: FloatArray  # [W] see `context_scale`
     series: IntArray  # [W] which series
     separate: int  # windows among them that do not overlap
     age: FloatArray  # [W] horizons that have passed since each, up to the newest rows there are
@@ -49,7 +49,7 @@ class Pool:
         return Pool(
             forecast=self.forecast[chosen],
             target=self.target[chosen],
-            yardstick=self.yardstick[chosen],
+            seasonal_scale=self.seasonal_scale[chosen],
             series=self.series[chosen],
             separate=separate,
             age=self.age[chosen],
@@ -58,7 +58,7 @@ class Pool:
     def scaled(self) -> FloatArray:
         """[W, H] errors over their units; NaN where nothing is observed or a window has no unit."""
         miss = self.target - self.forecast[:, :, 0]
-        down, up = _units(self.forecast, self.yardstick)
+        down, up = _units(self.forecast, self.seasonal_scale)
         unit = np.where(miss > 0, up, down)
         return np.asarray(np.where(unit > 0, miss / np.where(unit > 0, unit, 1.0), np.nan))
 
@@ -86,20 +86,22 @@ class Calibration:
         """[M] windows of which every error is known: paths that the future may take."""
         return np.asarray(np.isfinite(self.errors).all(axis=1))
 
-    def bands(
-        self, forecast: FloatArray, yardsticks: FloatArray, series: Sequence[str], levels: Sequence[float]
+    def quantiles(
+        self, forecast: FloatArray, seasonal_scale: FloatArray, series: Sequence[str], levels: Sequence[float]
     ) -> FloatArray:
         """Raw [n, h, 1 + Q] of the series named -> calibrated [n, h, Q], ascending along Q. h may be longer than H.
 
         The centre is the raw point forecast. Beyond H, where nothing was measured, the last step's offsets grow with
         the root of the step, as a random walk's errors do.
         """
-        down, up = self._units(forecast, yardsticks, series)
+        down, up = self._units(forecast, seasonal_scale, series)
         offsets = self._offsets(levels, forecast.shape[1])[None]
         unit = np.where(offsets > 0, up[:, :, None], down[:, :, None])
         return np.asarray(forecast[:, :, :1] + unit * offsets)
 
-    def samples(self, forecast: FloatArray, yardsticks: FloatArray, series: Sequence[str], count: int) -> FloatArray:
+    def samples(
+        self, forecast: FloatArray, seasonal_scale: FloatArray, series: Sequence[str], count: int
+    ) -> FloatArray:
         """Raw [n, H, 1 + Q] of the series named -> [n, H, count] paths that the future may take.
 
         Whole windows' errors, drawn by themselves for each series, the same ones every time: so the steps of a path hang
@@ -109,7 +111,7 @@ class Calibration:
         whole = self.whole
         if not whole.any():
             raise ValueError("no whole window was held back")
-        down, up = self._units(forecast, yardsticks, series)
+        down, up = self._units(forecast, seasonal_scale, series)
         share = self.weights[whole] / self.weights[whole].sum()
         drawn = np.random.default_rng(0).choice(len(share), size=(len(forecast), count), p=share)
         paths = self.errors[whole][drawn].transpose(0, 2, 1)
@@ -148,10 +150,10 @@ class Calibration:
         )
 
     def _units(
-        self, forecast: FloatArray, yardsticks: FloatArray, series: Sequence[str]
+        self, forecast: FloatArray, seasonal_scale: FloatArray, series: Sequence[str]
     ) -> tuple[FloatArray, FloatArray]:
         factor = np.array([self.factors.get(str(name), 1.0) for name in series])[:, None]
-        down, up = _units(forecast, yardsticks)
+        down, up = _units(forecast, seasonal_scale)
         return down * factor, up * factor
 
     def _offsets(self, levels: Sequence[float], horizon: int) -> FloatArray:
@@ -173,7 +175,7 @@ def even(windows: int, separate: int) -> FloatArray:
     return np.full(windows, separate / max(windows, 1))
 
 
-def yardstick(context: FloatArray, season_length: int) -> FloatArray:
+def context_scale(context: FloatArray, season_length: int) -> FloatArray:
     """[B, L] -> [B] mean absolute seasonal difference over the context, one step's where no season is observed twice.
 
     0 for a context that never changes, or with nothing to compare.
@@ -188,13 +190,13 @@ def _mean_difference(context: FloatArray, lag: int) -> FloatArray:
     return np.asarray(np.where(seen, difference, 0.0).sum(axis=1) / np.maximum(seen.sum(axis=1), 1))
 
 
-def _units(forecast: FloatArray, yardsticks: FloatArray) -> tuple[FloatArray, FloatArray]:
+def _units(forecast: FloatArray, seasonal_scale: FloatArray) -> tuple[FloatArray, FloatArray]:
     """[n, h] units of errors below and above the point forecast, caller's units."""
-    size = np.broadcast_to(yardsticks[:, None], forecast.shape[:2])
+    size = np.broadcast_to(seasonal_scale[:, None], forecast.shape[:2])
     if forecast.shape[2] < 3:
         return size, size
     point, low, high = forecast[:, :, 0], forecast[:, :, 1], forecast[:, :, -1]
-    down, up = (np.sqrt(size * np.maximum(part, LEAST_SHARE * size)) for part in (point - low, high - point))
+    down, up = (np.sqrt(size * np.maximum(part, MIN_SHARE * size)) for part in (point - low, high - point))
     return down, up
 
 
@@ -205,7 +207,7 @@ def calibrate(pool: Pool, names: Sequence[str]) -> Calibration | None:
         return None
     factor = _factors(scaled, pool)
     scaled = scaled / factor[pool.series][:, None]
-    kept = evenly(len(scaled), MOST_ERRORS)
+    kept = evenly(len(scaled), MAX_ERRORS)
     return Calibration(
         levels=np.array(GRID),
         offsets=_quantiles(scaled, np.ones(len(scaled)), pool.separate),
@@ -242,7 +244,7 @@ def _quantiles(scaled: FloatArray, weights: FloatArray, separate: int) -> FloatA
     size = _sizes(scaled, weights)
     alike = scaled / size
     per_step = max(np.isfinite(scaled).sum() / horizon, 1.0)
-    reach = int(np.ceil(max(ENOUGH / per_step - 1.0, 0.0) / 2.0))
+    reach = int(np.ceil(max(MIN_ERRORS / per_step - 1.0, 0.0) / 2.0))
     count = separate * np.sqrt(horizon)
     spread = np.clip(0.5 + (np.array(GRID) - 0.5) * (count + 1.0) / count, 0.0, 1.0)
     offsets = np.empty((len(GRID), horizon))

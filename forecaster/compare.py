@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from forecaster.backtest import MODEL, Backtest, backtest
+from forecaster.backtest import baseline_forecasts
 from forecaster.blend import forecasts
 from forecaster.checkpoints import NoCheckpoints
 from forecaster.errors import DataError
 from forecaster.fitting import Fitting
+from forecaster.holdout import make_holdout
 from forecaster.memory import PeakMemory
 from forecaster.models.device import require_tensorflow
 from forecaster.models.task import MemberFit
@@ -28,9 +29,7 @@ from forecaster.train import read
 from forecaster.trial import STAGE, settle
 
 if TYPE_CHECKING:
-    from forecaster.data.inputs import ExtraInputs
-    from forecaster.data.panel import Panel
-    from forecaster.data.windows import Windows
+    from forecaster.holdout import Holdout
     from forecaster.metrics import Scores
     from forecaster.models.task import Task
     from forecaster.settings import CompareSettings
@@ -151,13 +150,15 @@ def compare(data: Data, settings: CompareSettings, watch: Watch) -> Comparison:
     rows = tuple(row for row in plan.rows if row.setting not in COMPARED)
     for line in plan_lines(rows):
         watch.note(line)
-    judged = _beside_baselines(panel, parts.judged, plan, settings.baselines == "all")
+    holdout = make_holdout(panel, parts.judged, horizon=plan.horizon, context_length=plan.context_length)
+    of_baselines = baseline_forecasts(holdout, learned=settings.baselines == "all")
+    baselines = {name: holdout.scores(forecast) for name, forecast in of_baselines.items()}
     entries = []
     for both in (False, True) if settings.bidirectional is None else (settings.bidirectional,):
         for cell in settings.cells:
             alone = plan.with_cell(cell, "")
             alone = replace(alone, members=tuple(replace(one, bidirectional=both) for one in alone.members))
-            entries.append(_entry(alone, panel, Ground(parts.judge, judged), fitting, settings.seeds))
+            entries.append(_entry(alone, parts.judge, holdout, fitting, settings.seeds))
             watch.note(f"{entries[-1].name}: MASE {entries[-1].score('mase'):.4g}")
     entries.sort(key=lambda entry: entry.error)
     about: dict[str, Json] = {
@@ -165,42 +166,22 @@ def compare(data: Data, settings: CompareSettings, watch: Watch) -> Comparison:
         "context_length": plan.context_length,
         "freq": panel.freq.name,
         "season_length": panel.season_length,
-        "windows": len(judged.target),
+        "windows": len(holdout.target),
         "seeds": settings.seeds,
         "seconds": round(time.monotonic() - began, 2),
     }
-    lead = paired(entries[0].errors, entries[1].errors, judged.series) if len(entries) > 1 else None
-    baselines = {who: judged.scores(who) for who in judged.forecasts}
-    return Comparison(tuple(entries), baselines, lead, rows, about)
+    lead = paired(entries[0].errors, entries[1].errors, holdout.windows.series) if len(entries) > 1 else None
+    return Comparison(entries=tuple(entries), baselines=baselines, lead=lead, plan=rows, about=about)
 
 
-def _beside_baselines(panel: Panel, windows: Windows, plan: Plan, learned: bool) -> Backtest:
-    """The baselines' forecasts of the windows that somebody can forecast."""
-
-    def nobody(context: FloatArray, beside: ExtraInputs) -> FloatArray:
-        return np.full((len(context), plan.horizon, 1 + len(plan.quantiles)), np.nan)
-
-    judged = backtest(panel, windows, plan, nobody, learned=learned)
-    del judged.forecasts[MODEL]
-    return judged
-
-
-@dataclass(frozen=True)
-class Ground:
-    """What every cell is fitted and judged on."""
-
-    task: Task
-    judged: Backtest  # the windows of those that can be forecast
-
-
-def _entry(plan: Plan, panel: Panel, ground: Ground, fitting: Fitting, seeds: int) -> Entry:
-    network, judged = plan.members[0], ground.judged
-    windows = judged.windows(panel)
+def _entry(plan: Plan, task: Task, holdout: Holdout, fitting: Fitting, seeds: int) -> Entry:
+    """One cell, fitted on a task and tested on the holdout with each seed."""
+    network = plan.members[0]
     scores, errors, seconds, parameters = [], [], [], 0
     with PeakMemory() as memory:
         for seed in range(seeds):
             member = MemberFit(network, replace(plan.fit, seed=plan.fit.seed + seed))
-            stage = fitting.fit_all(STAGE, ground.task, [member])
+            stage = fitting.fit_all(STAGE, task, [member])
             if stage.stopped == "interrupted":
                 raise KeyboardInterrupt
             history = stage.fits[0].history
@@ -208,20 +189,19 @@ def _entry(plan: Plan, panel: Panel, ground: Ground, fitting: Fitting, seeds: in
             # The first epoch compiles the graph, too.
             seconds.append(float(np.median(np.diff(ends[1:] if len(ends) > 2 else ends))) if history else float("nan"))
             parameters = stage.networks[0].parameters
-            found = fitting.settings.limits.hold(forecasts(panel, windows, plan.needs, stage.networks))
-            one = replace(judged, forecasts={MODEL: found})
-            scores.append(one.scores(MODEL))
-            errors.append(one.window_errors(MODEL))
+            found = fitting.settings.limits.hold(forecasts(holdout.panel, holdout.windows, plan.needs, stage.networks))
+            scores.append(holdout.scores(found))
+            errors.append(holdout.window_errors(found))
     name = f"bidirectional {network.cell}" if network.bidirectional else network.cell
     return Entry(
-        name,
-        network.cell,
-        network.bidirectional,
-        parameters,
-        float(np.mean(seconds)),
-        memory.bytes,
-        tuple(scores),
-        np.mean(errors, axis=0),
+        name=name,
+        cell=network.cell,
+        bidirectional=network.bidirectional,
+        parameters=parameters,
+        seconds_per_epoch=float(np.mean(seconds)),
+        peak_memory=memory.bytes,
+        scores=tuple(scores),
+        errors=np.mean(errors, axis=0),
     )
 
 

@@ -2,45 +2,47 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from forecaster.adapt import MOST_WINDOWS, answered, densest
-from forecaster.backtest import MODEL, Backtest
+from forecaster.adapt import MAX_WINDOWS, densest, pooled
+from forecaster.backtest import Backtest, backtest
 from forecaster.baselines import seasonal_naive
-from forecaster.calibration import Calibration, Pool, calibrate, yardstick
-from forecaster.data.windows import Windows, evenly, rolling
+from forecaster.calibration import Calibration, Pool, calibrate, context_scale
+from forecaster.data.windows import evenly, rolling
+from forecaster.raw_forecasts import raw_forecasts, with_actuals, with_context
 
 if TYPE_CHECKING:
-    from forecaster.adapt import Since
+    from collections.abc import Mapping
+
+    from forecaster.adapt import RecentWindows
     from forecaster.data.panel import Panel
+    from forecaster.data.windows import Windows
+    from forecaster.holdout import Holdout
+    from forecaster.limits import Limits
     from forecaster.models.artifact import Manifest
     from forecaster.models.runtime import Runtime
+    from forecaster.raw_forecasts import RawForecasts
     from forecaster.typing import FloatArray, IntArray
 
-# Windows, their raw forecasts [W, H, 1 + Q] and contexts [W, L] -> calibrated quantiles [W, H, Q]
-Correct: TypeAlias = "Callable[[Windows, FloatArray, FloatArray], FloatArray]"
-
 FOLDS = 5  # of series, where there are enough of them
-FEW_WINDOWS = 10  # separate ones, below which history helps out
+MIN_WINDOWS = 10  # separate ones, below which older windows are used, too
 PRIOR_WINDOWS = 2  # older ones, that PRIOR_RATIO counts as much as
 PRIOR_RATIO = 0.8  # of a model's error to seasonal naive's, where nothing is known: near the median of many sets
-MOST_ADAPTATIONS = 100  # of a calibration to newer windows, in one backtest
-FEW_SERIES = 30  # with fewer, each judged window is calibrated on those that do not overlap it
+MAX_ADAPTATIONS = 100  # of a calibration to recent windows, in one backtest
+MIN_SERIES = 30  # with fewer, each test window is calibrated on those that do not overlap it
 
 
 @dataclass(frozen=True)
-class HeldBack:
-    """A pool, and the windows that it is of."""
+class HoldoutErrors:
+    """The errors of W windows that lie within the rows that the weights were not fitted on."""
 
-    pool: Pool
-    windows: Windows
     panel: Panel
-    levels: tuple[float, ...]
-    older: HeldBack | None = None  # windows before them, which the weights have seen, where these are few
+    windows: Windows  # W
+    pool: Pool  # of these windows
+    older: HoldoutErrors | None = None  # windows before them, which the weights have seen, where these are few
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -59,24 +61,23 @@ class HeldBack:
             return seen
         return _joined(seen, _history(self.older, replace(self, pool=seen, windows=self.windows.take(chosen))))
 
-    def crossed(self, windows: Windows, raw: FloatArray, context: FloatArray) -> FloatArray:
-        """[W, H, Q] quantiles of some windows, each corrected by what was learnt from others; NaN where none are left.
+    def crossed(self, raw: RawForecasts, levels: tuple[float, ...]) -> FloatArray:
+        """[W, H, Q] quantiles of some windows, each calibrated on what was learnt from others; NaN where none are left.
 
         Many series: from the windows of the series in the other folds. Few: from all windows of which no target is
         among its own.
         """
-        found = np.full((*raw.shape[:2], len(self.levels)), np.nan)
-        for mine, others in self._folds(windows):
+        found = np.full((*raw.values.shape[:2], len(levels)), np.nan)
+        for mine, others in self._folds(raw.windows):
             learnt = calibrate(self.pooled(others), self.names)
             if learnt:
-                correct = stored_correction(learnt, self.panel, self.levels)
-                found[mine] = correct(windows.take(mine), raw[mine], context[mine])
+                found[mine] = calibrated_quantiles(learnt, raw.take(mine), levels)
         return found
 
     def _folds(self, windows: Windows) -> list[tuple[IntArray, IntArray]]:
-        """Positions of windows that are corrected alike, and positions in the pool of those that they learn from."""
+        """Positions of windows that are calibrated alike, and positions in the pool of those that they learn from."""
         own, pool = windows, self.windows
-        if len(np.unique(pool.series)) >= FEW_SERIES:
+        if len(np.unique(pool.series)) >= MIN_SERIES:
             parts = [(own.series % FOLDS == fold, pool.series % FOLDS != fold) for fold in range(FOLDS)]
         else:
             # Series end where they end: windows are compared by how far before their series' end they lie.
@@ -85,43 +86,57 @@ class HeldBack:
         pairs = [(np.flatnonzero(mine), np.flatnonzero(others)) for mine, others in parts]
         return [(mine, others) for mine, others in pairs if len(mine) and (len(others) or self.older)]
 
-    def said(self) -> str:
+    @property
+    def description(self) -> str:
         """How `crossed` measures, for people."""
-        if len(np.unique(self.windows.series)) >= FEW_SERIES:
+        if len(np.unique(self.windows.series)) >= MIN_SERIES:
             return f"each fifth of the series calibrated on the others' {len(self.windows)} windows"
         return "each window calibrated on those that share no target with it"
 
 
-def held_back_errors(panel: Panel, manifest: Manifest, runtime: Runtime) -> HeldBack:
-    """What weights that were fitted before the held-back rows forecast in them: windows as dense as MOST_WINDOWS allows.
-
-    Where those are few, what came before them helps out: see `_history`.
-    """
-    horizon, count = manifest.horizon, manifest.held_back
-    stride = densest(horizon, len(panel.series) * horizon * (count - 1), MOST_WINDOWS - len(panel.series))
-    held = _errors(panel, manifest, runtime, panel.offsets[1:], (horizon * (count - 1) // stride + 1, stride))
-    if held.pool.separate >= FEW_WINDOWS or not len(held.windows):
-        return held
-    before = np.maximum(panel.offsets[1:] - horizon * count, panel.offsets[:-1])
-    wanted = -(-(FEW_WINDOWS - held.pool.separate) // len(panel.series))
-    old = _errors(panel, manifest, runtime, before, (horizon * (wanted - 1) // stride + 1, stride))
-    return replace(held, older=old) if len(old.windows) else held
+def dense_forecasts(panel: Panel, manifest: Manifest, runtime: Runtime) -> RawForecasts:
+    """Forecasts of windows in the rows kept from the fit, as dense as MAX_WINDOWS allows; the test windows are among them."""
+    horizon, stride = manifest.horizon, _stride(panel, manifest)
+    windows = rolling(panel, panel.offsets[1:], horizon, horizon * (manifest.held_back - 1) // stride + 1, stride)
+    return raw_forecasts(runtime, manifest, panel, with_context(windows, manifest.context_length), horizon)
 
 
-def _errors(panel: Panel, manifest: Manifest, runtime: Runtime, ends: IntArray, grid: tuple[int, int]) -> HeldBack:
-    """Forecasts of (count, stride) windows of each series before `ends` [N]."""
-    windows, pool = answered(panel, manifest, runtime, rolling(panel, ends, manifest.horizon, *grid))
-    return HeldBack(pool, windows, panel, manifest.quantiles)
+def _stride(panel: Panel, manifest: Manifest) -> int:
+    """Rows between two of the dense windows: a divisor of the horizon."""
+    rows = len(panel.series) * manifest.horizon * (manifest.held_back - 1)
+    return densest(manifest.horizon, rows, MAX_WINDOWS - len(panel.series))
 
 
-def _history(old: HeldBack, held: HeldBack) -> Pool:
-    """Windows that the weights have seen, with errors of the size that they had where they had not: on `held`'s.
+def holdout_errors(dense: RawForecasts, manifest: Manifest, runtime: Runtime) -> HoldoutErrors:
+    """The errors of the `dense` forecasts; where they are few, of windows before them, too: see `_history`."""
+    panel, horizon = dense.panel, manifest.horizon
+    found = _errors(dense)
+    if found.pool.separate >= MIN_WINDOWS or not len(found.windows):
+        return found
+    before = np.maximum(panel.offsets[1:] - horizon * manifest.held_back, panel.offsets[:-1])
+    wanted = -(-(MIN_WINDOWS - found.pool.separate) // len(panel.series))
+    stride = _stride(panel, manifest)
+    windows = rolling(panel, before, horizon, horizon * (wanted - 1) // stride + 1, stride)
+    windows = with_actuals(with_context(windows, manifest.context_length), horizon)
+    older = _errors(raw_forecasts(runtime, manifest, panel, windows, horizon))
+    return replace(found, older=older) if len(older.windows) else found
+
+
+def _errors(raw: RawForecasts) -> HoldoutErrors:
+    """Of the windows that have actuals."""
+    known = ~np.isnan(raw.windows.gather(0, raw.values.shape[1])).all(axis=1)
+    raw = raw.take(np.flatnonzero(known))
+    return HoldoutErrors(raw.panel, raw.windows, pooled(raw))
+
+
+def _history(old: HoldoutErrors, new: HoldoutErrors) -> Pool:
+    """Windows that the weights have seen, with errors of the size that they had where they had not: on those of `new`.
 
     The weights' own errors there would be too small. Seasonal naive has no weights, so its errors there are honest: they
-    are taken, both ways up, times the ratio of the model's error to naive's on the held-back windows, which is drawn
-    towards PRIOR_RATIO since few windows tell it.
+    are taken, both ways up, times the ratio of the model's error to naive's on the windows of `new`, which is drawn
+    towards PRIOR_RATIO since few windows measure it badly.
     """
-    ratio = _ratio(old, held)
+    ratio = _ratio(old, new)
     pool = old.pool
     miss = ratio * (pool.target - _naive(old))
     point = pool.forecast[:, :, 0]
@@ -129,70 +144,86 @@ def _history(old: HeldBack, held: HeldBack) -> Pool:
     return replace(twice, target=np.concatenate([point + miss, point - miss]))
 
 
-def _ratio(old: HeldBack, held: HeldBack) -> float:
-    """The model's error over naive's on the held-back windows, drawn towards PRIOR_RATIO as by PRIOR_WINDOWS older ones."""
-    if not len(held.windows):
+def _ratio(old: HoldoutErrors, new: HoldoutErrors) -> float:
+    """The model's error over naive's on the windows of `new`, drawn towards PRIOR_RATIO as by PRIOR_WINDOWS older ones."""
+    if not len(new.windows):
         return PRIOR_RATIO
-    naive = np.nanmean(np.abs(held.pool.target - _naive(held)))
+    naive = np.nanmean(np.abs(new.pool.target - _naive(new)))
     prior = PRIOR_WINDOWS * np.nanmean(np.abs(old.pool.target - _naive(old)))
-    model = np.nanmean(np.abs(held.pool.target - held.pool.forecast[:, :, 0]))
-    count = held.pool.separate
+    model = np.nanmean(np.abs(new.pool.target - new.pool.forecast[:, :, 0]))
+    count = new.pool.separate
     total = count * naive + prior
     return float((count * model + PRIOR_RATIO * prior) / total) if total > 0 else PRIOR_RATIO
 
 
-def _naive(held: HeldBack) -> FloatArray:
-    """[W, H]"""
-    season, horizon = held.panel.season_length, held.pool.target.shape[1]
-    return seasonal_naive(held.windows.gather(4 * season, 0), horizon, season)
+def _naive(errors: HoldoutErrors) -> FloatArray:
+    """[W, H] seasonal naive forecasts of the windows."""
+    season, horizon = errors.panel.season_length, errors.pool.target.shape[1]
+    return seasonal_naive(errors.windows.gather(4 * season, 0), horizon, season)
 
 
 def _joined(a: Pool, b: Pool) -> Pool:
     return Pool(
         forecast=np.concatenate([a.forecast, b.forecast]),
         target=np.concatenate([a.target, b.target]),
-        yardstick=np.concatenate([a.yardstick, b.yardstick]),
+        seasonal_scale=np.concatenate([a.seasonal_scale, b.seasonal_scale]),
         series=np.concatenate([a.series, b.series]),
         separate=a.separate + b.separate,
         age=np.concatenate([a.age, b.age]),
     )
 
 
-def stored_correction(calibration: Calibration, panel: Panel, levels: tuple[float, ...]) -> Correct:
-    """What a stored calibration makes of windows of this panel."""
-    names = tuple(map(str, panel.series))
-
-    def correct(windows: Windows, raw: FloatArray, context: FloatArray) -> FloatArray:
-        own = [names[n] for n in windows.series]
-        return calibration.bands(raw, yardstick(context, panel.season_length), own, levels)
-
-    return correct
+def calibrated_quantiles(calibration: Calibration, raw: RawForecasts, levels: tuple[float, ...]) -> FloatArray:
+    """[W, H, Q] quantiles at these levels."""
+    scale = context_scale(raw.context, raw.panel.season_length)
+    return calibration.quantiles(raw.values, scale, raw.names, levels)
 
 
-def adapted_correction(calibration: Calibration, newer: Since, levels: tuple[float, ...]) -> Correct:
-    """The same, each window's quantiles learnt from the newer windows, too, whose targets all came before its cutoff."""
-
-    def correct(windows: Windows, raw: FloatArray, context: FloatArray) -> FloatArray:
-        first = newer.panel.timestamps[windows.cutoff]
-        stamps = np.unique(first)
-        stamps = stamps[evenly(len(stamps), MOST_ADAPTATIONS)]
-        found = np.full((*raw.shape[:2], len(levels)), np.nan)
-        newest = np.searchsorted(stamps, first, side="right") - 1
-        for i, stamp in enumerate(stamps.tolist()):
-            mine = np.flatnonzero(newest == i)
-            bands = stored_correction(newer.extend(calibration, stamp), newer.panel, levels)
-            found[mine] = bands(windows.take(mine), raw[mine], context[mine])
-        return found
-
-    return correct
+def adapted_quantiles(
+    calibration: Calibration, recent: RecentWindows, raw: RawForecasts, levels: tuple[float, ...]
+) -> FloatArray:
+    """[W, H, Q] the same, each window's also learnt from the recent windows of which all rows are before its cutoff."""
+    first = raw.panel.timestamps[raw.windows.cutoff]
+    stamps = np.unique(first)
+    stamps = stamps[evenly(len(stamps), MAX_ADAPTATIONS)]
+    found = np.full((*raw.values.shape[:2], len(levels)), np.nan)
+    latest = np.searchsorted(stamps, first, side="right") - 1
+    for i, stamp in enumerate(stamps.tolist()):
+        mine = np.flatnonzero(latest == i)
+        learnt = recent.before(stamp).extend(calibration)
+        found[mine] = calibrated_quantiles(learnt, raw.take(mine), levels)
+    return found
 
 
-def corrected(judged: Backtest, panel: Panel, manifest: Manifest, correct: Correct, said: str) -> Backtest:
-    """A backtest with its quantiles calibrated; windows that nothing could be learnt for keep their own."""
-    if not judged.quantiles:
-        return judged
-    windows = judged.windows(panel)
-    raw = np.concatenate([judged.forecasts[MODEL][:, :, None], judged.bands], axis=2)
-    found = correct(windows, raw, windows.gather(manifest.context_length, 0))
-    bands = np.where(np.isnan(found), judged.bands, manifest.limits.hold(found))
-    return replace(judged, bands=bands, raw=judged.bands, calibrated=said)
+def with_quantiles(tested: Backtest, found: FloatArray, limits: Limits, description: str) -> Backtest:
+    """A backtest with calibrated quantiles [W, H, Q]; where these are NaN, nothing could be learnt, and the raw ones stay."""
+    if not tested.quantiles:
+        return tested
+    quantiles = np.where(np.isnan(found), tested.bands, limits.hold(found))
+    return replace(tested, bands=quantiles, raw=tested.bands, calibrated=description)
+
+
+@dataclass(frozen=True)
+class CrossCalibration:
+    """A backtest on the data of the training, and what its errors say of the quantiles."""
+
+    backtest: Backtest
+    calibration: Calibration | None  # from all windows; None where too little is known
+
+
+def cross_calibrated(
+    holdout: Holdout, manifest: Manifest, runtime: Runtime, baselines: Mapping[str, FloatArray]
+) -> CrossCalibration:
+    """A backtest of weights that were fitted before `held_back` windows of each series, on some or all of these.
+
+    Its quantiles are calibrated, those of each window on other windows.
+    """
+    dense = dense_forecasts(holdout.panel, manifest, runtime)
+    # Windows are in the order of their cutoffs, which are rows of the panel.
+    raw = dense.take(np.searchsorted(dense.windows.cutoff, holdout.windows.cutoff))
+    errors = holdout_errors(dense, manifest, runtime)
+    found, calibration = backtest(holdout, raw.values, manifest.quantiles, baselines), errors.learn()
+    if calibration and manifest.quantiles:
+        quantiles = errors.crossed(raw, manifest.quantiles)
+        found = with_quantiles(found, quantiles, manifest.limits, errors.description)
+    return CrossCalibration(found, calibration)

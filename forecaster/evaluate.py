@@ -1,43 +1,37 @@
-"""The verb `evaluate`: a rolling-origin backtest of a stored model, beside the baselines."""
+"""The verb `evaluate`: a rolling-origin backtest of a stored model and the baselines."""
 
 from __future__ import annotations
 
 import time
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from forecaster.adapt import since
-from forecaster.backtest import Backtest, judge, make_report, subject
-from forecaster.conformal import adapted_correction, corrected, held_back_errors, stored_correction
+from forecaster.adapt import recent_windows
+from forecaster.backtest import Backtest, backtest, baseline_forecasts, make_report, subject
+from forecaster.conformal import adapted_quantiles, calibrated_quantiles, cross_calibrated, with_quantiles
 from forecaster.data.panel import fingerprint
-from forecaster.data.windows import Windows, rolling, rows_after
-from forecaster.errors import DataError, UsageError
-from forecaster.models.artifact import load_calibration, load_judged, load_runtime
+from forecaster.errors import UsageError
+from forecaster.holdout import stored_test
+from forecaster.models.artifact import load_calibration
 from forecaster.open_model import Opened, open_model, read_for
 from forecaster.outputs import output_lock
+from forecaster.raw_forecasts import raw_forecasts
 from forecaster.report import Report
-from forecaster.split import held_back
 from forecaster.views.extra import check_place
 from forecaster.watch import Watch
 
 if TYPE_CHECKING:
     from forecaster.data.panel import Panel
     from forecaster.models.artifact import Manifest
-    from forecaster.models.runtime import Runtime
-    from forecaster.settings import EvaluateSettings, ExplainSettings
+    from forecaster.settings import EvaluateSettings
     from forecaster.typing import Data
-
-
-MOST_WINDOWS = 100  # a series, where the caller does not say how many
 
 
 def evaluate(data: Data | None, settings: EvaluateSettings, watch: Watch) -> Report:
     """Scores on windows that the weights have not seen.
 
-    On the data that it was trained on those are the windows that `train` held back, answered by the weights that were
-    fitted before them; on newer data, every window after the last row of training. With `refit`, fresh weights are
-    fitted before each window, so any window will do.
+    On the data of the training those are its test windows, forecast by the weights that were fitted before them; on
+    newer data, every window after the last row of training. With `refit`, fresh weights are fitted before each window,
+    so any window will do.
     """
     began = time.monotonic()
     if settings.report:
@@ -62,90 +56,42 @@ def _evaluate(data: Data | None, settings: EvaluateSettings, watch: Watch, began
     if settings.refit:
         from forecaster.refit import refit
 
-        judged, judged_on = refit(panel, opened, settings, watch)
+        tested = refit(panel, opened, settings, watch)
     else:
-        judged, judged_on = _judge(panel, opened, settings)
-    report = make_report(subject(opened.manifest, opened.version, time.monotonic() - began), judged, judged_on)
+        tested = _test(panel, opened, settings)
+    report = make_report(subject(opened.manifest, opened.version, time.monotonic() - began), tested)
     if settings.report:
         from forecaster.views.judged import EvaluationContent, write_page
 
         found = EvaluationContent(
-            report=report, backtest=judged, panel=panel, manifest=opened.manifest, folder=opened.folder
+            report=report, backtest=tested, panel=panel, manifest=opened.manifest, folder=opened.folder
         )
         write_page(settings.report, found, settings.plot_series)
     return report
 
 
-def _judge(panel: Panel, opened: Opened, settings: EvaluateSettings) -> tuple[Backtest, str]:
-    windows, judged_on, runtime = held_against(panel, opened, settings)
-    judged = judge(panel, windows, opened.manifest, runtime, learned=settings.baselines == "all")
-    calibration = load_calibration(opened.folder, opened.manifest)
-    if calibration is None:
-        return judged, judged_on
-    if _trained_on(panel, opened.manifest):
-        # Their errors made the calibration: each is judged by one that others made.
-        held = held_back_errors(panel, opened.manifest, runtime)
-        return corrected(judged, panel, opened.manifest, held.crossed, held.said()), judged_on
-    levels = opened.manifest.quantiles
-    correct, said = stored_correction(calibration, panel, levels), "on windows before these, at the training"
-    newer = since(panel, opened.manifest, runtime) if settings.adapt and levels else None
-    if newer:
-        correct = adapted_correction(calibration, newer, levels)
-        said += ", and on those since that had ended before each"
-    return corrected(judged, panel, opened.manifest, correct, said), judged_on
+def _test(panel: Panel, opened: Opened, settings: EvaluateSettings) -> Backtest:
+    """The stored weights on windows that they have not seen."""
+    manifest, levels = opened.manifest, opened.manifest.quantiles
+    test = stored_test(panel, opened, settings, on_training_data=trained_on(panel, manifest))
+    baselines = baseline_forecasts(test.holdout, learned=settings.baselines == "all")
+    calibration = load_calibration(opened.folder, manifest)
+    if calibration and test.on_training_data:
+        # The calibration is made of the errors of these windows: each window gets one that is made of others' errors.
+        return cross_calibrated(test.holdout, manifest, test.runtime, baselines).backtest
+    raw = raw_forecasts(test.runtime, manifest, panel, test.holdout.windows, manifest.horizon)
+    found = backtest(test.holdout, raw.values, levels, baselines)
+    if calibration is None or not levels:
+        return found
+    description = "on windows before these, at the training"
+    recent = recent_windows(panel, manifest, test.runtime) if settings.adapt else None
+    if recent is None:
+        return with_quantiles(found, calibrated_quantiles(calibration, raw, levels), manifest.limits, description)
+    quantiles = adapted_quantiles(calibration, recent, raw, levels)
+    description += ", and on those since that had ended before each"
+    return with_quantiles(found, quantiles, manifest.limits, description)
 
 
-def _trained_on(panel: Panel, manifest: Manifest) -> bool:
+def trained_on(panel: Panel, manifest: Manifest) -> bool:
+    """Whether a model was trained on this very panel."""
     return fingerprint(panel) == manifest.data.sha256
-
-
-def held_against(
-    panel: Panel, opened: Opened, settings: EvaluateSettings | ExplainSettings
-) -> tuple[Windows, str, Runtime]:
-    """Windows that the weights have not seen, which ones these are in words, and the graph that answers for them."""
-    manifest = opened.manifest
-    if _trained_on(panel, manifest):
-        windows, judged_on = _held_back(panel, opened, settings.windows)
-        if settings.runtime != "onnx":
-            raise UsageError(
-                "--runtime has no effect on the data of the training: the judged weights are stored as ONNX.",
-                "Leave it out, or give newer data.",
-            )
-        return windows, judged_on, load_judged(opened.folder, manifest, settings.threads or 0)
-    windows, judged_on = _after_training(panel, opened, settings.windows)
-    return windows, judged_on, load_runtime(opened.folder, manifest, settings.runtime, settings.threads or 0)
-
-
-def _held_back(panel: Panel, opened: Opened, count: int | None) -> tuple[Windows, str]:
-    """On the very data of the training: the windows that `train` held back, or the newest `count` of them."""
-    held = opened.manifest.held_back
-    if not held:
-        raise DataError(
-            f"{panel.source}: every row was used to train {opened.manifest.name}@{opened.version}: nothing is left to judge on.",
-            "Give newer data, or --refit.",
-        )
-    if count is not None and count > held:
-        raise DataError(
-            f"{panel.source}: only the newest {held} window(s) of each series were held back from training, not {count}.",
-            "Give newer data, or --refit.",
-        )
-    windows = held_back(panel, opened.manifest.horizon, count or held)
-    return windows, f"the newest {count or held} window(s) of each series, by weights fitted before them"
-
-
-def _after_training(panel: Panel, opened: Opened, count: int | None) -> tuple[Windows, str]:
-    """On other data: windows of which every target is newer than all training rows."""
-    manifest = opened.manifest
-    horizon, ends = manifest.horizon, panel.offsets[1:]
-    new = rows_after(panel, manifest.data.last)
-    most = count or min(MOST_WINDOWS, max(int(new.max()) // horizon, 1))
-    windows = rolling(panel, ends, horizon, most, horizon)
-    unseen = windows.cutoff >= (ends - new)[windows.series]
-    if not unseen.any():
-        raise DataError(
-            f"{panel.source}: no window of {horizon} steps lies wholly after the rows that "
-            f"{manifest.name}@{opened.version} was trained on.",
-            "Give more rows, or --refit.",
-        )
-    kept = windows.take(np.flatnonzero(unseen))
-    return kept, f"{len(kept)} windows after the last row of training, {horizon} steps apart, without refitting"

@@ -17,8 +17,8 @@ import numpy as np
 from forecaster.data.calendar import width
 from forecaster.data.inputs import ExtraInputs
 from forecaster.errors import DataError
-from forecaster.evaluate import held_against
-from forecaster.metrics import seasonal_scale
+from forecaster.evaluate import trained_on
+from forecaster.holdout import stored_test
 from forecaster.models.runtime import forecast
 from forecaster.open_model import open_model, read_for
 
@@ -63,7 +63,7 @@ class Explanation:
 
 
 def explain(data: Data | None, settings: ExplainSettings, watch: Watch) -> Explanation:
-    """Permute each input over the windows that `evaluate` would judge on.
+    """Permute each input over the windows that `evaluate` would test on.
 
     DataError where there are too few windows to exchange anything between them.
     """
@@ -71,24 +71,20 @@ def explain(data: Data | None, settings: ExplainSettings, watch: Watch) -> Expla
     opened = open_model(settings.models, settings.model)
     manifest = opened.manifest
     panel = read_for(manifest, data, settings)
-    windows, judged_on, runtime = held_against(panel, opened, settings)
-    context = windows.gather(manifest.context_length, 0)
-    seen = np.flatnonzero(~np.isnan(context).all(axis=1))
-    windows, context = windows.take(seen), context[seen]
+    test = stored_test(panel, opened, settings, on_training_data=trained_on(panel, manifest))
+    holdout, windows = test.holdout, test.holdout.windows
     if len(windows) < 2:
         raise DataError(f"{panel.source}: one window has nothing to exchange its inputs with.", "Give more rows.")
     beside = {name: values[:, 0] for name, values in ExtraInputs(panel, windows, manifest.needs)().items()}
-    inputs: Inputs = {"context": context, **beside}
+    inputs: Inputs = {"context": windows.gather(manifest.context_length, 0), **beside}
 
     def answer(named: Inputs) -> FloatArray:
         def gather(part: slice) -> dict[str, FloatArray]:
             return {name: values[part, None] for name, values in named.items() if name != "context"}
 
-        return forecast(runtime, named["context"], manifest.horizon, gather)[:, :, 0]
+        return forecast(test.runtime, named["context"], manifest.horizon, gather)[:, :, 0]
 
-    first = windows.first_cutoffs(panel.offsets[1:])
-    scale = seasonal_scale(panel.target, panel.offsets, first, panel.season_length)[windows.series]
-    measure = _Measure(answer, inputs, windows.gather(0, manifest.horizon), scale)
+    measure = _Measure(answer, inputs, holdout.target, holdout.seasonal_scale)
     effects = [measure(role, name, change) for role, name, change in _changes(manifest)]
     watch.note(f"{len(windows)} windows, each input exchanged {REPEATS} times")
     ranked = sorted((one for one in effects if one.role != "context"), key=lambda one: -one.moved)
@@ -96,7 +92,7 @@ def explain(data: Data | None, settings: ExplainSettings, watch: Watch) -> Expla
         model=manifest.name,
         version=opened.version,
         windows=len(windows),
-        judged_on=judged_on,
+        judged_on=holdout.description,
         mase=measure.error,
         effects=(*ranked, *(one for one in effects if one.role == "context")),
         seconds=round(time.monotonic() - began, 2),

@@ -10,7 +10,9 @@ from dataclasses import dataclass, replace
 from threading import Event, Lock
 from typing import TYPE_CHECKING
 
-from forecaster.blend import Bench, final_smoothing
+import numpy as np
+
+from forecaster.blend import Bench, combined, final_smoothing, member_forecasts
 from forecaster.cellchoice import choose_cell
 from forecaster.checkpoints import FINAL, JUDGE, Checkpoints, NoCheckpoints
 from forecaster.errors import UsageError
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     from forecaster.plan import Draft, Plan
     from forecaster.settings import TrainSettings
     from forecaster.split import Split
+    from forecaster.typing import FloatArray
 
 
 @dataclass(frozen=True)
@@ -37,8 +40,9 @@ class Stages:
     """What the fits of a training made."""
 
     plan: Plan  # with its questions answered
-    test: Stage | None  # fitted before the test windows; None: too few rows to hold any back
-    final: Stage | None  # fitted on all rows; None: the weights of the test fit serve
+    test: Stage | None  # fitted before the test windows; None: too few rows for any
+    final: Stage | None  # fitted on all rows; None: the tested weights serve
+    members: FloatArray  # [M, W, H] point forecasts of the W test windows by each tested network
 
 
 class Fitting:
@@ -65,16 +69,18 @@ class Fitting:
         if task is None:
             self.watch.warn("too few rows to hold any back: the model is not judged")
             final = self.fit_all(FINAL, parts.final, plan.member_fits)
-            return Stages(plan, None, replace(final, smoothing=plan.smoothing))
+            none = np.empty((0, 0, plan.horizon))
+            return Stages(plan, None, replace(final, smoothing=plan.smoothing), none)
         began = time.monotonic()
         test = replace(self.fit_all(JUDGE, task, plan.member_fits), smoothing=plan.smoothing)
         seconds = time.monotonic() - began
         last = self._final(parts.final, test, seconds) if self.settings.final_fit else None
+        members = member_forecasts(panel, parts.judged, plan.needs, test.networks)
         if last is None:
-            return Stages(plan, test, None)
+            return Stages(plan, test, None, members)
         bench = Bench(panel, parts.judged, task.scale, task.relative, plan.needs)
-        plan, smoothing = final_smoothing(selection, bench, test.networks, self.watch)
-        return Stages(plan, replace(test, smoothing=smoothing), replace(last, smoothing=plan.smoothing))
+        plan, smoothing = final_smoothing(selection, bench, combined(members, test.networks), self.watch)
+        return Stages(plan, replace(test, smoothing=smoothing), replace(last, smoothing=plan.smoothing), members)
 
     def _select(self, draft: Draft, panel: Panel, task: Task | None) -> Selection:
         """The plan as the validation windows decide it; as drafted where there are none."""

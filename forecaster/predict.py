@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
-from forecaster.adapt import since
+from forecaster.adapt import recent_windows
 from forecaster.data.covariates import missing_ahead, with_future
 from forecaster.data.inputs import ExtraInputs
 from forecaster.data.read import read_as, read_future
@@ -243,11 +243,11 @@ def _bands(panel: Panel, model: ServedModel, settings: PredictSettings, watch: W
     bands = stored_bands(opened.folder, opened.manifest, settings)
     if not settings.adapt or not bands.calibration or not (bands.levels or settings.samples):
         return bands
-    newer = since(panel, opened.manifest, model.runtime)
-    if not newer:
+    recent = recent_windows(panel, opened.manifest, model.runtime)
+    if not recent:
         return bands
-    watch.note(f"quantiles: learnt from {newer.pool.separate} window(s) since the training, too")
-    return replace(bands, calibration=newer.extend(bands.calibration))
+    watch.note(f"quantiles: learnt from {recent.pool.separate} window(s) since the training, too")
+    return replace(bands, calibration=recent.extend(bands.calibration))
 
 
 def _refuse_absurd(request: Request, values: FloatArray) -> None:

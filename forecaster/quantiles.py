@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from forecaster.calibration import Calibration, yardstick
+from forecaster.calibration import Calibration, context_scale
 from forecaster.errors import UsageError
 from forecaster.limits import Limits
 from forecaster.models.artifact import Manifest, load_calibration
@@ -32,7 +32,7 @@ class Bands:
     def answer(self, raw: FloatArray, context: FloatArray, series: Sequence[str]) -> FloatArray:
         """Raw [n, h, 1 + Q] of the series named, from their contexts [n, L] -> [n, h, 1 + Q]."""
         if self.calibration:
-            found = self.calibration.bands(raw, yardstick(context, self.season_length), series, self.levels)
+            found = self.calibration.quantiles(raw, context_scale(context, self.season_length), series, self.levels)
             return np.concatenate([raw[:, :, :1], self.limits.hold(found)], axis=2)
         return raw[:, :, [0, *(1 + self.trained.index(level) for level in self.levels)]]
 
@@ -50,7 +50,9 @@ class Bands:
         known = self.calibration.horizon
         if raw.shape[1] > known:
             raise UsageError(f"--samples: errors are known of {known} steps only.", f"Give --horizon {known} or less.")
-        found = self.calibration.cut(raw.shape[1]).samples(raw, yardstick(context, self.season_length), series, count)
+        found = self.calibration.cut(raw.shape[1]).samples(
+            raw, context_scale(context, self.season_length), series, count
+        )
         return self.limits.hold(found)
 
 

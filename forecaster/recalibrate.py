@@ -9,13 +9,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from forecaster.calibration import Calibration, Pool, calibrate, separate, yardstick
-from forecaster.data.inputs import ExtraInputs
+from forecaster.calibration import Calibration, Pool, calibrate, context_scale, separate
 from forecaster.data.windows import Windows
 from forecaster.errors import ArtifactError, DataError
 from forecaster.models.artifact import load_runtime, read_manifest, write_calibration, write_manifest
-from forecaster.models.runtime import forecast
 from forecaster.models.store import Store
+from forecaster.raw_forecasts import raw_forecasts
 
 if TYPE_CHECKING:
     from forecaster.data.panel import Panel
@@ -39,13 +38,13 @@ def recalibrate(models: str, version: Version, made: Entries, actual: FloatArray
         raise ArtifactError(f"{version.model} forecasts {manifest.data.freq} data, not {panel.freq.name}.")
     learnt = _learnt(folder, manifest, made, actual, panel)
 
-    def write(fresh: Path) -> None:
-        shutil.copytree(folder, fresh, dirs_exist_ok=True)
-        write_calibration(fresh, learnt)
-        until = int(panel.timestamps.max())
-        write_manifest(fresh, replace(manifest, recalibrated=version.version, recalibrated_until=until, refused=""))
-
-    return store.publish(version.model, write)
+    until = int(panel.timestamps.max())
+    with store.new_version(version.model) as draft:
+        shutil.copytree(folder, draft.folder, dirs_exist_ok=True)
+        write_calibration(draft.folder, learnt)
+        recalibrated = replace(manifest, recalibrated=version.version, recalibrated_until=until, refused="")
+        write_manifest(draft.folder, recalibrated)
+        return draft.publish()
 
 
 def _learnt(folder: Path, manifest: Manifest, made: Entries, actual: FloatArray, panel: Panel) -> Calibration:
@@ -55,16 +54,13 @@ def _learnt(folder: Path, manifest: Manifest, made: Entries, actual: FloatArray,
             f"{panel.source}: {len(windows)} forecasts have actuals to recalibrate on: {FEW} are needed.",
             "Wait for more of them.",
         )
-    context = windows.gather(manifest.context_length, 0)
-    raw = forecast(
-        load_runtime(folder, manifest, "onnx"), context, manifest.horizon, ExtraInputs(panel, windows, manifest.needs)
-    )
+    raw = raw_forecasts(load_runtime(folder, manifest, "onnx"), manifest, panel, windows, manifest.horizon)
     # The errors are those of what was forecast then; the graph only says again how wide it took each step to be.
-    moved = raw + (prediction - raw[:, :, 0])[:, :, None]
+    moved = raw.values + (prediction - raw.values[:, :, 0])[:, :, None]
     pool = Pool(
         forecast=moved,
         target=target,
-        yardstick=yardstick(context, manifest.data.season_length),
+        seasonal_scale=context_scale(raw.context, manifest.data.season_length),
         series=windows.series,
         separate=separate(windows.series, windows.cutoff, manifest.horizon),
         age=windows.remaining / manifest.horizon - 1.0,

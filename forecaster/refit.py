@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from forecaster.backtest import Backtest, backtest
+from forecaster.backtest import Backtest, backtest, baseline_forecasts
 from forecaster.blend import joined
 from forecaster.data.encodings import fit_encodings
-from forecaster.data.windows import Windows, rolling
+from forecaster.data.windows import Windows
 from forecaster.errors import DataError
+from forecaster.holdout import holdout_windows, make_holdout
 from forecaster.models.fit import FitControl, fit
 from forecaster.split import Needs, source_of, task
 
@@ -25,21 +26,27 @@ if TYPE_CHECKING:
 FOLDS = 3  # where the caller does not say how many
 
 
-def refit(panel: Panel, opened: Opened, settings: EvaluateSettings, watch: Watch) -> tuple[Backtest, str]:
+def refit(panel: Panel, opened: Opened, settings: EvaluateSettings, watch: Watch) -> Backtest:
     """Judge the settings, not the stored weights, on the newest windows of each series, one horizon apart."""
     from forecaster.models.device import configure
 
     configure("auto", settings.threads)
     manifest = opened.manifest
     count = settings.windows or max(manifest.held_back, FOLDS)
-    windows = rolling(panel, panel.offsets[1:], manifest.horizon, count, manifest.horizon)
+    windows = holdout_windows(panel, manifest.horizon, count)
     if not len(windows):
         raise DataError(
             f"{panel.source}: no series has {2 * manifest.horizon} rows: too few to hold a window back.",
             "Give more history.",
         )
-    # `backtest` leaves these out, and the forecasts below must stay beside their windows.
-    windows = windows.take(np.flatnonzero(~np.isnan(windows.gather(manifest.context_length, 0)).all(axis=1)))
+    holdout = make_holdout(
+        panel,
+        windows,
+        horizon=manifest.horizon,
+        context_length=manifest.context_length,
+        description=f"{count} window(s) of each series, {manifest.horizon} steps apart, fresh weights for each",
+    )
+    windows = holdout.windows
     forecasts = np.full((len(windows), manifest.horizon, 1 + len(manifest.quantiles)), np.nan)
     folds = windows.remaining // manifest.horizon  # 1 = the newest
     for done, fold in enumerate(sorted(set(folds.tolist()), reverse=True)):
@@ -47,8 +54,8 @@ def refit(panel: Panel, opened: Opened, settings: EvaluateSettings, watch: Watch
         watch.note(f"fold {done + 1} of {len(set(folds.tolist()))}: fitting fresh weights")
         ends = np.maximum(panel.offsets[1:] - fold * manifest.horizon, panel.offsets[:-1])
         forecasts[chosen] = _fold(panel, opened, ends, windows.take(chosen), watch)
-    judged = backtest(panel, windows, manifest, lambda context, known: forecasts, learned=settings.baselines == "all")
-    return judged, f"{count} window(s) of each series, {manifest.horizon} steps apart, fresh weights for each"
+    baselines = baseline_forecasts(holdout, learned=settings.baselines == "all")
+    return backtest(holdout, forecasts, manifest.quantiles, baselines)
 
 
 def _fold(panel: Panel, opened: Opened, ends: IntArray, windows: Windows, watch: Watch) -> FloatArray:

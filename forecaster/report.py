@@ -107,6 +107,11 @@ class Verdict:
     metric: str = ""
     scores: Mapping[str, float | None] = field(default_factory=dict)  # the new version's ("model") and its opponents'
 
+    @property
+    def refusal(self) -> str:
+        """Why it may not serve; "" where it may."""
+        return "" if self.promoted else self.reason
+
     def to_json(self) -> dict[str, Json]:
         """The fields by name."""
         return {

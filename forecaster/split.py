@@ -12,6 +12,7 @@ from forecaster.data.encodings import encode
 from forecaster.data.inputs import Needs as Needs
 from forecaster.data.windows import Sampler, Windows, rolling, sampler
 from forecaster.errors import DataError
+from forecaster.holdout import holdout_windows
 from forecaster.metrics import seasonal_scale
 from forecaster.models.task import Source, Task
 
@@ -32,11 +33,6 @@ class Split:
     final: Task  # fits on all rows
 
 
-def held_back(panel: Panel, horizon: int, windows: int) -> Windows:
-    """The windows that a model trained on this panel with these settings is judged on."""
-    return rolling(panel, panel.offsets[1:], horizon, windows, horizon)
-
-
 def split(panel: Panel, needs: Needs, windows: int) -> Split:
     """DataError where not even all rows give a window to fit on."""
     start, end, horizon = panel.offsets[:-1], panel.offsets[1:], needs.horizon
@@ -47,7 +43,7 @@ def split(panel: Panel, needs: Needs, windows: int) -> Split:
             f"{panel.source}: the longest series has {int(panel.lengths.max())} rows: too few to learn from.",
             "Give more history.",
         )
-    judged = held_back(panel, horizon, windows)
+    judged = holdout_windows(panel, horizon, windows)
     before = np.maximum(end - horizon * windows, start)
     validation = _validation(panel, before, horizon) if windows else None
     judge = task(panel, before, None, needs, source)

@@ -1,4 +1,4 @@
-"""The verb `train`: read, plan, fit, judge on held-back windows, fit again on all rows, store."""
+"""The verb `train`: read, plan, fit, test on the newest windows, fit again on all rows, store."""
 
 from __future__ import annotations
 
@@ -21,8 +21,7 @@ from forecaster.models.device import require_tensorflow
 from forecaster.models.store import Store, name_from_path
 from forecaster.plan import Draft, OpenQuestions, Plan
 from forecaster.planning import draft_plan
-from forecaster.promote import Contest
-from forecaster.publish import Training
+from forecaster.publish import Published, Training, publish
 from forecaster.report import TrainReport
 from forecaster.split import split
 from forecaster.watch import Watch
@@ -43,17 +42,14 @@ def train(data: Data, settings: TrainSettings, watch: Watch) -> TrainReport:
     `promote_if_better` the new version may be kept without serving: the report's `verdict` says so.
     """
     require_tensorflow()
-    path = str(Path(data).absolute()) if isinstance(data, (str, Path)) and str(data) != "-" else "-"
-    path = path if isinstance(data, (str, Path)) else FRAME
-    name = settings.name or name_from_path("frame" if path == FRAME else str(data))
+    name = settings.name or name_from_path(str(data) if isinstance(data, (str, Path)) else "frame")
     store = Store(Path(settings.models))
     with store.training(name, settings.wait or 0.0):  # refuses an impossible name before any work
-        return _train(data, settings, watch, (store, name, path))
+        return _train(data, settings, watch, store, name)
 
 
-def _train(data: Data, settings: TrainSettings, watch: Watch, place: tuple[Store, str, str]) -> TrainReport:
+def _train(data: Data, settings: TrainSettings, watch: Watch, store: Store, name: str) -> TrainReport:
     began = time.monotonic()
-    store, name, path = place
     panel = read(data, settings, watch)
     draft = draft_plan(panel, settings)
     checkpoints = _checkpoints(store, name, settings, watch)
@@ -62,12 +58,27 @@ def _train(data: Data, settings: TrainSettings, watch: Watch, place: tuple[Store
     fitting = Fitting(settings, checkpoints, watch, began)
     parts = split(panel, draft.plan.needs, draft.plan.windows)
     made = fitting.fit_stages(draft, panel, parts)
-    training = Training(name, path, panel, made.plan, settings, parts.judged, made.test, made.final)
-    contest = None if settings.promote_if_better is None else Contest(store, training, settings.promote_if_better)
-    version = store.publish(name, training.write, contest.serves) if contest else store.publish(name, training.write)
+    training = Training(
+        name=name,
+        path=_path(data),
+        panel=panel,
+        plan=made.plan,
+        settings=settings,
+        test_windows=parts.judged,
+        test=made.test,
+        final=made.final,
+        members=made.members,
+    )
+    published = publish(training, store)
     checkpoints.clear()
-    done = _report(training, store.resolve(f"{name}@{version}"), version, time.monotonic() - began)
-    return replace(done, verdict=contest.verdict) if contest else done
+    return _report(training, published, time.monotonic() - began)
+
+
+def _path(data: Data) -> str:
+    """Where the data is: an absolute path, "-", or FRAME."""
+    if not isinstance(data, (str, Path)):
+        return FRAME
+    return "-" if str(data) == "-" else str(Path(data).absolute())
 
 
 def _as_stored(plan: Plan, manifest: Manifest, panel: Panel, settings: TrainSettings) -> Draft:
@@ -142,20 +153,16 @@ def _checkpoints(store: Store, name: str, settings: TrainSettings, watch: Watch)
     return Checkpoints(unfinished, store.resolve(name) / STATE, weights_only=False)
 
 
-def _report(training: Training, folder: Path, version: int, seconds: float) -> TrainReport:
-    about = subject(read_manifest(folder), version, seconds)
-    report = None
-    if training.judged:
-        count = training.plan.windows
-        judged_on = f"the newest {count} window{'s' if count > 1 else ''} of each series, held back from this fit"
-        report = make_report(about, training.judged, judged_on)
+def _report(training: Training, published: Published, seconds: float) -> TrainReport:
+    about = subject(published.manifest, published.version, seconds)
     return TrainReport(
         **vars(about),
-        path=str(folder),
+        path=str(published.folder),
         epochs=sum(len(one.history) for one in training.served.fits),
         stopped=training.served.stopped,
         plan=training.plan.rows,
         notes=training.panel.notes,
-        report=report,
-        contributions=training.contributions,
+        report=make_report(about, published.backtest) if published.backtest else None,
+        verdict=published.verdict,
+        contributions=published.manifest.contributions,
     )

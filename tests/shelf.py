@@ -37,8 +37,8 @@ def wave(n, t):
 
 def stored(models, *, name="m", horizon=6, factor=1.0, bias=0.0, data="-", last=0, created="2024-01-01T00:00:00+00:00"):
     """Publish a version of a model; its number."""
-
-    def write(folder):
+    with Store(models).new_version(name) as draft:
+        folder = draft.folder
         write_graph(folder / "model.onnx", horizon, factor, bias)
         manifest = Manifest(
             format=FORMAT,
@@ -77,8 +77,7 @@ def stored(models, *, name="m", horizon=6, factor=1.0, bias=0.0, data="-", last=
         )
         write_manifest(folder, manifest)
         read_manifest(folder)
-
-    return Store(models).publish(name, write)
+        return draft.publish()
 
 
 def write_graph(path, horizon, factor, bias):

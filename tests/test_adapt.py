@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 
 from forecaster import adapt
-from forecaster.adapt import densest, since
-from forecaster.calibration import calibrate, yardstick
-from forecaster.conformal import adapted_correction, stored_correction
+from forecaster.adapt import densest, recent_windows
+from forecaster.calibration import calibrate, context_scale
+from forecaster.conformal import adapted_quantiles, calibrated_quantiles
 from forecaster.data.inputs import Needs
 from forecaster.data.windows import rolling
+from forecaster.raw_forecasts import raw_forecasts
 from tests.tiny import panel_of, waves
 
 HORIZON, LENGTH, LEVELS = 4, 8, (0.1, 0.9)
@@ -37,7 +38,7 @@ def manifest(last=TRAINED - 1):
 
 
 def newer(panel, last=TRAINED - 1):
-    return since(panel, manifest(last), Mean())
+    return recent_windows(panel, manifest(last), Mean())
 
 
 def wild(count=1, rows=ROWS):
@@ -50,15 +51,14 @@ def wild(count=1, rows=ROWS):
 def learnt(panel):
     """A calibration from the rows of the training."""
     early = panel_of(*(row[:TRAINED] for row in np.split(panel.target, len(panel.series))))
-    found = since(early, manifest(0), Mean())
+    found = recent_windows(early, manifest(0), Mean())
     return calibrate(found.pool, found.panel.series)
 
 
 def asked(panel):
-    """Windows after the training, their raw forecasts and contexts."""
+    """Raw forecasts of the windows after the training."""
     windows = rolling(panel, panel.offsets[1:], HORIZON, (int(panel.lengths[0]) - TRAINED) // HORIZON, HORIZON)
-    context = windows.gather(LENGTH, 0)
-    return windows, Mean().run(context), context
+    return raw_forecasts(Mean(), manifest(), panel, windows, HORIZON)
 
 
 def test_every_window_lies_wholly_after_what_the_model_has_seen():
@@ -83,10 +83,10 @@ def test_windows_of_which_nothing_was_observed_teach_nothing():
 
 def test_windows_are_fewer_than_the_bound_and_the_newest(monkeypatch):
     panel = panel_of(*waves(3, ROWS))
-    monkeypatch.setattr(adapt, "MOST_WINDOWS", 12)
+    monkeypatch.setattr(adapt, "MAX_WINDOWS", 12)
     few = newer(panel).windows
     assert len(few) == 12 and panel.timestamps[few.cutoff].min() == ROWS - 4 * HORIZON
-    monkeypatch.setattr(adapt, "MOST_WINDOWS", 2)
+    monkeypatch.setattr(adapt, "MAX_WINDOWS", 2)
     assert len(newer(panel).windows) == 2
 
 
@@ -108,46 +108,44 @@ def test_the_stride_is_a_divisor_of_the_horizon():
 def test_only_windows_that_had_ended_before_are_learnt_from():
     panel = wild()
     stored, found = learnt(panel), newer(panel)
-    assert found.extend(stored, TRAINED + HORIZON - 1) is stored
-    one = found.extend(stored, TRAINED + HORIZON)
+    assert found.before(TRAINED + HORIZON - 1).extend(stored) is stored
+    one = found.before(TRAINED + HORIZON).extend(stored)
     assert one.windows == stored.windows + 1
     assert found.extend(stored).windows == stored.windows + len(found.windows)
 
 
 def test_what_comes_at_and_after_a_window_does_not_move_its_quantiles():
     panel = wild(2)
-    windows, raw, context = asked(panel)
-    stored = learnt(panel)
-    before = adapted_correction(stored, newer(panel), LEVELS)(windows, raw, context)
+    raw, stored = asked(panel), learnt(panel)
+    before = adapted_quantiles(stored, newer(panel), raw, LEVELS)
     changed = panel.target.copy()
     changed[panel.timestamps >= 120] += 1000.0
-    after = adapted_correction(stored, newer(replace(panel, target=changed)), LEVELS)(windows, raw, context)
-    early = panel.timestamps[windows.cutoff] <= 120
+    after = adapted_quantiles(stored, newer(replace(panel, target=changed)), raw, LEVELS)
+    early = panel.timestamps[raw.windows.cutoff] <= 120
     np.testing.assert_array_equal(after[early], before[early])
     assert (after[~early] != before[~early]).any()
 
 
 def test_quantiles_come_to_hold_what_they_promise_where_errors_grow_after_the_training():
     panel = wild(10, 500)
-    windows, raw, context = asked(panel)
-    target, late = windows.gather(0, HORIZON), panel.timestamps[windows.cutoff] >= 400
-    # Contexts that know nothing of the noise: else the yardstick would follow it by itself.
-    context = np.tile(panel.target[:TRAINED], (len(context), 1))
+    raw = asked(panel)
+    target, late = raw.windows.gather(0, HORIZON), panel.timestamps[raw.windows.cutoff] >= 400
+    # Contexts that know nothing of the noise: else the seasonal scale would follow it by itself.
+    raw = replace(raw, context=np.tile(panel.target[:TRAINED], (len(raw.windows), 1)))
     own = newer(panel)
-    own = replace(own, pool=replace(own.pool, yardstick=np.full(len(own.windows), yardstick(context[:1], 4)[0])))
+    scale = np.full(len(own.windows), context_scale(raw.context[:1], 4)[0])
+    own = replace(own, pool=replace(own.pool, seasonal_scale=scale))
     stored = learnt(panel)
 
-    def held(correct):
-        found = correct(windows, raw, context)
+    def coverage(found):
         return ((found[:, :, 0] <= target) & (target <= found[:, :, 1]))[late].mean()
 
-    assert held(stored_correction(stored, panel, LEVELS)) < 0.4
-    assert held(adapted_correction(stored, own, LEVELS)) == pytest.approx(0.8, abs=0.05)
+    assert coverage(calibrated_quantiles(stored, raw, LEVELS)) < 0.4
+    assert coverage(adapted_quantiles(stored, own, raw, LEVELS)) == pytest.approx(0.8, abs=0.05)
 
 
 def test_many_cutoffs_are_adapted_to_in_bounded_work(monkeypatch):
     panel = wild(2)
-    windows, raw, context = asked(panel)
-    monkeypatch.setattr("forecaster.conformal.MOST_ADAPTATIONS", 3)
-    found = adapted_correction(learnt(panel), newer(panel), LEVELS)(windows, raw, context)
+    monkeypatch.setattr("forecaster.conformal.MAX_ADAPTATIONS", 3)
+    found = adapted_quantiles(learnt(panel), newer(panel), asked(panel), LEVELS)
     assert np.isfinite(found).all()

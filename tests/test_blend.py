@@ -84,7 +84,7 @@ def test_a_second_set_of_windows_counts_as_much_as_the_first(selection):
 
 def test_the_test_weights_keep_the_smoothing_that_was_chosen_without_seeing_their_windows(selection):
     lucky = choose_smoothing(selection, bench_of(TRUTH), [TRUTH + 1.0], "windows", Recorder())
-    final, test = final_smoothing(lucky, bench_of(TRUTH + 9.0), [TRUTH + 1.0], Recorder())
+    final, test = final_smoothing(lucky, bench_of(TRUTH + 9.0), TRUTH + 1.0, Recorder())
     assert test == lucky.plan.smoothing
     assert final.smoothing.weight < lucky.plan.smoothing.weight
     # A share of 0 still reads the same context, so that both graphs take the same windows.
@@ -94,7 +94,7 @@ def test_the_test_weights_keep_the_smoothing_that_was_chosen_without_seeing_thei
 def test_smoothing_as_given_is_nobodys_choice():
     given = draft_plan(PANEL, TrainSettings(members=1, horizon=4, floor=0.3))
     selection = Selection(given.plan, given.questions.smoothings)
-    final, test = final_smoothing(selection, bench_of(TRUTH + 9.0), [TRUTH], Recorder())
+    final, test = final_smoothing(selection, bench_of(TRUTH + 9.0), TRUTH, Recorder())
     assert final.smoothing == test == given.plan.smoothing
 
 

@@ -7,15 +7,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from forecaster.calibration import Pool, calibrate, yardstick
+from forecaster.calibration import Pool, calibrate, context_scale
 
 NAN = float("nan")
 LEVELS = (0.025, 0.1, 0.5, 0.9, 0.975)
 
 
-def pooled(forecast, target, yardstick, series, separate):
+def pooled(forecast, target, seasonal_scale, series, separate):
     """All of one age."""
-    return Pool(forecast, target, yardstick, series, separate, np.zeros(len(target)))
+    return Pool(forecast, target, seasonal_scale, series, separate, np.zeros(len(target)))
 
 
 def drawn(windows, horizon=6, *, seed=0, units=None, width=None):
@@ -33,7 +33,7 @@ def drawn(windows, horizon=6, *, seed=0, units=None, width=None):
 
 def held(pool, calibration):
     """[Q] share of the targets at or below each level's value."""
-    found = calibration.bands(pool.forecast, pool.yardstick, ["s"] * len(pool.target), LEVELS)
+    found = calibration.quantiles(pool.forecast, pool.seasonal_scale, ["s"] * len(pool.target), LEVELS)
     return (pool.target[:, :, None] <= found).mean(axis=(0, 1))
 
 
@@ -55,7 +55,7 @@ def test_each_step_has_its_own_width():
 def test_where_the_network_says_wide_it_is_wider():
     units = np.where(np.arange(400) % 2, 4.0, 1.0)
     pool = drawn(400, units=units, width=units)
-    found = calibrate(pool, ["s"]).bands(pool.forecast, pool.yardstick, ["s"] * 400, (0.1, 0.9))
+    found = calibrate(pool, ["s"]).quantiles(pool.forecast, pool.seasonal_scale, ["s"] * 400, (0.1, 0.9))
     width = found[:, 0, 1] - found[:, 0, 0]
     assert width[1] == pytest.approx(4 * width[0])
 
@@ -63,7 +63,7 @@ def test_where_the_network_says_wide_it_is_wider():
 def test_quantiles_never_cross_and_stay_about_the_point():
     pool = drawn(40)
     levels = tuple(np.linspace(0.005, 0.995, 50))
-    found = calibrate(pool, ["s"]).bands(pool.forecast, pool.yardstick, ["s"] * 40, levels)
+    found = calibrate(pool, ["s"]).quantiles(pool.forecast, pool.seasonal_scale, ["s"] * 40, levels)
     assert (np.diff(found, axis=2) >= 0).all()
     assert (found[:, :, 0] < 100).all() and (found[:, :, -1] > 100).all()
 
@@ -71,13 +71,13 @@ def test_quantiles_never_cross_and_stay_about_the_point():
 def test_few_windows_give_wider_intervals_than_many_with_the_same_errors():
     pool = drawn(200)
     many = calibrate(pool, ["s"])
-    few = calibrate(pooled(pool.forecast, pool.target, pool.yardstick, pool.series, 5), ["s"])
+    few = calibrate(pooled(pool.forecast, pool.target, pool.seasonal_scale, pool.series, 5), ["s"])
     assert (few.offsets[-4] > many.offsets[-4]).all()
 
 
 def test_units_of_the_data_do_not_matter():
     pool = drawn(100, units=np.random.default_rng(3).uniform(1, 5, 100))
-    grown = pooled(pool.forecast * 1e6, pool.target * 1e6, pool.yardstick * 1e6, pool.series, 100)
+    grown = pooled(pool.forecast * 1e6, pool.target * 1e6, pool.seasonal_scale * 1e6, pool.series, 100)
     np.testing.assert_allclose(calibrate(pool, ["s"]).offsets, calibrate(grown, ["s"]).offsets, rtol=1e-6)
 
 
@@ -86,20 +86,22 @@ def test_a_series_with_enough_windows_has_its_own_factor_and_others_have_none():
     series = np.repeat([0, 1], 30)
     target = pool.target.copy()
     target[30:] = 100 + 5 * (target[30:] - 100)  # five times as far off as its differences say
-    found = calibrate(pooled(pool.forecast, target, pool.yardstick, series, 60), ["calm", "wild"])
+    found = calibrate(pooled(pool.forecast, target, pool.seasonal_scale, series, 60), ["calm", "wild"])
     assert found.factors["wild"] > 2 * found.factors["calm"]
-    wide = found.bands(pool.forecast[:1].repeat(3, axis=0), pool.yardstick[:3], ["calm", "wild", "new"], (0.1, 0.9))
+    wide = found.quantiles(
+        pool.forecast[:1].repeat(3, axis=0), pool.seasonal_scale[:3], ["calm", "wild", "new"], (0.1, 0.9)
+    )
     width = wide[:, 0, 1] - wide[:, 0, 0]
     assert width[0] < width[2] < width[1]
     assert (
-        calibrate(pooled(pool.forecast[:4], target[:4], pool.yardstick[:4], np.arange(4), 4), list("abcd")).factors
+        calibrate(pooled(pool.forecast[:4], target[:4], pool.seasonal_scale[:4], np.arange(4), 4), list("abcd")).factors
         == {}
     )
 
 
 def test_missing_targets_and_windows_without_a_unit_teach_nothing():
     pool = drawn(100)
-    target, size = pool.target.copy(), pool.yardstick.copy()
+    target, size = pool.target.copy(), pool.seasonal_scale.copy()
     whole = calibrate(pooled(pool.forecast[:98], target[:98], size[:98], pool.series[:98], 98), ["s"])
     target[98], size[99] = NAN, 0.0
     target[99] = 1e9
@@ -115,7 +117,7 @@ def test_nothing_to_learn_from_is_none():
 
 
 def test_beyond_the_horizon_the_last_width_grows_with_the_root_of_the_step():
-    found = calibrate(drawn(500), ["s"]).bands(np.full((1, 24, 1), 100.0), np.ones(1), ["s"], (0.1, 0.9))
+    found = calibrate(drawn(500), ["s"]).quantiles(np.full((1, 24, 1), 100.0), np.ones(1), ["s"], (0.1, 0.9))
     width = found[0, :, 1] - found[0, :, 0]
     assert width[23] == pytest.approx(2 * width[5])
     assert (np.diff(width[5:]) > 0).all()
@@ -129,20 +131,20 @@ def test_totals_of_sampled_paths_hold_what_they_promise_where_errors_hang_togeth
         return pooled(np.full((count, 6, 1), 100.0), 100 + noise, np.ones(count), np.zeros(count, np.int64), count)
 
     learnt, new = calibrate(joint(400, 0), ["s"]), joint(2000, 7)
-    paths = learnt.samples(new.forecast, new.yardstick, ["s"] * 2000, 200)
+    paths = learnt.samples(new.forecast, new.seasonal_scale, ["s"] * 2000, 200)
     assert paths.shape == (2000, 6, 200)
     low, high = np.quantile(paths.sum(axis=1), (0.1, 0.9), axis=1)
     total = new.target.sum(axis=1)
     assert ((low <= total) & (total <= high)).mean() == pytest.approx(0.8, abs=0.04)
-    step = learnt.bands(new.forecast, new.yardstick, ["s"] * 2000, (0.1, 0.9))
+    step = learnt.quantiles(new.forecast, new.seasonal_scale, ["s"] * 2000, (0.1, 0.9))
     width = (step[:, :, 1] - step[:, :, 0]).mean()
     assert (high - low).mean() > 4.5 * width  # of 6 steps that err together; were they independent, 2.4
-    np.testing.assert_array_equal(paths, learnt.samples(new.forecast, new.yardstick, ["s"] * 2000, 200))
+    np.testing.assert_array_equal(paths, learnt.samples(new.forecast, new.seasonal_scale, ["s"] * 2000, 200))
 
 
-def test_the_yardstick_is_the_mean_seasonal_difference_of_what_is_there():
+def test_the_seasonal_scale_is_the_mean_seasonal_difference_of_what_is_there():
     context = np.array([[1.0, 2, 4, NAN, 9, 2], [3, 3, 3, 3, 3, 3], [NAN, NAN, NAN, NAN, NAN, 1], [1, 2, 1, 2, 1, 2]])
-    np.testing.assert_allclose(yardstick(context, 2), [(3 + 5) / 2, 0, 0, 1])
+    np.testing.assert_allclose(context_scale(context, 2), [(3 + 5) / 2, 0, 0, 1])
 
 
 @pytest.fixture
@@ -161,7 +163,7 @@ def test_extended_by_a_pool_it_is_what_both_pools_make_together():
 
 def test_each_separate_window_counts_the_same_however_densely_a_pool_was_taken():
     calm, wild = drawn(900, seed=1), drawn(900, seed=2, units=np.full(900, 5.0))
-    wild = replace(wild, yardstick=np.ones(900))
+    wild = replace(wild, seasonal_scale=np.ones(900))
     dense = wild.take(np.repeat(np.arange(900), 7), 900)
     once, often = (calibrate(calm, ["s"]).extended(pool, ["s"]) for pool in (wild, dense))
     inner = slice(3, -3)  # the outermost levels lie between a few errors only
@@ -172,7 +174,7 @@ def test_each_separate_window_counts_the_same_however_densely_a_pool_was_taken()
 def test_how_large_errors_are_is_said_by_the_newer_windows_above_all():
     calm = replace(drawn(60), age=np.arange(60.0)[::-1])
     wild = drawn(10, seed=3, units=np.full(10, 5.0))
-    wild = replace(wild, yardstick=np.ones(10), age=np.arange(7.0, 17.0)[::-1])
+    wild = replace(wild, seasonal_scale=np.ones(10), age=np.arange(7.0, 17.0)[::-1])
     stored = calibrate(calm, ["s"])
     found = stored.extended(wild, ["s"])
     # Ten new windows of 70 are five times as wild; with a half-life of ten they count nearly half.
@@ -181,7 +183,7 @@ def test_how_large_errors_are_is_said_by_the_newer_windows_above_all():
     np.testing.assert_allclose(
         np.abs(found.errors[60:]) / np.abs(wild.scaled()), found.errors[0, 0] / stored.errors[0, 0]
     )
-    calmer = stored.extended(replace(drawn(10, seed=3, units=np.full(10, 0.2)), yardstick=np.ones(10)), ["s"])
+    calmer = stored.extended(replace(drawn(10, seed=3, units=np.full(10, 0.2)), seasonal_scale=np.ones(10)), ["s"])
     assert ((calmer.offsets[-4] - calmer.offsets[3]) < 0.8 * before).all()
 
 

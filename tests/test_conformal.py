@@ -8,11 +8,13 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from forecaster.backtest import Backtest
-from forecaster.conformal import corrected, held_back_errors
+from forecaster.backtest import backtest
+from forecaster.conformal import dense_forecasts, holdout_errors, with_quantiles
 from forecaster.data.inputs import Needs
-from forecaster.data.windows import Windows, rolling
+from forecaster.data.windows import rolling
+from forecaster.holdout import make_holdout
 from forecaster.limits import NO_LIMITS
+from forecaster.raw_forecasts import raw_forecasts
 from tests.tiny import panel_of, waves
 
 HORIZON, LENGTH, LEVELS = 4, 8, (0.1, 0.9)
@@ -33,15 +35,15 @@ def manifest(count):
     )
 
 
-def errors(panel, count):
-    return held_back_errors(panel, manifest(count), Mean())
+def errors(panel, count, graph=None):
+    graph = graph or Mean()
+    return holdout_errors(dense_forecasts(panel, manifest(count), graph), manifest(count), graph)
 
 
 def asked(panel, count):
-    """The judged windows, their raw forecasts and contexts."""
+    """Raw forecasts of the test windows."""
     windows = rolling(panel, panel.offsets[1:], HORIZON, count, HORIZON)
-    context = windows.gather(LENGTH, 0)
-    return windows, Mean().run(context), context
+    return raw_forecasts(Mean(), manifest(count), panel, windows, HORIZON)
 
 
 def test_many_series_are_calibrated_on_each_others_newest_window():
@@ -69,13 +71,13 @@ def test_one_series_gives_a_window_for_every_row_held_back():
 @pytest.mark.parametrize(("series", "count"), [(40, 1), (1, 12), (1, 2), (1, 1)])
 def test_a_windows_own_targets_do_not_move_its_quantiles(series, count):
     panel = panel_of(*waves(series, 120))
-    windows, raw, context = asked(panel, count)
-    before = errors(panel, count).crossed(windows, raw, context)
+    raw = asked(panel, count)
+    before = errors(panel, count).crossed(raw, LEVELS)
     changed = panel.target.copy()
     last = slice(panel.offsets[1] - HORIZON, panel.offsets[1])  # the newest window of the first series
     changed[last] += 1000.0
-    after = errors(replace(panel, target=changed), count).crossed(windows, raw, context)
-    mine = (windows.series == 0) & (windows.cutoff == panel.offsets[1] - HORIZON)
+    after = errors(replace(panel, target=changed), count).crossed(raw, LEVELS)
+    mine = (raw.windows.series == 0) & (raw.windows.cutoff == panel.offsets[1] - HORIZON)
     np.testing.assert_array_equal(after[mine], before[mine])
     if count > 2 or series > 1:
         assert (after[~mine] != before[~mine]).any()  # while others have learnt from it
@@ -83,12 +85,12 @@ def test_a_windows_own_targets_do_not_move_its_quantiles(series, count):
 
 def test_quantiles_hold_what_they_promise_on_windows_that_they_were_not_made_from():
     panel = panel_of(*waves(300))
-    windows, raw, context = asked(panel, 1)
-    found = errors(panel, 1).crossed(windows, raw, context)
-    target = windows.gather(0, HORIZON)
+    raw = asked(panel, 1)
+    found = errors(panel, 1).crossed(raw, LEVELS)
+    target = raw.windows.gather(0, HORIZON)
     inside = (found[:, :, 0] <= target) & (target <= found[:, :, 1])
     assert inside.mean() == pytest.approx(0.8, abs=0.03)
-    assert ((raw[:, :, 1] <= target) & (target <= raw[:, :, 2])).mean() < 0.3
+    assert ((raw.values[:, :, 1] <= target) & (target <= raw.values[:, :, 2])).mean() < 0.3
 
 
 def test_where_windows_are_few_history_helps_out_with_errors_that_no_weights_made_small():
@@ -101,7 +103,7 @@ def test_where_windows_are_few_history_helps_out_with_errors_that_no_weights_mad
             return np.stack([point, point - 0.1, point + 0.1], axis=2)
 
     panel = panel_of(waves(1, 120)[0])
-    held = held_back_errors(panel, manifest(2), Clairvoyant())
+    held = errors(panel, 2, Clairvoyant())
     assert len(held.windows) == HORIZON + 1
     whole = held.pooled(np.arange(HORIZON + 1))
     assert whole.separate == 10
@@ -111,29 +113,26 @@ def test_where_windows_are_few_history_helps_out_with_errors_that_no_weights_mad
     assert np.sort(old.ravel()).mean() == pytest.approx(0.0, abs=1e-9)  # both ways up
 
 
+def test_the_dense_windows_hold_the_test_windows_and_are_forecast_alike():
+    for panel, count in ((panel_of(*waves(40)), 1), (panel_of(waves(1, 200)[0]), 12), (panel_of(*waves(3, 25)), 4)):
+        dense, test = dense_forecasts(panel, manifest(count), Mean()), asked(panel, count)
+        at = np.searchsorted(dense.windows.cutoff, test.windows.cutoff)
+        np.testing.assert_array_equal(dense.windows.cutoff[at], test.windows.cutoff)
+        np.testing.assert_array_equal(dense.windows.series[at], test.windows.series)
+        np.testing.assert_array_equal(dense.values[at], test.values)
+
+
 def test_a_backtest_keeps_what_it_was_before_and_says_how_it_was_calibrated():
     panel = panel_of(*waves(3))
-    windows, raw, _ = asked(panel, 1)
-    judged = Backtest(
-        series=windows.series,
-        names=("s0", "s1", "s2"),
-        target=windows.gather(0, HORIZON),
-        scale=np.ones(3),
-        forecasts={"model": raw[:, :, 0]},
-        cutoff=windows.cutoff,
-        quantiles=LEVELS,
-        bands=raw[:, :, 1:],
-    )
-
-    def correct(windows: Windows, raw, context):
-        assert context.shape == (3, LENGTH) and raw.shape == (3, HORIZON, 3)
-        return np.where(windows.series[:, None, None] == 0, np.nan, raw[:, :, 1:] * 2)
-
-    found = corrected(judged, panel, manifest(1), correct, "so")
-    np.testing.assert_array_equal(found.raw, raw[:, :, 1:])
-    np.testing.assert_array_equal(found.bands[0], raw[0, :, 1:])  # nothing was learnt for it
-    np.testing.assert_array_equal(found.bands[1:], 2 * raw[1:, :, 1:])
+    raw = asked(panel, 1)
+    holdout = make_holdout(panel, raw.windows, horizon=HORIZON, context_length=LENGTH)
+    before = backtest(holdout, raw.values, LEVELS, {})
+    learnt = np.where(raw.windows.series[:, None, None] == 0, np.nan, raw.values[:, :, 1:] * 2)
+    found = with_quantiles(before, learnt, NO_LIMITS, "so")
+    np.testing.assert_array_equal(found.raw, raw.values[:, :, 1:])
+    np.testing.assert_array_equal(found.bands[0], raw.values[0, :, 1:])  # nothing was learnt for it
+    np.testing.assert_array_equal(found.bands[1:], 2 * raw.values[1:, :, 1:])
     assert found.calibrated == "so" and found.raw_scores() != found.band_scores()
-    assert judged.raw_scores() is None
-    none = replace(judged, quantiles=(), bands=raw[:, :, :0])
-    assert corrected(none, panel, manifest(1), correct, "so") is none and none.band_scores() is None
+    assert before.raw_scores() is None
+    none = replace(before, quantiles=(), bands=raw.values[:, :, :0])
+    assert with_quantiles(none, learnt[:, :, :0], NO_LIMITS, "so") is none and none.band_scores() is None

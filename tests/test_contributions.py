@@ -7,21 +7,17 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from forecaster.backtest import backtest
+from forecaster.blend import member_forecasts
 from forecaster.contributions import contributions
+from forecaster.holdout import holdout_windows, make_holdout
 from forecaster.models.export import joint_forecast
 from forecaster.models.network import Network
 from forecaster.models.task import Stage
 from forecaster.planning import draft_plan
 from forecaster.settings import TrainSettings
-from forecaster.split import held_back
 from tests.tiny import network_settings, panel_of, waves
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("cpu")]
-
-
-def nobody(context, known):
-    return np.zeros((len(context), 3, 1))
 
 
 @pytest.mark.parametrize("weight", [0.0, 0.5])
@@ -35,17 +31,18 @@ def test_each_is_judged_alone_and_by_what_the_others_are_without_it(weight):
     ).plan
     plan = replace(plan, members=tuple(network.settings for network in networks))
     stage = Stage(networks=tuple(networks), fits=(), smoothing=plan.smoothing)
-    windows = held_back(panel, 3, 2)
-    judged = backtest(panel, windows, plan, nobody, learned=False)
-    found = contributions(panel, plan.needs, judged, stage)
+    windows = holdout_windows(panel, 3, 2)
+    holdout = make_holdout(panel, windows, horizon=3, context_length=8)
+    members = member_forecasts(panel, holdout.windows, plan.needs, networks)
+    found = contributions(holdout, stage, members)
 
     def mase(members):
         length = max(8, plan.smoothing.length if plan.smoothing else 0)
         made = np.asarray(joint_forecast(members, [windows.gather(length, 0)], smoothing=plan.smoothing))[:, :, 0]
-        return replace(judged, forecasts={"": made}).scores("").mase
+        return holdout.scores(made).mase
 
     for i, one in enumerate(found):
         assert one.error == pytest.approx(mase(networks[i : i + 1]), rel=1e-6)
         assert one.without == pytest.approx(mase(networks[:i] + networks[i + 1 :]), rel=1e-6)
     assert [one.member.split(", ")[2] for one in found] == ["center mean", "center last", "center season"]
-    assert contributions(panel, plan.needs, judged, replace(stage, networks=stage.networks[:1])) == ()
+    assert contributions(holdout, replace(stage, networks=stage.networks[:1]), members[:1]) == ()

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from forecaster.checkpoints import read_state
-from forecaster.models.artifact import FORMAT, load_judged, load_runtime, read_manifest
+from forecaster.models.artifact import FORMAT, load_runtime, load_test_weights, read_manifest
 from forecaster.models.runtime import forecast
 from forecaster.models.store import Store
 from forecaster.predict import predict
@@ -44,7 +44,9 @@ def test_the_served_graph_predicts_the_same_numbers(golden):
 def test_the_judged_graph_predicts_the_same_numbers(golden):
     folder, answers = golden
     version = Store(folder).resolve("air")
-    found = forecast(load_judged(version, read_manifest(version)), answers["contexts"], answers["judged"].shape[1])
+    found = forecast(
+        load_test_weights(version, read_manifest(version)), answers["contexts"], answers["judged"].shape[1]
+    )
     np.testing.assert_allclose(found, answers["judged"], rtol=1e-6)
 
 

@@ -61,8 +61,8 @@ def test_series_without_an_observed_context_are_left_out_and_move_no_other_forec
     frame = frame_of(a=values[0], b=values[1], c=values[2])
     refitted_on_days(trained[0], frame, monkeypatch)
     judged = seen["judged"]
-    np.testing.assert_array_equal(judged.forecasts["model"][:, 0], 100.0 * (judged.series + 1))
-    assert set(judged.series.tolist()) == {1, 2}
+    np.testing.assert_array_equal(judged.prediction[:, 0], 100.0 * (judged.holdout.windows.series + 1))
+    assert set(judged.holdout.windows.series.tolist()) == {1, 2}
 
 
 def refitted_on_days(models, frame, monkeypatch):

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from forecaster.data.windows import Windows
 from forecaster.errors import DataError
-from forecaster.split import Needs, held_back, split
+from forecaster.holdout import holdout_windows
+from forecaster.split import Needs, split
 from tests.tiny import NAN, panel_of, waves
 
 HORIZON, CONTEXT = 3, 8
@@ -85,7 +86,7 @@ def test_the_final_fit_sees_every_row():
 
 def test_the_judged_windows_are_those_that_can_be_found_again():
     panel = panel_of(*waves(3, 40))
-    parts, again = split(panel, NEEDS, 2), held_back(panel, HORIZON, 2)
+    parts, again = split(panel, NEEDS, 2), holdout_windows(panel, HORIZON, 2)
     np.testing.assert_array_equal(parts.judged.cutoff, again.cutoff)
     np.testing.assert_array_equal(parts.judged.series, again.series)
 

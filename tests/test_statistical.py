@@ -9,23 +9,24 @@ import numpy as np
 import pytest
 
 from forecaster import statistical
-from forecaster.backtest import backtest
+from forecaster.backtest import baseline_forecasts
 from forecaster.baselines import seasonal_naive
-from forecaster.split import held_back
-from tests.models.test_artifact import MANIFEST
+from forecaster.holdout import holdout_windows, make_holdout
 from tests.tiny import NAN, panel_of, waves
 
 SEASON, HORIZON = 4, 3
 ROWS = 60  # of each series
 
 
-def judged(learned):
+def holdout():
+    """The newest window of each series."""
     panel = panel_of(*waves(2, ROWS))
+    return make_holdout(panel, holdout_windows(panel, HORIZON, 1), horizon=HORIZON, context_length=8)
 
-    def answer(context, known):
-        return np.zeros((len(context), HORIZON, 1 + len(MANIFEST.quantiles)))
 
-    return backtest(panel, held_back(panel, HORIZON, 1), MANIFEST, answer, learned=learned)
+def baselines(learned):
+    """Name -> forecasts of these windows."""
+    return baseline_forecasts(holdout(), learned=learned)
 
 
 @pytest.fixture
@@ -57,20 +58,21 @@ def stub(monkeypatch):
 def test_without_the_library_there_are_none_of_them_and_nothing_fails(monkeypatch):
     monkeypatch.setattr(statistical, "find_spec", lambda name: None)
     assert statistical.statistical() == {}
-    assert not {"theta", "ets"} & judged(learned=True).forecasts.keys()
+    assert not {"theta", "ets"} & baselines(learned=True).keys()
 
 
 def test_they_stand_beside_the_others_only_where_all_are_asked_for(stub):
-    assert not {"theta", "ets"} & judged(learned=False).forecasts.keys()
-    found = judged(learned=True).forecasts
+    assert not {"theta", "ets"} & baselines(learned=False).keys()
+    found = baselines(learned=True)
     assert (found["theta"] == 7.0).all() and (found["ets"] == 7.0).all()
 
 
 def test_they_are_fitted_to_the_whole_history_however_short_the_models_context(stub):
     _, given = stub
-    found = judged(learned=True)
-    cutoffs = [int(row) % ROWS for row in found.cutoff]
-    assert min(cutoffs) > 4 * SEASON > MANIFEST.context_length
+    tested = holdout()
+    baseline_forecasts(tested, learned=True)
+    cutoffs = [int(row) % ROWS for row in tested.windows.cutoff]
+    assert min(cutoffs) > 4 * SEASON > tested.context_length
     assert [len(values) for _, values in given] == cutoffs * len(statistical.MODELS)
 
 

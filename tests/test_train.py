@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from forecaster.backtest import judge
 from forecaster.checkpoints import read_state
+from forecaster.conformal import cross_calibrated
 from forecaster.data.cells import LARGEST
 from forecaster.errors import ArtifactError, DataError, UsageError
 from forecaster.models.artifact import read_manifest
@@ -117,8 +117,10 @@ class Diary(Recorder):
 
 
 def test_the_plan_is_said_with_its_reasons_after_the_trials_and_before_the_judged_fit(tmp_path, monkeypatch):
-    judged = []
-    monkeypatch.setattr("forecaster.publish.judge", lambda *a, **named: judged.append(judge(*a, **named)) or judged[-1])
+    tests = []
+    monkeypatch.setattr(
+        "forecaster.publish.cross_calibrated", lambda *a: tests.append(cross_calibrated(*a)) or tests[-1]
+    )
     watch = Diary()
     report = train(AIR, train_settings(tmp_path, transform=None, final_fit=False, epochs=1), watch)
     (header,) = [i for i, said in enumerate(watch.order) if said.startswith("setting ")]
@@ -128,7 +130,7 @@ def test_the_plan_is_said_with_its_reasons_after_the_trials_and_before_the_judge
     assert "validation error" in transform
     assert "trial" in watch.order[:header]
     assert "judge" not in watch.order[:header] and "judge" in watch.order[header:]
-    assert len(judged) == 1  # for the manifest and the report both
+    assert len(tests) == 1  # for the manifest and the report both
 
 
 def test_cell_auto_takes_the_cell_that_errs_least_on_the_validation_windows_and_says_so(tmp_path):

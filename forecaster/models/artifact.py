@@ -27,7 +27,7 @@ from forecaster.report import Contribution, PlanRow
 
 FORMAT = 1
 MANIFEST = "manifest.json"
-JUDGED = "judged.onnx"
+TEST_WEIGHTS = "judged.onnx"  # the graph with the weights that were tested, where other weights serve
 HISTORY = "history.csv"
 CALIBRATION = "calibration.npz"
 
@@ -166,10 +166,11 @@ def _encoding(raw: Mapping[str, object]) -> Encoding:
     return _record(Encoding, {**raw, "levels": None if levels is None else tuple(levels)})
 
 
-def write_manifest(folder: Path, manifest: Manifest) -> None:
-    """The manifest last: it lists the hashes of everything that is then there."""
+def write_manifest(folder: Path, manifest: Manifest) -> Manifest:
+    """The manifest last: it lists the hashes of everything that is then there. Returns it as it was written."""
     whole = replace(manifest, files=hash_files(folder))
     (folder / MANIFEST).write_text(whole.to_json(), encoding="utf-8")
+    return whole
 
 
 def load_runtime(folder: Path, manifest: Manifest, runtime: str, threads: int = 0) -> Runtime:
@@ -179,11 +180,16 @@ def load_runtime(folder: Path, manifest: Manifest, runtime: str, threads: int = 
     return held_to(make(folder / part, threads), manifest.limits)
 
 
-def load_judged(folder: Path, manifest: Manifest, threads: int = 0) -> Runtime:
-    """The graph with the weights that have not seen the held-back windows."""
-    part = RUNTIMES["onnx"][0] if manifest.judged_is_served else JUDGED
+def load_test_weights(folder: Path, manifest: Manifest, threads: int = 0) -> Runtime:
+    """The graph with the weights that have not seen the test windows, its files' hashes checked first."""
     verify(folder, dict(manifest.files))
-    return held_to(RUNTIMES["onnx"][1](folder / part, threads), manifest.limits)
+    return open_test_weights(folder, manifest, threads)
+
+
+def open_test_weights(folder: Path, manifest: Manifest, threads: int = 0) -> Runtime:
+    """The same graph, just written: nothing is checked."""
+    part, make = RUNTIMES["onnx"]
+    return held_to(make(folder / (part if manifest.judged_is_served else TEST_WEIGHTS), threads), manifest.limits)
 
 
 def write_calibration(folder: Path, calibration: Calibration) -> None:

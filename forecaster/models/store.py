@@ -12,7 +12,7 @@ import os
 import re
 import shutil
 import unicodedata
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -34,6 +34,28 @@ from forecaster.outputs import file_lock, folder_lock, reason, sync_tree
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}")
 _COMPRESSED = (".gz", ".bz2", ".xz", ".zst", ".zip")
+
+
+@dataclass(frozen=True)
+class Draft:
+    """A version that nobody can see yet."""
+
+    folder: Path  # to fill; in the model's own folder, so that a rename makes it a version
+
+    def publish(self, *, serves: bool = True) -> int:
+        """Store the folder as the next version and return its number; it is served unless `serves` says otherwise.
+
+        ValueError for an empty folder. Nothing may be written into the folder afterwards.
+        """
+        model = self.folder.parent
+        if not list_folder(self.folder):  # a rename may replace an empty folder, so versions are never empty
+            raise ValueError(f"no files were written for model '{model.name}'")
+        sync_tree(self.folder)
+        with folder_lock(model):
+            version = rename_to_next(self.folder, model)
+            if serves:
+                set_current(model, version)
+        return version
 
 
 @dataclass(frozen=True)
@@ -99,13 +121,12 @@ class Store:
             raise _leads_out(folder)
         return folder
 
-    def publish(
-        self, name: str, write: Callable[[Path], None], serves: Callable[[Path], bool] = lambda folder: True
-    ) -> int:
-        """Give `write` an empty folder to fill, store it as the next version, serve it, and return its number.
+    @contextmanager
+    def new_version(self, name: str) -> Iterator[Draft]:
+        """A draft of the model's next version, with an empty folder to fill.
 
-        `serves` sees the filled folder and may say that the version is kept but does not serve. If `write` raises, the
-        store stays as it was. UsageError if the store cannot be written.
+        The folder goes, unless the draft was published: after an error the store is as it was. UsageError if the store
+        cannot be written.
         """
         folder = self._folder(name)
         fresh = folder / temporary_name()
@@ -113,18 +134,9 @@ class Store:
             fresh.mkdir(parents=True)
             try:
                 remove_stale(folder)
-                write(fresh)
-                if not list_folder(fresh):  # a rename may replace an empty folder, so versions are never empty
-                    raise ValueError(f"no files were written for model '{name}'")
-                is_served = serves(fresh)
-                sync_tree(fresh)
-                with folder_lock(folder):
-                    version = rename_to_next(fresh, folder)
-                    if is_served:
-                        set_current(folder, version)
+                yield Draft(fresh)
             finally:
                 shutil.rmtree(fresh, ignore_errors=True)
-        return version
 
     @contextmanager
     def training(self, name: str, wait: float) -> Iterator[None]:

@@ -108,7 +108,7 @@ def backtest_views(
 
     `scores` are those by series. DataError for a series that has no window.
     """
-    without = [name for name in chosen if name in backtest.names and name not in scores]
+    without = [name for name in chosen if name in backtest.holdout.names and name not in scores]
     if without:
         raise DataError(f"series '{without[0]}' has no judged window: nothing to draw.", "Choose another series.")
     notes = {name: _scored(scores[name]) for name in chosen} if chosen else worst_median_best(scores)
@@ -130,9 +130,9 @@ def _scored(scores: Scores) -> str:
 
 
 def _backtest_view(backtest: Backtest, panel: Panel, name: str, note: str) -> SeriesView:
-    n = backtest.names.index(name)
-    windows = np.flatnonzero(backtest.series == n)[-MAX_WINDOWS:]
-    horizon, cutoff = backtest.target.shape[1], backtest.cutoff[windows]
+    n, tested = backtest.holdout.names.index(name), backtest.holdout.windows
+    windows = np.flatnonzero(tested.series == n)[-MAX_WINDOWS:]
+    horizon, cutoff = backtest.holdout.horizon, tested.cutoff[windows]
     end = min(int(cutoff.max()) + horizon, int(panel.offsets[n + 1]))
     shown = _history(panel.season_length, int(np.ptp(cutoff)) + horizon)
     first = max(int(panel.offsets[n]), int(cutoff.min()) - shown)
@@ -144,7 +144,7 @@ def _backtest_view(backtest: Backtest, panel: Panel, name: str, note: str) -> Se
         stamps=tuple(map(str, format_timestamps(stamps, panel.freq, panel.zone))),
         observed=panel.target[first:end],
         starts=cutoff - first,
-        prediction=backtest.forecasts[MODEL][windows],
+        prediction=backtest.prediction[windows],
         quantiles=backtest.quantiles,
         bands=backtest.bands[windows],
     )

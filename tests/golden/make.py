@@ -15,7 +15,7 @@ import numpy as np
 
 from forecaster.data.read import read_panel
 from forecaster.data.windows import latest_windows
-from forecaster.models.artifact import FORMAT, load_judged, load_runtime, read_manifest
+from forecaster.models.artifact import FORMAT, load_runtime, load_test_weights, read_manifest
 from forecaster.models.runtime import forecast
 from forecaster.models.store import Store
 from forecaster.train import train
@@ -49,7 +49,7 @@ def make(folder: Path) -> None:
         folder / "answers.npz",
         contexts=asked,
         served=forecast(load_runtime(version, manifest, "onnx"), asked, LONGER),
-        judged=forecast(load_judged(version, manifest), asked, LONGER),
+        judged=forecast(load_test_weights(version, manifest), asked, LONGER),
     )
 
 

@@ -36,6 +36,13 @@ def writer(text="weights", created="2024-01-01T00:00:00+00:00"):
     return write
 
 
+def publish(store, name, write):
+    """The number of a new version that `write` fills."""
+    with store.new_version(name) as draft:
+        write(draft.folder)
+        return draft.publish()
+
+
 def graph(folder):
     return (folder / "saved_model" / "graph.pb").read_text()
 
@@ -53,7 +60,7 @@ def store(tmp_path):
 
 
 def test_versions_count_up_and_the_newest_serves(store):
-    assert [store.publish("sales", writer(str(n))) for n in range(3)] == [1, 2, 3]
+    assert [publish(store, "sales", writer(str(n))) for n in range(3)] == [1, 2, 3]
     assert store.names() == ("sales",)
     assert store.versions("sales") == (1, 2, 3)
     assert store.current("sales") == 3
@@ -64,76 +71,91 @@ def test_versions_count_up_and_the_newest_serves(store):
 
 def test_a_version_after_the_ninth_is_the_tenth(store):
     for _ in range(11):
-        store.publish("a", writer())
+        publish(store, "a", writer())
     assert store.versions("a")[-2:] == (10, 11)
 
 
 @pytest.mark.parametrize("fault", [ValueError, KeyboardInterrupt])
 def test_a_writer_that_stops_half_way_leaves_the_old_version_serving(store, fault):
-    store.publish("a", writer("old"))
+    publish(store, "a", writer("old"))
 
     def write(folder):
         writer("new")(folder)
         raise fault
 
     with pytest.raises(fault):
-        store.publish("a", write)
+        publish(store, "a", write)
     assert graph(store.resolve("a")) == "old"
     assert contents(store.root / "a") == ["1", "current"]
 
 
 def test_a_first_writer_that_stops_half_way_leaves_no_model(store):
     with pytest.raises(ValueError):
-        store.publish("a", lambda folder: (_ for _ in ()).throw(ValueError))
+        publish(store, "a", lambda folder: (_ for _ in ()).throw(ValueError))
     assert store.names() == ()
+
+
+def test_a_draft_that_is_not_published_leaves_the_old_version_serving(store):
+    publish(store, "a", writer("old"))
+    with store.new_version("a") as draft:
+        writer("new")(draft.folder)
+    assert graph(store.resolve("a")) == "old"
+    assert contents(store.root / "a") == ["1", "current"]
+
+
+def test_a_version_that_may_not_serve_is_kept_beside_the_one_that_does(store):
+    publish(store, "a", writer("old"))
+    with store.new_version("a") as draft:
+        writer("new")(draft.folder)
+        assert draft.publish(serves=False) == 2
+    assert graph(store.resolve("a")) == "old" and graph(store.resolve("a@2")) == "new"
 
 
 def test_a_version_without_files_is_refused(store):
     with pytest.raises(ValueError, match="no files"):
-        store.publish("a", lambda folder: None)
+        publish(store, "a", lambda folder: None)
     assert store.names() == ()
 
 
 def test_a_process_killed_while_writing_leaves_the_old_version_and_the_next_clears_up(store):
-    store.publish("a", writer("old"))
+    publish(store, "a", writer("old"))
     code = (
         "import os, signal, sys; from pathlib import Path; from forecaster.models.store import Store\n"
-        "def write(folder):\n"
-        "    (folder / 'half').write_text('')\n"
+        "with Store(Path(sys.argv[1])).new_version('a') as draft:\n"
+        "    (draft.folder / 'half').write_text('')\n"
         "    os.kill(os.getpid(), signal.SIGKILL)\n"
-        "Store(Path(sys.argv[1])).publish('a', write)"
     )
     killed = subprocess.run([sys.executable, "-c", code, str(store.root)], check=False)
     assert killed.returncode == -9
     assert len(contents(store.root / "a")) == 3
     assert graph(store.resolve("a")) == "old"
-    store.publish("a", writer("new"))
+    publish(store, "a", writer("new"))
     assert contents(store.root / "a") == ["1", "2", "current"]
 
 
 def test_what_a_killed_writer_left_elsewhere_goes_after_a_day(store):
-    store.publish("a", writer())
+    publish(store, "a", writer())
     day_old, fresh = (store.root / "a" / f".new-1-{digit}@otherhost" for digit in "ab")
     for folder in (day_old, fresh):
         folder.mkdir()
         (folder / "half").write_text("")
     os.utime(day_old, (time.time() - 90_000,) * 2)
-    store.publish("a", writer())
+    publish(store, "a", writer())
     assert contents(store.root / "a") == [fresh.name, "1", "2", "current"]
 
 
 def test_a_writer_at_work_is_not_taken_for_a_killed_one(store):
     def write(folder):
-        store.publish("a", writer("quick"))
+        publish(store, "a", writer("quick"))
         writer("slow")(folder)
 
-    assert store.publish("a", write) == 2
+    assert publish(store, "a", write) == 2
     assert [graph(store.resolve(f"a@{n}")) for n in (1, 2)] == ["quick", "slow"]
 
 
 def _publish_many(root, label, count):
     for n in range(count):
-        Store(root).publish("a", writer(f"{label}-{n}"))
+        publish(Store(root), "a", writer(f"{label}-{n}"))
 
 
 def test_writers_at_once_each_get_a_version_and_current_never_goes_back(store):
@@ -163,7 +185,7 @@ def test_writers_at_once_each_get_a_version_and_current_never_goes_back(store):
 
 
 def test_a_version_taken_in_between_is_stepped_over(store, monkeypatch):
-    store.publish("a", writer("first"))
+    publish(store, "a", writer("first"))
     rename, calls = Path.rename, []
 
     def late(self, target):
@@ -173,19 +195,19 @@ def test_a_version_taken_in_between_is_stepped_over(store, monkeypatch):
         return rename(self, target)
 
     monkeypatch.setattr(Path, "rename", late)
-    assert store.publish("a", writer("mine")) == 3
+    assert publish(store, "a", writer("mine")) == 3
     assert calls == ["2", "3"]
 
 
 def test_a_full_disk_is_one_line_and_leaves_the_old_version_serving(store):
-    store.publish("a", writer("old"))
+    publish(store, "a", writer("old"))
 
     def write(folder):
         (folder / "half").write_text("")
         raise OSError(28, "No space left on device")
 
     with pytest.raises(UsageError, match="cannot be written: no space left on device"):
-        store.publish("a", write)
+        publish(store, "a", write)
     assert graph(store.resolve("a")) == "old"
     assert contents(store.root / "a") == ["1", "current"]
 
@@ -193,7 +215,7 @@ def test_a_full_disk_is_one_line_and_leaves_the_old_version_serving(store):
 def test_a_store_that_is_a_file_cannot_be_written(tmp_path):
     (tmp_path / "models").touch()
     with pytest.raises(UsageError, match="cannot be written: not a directory"):
-        Store(tmp_path / "models").publish("a", writer())
+        publish(Store(tmp_path / "models"), "a", writer())
 
 
 # Names
@@ -201,7 +223,7 @@ def test_a_store_that_is_a_file_cannot_be_written(tmp_path):
 
 @pytest.mark.parametrize("name", BAD_NAMES)
 def test_no_name_leads_out_of_the_store(store, name):
-    verbs = (lambda: store.publish(name, writer()), lambda: store.versions(name), lambda: store.current(name))
+    verbs = (lambda: publish(store, name, writer()), lambda: store.versions(name), lambda: store.current(name))
     for verb in (*verbs, lambda: store.rollback(name), lambda: store.prune(name, 1), lambda: check_name(name)):
         with pytest.raises(UsageError) as caught:
             verb()
@@ -221,20 +243,20 @@ def test_a_name_is_one_plain_path_part_or_refused(name):
 
 @pytest.mark.parametrize("reference", ["a@", "a@0", "a@01", "a@-1", "a@../../x", "a@1@1", "a@²", "a@" + "9" * 5000])
 def test_a_version_is_a_whole_number(store, reference):
-    store.publish("a", writer())
+    publish(store, "a", writer())
     with pytest.raises(UsageError, match="is not a version"):
         store.resolve(reference)
 
 
 @pytest.mark.parametrize("verb", ["versions", "current", "resolve", "rollback"])
 def test_a_link_that_leads_out_is_refused(store, tmp_path, verb):
-    Store(tmp_path / "elsewhere").publish("a", writer())
-    store.publish("b", writer())
+    publish(Store(tmp_path / "elsewhere"), "a", writer())
+    publish(store, "b", writer())
     (store.root / "a").symlink_to(tmp_path / "elsewhere" / "a")
     with pytest.raises(ArtifactError, match="leads out"):
         getattr(store, verb)("a")
     with pytest.raises(ArtifactError, match="leads out"):
-        store.publish("a", writer())
+        publish(store, "a", writer())
     assert store.names() == ("b",)
     (store.root / "b" / "2").symlink_to(tmp_path / "elsewhere" / "a" / "1")
     with pytest.raises(ArtifactError, match="leads out"):
@@ -242,7 +264,7 @@ def test_a_link_that_leads_out_is_refused(store, tmp_path, verb):
 
 
 def test_links_in_a_circle_are_no_model(store):
-    store.publish("b", writer())
+    publish(store, "b", writer())
     (store.root / "a").symlink_to("a")
     assert store.names() == ("b",)
     with pytest.raises(ArtifactError):
@@ -289,44 +311,44 @@ def test_an_empty_store_says_to_train(store):
 
 
 def test_an_unknown_name_hints_at_the_nearest(store):
-    store.publish("sales", writer())
+    publish(store, "sales", writer())
     with pytest.raises(ArtifactError, match=r"no model 'salse' .* Did you mean 'sales'"):
         store.resolve("salse")
 
 
 def test_an_unknown_version_lists_what_is_there(store):
-    store.publish("a", writer())
-    store.publish("a", writer())
+    publish(store, "a", writer())
+    publish(store, "a", writer())
     for verb in (lambda: store.resolve("a@7"), lambda: store.rollback("a", 7)):
         with pytest.raises(ArtifactError, match=r"no version 7. Versions: 1, 2"):
             verb()
 
 
 def test_the_model_trained_last_is_the_latest_wherever_its_zone(store):
-    store.publish("late", writer(created="2024-05-01T10:00:00Z"))
-    store.publish("early", writer(created="2024-05-01T11:00:00+02:00"))
+    publish(store, "late", writer(created="2024-05-01T10:00:00Z"))
+    publish(store, "early", writer(created="2024-05-01T11:00:00+02:00"))
     assert store.latest() == ("late", 1)
     assert store.resolve() == store.resolve("late@1")
 
 
 def test_of_two_models_trained_in_the_same_second_the_later_is_the_latest(store):
     for name in ("b", "a", "c"):
-        store.publish(name, writer())
+        publish(store, name, writer())
         time.sleep(0.01)
     assert store.latest() == ("c", 1)
 
 
 def test_the_latest_model_answers_with_the_version_that_serves(store):
-    store.publish("a", writer(created="2024-01-01T00:00:00Z"))
-    store.publish("b", writer(created="2024-01-02T00:00:00Z"))
-    store.publish("a", writer(created="2024-01-03T00:00:00Z"))
+    publish(store, "a", writer(created="2024-01-01T00:00:00Z"))
+    publish(store, "b", writer(created="2024-01-02T00:00:00Z"))
+    publish(store, "a", writer(created="2024-01-03T00:00:00Z"))
     store.rollback("a")
     assert store.latest() == ("a", 1)
 
 
 @pytest.mark.parametrize("text", ["", "{}", "[]", '{"created": 5}', '{"created": "soon"}', "\udcff", "[" * 100_000])
 def test_a_manifest_without_a_time_is_an_artifact_error(store, text):
-    store.publish("a", writer())
+    publish(store, "a", writer())
     (store.root / "a" / "1" / "manifest.json").write_text(text, errors="surrogateescape")
     with pytest.raises(ArtifactError, match=r"manifest.json': says no time"):
         store.latest()
@@ -334,7 +356,7 @@ def test_a_manifest_without_a_time_is_an_artifact_error(store, text):
 
 @pytest.mark.parametrize("text", ["", "7", "../../etc", "1" * 5000, "x\n1"])
 def test_a_damaged_current_is_an_artifact_error(store, text):
-    store.publish("a", writer())
+    publish(store, "a", writer())
     (store.root / "a" / "current").write_text(text)
     with pytest.raises(ArtifactError, match=r"no version that serves.*rollback"):
         store.resolve("a")
@@ -343,25 +365,25 @@ def test_a_damaged_current_is_an_artifact_error(store, text):
 
 
 def test_a_missing_current_is_an_artifact_error(store):
-    store.publish("a", writer())
+    publish(store, "a", writer())
     (store.root / "a" / "current").unlink()
     with pytest.raises(ArtifactError, match="no version that serves"):
         store.current("a")
 
 
 def test_other_files_in_the_store_are_not_models(store):
-    store.publish("a", writer())
+    publish(store, "a", writer())
     (store.root / "README").touch()
     (store.root / "empty").mkdir()
     (store.root / "a" / "notes").mkdir()
     (store.root / "a" / "2").touch()
     assert store.names() == ("a",)
     assert store.versions("a") == (1,)
-    assert store.publish("a", writer()) == 3
+    assert publish(store, "a", writer()) == 3
 
 
 def test_reading_changes_nothing_in_the_store(store):
-    store.publish("a", writer())
+    publish(store, "a", writer())
     left = store.root / "a" / temporary_name().replace(f"-{os.getpid()}-", "-999999999-")
     left.mkdir()
     paths = sorted(store.root.rglob("*"))
@@ -374,13 +396,13 @@ def test_reading_changes_nothing_in_the_store(store):
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
 def test_a_read_only_store_is_read_and_says_that_it_cannot_be_written(store):
-    store.publish("a", writer())
+    publish(store, "a", writer())
     folders = [store.root, store.root / "a"]
     for folder in folders:
         folder.chmod(0o555)
     try:
         assert store.resolve() == store.resolve("a@1")
-        for verb in (lambda: store.publish("a", writer()), lambda: store.rollback("a", 1)):
+        for verb in (lambda: publish(store, "a", writer()), lambda: store.rollback("a", 1)):
             with pytest.raises(UsageError, match="cannot be written: permission denied"):
                 verb()
     finally:
@@ -393,22 +415,22 @@ def test_a_read_only_store_is_read_and_says_that_it_cannot_be_written(store):
 
 def test_rollback_serves_the_version_before_or_the_one_named(store):
     for _ in range(3):
-        store.publish("a", writer())
+        publish(store, "a", writer())
     assert store.rollback("a") == 2
     assert store.rollback("a", 3) == 3
     assert store.current("a") == 3
-    assert store.publish("a", writer()) == 4
+    assert publish(store, "a", writer()) == 4
 
 
 def test_rollback_stops_at_the_oldest(store):
-    store.publish("a", writer())
+    publish(store, "a", writer())
     with pytest.raises(ArtifactError, match="no version before 1"):
         store.rollback("a")
 
 
 def test_prune_keeps_the_newest_and_the_one_that_serves(store):
     for _ in range(5):
-        store.publish("a", writer())
+        publish(store, "a", writer())
     store.rollback("a", 2)
     assert store.prune("a", 1) == (1, 3, 4)
     assert store.versions("a") == (2, 5)
@@ -418,7 +440,7 @@ def test_prune_keeps_the_newest_and_the_one_that_serves(store):
 
 
 def test_prune_of_everything_is_refused(store):
-    store.publish("a", writer())
+    publish(store, "a", writer())
     with pytest.raises(UsageError, match="Keep 1 or more"):
         store.prune("a", 0)
 
@@ -427,7 +449,7 @@ def test_prune_of_everything_is_refused(store):
 
 
 def test_hashes_are_sha256_of_every_file_but_the_manifest(store):
-    store.publish("a", writer("abc"))
+    publish(store, "a", writer("abc"))
     abc = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
     assert hash_files(store.resolve("a")) == {"model.onnx": abc, "saved_model/graph.pb": abc}
 
@@ -445,7 +467,7 @@ def test_hashes_are_sha256_of_every_file_but_the_manifest(store):
     ],
 )
 def test_verify_names_the_first_file_that_is_wrong(store, damage, fault):
-    store.publish("a", writer())
+    publish(store, "a", writer())
     folder = store.resolve("a")
     hashes = hash_files(folder)
     verify(folder, hashes)
@@ -455,7 +477,7 @@ def test_verify_names_the_first_file_that_is_wrong(store, damage, fault):
 
 
 def test_verify_reads_nothing_outside_the_folder(store):
-    store.publish("a", writer())
+    publish(store, "a", writer())
     folder = store.resolve("a")
     with pytest.raises(ArtifactError, match=r"'../../../secret' is missing"):
         verify(folder, {**hash_files(folder), "../../../secret": "0" * 64})

@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from forecaster.backtest import backtest, make_report, subject
+from forecaster.backtest import backtest, baseline_forecasts, make_report, subject
 from forecaster.data.freq import Freq
 from forecaster.forecast import About, Forecast, ForecastRun
-from forecaster.split import held_back
+from forecaster.holdout import holdout_windows, make_holdout
 from forecaster.views.judged import EvaluationContent
 from tests.models.test_artifact import MANIFEST
 from tests.tiny import panel_of, waves
@@ -18,7 +18,7 @@ HORIZON = 3
 EVIL = "<script>alert(1)</script> & $x_1$ \"'"
 
 
-def answer(context, known):
+def answer(context):
     """[W, 3, 3] the newest value, and 2 below and above it."""
     return np.repeat(context[:, -1:], HORIZON, axis=1)[:, :, None] + np.array([0.0, -2.0, 2.0])
 
@@ -33,16 +33,24 @@ def dated(names, values):
 def evaluation_content(folder, names=("a", "b", "c", EVIL), values=None, windows=2):
     """What `evaluate` hands to its page; `folder` may hold a history."""
     panel = dated(names, waves(len(names), 40) if values is None else values)
-    judged = backtest(panel, held_back(panel, HORIZON, windows), MANIFEST, answer, learned=False)
-    report = make_report(subject(MANIFEST, 3, 1.0), judged, "the newest 2 windows of each series")
-    return EvaluationContent(report=report, backtest=judged, panel=panel, manifest=MANIFEST, folder=folder)
+    holdout = make_holdout(
+        panel,
+        holdout_windows(panel, HORIZON, windows),
+        horizon=HORIZON,
+        context_length=MANIFEST.context_length,
+        description="the newest 2 windows of each series",
+    )
+    forecasts = answer(holdout.windows.gather(holdout.context_length, 0))
+    tested = backtest(holdout, forecasts, MANIFEST.quantiles, baseline_forecasts(holdout, learned=False))
+    report = make_report(subject(MANIFEST, 3, 1.0), tested)
+    return EvaluationContent(report=report, backtest=tested, panel=panel, manifest=MANIFEST, folder=folder)
 
 
 def ahead(names=("a", EVIL), source="model"):
     """A forecast, with the panel that it was made from."""
     panel = dated(names, waves(len(names), 40))
     cutoff = panel.timestamps[panel.offsets[1:] - 1]
-    values = answer(panel.target.reshape(len(names), -1), None)
+    values = answer(panel.target.reshape(len(names), -1))
     forecast = Forecast(
         series=panel.series,
         timestamps=panel.freq.after(cutoff, HORIZON),

@@ -36,7 +36,7 @@ def test_a_judged_track_shows_the_forecasts_where_they_were_made(tmp_path):
     end = panel.offsets[2]
     assert len(one.starts) == 2 and one.has_actuals
     np.testing.assert_array_equal(one.observed[one.starts[0] :], panel.target[end - 2 * HORIZON : end])
-    np.testing.assert_array_equal(one.prediction, backtest.forecasts["model"][backtest.series == 1])
+    np.testing.assert_array_equal(one.prediction, backtest.prediction[backtest.holdout.windows.series == 1])
     assert one.stamps[one.starts[0]] == str(np.datetime64(int(panel.timestamps[end - 2 * HORIZON]), "us"))[:10]
     assert one.times[one.starts[1]] - one.times[one.starts[0]] == np.timedelta64(HORIZON, "D")
 
