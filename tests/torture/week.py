@@ -65,7 +65,7 @@ def value(n: int, hour: int) -> float | None:
 
 
 def week(folder: Path, hours: int = 168) -> dict[str, int]:
-    """Replay; what is forecast and noted is held against what the story says it must be."""
+    """Replay; what is forecast and noted is compared with what the story says it must be."""
     models, data, clock = folder / "models", folder / "data.csv", Hours()
     stored(models, data=data)
     (folder / "jobs.toml").write_text(JOBS)
