@@ -161,35 +161,3 @@ def _columns(*names: str | None) -> str:
 
 def _without_kind(fault: dict[str, Json]) -> dict[str, Json]:
     return {key: value for key, value in fault.items() if key != "what"}
-
-
-def fault_table(report: CheckReport) -> tuple[list[str], list[list[object]]]:
-    """Header and rows: each fault that is shown, and a count of those that are not."""
-    rows: list[list[object]] = []
-    for kind in report.checked.kinds:
-        rows += [[fault.line, fault.column, fault.series, fault.found, fault.hint] for fault in kind.shown]
-        more = kind.count - len(kind.shown)
-        if more:
-            rows.append([None, None, None, f"and {more:,} more like these", ""])
-    return ["line", "column", "series", "found", "what mends it"], rows
-
-
-def summary_table(report: CheckReport) -> tuple[list[str], list[list[object]]]:
-    """Header and rows: the panel at a glance, of the rows that have no fault."""
-    about = report.summary
-    if about is None:
-        return ["about", "found"], [["rows", report.checked.rows]]
-    rows: list[list[object]] = [[name, found] for name, found in about.facts().items()]
-    rows += [
-        ["duplicates", f"{report.duplicates:,}"],
-        ["unfinished last period", f"{report.unfinished:,} series" if report.unfinished else "none"],
-    ]
-    return ["about", "found"], rows
-
-
-def match_table(report: CheckReport) -> tuple[list[str], list[list[object]]]:
-    """Header and rows: the data against what the model was trained on."""
-    rows: list[list[object]] = [
-        [one.about, one.trained, one.found, "yes" if one.matches else "no"] for one in report.matches
-    ]
-    return [f"against {report.model}", "trained", "found", "fits"], rows

@@ -117,7 +117,7 @@ def _root(
 
 def _train(settings: TrainSettings, console: Console, data: str) -> None:
     """Fit a network, judge it against baselines on held-back windows, store it as a new version of a model."""
-    from forecaster.report import contribution_table
+    from forecaster.tables import contribution_table
     from forecaster.train import train
 
     done = train(data, settings, console)
@@ -146,7 +146,8 @@ def _evaluate(settings: EvaluateSettings, console: Console, data: str | None) ->
 
 def _explain(settings: ExplainSettings, console: Console, data: str | None) -> None:
     """Show how much each input, and each stretch of the context, moves a stored model's forecasts."""
-    from forecaster.explain import effect_table, explain
+    from forecaster.explain import explain
+    from forecaster.tables import effect_table
 
     found = explain(data, settings, console)
     if console.json:
@@ -157,7 +158,7 @@ def _explain(settings: ExplainSettings, console: Console, data: str | None) -> N
 
 
 def _print_report(report: Report, console: Console) -> None:
-    from forecaster.report import interval_table, score_table, series_table, step_table
+    from forecaster.tables import interval_table, score_table, series_table, step_table
 
     console.table(*score_table(report))
     if report.intervals:
@@ -196,7 +197,8 @@ def _predict(settings: PredictSettings, console: Console, data: str | None) -> N
 
 def _check(settings: CheckSettings, console: Console, data: str) -> None:
     """Show every fault in the data with what mends it, what the data holds, and whether it still fits a model."""
-    from forecaster.check import check, fault_table, match_table, summary_table
+    from forecaster.check import check
+    from forecaster.tables import fault_table, match_table, summary_table
 
     report = check(data, settings, console)
     if console.json:

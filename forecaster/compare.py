@@ -203,16 +203,3 @@ def _entry(plan: Plan, task: Task, holdout: Holdout, fitting: Fitting, seeds: in
         scores=tuple(scores),
         errors=np.mean(errors, axis=0),
     )
-
-
-def comparison_table(found: Comparison) -> tuple[list[str], list[list[object]]]:
-    """Header and rows: the cells, best first, then the baselines."""
-    header = ["", *SCORE_NAMES, "parameters", "s/epoch", "peak MB"]
-    rows: list[list[object]] = []
-    for entry in found.entries:
-        memory = entry.peak_memory // 2**20
-        scores = [entry.score(name.lower()) for name in SCORE_NAMES]
-        rows.append([entry.name, *scores, entry.parameters, entry.seconds_per_epoch, memory])
-    for name, score in found.baselines.items():
-        rows.append([name, score.mae, score.rmse, score.smape, score.mase, None, None, None])
-    return header, rows

@@ -210,11 +210,3 @@ def _grouped(known: ForecastActuals, groups: IntArray | TextArray) -> tuple[Live
 
 def _mean(values: FloatArray) -> float:
     return float(values.mean()) if len(values) else float("nan")
-
-
-def live_table(title: str, groups: tuple[LiveScores, ...]) -> tuple[list[str], list[list[object]]]:
-    """Header and rows for people."""
-    rows: list[list[object]] = [
-        [one.group, one.count, one.mae, one.naive_mae, one.relative, one.coverage] for one in groups
-    ]
-    return [title, "forecasts", "MAE", "naive's", "of naive's", "coverage"], rows

@@ -49,7 +49,8 @@ class _LinePrinter:
 
 def _monitor(settings: MonitorSettings, console: Console, ledger: str, data: str) -> None:
     """Hold the forecasts of a ledger against what came since; say whether to retrain."""
-    from forecaster.monitor import live_table, monitor
+    from forecaster.monitor import monitor
+    from forecaster.tables import live_table
 
     found = monitor(ledger, data, settings, console)
     if console.json:

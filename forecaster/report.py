@@ -62,6 +62,21 @@ class Report(Subject):
     raw_intervals: BandScores | None = None  # before calibration; None where they are not calibrated
     calibrated: str = ""  # on what, for people
 
+    @property
+    def label(self) -> str:
+        """The model's name and version."""
+        return f"{self.model}@{self.version}"
+
+    @property
+    def compared(self) -> dict[str, Scores]:
+        """The model's scores, then each baseline's, by who forecast."""
+        return {f"{self.label} ({self.cell})": self.metrics, **self.baselines}
+
+    @property
+    def compared_by_step(self) -> dict[str, tuple[Scores, ...]]:
+        """The same for each step ahead, [H] each."""
+        return {self.label: self.by_step, **self.baselines_by_step}
+
     def to_json(self) -> dict[str, Json]:
         """Everything; a score that is undefined is None."""
         return {
@@ -178,42 +193,9 @@ def _number(value: float) -> float | None:
     return value if math.isfinite(value) else None
 
 
-def score_table(report: Report) -> tuple[list[str], list[list[object]]]:
-    """Header and rows: the model, then the baselines, one row each."""
-    judged = {f"{report.model}@{report.version} ({report.cell})": report.metrics, **report.baselines}
-    rows: list[list[object]] = [[name, *_numbers(scores)] for name, scores in judged.items()]
-    return ["", *SCORE_NAMES], rows
-
-
-def interval_table(report: Report) -> tuple[list[str], list[list[object]]]:
-    """Header and rows: the quantiles after and before calibration; no rows where there are no quantiles."""
-    kinds = {"calibrated" if report.raw_intervals else "quantiles": report.intervals, "raw": report.raw_intervals}
-    rows: list[list[object]] = [
-        [name, one.promised, one.coverage, one.width, one.msis, one.pinball, one.wql, one.crps]
-        for name, one in kinds.items()
-        if one
-    ]
-    return ["", "promised", "held", "width", "MSIS", "pinball", "WQL", "CRPS"], rows
-
-
-def step_table(report: Report) -> tuple[list[str], list[list[object]]]:
-    """Header and rows: MASE of the model and the baselines, per step ahead."""
-    columns = {f"{report.model}@{report.version}": report.by_step, **report.baselines_by_step}
-    rows: list[list[object]] = [
-        [step + 1, *(column[step].mase for column in columns.values())] for step in range(len(report.by_step))
-    ]
-    return ["MASE at step", *columns], rows
-
-
-def series_table(report: Report) -> tuple[list[str], list[list[object]]]:
-    """Header and rows: the model's scores, one row per series."""
-    return ["series", *SCORE_NAMES], [[name, *_numbers(scores)] for name, scores in report.by_series.items()]
-
-
-def contribution_table(report: TrainReport) -> tuple[list[str], list[list[object]]]:
-    """Header and rows: what each member adds."""
-    rows: list[list[object]] = [[one.member, one.error, one.without] for one in report.contributions]
-    return ["member", "MASE alone", "all others"], rows
+def score_values(scores: Scores) -> list[float]:
+    """In the order of SCORE_NAMES; NaN = undefined."""
+    return [scores.mae, scores.rmse, scores.smape, scores.mase]
 
 
 def plan_lines(plan: Sequence[PlanRow]) -> list[str]:
@@ -227,7 +209,3 @@ def _shown(value: str | int | float | bool) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     return f"{value:.4g}" if isinstance(value, float) else str(value)
-
-
-def _numbers(scores: Scores) -> list[object]:
-    return [scores.mae, scores.rmse, scores.smape, scores.mase]

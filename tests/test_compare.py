@@ -10,12 +10,13 @@ import numpy as np
 import pytest
 
 from forecaster.blend import forecasts
-from forecaster.compare import compare, comparison_table
+from forecaster.compare import compare
 from forecaster.config import from_mapping
 from forecaster.errors import DataError, UsageError
 from forecaster.memory import PeakMemory
 from forecaster.models.cells import CELLS
 from forecaster.settings import CompareSettings
+from forecaster.tables import comparison_table
 from tests.tiny import Recorder, frame_of, waves
 
 TINY = {

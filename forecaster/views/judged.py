@@ -15,7 +15,7 @@ from forecaster.bands import coverage, mean_width
 from forecaster.data.summary import summarise
 from forecaster.models.artifact import HISTORY
 from forecaster.outputs import write_whole
-from forecaster.report import score_table, series_table, step_table
+from forecaster.report import SCORE_NAMES, score_values
 from forecaster.views import figures
 from forecaster.views.pages import Page, PageColumn, PageFigure, PageTable, Section, Tile, counted, page_table, render
 from forecaster.views.tracks import Interval, SeriesView, backtest_views
@@ -40,11 +40,6 @@ class EvaluationContent:
     manifest: Manifest
     folder: Path  # of the stored model
 
-    @property
-    def model(self) -> str:
-        """The model's name and version."""
-        return f"{self.report.model}@{self.report.version}"
-
 
 def write_page(path: str, found: EvaluationContent, chosen: Sequence[str]) -> None:
     """One HTML file that changes whole or not at all. UsageError where it cannot be written."""
@@ -66,7 +61,7 @@ def evaluation_page(found: EvaluationContent, chosen: Sequence[str]) -> Page:
         _data(found),
     )
     lead = f"Judged on {report.judged_on}. Horizon: {counted(report.horizon, 'step')} of {report.freq}."
-    return Page(f"How good is {found.model}?", lead, tuple(s for s in sections if s), _tiles(found))
+    return Page(f"How good is {found.report.label}?", lead, tuple(s for s in sections if s), _tiles(found))
 
 
 def _tiles(found: EvaluationContent) -> tuple[Tile, ...]:
@@ -94,9 +89,9 @@ def _short(value: float) -> str:
 
 
 def _scores(found: EvaluationContent) -> Section:
-    header, rows = score_table(found.report)
+    rows = [[name, *score_values(scores)] for name, scores in found.report.compared.items()]
     shown = page_table(
-        "Scores of all windows together; the best of each column is bold.", ["forecast by", *header[1:]], rows
+        "Scores of all windows together; the best of each column is bold.", ["forecast by", *SCORE_NAMES], rows
     )
     text = (
         "MAE and RMSE are in the data's units, sMAPE in percent, MASE over the in-sample error of the seasonal naive "
@@ -129,14 +124,14 @@ def _seen(shown: SeriesView) -> str:
 
 
 def _by_step(found: EvaluationContent) -> Section | None:
-    header, rows = step_table(found.report)
-    columns = {name: [float(str(row[i])) for row in rows] for i, name in enumerate(header) if i}
+    columns = {name: [one.mase for one in steps] for name, steps in found.report.compared_by_step.items()}
     if not any(math.isfinite(value) for values in columns.values() for value in values):
         return None
-    first, last = columns[header[1]][0], columns[header[1]][-1]
-    caption = f"MASE of {found.model} goes from {first:.3g} at step 1 to {last:.3g} at step {len(rows)}."
+    own = columns[found.report.label]
+    rows = [[step, *errors] for step, errors in enumerate(zip(*columns.values(), strict=True), 1)]
+    caption = f"MASE of {found.report.label} goes from {own[0]:.3g} at step 1 to {own[-1]:.3g} at step {len(own)}."
     drawn = PageFigure("Error by step ahead", caption, figures.steps(columns, "MASE", found.report.freq))
-    shown = page_table("MASE per step ahead in numbers", ["step ahead", *header[1:]], rows, folded=True)
+    shown = page_table("MASE per step ahead in numbers", ["step ahead", *columns], rows, folded=True)
     return Section("Error by step ahead", "How errors grow with the distance.", (drawn,), (shown,))
 
 
@@ -144,13 +139,13 @@ def _by_series(found: EvaluationContent) -> Section | None:
     scores = found.report.by_series
     if len(scores) < 2:
         return None
-    header, rows = series_table(found.report)
     known = np.array([one.mase for one in scores.values() if math.isfinite(one.mase)])
-    rows = sorted(rows, key=lambda row: -_or_zero(row[-1]))
+    worst_first = sorted(scores.items(), key=lambda item: -_or_zero(item[1].mase))
+    rows = [[name, *score_values(one)] for name, one in worst_first]
     caption = (
         f"The worst {MAX_LISTED} of {len(rows):,} series" if len(rows) > MAX_LISTED else f"All {len(rows):,} series"
     )
-    shown = page_table(f"{caption}, worst MASE first.", header, rows[:MAX_LISTED])
+    shown = page_table(f"{caption}, worst MASE first.", ["series", *SCORE_NAMES], rows[:MAX_LISTED])
     if not len(known):
         return Section("Error by series", "No series has a MASE.", (), (shown,))
     worse = int((known > 1).sum())
@@ -159,8 +154,8 @@ def _by_series(found: EvaluationContent) -> Section | None:
     return Section("Error by series", "A mean over all series hides those that went wrong.", (drawn,), (shown,))
 
 
-def _or_zero(value: object) -> float:
-    return value if isinstance(value, float) and not math.isnan(value) else 0.0
+def _or_zero(value: float) -> float:
+    return 0.0 if math.isnan(value) else value
 
 
 def _calibration(found: EvaluationContent) -> Section | None:
@@ -175,7 +170,7 @@ def _calibration(found: EvaluationContent) -> Section | None:
         f"Farthest from the diagonal: quantile {farthest:g}, at or below which {100 * shares[farthest]:.1f} % "
         f"of {observed:,} outcomes stayed."
     )
-    curves = {found.model: shares} if raw is None else {found.model: shares, "before calibration": raw.below}
+    curves = {found.report.label: shares, **({"before calibration": raw.below} if raw else {})}
     drawn = PageFigure("Calibration", caption, figures.calibration(curves))
     tables = [_levels(curves)]
     if intervals := Interval.between(levels):
