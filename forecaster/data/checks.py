@@ -100,15 +100,17 @@ def find_faults(source: Data, options: ReadOptions, most: int = MOST_SHOWN) -> C
 
 def _open(source: Data, log: _Log) -> RawTable:
     """The table, with bytes that are no text mended."""
-    if not isinstance(source, (str, Path)) or str(source).endswith((".parquet", ".pq")):
-        return open_table(source)
-    name, data = name_of(str(source)), unpacked(str(source))
-    try:
-        refuse_binary(name, data)
-    except RowsError as error:
-        log.add(error)
-        data = mended(data)
-    return CsvTable(name, data)
+
+    def read_bytes(path: str) -> bytes:
+        data = unpacked(path)
+        try:
+            refuse_binary(name_of(path), data)
+        except RowsError as error:
+            log.add(error)
+            return mended(data)
+        return data
+
+    return open_table(source, read_bytes)
 
 
 def _read(sieve: Sieve, options: ReadOptions, log: _Log) -> tuple[Sieve, Panel | None]:
@@ -162,7 +164,7 @@ def _kinds(log: _Log, table: RawTable | None, roles: Roles | None, most: int) ->
 
 
 def _of_row(error: RowsError, k: int, row: int, table: RawTable | None, roles: Roles | None) -> Fault:
-    found, hint = error.tell(k)
+    found, hint = error.describe(k)
     if error.what in ("fields", "encoding") or table is None:
         return Fault(error.what, row, None, None, found, hint)
     column = error.column or (roles.timestamp if roles else None)
