@@ -37,7 +37,7 @@ def fill_gaps(rows: SortedRows, freq: Freq, steps: IntArray, values: FloatArray)
     lengths = steps[rows.offsets[1:] - 1] + 1
     total = int(lengths.sum())
     if total == len(steps):
-        return Filled(rows.offsets, rows.timestamps, values, 0, "")
+        return Filled(rows.offsets, rows.timestamps, values, gaps=0, first="")
     wide = np.diff(steps)
     if total > _MOST_FILL * len(steps):
         raise _too_wide(rows, freq, wide)
@@ -50,7 +50,7 @@ def fill_gaps(rows: SortedRows, freq: Freq, steps: IntArray, values: FloatArray)
     timestamps[starts] = rows.timestamps  # as they are in the file where the clock shows a time twice
     row = int((wide > 1).argmax())
     first = f"the first after '{rows.text(row)}' (series '{rows.name_of(row)}')"
-    return Filled(offsets, timestamps, full, total - len(steps), first)
+    return Filled(offsets, timestamps, full, gaps=total - len(steps), first=first)
 
 
 def _too_wide(rows: SortedRows, freq: Freq, wide: IntArray) -> RowsError:
