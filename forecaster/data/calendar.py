@@ -74,7 +74,7 @@ def _weeks(wall: IntArray, step: int, horizon: int) -> IntArray:
     return np.broadcast_to(np.array([first, first + week]), (*wall.shape, 2))
 
 
-def _years(wall: IntArray, step: int, horizon: int) -> IntArray:
+def _years(wall: IntArray, _step: int, _horizon: int) -> IntArray:
     """The same date one, two and three years back; the last of February for a 29th."""
     day = wall.astype("M8[us]").astype("M8[D]")
     month = day.astype("M8[M]")

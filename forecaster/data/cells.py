@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from forecaster.data.faults import RowsError
+from forecaster.data.faults import NumbersError
 from forecaster.errors import quoted
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def numbers_of(column: TextColumn, name: str, place: Callable[[int], str]) -> Fl
     if bad:
         rows = column.rows(list(bad))
         codes = column.codes[rows]
-        raise no_numbers(name, rows, [bad[code] for code in codes.tolist()], place, numbers)
+        raise numbers_error(name, rows, [bad[code] for code in codes.tolist()], place, numbers)
     return numbers
 
 
@@ -79,14 +79,14 @@ def _numbers_read(texts: Any) -> FloatArray:
     return read
 
 
-def no_numbers(
+def numbers_error(
     column: str, rows: IntArray, texts: Sequence[str], place: Callable[[int], str], rest: FloatArray
-) -> RowsError:
-    """The error about `rows` of a column, whose cells hold `texts`."""
-    return RowsError("target", rows, place, lambda k: _no_number(texts[k], column), column=column, rest=rest)
+) -> NumbersError:
+    """The error about `rows` of a column, whose cells hold `texts`; `rest` [R] is the column with these missing."""
+    return NumbersError(column, rows, place, lambda k: _not_a_number(texts[k], column), rest=rest)
 
 
-def _no_number(text: str, column: str) -> tuple[str, str]:
+def _not_a_number(text: str, column: str) -> tuple[str, str]:
     hint = "Leave the cell empty where a value is missing."
     if text == column:
         hint = "Delete the repeated header line."

@@ -89,26 +89,28 @@ def find_faults(source: Data, options: ReadOptions, most: int = MOST_SHOWN) -> C
         table = _open(source, log)
     except DataError as error:
         log.add(error)
-        return Checked(name, 0, _kinds(log, None, None, most), None)
+        return Checked(name, rows=0, kinds=_kinds(log, None, None, most), panel=None)
     sieve, panel = _read(Sieve(table, log.add), options, log)
     try:
         roles, rows = infer_roles(sieve.base, options.columns), sieve.base_rows
     except DataError:
         roles, rows = None, 0
-    return Checked(name, rows, _kinds(log, sieve.base, roles, most), panel)
+    return Checked(name, rows=rows, kinds=_kinds(log, sieve.base, roles, most), panel=panel)
 
 
 def _open(source: Data, log: _Log) -> RawTable:
     """The table, with bytes that are no text mended."""
-    if not isinstance(source, (str, Path)) or str(source).endswith((".parquet", ".pq")):
-        return open_table(source)
-    name, data = name_of(str(source)), unpacked(str(source))
-    try:
-        refuse_binary(name, data)
-    except RowsError as error:
-        log.add(error)
-        data = mended(data)
-    return CsvTable(name, data)
+
+    def read_bytes(path: str) -> bytes:
+        data = unpacked(path)
+        try:
+            refuse_binary(name_of(path), data)
+        except RowsError as error:
+            log.add(error)
+            return mended(data)
+        return data
+
+    return open_table(source, read_bytes)
 
 
 def _read(sieve: Sieve, options: ReadOptions, log: _Log) -> tuple[Sieve, Panel | None]:
@@ -162,9 +164,9 @@ def _kinds(log: _Log, table: RawTable | None, roles: Roles | None, most: int) ->
 
 
 def _of_row(error: RowsError, k: int, row: int, table: RawTable | None, roles: Roles | None) -> Fault:
-    found, hint = error.tell(k)
+    found, hint = error.describe(k)
     if error.what in ("fields", "encoding") or table is None:
-        return Fault(error.what, row, None, None, found, hint)
+        return Fault(error.what, line=row, column=None, series=None, found=found, hint=hint)
     column = error.column or (roles.timestamp if roles else None)
     series = None
     if roles and roles.series:
@@ -172,7 +174,8 @@ def _of_row(error: RowsError, k: int, row: int, table: RawTable | None, roles: R
         series = str(names.texts[names.codes[row]])
     elif roles and roles.layout == "wide" and error.what == "target":
         series = column
-    return Fault(error.what, _line(table.place(row)), column, series or None, found, hint)
+    line = _line(table.place(row))
+    return Fault(error.what, line=line, column=column, series=series or None, found=found, hint=hint)
 
 
 def _of_file(error: DataError, table: RawTable | None) -> Fault:
@@ -180,7 +183,8 @@ def _of_file(error: DataError, table: RawTable | None) -> Fault:
     name = re.escape(table.name) if table else r"[^:\n]+"
     match = re.match(rf"(?:{name}|standard input|data frame)(?::(\d+)| row (\d+))?: ", error.message)
     found = error.message[match.end() :] if match else error.message
-    return Fault("file", _line(match[0][:-2]) if match and match.lastindex else None, None, None, found, error.hint)
+    line = _line(match[0][:-2]) if match and match.lastindex else None
+    return Fault("file", line=line, column=None, series=None, found=found, hint=error.hint)
 
 
 def _line(place: str) -> int | None:

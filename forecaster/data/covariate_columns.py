@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from forecaster.data.columns import CovariateColumn
     from forecaster.data.infer import SortedRows
     from forecaster.data.table import RawTable
-    from forecaster.typing import FloatArray
 
 
 def read_covariates(table: RawTable, columns: Sequence[CovariateColumn]) -> tuple[Covariate, ...]:
@@ -41,26 +40,29 @@ def _number(table: RawTable, column: CovariateColumn) -> Covariate:
         raise _reworded(error, column.role) from None
     if len(rows := too_large(values)):
 
-        def tell(k: int) -> tuple[str, str]:
+        def describe(k: int) -> tuple[str, str]:
             found, hint = why_too_large(values[rows[k]])
             return f"{column.role} column {column.name} {found}", hint
 
-        raise RowsError("covariate", rows, table.place, tell, column=column.name)
+        raise RowsError("covariate", rows, table.place, describe, column=column.name)
     return Covariate(column.name, column.role, values)
 
 
 def _reworded(error: RowsError, role: str) -> RowsError:
-    """A fault that was told of a target."""
+    """The same fault, described as one of a covariate."""
 
-    def tell(k: int) -> tuple[str, str]:
-        found, hint = error.tell(k)
+    def describe(k: int) -> tuple[str, str]:
+        found, hint = error.describe(k)
         return found.replace("target", role, 1), hint
 
-    return RowsError("covariate", error.rows, error.place, tell, column=error.column)
+    return RowsError("covariate", error.rows, error.place, describe, column=error.column)
 
 
-def one_a_series(covariate: Covariate, rows: SortedRows, values: FloatArray) -> Covariate:
-    """A static column, `values` [R] sorted as `rows`: the one value of each series. DataError where one has several."""
+def one_per_series(covariate: Covariate, rows: SortedRows) -> Covariate:
+    """A static covariate with the one value of each series [N], from values [R] sorted as `rows`. DataError where a
+    series has several.
+    """
+    values = covariate.values
     of = np.repeat(np.arange(len(rows.series)), np.diff(rows.offsets))
     there = np.flatnonzero(~np.isnan(values))
     found = np.full(len(rows.series), np.nan)

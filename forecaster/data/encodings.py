@@ -50,7 +50,7 @@ def _fit(covariate: Covariate, values: FloatArray) -> Encoding:
     if not len(values):
         return Encoding(covariate.name, covariate.role)
     scale = float(values.std())
-    return Encoding(covariate.name, covariate.role, None, float(values.mean()), scale if scale > 0.0 else 1.0)
+    return Encoding(covariate.name, covariate.role, mean=float(values.mean()), scale=scale if scale > 0.0 else 1.0)
 
 
 def columns_of(encodings: Sequence[Encoding]) -> Columns:
@@ -83,10 +83,12 @@ def encode(panel: Panel, encodings: Sequence[Encoding]) -> EncodedCovariates:
     moving = [one for one in encodings if one.role != "static"]
     static = [one for one in encodings if one.role == "static"]
     return EncodedCovariates(
-        _stacked([_codes(columns[one.name], one, columns[one.name].values) for one in moving], len(panel.target)),
-        len(known),
-        ahead,
-        _stacked([_codes(columns[one.name], one, columns[one.name].values) for one in static], len(panel.series)),
+        rows=_stacked([_codes(columns[one.name], one, columns[one.name].values) for one in moving], len(panel.target)),
+        known=len(known),
+        ahead=ahead,
+        static=_stacked(
+            [_codes(columns[one.name], one, columns[one.name].values) for one in static], len(panel.series)
+        ),
     )
 
 

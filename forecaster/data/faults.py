@@ -1,4 +1,4 @@
-"""One kind of fault, wherever it occurs: reading stops at it and tells the first, `checks.py` tells them all."""
+"""One kind of fault, wherever it occurs: reading stops at its first row, `checks.py` lists all of them."""
 
 from __future__ import annotations
 
@@ -10,28 +10,37 @@ from forecaster.errors import DataError
 if TYPE_CHECKING:
     from forecaster.typing import FloatArray, IntArray
 
-Tell: TypeAlias = "Callable[[int], tuple[str, str]]"
+Describe: TypeAlias = "Callable[[int], tuple[str, str]]"  # k -> what was found in the k-th faulty row, what mends it
 
 
 class RowsError(DataError):
-    """Rows that cannot be used, all for the same reason; as an error it is about the first.
+    """Rows that cannot be used, all for the same reason; its message is about the first.
 
-    `tell(k)` gives what was found in the k-th of `rows` and what mends it; `drop` are the rows without which reading
-    could go on, where these are others; `rest` is the column of numbers [R] with these rows missing.
+    `rows` are rows of the table, from 0; with "fields" and "encoding" they are lines of the file, from 1. `place` gives
+    "sales.csv:17" for one of them. `drop` are the rows without which reading could go on, where these are others.
     """
 
     def __init__(
         self,
         what: str,  # "timestamp", "offset", "target", "series", "duplicate", "clock", "frequency", "gap", "fields", "encoding"
-        rows: IntArray,  # of the table, from 0; or lines of the file, from 1
+        rows: IntArray,
         place: Callable[[int], str],
-        tell: Tell,
+        describe: Describe,
         *,
         column: str | None = None,
         drop: IntArray | None = None,
-        rest: FloatArray | None = None,
     ) -> None:
-        found, hint = tell(0)
+        found, hint = describe(0)
         super().__init__(f"{place(int(rows[0]))}: {found}", hint)
-        self.what, self.rows, self.place, self.tell, self.column = what, rows, place, tell, column
-        self.drop, self.rest = rows if drop is None else drop, rest
+        self.what, self.rows, self.place, self.describe, self.column = what, rows, place, describe, column
+        self.drop = rows if drop is None else drop
+
+
+class NumbersError(RowsError):
+    """Cells of a column that are no numbers. `rest` [R] float64 is the column with these cells missing."""
+
+    def __init__(
+        self, column: str, rows: IntArray, place: Callable[[int], str], describe: Describe, *, rest: FloatArray
+    ) -> None:
+        super().__init__("target", rows, place, describe, column=column)
+        self.rest = rest

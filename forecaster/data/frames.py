@@ -86,6 +86,9 @@ class FrameTable:
         zone = None if index.tz is None else _zone_name(index)
         return np.arange(len(index)), Stamps(np.asarray(index.as_unit("us").asi8), zone)
 
+    def keep_stamps(self, column: str, codes: IntArray, stamps: Stamps) -> None:
+        pass  # it is read once
+
     def place(self, row: int) -> str:
         return f"{self.name} row {row}"
 

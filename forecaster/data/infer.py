@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from forecaster.data.faults import RowsError, Tell
+from forecaster.data.faults import Describe, RowsError
 from forecaster.data.freq import Freq, timestamp_text
 from forecaster.data.zones import DAY, wall_clock
 from forecaster.errors import DataError, quoted
 
 if TYPE_CHECKING:
-    from forecaster.typing import BoolArray, IntArray, TextArray
+    from forecaster.typing import BoolArray, FloatArray, IntArray, TextArray
 
 _FAIR = 0.2  # share of differences that must equal their greatest common divisor for it to be the step, with gaps
 _MOST = 0.8  # share of stamps that must lie on one day of the month for the rest to be called faults
@@ -23,7 +23,7 @@ _ENOUGH = 5  # rows from which a series has a say of its own
 
 @dataclass(frozen=True)
 class SortedRows:
-    """Stamps sorted by series and time, without duplicates, and what messages need to point at them."""
+    """A table's timestamps sorted by series and time, and what messages need to point at them."""
 
     series: TextArray  # [N] names
     offsets: IntArray  # [N+1]
@@ -31,8 +31,8 @@ class SortedRows:
     zone: str | None
     whole_numbers: bool
     source: str  # file name
-    where: Callable[[int], str]  # row → "sales.csv:17"
-    order: IntArray | None = None  # [R] the table's row for each of these rows; None = they are the same
+    place: Callable[[int], str]  # row of the table → "sales.csv:17"
+    order: IntArray | None = None  # [R] the table's row of each of these; None = they are the same
     column: str | None = None  # of the timestamps, for messages
 
     def text(self, row: int) -> str:
@@ -43,20 +43,24 @@ class SortedRows:
         """The series that `row` belongs to."""
         return str(self.series[np.searchsorted(self.offsets, row, side="right") - 1])
 
-    def faults(self, what: str, rows: IntArray, tell: Tell, drop: IntArray | None = None) -> RowsError:
-        """The error about `rows`."""
+    def where(self, row: int) -> str:
+        """The place of `row`: "sales.csv:17"."""
+        return self.place(int(self._in_table(np.array([row]))[0]))
 
-        def in_table(mine: IntArray) -> IntArray:
-            return mine if self.order is None else self.order[mine]
+    def sort(self, values: FloatArray) -> FloatArray:
+        """[R, …] values of the table's rows in the order of these."""
+        return values if self.order is None else values[self.order]
 
-        error = RowsError(
-            what, rows, self.where, tell, column=self.column, drop=None if drop is None else in_table(drop)
-        )
-        error.rows, error.drop = in_table(rows), in_table(rows if drop is None else drop)
-        return error
+    def error(self, what: str, rows: IntArray, describe: Describe, drop: IntArray | None = None) -> RowsError:
+        """The error about `rows`; reading could go on without `drop`, or else without them."""
+        dropped = self._in_table(rows if drop is None else drop)
+        return RowsError(what, self._in_table(rows), self.place, describe, column=self.column, drop=dropped)
+
+    def _in_table(self, rows: IntArray) -> IntArray:
+        return rows if self.order is None else self.order[rows]
 
 
-def refuse_duplicates(rows: SortedRows, *, hint_zone: bool) -> None:
+def refuse_duplicates(rows: SortedRows) -> None:
     """DataError with both lines where a series has a stamp twice."""
     equal = np.diff(rows.timestamps) == 0
     equal[rows.offsets[1:-1] - 1] = False  # neighbours of two series
@@ -65,15 +69,15 @@ def refuse_duplicates(rows: SortedRows, *, hint_zone: bool) -> None:
     found = np.flatnonzero(equal)
     more = f" ({len(found)} such rows in all)" if len(found) > 1 else ""
 
-    def tell(k: int) -> tuple[str, str]:
+    def describe(k: int) -> tuple[str, str]:
         row = int(found[k])
         hint = "Keep one of them, or name the column that tells series apart: --series COLUMN."
-        if hint_zone and rows.timestamps[row] % DAY:
+        if rows.zone is None and not rows.whole_numbers and rows.timestamps[row] % DAY:
             hint += " If the clock was set back here: --zone, e.g. --zone Europe/Berlin."
         what = f"timestamp '{rows.text(row)}' (series {quoted(rows.name_of(row))}) stands already in {rows.where(row)}"
         return f"{what}{'' if k else more}.", hint
 
-    raise rows.faults("duplicate", found + 1, tell)
+    raise rows.error("duplicate", found + 1, describe)
 
 
 def infer_freq(rows: SortedRows) -> Freq:
@@ -110,12 +114,12 @@ def check_grid(rows: SortedRows, freq: Freq, *, inferred: bool) -> IntArray:
     if not inferred and own is not None and own != freq:
         hint = f"The rows look like --freq {own.name}."
 
-    def tell(k: int) -> tuple[str, str]:
+    def describe(k: int) -> tuple[str, str]:
         row = int(bad[k])
         where = f"timestamp '{rows.text(row)}' (series {quoted(rows.name_of(row))})"
         return f"{where} does not fit frequency {freq.name}, {how}.", hint
 
-    raise rows.faults("frequency", bad, tell)
+    raise rows.error("frequency", bad, describe)
 
 
 def _odd_ones(offsets: IntArray, off: BoolArray, *, inferred: bool) -> IntArray:
@@ -222,16 +226,16 @@ def _refuse_mixed(rows: SortedRows, freq: Freq, steps: IntArray, off: BoolArray)
             others.append((n, own))
     if reference is None or not others:
         return
-    told, kept = quoted(reference[0]), reference[1].name
+    other, kept = quoted(reference[0]), reference[1].name
 
-    def tell(k: int) -> tuple[str, str]:
+    def describe(k: int) -> tuple[str, str]:
         n, own = others[k]
-        found = f"series {quoted(rows.series[n])} has frequency {own.name}, but series {told} has {kept}."
+        found = f"series {quoted(rows.series[n])} has frequency {own.name}, but series {other} has {kept}."
         return found, "Put them in files of their own, or give one frequency with --freq."
 
     of = np.repeat(np.arange(len(lengths)), lengths)
     numbers = np.array([n for n, _ in others])
-    raise rows.faults("frequency", rows.offsets[numbers], tell, drop=np.flatnonzero(np.isin(of, numbers)))
+    raise rows.error("frequency", rows.offsets[numbers], describe, drop=np.flatnonzero(np.isin(of, numbers)))
 
 
 def _own_freq(rows: SortedRows, n: int) -> Freq | None:

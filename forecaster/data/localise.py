@@ -26,13 +26,13 @@ def localise(wall: IntArray, index: IntArray, series: IntArray, zone: str, place
     if missing.any():
         skipped = np.flatnonzero(missing[index])
 
-        def tell(k: int) -> tuple[str, str]:
+        def describe(k: int) -> tuple[str, str]:
             text = timestamp_text(int(wall[index[skipped[k]]]), None, whole_numbers=False)
             found = f"timestamp '{text}' does not exist in {zone}: the clock was set forward over it."
             return found, "Check the zone, or mend the row."
 
         if len(skipped):
-            raise RowsError("clock", skipped, place, tell)
+            raise RowsError("clock", skipped, place, describe)
     instants: IntArray = first[index]
     twice = (first != second)[index]
     if not twice.any():

@@ -156,7 +156,7 @@ class _Reader:
             raise _NotPlainError
         return digits
 
-    def _numbers(self, i: int, block: Bytes, start: IntArray, length: IntArray) -> FloatArray:
+    def _numbers(self, _: int, block: Bytes, start: IntArray, length: IntArray) -> FloatArray:
         digits, decimals, long, odd = _decimals(block, start, length)
         sign = np.where(block[start] == ord("-"), -1.0, 1.0)
         values: FloatArray = sign * (np.abs(digits) / 10.0**decimals)  # so that -0 stays what it is

@@ -1,25 +1,24 @@
-"""File or data frame → Panel: typed, checked row by row, sorted, regular. RowsError are told by file line."""
+"""File or data frame → Panel: typed, checked row by row, sorted, regular. A RowsError names the line of the file."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from forecaster.data.cells import too_large, why_too_large
 from forecaster.data.columns import Roles, covariate_roles, infer_roles
-from forecaster.data.covariate_columns import one_a_series, read_covariates
+from forecaster.data.covariate_columns import one_per_series, read_covariates
 from forecaster.data.covariates import cut_unobserved
-from forecaster.data.faults import RowsError, Tell
-from forecaster.data.freq import Freq
+from forecaster.data.faults import RowsError
+from forecaster.data.freq import Freq, format_timestamps
 from forecaster.data.infer import SortedRows, check_grid, infer_freq, refuse_duplicates
 from forecaster.data.localise import localise
 from forecaster.data.panel import Columns, Covariate, Panel
-from forecaster.data.regular import Filled, Given, described, fill_gaps
+from forecaster.data.regular import Filled, fill_gaps
 from forecaster.data.season import season_of
-from forecaster.data.sieve import Sieve
 from forecaster.data.source import fetch, name_of
 from forecaster.data.stamps import Origin, Stamps, parse_stamps
 from forecaster.data.table import CsvTable, RawTable
@@ -27,7 +26,7 @@ from forecaster.data.zones import check_zone
 from forecaster.errors import DataError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterable
 
     from forecaster.typing import Data, FloatArray, IntArray, TextArray
 
@@ -92,13 +91,38 @@ def read_as(source: Data, options: ReadOptions) -> Panel:
 
 
 def read_future(source: Data, panel: Panel, timestamp_format: str | None = None) -> Panel:
-    """What a file says of the columns that `panel` knows ahead: a panel of its own without targets."""
+    """The known covariates of a file, as those of `panel`: a panel of its own without targets."""
     table = open_table(source)
     texts = tuple(one.name for one in panel.covariates if one.levels is not None)
     columns = Columns(panel.columns.series, panel.columns.timestamp, known=panel.columns.known, texts=texts)
-    covariates = covariate_roles(table, columns)
-    roles = Roles("long" if columns.series else "single", columns.series, str(columns.timestamp), (), covariates)
-    return _read(table, roles, ReadOptions(columns, panel.freq, panel.season_length, panel.zone, timestamp_format))
+    roles = Roles(
+        series=columns.series,
+        timestamp=str(columns.timestamp),
+        targets=(),
+        covariates=covariate_roles(table, columns),
+    )
+    options = ReadOptions(
+        columns=columns,
+        freq=panel.freq,
+        season_length=panel.season_length,
+        zone=panel.zone,
+        timestamp_format=timestamp_format,
+    )
+    return _read(table, roles, options)
+
+
+def open_table(source: Data, read_bytes: Callable[[str], bytes] = fetch) -> RawTable:
+    """`source` as a table; `read_bytes` reads a CSV file. DataError where it is no table."""
+    if not isinstance(source, (str, Path)):
+        from forecaster.data.frames import FrameTable
+
+        return FrameTable("data frame", source)
+    path = str(source)
+    if path.endswith((".parquet", ".pq")):
+        from forecaster.data.frames import read_parquet
+
+        return read_parquet(path)
+    return CsvTable(name_of(path), read_bytes(path))
 
 
 def panel_of(table: RawTable, options: ReadOptions) -> Panel:
@@ -107,40 +131,26 @@ def panel_of(table: RawTable, options: ReadOptions) -> Panel:
 
 
 def _read(table: RawTable, roles: Roles, options: ReadOptions) -> Panel:
-    step, zone = options.freq, options.zone
     _load(table, roles)
     covariates = read_covariates(table, roles.covariates)
-    values = np.column_stack([_targets(table, roles), *(one.values for one in covariates)])
+    targets = _targets(table, roles)
     codes, names = _series(table, roles)
-    timestamps, stamps = _timestamps(table, roles, codes, zone, options.timestamp_format)
-    order = _order(codes, timestamps)
-    rows = SortedRows(
-        series=names,
-        offsets=_offsets(codes, len(names)),
-        timestamps=timestamps if order is None else timestamps[order],
-        zone=stamps.zone,
-        whole_numbers=stamps.whole_numbers,
-        source=table.name,
-        where=lambda row: table.place(int(row if order is None else order[row])),
-        order=order,
-        column=roles.timestamp,
-    )
-    refuse_duplicates(rows, hint_zone=zone is None and stamps.zone is None and not stamps.whole_numbers)
-    found = step or infer_freq(rows)
-    steps = check_grid(rows, found, inferred=step is None)
-    values = values if order is None else values[order]
-    filled = fill_gaps(rows, found, steps, values)
-    season = options.season_length or found.season_length
-    notes = [*filter(None, (table.note, stamps.note)), *roles.notes(table)]
-    panel = _panel(rows, filled, roles, found, season)
+    stamps = _stamps(table, roles.timestamp, codes, options)
+    rows = _sorted_rows(table, roles, codes, names, stamps)
+    refuse_duplicates(rows)
+    freq = options.freq or infer_freq(rows)
+    steps = check_grid(rows, freq, inferred=options.freq is None)
+
+    covariates = tuple(replace(one, values=rows.sort(one.values)) for one in covariates)
+    columns = [*map(rows.sort, targets), *(one.values for one in covariates if one.role != "static")]
+    filled = fill_gaps(rows, freq, steps, np.column_stack(columns))
+    panel = _panel(rows, filled, roles, freq)
     if covariates:
-        panel = _with_covariates(panel, covariates, rows, (values, filled.values))
-        left = np.repeat(panel.lengths, np.diff(rows.offsets))
-        panel = replace(panel, gaps=len(panel.target) - int(np.count_nonzero(steps < left)))
-    if found.whole_numbers and not options.season_length:
-        panel = replace(panel, season_length=season_of(panel.target, panel.offsets))
-    given = Given(freq=step is not None, season_length=options.season_length is not None)
-    return described(panel, notes, given, filled.first)
+        panel = replace(panel, covariates=_filled_covariates(covariates, rows, filled))
+        panel = _cut_unobserved(panel, rows, steps)
+    panel = replace(panel, season_length=_season_length(panel, options))
+    found = [table.note, stamps.note, *roles.notes(table), *_notes(panel, options, filled.first)]
+    return replace(panel, notes=tuple(note for note in found if note))
 
 
 def _load(table: RawTable, roles: Roles) -> None:
@@ -153,32 +163,25 @@ def _load(table: RawTable, roles: Roles) -> None:
         table.load([*texts, roles.series, roles.timestamp], numbers)
 
 
-def _with_covariates(
-    panel: Panel, covariates: tuple[Covariate, ...], rows: SortedRows, values: tuple[FloatArray, FloatArray]
-) -> Panel:
-    """The panel with its covariates, cut off behind its last targets. `values` [·, 1 + C]: sorted, and without gaps."""
-    covariates = tuple(
-        one_a_series(one, rows, values[0][:, i])
-        if one.role == "static"
-        else replace(one, values=np.ascontiguousarray(values[1][:, i]))
-        for i, one in enumerate(covariates, start=1)
-    )
-    panel = replace(panel, target=np.ascontiguousarray(values[1][:, 0]), covariates=covariates)
-    return cut_unobserved(panel)
+def _targets(table: RawTable, roles: Roles) -> tuple[FloatArray, ...]:
+    """[R] each target column. DataError on what is too large to compute with, and where a column holds no number at all."""
+    if not roles.targets:
+        return (np.full(table.rows, np.nan),)
+    numbers = table.numbers(roles.targets)
+    for name, values in numbers.items():
+        if len(rows := too_large(values)):
+            raise _too_large(name, values[rows], rows, table)
+        if np.isnan(values).all():
+            raise DataError(f"{table.name}: target column '{name}' holds no number.", "Name another: --target COLUMN.")
+    return tuple(numbers.values())
 
 
-def open_table(source: Data) -> RawTable:
-    """`source` as a table. DataError where it is none."""
-    if not isinstance(source, (str, Path)):
-        from forecaster.data.frames import FrameTable
+def _too_large(name: str, values: FloatArray, rows: IntArray, table: RawTable) -> RowsError:
+    def describe(k: int) -> tuple[str, str]:
+        found, hint = why_too_large(values[k])
+        return f"target '{values[k]:g}' (column {name}) {found}", hint
 
-        return FrameTable("data frame", source)
-    path = str(source)
-    if path.endswith((".parquet", ".pq")):
-        from forecaster.data.frames import read_parquet
-
-        return read_parquet(path)
-    return CsvTable(name_of(path), fetch(path))
+    return RowsError("target", rows, table.place, describe, column=name)
 
 
 def _series(table: RawTable, roles: Roles) -> tuple[IntArray, TextArray]:
@@ -190,8 +193,8 @@ def _series(table: RawTable, roles: Roles) -> tuple[IntArray, TextArray]:
     texts = [str(text) for text in np.asarray(column.texts, dtype=object)]
     blank = [i for i, text in enumerate(texts) if not text.strip()]
     if blank:
-        told = f"series is missing (column {roles.series}).", "Give it, or delete the row."
-        raise RowsError("series", column.rows(blank), table.place, lambda k: told, column=roles.series)
+        described = f"series is missing (column {roles.series}).", "Give it, or delete the row."
+        raise RowsError("series", column.rows(blank), table.place, lambda _: described, column=roles.series)
     first = np.zeros(len(column.texts), dtype=np.int64)
     first[column.codes[::-1]] = np.arange(len(column.codes))[::-1]  # the last write is the earliest row
     order = np.argsort(first, kind="stable")
@@ -200,74 +203,61 @@ def _series(table: RawTable, roles: Roles) -> tuple[IntArray, TextArray]:
     return rank[column.codes], np.array([texts[i] for i in order], dtype=object)
 
 
-def _timestamps(
-    table: RawTable, roles: Roles, codes: IntArray, zone: str | None, timestamp_format: str | None
-) -> tuple[IntArray, Stamps]:
-    """[R] timestamps, and how they were read; `Stamps.zone` is the panel's."""
-    if timestamp_format is not None:
-        table.load([roles.timestamp], ())  # as texts
-    typed = table.stamps(roles.timestamp)
-    if typed is None:
-        column = table.text_column(roles.timestamp)
-
-        def at(indices: Sequence[int]) -> tuple[int, str]:
-            index, row = column.earliest(indices)
-            return index, table.place(row)
-
-        def blame(what: str, indices: Sequence[int], tell: Tell) -> DataError:
-            rows = column.rows(indices)
-            texts = column.codes[rows]
-            return RowsError(what, rows, table.place, lambda k: tell(int(texts[k])), column=roles.timestamp)
-
-        index: IntArray = column.codes
-        stamps = parse_stamps(column.texts, Origin(roles.timestamp, at, zone, timestamp_format, blame))
-        if isinstance(table, Sieve):
-            table.keep(roles.timestamp, index, stamps)
-    else:
-        index, stamps = typed
+def _stamps(table: RawTable, name: str, series: IntArray, options: ReadOptions) -> Stamps:
+    """The timestamps [R] in column `name` of rows of these `series` [R], and the panel's zone."""
+    zone = options.zone
+    if options.timestamp_format is not None:
+        table.load([name], ())  # as texts
+    codes, stamps = table.stamps(name) or _parsed_stamps(table, name, options)
     if stamps.whole_numbers and zone is not None:
         raise UsageError(f"zone '{zone}' has no meaning for whole-number steps.", "Leave --zone out.")
-    if zone is None or stamps.whole_numbers:
-        return stamps.values[index], stamps
+    if zone is None:
+        return replace(stamps, values=stamps.values[codes])
     if stamps.zone is None:
-        values = localise(stamps.values, index, codes, zone, table.place)
-        return values, Stamps(values, zone, note=stamps.note)
-    return stamps.values[index], Stamps(stamps.values, zone, note=stamps.note)
+        return replace(stamps, values=localise(stamps.values, codes, series, zone, table.place), zone=zone)
+    return replace(stamps, values=stamps.values[codes], zone=zone)
 
 
-def _targets(table: RawTable, roles: Roles) -> FloatArray:
-    """[R, C] target columns. DataError on what is too large to compute with, and where a column holds no number at all."""
-    if not roles.targets:
-        return np.full((table.rows, 1), np.nan)
-    numbers = table.numbers(roles.targets)
-    for name, values in numbers.items():
-        if len(rows := too_large(values)):
-            raise _too_large(name, values[rows], rows, table)
-        if np.isnan(values).all():
-            raise DataError(f"{table.name}: target column '{name}' holds no number.", "Name another: --target COLUMN.")
-    one = numbers[roles.targets[0]]
-    return one[:, None] if len(roles.targets) == 1 else np.column_stack(list(numbers.values()))
+def _parsed_stamps(table: RawTable, name: str, options: ReadOptions) -> tuple[IntArray, Stamps]:
+    """[R] codes and distinct stamps of a column of texts."""
+    column = table.text_column(name)
+    stamps = parse_stamps(Origin(name, column, table.place, options.zone, options.timestamp_format))
+    table.keep_stamps(name, column.codes, stamps)
+    return column.codes, stamps
 
 
-def _too_large(name: str, values: FloatArray, rows: IntArray, table: RawTable) -> RowsError:
-    def tell(k: int) -> tuple[str, str]:
-        found, hint = why_too_large(values[k])
-        return f"target '{values[k]:g}' (column {name}) {found}", hint
+def _sorted_rows(table: RawTable, roles: Roles, codes: IntArray, names: TextArray, stamps: Stamps) -> SortedRows:
+    """The rows by series and time, equal ones as in the file."""
+    timestamps = stamps.values
+    later = np.diff(timestamps) >= 0
+    is_sorted = ((codes[1:] > codes[:-1]) | ((codes[1:] == codes[:-1]) & later)).all()
+    order = None if is_sorted else np.lexsort((timestamps, codes))
+    return SortedRows(
+        series=names,
+        offsets=np.concatenate([[0], np.cumsum(np.bincount(codes, minlength=len(names)))]).astype(np.int64),
+        timestamps=timestamps if order is None else timestamps[order],
+        zone=stamps.zone,
+        whole_numbers=stamps.whole_numbers,
+        source=table.name,
+        place=table.place,
+        order=order,
+        column=roles.timestamp,
+    )
 
-    return RowsError("target", rows, table.place, tell, column=name)
 
-
-def _panel(rows: SortedRows, filled: Filled, roles: Roles, freq: Freq, season_length: int) -> Panel:
-    """The panel without notes. In the wide layout each target column is a series, all with the same stamps."""
+def _panel(rows: SortedRows, filled: Filled, roles: Roles, freq: Freq) -> Panel:
+    """The panel without covariates and notes. In the wide layout each target column is a series, all with the same
+    timestamps.
+    """
     wide = roles.layout == "wide"
     copies = len(roles.targets) if wide else 1
     return Panel(
         series=np.array(roles.targets, dtype=object) if wide else rows.series,
         offsets=np.arange(copies + 1) * len(filled.timestamps) if wide else filled.offsets,
         timestamps=np.tile(filled.timestamps, copies),
-        target=np.ascontiguousarray(filled.values.T).reshape(-1),
+        target=np.ascontiguousarray(filled.values[:, :copies].T).reshape(-1),
         freq=freq,
-        season_length=season_length,
+        season_length=freq.season_length,
         zone=rows.zone,
         columns=roles.columns,
         layout=roles.layout,
@@ -277,26 +267,43 @@ def _panel(rows: SortedRows, filled: Filled, roles: Roles, freq: Freq, season_le
     )
 
 
-def _order(codes: IntArray, timestamps: IntArray) -> IntArray | None:
-    """[R] rows by series and time, equals as in the file; None where they are so already."""
-    later = np.diff(timestamps) >= 0
-    if ((codes[1:] > codes[:-1]) | ((codes[1:] == codes[:-1]) & later)).all():
-        return None
-    return np.lexsort((timestamps, codes))
+def _filled_covariates(covariates: tuple[Covariate, ...], rows: SortedRows, filled: Filled) -> tuple[Covariate, ...]:
+    """One value a series where static, else the columns of `filled` after its one target."""
+    columns = iter(filled.values.T[1:])
+    return tuple(
+        one_per_series(one, rows) if one.role == "static" else replace(one, values=np.ascontiguousarray(next(columns)))
+        for one in covariates
+    )
 
 
-def _offsets(codes: IntArray, series: int) -> IntArray:
-    return np.concatenate([[0], np.cumsum(np.bincount(codes, minlength=series))]).astype(np.int64)
+def _cut_unobserved(panel: Panel, rows: SortedRows, steps: IntArray) -> Panel:
+    """`panel` as `cut_unobserved` leaves it, its gaps counted anew. `steps` [R] of `rows` since their series' first."""
+    panel = cut_unobserved(panel)
+    kept = steps < np.repeat(panel.lengths, np.diff(rows.offsets))
+    return replace(panel, gaps=len(panel.target) - int(np.count_nonzero(kept)))
 
 
-def rows_of(panel: Panel) -> dict[str, Any]:
-    """Columns `series`, `timestamp`, `target` of all rows as arrays [R], to be written back: what `read_panel` reads to
-    an equal panel.
-    """
-    from forecaster.data.freq import format_timestamps
+def _season_length(panel: Panel, options: ReadOptions) -> int:
+    if options.season_length is not None:
+        return options.season_length
+    return season_of(panel.target, panel.offsets) if panel.freq.whole_numbers else panel.freq.season_length
 
-    return {
-        "series": np.repeat(panel.series, panel.lengths),
-        "timestamp": format_timestamps(panel.timestamps, panel.freq, panel.zone),
-        "target": panel.target,
-    }
+
+def _notes(panel: Panel, options: ReadOptions, first_gap: str) -> Iterable[str]:
+    """Frequency, season, series and span, gaps, missing values, for people."""
+    settings = (("frequency", options.freq), ("season length", options.season_length))
+    inferred = " and ".join(what for what, given in settings if given is None)
+    how = f" ({inferred} inferred)" if inferred else ""
+    yield f"frequency {panel.freq.name}, season length {panel.season_length}{how}."
+    ends = np.array([panel.timestamps.min(), panel.timestamps.max()])
+    first, last = format_timestamps(ends, panel.freq, panel.zone)
+    short, long = int(panel.lengths.min()), int(panel.lengths.max())
+    each = f"{short:,}" if short == long else f"{short:,} to {long:,}"
+    count = len(panel.series)
+    rows = f"{each} row{'s' * (long > 1)}"
+    yield f"{f'{count:,} series of {rows}' if count > 1 else rows}, {first} to {last}."
+    if panel.gaps:
+        yield f"{panel.gaps:,} rows filled in as missing where the calendar has gaps, {first_gap}."
+    missing = int(np.count_nonzero(np.isnan(panel.target))) - panel.gaps
+    if missing:
+        yield f"{missing:,} of {len(panel.target) - panel.gaps:,} targets are missing and stay so."

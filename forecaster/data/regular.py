@@ -1,17 +1,14 @@
-"""Gaps in the calendar become missing values, counted out loud; and what reading found out, in words."""
+"""Gaps in the calendar become missing values, and are counted."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from forecaster.data.faults import RowsError
-from forecaster.data.freq import format_timestamps
 from forecaster.data.infer import SortedRows
-from forecaster.data.panel import Panel
 from forecaster.errors import quoted
 
 if TYPE_CHECKING:
@@ -40,7 +37,7 @@ def fill_gaps(rows: SortedRows, freq: Freq, steps: IntArray, values: FloatArray)
     lengths = steps[rows.offsets[1:] - 1] + 1
     total = int(lengths.sum())
     if total == len(steps):
-        return Filled(rows.offsets, rows.timestamps, values, 0, "")
+        return Filled(rows.offsets, rows.timestamps, values, gaps=0, first="")
     wide = np.diff(steps)
     if total > _MOST_FILL * len(steps):
         raise _too_wide(rows, freq, wide)
@@ -53,7 +50,7 @@ def fill_gaps(rows: SortedRows, freq: Freq, steps: IntArray, values: FloatArray)
     timestamps[starts] = rows.timestamps  # as they are in the file where the clock shows a time twice
     row = int((wide > 1).argmax())
     first = f"the first after '{rows.text(row)}' (series '{rows.name_of(row)}')"
-    return Filled(offsets, timestamps, full, total - len(steps), first)
+    return Filled(offsets, timestamps, full, gaps=total - len(steps), first=first)
 
 
 def _too_wide(rows: SortedRows, freq: Freq, wide: IntArray) -> RowsError:
@@ -67,34 +64,4 @@ def _too_wide(rows: SortedRows, freq: Freq, wide: IntArray) -> RowsError:
     first, end = int(rows.offsets[n - 1]), int(rows.offsets[n])
     drop = np.arange(first, row + 1) if row + 1 - first < end - row - 1 else np.arange(row + 1, end)
     hint = "Mend the stamp, or give a longer step with --freq."
-    return rows.faults("gap", np.array([row + 1]), lambda k: (found, hint), drop=drop)
-
-
-@dataclass(frozen=True)
-class Given:
-    """Which settings are the caller's; the others were inferred."""
-
-    freq: bool
-    season_length: bool
-
-
-def described(panel: Panel, notes: Sequence[str], given: Given, gap: str) -> Panel:
-    """`panel` with `notes` and what else there is to tell: frequency, season, series and span, gaps, missing values."""
-    told = list(notes)
-    known = (("frequency", given.freq), ("season length", given.season_length))
-    inferred = [what for what, is_given in known if not is_given]
-    how = f" ({' and '.join(inferred)} inferred)" if inferred else ""
-    told.append(f"frequency {panel.freq.name}, season length {panel.season_length}{how}.")
-    ends = np.array([panel.timestamps.min(), panel.timestamps.max()])
-    first, last = format_timestamps(ends, panel.freq, panel.zone)
-    short, long = int(panel.lengths.min()), int(panel.lengths.max())
-    each = f"{short:,}" if short == long else f"{short:,} to {long:,}"
-    count = len(panel.series)
-    what = f"{count:,} series of {each} row{'s' * (long > 1)}" if count > 1 else f"{each} row{'s' * (long > 1)}"
-    told.append(f"{what}, {first} to {last}.")
-    if panel.gaps:
-        told.append(f"{panel.gaps:,} rows filled in as missing where the calendar has gaps, {gap}.")
-    missing = int(np.count_nonzero(np.isnan(panel.target))) - panel.gaps
-    if missing:
-        told.append(f"{missing:,} of {len(panel.target) - panel.gaps:,} targets are missing and stay so.")
-    return replace(panel, notes=tuple(told))
+    return rows.error("gap", np.array([row + 1]), lambda _: (found, hint), drop=drop)

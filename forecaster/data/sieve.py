@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from forecaster.data.cells import TextColumn
-from forecaster.data.faults import RowsError
+from forecaster.data.faults import NumbersError, RowsError
 from forecaster.data.table import RawTable
 
 if TYPE_CHECKING:
@@ -82,13 +82,7 @@ class Sieve:
         return self.base.sample()
 
     def load(self, texts: Sequence[str], numbers: Sequence[str], *, distinct: Sequence[str] = ()) -> None:
-        numbers = [column for column in numbers if column not in self._whole]
-        try:
-            self.base.load(texts, numbers, distinct=distinct)
-        except RowsError as error:
-            if error.what != "target":
-                raise
-            self.base.load(texts, (), distinct=distinct)
+        self.base.load(texts, [column for column in numbers if column not in self._whole], distinct=distinct)
 
     def text_column(self, column: str) -> TextColumn:
         whole = self.base.text_column(column)
@@ -109,9 +103,8 @@ class Sieve:
         typed = self._stamps.get(column) or self.base.stamps(column)
         return typed if typed is None or self.kept is None else (typed[0][self.kept], typed[1])
 
-    def keep(self, column: str, codes: IntArray, stamps: Stamps) -> None:
-        """Spare the next reading, which will have some rows less, to parse a column of stamps again."""
-        index = codes
+    def keep_stamps(self, column: str, codes: IntArray, stamps: Stamps) -> None:
+        index = codes  # of all rows of `base`: the next reading will have some rows less
         if self.kept is not None:
             index = np.zeros(self.base_rows, dtype=np.int64)
             index[self.kept] = codes
@@ -123,11 +116,7 @@ class Sieve:
     def _mended(self, column: str) -> FloatArray:
         try:
             return self.base.numbers([column])[column]
-        except RowsError as error:
-            if error.what != "target":
-                raise
+        except NumbersError as error:
             self.log(error)
             self.holes[column] = error.rows
-            if error.rest is None:
-                raise
             return error.rest

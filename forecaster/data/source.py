@@ -202,9 +202,9 @@ def _long_line(name: str, line: int) -> DataError:
 def refuse_binary(name: str, data: bytes) -> None:
     """RowsError about the lines that hold zero bytes, or bytes that are not UTF-8."""
     if b"\0" in data:
-        told = "a zero byte: this is not text.", "Save the table as CSV in UTF-8."
+        described = "a zero byte: this is not text.", "Save the table as CSV in UTF-8."
         lines = [line for line, _ in _lines_with(data, slice(0, 1))]
-        raise RowsError("encoding", np.array(lines), lambda line: f"{name}:{line}", lambda k: told)
+        raise RowsError("encoding", np.array(lines), lambda line: f"{name}:{line}", lambda _: described)
     if _is_text(data):
         return
     wrong = {i: byte for i, text in _lines_with(data, slice(128, 256)) if (byte := _foreign(text)) is not None}

@@ -23,11 +23,12 @@ from forecaster.data.clock import (
     offset_of,
     other_form,
 )
-from forecaster.data.faults import Tell
+from forecaster.data.faults import RowsError
 from forecaster.data.zones import fixed_zone
 from forecaster.errors import DataError, quoted
 
 if TYPE_CHECKING:
+    from forecaster.data.cells import TextColumn
     from forecaster.typing import IntArray
 
 EXPECTED = "Expected ISO 8601, e.g. 2024-12-01."
@@ -49,26 +50,31 @@ class Stamps:
 
 @dataclass(frozen=True)
 class Origin:
-    """What a parse needs to know of where its texts come from."""
+    """Where the texts of timestamps come from, and what the caller said of them."""
 
-    column: str
-    at: Callable[[Sequence[int]], tuple[int, str]]  # indices of texts → the one met first, and its place
+    name: str  # of the column
+    column: TextColumn
+    place: Callable[[int], str]  # row → "sales.csv:17"
     zone: str | None = None  # the zone given by the caller
     format: str | None = None  # strptime pattern given by the caller
-    blame: Callable[[str, Sequence[int], Tell], DataError] | None = None  # the error about all rows of these texts
 
-    def fault(
+    def first(self, indices: Sequence[int]) -> tuple[int, str]:
+        """Of the texts at `indices`, the one met first, and its place."""
+        index, row = self.column.earliest(indices)
+        return index, self.place(row)
+
+    def error(
         self, indices: Sequence[int], found: Callable[[int], str], hint: str, what: str = "timestamp"
-    ) -> DataError:
-        """The error about the texts at `indices`; `found` says what is wrong with one."""
-        if self.blame is not None:
-            return self.blame(what, indices, lambda index: (found(index), hint))
-        index, place = self.at(indices)
-        return DataError(f"{place}: {found(index)}", hint)
+    ) -> RowsError:
+        """The error about all rows that hold one of the texts at `indices`; `found` says what is wrong with one."""
+        rows = self.column.rows(indices)
+        codes = self.column.codes[rows]
+        return RowsError(what, rows, self.place, lambda k: (found(int(codes[k])), hint), column=self.name)
 
 
-def parse_stamps(texts: Any, origin: Origin) -> Stamps:
-    """Values of the distinct `texts` (a pandas Index of str). DataError at the first row of a text that is no stamp."""
+def parse_stamps(origin: Origin) -> Stamps:
+    """The distinct timestamps of a column. DataError at the first row whose text is none."""
+    texts = origin.column.texts  # a pandas Index of str
     if origin.format is not None:
         one = partial(by_format, pattern=origin.format)
         quick = _quick(texts, origin, one, origin.format)
@@ -98,11 +104,11 @@ def _whole_numbers(texts: Any, origin: Origin) -> Stamps | None:
         hint = "Write all timestamps as whole numbers below 9,007,199,254,740,992, or all as dates."
         _refuse(bad, texts, origin, "is not a whole number as the others are.", hint)
     low, high = numbers.min(), numbers.max()
-    years = YEARS[0] <= low and high <= YEARS[1] and origin.column.lower() not in _STEP_NAMES
+    years = YEARS[0] <= low and high <= YEARS[1] and origin.name.lower() not in _STEP_NAMES
     dates = YEARS[0] * 10_000 <= low and high <= YEARS[1] * 10_000 + 1231
     if (years or dates) and all(looks_like_day_number(str(text).strip()) for text in texts):
         return None
-    return Stamps(numbers.astype(np.int64), None, whole_numbers=True, note=doubt(low, high, origin.column))
+    return Stamps(numbers.astype(np.int64), None, whole_numbers=True, note=doubt(low, high, origin.name))
 
 
 def doubt(low: float, high: float, column: str) -> str:
@@ -183,10 +189,10 @@ def _by_convention(others: list[re.Match[str] | None], texts: Any, origin: Origi
     if len(fitting) == 1 or len({tuple(map(str, parts)) for parts in fitting.values()}) == 1:
         name, parts = next(iter(fitting.items()))
         stamps = _from_parts(parts, texts, origin)
-        index, _ = origin.at(range(len(texts)))
+        index, _ = origin.first(range(len(texts)))
         return Stamps(stamps.values, stamps.zone, note=f"timestamps such as '{texts[index]}' are read {name}.")
     if fitting:
-        index, place = origin.at(range(len(texts)))
+        index, place = origin.first(range(len(texts)))
         raise DataError(
             f"{place}: timestamp '{texts[index]}' is ambiguous: all rows fit both day first and month first.",
             "Say which: --timestamp-format %d/%m/%Y or --timestamp-format %m/%d/%Y.",
@@ -205,8 +211,8 @@ def _from_parts(parts: Sequence[tuple[int, int | None] | None], texts: Any, orig
         return Stamps(np.array([wall for wall, _ in known], dtype=np.int64), None)
     if None in offsets:
         bare = [i for i, (_, offset) in enumerate(known) if offset is None]
-        other, there = origin.at([i for i, (_, offset) in enumerate(known) if offset is not None])
-        raise origin.fault(
+        other, there = origin.first([i for i, (_, offset) in enumerate(known) if offset is not None])
+        raise origin.error(
             bare,
             lambda i: (
                 f"timestamp {quoted(texts[i])} has no offset from UTC, but {quoted(texts[other])} ({there}) has one."
@@ -215,9 +221,9 @@ def _from_parts(parts: Sequence[tuple[int, int | None] | None], texts: Any, orig
             "timestamp" if 2 * len(bare) < len(known) else "offset",
         )
     if len(offsets) > 1 and origin.zone is None:
-        index, place = origin.at(range(len(known)))
+        index, place = origin.first(range(len(known)))
         others = [i for i, (_, offset) in enumerate(known) if offset != known[index][1]]
-        raise origin.fault(
+        raise origin.error(
             others,
             lambda i: (
                 f"timestamp {quoted(texts[i])} has another offset from UTC than {quoted(texts[index])} ({place})."
@@ -233,12 +239,12 @@ def _refuse(
     bad: Sequence[int], texts: Any, origin: Origin, why: str = "is not a date.", hint: str = EXPECTED
 ) -> NoReturn:
     blank = [i for i in bad if str(texts[i]).strip().lower() in ("", "nan", "nat", "na", "null", "none")]
-    first, _ = origin.at(bad)
+    first, _ = origin.first(bad)
     if first in blank:
-        raise origin.fault(
-            blank, lambda i: f"timestamp is missing (column {origin.column}).", "Give it, or delete the row."
+        raise origin.error(
+            blank, lambda _: f"timestamp is missing (column {origin.name}).", "Give it, or delete the row."
         )
     wrong = sorted(set(bad) - set(blank))
     if origin.format is not None:
         why, hint = f"does not fit the format '{origin.format}'.", "Mend either."
-    raise origin.fault(wrong, lambda i: f"timestamp {quoted(texts[i])} {why}", hint)
+    raise origin.error(wrong, lambda i: f"timestamp {quoted(texts[i])} {why}", hint)

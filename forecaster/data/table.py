@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from forecaster.data.cells import MISSING, TextColumn, no_numbers, numbers_in, numbers_of
+from forecaster.data.cells import MISSING, TextColumn, numbers_error, numbers_in, numbers_of
 from forecaster.data.faults import RowsError
 from forecaster.data.header import check_header
 from forecaster.data.lines import RecordLines, lines_of
@@ -63,6 +63,9 @@ class RawTable(Protocol):
 
     def stamps(self, column: str) -> tuple[IntArray, Stamps] | None:
         """[R] codes and distinct stamps of a column that is typed as dates or numbers; None where it is text."""
+
+    def keep_stamps(self, column: str, codes: IntArray, stamps: Stamps) -> None:
+        """Take what a column of texts was parsed to: a table that is read again need not have it parsed again."""
 
     def place(self, row: int) -> str:
         """Where a row stands: "sales.csv:17"."""
@@ -118,7 +121,7 @@ class CsvTable:
                 self._numbers[column] = numbers_of(self._text_columns[column], column, self.place)
             if odd := self._odd.get(column):
                 rows, texts = np.array(list(odd)), list(odd.values())
-                raise no_numbers(column, rows, texts, self.place, self._numbers[column])
+                raise numbers_error(column, rows, texts, self.place, self._numbers[column])
         return {c: self._numbers[c] for c in columns}
 
     def load(self, texts: Sequence[str], numbers: Sequence[str], *, distinct: Sequence[str] = ()) -> None:
@@ -136,6 +139,9 @@ class CsvTable:
             return None
         stamps = self._stamps[column]
         return np.arange(len(stamps.values)), stamps
+
+    def keep_stamps(self, column: str, codes: IntArray, stamps: Stamps) -> None:
+        pass  # it is read once
 
     def _has_few(self, column: str) -> bool:
         """Whether lines from all over a long file show only a few texts in this column."""
@@ -283,11 +289,11 @@ class CsvTable:
             self._even = True
             return
 
-        def tell(k: int) -> tuple[str, str]:
+        def describe(k: int) -> tuple[str, str]:
             count = int(counts[k])
             hint = f"Expected {', '.join(self.columns[:8])}{', …' if width > 8 else ''}."
             if count > width and self.delimiter == ",":
                 hint += " A comma within a field needs quotes; decimals need a point."
             return f"{count} field{'s' * (count > 1)} where the header has {width}.", hint
 
-        raise RowsError("fields", lines, lambda line: f"{self.name}:{line}", tell)
+        raise RowsError("fields", lines, lambda line: f"{self.name}:{line}", describe)

@@ -30,26 +30,26 @@ def test_presets_are_recognised_as_they_are(roles: Callable[..., Roles], header:
     names = tuple(header.split(","))
     more = ",7" * (len(names) - 3)
     found = roles(table(header, f"A,2024-01-01,1{more}", f"A,2024-01-02,2{more}"))
-    assert found == Roles("long", names[0], names[1], (names[2],))
+    assert found == Roles(names[0], names[1], (names[2],))
 
 
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        (table("Month,#Passengers", "1949-01,112", "1949-02,118"), Roles("single", None, "Month", ("#Passengers",))),
-        (table("ds,y,x", "2024-01-01,1,2", "2024-01-02,1,2"), Roles("single", None, "ds", ("y",))),
-        (table("date,a,b", "2024-01-01,1,2", "2024-01-02,1,2"), Roles("wide", None, "date", ("a", "b"))),
-        (table("a,b,when,note", "1,2,2024-01-01,x", "1,2,2024-01-02,y"), Roles("wide", None, "when", ("a", "b"))),
-        (table("step,v", "1,5", "2,6"), Roles("single", None, "step", ("v",))),
-        (table("year,v", "2001,5", "2002,6"), Roles("single", None, "year", ("v",))),
-        (table("date,v", "20240101,5", "20240102,6"), Roles("single", None, "date", ("v",))),
-        (table(",date,v", "0,2024-01-01,5", "1,2024-01-02,6"), Roles("single", None, "date", ("v",))),
+        (table("Month,#Passengers", "1949-01,112", "1949-02,118"), Roles(None, "Month", ("#Passengers",))),
+        (table("ds,y,x", "2024-01-01,1,2", "2024-01-02,1,2"), Roles(None, "ds", ("y",))),
+        (table("date,a,b", "2024-01-01,1,2", "2024-01-02,1,2"), Roles(None, "date", ("a", "b"))),
+        (table("a,b,when,note", "1,2,2024-01-01,x", "1,2,2024-01-02,y"), Roles(None, "when", ("a", "b"))),
+        (table("step,v", "1,5", "2,6"), Roles(None, "step", ("v",))),
+        (table("year,v", "2001,5", "2002,6"), Roles(None, "year", ("v",))),
+        (table("date,v", "20240101,5", "20240102,6"), Roles(None, "date", ("v",))),
+        (table(",date,v", "0,2024-01-01,5", "1,2024-01-02,6"), Roles(None, "date", ("v",))),
         (table("store,day,sales", "1,2024-01-01,1", "2,2024-01-01,1", "1,2024-01-02,2", "2,2024-01-02,2"),
-         Roles("long", "store", "day", ("sales",))),
+         Roles("store", "day", ("sales",))),
         (table("day,sales,store", "2024-01-01,1,A", "2024-01-01,2,B", "2024-01-02,3,A", "2024-01-02,4,B"),
-         Roles("long", "store", "day", ("sales",))),
-        (table("day;sales", "2024-01-01;1", "2024-01-02;2"), Roles("single", None, "day", ("sales",))),
-        (table("ds,unique_id,load", "2024-01-01,A,1", "2024-01-02,A,1"), Roles("long", "unique_id", "ds", ("load",))),
+         Roles("store", "day", ("sales",))),
+        (table("day;sales", "2024-01-01;1", "2024-01-02;2"), Roles(None, "day", ("sales",))),
+        (table("ds,unique_id,load", "2024-01-01,A,1", "2024-01-02,A,1"), Roles("unique_id", "ds", ("load",))),
     ],
 )  # fmt: skip
 def test_columns_are_told_by_name_and_by_what_they_hold(
@@ -62,7 +62,7 @@ def test_a_target_given_makes_a_wide_file_single(roles: Callable[..., Roles]) ->
     text = table(
         "date_time,holiday,weather,users,month", "2024-01-01 00:00,0.0,clear,16.0,1", "2024-01-01 01:00,0.0,mist,3.0,1"
     )
-    assert roles(text, Columns(target="users")) == Roles("single", None, "date_time", ("users",))
+    assert roles(text, Columns(target="users")) == Roles(None, "date_time", ("users",))
 
 
 def test_a_text_column_is_no_series_where_one_stamp_repeats(roles: Callable[..., Roles]) -> None:

@@ -159,7 +159,7 @@ def test_files_that_cannot_be_read_are_one_line(write: Callable[..., str], tmp_p
 
 
 def test_a_file_that_may_not_be_read_is_one_line(write: Callable[..., str], monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(path: Path) -> bytes:
+    def refuse(_: Path) -> bytes:
         raise PermissionError(13, "Permission denied")
 
     name = write(DAYS)
@@ -169,7 +169,7 @@ def test_a_file_that_may_not_be_read_is_one_line(write: Callable[..., str], monk
 
 
 def test_parquet_without_pyarrow_is_one_line(write: Callable[..., str], monkeypatch: pytest.MonkeyPatch) -> None:
-    def absent(path: str) -> pd.DataFrame:
+    def absent(_: str) -> pd.DataFrame:
         raise ImportError("no pyarrow")
 
     monkeypatch.setattr(pd, "read_parquet", absent)

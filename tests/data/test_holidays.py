@@ -63,7 +63,8 @@ def test_steps_longer_than_a_day_have_no_holidays():
         holiday_calendar("US", read_panel(monthly))
 
 
-def test_the_model_remembers_them_and_predict_needs_no_flag(tmp_path, cpu):
+@pytest.mark.usefixtures("cpu")
+def test_the_model_remembers_them_and_predict_needs_no_flag(tmp_path):
     frame = pd.DataFrame({"timestamp": pd.date_range("2023-11-01", periods=55), "target": np.arange(55) % 7 + 5.0})
     settings = train_settings(tmp_path, name="x", holidays="US", calendar=False)
     done = train(frame, settings, Recorder())

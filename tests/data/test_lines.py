@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from forecaster.data import cells
-from forecaster.data.cells import numbers_in
+from forecaster.data.cells import TextColumn, numbers_in
 from forecaster.data.clock import iso
 from forecaster.data.lines import lines_of
 from forecaster.data.source import mended, records, refuse_binary
@@ -68,7 +68,7 @@ STAMPS = ("2024-01-01", "2024-01-01 10:30", "2024-02-30", "0001-01-01", "2024Q2"
 @given(st.lists(st.sampled_from(STAMPS), min_size=1), st.sampled_from(["", "Z", "+01:00"]))
 def test_a_few_stamps_that_pandas_cannot_read_are_looked_at_alone(texts: list[str], offset: str) -> None:
     index = pd.Index([text + offset if text[-2:].isdigit() else text for text in texts], dtype=object)
-    origin = Origin("date", lambda indices: (indices[0], "a.csv:2"))
+    origin = Origin("date", TextColumn(np.arange(len(index)), index), lambda _: "a.csv:2")
 
     def told(read) -> object:
         try:

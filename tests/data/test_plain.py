@@ -22,7 +22,7 @@ def plain(text, missing=("", "NA")):
 
 def by_pandas(path, monkeypatch):
     with monkeypatch.context() as patch:
-        patch.setattr(table.CsvTable, "_read_plain", lambda self, *given: False)
+        patch.setattr(table.CsvTable, "_read_plain", lambda *_: False)
         return read_panel(path)
 
 

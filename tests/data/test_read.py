@@ -5,6 +5,7 @@ import io
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,9 +13,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from forecaster.data.freq import Freq
+from forecaster.data.freq import Freq, format_timestamps
 from forecaster.data.panel import Columns, Panel
-from forecaster.data.read import read_panel, rows_of
+from forecaster.data.read import read_panel
 from forecaster.errors import DataError
 
 FREQS = ("s", "15min", "h", "D", "W", "B", "MS", "ME", "M-15", "QE", "YS", "3")
@@ -34,6 +35,15 @@ def _blocks(panel: Panel) -> list[tuple[str, list[int], str]]:
         (str(name), panel.timestamps[a:b].tolist(), repr(panel.target[a:b].tolist()))
         for name, (a, b) in zip(panel.series, edges, strict=True)
     ]
+
+
+def rows_of(panel: Panel) -> dict[str, Any]:
+    """All rows as columns of a file that is read to an equal panel."""
+    return {
+        "series": panel.series[panel.row_series],
+        "timestamp": format_timestamps(panel.timestamps, panel.freq, panel.zone),
+        "target": panel.target,
+    }
 
 
 @st.composite

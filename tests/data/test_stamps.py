@@ -10,16 +10,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from forecaster.data import stamps as module
+from forecaster.data.cells import TextColumn
 from forecaster.data.stamps import Origin, Stamps, parse_stamps
 from forecaster.errors import DataError
 
 
-def at(indices: Sequence[int]) -> tuple[int, str]:
-    return min(indices), f"x.csv:{min(indices) + 2}"
+def origin(texts: Sequence[str], column: str = "date", **given: Any) -> Origin:
+    column_of_texts = TextColumn(np.arange(len(texts)), pd.Index(texts, dtype=object))
+    return Origin(column, column_of_texts, lambda row: f"x.csv:{row + 2}", **given)
 
 
 def parse(*texts: str, column: str = "date", **given: Any) -> Stamps:
-    return parse_stamps(pd.Index(texts, dtype=object), Origin(column, at, **given))
+    return parse_stamps(origin(texts, column, **given))
 
 
 def micros(*texts: str) -> list[int]:
@@ -55,9 +57,9 @@ def test_offsets_make_instants_and_a_zone(text: str, zone: str, instant: str) ->
 
 @given(st.lists(st.datetimes(), min_size=1, max_size=5), st.sampled_from(["", "Z", "+01:00", "-0930"]))
 def test_the_quick_way_and_the_exact_one_agree(moments: list[Any], offset: str) -> None:
-    texts = pd.Index([m.isoformat() + offset for m in moments], dtype=object)
-    exact = module._exact(texts, Origin("date", at))
-    quick = module._quick(texts, Origin("date", at), module.iso)
+    read = origin([m.isoformat() + offset for m in moments])
+    exact = module._exact(read.column.texts, read)
+    quick = module._quick(read.column.texts, read, module.iso)
     if quick is not None:  # pandas 2 has no years before 1677
         assert (quick.values.tolist(), quick.zone) == (exact.values.tolist(), exact.zone)
 
