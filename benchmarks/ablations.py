@@ -114,12 +114,12 @@ class Ground:
     def errors(self, plan: Plan, seeds: Sequence[int]) -> list[float]:
         """MASE on the judged windows, one fit for each seed; infinite where it diverged."""
         from forecaster.models.task import MemberFit
-        from forecaster.trial import STAGE
+        from forecaster.trial import SELECTION_STAGE
 
         parts = split(self.panel, plan.needs, plan.windows)
         assert parts.judge
         fits = [MemberFit(plan.members[0], replace(plan.fit, seed=seed)) for seed in seeds]
-        stage = self.fitting.fit_all(STAGE, parts.judge, fits)
+        stage = self.fitting.fit_all(SELECTION_STAGE, parts.judge, fits)
         return [
             math.inf if fitted.stopped == "diverged" else self._error(network, plan, parts.judged)
             for network, fitted in zip(stage.networks, stage.fits, strict=True)

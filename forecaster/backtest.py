@@ -15,7 +15,7 @@ from forecaster.data.windows import Windows, sampler
 from forecaster.metrics import Scores, score, score_by_series, score_by_step, seasonal_scale
 from forecaster.models.runtime import forecast
 from forecaster.report import Report, Subject
-from forecaster.statistical import LONGEST, statistical
+from forecaster.statistical import MAX_VALUES, statistical
 
 if TYPE_CHECKING:
     from forecaster.data.panel import Panel
@@ -133,7 +133,7 @@ def backtest(panel: Panel, windows: Windows, manifest: Asked, answer: Answer, *,
         if boosted:
             forecasts["gradient-boosting"] = boosted(context[:, before - length :])
         if others := statistical():
-            history = windows.gather(min(int(panel.lengths.max()), LONGEST), 0)
+            history = windows.gather(min(int(panel.lengths.max()), MAX_VALUES), 0)
             forecasts |= {name: baseline(history, horizon, panel.season_length) for name, baseline in others.items()}
     names = tuple(str(name) for name in panel.series)
     return Backtest(

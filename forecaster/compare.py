@@ -26,7 +26,7 @@ from forecaster.report import SCORE_NAMES, PlanRow, plan_lines
 from forecaster.settings import one_network
 from forecaster.split import split
 from forecaster.train import read
-from forecaster.trial import STAGE, settle
+from forecaster.trial import SELECTION_STAGE, settle
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -205,7 +205,7 @@ def _entry(plan: Plan, panel: Panel, ground: Ground, fitting: Fitting, seeds: in
     with PeakMemory() as memory:
         for seed in range(seeds):
             member = MemberFit(network, replace(plan.fit, seed=plan.fit.seed + seed))
-            stage = fitting.fit_all(STAGE, ground.task, [member])
+            stage = fitting.fit_all(SELECTION_STAGE, ground.task, [member])
             if stage.stopped == "interrupted":
                 raise KeyboardInterrupt
             history = stage.fits[0].history

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from forecaster.backtest import Backtest, judge
-from forecaster.checkpoints import FINAL, JUDGE, STATE, write_history, write_state
+from forecaster.checkpoints import FINAL_STAGE, STATE, TEST_STAGE, write_history, write_state
 from forecaster.conformal import corrected, held_back_errors
 from forecaster.contributions import contributions
 from forecaster.data.inputs import Beside
@@ -76,7 +76,7 @@ class Training:
         if self.judge and self.final:
             honest = [network.portable() for network in self.judge.networks]
             write_onnx(honest, folder / JUDGED, self.judge.smoothing)
-        stages = {name: stage for name, stage in ((JUDGE, self.judge), (FINAL, self.final)) if stage}
+        stages = {name: stage for name, stage in ((TEST_STAGE, self.judge), (FINAL_STAGE, self.final)) if stage}
         for name, stage in stages.items():
             for i, one in enumerate(stage.fits):
                 write_state(folder / STATE / f"{name}-{i}.npz", one.state)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from forecaster.data.panel import Panel
     from forecaster.typing import FloatArray, IntArray
 
-FEW_WINDOWS = 30  # fewer validation windows than this are stretched over more cutoffs
+MIN_VALIDATION_WINDOWS = 30  # fewer validation windows than this are stretched over more cutoffs
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ def _validation(panel: Panel, ends: IntArray, horizon: int) -> Windows | None:
     rows = int(np.median(ends - panel.offsets[:-1]))
     if rows < 3 * horizon + 2:
         return None
-    few = max(1, min(FEW_WINDOWS // len(panel.series), rows // (6 * horizon)))
+    few = max(1, min(MIN_VALIDATION_WINDOWS // len(panel.series), rows // (6 * horizon)))
     windows = rolling(panel, ends, horizon, few, max(1, horizon // 2))
     observed = ~np.isnan(windows.gather(0, horizon)).all(axis=1)  # the others cannot tell good weights from bad ones
     return windows.take(np.flatnonzero(observed)) if observed.any() else None
