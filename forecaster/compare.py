@@ -148,21 +148,21 @@ def compare(data: Data, settings: CompareSettings, watch: Watch) -> Comparison:
     draft = draft_plan(panel, own)
     plan = draft.plan
     parts = split(panel, plan.needs, plan.windows)
-    if parts.judge is None:
+    if parts.test is None:
         raise DataError(f"{panel.source}: too few rows to hold any back: nothing to compare on.", "Give more history.")
     fitting = Fitting(own, NoCheckpoints(), watch, began)
-    if parts.trial:
-        plan = settle(draft, panel, parts.trial, fitting.fit_all, watch).plan
+    if parts.selection:
+        plan = settle(draft, panel, parts.selection, fitting.fit_all, watch).plan
     rows = tuple(row for row in plan.rows if row.setting not in COMPARED)
     for line in plan_lines(rows):
         watch.note(line)
-    judged = _beside_baselines(panel, parts.judged, plan, settings.baselines == "all")
+    judged = _beside_baselines(panel, parts.test_windows, plan, settings.baselines == "all")
     entries = []
     for both in (False, True) if settings.bidirectional is None else (settings.bidirectional,):
         for cell in settings.cells:
             alone = plan.with_cell(cell, "")
             alone = replace(alone, members=tuple(replace(one, bidirectional=both) for one in alone.members))
-            entries.append(_entry(alone, panel, Ground(parts.judge, judged), fitting, settings.seeds))
+            entries.append(_entry(alone, panel, Ground(parts.test, judged), fitting, settings.seeds))
             watch.note(f"{entries[-1].name}: MASE {entries[-1].score('mase'):.4g}")
     entries.sort(key=lambda entry: entry.error)
     about: dict[str, Json] = {

@@ -55,12 +55,12 @@ class Fitting:
 
     def fit_stages(self, draft: Draft, panel: Panel, parts: Split) -> Stages:
         """Answer the draft's questions, fit before the test windows and, where asked and possible, on all rows."""
-        selection = self._select(draft, panel, parts.trial)
+        selection = self._select(draft, panel, parts.selection)
         plan = selection.plan
         for line in plan_lines(plan.rows):
             self.watch.note(line)
         # Early stopping needs windows to stop by; without it the test fit may use the rows of those windows, too.
-        task = parts.trial if plan.fit.patience and parts.trial else parts.judge
+        task = parts.selection if plan.fit.patience and parts.selection else parts.test
         if task is None:
             self.watch.warn("too few rows to hold any back: the model is not judged")
             final = self.fit_all(FINAL_STAGE, parts.final, plan.member_fits)
@@ -71,7 +71,7 @@ class Fitting:
         last = self._final(parts.final, test, seconds) if self.settings.final_fit else None
         if last is None:
             return Stages(plan, test, None)
-        bench = Bench(panel, parts.judged, task.scale, task.relative, plan.needs)
+        bench = Bench(panel, parts.test_windows, task.scale, task.relative, plan.needs)
         plan, smoothing = final_smoothing(selection, bench, bench.forecast(test.networks), self.watch)
         return Stages(plan, replace(test, smoothing=smoothing), replace(last, smoothing=plan.smoothing))
 

@@ -65,7 +65,7 @@ def _train(data: Data, settings: TrainSettings, watch: Watch, place: tuple[Store
     fitting = Fitting(settings, checkpoints, watch, began)
     parts = split(panel, draft.plan.needs, draft.plan.windows)
     made = fitting.fit_stages(draft, panel, parts)
-    training = Training(name, path, panel, made.plan, settings, parts.judged, made.test, made.final)
+    training = Training(name, path, panel, made.plan, settings, parts.test_windows, made.test, made.final)
     contest = None if settings.promote_if_better is None else Contest(store, training, settings.promote_if_better)
     version = store.publish(name, training.write, contest.serves) if contest else store.publish(name, training.write)
     checkpoints.clear()

@@ -27,9 +27,8 @@ FitAll: TypeAlias = "Callable[[str, Task, Sequence[MemberFit]], Stage]"
 
 SELECTION_STAGE = "trial"  # as reports of progress name it
 MIN_GAIN = 0.01  # that a longer schedule must win by: less is within the noise of a validation window
-MIN_CLEAR_GAIN = (
-    0.03  # that longer schedules must have won by for a still longer one to be tried, or another context by
-)
+# That longer schedules must have won by for a still longer one to be tried, or another context by.
+MIN_CLEAR_GAIN = 0.03
 
 
 def settle(draft: Draft, panel: Panel, task: Task, fit_all: FitAll, watch: Watch) -> Selection:
