@@ -87,8 +87,8 @@ class Ground:
         draft = draft_plan(self.panel, self.base)
         plan = draft.plan
         self.fitting = Fitting(self.base, NoCheckpoints(), Silent(), time.monotonic())
-        trial = split(self.panel, plan.needs, plan.windows).trial
-        self.plan = settle(draft, self.panel, trial, self.fitting.fit_all, Silent()).plan if trial else plan
+        task = split(self.panel, plan.needs, plan.windows).selection
+        self.plan = settle(draft, self.panel, task, self.fitting.fit_all, Silent()).plan if task else plan
 
     def changed(self, change: str) -> Plan | None:
         """The plan with this change; None where that changes nothing."""
@@ -113,14 +113,14 @@ class Ground:
     def errors(self, plan: Plan, seeds: Sequence[int]) -> list[float]:
         """MASE on the judged windows, one fit for each seed; infinite where it diverged."""
         from forecaster.models.task import MemberFit
-        from forecaster.trial import STAGE
+        from forecaster.trial import SELECTION_STAGE
 
         parts = split(self.panel, plan.needs, plan.windows)
-        assert parts.judge
+        assert parts.test
         fits = [MemberFit(plan.members[0], replace(plan.fit, seed=seed)) for seed in seeds]
-        stage = self.fitting.fit_all(STAGE, parts.judge, fits)
+        stage = self.fitting.fit_all(SELECTION_STAGE, parts.test, fits)
         return [
-            math.inf if fitted.stopped == "diverged" else self._error(network, plan, parts.judged)
+            math.inf if fitted.stopped == "diverged" else self._error(network, plan, parts.test_windows)
             for network, fitted in zip(stage.networks, stage.fits, strict=True)
         ]
 

@@ -14,7 +14,7 @@ from forecaster.data.windows import Windows, sampler
 from forecaster.forecast import MODEL
 from forecaster.holdout import oldest_cutoffs
 from forecaster.report import Report, Subject
-from forecaster.statistical import LONGEST, statistical
+from forecaster.statistical import MAX_VALUES, statistical
 
 if TYPE_CHECKING:
     from forecaster.holdout import Holdout
@@ -90,7 +90,7 @@ def baseline_forecasts(holdout: Holdout, *, learned: bool) -> dict[str, FloatArr
     if boosted:
         forecasts["gradient-boosting"] = boosted(windows.gather(length, 0))
     if others := statistical():
-        history = windows.gather(min(longest, LONGEST), 0)
+        history = windows.gather(min(longest, MAX_VALUES), 0)
         forecasts |= {name: baseline(history, horizon, season) for name, baseline in others.items()}
     return forecasts
 

@@ -73,7 +73,7 @@ def fit_gradient_boosting(
         return lambda context: np.repeat(_locate(context)[0][:, None], horizon, axis=1)
     features = _features(context, window, step, season_length)
     # scikit-learn cannot bin a feature that is never there, e.g. the third season back of short windows.
-    held = ~np.isnan(features).all(axis=0)
+    present = ~np.isnan(features).all(axis=0)
     answer = (future[window, step] - centre[window]) / scale[window]
     # Absolute error: one window with a jump must not bend the forecasts of all others.
     regressor = HistGradientBoostingRegressor(
@@ -81,7 +81,7 @@ def fit_gradient_boosting(
     )
     # Two threads save a third where cores are free, and take ten times as long, waiting, where they are not.
     with threadpool_limits(1, user_api="openmp"):
-        regressor.fit(features[:, held], answer)
+        regressor.fit(features[:, present], answer)
 
     def predict(context: FloatArray) -> FloatArray:
         size = max(CHUNK_ROWS // horizon, 1)
@@ -92,7 +92,7 @@ def fit_gradient_boosting(
         centre, scale = _locate(context)
         window, step = np.divmod(np.arange(len(context) * horizon), horizon)
         with threadpool_limits(1, user_api="openmp"):
-            scaled = regressor.predict(_features(context, window, step, season_length)[:, held])
+            scaled = regressor.predict(_features(context, window, step, season_length)[:, present])
         return np.asarray(centre[:, None] + scale[:, None] * scaled.reshape(len(context), horizon))
 
     return predict
@@ -109,8 +109,8 @@ def _features(context: FloatArray, window: IntArray, step: IntArray, season_leng
     back = at[:, None] - season_length * np.arange(SEASONS)
     season = np.where(back >= 0, scaled[window[:, None], np.maximum(back, 0)], np.nan)
     # nanmean warns about rows of nothing but NaN.
-    held = ~np.isnan(season)
-    mean = np.where(held, season, 0).sum(axis=1) / np.where(held.any(axis=1), held.sum(axis=1), np.nan)
+    observed = ~np.isnan(season)
+    mean = np.where(observed, season, 0).sum(axis=1) / np.where(observed.any(axis=1), observed.sum(axis=1), np.nan)
     return np.column_stack([newest, season, mean, step, step % season_length])
 
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from forecaster.watch import Watch
 
 BATCH = 2048  # windows forecast at once
-MARGIN = 0.01  # that a mixture must win by: less is within the noise of a validation window
+MIN_GAIN = 0.01  # that a mixture must win by: less is within the noise of a validation window
 
 
 def forecasts(panel: Panel, windows: Windows, needs: Needs, networks: Sequence[Network]) -> FloatArray:
@@ -107,25 +107,19 @@ def mix(plan: Plan, bench: Bench, fitted: Mapping[TargetScaling, Network], leade
     alone, together = bench.error(found[leader]), bench.error(join([found[one] for one in chosen], axis=0))
     said = ", ".join(map(str, chosen))
     watch.note(f"trial: members on transforms {said}: validation error {together:.4g}, alone {alone:.4g}")
-    if together > alone * (1.0 - MARGIN):
+    if together > alone * (1.0 - MIN_GAIN):
         return plan
     return plan.mixed(chosen, f"validation error {together:.3g} together, {alone:.3g} alone")
 
 
-def choose_smoothing(
-    selection: Selection, bench: Bench, networks: Sequence[Network], where: str, watch: Watch
-) -> Selection:
+def choose_smoothing(selection: Selection, bench: Bench, network: FloatArray, where: str, watch: Watch) -> Selection:
     """The selection with the smoothing weight whose error is lowest on these windows and on those measured before.
 
-    One cutoff may be a lucky one for smoothing, so each set of windows counts alike however many it has.
+    `network` [W, H] is what the networks forecast for the bench's windows. One cutoff may be a lucky one for smoothing, so
+    each set of windows counts alike however many it has.
     """
     if not selection.smoothings:
         return selection
-    return _choose_smoothing(selection, bench, bench.forecast(networks), where, watch)
-
-
-def _choose_smoothing(selection: Selection, bench: Bench, network: FloatArray, where: str, watch: Watch) -> Selection:
-    """`network` [W, H]: what the networks forecast for the bench's windows."""
     smoothing = bench.smoothed(selection.smoothings[0])
     weights = (0.0, *(one.weight for one in selection.smoothings))
     errors = {weight: bench.error((1.0 - weight) * network + weight * smoothing) for weight in weights}
@@ -149,10 +143,7 @@ def final_smoothing(
     The test weights keep theirs, so the scores stay those of choices that were made without seeing their windows.
     `network` [W, H]: what the networks with the test weights forecast for these windows.
     """
-    chosen = selection
-    if selection.smoothings:
-        chosen = _choose_smoothing(selection, bench, network, "validation and held-back windows", watch)
-    plan = chosen.plan
+    plan = choose_smoothing(selection, bench, network, "validation and held-back windows", watch).plan
     final, test = plan.smoothing, selection.plan.smoothing
     either = final or test
     if either:  # both graphs read the same context

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from forecaster.models.network import Network
     from forecaster.models.task import Epoch
 
-JUDGE, FINAL = "judge", "final"  # the two stages of a training
+TEST_STAGE, FINAL_STAGE = "judge", "final"  # the two stages of a training, as stored files name them
 UNFINISHED = ".unfinished"  # beside a model's versions
 STATE = "state"  # in an artifact
 EVERY_SECONDS = 20.0
@@ -65,7 +65,7 @@ class Checkpoints:
         if self.source == self.unfinished:
             return None  # killed before this fit began
         # A model that was not fitted again has one stage only, and that one serves.
-        return self.source / f"{JUDGE if stage == FINAL else FINAL}-{member}.npz"
+        return self.source / f"{TEST_STAGE if stage == FINAL_STAGE else FINAL_STAGE}-{member}.npz"
 
     def save(self, stage: str, member: int) -> Callable[[State], None]:
         """A function that keeps the states that it is given, the first one and then every EVERY_SECONDS."""

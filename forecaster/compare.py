@@ -26,7 +26,7 @@ from forecaster.report import SCORE_NAMES, PlanRow, plan_lines
 from forecaster.settings import one_network
 from forecaster.split import split
 from forecaster.train import read
-from forecaster.trial import STAGE, settle
+from forecaster.trial import SELECTION_STAGE, settle
 
 if TYPE_CHECKING:
     from forecaster.holdout import Holdout
@@ -142,15 +142,15 @@ def compare(data: Data, settings: CompareSettings, watch: Watch) -> Comparison:
     draft = draft_plan(panel, own)
     plan = draft.plan
     parts = split(panel, plan.needs, plan.windows)
-    if parts.judge is None:
+    if parts.test is None:
         raise DataError(f"{panel.source}: too few rows to hold any back: nothing to compare on.", "Give more history.")
     fitting = Fitting(own, NoCheckpoints(), watch, began)
-    if parts.trial:
-        plan = settle(draft, panel, parts.trial, fitting.fit_all, watch).plan
+    if parts.selection:
+        plan = settle(draft, panel, parts.selection, fitting.fit_all, watch).plan
     rows = tuple(row for row in plan.rows if row.setting not in COMPARED)
     for line in plan_lines(rows):
         watch.note(line)
-    holdout = make_holdout(panel, parts.judged, horizon=plan.horizon, context_length=plan.context_length)
+    holdout = make_holdout(panel, parts.test_windows, horizon=plan.horizon, context_length=plan.context_length)
     of_baselines = baseline_forecasts(holdout, learned=settings.baselines == "all")
     baselines = {name: holdout.scores(forecast) for name, forecast in of_baselines.items()}
     entries = []
@@ -158,7 +158,7 @@ def compare(data: Data, settings: CompareSettings, watch: Watch) -> Comparison:
         for cell in settings.cells:
             alone = plan.with_cell(cell, "")
             alone = replace(alone, members=tuple(replace(one, bidirectional=both) for one in alone.members))
-            entries.append(_entry(alone, parts.judge, holdout, fitting, settings.seeds))
+            entries.append(_entry(alone, parts.test, holdout, fitting, settings.seeds))
             watch.note(f"{entries[-1].name}: MASE {entries[-1].score('mase'):.4g}")
     entries.sort(key=lambda entry: entry.error)
     about: dict[str, Json] = {
@@ -181,7 +181,7 @@ def _entry(plan: Plan, task: Task, holdout: Holdout, fitting: Fitting, seeds: in
     with PeakMemory() as memory:
         for seed in range(seeds):
             member = MemberFit(network, replace(plan.fit, seed=plan.fit.seed + seed))
-            stage = fitting.fit_all(STAGE, task, [member])
+            stage = fitting.fit_all(SELECTION_STAGE, task, [member])
             if stage.stopped == "interrupted":
                 raise KeyboardInterrupt
             history = stage.fits[0].history

@@ -14,15 +14,14 @@ import numpy as np
 
 from forecaster.blend import Bench, combined, final_smoothing, member_forecasts
 from forecaster.cellchoice import choose_cell
-from forecaster.checkpoints import FINAL, JUDGE, Checkpoints, NoCheckpoints
+from forecaster.checkpoints import FINAL_STAGE, TEST_STAGE, Checkpoints, NoCheckpoints
 from forecaster.errors import UsageError
 from forecaster.models.fit import FitControl, fit
 from forecaster.models.steps import Trainers
 from forecaster.models.task import Fitted, MemberFit, Stage, Task
 from forecaster.plan import Selection
 from forecaster.report import plan_lines
-from forecaster.trial import STAGE as TRIAL
-from forecaster.trial import settle
+from forecaster.trial import SELECTION_STAGE, settle
 from forecaster.watch import Progress, Watch
 
 if TYPE_CHECKING:
@@ -60,25 +59,25 @@ class Fitting:
 
     def fit_stages(self, draft: Draft, panel: Panel, parts: Split) -> Stages:
         """Answer the draft's questions, fit before the test windows and, where asked and possible, on all rows."""
-        selection = self._select(draft, panel, parts.trial)
+        selection = self._select(draft, panel, parts.selection)
         plan = selection.plan
         for line in plan_lines(plan.rows):
             self.watch.note(line)
         # Early stopping needs windows to stop by; without it the test fit may use the rows of those windows, too.
-        task = parts.trial if plan.fit.patience and parts.trial else parts.judge
+        task = parts.selection if plan.fit.patience and parts.selection else parts.test
         if task is None:
             self.watch.warn("too few rows to hold any back: the model is not judged")
-            final = self.fit_all(FINAL, parts.final, plan.member_fits)
+            final = self.fit_all(FINAL_STAGE, parts.final, plan.member_fits)
             none = np.empty((0, 0, plan.horizon))
             return Stages(plan, None, replace(final, smoothing=plan.smoothing), none)
         began = time.monotonic()
-        test = replace(self.fit_all(JUDGE, task, plan.member_fits), smoothing=plan.smoothing)
+        test = replace(self.fit_all(TEST_STAGE, task, plan.member_fits), smoothing=plan.smoothing)
         seconds = time.monotonic() - began
         last = self._final(parts.final, test, seconds) if self.settings.final_fit else None
-        members = member_forecasts(panel, parts.judged, plan.needs, test.networks)
+        members = member_forecasts(panel, parts.test_windows, plan.needs, test.networks)
         if last is None:
             return Stages(plan, test, None, members)
-        bench = Bench(panel, parts.judged, task.scale, task.relative, plan.needs)
+        bench = Bench(panel, parts.test_windows, task.scale, task.relative, plan.needs)
         plan, smoothing = final_smoothing(selection, bench, combined(members, test.networks), self.watch)
         return Stages(plan, replace(test, smoothing=smoothing), replace(last, smoothing=plan.smoothing), members)
 
@@ -102,7 +101,7 @@ class Fitting:
                 MemberFit(network.settings, replace(settings, patience=0, stop_after=max(1, one.best_epoch)))
                 for network, settings, one in zip(test.networks, test.fit_settings, test.fits, strict=True)
             ]
-            final = self.fit_all(FINAL, task, members)
+            final = self.fit_all(FINAL_STAGE, task, members)
             if final.stopped not in ("interrupted", "time budget"):
                 return final
             # Half-way through its schedule it may be worse than the test weights, and nothing has measured it.
@@ -121,7 +120,7 @@ class Fitting:
         networks = [Network(one.network, fit.seed) for one, fit in zip(members, seeded, strict=True)]
         together = _Together(self.watch, stage, [one.fit.stop_after or one.fit.epochs for one in members])
         stop = Event()
-        checkpoints = NoCheckpoints() if stage == TRIAL else self.checkpoints
+        checkpoints = NoCheckpoints() if stage == SELECTION_STAGE else self.checkpoints
         _ = task.source.rows  # made once, before there are threads
 
         def one(i: int) -> Fitted:
@@ -143,19 +142,21 @@ class Fitting:
                 self.watch.warn("interrupted: stopping after this step")
             if not all(future.done() and not future.exception() for future in running):
                 stop.set()
-        return _whole(networks, [one.fit for one in members], running, self.watch, keep_diverged=stage == TRIAL)
+        return _whole(
+            networks, [one.fit for one in members], running, self.watch, keep_diverged=stage == SELECTION_STAGE
+        )
 
     def _seconds_left(self) -> float | None:
         budget = self.settings.time_budget
         return None if budget is None else max(budget - (time.monotonic() - self.began), 0.0)
 
     def _share(self, stage: str, members_left: int) -> float | None:
-        """Seconds for one fit: a judged stage may take half of what is left where a final one follows."""
+        """Seconds for one fit: a test stage may take half of what is left where a final one follows."""
         left = self._seconds_left()
         if left is None:
             return None
-        # A trial and a judged fit leave time for what follows them.
-        parts = {TRIAL: 4, JUDGE: 2 if self.settings.final_fit else 1}.get(stage, 1)
+        # Model selection and a test fit leave time for what follows them.
+        parts = {SELECTION_STAGE: 4, TEST_STAGE: 2 if self.settings.final_fit else 1}.get(stage, 1)
         return left / members_left / parts
 
 

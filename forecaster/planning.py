@@ -26,20 +26,20 @@ if TYPE_CHECKING:
     from forecaster.settings import TrainSettings
     from forecaster.typing import FloatArray, IntArray
 
-LONGEST_SEGMENT = 31  # a longer season is cut to its largest divisor up to this
-SHORTEST_CONTEXT = 24  # steps
-MOST_SEASONS = 14  # of context
-FEW_EPOCHS, MANY_EPOCHS, MOST_EPOCHS = 6, 20, 26
-BATCH_SIZE, SMALL_BATCH = 256, 64
-FAST, SLOW = 5e-3, 2e-3  # learning rates
+MAX_SEGMENT = 31  # a longer season is cut to its largest divisor up to this
+MIN_CONTEXT = 24  # steps
+MAX_CONTEXT_SEASONS = 14
+SHORT_EPOCHS, LONG_EPOCHS, MAX_EPOCHS = 6, 20, 26
+BATCH_SIZE, SMALL_BATCH_SIZE = 256, 64
+FAST_RATE, SLOW_RATE = 5e-3, 2e-3
 MEMBERS = 4
-ALIKE = 5  # with fewer series, windows are so much alike that a large batch tells little more than a small one
-FEW_SERIES = 30  # with fewer, one held-back window a series would judge by luck, and half the context is tried
-MOST_WINDOWS = 10  # a series, and more where the rows are many:
-ENOUGH_WINDOWS = 60  # in all, to learn how far forecasts stray: ten of one season say little of the next
-MOSTLY_ZERO = 0.5  # share of zeros, above which the median of what comes is 0
-HELD_BACK = 0.2  # of a series' rows, at most
-SPARED = 0.1  # of them, beyond MOST_WINDOWS
+MIN_SERIES_FOR_LARGE_BATCH = 5  # windows of fewer are so much alike that a large batch teaches little more
+MIN_SERIES_FOR_ONE_WINDOW = 30  # with fewer, one test window of each would score by luck, and half the context is tried
+MAX_WINDOWS_PER_SERIES = 10  # and more where the rows are many:
+MIN_TOTAL_WINDOWS = 60  # to learn how far forecasts stray: ten of one season say little of the next
+MAX_ZERO_SHARE = 0.5  # above it the median of the actuals is 0
+MAX_TEST_SHARE = 0.2  # of a series' rows
+MAX_EXTRA_TEST_SHARE = 0.1  # of a series' rows, beyond MAX_WINDOWS_PER_SERIES
 
 
 @dataclass(frozen=True)
@@ -83,8 +83,8 @@ def draft_plan(panel: Panel, settings: TrainSettings) -> Draft:
         distribution=settings.likelihood,
     )
     schedules = _schedules(settings)
-    alike = len(panel.series) < ALIKE
-    fit = _fit(choose, settings, schedules[0], loss=loss, error_scale=scalings[0].error_scale, alike=alike)
+    error_scale = scalings[0].error_scale
+    fit = _fit(choose, settings, schedules[0], loss=loss, error_scale=error_scale, series=len(panel.series))
     members = _members(choose, settings, base)
     logs = "log" in [one.transform for one in scalings] and not settings.min  # the log of smoothing counts from 0
     smoothing, smoothings = _smoothings(choose, settings, lengths, logs)
@@ -111,15 +111,16 @@ def _windows(series: int, lengths: _Lengths) -> tuple[int, str]:
     rows, horizon = lengths.rows, lengths.horizon
     if rows < 2 * horizon + 2:
         return 0, "the series are too short to hold any back"
-    if series >= FEW_SERIES:
+    if series >= MIN_SERIES_FOR_ONE_WINDOW:
         return 1, f"{series} series give {series} windows"
-    some = min(MOST_WINDOWS, int(HELD_BACK * rows) // horizon)
-    many = min(-(-ENOUGH_WINDOWS // series), int(SPARED * rows) // horizon)
-    return max(1, some, many), f"at most {HELD_BACK:.0%} of a series' rows, {SPARED:.0%} for more than {MOST_WINDOWS}"
+    some = min(MAX_WINDOWS_PER_SERIES, int(MAX_TEST_SHARE * rows) // horizon)
+    many = min(-(-MIN_TOTAL_WINDOWS // series), int(MAX_EXTRA_TEST_SHARE * rows) // horizon)
+    extra = f"{MAX_EXTRA_TEST_SHARE:.0%} for more than {MAX_WINDOWS_PER_SERIES}"
+    return max(1, some, many), f"at most {MAX_TEST_SHARE:.0%} of a series' rows, {extra}"
 
 
 def _segment(choose: Chooser, settings: TrainSettings, season: int) -> int:
-    longest = max(d for d in range(1, LONGEST_SEGMENT + 1) if season % d == 0)
+    longest = max(d for d in range(1, MAX_SEGMENT + 1) if season % d == 0)
     if settings.context_length:
         longest = max(d for d in range(1, longest + 1) if settings.context_length % d == 0)
     return choose("segment", settings.segment, longest, "a season, or the largest part that fits")
@@ -128,10 +129,10 @@ def _segment(choose: Chooser, settings: TrainSettings, season: int) -> int:
 def _context_length(choose: Chooser, settings: TrainSettings, lengths: _Lengths, segment: int) -> int:
     """A multiple of the segment."""
     least = _least_context(lengths.season, lengths.horizon)
-    most = max(MOST_SEASONS * lengths.season, least)
+    most = max(MAX_CONTEXT_SEASONS * lengths.season, least)
     third = lengths.rows // 3
     automatic = _whole_segments(min(max(third, least), most), segment)
-    why = f"a third of the rows, between 2 and {MOST_SEASONS} seasons and 1.25 horizons at least"
+    why = f"a third of the rows, between 2 and {MAX_CONTEXT_SEASONS} seasons and 1.25 horizons at least"
     context_length = choose("context_length", settings.context_length, automatic, why)
     if context_length % segment:
         raise UsageError(
@@ -142,7 +143,7 @@ def _context_length(choose: Chooser, settings: TrainSettings, lengths: _Lengths,
 
 
 def _least_context(season: int, horizon: int) -> int:
-    return max(2 * season, -(-5 * horizon // 4), SHORTEST_CONTEXT)
+    return max(2 * season, -(-5 * horizon // 4), MIN_CONTEXT)
 
 
 def _whole_segments(length: int, segment: int) -> int:
@@ -153,7 +154,7 @@ def _whole_segments(length: int, segment: int) -> int:
 def _contexts(settings: TrainSettings, base: NetworkSettings, series: int) -> tuple[int, ...]:
     """The rule's context, and half of it where that is enough: few series do not teach a network to pass over what is old."""
     length, half = base.context_length, _whole_segments(base.context_length // 2, base.segment)
-    asked = series < FEW_SERIES and not settings.context_length and not _by_passes(settings)
+    asked = series < MIN_SERIES_FOR_ONE_WINDOW and not settings.context_length and not _by_passes(settings)
     enough = _least_context(base.season_length, base.horizon) <= half < length
     return (length, half) if asked and enough else (length,)
 
@@ -172,7 +173,7 @@ def _training_ends(panel: Panel, horizon: int, windows: int) -> IntArray:
 
 def _loss(choose: Chooser, settings: TrainSettings, zeros: float) -> str:
     """Where most values are 0 the median is 0, too: only squared errors ask for the mean, and so for totals that are right."""
-    if zeros > MOSTLY_ZERO:
+    if zeros > MAX_ZERO_SHARE:
         return choose(
             "loss", settings.loss, "mse", f"{zeros:.0%} of the values are 0: absolute errors would forecast 0"
         )
@@ -193,7 +194,7 @@ def _scalings(choose: Chooser, settings: TrainSettings, seen: FloatArray, zeros:
             f"--transform {given} needs values of 0 and above.", "Give --transform none, or --min what can be."
         )
     # The mean of logs is not the log of the mean, which is what counts where most values are 0.
-    logs = nonnegative and zeros <= MOSTLY_ZERO and not settings.counts
+    logs = nonnegative and zeros <= MAX_ZERO_SHARE and not settings.counts
     names = [given] if given else ["none", "log"] if logs else ["none"]
     scales = {"none": ("series",), "log": ("transform", "window")}
     own = (settings.error_scale,) if settings.error_scale else scales[given][:1] if given else None
@@ -243,10 +244,10 @@ def _by_passes(settings: TrainSettings) -> bool:
 def _schedules(settings: TrainSettings) -> tuple[TrainingSchedule, ...]:
     """Schedules to choose from: few steps fast or slowly, or more, or many."""
     rate = settings.learning_rate
-    fast, slow = rate or (SLOW if _by_passes(settings) else FAST), rate or SLOW
+    fast, slow = rate or (SLOW_RATE if _by_passes(settings) else FAST_RATE), rate or SLOW_RATE
     if settings.epochs:
         return (TrainingSchedule(settings.epochs, fast),)
-    choices = ((FEW_EPOCHS, fast), (FEW_EPOCHS, slow), (MANY_EPOCHS, fast), (MOST_EPOCHS, fast))
+    choices = ((SHORT_EPOCHS, fast), (SHORT_EPOCHS, slow), (LONG_EPOCHS, fast), (MAX_EPOCHS, fast))
     return tuple(TrainingSchedule(epochs, rate) for epochs, rate in dict.fromkeys(choices))
 
 
@@ -257,19 +258,19 @@ def _fit(
     *,
     loss: str,
     error_scale: str,
-    alike: bool,
+    series: int,
 ) -> FitSettings:
-    """How to fit; `alike`: the windows are of so few series that large batches add little."""
+    """How to fit a network to the windows of so many series."""
     by_passes = _by_passes(settings)
     steps = 0 if by_passes else choose("steps_per_epoch", settings.steps_per_epoch, EPOCH_STEPS, "validated this often")
-    batch = (
-        (SMALL_BATCH, "windows of few series are much alike") if alike else (BATCH_SIZE, "or every window, of fewer")
-    )
+    batch, why = BATCH_SIZE, "or every window, of fewer"
+    if series < MIN_SERIES_FOR_LARGE_BATCH:
+        batch, why = SMALL_BATCH_SIZE, "windows of few series are much alike"
     return FitSettings(
         loss=loss,
         error_scale=error_scale,
         epochs=choose("epochs", settings.epochs, schedule.epochs, "no trial could be held"),
-        batch_size=choose("batch_size", settings.batch_size, *batch),
+        batch_size=choose("batch_size", settings.batch_size, batch, why),
         steps_per_epoch=steps,
         learning_rate=choose("learning_rate", settings.learning_rate, schedule.learning_rate, "no trial could be held"),
         schedule=choose("schedule", settings.schedule, "cosine", "falls to 0 at the end"),

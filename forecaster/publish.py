@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from forecaster.backtest import Backtest, backtest, baseline_forecasts
-from forecaster.checkpoints import FINAL, JUDGE, STATE, write_history, write_state
+from forecaster.checkpoints import FINAL_STAGE, STATE, TEST_STAGE, write_history, write_state
 from forecaster.conformal import CrossCalibration, cross_calibrated
 from forecaster.contributions import contributions
 from forecaster.data.inputs import ExtraInputs
@@ -147,7 +147,7 @@ def _write_networks(folder: Path, training: Training) -> None:
     if training.test and training.final:
         tested = [network.portable() for network in training.test.networks]
         write_onnx(tested, folder / TEST_WEIGHTS, training.test.smoothing)
-    stages = {name: stage for name, stage in ((JUDGE, training.test), (FINAL, training.final)) if stage}
+    stages = {name: stage for name, stage in ((TEST_STAGE, training.test), (FINAL_STAGE, training.final)) if stage}
     for name, stage in stages.items():
         for i, one in enumerate(stage.fits):
             write_state(folder / STATE / f"{name}-{i}.npz", one.state)

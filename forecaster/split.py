@@ -1,4 +1,4 @@
-"""What is held back: the newest windows for the scores, the ones before them for validation, the rest to fit on."""
+"""Rows in order of time: the newest windows are for the scores, the ones before them for validation, the rest to fit on."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ if TYPE_CHECKING:
     from forecaster.data.panel import Panel
     from forecaster.typing import FloatArray, IntArray
 
-FEW_WINDOWS = 30  # fewer validation windows than this are stretched over more cutoffs
+MIN_VALIDATION_WINDOWS = 30  # fewer validation windows than this are stretched over more cutoffs
 
 
 @dataclass(frozen=True)
 class Split:
     """Time-ordered: fit rows, then validation, then the windows for the scores."""
 
-    judged: Windows  # for the scores; may be empty
-    trial: Task | None  # fits before the validation windows, which pick weights and settings; None = too few rows
-    judge: Task | None  # fits before the judged windows; None = nothing can be held back
+    test_windows: Windows  # for the scores; may be empty
+    selection: Task | None  # fits before the validation windows, which pick weights and settings; None = too few rows
+    test: Task | None  # fits before the test windows; None = too few rows for any
     final: Task  # fits on all rows
 
 
@@ -43,16 +43,19 @@ def split(panel: Panel, needs: Needs, windows: int) -> Split:
             f"{panel.source}: the longest series has {int(panel.lengths.max())} rows: too few to learn from.",
             "Give more history.",
         )
-    judged = holdout_windows(panel, horizon, windows)
+    test_windows = holdout_windows(panel, horizon, windows)
     before = np.maximum(end - horizon * windows, start)
     validation = _validation(panel, before, horizon) if windows else None
-    judge = task(panel, before, None, needs, source)
-    if not len(judged) or not len(judge.sampler):
-        return Split(judged.take(np.empty(0, np.int64)), None, None, final)
-    trial = None
+    test = task(panel, before, None, needs, source)
+    if not len(test_windows) or not len(test.sampler):
+        none = test_windows.take(np.empty(0, np.int64))
+        return Split(test_windows=none, selection=None, test=None, final=final)
+    selection = None
     if validation is not None:
-        trial = task(panel, np.maximum(validation.first_cutoffs(before), start), validation, needs, source)
-    return Split(judged, trial if trial and len(trial.sampler) else None, judge, final)
+        selection = task(panel, np.maximum(validation.first_cutoffs(before), start), validation, needs, source)
+    if selection and not len(selection.sampler):
+        selection = None
+    return Split(test_windows=test_windows, selection=selection, test=test, final=final)
 
 
 def _validation(panel: Panel, ends: IntArray, horizon: int) -> Windows | None:
@@ -60,8 +63,8 @@ def _validation(panel: Panel, ends: IntArray, horizon: int) -> Windows | None:
     rows = int(np.median(ends - panel.offsets[:-1]))
     if rows < 3 * horizon + 2:
         return None
-    few = max(1, min(FEW_WINDOWS // len(panel.series), rows // (6 * horizon)))
-    windows = rolling(panel, ends, horizon, few, max(1, horizon // 2))
+    count = max(1, min(MIN_VALIDATION_WINDOWS // len(panel.series), rows // (6 * horizon)))
+    windows = rolling(panel, ends, horizon, count, max(1, horizon // 2))
     observed = ~np.isnan(windows.gather(0, horizon)).all(axis=1)  # the others cannot tell good weights from bad ones
     return windows.take(np.flatnonzero(observed)) if observed.any() else None
 

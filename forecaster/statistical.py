@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from forecaster.typing import FloatArray
 
 MODELS = {"theta": "Theta", "ets": "AutoETS"}  # baseline -> class of statsforecast.models
-FEWEST = 4  # observed values; with fewer there is nothing to fit
-LONGEST = 400  # newest values that are fitted to: the time of an ETS follows them
+MIN_VALUES = 4  # observed; with fewer there is nothing to fit
+MAX_VALUES = 400  # the newest ones, that are fitted to: the time of an ETS follows them
 
 
 def statistical() -> dict[str, Baseline]:
@@ -34,8 +34,8 @@ def _baseline(kind: str) -> Baseline:
 
         answer = seasonal_naive(context, horizon, season_length)
         for i, row in enumerate(context):
-            values = _whole(row[-LONGEST:])
-            if len(values) >= FEWEST:
+            values = _whole(row[-MAX_VALUES:])
+            if len(values) >= MIN_VALUES:
                 season = season_length if len(values) >= 2 * season_length else 1
                 answer[i] = _fit(getattr(models, kind)(season_length=season), values, answer[i])
         return answer

@@ -64,7 +64,7 @@ def _train(data: Data, settings: TrainSettings, watch: Watch, store: Store, name
         panel=panel,
         plan=made.plan,
         settings=settings,
-        test_windows=parts.judged,
+        test_windows=parts.test_windows,
         test=made.test,
         final=made.final,
         members=made.members,

@@ -25,9 +25,10 @@ if TYPE_CHECKING:
 # Fits every network on a task, at once where there are processors.
 FitAll: TypeAlias = "Callable[[str, Task, Sequence[MemberFit]], Stage]"
 
-STAGE = "trial"
-MARGIN = 0.01  # that a longer schedule must win by: less is within the noise of a validation window
-PAYS = 0.03  # that longer schedules must have won by for a still longer one to be tried, or another context by
+SELECTION_STAGE = "trial"  # as reports of progress name it
+MIN_GAIN = 0.01  # that a longer schedule must win by: less is within the noise of a validation window
+# That longer schedules must have won by for a still longer one to be tried, or another context by.
+MIN_CLEAR_GAIN = 0.03
 
 
 def settle(draft: Draft, panel: Panel, task: Task, fit_all: FitAll, watch: Watch) -> Selection:
@@ -46,9 +47,12 @@ def settle(draft: Draft, panel: Panel, task: Task, fit_all: FitAll, watch: Watch
     bench = Bench(panel, task.validation, task.scale, task.relative, needs)
     fitted = fits.longest(best)
     mixed = mix(draft.decided(best, reason), bench, fitted, best.scaling, watch)
+    selection = replace(selection, plan=mixed)
+    if not questions.smoothings:
+        return selection
     # The other scalings' networks are used in place of the members that will be on them.
     networks = [fitted[scaling] for scaling in mixed.scalings if scaling in fitted]
-    return choose_smoothing(replace(selection, plan=mixed), bench, networks, "validation windows", watch)
+    return choose_smoothing(selection, bench, bench.forecast(networks), "validation windows", watch)
 
 
 def try_all(plans: Sequence[Plan], task: Task, fit_all: FitAll) -> list[tuple[Network, float]]:
@@ -56,7 +60,7 @@ def try_all(plans: Sequence[Plan], task: Task, fit_all: FitAll) -> list[tuple[Ne
 
     KeyboardInterrupt where not all were fitted: nothing is decided then.
     """
-    stage = fit_all(STAGE, task, [MemberFit(plan.members[0], plan.fit) for plan in plans])
+    stage = fit_all(SELECTION_STAGE, task, [MemberFit(plan.members[0], plan.fit) for plan in plans])
     if len(stage.fits) < len(plans) or stage.stopped == "interrupted":
         raise KeyboardInterrupt
     errors = [one.state.last_error if one.stopped != "diverged" else math.inf for one in stage.fits]
@@ -86,7 +90,7 @@ class _CandidateFits:
         before = self.errors[leader]
         best = self._cheapest(leader.scaling)
         for last, epochs in itertools.pairwise(longer):
-            if best.schedule.epochs != last or self.errors[best] > before * (1.0 - PAYS):
+            if best.schedule.epochs != last or self.errors[best] > before * (1.0 - MIN_CLEAR_GAIN):
                 break
             before = self.errors[best]
             self._fit([*self._schedules(leader, epochs), *self._others(best, shortest)])
@@ -102,7 +106,7 @@ class _CandidateFits:
         others = [replace(first, context_length=length) for length in self.questions.contexts[1:]]
         self._fit([*candidates, *others])
         leader, suited = (min(some, key=self.errors.__getitem__) for some in (candidates, [first, *others]))
-        if self.errors[suited] < self.errors[first] * (1.0 - PAYS):
+        if self.errors[suited] < self.errors[first] * (1.0 - MIN_CLEAR_GAIN):
             leader = replace(leader, context_length=suited.context_length)
         return leader
 
@@ -123,7 +127,7 @@ class _CandidateFits:
         """The scaling's shortest schedule that no longer one beats by more than the margin."""
         errors = {candidate: error for candidate, error in self.errors.items() if candidate.scaling == scaling}
         least = min(errors.values())
-        good = [candidate for candidate, error in errors.items() if error <= least * (1.0 + MARGIN)]
+        good = [candidate for candidate, error in errors.items() if error <= least * (1.0 + MIN_GAIN)]
         return min(good, key=lambda candidate: (candidate.schedule.epochs, errors[candidate]))
 
     def longest(self, best: Candidate) -> dict[TargetScaling, Network]:

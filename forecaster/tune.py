@@ -151,7 +151,7 @@ class _Search:
     def automatic(self, study: Any) -> dict[str, Setting]:
         """The automatic plan's values of what is searched, its open questions settled; noted in the study."""
         if "automatic" not in study.user_attrs:
-            task = split(self.panel, self.plan.needs, self.plan.windows).trial
+            task = split(self.panel, self.plan.needs, self.plan.windows).selection
             if task is None:
                 raise DataError(
                     f"{self.panel.source}: too few rows for validation windows: nothing to tune on.",
@@ -172,7 +172,7 @@ class _Search:
         from forecaster.models.network import Network
 
         plan = draft_plan(self.panel, self._train(self._suggest(trial))).plan
-        task = split(self.panel, plan.needs, plan.windows).trial
+        task = split(self.panel, plan.needs, plan.windows).selection
         if task is None:
             raise optuna.TrialPruned
 

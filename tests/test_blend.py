@@ -69,21 +69,21 @@ def test_each_member_is_fitted_as_its_scaling_says(plan):
 
 
 def test_smoothing_that_is_exact_gets_the_largest_share_and_one_that_is_absurd_none(selection):
-    exact = choose_smoothing(selection, bench_of(TRUTH), [TRUTH + 1.0], "windows", Recorder()).plan
+    exact = choose_smoothing(selection, bench_of(TRUTH), TRUTH + 1.0, "windows", Recorder()).plan
     assert exact.smoothing.weight == max(one.weight for one in selection.smoothings)
-    absurd = choose_smoothing(selection, bench_of(TRUTH + 100.0), [TRUTH + 1.0], "windows", Recorder()).plan
+    absurd = choose_smoothing(selection, bench_of(TRUTH + 100.0), TRUTH + 1.0, "windows", Recorder()).plan
     assert absurd.smoothing is None
 
 
 def test_a_second_set_of_windows_counts_as_much_as_the_first(selection):
-    lucky = choose_smoothing(selection, bench_of(TRUTH), [TRUTH + 1.0], "windows", Recorder())
-    sober = choose_smoothing(lucky, bench_of(TRUTH + 9.0), [TRUTH + 1.0], "windows", Recorder())
+    lucky = choose_smoothing(selection, bench_of(TRUTH), TRUTH + 1.0, "windows", Recorder())
+    sober = choose_smoothing(lucky, bench_of(TRUTH + 9.0), TRUTH + 1.0, "windows", Recorder())
     assert len(sober.smoothing_errors) == 2
     assert (sober.plan.smoothing.weight if sober.plan.smoothing else 0.0) < lucky.plan.smoothing.weight
 
 
 def test_the_test_weights_keep_the_smoothing_that_was_chosen_without_seeing_their_windows(selection):
-    lucky = choose_smoothing(selection, bench_of(TRUTH), [TRUTH + 1.0], "windows", Recorder())
+    lucky = choose_smoothing(selection, bench_of(TRUTH), TRUTH + 1.0, "windows", Recorder())
     final, test = final_smoothing(lucky, bench_of(TRUTH + 9.0), TRUTH + 1.0, Recorder())
     assert test == lucky.plan.smoothing
     assert final.smoothing.weight < lucky.plan.smoothing.weight

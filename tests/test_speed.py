@@ -23,7 +23,7 @@ def parts_of(panel, context_length=8):
 
 def trainer_of(panel, context_length=8, **options):
     network = Network(network_settings(context_length=context_length), seed=1)
-    return Trainer(network, parts_of(panel, context_length).judge, fit_settings(), 40, **options)
+    return Trainer(network, parts_of(panel, context_length).test, fit_settings(), 40, **options)
 
 
 def fit_twice(first, second, trainers):
@@ -37,7 +37,7 @@ def fit_twice(first, second, trainers):
 def weights_after(parts):
     network = Network(network_settings(dropout=0.2), seed=1)
     control = FitControl(Recorder(), "test")
-    fit(network, parts_of(panel_of(*waves(3, 40))).judge, fit_settings(epochs=2), control, parts=parts)
+    fit(network, parts_of(panel_of(*waves(3, 40))).test, fit_settings(epochs=2), control, parts=parts)
     return network.weights
 
 
@@ -55,7 +55,7 @@ class Answering:
 def test_windows_share_the_rows_of_the_panel():
     panel = panel_of(*waves(3, 40))
     parts = parts_of(panel)
-    for windows in (latest_windows(panel), parts.judge.training, parts.judged):
+    for windows in (latest_windows(panel), parts.test.training, parts.test_windows):
         assert np.shares_memory(windows.target, panel.target)
         per_window = (windows.series.nbytes + windows.cutoff.nbytes) / max(len(windows), 1)
         assert per_window in (0, 16)
@@ -63,7 +63,7 @@ def test_windows_share_the_rows_of_the_panel():
 
 def test_drawing_windows_takes_memory_by_series():
     panel = panel_of(*waves(2, 5000))
-    drawn = parts_of(panel).judge.sampler
+    drawn = parts_of(panel).test.sampler
     assert len(drawn) > 9000
     assert sum(part.nbytes for part in (drawn.series, drawn.first, drawn.last)) == 2 * 3 * 8
 
@@ -93,7 +93,7 @@ def test_rows_in_the_graph_do_not_grow_with_the_context():
 @pytest.mark.parametrize("parts", [1, 2, 3])
 def test_steps_are_traced_once_whatever_their_number_and_the_size_of_the_batch(parts):
     panel = panel_of(*waves(3, 40))
-    trainer, drawn = trainer_of(panel, parts=parts), parts_of(panel).judge.sampler
+    trainer, drawn = trainer_of(panel, parts=parts), parts_of(panel).test.sampler
     for steps, batch in ((2, 8), (2, 8), (1, 5), (3, 7)):
         series, cutoff = drawn.epoch(steps * batch, np.random.default_rng(0))
         trainer.steps(series.reshape(steps, batch), cutoff.reshape(steps, batch))
@@ -104,7 +104,7 @@ def test_steps_are_traced_once_whatever_their_number_and_the_size_of_the_batch(p
 @pytest.mark.usefixtures("cpu")
 def test_parts_of_a_batch_give_its_mean_loss_and_gradient():
     panel = panel_of(*waves(2, 40), [np.nan] * 20 + [5.0, 6.0] * 10)  # parts with unlike numbers of observed steps
-    series, cutoff = parts_of(panel).judge.sampler.epoch(7, np.random.default_rng(0))
+    series, cutoff = parts_of(panel).test.sampler.epoch(7, np.random.default_rng(0))
     found = {}
     for parts in (1, 3):
         trainer = trainer_of(panel, parts=parts)
@@ -132,7 +132,7 @@ def test_a_fit_like_one_before_is_not_compiled_again_and_learns_what_it_would_ha
     settings = network_settings(head=head, dropout=0.2, layers=2, bidirectional=head != "recursive", **open_head)
     course = fit_settings(epochs=2, schedule=schedule)
     lent = Trainers()
-    first, second = (parts.trial, settings, 1, course), (parts.final, settings, 2, replace(course, seed=5))
+    first, second = (parts.selection, settings, 1, course), (parts.final, settings, 2, replace(course, seed=5))
     again = fit_twice(first, second, lent)
     alone = fit_twice(second, second, None)
     assert [trainer.traces for _, trainer in lent.idle] == [1]
@@ -147,12 +147,12 @@ def test_a_fit_that_differs_gets_a_trainer_of_its_own():
     settings, course = network_settings(), fit_settings(epochs=1)
     lent = Trainers()
     others = [
-        (parts.judge, network_settings(units=5), 1, course),
-        (parts.judge, settings, 1, replace(course, learning_rate=0.1)),
-        (parts.judge, settings, 1, replace(course, epochs=2)),
-        (parts.judge, settings, 1, replace(course, error_scale="window")),
-        (parts_of(panel_of(*waves(3, 60))).judge, settings, 1, course),
+        (parts.test, network_settings(units=5), 1, course),
+        (parts.test, settings, 1, replace(course, learning_rate=0.1)),
+        (parts.test, settings, 1, replace(course, epochs=2)),
+        (parts.test, settings, 1, replace(course, error_scale="window")),
+        (parts_of(panel_of(*waves(3, 60))).test, settings, 1, course),
     ]
     for other in others:
-        fit_twice((parts.judge, settings, 1, course), other, lent)
+        fit_twice((parts.test, settings, 1, course), other, lent)
     assert len(lent.idle) == 1 + len(others)

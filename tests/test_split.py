@@ -45,16 +45,16 @@ def test_what_is_judged_or_validated_is_never_fitted_on(lengths, windows):
         parts = split(panel, NEEDS, windows)
     except DataError:
         return
-    if parts.judge is None:
+    if parts.test is None:
         return
-    judged = observed(parts.judged.gather(0, HORIZON))
-    fitted = observed(seen_while_fitting(parts.judge))
+    judged = observed(parts.test_windows.gather(0, HORIZON))
+    fitted = observed(seen_while_fitting(parts.test))
     assert judged and fitted
     assert not fitted & judged
-    if parts.trial:
-        values = parts.trial.validation.gather(CONTEXT, HORIZON)
+    if parts.selection:
+        values = parts.selection.validation.gather(CONTEXT, HORIZON)
         validated = observed(values[:, CONTEXT:])
-        tried = observed(seen_while_fitting(parts.trial))
+        tried = observed(seen_while_fitting(parts.selection))
         assert not tried & validated
         assert not tried & judged
         assert not observed(values) & judged
@@ -66,13 +66,13 @@ def test_a_series_is_fitted_then_validated_then_judged(lengths, windows):
     panel = numbered_panel(lengths)
     parts = split(panel, NEEDS, windows)
     for n in range(len(lengths)):
-        judged = parts.judged.cutoff[parts.judged.series == n]
-        if not parts.trial or len(judged) < windows:
+        judged = parts.test_windows.cutoff[parts.test_windows.series == n]
+        if not parts.selection or len(judged) < windows:
             continue  # too short for all of them
-        valid = parts.trial.validation
+        valid = parts.selection.validation
         validated = valid.cutoff[valid.series == n]
-        assert parts.trial.training.end[n] <= min([*validated, *judged])
-        assert parts.judge.training.end[n] <= judged.min()
+        assert parts.selection.training.end[n] <= min([*validated, *judged])
+        assert parts.test.training.end[n] <= judged.min()
         assert all(cutoff + HORIZON <= judged.min() for cutoff in validated)
 
 
@@ -87,8 +87,8 @@ def test_the_final_fit_sees_every_row():
 def test_the_judged_windows_are_those_that_can_be_found_again():
     panel = panel_of(*waves(3, 40))
     parts, again = split(panel, NEEDS, 2), holdout_windows(panel, HORIZON, 2)
-    np.testing.assert_array_equal(parts.judged.cutoff, again.cutoff)
-    np.testing.assert_array_equal(parts.judged.series, again.series)
+    np.testing.assert_array_equal(parts.test_windows.cutoff, again.cutoff)
+    np.testing.assert_array_equal(parts.test_windows.series, again.series)
 
 
 def test_scales_are_those_of_the_rows_that_are_fitted_on():
@@ -96,38 +96,38 @@ def test_scales_are_those_of_the_rows_that_are_fitted_on():
     parts = split(panel, NEEDS, 1)
     changed = panel.target.copy()
     for n in range(2):
-        changed[parts.judge.training.end[n] : panel.offsets[n + 1]] *= 1000
+        changed[parts.test.training.end[n] : panel.offsets[n + 1]] *= 1000
     again = split(replace(panel, target=changed), NEEDS, 1)
-    np.testing.assert_array_equal(parts.judge.scale, again.judge.scale)
+    np.testing.assert_array_equal(parts.test.scale, again.test.scale)
     assert (again.final.scale > parts.final.scale).all()
 
 
 def test_a_series_without_a_yardstick_takes_the_median_of_the_others():
     a, b, _ = waves(3, 40)
     parts = split(panel_of(a, b, [5.0] * 40), NEEDS, 1)
-    scale = parts.judge.scale
+    scale = parts.test.scale
     assert scale[2] == np.median(scale[:2])
-    assert split(panel_of([5.0] * 40), NEEDS, 1).judge.scale.tolist() == [1]
+    assert split(panel_of([5.0] * 40), NEEDS, 1).test.scale.tolist() == [1]
 
 
 def test_series_too_short_to_hold_back_from_are_fitted_and_not_judged():
     panel = panel_of(*waves(2, 40), [1.0, 2.0, 3.0])
     parts = split(panel, NEEDS, 1)
-    assert set(parts.judged.series.tolist()) == {0, 1}
+    assert set(parts.test_windows.series.tolist()) == {0, 1}
     assert 2 in parts.final.sampler.series
 
 
 def test_without_rows_to_spare_nothing_is_judged():
     parts = split(panel_of([1.0, 2.0, 3.0, 4.0]), NEEDS, 1)
-    assert parts.judge is None
-    assert len(parts.judged) == 0
+    assert parts.test is None
+    assert len(parts.test_windows) == 0
     assert len(parts.final.sampler)
 
 
 def test_rows_that_nobody_observed_cannot_validate():
     values = np.concatenate([waves(1, 40)[0], [NAN] * 20, waves(1, 3)[0]])
     parts = split(panel_of(values), NEEDS, 1)
-    assert parts.trial is None or not np.isnan(parts.trial.validation.gather(0, HORIZON)).all()
+    assert parts.selection is None or not np.isnan(parts.selection.validation.gather(0, HORIZON)).all()
 
 
 def test_a_panel_of_single_rows_is_refused():

@@ -12,11 +12,11 @@ if TYPE_CHECKING:
     from forecaster.typing import IntArray, Tensor
 
 
-LIMIT = 8.0  # standard deviations: a number farther out counts as that far
+MAX_SCORE = 8.0  # standard deviations: a number farther out counts as that far
 HIDDEN = 64
 LIKENESS = 8  # numbers in which covariates are compared
-MOST_SEASONS = 14  # that are compared
-WIDEST = 16  # of a category's embedding
+MAX_SEASONS = 14  # that are compared
+MAX_EMBEDDING_WIDTH = 16  # of a category's embedding
 
 
 class Features:
@@ -34,7 +34,7 @@ class Features:
         self.embeddings = {
             i: keras.layers.Embedding(
                 len(one.levels) + 2,
-                min(WIDEST, len(one.levels) // 2 + 2),
+                min(MAX_EMBEDDING_WIDTH, len(one.levels) // 2 + 2),
                 embeddings_initializer=_met_at_random(seed()),
             )
             for i, one in enumerate(self.encodings)
@@ -50,7 +50,7 @@ class Features:
         parts = []
         if self.numbers:
             there = ops.cast(ops.logical_not(_columns(missing, self.numbers)), "float32")
-            score = ops.clip((_columns(filled, self.numbers) - self.mean) / self.scale, -LIMIT, LIMIT)
+            score = ops.clip((_columns(filled, self.numbers) - self.mean) / self.scale, -MAX_SCORE, MAX_SCORE)
             parts += [ops.cast(score, "float32") * there, there]
         for i, embedding in self.embeddings.items():
             unknown = len(self.encodings[i].levels or ())
@@ -150,4 +150,4 @@ def _same_place(context_length: int, horizon: int, season_length: int) -> IntArr
     """[H, M] rows of the context that lie 1 … M whole seasons before each step ahead, M the same for all."""
     season = season_length if season_length <= context_length else 1
     nearest = context_length + np.arange(horizon) % season - season
-    return nearest[:, None] - season * np.arange(min(context_length // season, MOST_SEASONS))
+    return nearest[:, None] - season * np.arange(min(context_length // season, MAX_SEASONS))

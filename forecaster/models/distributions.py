@@ -30,11 +30,11 @@ if TYPE_CHECKING:
 
 Levels: TypeAlias = tuple[float, ...]
 
-LEAST_SCALE = 1e-3  # in the network's units: no history tells more exactly what comes
-FARTHEST = 50.0  # a truth that lies farther from its window, in the window's own scale, counts as that far
-LEAST_TAIL, MOST_TAIL = 1e-3, 0.499  # 1/ν: ν from above 2 to 1,000, which nobody can tell from normal
-LEAST_DISPERSION, MOST_DISPERSION = 1e-8, 50.0
-LEAST_KNEE = 1e-6
+MIN_SCALE = 1e-3  # in the network's units: no history tells more exactly what comes
+MAX_DISTANCE = 50.0  # a truth that lies farther from its window, in the window's own scale, counts as that far
+MIN_TAIL, MAX_TAIL = 1e-3, 0.499  # 1/ν: ν from above 2 to 1,000, which nobody can tell from normal
+MIN_DISPERSION, MAX_DISPERSION = 1e-8, 50.0
+MIN_KNEE = 1e-6
 SHIFT = 8  # steps of the recurrence of the gamma function, behind which Stirling's series is good to ten digits
 
 
@@ -84,13 +84,13 @@ def _stirling(x: Tensor) -> Tensor:
 def _scale(raw: Tensor) -> Tensor:
     from keras import ops
 
-    return ops.softplus(raw) + LEAST_SCALE
+    return ops.softplus(raw) + MIN_SCALE
 
 
 def _tail(raw: Tensor) -> Tensor:
     from keras import ops
 
-    return ops.sigmoid(raw) * (MOST_TAIL - LEAST_TAIL) + LEAST_TAIL
+    return ops.sigmoid(raw) * (MAX_TAIL - MIN_TAIL) + MIN_TAIL
 
 
 def _error(z: Tensor, truth: Tensor, place: Place) -> Tensor:
@@ -98,7 +98,7 @@ def _error(z: Tensor, truth: Tensor, place: Place) -> Tensor:
     from keras import ops
 
     located = place.locator.normalise(truth, place.center, place.scale)
-    return ops.clip(located, -FARTHEST, FARTHEST) - ops.cast(z[:, :, 0], "float64")
+    return ops.clip(located, -MAX_DISTANCE, MAX_DISTANCE) - ops.cast(z[:, :, 0], "float64")
 
 
 def _normal_loss(z: Tensor, truth: Tensor, place: Place) -> Tensor:
@@ -168,12 +168,12 @@ def _mean_and_dispersion(z: Tensor, place: Place) -> tuple[Tensor, Tensor]:
 
     location, spread = ops.cast(z[:, :, 0], "float64"), ops.cast(ops.softplus(z[:, :, 1]), "float64")
     wanted = place.center + place.scale * location  # what is broadcast stands first: see Locator.restore
-    knee = ops.maximum(0.5 * place.scale, LEAST_KNEE)
+    knee = ops.maximum(0.5 * place.scale, MIN_KNEE)
     below = ops.maximum(ops.minimum(wanted, knee) / knee - 1.0, -30.0)
     mean = (ops.maximum(wanted, knee) - knee) + knee * ops.exp(below)
     level = ops.maximum(place.center, 0.0)
     own = place.scale * place.scale / (level * level + place.scale * place.scale)
-    return mean, ops.clip(spread * spread * own, LEAST_DISPERSION, MOST_DISPERSION)
+    return mean, ops.clip(spread * spread * own, MIN_DISPERSION, MAX_DISPERSION)
 
 
 def _negative_binomial_loss(z: Tensor, truth: Tensor, place: Place) -> Tensor:

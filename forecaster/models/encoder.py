@@ -30,7 +30,7 @@ class EncoderSettings:
     input_initializer: str
     recurrent_initializer: str
     portable: bool
-    beside: bool = False  # covariates are read along with the values
+    extra_inputs: bool = False  # covariates are read along with the values
 
 
 @dataclass(frozen=True)
@@ -70,9 +70,9 @@ class Encoder:
             if settings.segment > 1
             else keras.layers.Identity()  # the textbook form: the cell reads each observation itself
         )
-        # Starts at zero: covariates must earn their place beside the values.
-        apart = settings.beside and settings.segment > 1
-        self.beside = keras.layers.Dense(settings.units, kernel_initializer="zeros") if apart else None
+        # Starts at zero: covariates must earn their place alongside the values.
+        apart = settings.extra_inputs and settings.segment > 1
+        self.embed_extra = keras.layers.Dense(settings.units, kernel_initializer="zeros") if apart else None
         directions = 2 if settings.bidirectional else 1
         self.layers = [[self.new_layer(settings.units) for _ in range(directions)] for _ in range(settings.layers)]
         between = settings.dropout if settings.layers > 1 else 0.0
@@ -95,9 +95,9 @@ class Encoder:
         other.recur = recur
         return other
 
-    def read(self, values: Tensor, mask: Tensor, beside: Tensor | None = None) -> EncoderOutput:
+    def read(self, values: Tensor, mask: Tensor, extra: Tensor | None = None) -> EncoderOutput:
         """Located values and mask [B, L], and covariates' features [B, L, E] -> what the stack makes of them."""
-        return self._read(self._steps(values, mask), beside=beside)
+        return self._read(self._steps(values, mask), extra=extra)
 
     def advance(self, read: EncoderOutput, values: Tensor) -> EncoderOutput:
         """Go on by one segment of forecasts, values [B, S]. A backward pass must start again from the new end."""
@@ -118,11 +118,11 @@ class Encoder:
         return ops.concatenate(parts, axis=2)
 
     def _read(
-        self, inputs: Tensor, start: list[list[Tensor]] | None = None, beside: Tensor | None = None
+        self, inputs: Tensor, start: list[list[Tensor]] | None = None, extra: Tensor | None = None
     ) -> EncoderOutput:
         flowing = self.embed(inputs)
-        if beside is not None:
-            flowing = self._joined(flowing, beside)
+        if extra is not None:
+            flowing = self._joined(flowing, extra)
         layer_states: list[list[Tensor]] = []
         for depth, layers in enumerate(self.layers):
             if depth:
@@ -133,13 +133,13 @@ class Encoder:
             flowing = flowing + sequence if linked else sequence
         return EncoderOutput(inputs, flowing, self._last(flowing), layer_states[-1], layer_states)
 
-    def _joined(self, flowing: Tensor, beside: Tensor) -> Tensor:
+    def _joined(self, flowing: Tensor, extra: Tensor) -> Tensor:
         """Steps [B, T, ·] with the covariates [B, T·S, E] of their observations."""
         from keras import ops
 
-        count, width = flowing.shape[1], beside.shape[2] * self.settings.segment
-        beside = ops.reshape(beside, (-1, count, width))
-        return flowing + self.beside(beside) if self.beside else ops.concatenate([flowing, beside], axis=2)
+        count, width = flowing.shape[1], extra.shape[2] * self.settings.segment
+        extra = ops.reshape(extra, (-1, count, width))
+        return flowing + self.embed_extra(extra) if self.embed_extra else ops.concatenate([flowing, extra], axis=2)
 
     def _layer(self, layers: list[Any], x: Tensor, start: list[Tensor] | None) -> tuple[Tensor, list[Tensor]]:
         from keras import ops

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 LEVELS = (0.05, 0.1, 0.2, 0.35, 0.5, 0.7, 0.9)
 TRENDS = ((0.0, 0.0), (0.1, 0.9), (0.1, 0.98), (0.3, 1.0), (0.02, 1.0))  # (share of the level's rate, damping)
 SEASONS = (0.05, 0.2, 0.4)
-LONGEST = 120  # rows that it reads, at most
+MAX_LENGTH = 120  # rows that it reads, at most
 GROWTH = 2.0  # a forecast on logs stays below e^2 of the highest value read
 WEIGHTS = (0.0, 0.15, 0.3, 0.5, 0.75)  # to choose from: a quarter at least stays the networks'
 
@@ -40,9 +40,9 @@ class Smoothing:
 
 def smoothing_length(season_length: int, rows: int) -> int:
     """Rows worth reading of series of so many, in whole seasons: 2 at least; 0 where the season is too long for it."""
-    if 2 * season_length > LONGEST:
+    if 2 * season_length > MAX_LENGTH:
         return 0
-    wanted = min(max(rows, 2 * season_length), LONGEST, max(10 * season_length, 30))
+    wanted = min(max(rows, 2 * season_length), MAX_LENGTH, max(10 * season_length, 30))
     return wanted // season_length * season_length
 
 

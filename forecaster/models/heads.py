@@ -186,5 +186,5 @@ HEADS: dict[str, Callable[[HeadSettings, Callable[[], int]], Head]] = {
     "per-step": PerStep,
 }
 
-# Heads whose horizon is not fed back, so that paths beside the recurrence can be added to it.
+# Heads whose horizon is not fed back, so that paths alongside the recurrence can be added to it.
 OPEN_HEADS = ("direct", "seq2seq")

@@ -2,8 +2,8 @@
 
 `error_scale` says in which units errors are measured:
 
-* `series`: caller's units over the series' in-sample mean absolute seasonal difference, the yardstick of MASE
-  (Hyndman & Koehler 2006), so that every series weighs alike;
+* `series`: caller's units over the series' in-sample mean absolute seasonal difference, the denominator of
+  MASE (Hyndman & Koehler 2006), so that every series weighs alike;
 * `window`: the network's own units, after transform, centre and scale;
 * `transform`: after the transform only; with a log these are relative errors.
 """
@@ -57,6 +57,6 @@ def mean_loss(errors: Tensor, observed: Tensor, loss: str, quantiles: tuple[floa
 
     each = LOSSES[loss](errors[:, :, 0])
     if quantiles:
-        bands = [pinball(errors[:, :, 1 + i], level) for i, level in enumerate(quantiles)]
-        each = each + sum(bands[1:], bands[0]) / len(bands)
+        losses = [pinball(errors[:, :, 1 + i], level) for i, level in enumerate(quantiles)]
+        each = each + sum(losses[1:], losses[0]) / len(losses)
     return ops.sum(each * observed) / ops.maximum(ops.sum(observed), 1.0)

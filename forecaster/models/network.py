@@ -93,8 +93,8 @@ class Network:
         calendar = None
         values, mask, center, scale = self.locator.locate(inputs[0])
         before = self.covariates.known_before(named) if self.covariates else None
-        beside = self.covariates.along(named, before) if self.covariates else None
-        read = encoder.read(values, mask, beside)
+        extra = self.covariates.along(named, before) if self.covariates else None
+        read = encoder.read(values, mask, extra)
         z = answer(encoder, read)
         if self.linear:
             z = self._with_linear(self.linear(values), z)
@@ -235,5 +235,5 @@ def _seeds(seed: int) -> Callable[[], int]:
 def _part(kind: type[P], settings: NetworkSettings, portable: bool) -> P:
     """The settings of one part of the network: what it asks for, by name."""
     known = {**vars(settings), "outputs": settings.outputs, "portable": portable}
-    known["beside"] = bool(settings.covariates)
+    known["extra_inputs"] = bool(settings.covariates)
     return kind(**{field.name: known[field.name] for field in fields(kind)})  # type: ignore[arg-type]

@@ -51,9 +51,9 @@ class RowGatherer:
     def gather_all(
         self, bounds: SeriesBounds, series: Tensor, cutoff: Tensor, before: int, after: int, horizon: int
     ) -> tuple[Tensor, list[Tensor]]:
-        """Windows [B, before + after], and the graph's inputs beside them."""
+        """Windows [B, before + after], and the graph's extra inputs."""
         values = self.gather(bounds, series, cutoff, before, after)
-        return values, self.gather_beside(bounds, series, cutoff, before, horizon)
+        return values, self.gather_extra(bounds, series, cutoff, before, horizon)
 
     def gather(self, bounds: SeriesBounds, series: Tensor, cutoff: Tensor, before: int, after: int) -> Tensor:
         import tensorflow as tf
@@ -78,12 +78,12 @@ class RowGatherer:
         old = tf.where(seen, tf.gather(self.target, tf.where(seen, lags, 0)), tf.constant(np.nan, tf.float64))
         return [tf.concat([values, tf.reshape(old, (tf.shape(rows)[0], horizon, 3 * back.shape[1]))], axis=2)]
 
-    def gather_beside(
+    def gather_extra(
         self, bounds: SeriesBounds, series: Tensor, cutoff: Tensor, before: int, horizon: int
     ) -> list[Tensor]:
-        """The graph's inputs beside the context, as `ExtraInputs` gathers them: known, past and static, where there are any.
+        """The graph's extra inputs, as `ExtraInputs` gathers them: known, past and static, where there are any.
 
-        What is known of rows behind the bounds reads as missing.
+        What is known of rows after the bounds reads as missing.
         """
         import tensorflow as tf
 

@@ -30,7 +30,7 @@ class NetworkSettings:
     recurrent_initializer: str
     quantiles: tuple[float, ...]
     season_length: int = 1  # what center "season" looks back
-    linear: bool = False  # a linear path beside the recurrence
+    linear: bool = False  # a linear path alongside the recurrence
     known: int = 0  # F calendar numbers known of each step ahead
     lags: int = 0  # J values of long seasons ago looked up for each step ahead, with two neighbours each
     covariates: tuple[Encoding, ...] = ()  # columns that it reads, known ones first, then past, then static

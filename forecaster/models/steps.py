@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from forecaster.typing import IntArray, Tensor
 
 
-IDLE = 6  # trainers that are kept for fits to come: a stage's, and some of the stage before
+MAX_IDLE = 6  # trainers that are kept for fits to come: a stage's, and some of the stage before
 
 
 def _constant(rate: float, _steps: int) -> Any:
@@ -240,7 +240,7 @@ class Trainers:
             yield trainer
         finally:
             with self._lock:
-                self.idle = [*self.idle, (key, trainer)][-IDLE:]
+                self.idle = [*self.idle, (key, trainer)][-MAX_IDLE:]
 
     def _take(self, key: Hashable) -> Trainer | None:
         with self._lock:

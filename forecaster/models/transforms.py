@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from forecaster.typing import Tensor
 
 
-LIMIT = 20.0  # a log forecast is kept within e^±20 of its window's centre: beyond that it is absurd, and could overflow
+MAX_LOG_DISTANCE = 20.0  # of a log forecast from its window's centre: e^±20 is absurd already, more could overflow
 
 
 @dataclass(frozen=True)
@@ -134,6 +134,6 @@ class Locator:
 
         moved = ops.cast(z, "float64") * scale[:, :, None]
         if self.transform != "none":
-            moved = ops.clip(moved, -LIMIT, LIMIT)
+            moved = ops.clip(moved, -MAX_LOG_DISTANCE, MAX_LOG_DISTANCE)
         # The centre stands first: Keras' `add` takes a second operand [B, 1, 1] for a bias [B] where B happens to equal H or K.
         return self._inverse(center[:, :, None] + moved)

@@ -54,7 +54,7 @@ def test_training_gathers_what_prediction_gathers(panel, needs):
     windows = some_windows(panel)
     rows = RowGatherer(windows.target, None, encode(panel, needs.covariates))
     bounds = SeriesBounds(windows.start, windows.end)
-    found = rows.gather_beside(bounds, tf.constant(windows.series), tf.constant(windows.cutoff), LENGTH, HORIZON)
+    found = rows.gather_extra(bounds, tf.constant(windows.series), tf.constant(windows.cutoff), LENGTH, HORIZON)
     expected = ExtraInputs(panel, windows, needs)()
     assert list(expected) == ["known", "past", "static"]
     for values, name in zip(found, expected, strict=True):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from forecaster.data.encodings import Encoding
-from forecaster.models.covariates import LIMIT, CovariatePath, Features, _same_place
+from forecaster.models.covariates import MAX_SCORE, CovariatePath, Features, _same_place
 from forecaster.models.export import write_onnx, write_saved_model
 from forecaster.models.network import Network
 from forecaster.models.proof import prove
@@ -87,7 +87,7 @@ def test_stored_graphs_answer_as_the_network(tmp_path, cpu, segment, roles):
 def test_missing_and_unseen_values_have_a_path_of_their_own():
     features = Features(COVARIATES[:2], lambda: 1)
     found = np.asarray(features(np.array([[5.0, 0], [7.0, 1], [NAN, 2], [1e9, NAN]])))
-    np.testing.assert_allclose(found[:, 0], [0.0, 1.0, 0.0, LIMIT])
+    np.testing.assert_allclose(found[:, 0], [0.0, 1.0, 0.0, MAX_SCORE])
     np.testing.assert_array_equal(found[:, 1], [1, 1, 0, 1])
     np.testing.assert_array_equal(found[2:, 2:], 0.0)  # until something of the kind is learnt from
     assert found[:2, 2:].all() and not np.array_equal(found[0, 2:], found[1, 2:])

@@ -29,7 +29,7 @@ def parts_of(panel=PANEL, windows=1):
 def fitted(task=None, *, network=None, watch=None, start=None, checkpoint=keep_nothing, stop=None, **changes):
     """A tiny network after its fit, and what came of it."""
     net = network or Network(network_settings(), seed=1)
-    work = task or parts_of().trial
+    work = task or parts_of().selection
     control = FitControl(watch or Recorder(), "test", start=start, checkpoint=checkpoint, stop=stop or Event())
     done = fit(net, work, fit_settings(**changes), control)
     return net, done
@@ -188,12 +188,12 @@ def test_the_stop_event_ends_a_fit_like_an_interruption():
 
 def test_the_training_step_is_traced_once():
     parts = parts_of()
-    trainer = Trainer(Network(network_settings(), seed=1), parts.trial, fit_settings(), 40)
+    trainer = Trainer(Network(network_settings(), seed=1), parts.selection, fit_settings(), 40)
     rng = np.random.default_rng(0)
     for steps, batch in ((2, 8), (2, 8), (1, 5), (3, 8)):
-        series, cutoff = parts.trial.sampler.epoch(steps * batch, rng)
+        series, cutoff = parts.selection.sampler.epoch(steps * batch, rng)
         trainer.steps(series.reshape(steps, batch), cutoff.reshape(steps, batch))
-        trainer.validate(parts.trial.validation.series, parts.trial.validation.cutoff)
+        trainer.validate(parts.selection.validation.series, parts.selection.validation.cutoff)
     assert trainer.traces == 1
 
 
@@ -202,8 +202,8 @@ def test_clipping_bounds_the_gradient_that_the_optimizer_sees():
     norms = {}
     for clip in (0.0, 1e-3):
         parts = parts_of()
-        trainer = Trainer(Network(network_settings(), seed=1), parts.trial, fit_settings(clip_norm=clip), 40)
-        series, cutoff = parts.trial.sampler.epoch(8, np.random.default_rng(0))
+        trainer = Trainer(Network(network_settings(), seed=1), parts.selection, fit_settings(clip_norm=clip), 40)
+        series, cutoff = parts.selection.sampler.epoch(8, np.random.default_rng(0))
         trainer.steps(series[None], cutoff[None])
         momenta = [v for v in trainer.optimizer.variables if "momentum" in v.path]
         norms[clip] = np.sqrt(sum(float(((np.asarray(v) / 0.1) ** 2).sum()) for v in momenta))
@@ -224,14 +224,14 @@ def test_missing_targets_weigh_nothing():
     values = waves(2, 40)
     for row in values:
         row[10:16] = NAN
-    net, done = fitted(parts_of(panel_of(*values)).trial)
+    net, done = fitted(parts_of(panel_of(*values)).selection)
     assert all(np.isfinite(row.loss) and np.isfinite(row.validation_loss) for row in done.history)
     assert all(np.isfinite(w).all() for w in net.weights)
 
 
 def test_a_series_with_nothing_observed_does_not_hinder_the_others():
     values = [*waves(2, 40), np.full(40, NAN)]
-    net, done = fitted(parts_of(panel_of(*values)).trial)
+    net, done = fitted(parts_of(panel_of(*values)).selection)
     assert all(np.isfinite(w).all() for w in net.weights)
     assert done.history[-1].loss > 0
 
@@ -239,12 +239,12 @@ def test_a_series_with_nothing_observed_does_not_hinder_the_others():
 def test_validation_is_the_loss_worked_in_numpy():
     parts, quantiles = parts_of(), (0.1, 0.9)
     net, done = fitted(network=Network(network_settings(quantiles=quantiles), seed=1), epochs=1)
-    windows = parts.trial.validation
+    windows = parts.selection.validation
     values = windows.gather(8, 3)
     context, truth = values[:, :8], values[:, 8:]
     z, center, scale = (np.asarray(part) for part in net.horizon_model()([context]))
     errors = truth[:, :, None] - (z * scale[:, :, None] + center[:, :, None])
-    errors = errors / parts.trial.scale[windows.series][:, None, None]
+    errors = errors / parts.selection.scale[windows.series][:, None, None]
     bands = [np.maximum(q * errors[:, :, 1 + i], (q - 1) * errors[:, :, 1 + i]) for i, q in enumerate(quantiles)]
     expected = np.abs(errors[:, :, 0]) + np.mean(bands, axis=0)
     assert done.history[0].validation_loss == pytest.approx(expected.mean(), rel=1e-4)
@@ -252,7 +252,7 @@ def test_validation_is_the_loss_worked_in_numpy():
 
 def test_validation_weighs_observed_steps_alike_in_batches_of_any_kind(monkeypatch):
     values = [*waves(2, 40), np.full(40, 3.0)]
-    task = parts_of(panel_of(*values)).trial
+    task = parts_of(panel_of(*values)).selection
     found = []
     for size in (1, 1024):
         monkeypatch.setattr("forecaster.models.fit.VALIDATION_BATCH", size)
@@ -267,7 +267,7 @@ def test_rows_behind_the_cutoff_move_no_weight():
     for n in range(3):
         changed[PANEL.offsets[n + 1] - 2 * 3 : PANEL.offsets[n + 1]] = (NAN, -1e9, 1e9, 0, NAN, 7)
     again = parts_of(replace(PANEL, target=changed), windows=2)
-    (a, first), (b, second) = fitted(parts.trial), fitted(again.trial)
+    (a, first), (b, second) = fitted(parts.selection), fitted(again.selection)
     assert bytes_of(a.weights) == bytes_of(b.weights)
     assert [row.validation_loss for row in first.history] == [row.validation_loss for row in second.history]
 

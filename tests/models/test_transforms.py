@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from forecaster.models.transforms import CENTERS, LIMIT, TRANSFORMS, Locator
+from forecaster.models.transforms import CENTERS, MAX_LOG_DISTANCE, TRANSFORMS, Locator
 from tests.tiny import NAN
 
 EVERY = [(transform, center) for transform in TRANSFORMS for center in CENTERS]
@@ -107,7 +107,7 @@ def test_log_forecasts_stay_finite_and_at_or_above_zero():
     found = np.asarray(Locator("log", "mean").restore(z, np.array([[2.0]]), np.array([[3.0]])))[0, :, 0]
     assert (found >= 0).all()
     assert np.isfinite(found).all()
-    assert found[-1] == pytest.approx(np.exp(2 + LIMIT) - 1)
+    assert found[-1] == pytest.approx(np.exp(2 + MAX_LOG_DISTANCE) - 1)
 
 
 def test_values_below_zero_count_as_zero_under_a_log():
