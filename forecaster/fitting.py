@@ -27,7 +27,6 @@ from forecaster.watch import Progress, Watch
 if TYPE_CHECKING:
     from forecaster.data.panel import Panel
     from forecaster.models.network import Network
-    from forecaster.models.settings import FitSettings
     from forecaster.plan import Draft, Plan
     from forecaster.settings import TrainSettings
     from forecaster.split import Split
@@ -142,9 +141,7 @@ class Fitting:
                 self.watch.warn("interrupted: stopping after this step")
             if not all(future.done() and not future.exception() for future in running):
                 stop.set()
-        return _whole(
-            networks, [one.fit for one in members], running, self.watch, keep_diverged=stage == SELECTION_STAGE
-        )
+        return _whole(networks, members, running, self.watch, keep_diverged=stage == SELECTION_STAGE)
 
     def _seconds_left(self) -> float | None:
         budget = self.settings.time_budget
@@ -162,7 +159,7 @@ class Fitting:
 
 def _whole(
     networks: Sequence[Network],
-    settings: Sequence[FitSettings],
+    members: Sequence[MemberFit],
     running: Sequence[Future[Fitted]],
     watch: Watch,
     *,
@@ -173,22 +170,25 @@ def _whole(
     UsageError where all diverged; some that did are left out, and it is said.
     """
     fitted, lost = [], 0
-    for network, how, future in zip(networks, settings, running, strict=True):
+    for network, member, future in zip(networks, members, running, strict=True):
         error = future.exception()
         if error is not None and not isinstance(error, KeyboardInterrupt):
             raise error
         if error is None and future.result().stopped == "diverged" and not keep_diverged:
             lost += 1
         elif error is None:
-            fitted.append((network, how, future.result()))
+            fitted.append((network, member.fit, future.result()))
     if lost:
         watch.warn(f"{lost} of {len(networks)} fits diverged: their loss is no number")
     if lost and not fitted:
         raise UsageError("training diverged: the loss is no number.", "Give a smaller --learning-rate.")
     if not fitted:
         raise KeyboardInterrupt
-    kept, how_each, fits = zip(*fitted, strict=True)
-    return Stage(networks=tuple(kept), fits=tuple(fits), fit_settings=tuple(how_each))
+    return Stage(
+        networks=tuple(network for network, _, _ in fitted),
+        fits=tuple(done for _, _, done in fitted),
+        fit_settings=tuple(settings for _, settings, _ in fitted),
+    )
 
 
 class _Together:
