@@ -11,7 +11,7 @@ import numpy as np
 
 from forecaster.data.inputs import Beside, Needs
 from forecaster.models.floor import Floor, smooth
-from forecaster.report import PlanRow
+from forecaster.models.training_record import PlanRow
 
 if TYPE_CHECKING:
     from forecaster.data.panel import Panel

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
 
 def _compare(settings: CompareSettings, console: Console, arguments: Arguments) -> None:
     """Train rnn, lstm and gru alike and show which does best on this data; nothing is stored."""
-    from forecaster.compare import compare, comparison_table
+    from forecaster.compare import compare
+    from forecaster.tables import comparison_table
 
     found = compare(str(arguments["data"]), settings, console)
     if console.json:
@@ -25,7 +26,8 @@ def _compare(settings: CompareSettings, console: Console, arguments: Arguments) 
 
 def _tune(settings: TuneSettings, console: Console, arguments: Arguments) -> None:
     """Search for a better plan on validation windows and write it for `train --config`."""
-    from forecaster.tune import tune, tuned_table
+    from forecaster.tables import tuned_table
+    from forecaster.tune import tune
 
     found = tune(str(arguments["data"]), settings, console)
     if settings.output == "-" and not console.json:

@@ -113,7 +113,7 @@ def _root(
 
 def _train(settings: TrainSettings, console: Console, arguments: Arguments) -> None:
     """Fit a network, judge it against baselines on held-back windows, store it as a new version of a model."""
-    from forecaster.report import contribution_table
+    from forecaster.tables import contribution_table
     from forecaster.train import train
 
     done = train(arguments["data"] or "-", settings, console)
@@ -142,7 +142,8 @@ def _evaluate(settings: EvaluateSettings, console: Console, arguments: Arguments
 
 def _explain(settings: ExplainSettings, console: Console, arguments: Arguments) -> None:
     """Show how much each input, and each stretch of the context, moves a stored model's forecasts."""
-    from forecaster.explain import effect_table, explain
+    from forecaster.explain import explain
+    from forecaster.tables import effect_table
 
     found = explain(arguments["data"], settings, console)
     if console.json:
@@ -153,7 +154,8 @@ def _explain(settings: ExplainSettings, console: Console, arguments: Arguments) 
 
 
 def _print_report(report: Report, console: Console) -> None:
-    from forecaster.report import interval_table, score_table, series_table, step_table
+    from forecaster.report import score_table, series_table, step_table
+    from forecaster.tables import interval_table
 
     console.table(*score_table(report))
     if report.intervals:

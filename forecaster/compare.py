@@ -18,10 +18,11 @@ from forecaster.fitting import Fitting
 from forecaster.holdout import make_holdout
 from forecaster.memory import PeakMemory
 from forecaster.models.device import require_tensorflow
+from forecaster.models.training_record import PlanRow, plan_lines
 from forecaster.paired import Paired, paired
 from forecaster.plan import Plan
 from forecaster.planning import make_plan
-from forecaster.report import SCORE_NAMES, PlanRow, plan_lines
+from forecaster.report import SCORE_NAMES
 from forecaster.settings import one_network
 from forecaster.split import split
 from forecaster.train import read
@@ -205,16 +206,3 @@ def _entry(plan: Plan, task: Task, holdout: Holdout, fitting: Fitting, seeds: in
         scores=tuple(scores),
         errors=np.mean(errors, axis=0),
     )
-
-
-def comparison_table(found: Comparison) -> tuple[list[str], list[list[object]]]:
-    """Header and rows: the cells, best first, then the baselines."""
-    header = ["", *SCORE_NAMES, "parameters", "s/epoch", "peak MB"]
-    rows: list[list[object]] = []
-    for entry in found.entries:
-        memory = None if entry.peak_memory is None else entry.peak_memory // 2**20
-        scores = [entry.score(name.lower()) for name in SCORE_NAMES]
-        rows.append([entry.name, *scores, entry.parameters, entry.seconds_per_epoch, memory])
-    for name, score in found.baselines.items():
-        rows.append([name, score.mae, score.rmse, score.smape, score.mase, None, None, None])
-    return header, rows

@@ -223,9 +223,3 @@ def _located(context: FloatArray) -> tuple[FloatArray, FloatArray]:
     level = np.nanmean(context, axis=1, keepdims=True)
     spread = np.nanstd(context, axis=1, keepdims=True)
     return level, np.where(spread > 0.0, spread, 1.0)
-
-
-def effect_table(found: Explanation) -> tuple[list[str], list[list[object]]]:
-    """Header and rows."""
-    rows: list[list[object]] = [[one.role, one.name, one.moved, one.error] for one in found.effects]
-    return ["role", "input", "moves the forecast by", "MASE grows by"], rows

@@ -19,8 +19,8 @@ from forecaster.checkpoints import FINAL, JUDGE, Checkpoints
 from forecaster.errors import UsageError
 from forecaster.models.fit import FitSettings, Fitted, Task, fit
 from forecaster.models.steps import Trainers
+from forecaster.models.training_record import plan_lines
 from forecaster.publish import Stage
-from forecaster.report import plan_lines
 from forecaster.trial import STAGE as TRIAL
 from forecaster.trial import settle
 from forecaster.watch import Progress, Watch

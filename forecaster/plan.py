@@ -11,7 +11,7 @@ from forecaster.models.cells import CELLS
 from forecaster.models.fit import FitSettings
 from forecaster.models.floor import Floor
 from forecaster.models.network import NetworkSettings
-from forecaster.report import PlanRow
+from forecaster.models.training_record import PlanRow
 
 T = TypeVar("T", int, float, str, bool)
 Pair: TypeAlias = "tuple[str, str]"  # transform and error scale

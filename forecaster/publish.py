@@ -41,8 +41,9 @@ if TYPE_CHECKING:
     from forecaster.models.fit import FitSettings, Fitted
     from forecaster.models.network import Network
     from forecaster.models.store import Store
+    from forecaster.models.training_record import Contribution
     from forecaster.plan import Plan
-    from forecaster.report import Contribution, Verdict
+    from forecaster.train_report import Verdict
     from forecaster.typing import FloatArray
 
 PROOF_WINDOWS = 64  # contexts on which the stored graphs must agree with the trained networks

@@ -1,20 +1,17 @@
-"""What training and judging found, in the words of the command line's JSON."""
+"""What an evaluation found, in the words of the command line's JSON; and the tables of it that people look at."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
-
-from forecaster.errors import QualityError
 
 if TYPE_CHECKING:
     from forecaster.bands import BandScores
     from forecaster.metrics import Scores
 
 Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
-
 
 SCORE_NAMES = ("MAE", "RMSE", "sMAPE", "MASE")
 
@@ -50,9 +47,9 @@ class Subject:
 
 @dataclass(frozen=True)
 class Report(Subject):
-    """A model held against the baselines on windows that it was not fitted on."""
+    """A model compared with the baselines on windows that it was not fitted on."""
 
-    windows: int  # judged, over all series
+    windows: int  # tested on, over all series
     metrics: Scores
     baselines: Mapping[str, Scores]
     by_series: Mapping[str, Scores]  # the model's
@@ -80,89 +77,6 @@ class Report(Subject):
         }
 
 
-@dataclass(frozen=True)
-class PlanRow:
-    """One setting of the plan, and why it is what it is."""
-
-    setting: str
-    value: str | int | float | bool
-    reason: str
-
-
-@dataclass(frozen=True)
-class Contribution:
-    """What one member adds to an ensemble."""
-
-    member: str  # what it is, for people
-    error: float | None  # its own MASE on the judged windows; None = undefined
-    without: float | None  # MASE of the ensemble without it
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """Whether a new version may serve in place of the one that did."""
-
-    promoted: bool
-    reason: str  # for people
-    windows: int = 0  # that everybody forecast
-    metric: str = ""
-    scores: Mapping[str, float | None] = field(default_factory=dict)  # the new version's ("model") and its opponents'
-
-    @property
-    def refusal(self) -> str:
-        """Why it may not serve; "" where it may."""
-        return "" if self.promoted else self.reason
-
-    def to_json(self) -> dict[str, Json]:
-        """The fields by name."""
-        return {
-            "promoted": self.promoted,
-            "reason": self.reason,
-            "windows": self.windows,
-            "metric": self.metric,
-            "scores": dict(self.scores),
-        }
-
-
-@dataclass(frozen=True)
-class TrainReport(Subject):
-    """What `train` did; the model is stored under `path`."""
-
-    path: str
-    epochs: int  # run
-    stopped: str  # "patience" | "epochs" | "time budget" | "interrupted"
-    plan: tuple[PlanRow, ...]
-    notes: tuple[str, ...]
-    report: Report | None  # None where no rows could be held back
-    verdict: Verdict | None = None  # None: it serves without a contest
-    contributions: tuple[Contribution, ...] = ()  # of each member, where there are several and they were judged
-
-    def refuse_unpromoted(self) -> None:
-        """QualityError where the new version was kept but may not serve."""
-        if self.verdict and not self.verdict.promoted:
-            raise QualityError(
-                f"{self.model}@{self.version} is stored but does not serve: {self.verdict.reason}.",
-                f"Serve it all the same with `forecaster models rollback {self.model} {self.version}`.",
-            )
-
-    def to_json(self) -> dict[str, Json]:
-        """The report's keys, whether or not there is one, and what is known of the training."""
-        judged: dict[str, Json] = {"windows": 0, "metrics": None, "baselines": {}, "judged_on": "nothing was held back"}
-        if self.report:
-            judged = self.report.to_json()
-        return {
-            **judged,
-            **self.subject_json(),
-            "path": self.path,
-            "epochs": self.epochs,
-            "stopped": self.stopped,
-            "plan": [{"setting": row.setting, "value": row.value, "reason": row.reason} for row in self.plan],
-            "notes": list(self.notes),
-            "members": [dict(vars(one)) for one in self.contributions],
-            **({"promotion": self.verdict.to_json()} if self.verdict else {}),
-        }
-
-
 def _plain(scores: Scores) -> dict[str, Json]:
     return dict(scores.to_json())
 
@@ -186,17 +100,6 @@ def score_table(report: Report) -> tuple[list[str], list[list[object]]]:
     return ["", *SCORE_NAMES], rows
 
 
-def interval_table(report: Report) -> tuple[list[str], list[list[object]]]:
-    """Header and rows: the quantiles after and before calibration; no rows where there are no quantiles."""
-    kinds = {"calibrated" if report.raw_intervals else "quantiles": report.intervals, "raw": report.raw_intervals}
-    rows: list[list[object]] = [
-        [name, one.promised, one.coverage, one.width, one.msis, one.pinball, one.wql, one.crps]
-        for name, one in kinds.items()
-        if one
-    ]
-    return ["", "promised", "held", "width", "MSIS", "pinball", "WQL", "CRPS"], rows
-
-
 def step_table(report: Report) -> tuple[list[str], list[list[object]]]:
     """Header and rows: MASE of the model and the baselines, per step ahead."""
     columns = {f"{report.model}@{report.version}": report.by_step, **report.baselines_by_step}
@@ -209,25 +112,6 @@ def step_table(report: Report) -> tuple[list[str], list[list[object]]]:
 def series_table(report: Report) -> tuple[list[str], list[list[object]]]:
     """Header and rows: the model's scores, one row per series."""
     return ["series", *SCORE_NAMES], [[name, *_numbers(scores)] for name, scores in report.by_series.items()]
-
-
-def contribution_table(report: TrainReport) -> tuple[list[str], list[list[object]]]:
-    """Header and rows: what each member adds."""
-    rows: list[list[object]] = [[one.member, one.error, one.without] for one in report.contributions]
-    return ["member", "MASE alone", "all others"], rows
-
-
-def plan_lines(plan: Sequence[PlanRow]) -> list[str]:
-    """What was chosen, and why: aligned lines below a header."""
-    cells = [("setting", "value", "because"), *((row.setting, _shown(row.value), row.reason) for row in plan)]
-    wide = [max(len(line[column]) for line in cells) for column in range(2)]
-    return [f"{setting:<{wide[0]}}  {value:<{wide[1]}}  {reason}" for setting, value, reason in cells]
-
-
-def _shown(value: str | int | float | bool) -> str:
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def _numbers(scores: Scores) -> list[object]:

@@ -23,8 +23,8 @@ from forecaster.models.store import Store, name_from_path
 from forecaster.plan import Plan
 from forecaster.planning import make_plan
 from forecaster.publish import Published, Training, publish
-from forecaster.report import TrainReport
 from forecaster.split import split
+from forecaster.train_report import TrainReport
 from forecaster.watch import Watch
 
 if TYPE_CHECKING:

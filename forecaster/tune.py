@@ -290,8 +290,3 @@ def _value(value: object) -> str:
     if isinstance(value, tuple):
         return json.dumps(list(value), ensure_ascii=False)
     return json.dumps(value, ensure_ascii=False)  # numbers, truth values and plain strings are written alike in TOML
-
-
-def tuned_table(found: Tuned) -> tuple[list[str], list[list[object]]]:
-    """Header and rows: each searched setting, as the automatic plan has it and as the best one does."""
-    return ["setting", "automatic", "best"], [[name, found.automatic[name], found.best[name]] for name in found.best]

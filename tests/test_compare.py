@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 
 from forecaster.blend import forecasts
-from forecaster.compare import compare, comparison_table
+from forecaster.compare import compare
 from forecaster.config import CompareSettings, from_mapping
 from forecaster.errors import DataError, UsageError
 from forecaster.memory import PeakMemory, resident
 from forecaster.models.cells import CELLS
+from forecaster.tables import comparison_table
 from tests.tiny import Recorder, frame_of, waves
 
 TINY = {

@@ -24,7 +24,7 @@ from forecaster.models.floor import Floor
 from forecaster.models.hashes import hash_files, verify
 from forecaster.models.network import NetworkSettings
 from forecaster.models.runtime import RUNTIMES, Runtime, held_to
-from forecaster.report import Contribution, PlanRow
+from forecaster.models.training_record import Contribution, PlanRow
 
 if TYPE_CHECKING:
     from forecaster.models.fit import Epoch
