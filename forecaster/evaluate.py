@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 from forecaster.adapt import recent_windows
-from forecaster.backtest import Backtest, backtest, baseline_forecasts, make_report, subject
+from forecaster.backtest import Backtest, backtest, baseline_forecasts
 from forecaster.conformal import adapted_quantiles, calibrated_quantiles, cross_calibrated, with_quantiles
 from forecaster.errors import UsageError
 from forecaster.holdout import stored_test
@@ -16,7 +16,7 @@ from forecaster.outputs import output_lock
 from forecaster.predict import Opened, open_model, read_for
 from forecaster.publish import data_facts
 from forecaster.raw_forecasts import raw_forecasts
-from forecaster.report import Report
+from forecaster.report import Report, make_report, subject
 from forecaster.views.extra import check_place
 from forecaster.watch import Watch
 

@@ -7,9 +7,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
+from forecaster.forecast import MODEL
+
 if TYPE_CHECKING:
+    from forecaster.backtest import Backtest
     from forecaster.bands import BandScores
     from forecaster.metrics import Scores
+    from forecaster.models.artifact import Manifest
+    from forecaster.models.network import NetworkSettings
 
 Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
 
@@ -75,6 +80,43 @@ class Report(Subject):
             "raw_intervals": _bands(self.raw_intervals),
             "calibrated": self.calibrated,
         }
+
+
+def subject(manifest: Manifest, version: int, seconds: float) -> Subject:
+    """Which model a report is about."""
+    return Subject(
+        model=manifest.name,
+        version=version,
+        cell=", ".join(dict.fromkeys(_cell(member) for member in manifest.members)),
+        parameters=manifest.parameters,
+        horizon=manifest.horizon,
+        context_length=manifest.context_length,
+        freq=manifest.data.freq,
+        season_length=manifest.data.season_length,
+        seconds=round(seconds, 2),
+    )
+
+
+def _cell(member: NetworkSettings) -> str:
+    return f"bidirectional {member.cell}" if member.bidirectional else member.cell
+
+
+def make_report(about: Subject, found: Backtest) -> Report:
+    """Everybody's scores in all and per step ahead, and the model's per series."""
+    holdout, scores = found.holdout, found.scores()
+    return Report(
+        **vars(about),
+        windows=len(holdout.target),
+        metrics=scores[MODEL],
+        baselines={who: scores[who] for who in found.baselines},
+        by_series=holdout.scores_by_series(found.prediction),
+        by_step=holdout.scores_by_step(found.prediction),
+        baselines_by_step={who: holdout.scores_by_step(forecast) for who, forecast in found.baselines.items()},
+        judged_on=holdout.description,
+        intervals=found.band_scores(),
+        raw_intervals=found.raw_scores(),
+        calibrated=found.calibrated,
+    )
 
 
 def _plain(scores: Scores) -> dict[str, Json]:

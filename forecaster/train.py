@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
-from forecaster.backtest import make_report, subject
 from forecaster.checkpoints import STATE, UNFINISHED, Checkpoints
 from forecaster.data.oddities import oddities
 from forecaster.data.panel import Columns
@@ -23,6 +22,7 @@ from forecaster.models.store import Store, name_from_path
 from forecaster.plan import Plan
 from forecaster.planning import make_plan
 from forecaster.publish import Published, Training, publish
+from forecaster.report import make_report, subject
 from forecaster.split import split
 from forecaster.train_report import TrainReport
 from forecaster.watch import Watch
