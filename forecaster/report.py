@@ -137,8 +137,8 @@ def _number(value: float) -> float | None:
 
 def score_table(report: Report) -> tuple[list[str], list[list[object]]]:
     """Header and rows: the model, then the baselines, one row each."""
-    judged = {f"{report.model}@{report.version} ({report.cell})": report.metrics, **report.baselines}
-    rows: list[list[object]] = [[name, *_numbers(scores)] for name, scores in judged.items()]
+    everybody = {f"{report.model}@{report.version} ({report.cell})": report.metrics, **report.baselines}
+    rows: list[list[object]] = [[name, *_numbers(scores)] for name, scores in everybody.items()]
     return ["", *SCORE_NAMES], rows
 
 

@@ -49,7 +49,7 @@ class TrainReport(Subject):
     stopped: str  # "patience" | "epochs" | "time budget" | "interrupted"
     plan: tuple[PlanRow, ...]
     notes: tuple[str, ...]
-    report: Report | None  # None where no rows could be held back
+    report: Report | None  # None where there were too few rows for test windows
     verdict: Verdict | None = None  # None: it serves without a contest
     contributions: tuple[Contribution, ...] = ()  # of each member, where there are several and they were tested
 

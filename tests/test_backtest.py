@@ -59,7 +59,7 @@ def test_the_model_sees_its_own_context_and_nothing_more():
     windows, seen = holdout_windows(panel, HORIZON, 2), []
 
     class Graph:
-        def run(self, context, beside=None):
+        def run(self, context, _extra=None):
             seen.append(context)
             return last_value(context)
 
