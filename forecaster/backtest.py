@@ -13,14 +13,11 @@ from forecaster.baselines import BASELINES, fit_gradient_boosting
 from forecaster.data.windows import Windows, sampler
 from forecaster.forecast import MODEL
 from forecaster.holdout import oldest_cutoffs
-from forecaster.report import Report, Subject
 from forecaster.statistical import MAX_VALUES, statistical
 
 if TYPE_CHECKING:
     from forecaster.holdout import Holdout
     from forecaster.metrics import Scores
-    from forecaster.models.artifact import Manifest
-    from forecaster.models.settings import NetworkSettings
     from forecaster.typing import FloatArray
 
 BOOSTING_WINDOWS = 20_000  # that gradient boosting learns from, at most
@@ -105,40 +102,3 @@ def _boosting(holdout: Holdout) -> Callable[[FloatArray], FloatArray] | None:
     series, cutoff = drawn.epoch(min(len(drawn), BOOSTING_WINDOWS), np.random.default_rng(0))
     values = Windows(panel.target, panel.offsets[:-1], ends, series, cutoff).gather(length, holdout.horizon)
     return fit_gradient_boosting(values[:, :length], values[:, length:], panel.season_length, seed=0)
-
-
-def subject(manifest: Manifest, version: int, seconds: float) -> Subject:
-    """Which model a report is about."""
-    return Subject(
-        model=manifest.name,
-        version=version,
-        cell=", ".join(dict.fromkeys(_cell(member) for member in manifest.members)),
-        parameters=manifest.parameters,
-        horizon=manifest.horizon,
-        context_length=manifest.context_length,
-        freq=manifest.data.freq,
-        season_length=manifest.data.season_length,
-        seconds=round(seconds, 2),
-    )
-
-
-def _cell(member: NetworkSettings) -> str:
-    return f"bidirectional {member.cell}" if member.bidirectional else member.cell
-
-
-def make_report(about: Subject, found: Backtest) -> Report:
-    """Everybody's scores in all and per step ahead, and the model's per series."""
-    holdout, scores = found.holdout, found.scores()
-    return Report(
-        **vars(about),
-        windows=len(holdout.target),
-        metrics=scores[MODEL],
-        baselines={who: scores[who] for who in found.baselines},
-        by_series=holdout.scores_by_series(found.prediction),
-        by_step=holdout.scores_by_step(found.prediction),
-        baselines_by_step={who: holdout.scores_by_step(forecast) for who, forecast in found.baselines.items()},
-        judged_on=holdout.description,
-        intervals=found.band_scores(),
-        raw_intervals=found.raw_scores(),
-        calibrated=found.calibrated,
-    )

@@ -27,8 +27,8 @@ class BandScores:
     pinball: float  # caller's units, mean over the levels
     wql: float  # weighted quantile loss: 2 · pinball over the sum of |target|, mean over the levels
     crps: float  # caller's units, integrated over the levels there are
-    promised: float  # share that the outermost levels promise to hold
-    coverage: float  # share of the targets that they held
+    promised: float  # nominal coverage of the outermost levels
+    coverage: float  # share of the targets between them
     width: float  # between them, caller's units
     msis: float  # interval score of the outermost levels over the window's scale, mean over windows
     below: Mapping[float, float]  # level -> share of the targets at or below its value
@@ -44,7 +44,7 @@ def band_scores(
     y, q = target[seen], bands[seen]
     losses = pinball(y, q, levels)
     low, high = bands[:, :, 0], bands[:, :, -1]
-    held, width = coverage(target, low, high), mean_width(target, low, high)
+    covered, width = coverage(target, low, high), mean_width(target, low, high)
     promised = levels[-1] - levels[0] if len(levels) > 1 else math.nan
     alone = len(levels) == 1
     return BandScores(
@@ -52,7 +52,7 @@ def band_scores(
         wql=float(2.0 * losses.sum(axis=0).mean() / np.abs(y).sum()) if np.abs(y).sum() > 0 else math.nan,
         crps=_mean(2.0 * losses @ _shares(levels)),
         promised=promised,
-        coverage=math.nan if alone else held,
+        coverage=math.nan if alone else covered,
         width=math.nan if alone else width,
         msis=math.nan if alone else msis(target, low, high, promised, scale),
         below={level: _mean(y <= q[:, i]) for i, level in enumerate(levels)},
@@ -76,12 +76,12 @@ def pinball(target: FloatArray, bands: FloatArray, levels: tuple[float, ...]) ->
     return np.maximum(level * miss, (level - 1.0) * miss)
 
 
-def msis(target: FloatArray, low: FloatArray, high: FloatArray, promised: float, scale: FloatArray) -> float:
-    """Mean scaled interval score of intervals [W, H] that promise to hold a share: width, and 2 / alpha of every miss.
+def msis(target: FloatArray, low: FloatArray, high: FloatArray, nominal: float, scale: FloatArray) -> float:
+    """Mean scaled interval score of intervals [W, H] of a nominal coverage: width, and 2 / alpha of every miss.
 
     A window counts by the mean over its observed steps over its `scale` [W]; windows without a scale above 0 are left out.
     """
-    alpha = 1.0 - promised
+    alpha = 1.0 - nominal
     score = high - low + 2.0 / alpha * (np.maximum(low - target, 0.0) + np.maximum(target - high, 0.0))
     seen = ~np.isnan(target)
     counts = seen.any(axis=1) & (scale > 0)
@@ -90,7 +90,7 @@ def msis(target: FloatArray, low: FloatArray, high: FloatArray, promised: float,
 
 
 def _shares(levels: tuple[float, ...]) -> FloatArray:
-    """[Q] what each level stands for of (0, 1): half-way to its neighbours, to the end at the ends."""
+    """[Q] what share of (0, 1) each level counts for: half-way to its neighbours, to the end at the ends."""
     edges = [0.0, *((a + b) / 2.0 for a, b in pairwise(levels)), 1.0]
     return np.diff(edges)
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 # Levels whose offsets are kept; others are read off the line between two of them.
 GRID = (0.005, 0.01, 0.025, *(round(0.05 * i, 2) for i in range(1, 20)), 0.975, 0.99, 0.995)
 MIN_ERRORS = 600  # errors for one step's quantiles; where there are fewer its neighbours' are taken, too
-MIN_SHARE = 0.05  # of the series' unit, that the network's own is held to be at least
+MIN_SHARE = 0.05  # of the series' unit: the network's own is taken to be no smaller
 OWN_WINDOWS = 5  # separate windows of a series, from which on it has a factor of its own
 PRIOR_WINDOWS = 10  # a factor is drawn towards 1 as by this many windows of a series like all others
 HALF_LIFE = 10.0  # horizons after which a window says half as much of how large errors are: benchmarks/adapting.py
@@ -35,14 +35,14 @@ MAX_ERRORS = 1000  # windows whose errors are kept, for samples and to learn on 
 
 @dataclass(frozen=True)
 class Pool:
-    """Forecasts with what came: W windows that the weights had not seen."""
+    """Forecasts with their actuals: W windows that the weights had not seen."""
 
     forecast: FloatArray  # [W, H, 1 + Q] raw: the point forecast, then the network's own quantiles
     target: FloatArray  # [W, H] caller's units; NaN = not observed
     seasonal_scale: FloatArray  # [W] see `context_scale`
     series: IntArray  # [W] which series
     separate: int  # windows among them that do not overlap
-    age: FloatArray  # [W] horizons that have passed since each, up to the newest rows there are
+    age: FloatArray  # [W] horizons that have passed since each, up to the latest rows there are
 
     def take(self, chosen: IntArray, separate: int) -> Pool:
         """The windows at these positions."""
@@ -71,7 +71,7 @@ class Calibration:
     offsets: FloatArray  # [G, H] in units, ascending along G
     factors: Mapping[str, float]  # series -> what its units are multiplied by; 1 for those that are not there
     errors: FloatArray  # [M, H] scaled errors of windows, evenly taken from all; NaN = not observed
-    weights: FloatArray  # [M] windows that do not overlap, that each stands for
+    weights: FloatArray  # [M] how many windows that do not overlap each counts for
     age: FloatArray  # [M] horizons that had passed since each
     windows: int  # learnt from
     separate: int  # of them that do not overlap
@@ -123,10 +123,10 @@ class Calibration:
         return replace(self, offsets=self.offsets[:, :horizon], errors=self.errors[:, :horizon])
 
     def extended(self, pool: Pool, names: Sequence[str]) -> Calibration:
-        """With what a newer pool adds, whose series are numbers into `names`. The series' factors stay as they are.
+        """With what a later pool adds, whose series are numbers into `names`. The series' factors stay as they are.
 
-        All windows together say how errors lie about the point forecast, as tails need many; how large they are is said
-        by the newer ones above all: there a window counts half after HALF_LIFE horizons.
+        The shape of the errors' distribution is learnt from all windows alike, as tails need many; their size above all
+        from the later ones: there a window counts half after HALF_LIFE horizons.
         """
         factor = np.array([self.factors.get(str(name), 1.0) for name in names])
         more = pool.scaled() / factor[pool.series][:, None]
@@ -221,7 +221,7 @@ def calibrate(pool: Pool, names: Sequence[str]) -> Calibration | None:
 
 
 def _factors(scaled: FloatArray, pool: Pool) -> FloatArray:
-    """[N] how large each series' scaled errors are beside all others', where it has enough windows to tell."""
+    """[N] how large each series' scaled errors are over those of all series, where it has enough windows to measure it."""
     count = int(pool.series.max()) + 1
     seen = np.isfinite(scaled)
     sums = np.bincount(pool.series, np.where(seen, np.abs(scaled), 0.0).sum(axis=1), count)

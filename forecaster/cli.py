@@ -158,6 +158,7 @@ def _explain(settings: ExplainSettings, console: Console, data: str | None) -> N
 
 
 def _print_report(report: Report, console: Console) -> None:
+
     from forecaster.tables import interval_table, score_table, series_table, step_table
 
     console.table(*score_table(report))

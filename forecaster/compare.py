@@ -1,4 +1,4 @@
-"""The verb `compare`: every cell trained alike on the same rows, judged on the same held-back windows. Nothing is stored."""
+"""The verb `compare`: every cell trained alike on the same rows, tested on the same windows. Nothing is stored."""
 
 from __future__ import annotations
 
@@ -19,10 +19,11 @@ from forecaster.holdout import make_holdout
 from forecaster.memory import PeakMemory
 from forecaster.models.device import require_tensorflow
 from forecaster.models.task import MemberFit
+from forecaster.models.training_record import PlanRow, plan_lines
 from forecaster.paired import Paired, paired
 from forecaster.plan import Plan
 from forecaster.planning import draft_plan
-from forecaster.report import SCORE_NAMES, PlanRow, plan_lines
+from forecaster.report import SCORE_NAMES
 from forecaster.settings import one_network
 from forecaster.split import split
 from forecaster.train import read
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
 
 COMPARED = ("cell", "bidirectional", "floor", "members")  # rows of the plan that do not hold for all
 SURE, LIKELY = 0.975, 0.8  # shares of the bootstrap's draws
-FEWEST = 8  # series or windows; a bootstrap of fewer knows too little of how far errors scatter
+MIN_DRAWN = 8  # series or windows; a bootstrap of fewer knows too little of how far errors scatter
 
 
 @dataclass(frozen=True)
@@ -108,7 +109,7 @@ class Comparison:
             return f"Take {first.name} for want of a better reason: too few windows tell it from {others[0].name}."
         lead = self.lead
         sure = "sure" if lead.ahead >= SURE else "likely, not sure" if lead.ahead >= LIKELY else "not sure at all"
-        if lead.drawn < FEWEST:
+        if lead.drawn < MIN_DRAWN:
             sure = "so few windows make nothing sure"
         return (
             f"Take {first.name}: its error is {-lead.difference:.1%} below that of {others[0].name}, the next best "
@@ -130,10 +131,10 @@ class Comparison:
 
 
 def compare(data: Data, settings: CompareSettings, watch: Watch) -> Comparison:
-    """Fit every cell on the rows before the held-back windows and judge it there, beside the baselines.
+    """Fit every cell on the rows before the test windows and compare them there with the baselines.
 
-    Transform and course are settled once, on validation windows with a GRU, and hold for all. DataError where nothing
-    can be held back.
+    Transform and training schedule are settled once, on validation windows with a GRU, and hold for all. DataError where
+    there are too few rows for test windows.
     """
     require_tensorflow()
     began = time.monotonic()

@@ -9,7 +9,7 @@ import numpy as np
 
 from forecaster.blend import combined, smoothed
 from forecaster.limits import NO_LIMITS, Limits
-from forecaster.report import Contribution
+from forecaster.models.training_record import Contribution
 
 if TYPE_CHECKING:
     from forecaster.holdout import Holdout

@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING
 
 from forecaster.adapt import recent_windows
-from forecaster.backtest import Backtest, backtest, baseline_forecasts, make_report, subject
+from forecaster.backtest import Backtest, backtest, baseline_forecasts
 from forecaster.conformal import adapted_quantiles, calibrated_quantiles, cross_calibrated, with_quantiles
 from forecaster.data.panel import fingerprint
 from forecaster.errors import UsageError
@@ -15,7 +15,7 @@ from forecaster.models.artifact import load_calibration
 from forecaster.open_model import Opened, open_model, read_for
 from forecaster.outputs import output_lock
 from forecaster.raw_forecasts import raw_forecasts
-from forecaster.report import Report
+from forecaster.report import Report, make_report, subject
 from forecaster.views.extra import check_place
 from forecaster.watch import Watch
 

@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 
 Inputs: TypeAlias = "Mapping[str, FloatArray]"  # name -> [W, …]; "context" among them
 
-REPEATS = 3  # permutations whose mean is told
-MOST_STRETCHES = 14
+REPEATS = 3  # permutations, whose mean is shown
+MAX_STRETCHES = 14
 
 
 @dataclass(frozen=True)
@@ -75,8 +75,8 @@ def explain(data: Data | None, settings: ExplainSettings, watch: Watch) -> Expla
     holdout, windows = test.holdout, test.holdout.windows
     if len(windows) < 2:
         raise DataError(f"{panel.source}: one window has nothing to exchange its inputs with.", "Give more rows.")
-    beside = {name: values[:, 0] for name, values in ExtraInputs(panel, windows, manifest.needs)().items()}
-    inputs: Inputs = {"context": windows.gather(manifest.context_length, 0), **beside}
+    others = {name: values[:, 0] for name, values in ExtraInputs(panel, windows, manifest.needs)().items()}
+    inputs: Inputs = {"context": windows.gather(manifest.context_length, 0), **others}
 
     def answer(named: Inputs) -> FloatArray:
         def gather(part: slice) -> dict[str, FloatArray]:
@@ -121,7 +121,7 @@ class _Measure:
             found = self.answer(change(self.inputs, _others(len(self.plain), rng)))
             moved.append(_mean(np.abs(found - self.plain) / self.scale))
             errors.append(self._error(found))
-        return Effect(role, name, float(np.mean(moved)), float(np.mean(errors)) - self.error)
+        return Effect(role=role, name=name, moved=float(np.mean(moved)), error=float(np.mean(errors)) - self.error)
 
     def _error(self, found: FloatArray) -> float:
         return _mean(np.abs(found - self.target) / self.scale)
@@ -194,7 +194,7 @@ def _calendar(manifest: Manifest) -> list[tuple[str, str, Change]]:
 def _stretches(manifest: Manifest) -> list[tuple[str, str, Change]]:
     """Seasons of the context, or so many of them together that there are 14 at most."""
     length, season = manifest.context_length, max(manifest.data.season_length, manifest.members[0].segment)
-    step = season * max(1, -(-length // (season * MOST_STRETCHES)))
+    step = season * max(1, -(-length // (season * MAX_STRETCHES)))
     edges = [*range(length, 0, -step), 0][::-1]
 
     def stretch(first: int, last: int) -> Change:

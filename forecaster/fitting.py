@@ -19,8 +19,8 @@ from forecaster.errors import UsageError
 from forecaster.models.fit import FitControl, fit
 from forecaster.models.steps import Trainers
 from forecaster.models.task import Fitted, MemberFit, Stage, Task
+from forecaster.models.training_record import plan_lines
 from forecaster.plan import Selection
-from forecaster.report import plan_lines
 from forecaster.trial import SELECTION_STAGE, settle
 from forecaster.watch import Progress, Watch
 

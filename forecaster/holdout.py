@@ -142,19 +142,19 @@ def stored_test(
 
 def _windows_of_training(panel: Panel, opened: Opened, count: int | None) -> tuple[Windows, str]:
     """The windows that the training was tested on, or the newest `count` of them; and which these are, for people."""
-    held = opened.manifest.held_back
-    if not held:
+    most = opened.manifest.held_back
+    if not most:
         raise DataError(
             f"{panel.source}: every row was used to train {opened.manifest.name}@{opened.version}: nothing is left to judge on.",
             "Give newer data, or --refit.",
         )
-    if count is not None and count > held:
+    if count is not None and count > most:
         raise DataError(
-            f"{panel.source}: only the newest {held} window(s) of each series were held back from training, not {count}.",
+            f"{panel.source}: only the newest {most} window(s) of each series were held back from training, not {count}.",
             "Give newer data, or --refit.",
         )
-    windows = holdout_windows(panel, opened.manifest.horizon, count or held)
-    return windows, f"the newest {count or held} window(s) of each series, by weights fitted before them"
+    windows = holdout_windows(panel, opened.manifest.horizon, count or most)
+    return windows, f"the newest {count or most} window(s) of each series, by weights fitted before them"
 
 
 def _windows_after_training(panel: Panel, opened: Opened, count: int | None) -> tuple[Windows, str]:

@@ -15,13 +15,13 @@ if TYPE_CHECKING:
     from forecaster.typing import FloatArray, IntArray
 
 DRAWS = 1000
-FEWEST = 5  # series to draw from; with fewer, windows are drawn
+MIN_SERIES = 5  # to draw from; with fewer, windows are drawn
 LEVEL = 0.95  # of the interval
 
 
 @dataclass(frozen=True)
 class Paired:
-    """One forecaster's errors held against another's."""
+    """One forecaster's errors compared with another's."""
 
     difference: float  # mean error less the other's, as a share of the other's; below 0 = better
     low: float  # ends of the interval that holds LEVEL of all draws
@@ -46,7 +46,7 @@ def paired(errors: FloatArray, others: FloatArray, series: IntArray) -> Paired |
     if len(errors) < 2 or not others.mean() > 0.0:
         return None
     _, group = np.unique(series, return_inverse=True)
-    if group.max() + 1 < FEWEST:
+    if group.max() + 1 < MIN_SERIES:
         group = np.arange(len(errors))
     own = np.asarray(np.bincount(group, weights=errors), np.float64)
     other = np.asarray(np.bincount(group, weights=others), np.float64)
@@ -57,7 +57,13 @@ def paired(errors: FloatArray, others: FloatArray, series: IntArray) -> Paired |
     ahead = (shares < 0.0).mean() + 0.5 * (shares == 0.0).mean()
     difference = errors.mean() / others.mean() - 1.0
     return Paired(
-        float(difference), float(low), float(high), float(ahead), float(won), len(errors), int(group.max()) + 1
+        difference=float(difference),
+        low=float(low),
+        high=float(high),
+        ahead=float(ahead),
+        won=float(won),
+        windows=len(errors),
+        drawn=int(group.max()) + 1,
     )
 
 

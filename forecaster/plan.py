@@ -11,7 +11,7 @@ from forecaster.models.cells import CELLS
 from forecaster.models.floor import Smoothing
 from forecaster.models.settings import FitSettings, NetworkSettings
 from forecaster.models.task import MemberFit
-from forecaster.report import PlanRow
+from forecaster.models.training_record import PlanRow
 
 T = TypeVar("T", int, float, str, bool)
 

@@ -16,7 +16,7 @@ from forecaster.holdout import make_holdout
 from forecaster.models.artifact import Manifest, load_runtime, load_test_weights, read_manifest
 from forecaster.models.runtime import Runtime
 from forecaster.raw_forecasts import raw_forecasts
-from forecaster.report import Verdict
+from forecaster.train_report import Verdict
 
 if TYPE_CHECKING:
     from forecaster.data.panel import Panel

@@ -37,9 +37,10 @@ if TYPE_CHECKING:
     from forecaster.data.windows import Windows
     from forecaster.models.store import Store
     from forecaster.models.task import Stage
+    from forecaster.models.training_record import Contribution
     from forecaster.plan import Plan
-    from forecaster.report import Contribution, Verdict
     from forecaster.settings import TrainSettings
+    from forecaster.train_report import Verdict
     from forecaster.typing import FloatArray
 
 PROOF_WINDOWS = 64  # contexts on which the stored graphs must agree with the trained networks

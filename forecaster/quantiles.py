@@ -67,7 +67,13 @@ def stored_bands(folder: Path, manifest: Manifest, settings: PredictSettings) ->
     levels = manifest.quantiles if settings.quantiles is None else settings.quantiles
     for level in levels:
         _refuse_unknown(level, manifest.quantiles, stored)
-    return Bands(levels, manifest.quantiles, manifest.data.season_length, stored, manifest.limits)
+    return Bands(
+        levels=levels,
+        trained=manifest.quantiles,
+        season_length=manifest.data.season_length,
+        calibration=stored,
+        limits=manifest.limits,
+    )
 
 
 def _refuse_unknown(level: float, trained: tuple[float, ...], calibration: Calibration | None) -> None:

@@ -22,13 +22,13 @@ if TYPE_CHECKING:
     from forecaster.models.artifact import Manifest
     from forecaster.typing import FloatArray
 
-FEW = 10  # windows that say nothing yet
+MIN_WINDOWS = 10  # with actuals
 
 
 def recalibrate(models: str, version: Version, made: Entries, actual: FloatArray, panel: Panel) -> int:
-    """Store a new version of the model with quantiles learnt from `made` and what came, `actual` [E]; its number.
+    """Store a new version of the model with quantiles learnt from forecasts `made` and their actuals [E]; its number.
 
-    It serves from then on; the old one stays for `models rollback`. DataError where too little has come;
+    It serves from then on; the old one stays for `models rollback`. DataError where too few actuals are there;
     ArtifactError where the version that made the forecasts is not in the store.
     """
     store = Store(Path(models))
@@ -49,9 +49,9 @@ def recalibrate(models: str, version: Version, made: Entries, actual: FloatArray
 
 def _learnt(folder: Path, manifest: Manifest, made: Entries, actual: FloatArray, panel: Panel) -> Calibration:
     windows, prediction, target = _windows(manifest.horizon, made, actual, panel)
-    if len(windows) < FEW:
+    if len(windows) < MIN_WINDOWS:
         raise DataError(
-            f"{panel.source}: {len(windows)} forecasts have actuals to recalibrate on: {FEW} are needed.",
+            f"{panel.source}: {len(windows)} forecasts have actuals to recalibrate on: {MIN_WINDOWS} are needed.",
             "Wait for more of them.",
         )
     raw = raw_forecasts(load_runtime(folder, manifest, "onnx"), manifest, panel, windows, manifest.horizon)
@@ -72,17 +72,17 @@ def _learnt(folder: Path, manifest: Manifest, made: Entries, actual: FloatArray,
 
 
 def _windows(horizon: int, made: Entries, actual: FloatArray, panel: Panel) -> tuple[Windows, FloatArray, FloatArray]:
-    """The windows of which something has come, what was forecast for them and what came [W, H], NaN = not yet."""
+    """The windows with an actual, what was forecast for them, and the actuals [W, H]; NaN = not there yet."""
     number = {str(name): n for n, name in enumerate(panel.series)}
     keys: dict[tuple[int, int], int] = {}
-    place, step, kept = [], [], []
+    window, step, kept = [], [], []
     for i, (name, cutoff) in enumerate(zip(made.series, made.cutoff.tolist(), strict=True)):
         if str(name) in number and made.step[i] <= horizon and not np.isnan(actual[i]):
-            place.append(keys.setdefault((number[str(name)], cutoff), len(keys)))
+            window.append(keys.setdefault((number[str(name)], cutoff), len(keys)))
             step.append(int(made.step[i]) - 1)
             kept.append(i)
     prediction, target = np.full((2, len(keys), horizon), np.nan)
-    prediction[place, step], target[place, step] = made.prediction[kept], actual[kept]
+    prediction[window, step], target[window, step] = made.prediction[kept], actual[kept]
     series, stamps = (np.array([key[part] for key in keys], np.int64) for part in (0, 1))
     start, end = panel.offsets[:-1], panel.offsets[1:]
     rows = [

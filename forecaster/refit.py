@@ -27,7 +27,7 @@ FOLDS = 3  # where the caller does not say how many
 
 
 def refit(panel: Panel, opened: Opened, settings: EvaluateSettings, watch: Watch) -> Backtest:
-    """Judge the settings, not the stored weights, on the newest windows of each series, one horizon apart."""
+    """Test the settings, not the stored weights, on the newest windows of each series, one horizon apart."""
     from forecaster.models.device import configure
 
     configure("auto", settings.threads)

@@ -1,19 +1,21 @@
-"""What training and judging found, in the words of the command line's JSON."""
+"""What an evaluation found, in the words of the command line's JSON; and the tables of it that people look at."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from forecaster.errors import QualityError
+from forecaster.forecast import MODEL
 
 if TYPE_CHECKING:
+    from forecaster.backtest import Backtest
     from forecaster.bands import BandScores
     from forecaster.metrics import Scores
+    from forecaster.models.artifact import Manifest
+    from forecaster.models.settings import NetworkSettings
     from forecaster.typing import Json
-
 
 SCORE_NAMES = ("MAE", "RMSE", "sMAPE", "MASE")
 
@@ -49,9 +51,9 @@ class Subject:
 
 @dataclass(frozen=True)
 class Report(Subject):
-    """A model held against the baselines on windows that it was not fitted on."""
+    """A model compared with the baselines on windows that it was not fitted on."""
 
-    windows: int  # judged, over all series
+    windows: int  # tested on, over all series
     metrics: Scores
     baselines: Mapping[str, Scores]
     by_series: Mapping[str, Scores]  # the model's
@@ -94,87 +96,41 @@ class Report(Subject):
         }
 
 
-@dataclass(frozen=True)
-class PlanRow:
-    """One setting of the plan, and why it is what it is."""
-
-    setting: str
-    value: str | int | float | bool
-    reason: str
-
-
-@dataclass(frozen=True)
-class Contribution:
-    """What one member adds to an ensemble."""
-
-    member: str  # what it is, for people
-    error: float | None  # its own MASE on the judged windows; None = undefined
-    without: float | None  # MASE of the ensemble without it
+def subject(manifest: Manifest, version: int, seconds: float) -> Subject:
+    """Which model a report is about."""
+    return Subject(
+        model=manifest.name,
+        version=version,
+        cell=", ".join(dict.fromkeys(_cell(member) for member in manifest.members)),
+        parameters=manifest.parameters,
+        horizon=manifest.horizon,
+        context_length=manifest.context_length,
+        freq=manifest.data.freq,
+        season_length=manifest.data.season_length,
+        seconds=round(seconds, 2),
+    )
 
 
-@dataclass(frozen=True)
-class Verdict:
-    """Whether a new version may serve in place of the one that did."""
-
-    promoted: bool
-    reason: str  # for people
-    windows: int = 0  # that everybody forecast
-    metric: str = ""
-    scores: Mapping[str, float | None] = field(default_factory=dict)  # the new version's ("model") and its opponents'
-
-    @property
-    def refusal(self) -> str:
-        """Why it may not serve; "" where it may."""
-        return "" if self.promoted else self.reason
-
-    def to_json(self) -> dict[str, Json]:
-        """The fields by name."""
-        return {
-            "promoted": self.promoted,
-            "reason": self.reason,
-            "windows": self.windows,
-            "metric": self.metric,
-            "scores": dict(self.scores),
-        }
+def _cell(member: NetworkSettings) -> str:
+    return f"bidirectional {member.cell}" if member.bidirectional else member.cell
 
 
-@dataclass(frozen=True)
-class TrainReport(Subject):
-    """What `train` did; the model is stored under `path`."""
-
-    path: str
-    epochs: int  # run
-    stopped: str  # "patience" | "epochs" | "time budget" | "interrupted"
-    plan: tuple[PlanRow, ...]
-    notes: tuple[str, ...]
-    report: Report | None  # None where no rows could be held back
-    verdict: Verdict | None = None  # None: it serves without a contest
-    contributions: tuple[Contribution, ...] = ()  # of each member, where there are several and they were judged
-
-    def refuse_unpromoted(self) -> None:
-        """QualityError where the new version was kept but may not serve."""
-        if self.verdict and not self.verdict.promoted:
-            raise QualityError(
-                f"{self.model}@{self.version} is stored but does not serve: {self.verdict.reason}.",
-                f"Serve it all the same with `forecaster models rollback {self.model} {self.version}`.",
-            )
-
-    def to_json(self) -> dict[str, Json]:
-        """The report's keys, whether or not there is one, and what is known of the training."""
-        judged: dict[str, Json] = {"windows": 0, "metrics": None, "baselines": {}, "judged_on": "nothing was held back"}
-        if self.report:
-            judged = self.report.to_json()
-        return {
-            **judged,
-            **self.subject_json(),
-            "path": self.path,
-            "epochs": self.epochs,
-            "stopped": self.stopped,
-            "plan": [{"setting": row.setting, "value": row.value, "reason": row.reason} for row in self.plan],
-            "notes": list(self.notes),
-            "members": [dict(vars(one)) for one in self.contributions],
-            **({"promotion": self.verdict.to_json()} if self.verdict else {}),
-        }
+def make_report(about: Subject, found: Backtest) -> Report:
+    """Everybody's scores in all and per step ahead, and the model's per series."""
+    holdout, scores = found.holdout, found.scores()
+    return Report(
+        **vars(about),
+        windows=len(holdout.target),
+        metrics=scores[MODEL],
+        baselines={who: scores[who] for who in found.baselines},
+        by_series=holdout.scores_by_series(found.prediction),
+        by_step=holdout.scores_by_step(found.prediction),
+        baselines_by_step={who: holdout.scores_by_step(forecast) for who, forecast in found.baselines.items()},
+        judged_on=holdout.description,
+        intervals=found.band_scores(),
+        raw_intervals=found.raw_scores(),
+        calibrated=found.calibrated,
+    )
 
 
 def _plain(scores: Scores) -> dict[str, Json]:
@@ -196,16 +152,3 @@ def _number(value: float) -> float | None:
 def score_values(scores: Scores) -> list[float]:
     """In the order of SCORE_NAMES; NaN = undefined."""
     return [scores.mae, scores.rmse, scores.smape, scores.mase]
-
-
-def plan_lines(plan: Sequence[PlanRow]) -> list[str]:
-    """What was chosen, and why: aligned lines below a header."""
-    cells = [("setting", "value", "because"), *((row.setting, _shown(row.value), row.reason) for row in plan)]
-    wide = [max(len(line[column]) for line in cells) for column in range(2)]
-    return [f"{setting:<{wide[0]}}  {value:<{wide[1]}}  {reason}" for setting, value, reason in cells]
-
-
-def _shown(value: str | int | float | bool) -> str:
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return f"{value:.4g}" if isinstance(value, float) else str(value)

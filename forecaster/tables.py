@@ -11,7 +11,8 @@ if TYPE_CHECKING:
     from forecaster.compare import Comparison
     from forecaster.explain import Explanation
     from forecaster.monitor import LiveScores
-    from forecaster.report import Report, TrainReport
+    from forecaster.report import Report
+    from forecaster.train_report import TrainReport
     from forecaster.tune import Tuned
 
 TextTable: TypeAlias = "tuple[list[str], list[list[object]]]"  # header, rows

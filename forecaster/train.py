@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from forecaster.backtest import make_report, subject
 from forecaster.checkpoints import STATE, UNFINISHED, Checkpoints
 from forecaster.data.oddities import oddities
 from forecaster.data.read import read_as
@@ -22,8 +21,9 @@ from forecaster.models.store import Store, name_from_path
 from forecaster.plan import Draft, OpenQuestions, Plan
 from forecaster.planning import draft_plan
 from forecaster.publish import Published, Training, publish
-from forecaster.report import TrainReport
+from forecaster.report import make_report, subject
 from forecaster.split import split
+from forecaster.train_report import TrainReport
 from forecaster.watch import Watch
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""The verb `tune`: a search over the plan's settings, on validation windows only. The judged windows are never seen.
+"""The verb `tune`: a search over the plan's settings, on validation windows only. The test windows are never seen.
 
 Source of the search: Optuna's tree-structured Parzen estimator (Bergstra et al. 2011) with median pruning.
 """
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
 Setting: TypeAlias = "str | int | float | bool"
 
-TENTHS = 10  # of its course at which a trial is held against the others
+TENTHS = 10  # of its schedule at which a trial is compared with the others
 STARTUP = 4  # trials before any is pruned
 RATES = (3e-4, 3e-2)
 
@@ -81,8 +81,8 @@ class Tuned:
 def tune(data: Data, settings: TuneSettings, watch: Watch) -> Tuned:
     """Search, and write the best plan to `settings.output` (unless that is "-").
 
-    The automatic plan is the first trial, so the best is never behind it on these windows. Ctrl-C and the time budget
-    end the search with the best so far. UsageError without optuna, DataError where nothing can be held back.
+    The automatic plan is the first trial, so the best is never worse on these windows. Ctrl-C and the time budget end the
+    search with the best so far. UsageError without optuna, DataError where there are too few rows for validation windows.
     """
     optuna = _optuna()
     require_tensorflow()
@@ -92,7 +92,7 @@ def tune(data: Data, settings: TuneSettings, watch: Watch) -> Tuned:
     study = _study(optuna, settings, search.name)
     automatic = search.automatic(study)
     try:
-        _run(optuna, study, search, settings)
+        _run(optuna, study, search, automatic)
     except KeyboardInterrupt:
         watch.warn("interrupted: the best plan so far is kept")
     done = [one for one in study.trials if one.state.name == "COMPLETE" and math.isfinite(one.value)]
@@ -104,8 +104,16 @@ def tune(data: Data, settings: TuneSettings, watch: Watch) -> Tuned:
     toml = _toml(settings, search.plan.horizon, automatic, best.params)
     if settings.output != "-":
         write_whole(Path(settings.output), toml)
-    seconds = round(time.monotonic() - began, 2)
-    return Tuned(automatic, best.params, first.value, best.value, len(done) + pruned, pruned, toml, seconds)
+    return Tuned(
+        automatic=automatic,
+        best=best.params,
+        automatic_error=first.value,
+        error=best.value,
+        trials=len(done) + pruned,
+        pruned=pruned,
+        toml=toml,
+        seconds=round(time.monotonic() - began, 2),
+    )
 
 
 def _optuna() -> Any:
@@ -161,12 +169,12 @@ class _Search:
             made = {**vars(plan.members[0]), **vars(plan.fit)}
             first = {name: made[name] for name in self.space}
             study.set_user_attr("automatic", first)
-        self.first: dict[str, Setting] = dict(study.user_attrs["automatic"])
-        if not any(one.state.is_finished() and one.params == self.first for one in study.trials):
-            study.enqueue_trial(self.first)  # also where an earlier run was killed in it
-        return self.first
+        automatic: dict[str, Setting] = dict(study.user_attrs["automatic"])
+        if not any(one.state.is_finished() and one.params == automatic for one in study.trials):
+            study.enqueue_trial(automatic)  # also where an earlier run was killed in it
+        return automatic
 
-    def __call__(self, optuna: Any, trial: Any) -> float:
+    def error(self, optuna: Any, trial: Any, automatic: Mapping[str, Setting]) -> float:
         """Validation error of one network with the settings that `trial` suggests."""
         from forecaster.models.fit import FitControl, fit
         from forecaster.models.network import Network
@@ -176,17 +184,17 @@ class _Search:
         if task is None:
             raise optuna.TrialPruned
 
-        def hold_against_others(state: State) -> None:
+        def compare_with_others(state: State) -> None:
             tenth, before = (TENTHS * epoch // plan.fit.epochs for epoch in (state.epoch, state.epoch - 1))
             if tenth > before:
                 trial.report(state.last_error, tenth)
             # The automatic plan is always fitted to its end: the search may not end below it.
-            if trial.params != self.first and (self.time_is_up() or trial.should_prune()):
+            if trial.params != automatic and (self.time_is_up() or trial.should_prune()):
                 raise optuna.TrialPruned
 
         network = Network(plan.members[0], plan.fit.seed * 1000)
         how = replace(plan.fit, seed=plan.fit.seed * 1000)
-        control = FitControl(Silent(), "tune", checkpoint=hold_against_others)
+        control = FitControl(Silent(), "tune", checkpoint=compare_with_others)
         done = fit(network, task, how, control, parts=self.fitting.threads)
         if done.stopped == "interrupted":
             raise KeyboardInterrupt
@@ -241,11 +249,11 @@ def _space(draft: Draft, settings: TuneSettings) -> dict[str, list[Setting]]:
     return {name: choices for name, choices in free.items() if len(choices) != 1}
 
 
-def _run(optuna: Any, study: Any, search: _Search, settings: TuneSettings) -> None:
-    """Trials until there are enough or the time is up, each told to the watch."""
-    began, before = time.monotonic(), len(study.trials)
+def _run(optuna: Any, study: Any, search: _Search, automatic: Mapping[str, Setting]) -> None:
+    """Trials until there are enough or the time is up; progress is reported after each."""
+    began, before, wanted = time.monotonic(), len(study.trials), search.settings.trials
 
-    def tell(study: Any, trial: Any) -> None:
+    def report(study: Any, trial: Any) -> None:
         done = trial.number + 1
         best = min(
             (one.value for one in study.trials if one.value is not None and one.state.name == "COMPLETE"),
@@ -254,14 +262,16 @@ def _run(optuna: Any, study: Any, search: _Search, settings: TuneSettings) -> No
         state = f"validation error {trial.value:.4g}" if trial.state.name == "COMPLETE" else "given up"
         said = ", ".join(f"{name} {_short(value)}" for name, value in trial.params.items())
         search.watch.note(f"plan {done}: {state}, best {best:.4g}: {said}")
-        left = (time.monotonic() - began) / max(done - before, 1) * max(settings.trials - done, 0)
-        search.watch.progress(Progress("tune", done, settings.trials, trial.value or best, best, left))
+        left = (time.monotonic() - began) / max(done - before, 1) * max(wanted - done, 0)
+        search.watch.progress(Progress("tune", done, wanted, trial.value or best, best, left))
         if search.time_is_up():
             study.stop()
 
     finished = sum(one.state.is_finished() for one in study.trials)
-    if finished < settings.trials and not (finished and search.time_is_up()):
-        study.optimize(lambda trial: search(optuna, trial), n_trials=settings.trials - finished, callbacks=[tell])
+    if finished < wanted and not (finished and search.time_is_up()):
+        study.optimize(
+            lambda trial: search.error(optuna, trial, automatic), n_trials=wanted - finished, callbacks=[report]
+        )
 
 
 def _short(value: Setting) -> str:

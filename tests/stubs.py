@@ -8,23 +8,43 @@ from types import ModuleType, SimpleNamespace
 
 from forecaster.errors import DataError
 from forecaster.metrics import Scores
-from forecaster.report import PlanRow, Report, TrainReport
+from forecaster.models.training_record import PlanRow
+from forecaster.report import Report, Subject
+from forecaster.train_report import TrainReport
 from forecaster.watch import Progress, Watch
 
 SCORES = Scores(mae=1.0, rmse=2.0, smape=3.0, mase=float("nan"))
-SUBJECT = ("air", 3, "gru", 1234, 12, 36, "MS", 12, 1.5)
+SUBJECT = Subject(
+    model="air",
+    version=3,
+    cell="gru",
+    parameters=1234,
+    horizon=12,
+    context_length=36,
+    freq="MS",
+    season_length=12,
+    seconds=1.5,
+)
 REPORT = Report(
-    *SUBJECT,
-    4,
-    SCORES,
-    {"seasonal naive": SCORES},
-    {"a": SCORES},
-    (SCORES,) * 2,
-    {"seasonal naive": (SCORES,) * 2},
-    "4 windows",
+    **vars(SUBJECT),
+    windows=4,
+    metrics=SCORES,
+    baselines={"seasonal naive": SCORES},
+    by_series={"a": SCORES},
+    by_step=(SCORES,) * 2,
+    baselines_by_step={"seasonal naive": (SCORES,) * 2},
+    judged_on="4 windows",
 )
 PLAN = (PlanRow("cell", "gru", "the default"),)
-TRAINED = TrainReport(*SUBJECT, "models/air/3", 7, "patience", PLAN, ("a note",), REPORT)
+TRAINED = TrainReport(
+    **vars(SUBJECT),
+    path="models/air/3",
+    epochs=7,
+    stopped="patience",
+    plan=PLAN,
+    notes=("a note",),
+    report=REPORT,
+)
 
 
 class Forecast:

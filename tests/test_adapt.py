@@ -25,7 +25,7 @@ ROWS, TRAINED = 160, 80  # of each series; of them, those that the model was tra
 class Mean:
     """The mean of the two newest seasons."""
 
-    def run(self, context, beside=None):
+    def run(self, context, _extra=None):
         point = (context[:, -4:] + context[:, -8:-4]) / 2
         return np.stack([point, point - 0.5, point + 0.5], axis=2)
 

@@ -7,12 +7,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from forecaster.backtest import backtest, baseline_forecasts, make_report, subject
+from forecaster.backtest import backtest, baseline_forecasts
 from forecaster.baselines import drift, naive, seasonal_naive
 from forecaster.data.windows import rolling
 from forecaster.holdout import holdout_windows, make_holdout
 from forecaster.metrics import score
 from forecaster.raw_forecasts import raw_forecasts
+from forecaster.report import make_report, subject
 from tests.models.test_artifact import MANIFEST
 from tests.tiny import NAN, panel_of, waves
 
@@ -58,7 +59,7 @@ def test_the_model_sees_its_own_context_and_nothing_more():
     windows, seen = holdout_windows(panel, HORIZON, 2), []
 
     class Graph:
-        def run(self, context, beside=None):
+        def run(self, context, _extra=None):
             seen.append(context)
             return last_value(context)
 

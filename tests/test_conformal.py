@@ -23,7 +23,7 @@ HORIZON, LENGTH, LEVELS = 4, 8, (0.1, 0.9)
 class Mean:
     """The mean of the two newest seasons, and quantiles far too near."""
 
-    def run(self, context, beside=None):
+    def run(self, context, _extra=None):
         point = (context[:, -4:] + context[:, -8:-4]) / 2
         return np.stack([point, point - 0.1, point + 0.1], axis=2)
 
@@ -97,7 +97,7 @@ def test_where_windows_are_few_history_helps_out_with_errors_that_no_weights_mad
     class Clairvoyant:
         """Knows all rows but the newest 8 by heart, as overfitted weights do."""
 
-        def run(self, context, beside=None):
+        def run(self, context, _extra=None):
             table = {tuple(panel.target[i - LENGTH : i]): panel.target[i : i + HORIZON] for i in range(LENGTH, 112)}
             point = np.stack([table.get(tuple(row), row[-4:]) for row in context])
             return np.stack([point, point - 0.1, point + 0.1], axis=2)

@@ -19,8 +19,8 @@ from forecaster.models.artifact import load_runtime, read_manifest, write_manife
 from forecaster.models.store import Store
 from forecaster.promote import Champion, promotion
 from forecaster.raw_forecasts import raw_forecasts
-from forecaster.report import Verdict
 from forecaster.settings import TrainSettings
+from forecaster.train_report import Verdict
 from tests.shelf import HOUR, stored, wave, write_csv
 from tests.stubs import TRAINED
 

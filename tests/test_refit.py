@@ -47,7 +47,7 @@ def test_series_without_an_observed_context_are_left_out_and_move_no_other_forec
     values[0][:-6] = NAN  # nothing observed before its newest window
     seen = {}
 
-    def answer(panel, opened, ends, windows, watch):
+    def answer(_panel, _opened, _ends, windows, _watch):
         return np.broadcast_to(100.0 * (windows.series[:, None, None] + 1), (len(windows), 6, 3))
 
     def judge(*arguments, **named):
@@ -59,13 +59,13 @@ def test_series_without_an_observed_context_are_left_out_and_move_no_other_forec
     monkeypatch.setattr("forecaster.refit._fold", answer)
     monkeypatch.setattr("forecaster.refit.backtest", judge)
     frame = frame_of(a=values[0], b=values[1], c=values[2])
-    refitted_on_days(trained[0], frame, monkeypatch)
+    refitted_on_days(trained[0], frame)
     judged = seen["judged"]
     np.testing.assert_array_equal(judged.prediction[:, 0], 100.0 * (judged.holdout.windows.series + 1))
     assert set(judged.holdout.windows.series.tolist()) == {1, 2}
 
 
-def refitted_on_days(models, frame, monkeypatch):
+def refitted_on_days(models, frame):
     """The monthly model's settings on another panel."""
     from forecaster.data.panel import Columns
     from forecaster.data.read import read_panel

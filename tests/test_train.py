@@ -288,7 +288,7 @@ def test_an_interruption_keeps_the_best_weights_and_says_so(tmp_path):
 def test_a_failure_while_storing_leaves_the_store_as_it_was(store, monkeypatch):
     before = fingerprint(store)
 
-    def fail(*arguments, **named):
+    def fail(*_, **__):
         raise RuntimeError("the graphs do not agree")
 
     monkeypatch.setattr("forecaster.models.proof.prove", fail)

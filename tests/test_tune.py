@@ -72,7 +72,7 @@ def test_the_automatic_plan_is_first_and_the_search_goes_on_where_it_stopped(tmp
 
 
 @pytest.mark.slow
-def test_what_is_written_is_the_plan_that_train_makes_of_it(tmp_path, cpu, monkeypatch):
+def test_what_is_written_is_the_plan_that_train_makes_of_it(tmp_path, cpu):
     pytest.importorskip("optuna")
     given = {"trials": 3, "time_budget": 600.0, "distribution": "normal"}
     found = tune(frame(), settings_of(tmp_path, **given), Recorder())

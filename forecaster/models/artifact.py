@@ -23,7 +23,7 @@ from forecaster.models.floor import Smoothing
 from forecaster.models.hashes import hash_files, verify
 from forecaster.models.runtime import RUNTIMES, Runtime, held_to
 from forecaster.models.settings import FitSettings, NetworkSettings
-from forecaster.report import Contribution, PlanRow
+from forecaster.models.training_record import Contribution, PlanRow
 
 FORMAT = 1
 MANIFEST = "manifest.json"
@@ -72,8 +72,8 @@ class Manifest:
     parameters: int
     epochs: int  # epochs that the serving weights were fitted for
     stopped: str
-    held_back: int  # newest windows per series, a horizon apart, that the judged weights have not seen; 0 = not judged
-    judged_is_served: bool  # True: the serving weights are those that were judged, nothing was fitted again
+    held_back: int  # test windows per series, a horizon apart, that the test weights have not seen; 0 = not tested
+    judged_is_served: bool  # True: the serving weights are those that were tested, nothing was fitted again
     metrics: Mapping[str, Mapping[str, float | None]]  # "model" and each baseline -> score -> value
     plan: tuple[PlanRow, ...]
     versions: Mapping[str, str]  # library -> version
@@ -83,13 +83,13 @@ class Manifest:
     calendar: tuple[str, ...] = ()  # rows of CALENDAR that make the graph's input `known`
     limits: Limits = NO_LIMITS  # of the target
     recalibrated: int | None = None  # version that this one differs from in its calibration only
-    recalibrated_until: int | None = None  # newest timestamp of the data that the calibration was learnt from then
+    recalibrated_until: int | None = None  # latest timestamp of the data that the calibration was learnt from then
     refused: str = ""  # why this version was kept from serving when it was trained
-    contributions: tuple[Contribution, ...] = ()  # what each member adds on the judged windows
+    contributions: tuple[Contribution, ...] = ()  # what each member adds on the test windows
 
     @property
     def seen_until(self) -> int:
-        """Newest timestamp of all that the weights and the calibration may have learnt from."""
+        """Latest timestamp of all that the weights and the calibration may have learnt from."""
         last = self.data.last
         return last if self.recalibrated_until is None else max(last, self.recalibrated_until)
 

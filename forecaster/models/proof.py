@@ -31,13 +31,13 @@ def prove(
     """Raise unless both stored graphs in `folder` are portable and agree with the trained networks on these inputs."""
     from forecaster.models.runtime import OnnxRuntime, TensorflowRuntime
 
-    context, beside = inputs["context"], {name: values for name, values in inputs.items() if name != "context"}
+    context, extra = inputs["context"], {name: values for name, values in inputs.items() if name != "context"}
     expected = np.asarray(joint_forecast(members, list(inputs.values()), smoothing=smoothing))
     scan(folder / "saved_model")
     # Relative to the window's own size: a forecast that crosses zero would make any rounding look large.
     size = np.maximum(np.abs(expected).max(axis=(1, 2)), np.where(np.isnan(context), 0.0, np.abs(context)).max(axis=1))
-    _agree("SavedModel", TensorflowRuntime(folder / "saved_model").run(context, beside), expected, size)
-    _agree("ONNX", OnnxRuntime(folder / "model.onnx").run(context, beside), expected, size)
+    _agree("SavedModel", TensorflowRuntime(folder / "saved_model").run(context, extra), expected, size)
+    _agree("ONNX", OnnxRuntime(folder / "model.onnx").run(context, extra), expected, size)
     _without_gpu(folder / "saved_model")
 
 

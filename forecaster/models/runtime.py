@@ -1,4 +1,4 @@
-"""Stored graphs that answer. onnxruntime by default, so that a forecast costs no TensorFlow; TensorFlow for a GPU."""
+"""Stored graphs that forecast. onnxruntime by default, so that a forecast costs no TensorFlow; TensorFlow for a GPU."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ BATCH = 2048  # windows a call
 class Runtime(Protocol):
     """A loaded graph."""
 
-    def run(self, context: FloatArray, beside: Mapping[str, FloatArray] | None = None) -> FloatArray:
+    def run(self, context: FloatArray, extra: Mapping[str, FloatArray] | None = None) -> FloatArray:
         """Context [B, L] float64, NaN = missing, and the graph's other inputs by name -> [B, H, 1 + Q], caller's units."""
 
 
@@ -42,8 +42,8 @@ class OnnxRuntime:
         except Exception as error:  # onnxruntime raises classes of its own, one a cause
             raise ArtifactError(f"{path}: not a graph that onnxruntime can load.", "Train again.") from error
 
-    def run(self, context: FloatArray, beside: Mapping[str, FloatArray] | None = None) -> FloatArray:
-        named = {"context": context, **(beside or {})}
+    def run(self, context: FloatArray, extra: Mapping[str, FloatArray] | None = None) -> FloatArray:
+        named = {"context": context, **(extra or {})}
         inputs = {name: np.ascontiguousarray(values, np.float64) for name, values in named.items()}
         (forecast,) = self._session.run(["forecast"], inputs)
         return np.asarray(forecast)
@@ -65,23 +65,23 @@ class TensorflowRuntime:
             raise ArtifactError(f"{path}: not a SavedModel that TensorFlow can load.", "Train again.") from error
         self._serve = self._loaded.signatures["serving_default"]
 
-    def run(self, context: FloatArray, beside: Mapping[str, FloatArray] | None = None) -> FloatArray:
+    def run(self, context: FloatArray, extra: Mapping[str, FloatArray] | None = None) -> FloatArray:
         import tensorflow as tf
 
-        inputs = {name: tf.constant(values, tf.float64) for name, values in (beside or {}).items()}
+        inputs = {name: tf.constant(values, tf.float64) for name, values in (extra or {}).items()}
         answer = self._serve(context=tf.constant(context, tf.float64), **inputs)
         return np.concatenate([answer["prediction"].numpy()[:, :, None], answer["quantiles"].numpy()], axis=2)
 
 
 @dataclass(frozen=True)
 class LimitedRuntime:
-    """A graph whose answers are held to what the target can be."""
+    """A graph whose forecasts are kept within what the target can be."""
 
     graph: Runtime
     limits: Limits
 
-    def run(self, context: FloatArray, beside: Mapping[str, FloatArray] | None = None) -> FloatArray:
-        return self.limits.hold(self.graph.run(context, beside))
+    def run(self, context: FloatArray, extra: Mapping[str, FloatArray] | None = None) -> FloatArray:
+        return self.limits.hold(self.graph.run(context, extra))
 
 
 def held_to(graph: Runtime, limits: Limits) -> Runtime:
@@ -96,34 +96,34 @@ RUNTIMES: dict[str, tuple[str, Callable[[Path, int], Runtime]]] = {
 }
 
 
-# The windows of a slice -> the inputs beside their context by name, [b, blocks, ...] each: see data/inputs.py.
+# The windows of a slice -> the inputs alongside their context by name, [b, blocks, ...] each: see data/inputs.py.
 Gather: TypeAlias = "Callable[[slice], Mapping[str, FloatArray]]"
 
 
-def nothing(part: slice) -> dict[str, FloatArray]:
+def nothing(_part: slice) -> dict[str, FloatArray]:
     """For graphs that read the context alone."""
     return {}
 
 
-def forecast(runtime: Runtime, context: FloatArray, horizon: int, beside: Gather = nothing) -> FloatArray:
+def forecast(runtime: Runtime, context: FloatArray, horizon: int, extra: Gather = nothing) -> FloatArray:
     """[B, L] -> [B, horizon, 1 + Q] for any horizon: a longer one feeds point forecasts back as the newest context.
 
-    What is `beside` it has a block for each run of the graph. A context row with nothing observed gives NaN: there is
+    The `extra` inputs have a block for each run of the graph. A context row with nothing observed gives NaN: there is
     nothing to forecast from.
     """
     batches = (slice(i, i + BATCH) for i in range(0, len(context), BATCH))
-    parts = [_forecast(runtime, context[part], horizon, beside(part)) for part in batches]
+    parts = [_forecast(runtime, context[part], horizon, extra(part)) for part in batches]
     return np.concatenate(parts) if parts else np.empty((0, horizon, 1))
 
 
-def _forecast(runtime: Runtime, context: FloatArray, horizon: int, beside: Mapping[str, FloatArray]) -> FloatArray:
+def _forecast(runtime: Runtime, context: FloatArray, horizon: int, extra: Mapping[str, FloatArray]) -> FloatArray:
     empty = np.isnan(context).all(axis=1)
     length, done = context.shape[1], 0
     answers: list[FloatArray] = []
     while done < horizon:
         if answers:
             context = np.concatenate([context, answers[-1][:, :, 0]], axis=1)[:, -length:]
-        block = {name: values[:, len(answers)] for name, values in beside.items()}
+        block = {name: values[:, len(answers)] for name, values in extra.items()}
         answers.append(runtime.run(context, block))
         done += answers[-1].shape[1]
     result: FloatArray = np.concatenate(answers, axis=1)[:, :horizon]

@@ -18,7 +18,7 @@ from forecaster.models.artifact import (
     write_manifest,
 )
 from forecaster.models.task import Epoch
-from forecaster.report import PlanRow
+from forecaster.models.training_record import PlanRow
 from tests.tiny import fit_settings, network_settings
 
 FACTS = DataFacts(

@@ -6,10 +6,11 @@ from dataclasses import replace
 
 import numpy as np
 
-from forecaster.backtest import backtest, baseline_forecasts, make_report, subject
+from forecaster.backtest import backtest, baseline_forecasts
 from forecaster.data.freq import Freq
 from forecaster.forecast import About, Forecast, ForecastRun
 from forecaster.holdout import holdout_windows, make_holdout
+from forecaster.report import make_report, subject
 from forecaster.views.judged import EvaluationContent
 from tests.models.test_artifact import MANIFEST
 from tests.tiny import panel_of, waves
