@@ -70,7 +70,8 @@ def judge(name: str, stretch: Stretch, models: Path, work: Path, half_lives: lis
     from forecaster.adapt import pooled, recent_windows
     from forecaster.conformal import adapted_quantiles, calibrated_quantiles
     from forecaster.data.windows import rolling
-    from forecaster.models.artifact import load_calibration, load_runtime
+    from forecaster.models.artifact import load_runtime
+    from forecaster.models.calibration_file import load_calibration
     from forecaster.open_model import open_model, read_for
     from forecaster.raw_forecasts import raw_forecasts, with_actuals, with_context
     from forecaster.settings import PredictSettings

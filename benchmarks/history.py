@@ -19,8 +19,8 @@ from intervals import LEVELS, frames
 
 from forecaster import conformal
 from forecaster.bands import coverage, msis
-from forecaster.calibration import context_scale
 from forecaster.conformal import HoldoutErrors, calibrated_quantiles, dense_forecasts, holdout_errors
+from forecaster.data.seasonal_scale import context_scale
 from forecaster.data.windows import rolling
 from forecaster.models.artifact import load_runtime, load_test_weights
 from forecaster.open_model import open_model, read_for

@@ -88,10 +88,9 @@ def measure(name: str, root: Path, models: Path, seed: int, work: Path) -> str:
     """One line of the table."""
     from forecaster.adapt import recent_windows
     from forecaster.bands import band_scores
-    from forecaster.calibration import context_scale
     from forecaster.conformal import adapted_quantiles, calibrated_quantiles, dense_forecasts, holdout_errors
+    from forecaster.data.seasonal_scale import context_scale, seasonal_scale
     from forecaster.data.windows import rolling
-    from forecaster.metrics import seasonal_scale
     from forecaster.models.artifact import load_runtime, load_test_weights
     from forecaster.open_model import open_model, read_for
     from forecaster.raw_forecasts import raw_forecasts
@@ -136,8 +135,8 @@ def measure(name: str, root: Path, models: Path, seed: int, work: Path) -> str:
 def published(root: Path, models: Path) -> str:
     """The M4 hourly set beside figures that others gave for it, and beside the competition's benchmark for intervals."""
     from forecaster.bands import band_scores
+    from forecaster.data.seasonal_scale import seasonal_scale
     from forecaster.data.windows import rolling
-    from forecaster.metrics import seasonal_scale
     from forecaster.open_model import open_model, read_for
     from forecaster.predict import predict
     from forecaster.settings import PredictSettings

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from forecaster.calibration import Pool, context_scale, separate
+from forecaster.calibration import Pool, separate
+from forecaster.data.seasonal_scale import context_scale
 from forecaster.data.windows import evenly, rolling, rows_after
 from forecaster.raw_forecasts import raw_forecasts, with_actuals, with_context
 

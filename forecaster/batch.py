@@ -12,15 +12,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from forecaster.batch_lines import BatchSummary, DryRun, Emit, JobFault, JobLine, JobResult, PlannedJob
 from forecaster.deliver import refuse_failed
-from forecaster.errors import (
-    ArtifactError,
-    DataError,
-    ForecasterError,
-    LockError,
-    QualityError,
-    StaleError,
-    UsageError,
-)
+from forecaster.errors import ArtifactError, DataError, ForecasterError, LockError, QualityError, StaleError, UsageError
 from forecaster.jobs import BatchJob, JobsFile, load_jobs
 from forecaster.models.store import Store
 from forecaster.status import NoStatusFile, Status, StatusFile

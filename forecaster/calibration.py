@@ -175,21 +175,6 @@ def even(windows: int, separate: int) -> FloatArray:
     return np.full(windows, separate / max(windows, 1))
 
 
-def context_scale(context: FloatArray, season_length: int) -> FloatArray:
-    """[B, L] -> [B] mean absolute seasonal difference over the context, one step's where no season is observed twice.
-
-    0 for a context that never changes, or with nothing to compare.
-    """
-    size = _mean_difference(context, season_length)
-    return np.asarray(np.where(size > 0, size, _mean_difference(context, 1)))
-
-
-def _mean_difference(context: FloatArray, lag: int) -> FloatArray:
-    difference = np.abs(context[:, lag:] - context[:, :-lag])
-    seen = ~np.isnan(difference)
-    return np.asarray(np.where(seen, difference, 0.0).sum(axis=1) / np.maximum(seen.sum(axis=1), 1))
-
-
 def _units(forecast: FloatArray, seasonal_scale: FloatArray) -> tuple[FloatArray, FloatArray]:
     """[n, h] units of errors below and above the point forecast, caller's units."""
     size = np.broadcast_to(seasonal_scale[:, None], forecast.shape[:2])

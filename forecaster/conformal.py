@@ -10,7 +10,8 @@ import numpy as np
 from forecaster.adapt import MAX_WINDOWS, densest, pooled
 from forecaster.backtest import Backtest, backtest
 from forecaster.baselines import seasonal_naive
-from forecaster.calibration import Calibration, Pool, calibrate, context_scale
+from forecaster.calibration import Calibration, Pool, calibrate
+from forecaster.data.seasonal_scale import context_scale
 from forecaster.data.windows import evenly, rolling
 from forecaster.raw_forecasts import raw_forecasts, with_actuals, with_context
 

@@ -11,7 +11,7 @@ from forecaster.conformal import adapted_quantiles, calibrated_quantiles, cross_
 from forecaster.data.panel import fingerprint
 from forecaster.errors import UsageError
 from forecaster.holdout import stored_test
-from forecaster.models.artifact import load_calibration
+from forecaster.models.calibration_file import load_calibration
 from forecaster.open_model import Opened, open_model, read_for
 from forecaster.outputs import output_lock
 from forecaster.raw_forecasts import raw_forecasts

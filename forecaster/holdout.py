@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from forecaster.data.seasonal_scale import seasonal_scale
 from forecaster.data.windows import Windows, rolling, rows_after
 from forecaster.errors import DataError, UsageError
-from forecaster.metrics import Scores, score, score_by_series, score_by_step, seasonal_scale
+from forecaster.metrics import Scores, score, score_by_series, score_by_step
 from forecaster.models.artifact import load_runtime, load_test_weights
 from forecaster.raw_forecasts import with_context
 

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from forecaster.data.seasonal_scale import seasonal_scale
 from forecaster.errors import DataError, LockError, UsageError, nearest
 from forecaster.fallback import naive_forecast
-from forecaster.metrics import seasonal_scale
 
 if TYPE_CHECKING:
     from forecaster.forecast import Forecast, ForecastRun

@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
+from forecaster.data.seasonal_scale import divide, group_mean
+
 if TYPE_CHECKING:
     from forecaster.typing import BoolArray, FloatArray, IntArray
 
@@ -69,27 +71,6 @@ def score_by_series(
     return _scores(Errors(target, prediction, scale, series_index, count))
 
 
-def seasonal_scale(target: FloatArray, offsets: IntArray, ends: IntArray, season_length: int) -> FloatArray:
-    """[N] mean |x[t] - x[t-m]| of each series in sample: the denominator of MASE, in the caller's units.
-
-    `target` [R] holds the series one after another (NaN = not observed), series n from row `offsets[n]` ([N+1]).
-    Rows before `ends[n]` ([N], absolute rows) are in sample; no later row is read. Pairs with a missing value are
-    skipped. m is `season_length`, or 1 for a series with fewer than m + 1 rows in sample.
-    NaN where no pair is observed or all differences are 0.
-    """
-    starts, count = offsets[:-1], len(ends)
-    length = np.maximum(ends - starts, 0)
-    lag = np.where(length > season_length, season_length, 1)
-    pairs = np.maximum(length - lag, 0)
-    series = np.repeat(np.arange(count), pairs)
-    # Row of each pair's older value: counts up from the series' first row.
-    older = np.arange(len(series)) + np.repeat(starts - (np.cumsum(pairs) - pairs), pairs)
-    with np.errstate(over="ignore"):
-        difference = np.abs(target[older + lag[series]] - target[older])
-    mean = _group_mean(difference, ~np.isnan(difference), series, count)
-    return np.where(mean > 0, mean, np.nan)
-
-
 def mae(errors: Errors) -> FloatArray:
     """[G] mean absolute error, caller's units."""
     return _mean_of_windows(np.abs(errors.target - errors.prediction), errors)
@@ -100,7 +81,7 @@ def rmse(errors: Errors) -> FloatArray:
     observed = ~np.isnan(errors.target)
     group = np.repeat(errors.group, errors.target.shape[1])
     square = (errors.target - errors.prediction) ** 2
-    return np.sqrt(_group_mean(square.reshape(-1), observed.reshape(-1), group, errors.groups))
+    return np.sqrt(group_mean(square.reshape(-1), observed.reshape(-1), group, errors.groups))
 
 
 def smape(errors: Errors) -> FloatArray:
@@ -115,7 +96,7 @@ def mase(errors: Errors) -> FloatArray:
     usable = np.where(errors.scale > 0, errors.scale, np.nan)
     window = _window_mean(np.abs(errors.target - errors.prediction), errors.target) / usable
     counts = ~np.isnan(usable) & _seen(errors.target)
-    return _group_mean(window, counts, errors.group, errors.groups)
+    return group_mean(window, counts, errors.group, errors.groups)
 
 
 def _scores(errors: Errors) -> list[Scores]:
@@ -128,7 +109,7 @@ def _scores(errors: Errors) -> list[Scores]:
 
 def _mean_of_windows(step: FloatArray, errors: Errors) -> FloatArray:
     """[G] mean over a group's windows of the mean over their observed steps of `step` [W, H]."""
-    return _group_mean(_window_mean(step, errors.target), _seen(errors.target), errors.group, errors.groups)
+    return group_mean(_window_mean(step, errors.target), _seen(errors.target), errors.group, errors.groups)
 
 
 def _seen(target: FloatArray) -> BoolArray:
@@ -140,19 +121,7 @@ def _window_mean(step: FloatArray, target: FloatArray) -> FloatArray:
     """[W] mean of `step` [W, H] where the target is observed; NaN where it never is."""
     observed = ~np.isnan(target)
     held: FloatArray = np.where(observed, step, 0.0)
-    return _divide(held.sum(axis=1), observed.sum(axis=1))
-
-
-def _group_mean(value: FloatArray, counts: BoolArray, group: IntArray, groups: int) -> FloatArray:
-    """[G] mean of the values [n] that count ([n] bool), by group [n]; NaN for a group with none."""
-    # bincount adds within a group only: a cumulative sum over all would let large series swallow small ones.
-    total = np.bincount(group[counts], weights=value[counts], minlength=groups)
-    return _divide(total, np.bincount(group[counts], minlength=groups))
-
-
-def _divide(total: FloatArray | IntArray, count: FloatArray | IntArray) -> FloatArray:
-    """total / count, NaN where count is 0."""
-    return np.asarray(total / np.where(count == 0, np.nan, count))
+    return divide(held.sum(axis=1), observed.sum(axis=1))
 
 
 Metric: TypeAlias = Callable[[Errors], "FloatArray"]

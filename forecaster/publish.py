@@ -19,15 +19,8 @@ from forecaster.data.panel import fingerprint
 from forecaster.data.summary import level_and_scale
 from forecaster.data.windows import evenly, latest_windows
 from forecaster.holdout import make_holdout
-from forecaster.models.artifact import (
-    FORMAT,
-    TEST_WEIGHTS,
-    DataFacts,
-    Manifest,
-    open_test_weights,
-    write_calibration,
-    write_manifest,
-)
+from forecaster.models.artifact import FORMAT, TEST_WEIGHTS, DataFacts, Manifest, open_test_weights, write_manifest
+from forecaster.models.calibration_file import write_calibration
 from forecaster.promote import promotion
 from forecaster.raw_forecasts import raw_forecasts
 

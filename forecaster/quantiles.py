@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from forecaster.calibration import Calibration, context_scale
+from forecaster.calibration import Calibration
+from forecaster.data.seasonal_scale import context_scale
 from forecaster.errors import UsageError
 from forecaster.limits import Limits
-from forecaster.models.artifact import Manifest, load_calibration
+from forecaster.models.artifact import Manifest
+from forecaster.models.calibration_file import load_calibration
 
 if TYPE_CHECKING:
     from forecaster.settings import PredictSettings

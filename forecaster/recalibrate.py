@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from forecaster.calibration import Calibration, Pool, calibrate, context_scale, separate
+from forecaster.calibration import Calibration, Pool, calibrate, separate
+from forecaster.data.seasonal_scale import context_scale
 from forecaster.data.windows import Windows
 from forecaster.errors import ArtifactError, DataError
-from forecaster.models.artifact import load_runtime, read_manifest, write_calibration, write_manifest
+from forecaster.models.artifact import load_runtime, read_manifest, write_manifest
+from forecaster.models.calibration_file import write_calibration
 from forecaster.models.store import Store
 from forecaster.raw_forecasts import raw_forecasts
 

@@ -10,10 +10,10 @@ import numpy as np
 from forecaster.data.calendar import known_rows
 from forecaster.data.encodings import encode
 from forecaster.data.inputs import Needs as Needs
+from forecaster.data.seasonal_scale import seasonal_scale
 from forecaster.data.windows import Sampler, Windows, rolling, sampler
 from forecaster.errors import DataError
 from forecaster.holdout import holdout_windows
-from forecaster.metrics import seasonal_scale
 from forecaster.models.task import Source, Task
 
 if TYPE_CHECKING:

@@ -11,9 +11,10 @@ import pytest
 
 from forecaster import adapt
 from forecaster.adapt import densest, recent_windows
-from forecaster.calibration import calibrate, context_scale
+from forecaster.calibration import calibrate
 from forecaster.conformal import adapted_quantiles, calibrated_quantiles
 from forecaster.data.inputs import Needs
+from forecaster.data.seasonal_scale import context_scale
 from forecaster.data.windows import rolling
 from forecaster.raw_forecasts import raw_forecasts
 from tests.tiny import panel_of, waves

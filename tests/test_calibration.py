@@ -7,7 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from forecaster.calibration import Pool, calibrate, context_scale
+from forecaster.calibration import Pool, calibrate
+from forecaster.data.seasonal_scale import context_scale
 
 NAN = float("nan")
 LEVELS = (0.025, 0.1, 0.5, 0.9, 0.975)

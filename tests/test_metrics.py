@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from forecaster.metrics import METRICS, Scores, score, score_by_series, score_by_step, seasonal_scale
+from forecaster.data.seasonal_scale import seasonal_scale
+from forecaster.metrics import METRICS, Scores, score, score_by_series, score_by_step
 
 NAN = float("nan")
 

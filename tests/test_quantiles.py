@@ -10,7 +10,8 @@ import pytest
 from forecaster.cli import run
 from forecaster.errors import ArtifactError, UsageError
 from forecaster.evaluate import evaluate
-from forecaster.models.artifact import load_calibration, read_manifest, write_manifest
+from forecaster.models.artifact import read_manifest, write_manifest
+from forecaster.models.calibration_file import load_calibration
 from forecaster.predict import predict
 from forecaster.settings import EvaluateSettings, PredictSettings
 from tests.shelf import stored, write_csv

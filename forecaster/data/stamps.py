@@ -12,17 +12,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 
-from forecaster.data.clock import (
-    ISO,
-    OTHER,
-    YEARS,
-    Parse,
-    by_format,
-    iso,
-    looks_like_day_number,
-    offset_of,
-    other_form,
-)
+from forecaster.data.clock import ISO, OTHER, YEARS, Parse, by_format, iso, looks_like_day_number, offset_of, other_form
 from forecaster.data.faults import RowsError
 from forecaster.data.zones import fixed_zone
 from forecaster.errors import DataError, quoted

@@ -9,14 +9,7 @@ import pytest
 
 from forecaster.checkpoints import write_history
 from forecaster.errors import ArtifactError
-from forecaster.models.artifact import (
-    FORMAT,
-    DataFacts,
-    Manifest,
-    load_runtime,
-    read_manifest,
-    write_manifest,
-)
+from forecaster.models.artifact import FORMAT, DataFacts, Manifest, load_runtime, read_manifest, write_manifest
 from forecaster.models.task import Epoch
 from forecaster.models.training_record import PlanRow
 from tests.tiny import fit_settings, network_settings
