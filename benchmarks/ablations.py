@@ -23,7 +23,7 @@ import numpy as np
 from accuracy import KNOWN, SETS, wide_etth1
 from results import ABLATIONS, write_section
 
-from forecaster.split import split
+from forecaster.training.split import split
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from forecaster.data.panel import Panel
     from forecaster.data.windows import Windows
     from forecaster.models.network import Network
-    from forecaster.plan import Plan
+    from forecaster.training.plan import Plan
     from forecaster.typing import FloatArray
 
 Values: TypeAlias = "Mapping[str, str | int | float | bool]"  # of settings, by name
@@ -74,13 +74,13 @@ class Ground:
     """One set: its rows, and the automatic plan of a single network with its questions answered."""
 
     def __init__(self, name: str, root: Path) -> None:
-        from forecaster.checkpoints import NoCheckpoints
-        from forecaster.fitting import Fitting
-        from forecaster.planning import draft_plan
-        from forecaster.settings import TrainSettings
-        from forecaster.train import read
-        from forecaster.trial import settle
-        from forecaster.watch import Silent
+        from forecaster.commands.train import read
+        from forecaster.config import TrainSettings
+        from forecaster.progress import Silent
+        from forecaster.training.auto_plan import draft_plan
+        from forecaster.training.checkpoints import NoCheckpoints
+        from forecaster.training.ensemble import Fitting
+        from forecaster.training.selection import settle
 
         self.base = TrainSettings(horizon=SETS[name].horizon, members=1, floor=0.0)
         self.panel: Panel = read(frame(name, root), self.base, Silent())
@@ -92,7 +92,7 @@ class Ground:
 
     def changed(self, change: str) -> Plan | None:
         """The plan with this change; None where that changes nothing."""
-        from forecaster.planning import draft_plan
+        from forecaster.training.auto_plan import draft_plan
 
         member, fit = self.plan.members[0], self.plan.fit
         settled: Values = {
@@ -112,8 +112,8 @@ class Ground:
 
     def errors(self, plan: Plan, seeds: Sequence[int]) -> list[float]:
         """MASE on the judged windows, one fit for each seed; infinite where it diverged."""
-        from forecaster.models.task import MemberFit
-        from forecaster.trial import SELECTION_STAGE
+        from forecaster.training.selection import SELECTION_STAGE
+        from forecaster.training.task import MemberFit
 
         parts = split(self.panel, plan.needs, plan.windows)
         assert parts.test
@@ -125,8 +125,8 @@ class Ground:
         ]
 
     def _error(self, network: Network, plan: Plan, windows: Windows) -> float:
-        from forecaster.blend import forecasts
-        from forecaster.holdout import make_holdout
+        from forecaster.evaluation.holdout import make_holdout
+        from forecaster.training.combination import forecasts
 
         holdout = make_holdout(self.panel, windows, horizon=plan.horizon, context_length=plan.context_length)
         return holdout.scores(forecasts(self.panel, holdout.windows, plan.needs, [network])).mase

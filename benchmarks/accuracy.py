@@ -87,12 +87,12 @@ def score(name: str, forecasts: Path, root: Path) -> dict[str, float]:
 
 def run_etth1(root: Path, seed: int, work: Path) -> dict[str, float]:
     """Every window of the test span by one model that was trained on the rows before it, as in the literature."""
-    from forecaster.data.inputs import ExtraInputs
-    from forecaster.data.read import read_panel
+    from forecaster.data.model_inputs import ExtraInputs
+    from forecaster.data.reading.reader import read_panel
     from forecaster.data.windows import Windows
-    from forecaster.models.artifact import load_runtime
-    from forecaster.models.runtime import forecast
-    from forecaster.open_model import open_model
+    from forecaster.serving.manifest import load_runtime
+    from forecaster.serving.open_model import open_model
+    from forecaster.serving.runtime import forecast
 
     frame = wide_etth1(root)
     data = work / "etth1.csv"

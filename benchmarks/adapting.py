@@ -26,7 +26,7 @@ from processes import forecaster
 if TYPE_CHECKING:
     import pandas as pd
 
-    from forecaster.calibration import Pool
+    from forecaster.serving.conformal import Pool
     from forecaster.typing import FloatArray
 
 
@@ -66,15 +66,15 @@ def head(frame: pd.DataFrame, rows: int) -> pd.DataFrame:
 
 def judge(name: str, stretch: Stretch, models: Path, work: Path, half_lives: list[float]) -> list[FloatArray]:
     """For no adapting and each half-life: pinball of 80 % and 95 %, and their coverage [4]."""
-    from forecaster import calibration
-    from forecaster.adapt import pooled, recent_windows
-    from forecaster.conformal import adapted_quantiles, calibrated_quantiles
+    from forecaster.config import PredictSettings
     from forecaster.data.windows import rolling
-    from forecaster.models.artifact import load_runtime
-    from forecaster.models.calibration_file import load_calibration
-    from forecaster.open_model import open_model, read_for
-    from forecaster.raw_forecasts import raw_forecasts, with_actuals, with_context
-    from forecaster.settings import PredictSettings
+    from forecaster.evaluation.cross_conformal import adapted_quantiles, calibrated_quantiles
+    from forecaster.serving import conformal as calibration
+    from forecaster.serving.calibration_file import load_calibration
+    from forecaster.serving.manifest import load_runtime
+    from forecaster.serving.open_model import open_model, read_for
+    from forecaster.serving.raw_forecasts import raw_forecasts, with_actuals, with_context
+    from forecaster.serving.recent_windows import pooled, recent_windows
 
     if not (models / name / "current").exists():
         head(stretch.frame, stretch.trained).to_csv(work / f"{name}.csv", index=False)
@@ -98,7 +98,7 @@ def judge(name: str, stretch: Stretch, models: Path, work: Path, half_lives: lis
 
 def scores(bands: FloatArray, pool: Pool) -> FloatArray:
     """Pinball over the windows' seasonal scale, and coverage: of 80 %, of 95 %."""
-    from forecaster.bands import band_scores
+    from forecaster.evaluation.quantile_metrics import band_scores
 
     size = pool.seasonal_scale
     target, bands = pool.target / size[:, None], bands / size[:, None, None]

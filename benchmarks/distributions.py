@@ -23,14 +23,14 @@ LEVELS = (0.1, 0.5, 0.9)
 
 def measure(name: str, distribution: str, asked: argparse.Namespace, models: Path, work: Path) -> str:
     """One line of the table."""
-    from forecaster.bands import band_scores
+    from forecaster.config import PredictSettings
     from forecaster.data.windows import rolling
-    from forecaster.holdout import make_holdout
-    from forecaster.models.artifact import load_runtime
-    from forecaster.open_model import open_model, read_for
-    from forecaster.quantiles import stored_bands
-    from forecaster.raw_forecasts import raw_forecasts
-    from forecaster.settings import PredictSettings
+    from forecaster.evaluation.holdout import make_holdout
+    from forecaster.evaluation.quantile_metrics import band_scores
+    from forecaster.serving.manifest import load_runtime
+    from forecaster.serving.open_model import open_model, read_for
+    from forecaster.serving.quantiles import stored_bands
+    from forecaster.serving.raw_forecasts import raw_forecasts
 
     then, now = frames(name, asked.root)
     then.to_csv(work / f"{name}.csv", index=False)

@@ -135,13 +135,13 @@ def row(name: str, root: Path, seed: int, work: Path) -> str:
 
 def judged(work: Path, horizon: int) -> dict[str, float]:
     """MASE of the weights that serve and of everybody beside them, on the last horizon of every series."""
-    from forecaster.backtest import baseline_forecasts
-    from forecaster.data.read import read_panel
+    from forecaster.data.reading.reader import read_panel
     from forecaster.data.windows import rolling
-    from forecaster.holdout import make_holdout
-    from forecaster.models.artifact import load_runtime
-    from forecaster.open_model import open_model
-    from forecaster.raw_forecasts import raw_forecasts
+    from forecaster.evaluation.backtest import baseline_forecasts
+    from forecaster.evaluation.holdout import make_holdout
+    from forecaster.serving.manifest import load_runtime
+    from forecaster.serving.open_model import open_model
+    from forecaster.serving.raw_forecasts import raw_forecasts
 
     opened, panel = open_model(str(work), "further"), read_panel(work / "all.csv")
     windows = rolling(panel, panel.offsets[1:], horizon, 1, horizon)

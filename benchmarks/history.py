@@ -17,15 +17,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 from intervals import LEVELS, frames
 
-from forecaster import conformal
-from forecaster.bands import coverage, msis
-from forecaster.conformal import HoldoutErrors, calibrated_quantiles, dense_forecasts, holdout_errors
+from forecaster.config import PredictSettings
 from forecaster.data.seasonal_scale import context_scale
 from forecaster.data.windows import rolling
-from forecaster.models.artifact import load_runtime, load_test_weights
-from forecaster.open_model import open_model, read_for
-from forecaster.raw_forecasts import raw_forecasts
-from forecaster.settings import PredictSettings
+from forecaster.evaluation import cross_conformal as conformal
+from forecaster.evaluation.cross_conformal import HoldoutErrors, calibrated_quantiles, dense_forecasts, holdout_errors
+from forecaster.evaluation.quantile_metrics import coverage, msis
+from forecaster.serving.manifest import load_runtime, load_test_weights
+from forecaster.serving.open_model import open_model, read_for
+from forecaster.serving.raw_forecasts import raw_forecasts
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -24,10 +24,10 @@ from results import write_section
 if TYPE_CHECKING:
     import pandas as pd
 
-    from forecaster.conformal import HoldoutErrors
     from forecaster.data.panel import Panel
-    from forecaster.models.artifact import Manifest
-    from forecaster.raw_forecasts import RawForecasts
+    from forecaster.evaluation.cross_conformal import HoldoutErrors
+    from forecaster.serving.manifest import Manifest
+    from forecaster.serving.raw_forecasts import RawForecasts
     from forecaster.typing import FloatArray
 
 # Mean weighted quantile loss on m4_hourly: awslabs/gluonts, evaluations/m4_hourly/*.json, read in November 2026.
@@ -86,15 +86,20 @@ def train(name: str, data: Path, models: Path, seed: int) -> None:
 
 def measure(name: str, root: Path, models: Path, seed: int, work: Path) -> str:
     """One line of the table."""
-    from forecaster.adapt import recent_windows
-    from forecaster.bands import band_scores
-    from forecaster.conformal import adapted_quantiles, calibrated_quantiles, dense_forecasts, holdout_errors
+    from forecaster.config import PredictSettings
     from forecaster.data.seasonal_scale import context_scale, seasonal_scale
     from forecaster.data.windows import rolling
-    from forecaster.models.artifact import load_runtime, load_test_weights
-    from forecaster.open_model import open_model, read_for
-    from forecaster.raw_forecasts import raw_forecasts
-    from forecaster.settings import PredictSettings
+    from forecaster.evaluation.cross_conformal import (
+        adapted_quantiles,
+        calibrated_quantiles,
+        dense_forecasts,
+        holdout_errors,
+    )
+    from forecaster.evaluation.quantile_metrics import band_scores
+    from forecaster.serving.manifest import load_runtime, load_test_weights
+    from forecaster.serving.open_model import open_model, read_for
+    from forecaster.serving.raw_forecasts import raw_forecasts
+    from forecaster.serving.recent_windows import recent_windows
 
     known_rows, all_rows = frames(name, root)
     known_rows.to_csv(work / f"{name}.csv", index=False)
@@ -134,13 +139,13 @@ def measure(name: str, root: Path, models: Path, seed: int, work: Path) -> str:
 
 def published(root: Path, models: Path) -> str:
     """The M4 hourly set beside figures that others gave for it, and beside the competition's benchmark for intervals."""
-    from forecaster.bands import band_scores
+    from forecaster.config import PredictSettings
     from forecaster.data.seasonal_scale import seasonal_scale
     from forecaster.data.windows import rolling
-    from forecaster.open_model import open_model, read_for
-    from forecaster.predict import predict
-    from forecaster.settings import PredictSettings
-    from forecaster.watch import Silent
+    from forecaster.evaluation.quantile_metrics import band_scores
+    from forecaster.progress import Silent
+    from forecaster.serving.open_model import open_model, read_for
+    from forecaster.serving.predict import predict
 
     name, tenths = "m4_hourly", tuple(i / 10 for i in range(1, 10))
     known_rows, all_rows = frames(name, root)
@@ -170,8 +175,8 @@ def published(root: Path, models: Path) -> str:
 
 def _random_walk(panel: Panel, horizon: int, lag: int) -> FloatArray:
     """[N, H, 2] 95 % limits of naive (lag 1) or seasonal naive: normal, sigma of the differences, its root per lag gone by."""
-    from forecaster.baselines import seasonal_naive
     from forecaster.data.windows import latest_windows
+    from forecaster.models.baselines import seasonal_naive
 
     history = latest_windows(panel).gather(int(panel.lengths.max()), 0)
     sigma = np.sqrt(np.nanmean((history[:, lag:] - history[:, :-lag]) ** 2, axis=1))
@@ -187,8 +192,8 @@ def _within(inner: float, outer: float) -> str:
 
 def judged_coverage(held: HoldoutErrors, dense: RawForecasts, manifest: Manifest) -> tuple[float, float]:
     """Coverage of 80 % and 95 % on the training's own held-back windows, each calibrated on others."""
-    from forecaster.bands import band_scores
-    from forecaster.holdout import holdout_windows
+    from forecaster.evaluation.holdout import holdout_windows
+    from forecaster.evaluation.quantile_metrics import band_scores
 
     windows = holdout_windows(held.panel, manifest.horizon, manifest.held_back)
     raw = dense.take(np.flatnonzero(np.isin(dense.windows.cutoff, windows.cutoff)))

@@ -14,13 +14,13 @@ import numpy as np
 import tensorflow as tf
 from throughput import processors
 
-from forecaster.data.read import read_panel
+from forecaster.config import TrainSettings
+from forecaster.data.reading.reader import read_panel
 from forecaster.models.device import configure
 from forecaster.models.network import Network
-from forecaster.models.steps import Trainer
-from forecaster.planning import draft_plan
-from forecaster.settings import TrainSettings
-from forecaster.split import split
+from forecaster.training.auto_plan import draft_plan
+from forecaster.training.split import split
+from forecaster.training.trainer import Trainer
 
 STEPS = 40
 

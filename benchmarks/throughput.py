@@ -71,11 +71,11 @@ def forecaster_steps(cell: str) -> Callable[[], None]:
     """What `forecaster train --segment 1` does, from drawing windows out of the rows to the new weights."""
     from forecaster.data.windows import Windows, sampler
     from forecaster.models.device import configure
-    from forecaster.models.fit import STEPS_PER_CALL
     from forecaster.models.network import Network
     from forecaster.models.settings import FitSettings, NetworkSettings
-    from forecaster.models.steps import Trainer
-    from forecaster.models.task import Source, Task
+    from forecaster.training.fit import STEPS_PER_CALL
+    from forecaster.training.task import Source, Task
+    from forecaster.training.trainer import Trainer
 
     configure("cpu", None)
     rows, series = 1000, 100

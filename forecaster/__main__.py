@@ -1,5 +1,5 @@
 """`python -m forecaster` is the `forecaster` command."""
 
-from forecaster.cli import main
+from forecaster.cli.main import main
 
 main()

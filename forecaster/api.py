@@ -6,17 +6,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from forecaster import config
+from forecaster.config import EvaluateSettings, PredictSettings, StoreSettings, TrainSettings
+from forecaster.config import resolve as config
 from forecaster.errors import DataError, UsageError
-from forecaster.models.store import Store
-from forecaster.settings import EvaluateSettings, PredictSettings, StoreSettings, TrainSettings
-from forecaster.watch import Silent
+from forecaster.progress import Silent
+from forecaster.serving.store import Store
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from forecaster.models.artifact import Manifest
-    from forecaster.report import Report
+    from forecaster.evaluation.report import Report
+    from forecaster.serving.manifest import Manifest
     from forecaster.typing import Data
 
 S = TypeVar("S")
@@ -37,7 +37,7 @@ class Model:
         `data`: None = what the model was trained on. Options are those of `forecaster predict`, e.g. `horizon=7`, apart
         from those that say which model and where to write.
         """
-        from forecaster.predict import predict
+        from forecaster.serving.predict import predict
 
         _refuse(options, ("output", "format", "ledger", "wait", "plot", "plot_series"), "predict()")
         found = predict(data, self._settings(PredictSettings, options, "predict()"), Silent())
@@ -50,7 +50,7 @@ class Model:
 
         Options are those of `forecaster evaluate`, e.g. `windows=4`.
         """
-        from forecaster.evaluate import evaluate
+        from forecaster.commands.evaluate import evaluate
 
         return evaluate(data, self._settings(EvaluateSettings, options, "evaluate()"), Silent())
 
@@ -65,7 +65,7 @@ def train(data: Data, **options: object) -> Model:
 
     Options are those of `forecaster train`, e.g. `horizon=28, cell="lstm"`; a data frame needs a `name`.
     """
-    from forecaster.train import train as fit
+    from forecaster.commands.train import train as fit
 
     settings = config.from_mapping(TrainSettings, options, "train()")
     done = fit(data, settings, Silent())
@@ -78,7 +78,7 @@ def load(model: str | None = None, models: str | Path = "models") -> Model:
 
     ArtifactError if it is not there or damaged.
     """
-    from forecaster.models.artifact import read_manifest
+    from forecaster.serving.manifest import read_manifest
 
     settings = config.from_mapping(StoreSettings, {"models": str(models)}, "load()")
     path = Store(Path(settings.models)).resolve(model)

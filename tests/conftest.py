@@ -25,8 +25,8 @@ def cpu():
 @pytest.fixture(scope="session")
 def trained(tmp_path_factory, cpu):
     """A store with a tiny model of AirPassengers, `air`, and the report of its training. Not to be written to."""
-    from forecaster.train import train
-    from tests.tiny import AIR, Recorder, train_settings
+    from forecaster.commands.train import train
+    from tests.support.factories import AIR, Recorder, train_settings
 
     models, watch = tmp_path_factory.mktemp("trained") / "models", Recorder()
     return models, train(AIR, train_settings(models, name="air"), watch), watch

@@ -11,9 +11,9 @@ from types import SimpleNamespace
 import pytest
 
 import forecaster
+from forecaster.config import EvaluateSettings, PredictSettings, TrainSettings
 from forecaster.errors import ForecasterError, UsageError
-from forecaster.settings import EvaluateSettings, PredictSettings, TrainSettings
-from tests import stubs
+from tests.support import stub_commands as stubs
 
 ROOT = Path(__file__).parent.parent
 
@@ -26,11 +26,11 @@ def seen(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[str, object]:
         monkeypatch.setitem(sys.modules, f"forecaster.{name}", sys)  # undone after the test
     stubs.install("fine")
     monkeypatch.setattr(stubs.Forecast, "to_frame", lambda self: "a frame", raising=False)
-    monkeypatch.setattr("forecaster.models.artifact.read_manifest", lambda folder: SimpleNamespace(name="air"))
+    monkeypatch.setattr("forecaster.serving.manifest.read_manifest", lambda folder: SimpleNamespace(name="air"))
     for version in ("2", "3"):
         Path("models", "air", version).mkdir(parents=True)
     Path("models", "air", "current").write_text("2\n")
-    return sys.modules["forecaster.train"].seen  # type: ignore[no-any-return]
+    return sys.modules["forecaster.commands.train"].seen  # type: ignore[no-any-return]
 
 
 def test_importing_forecaster_costs_nothing() -> None:

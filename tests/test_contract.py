@@ -14,13 +14,13 @@ import pytest
 from forecaster.models.cells import CELLS
 from forecaster.models.distributions import DISTRIBUTIONS
 from forecaster.models.export import joint_forecast, write_onnx, write_saved_model
-from forecaster.models.fit import FitControl, fit
 from forecaster.models.heads import HEADS
 from forecaster.models.network import Network
-from forecaster.models.proof import scan
-from forecaster.models.runtime import OnnxRuntime, forecast
-from forecaster.split import Needs, split
-from tests.tiny import NAN, Recorder, fit_settings, network_settings, panel_of, waves
+from forecaster.serving.runtime import OnnxRuntime, forecast
+from forecaster.serving.verify_export import scan
+from forecaster.training.fit import FitControl, fit
+from forecaster.training.split import Needs, split
+from tests.support.factories import NAN, Recorder, fit_settings, network_settings, panel_of, waves
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("cpu")]
 
@@ -117,7 +117,7 @@ RELOAD = """
 import json, sys
 from pathlib import Path
 import numpy as np
-from forecaster.models.runtime import RUNTIMES, forecast
+from forecaster.serving.runtime import RUNTIMES, forecast
 store, worst = Path(sys.argv[1]), {}
 context = np.load(store / "context.npy")
 for folder in sorted(p for p in store.iterdir() if p.is_dir()):
@@ -159,5 +159,5 @@ def test_batches_of_any_size_answer_alike(store, answers, monkeypatch):
         pytest.skip("nothing was trained in this run")
     runtime = OnnxRuntime(store / next(iter(answers)) / "model.onnx")
     whole = forecast(runtime, contexts(), LONGER)
-    monkeypatch.setattr("forecaster.models.runtime.BATCH", 4)
+    monkeypatch.setattr("forecaster.serving.runtime.BATCH", 4)
     np.testing.assert_allclose(forecast(runtime, contexts(), LONGER), whole, rtol=1e-6)

@@ -8,7 +8,7 @@ import sys
 from importlib.metadata import packages_distributions
 from pathlib import Path
 
-from forecaster.config import parse_toml
+from forecaster.config.resolve import parse_toml
 
 ROOT = Path(__file__).parent.parent
 

@@ -7,13 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from forecaster.checkpoints import read_state
-from forecaster.models.artifact import FORMAT, load_runtime, load_test_weights, read_manifest
-from forecaster.models.runtime import forecast
-from forecaster.models.store import Store
-from forecaster.predict import predict
-from forecaster.settings import PredictSettings
-from tests.tiny import AIR, Recorder
+from forecaster.config import PredictSettings
+from forecaster.serving.manifest import FORMAT, load_runtime, load_test_weights, read_manifest
+from forecaster.serving.predict import predict
+from forecaster.serving.runtime import forecast
+from forecaster.serving.store import Store
+from forecaster.training.checkpoints import read_state
+from tests.support.factories import AIR, Recorder
 
 FOLDERS = sorted((Path(__file__).parent / "golden").glob("format-*"))
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.tiny import AIR
+from tests.support.factories import AIR
 
 ROOT = Path(__file__).parent.parent
 HEAVY = ("tensorflow", "keras", "tf2onnx", "onnx", "sklearn", "pyarrow")
@@ -29,7 +29,7 @@ def without(blocked, *words):
     program = (
         "import sys\n"
         f"sys.modules.update(dict.fromkeys({(*blocked,)!r}))\n"
-        "from forecaster.cli import run\n"
+        "from forecaster.cli.main import run\n"
         "sys.exit(run(sys.argv[1:]))\n"
     )
     return subprocess.run([sys.executable, "-c", program, *map(str, words)], capture_output=True, text=True, cwd=ROOT)
@@ -39,7 +39,7 @@ def after(*words):
     """Exit code and the modules that the command line has loaded."""
     program = (
         "import sys\n"
-        "from forecaster.cli import run\n"
+        "from forecaster.cli.main import run\n"
         "code = run(sys.argv[1:])\n"
         "print(code, *sorted({name.split('.')[0] for name in sys.modules}), file=sys.stderr)\n"
     )

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from forecaster.cli import run
+from forecaster.cli.main import run
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")

@@ -1,1 +1,1 @@
-"""From files to panels to windows."""
+"""What is known of the series: panel, windows, calendar, covariates, frequency, time zones."""

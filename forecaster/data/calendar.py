@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from forecaster.data.holidays import holiday_dates
-from forecaster.data.zones import wall_clock
+from forecaster.data.time_zones import wall_clock
 from forecaster.errors import UsageError
 
 if TYPE_CHECKING:

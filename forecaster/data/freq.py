@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from forecaster.data.zones import DAY, SECOND, instants_of, offset_texts, wall_clock
+from forecaster.data.time_zones import DAY, SECOND, instants_of, offset_texts, wall_clock
 from forecaster.errors import UsageError, nearest
 
 if TYPE_CHECKING:

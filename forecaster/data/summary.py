@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from forecaster.data.zones import DAY, wall_clock
+from forecaster.data.time_zones import DAY, wall_clock
 
 if TYPE_CHECKING:
     from forecaster.data.panel import Panel

@@ -1,1 +1,1 @@
-"""Cells, heads and transforms; the network, its fitting and its artifact."""
+"""The factory: cells, heads, encoder, losses, distributions and the network that joins them; its export."""

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
-from forecaster.models.tabulated import (
+from forecaster.models.quantile_tables import (
     LOG_DISPERSION,
     LOG_MEAN,
     TAIL,
@@ -23,7 +23,7 @@ from forecaster.models.tabulated import (
     squared_spread,
     student_t_table,
 )
-from forecaster.models.transforms import Locator
+from forecaster.models.scaling import Locator
 
 if TYPE_CHECKING:
     from forecaster.typing import Tensor

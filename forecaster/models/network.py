@@ -13,13 +13,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from forecaster.models.covariates import CovariatePath, Features
+from forecaster.models.covariate_layers import CovariatePath, Features
 from forecaster.models.distributions import DISTRIBUTIONS
 from forecaster.models.encoder import Encoder, EncoderSettings, Recurrence, run_layer
 from forecaster.models.heads import HEADS, HeadSettings
-from forecaster.models.paths import KnownPath, LinearPath
+from forecaster.models.scaling import Locator
 from forecaster.models.settings import NetworkSettings
-from forecaster.models.transforms import Locator
+from forecaster.models.skip_paths import KnownPath, LinearPath
 
 if TYPE_CHECKING:
     from forecaster.models.encoder import EncoderOutput

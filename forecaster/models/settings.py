@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from forecaster.data.encodings import Encoding
-from forecaster.data.inputs import input_shapes
+from forecaster.data.model_inputs import input_shapes
 from forecaster.models.distributions import DISTRIBUTIONS
 
 

@@ -8,15 +8,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from forecaster.commands.train import train
+from forecaster.config import PredictSettings
 from forecaster.data.calendar import features, holiday_calendar, width
 from forecaster.data.holidays import holiday_dates
-from forecaster.data.read import read_panel
+from forecaster.data.reading.reader import read_panel
 from forecaster.errors import UsageError
-from forecaster.models.artifact import read_manifest
-from forecaster.predict import predict
-from forecaster.settings import PredictSettings
-from forecaster.train import train
-from tests.tiny import Recorder, panel_of, train_settings
+from forecaster.serving.manifest import read_manifest
+from forecaster.serving.predict import predict
+from tests.support.factories import Recorder, panel_of, train_settings
 
 pytest.importorskip("holidays")
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from forecaster.data.panel import fingerprint
-from tests.tiny import NAN, panel_of, waves
+from tests.support.factories import NAN, panel_of, waves
 
 PANEL = panel_of(*waves(2, 10))
 

@@ -12,10 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from forecaster.data.calendar import CALENDAR, LAGS, known_ahead, known_rows
-from forecaster.data.read import read_panel
+from forecaster.data.reading.reader import read_panel
 from forecaster.data.windows import Windows, latest_windows, rolling, sampler
-from forecaster.models.rows import RowGatherer, SeriesBounds
-from tests.tiny import NAN, frame_of, panel_of, waves
+from forecaster.training.gather import RowGatherer, SeriesBounds
+from tests.support.factories import NAN, frame_of, panel_of, waves
 
 LENGTHS = st.lists(st.integers(1, 12), min_size=1, max_size=5)
 

@@ -13,14 +13,14 @@ from pathlib import Path
 
 import numpy as np
 
-from forecaster.data.read import read_panel
+from forecaster.commands.train import train
+from forecaster.data.reading.reader import read_panel
 from forecaster.data.windows import latest_windows
-from forecaster.models.artifact import FORMAT, load_runtime, load_test_weights, read_manifest
-from forecaster.models.runtime import forecast
-from forecaster.models.store import Store
-from forecaster.train import train
-from forecaster.watch import Silent
-from tests.tiny import AIR, train_settings
+from forecaster.progress import Silent
+from forecaster.serving.manifest import FORMAT, load_runtime, load_test_weights, read_manifest
+from forecaster.serving.runtime import forecast
+from forecaster.serving.store import Store
+from tests.support.factories import AIR, train_settings
 
 HERE = Path(__file__).parent
 LONGER = 15  # steps: more than the model was trained for

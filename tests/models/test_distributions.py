@@ -7,11 +7,11 @@ import pytest
 from scipy import special, stats
 
 from forecaster.models.distributions import DISTRIBUTIONS, _mean_and_dispersion, _tail, log_rising
-from forecaster.models.fit import FitControl, fit
 from forecaster.models.network import Network
-from forecaster.models.transforms import Locator
-from forecaster.split import Needs, split
-from tests.tiny import NAN, Recorder, fit_settings, network_settings, panel_of
+from forecaster.models.scaling import Locator
+from forecaster.training.fit import FitControl, fit
+from forecaster.training.split import Needs, split
+from tests.support.factories import NAN, Recorder, fit_settings, network_settings, panel_of
 
 LEVELS = (0.025, 0.1, 0.5, 0.9, 0.975)
 ROWS, STEPS = 50, 3

@@ -15,10 +15,10 @@ from forecaster.errors import ForecasterError
 from forecaster.models.cells import CELLS
 from forecaster.models.export import COMBINATIONS, joint_forecast, write_onnx, write_saved_model
 from forecaster.models.network import Network
-from forecaster.models.proof import prove, scan
-from forecaster.models.runtime import OnnxRuntime, TensorflowRuntime
-from forecaster.models.transforms import TRANSFORMS
-from tests.tiny import NAN, network_settings
+from forecaster.models.scaling import TRANSFORMS
+from forecaster.serving.runtime import OnnxRuntime, TensorflowRuntime
+from forecaster.serving.verify_export import prove, scan
+from tests.support.factories import NAN, network_settings
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("cpu")]
 

@@ -7,7 +7,7 @@ import pytest
 
 from forecaster.models.heads import HEADS
 from forecaster.models.network import Network
-from tests.tiny import network_settings
+from tests.support.factories import network_settings
 
 ROWS = 3
 

@@ -13,9 +13,9 @@ from forecaster.data.encodings import Encoding
 from forecaster.models.cells import CELLS
 from forecaster.models.heads import HEADS
 from forecaster.models.network import Network
+from forecaster.models.scaling import TRANSFORMS
 from forecaster.models.settings import NetworkSettings
-from forecaster.models.transforms import TRANSFORMS
-from tests.tiny import NAN, network_settings
+from tests.support.factories import NAN, network_settings
 
 STACKS = [(1, False), (2, False), (2, True)]  # layers, residual
 

@@ -9,11 +9,11 @@ import tempfile
 import time
 from pathlib import Path
 
+from forecaster.config import PredictSettings
 from forecaster.errors import ArtifactError
-from forecaster.predict import predict
-from forecaster.settings import PredictSettings
-from forecaster.watch import Silent
-from tests.shelf import stored, write_csv
+from forecaster.progress import Silent
+from forecaster.serving.predict import predict
+from tests.support.stored_models import stored, write_csv
 from tests.torture.shop import check
 
 

@@ -26,7 +26,7 @@ def main() -> None:
     import pandas  # noqa: F401
 
     with atheris.instrument_imports(include=["forecaster.data"], enable_loader_override=False):
-        from tests.data.reading import BAD, SCRAPS, ZONES, examine
+        from tests.support.csv_files import BAD, SCRAPS, ZONES, examine
 
     folder = Path(tempfile.mkdtemp(prefix="fuzz-"))
     (folder / "corpus").mkdir()

@@ -13,7 +13,7 @@ from pathlib import Path
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.data.reading import FILES, ZONES, examine
+from tests.support.csv_files import FILES, ZONES, examine
 
 INPUTS = 60_000
 MAX_SECONDS = 5.0  # processor seconds for one input

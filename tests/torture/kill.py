@@ -9,7 +9,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from tests.shelf import stored, write_csv
+from tests.support.stored_models import stored, write_csv
 from tests.torture.shop import (
     Killer,
     batch,
@@ -28,7 +28,14 @@ TRAIN = "--horizon 6 --epochs 2 --steps-per-epoch 2 --units 4 --cell rnn --windo
 
 def preload(*modules: str) -> None:
     """Import before forking what would cost every child its time; nothing of it may start threads."""
-    for module in ("forecaster.cli", "forecaster.batch", "forecaster.evaluate", "onnxruntime", "pandas", *modules):
+    for module in (
+        "forecaster.cli.main",
+        "forecaster.commands.batch.run",
+        "forecaster.commands.evaluate",
+        "onnxruntime",
+        "pandas",
+        *modules,
+    ):
         __import__(module)
 
 
@@ -124,7 +131,7 @@ def kill_store_at_every_step(folder: Path, step: int = 1) -> dict[str, int]:
 
 
 def _store_until(models: Path, verb: str, moment: int) -> int:
-    from forecaster.models.store import Store
+    from forecaster.serving.store import Store
 
     store = Store(models)
     with Killer(moment):
@@ -140,7 +147,7 @@ def _store_until(models: Path, verb: str, moment: int) -> int:
 
 def answers(folder: Path, models: Path, name: str = "m") -> int:
     """Whether the serving version gives a whole forecast."""
-    from forecaster.cli import run
+    from forecaster.cli.main import run
 
     return run(["predict", str(folder / "data.csv"), "--models", str(models), "--model", name, "--quiet"])
 
@@ -153,7 +160,7 @@ def kill_trains(folder: Path, count: int, rng: random.Random) -> dict[str, int]:
     tally = {"trainings": 0, "killed while running": 0, "of these between disk steps": 0}
     if not count:
         return tally
-    preload("tensorflow", "keras", "tf2onnx", "forecaster.train", "forecaster.models.export")
+    preload("tensorflow", "keras", "tf2onnx", "forecaster.commands.train", "forecaster.models.export")
     write_csv(folder / "data.csv", 120)
     began = time.monotonic()
     check(ended(child(train, folder)) == 0, "the training runs")
@@ -200,7 +207,7 @@ def _moments_of_a_train(folder: Path) -> int:
 
 def train(folder: Path) -> int:
     """One training."""
-    from forecaster.cli import run
+    from forecaster.cli.main import run
 
     return run(["train", str(folder / "data.csv"), "--models", str(folder / "models"), *TRAIN.split()])
 

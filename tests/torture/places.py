@@ -13,8 +13,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from forecaster.models.store import Store
-from tests.shelf import stored
+from forecaster.serving.store import Store
+from tests.support.stored_models import stored
 from tests.torture.kill import answers, preload
 from tests.torture.shop import OUTPUTS, batch, check, child, ended, open_shop, strays, whole_outputs
 

@@ -10,7 +10,7 @@ import time
 import traceback
 from pathlib import Path
 
-from tests.shelf import stored, write_csv
+from tests.support.stored_models import stored, write_csv
 
 JOBS = """
 status = "status.json"
@@ -88,7 +88,7 @@ def kill_after(pid: int, seconds: float) -> int:
 
 def batch(folder: Path, *options: str) -> int:
     """Run the shop's jobs in this process."""
-    from forecaster.cli import run
+    from forecaster.cli.main import run
 
     return run(["batch", str(folder / "jobs.toml"), "--quiet", *options])
 

@@ -10,11 +10,11 @@ import tempfile
 import time
 from pathlib import Path
 
-from forecaster.batch import batch
-from forecaster.models.store import Store
-from forecaster.settings import BatchSettings
-from forecaster.watch import Silent
-from tests.shelf import HOUR, START, stored, wave, write_csv
+from forecaster.commands.batch.run import batch
+from forecaster.config import BatchSettings
+from forecaster.progress import Silent
+from forecaster.serving.store import Store
+from tests.support.stored_models import HOUR, START, stored, wave, write_csv
 from tests.torture.shop import check, strays
 
 HISTORY = 72  # hours of data before the week begins

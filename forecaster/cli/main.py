@@ -1,0 +1,245 @@
+"""The command line: parse, call one verb, print, exit. Options come from the settings classes in `config.py`."""
+
+from __future__ import annotations
+
+import os
+import sys
+from contextlib import nullcontext
+from functools import partial
+from typing import TYPE_CHECKING
+
+import typer
+
+from forecaster import __version__
+from forecaster.cli import batch_commands as operating
+from forecaster.cli import search_commands as choosing
+from forecaster.cli import store_commands as storing
+from forecaster.cli.console import Console
+from forecaster.cli.stdio import drop_stdout, fill_closed, hushed
+from forecaster.cli.typer_adapter import Argument, Command, Group, Invocation, add, usage_error
+from forecaster.config import (
+    CheckSettings,
+    EvaluateSettings,
+    ExplainSettings,
+    PredictSettings,
+    StoreSettings,
+    TrainSettings,
+)
+from forecaster.config.resolve import PREFIX, unknown_variables
+from forecaster.errors import ForecasterError, UsageError
+
+if TYPE_CHECKING:
+    from forecaster.evaluation.report import Report
+
+INTERRUPTED = 130  # 128 + SIGINT
+PIPE_CLOSED = 141  # 128 + SIGPIPE, as other programs end before `| head`
+COMPLETION = "_FORECASTER_COMPLETE"  # the variable by which a shell asks for completion, as Typer names it
+YES = ("1", "true", "yes", "on")
+
+
+def main() -> None:
+    """The `forecaster` command. Ends the process with the exit code of DESIGN §1."""
+    fill_closed()
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(argv: list[str]) -> int:
+    """Do what a command line says and return the exit code. Only bugs raise."""
+    console = Console(json="--json" in argv or os.environ.get(f"{PREFIX}JSON", "").lower() in YES)
+    try:
+        parsed = _parse(argv or ["--help"])
+        return parsed if isinstance(parsed, int) else _do(parsed)
+    except ForecasterError as error:
+        console.error(error)
+        return error.code
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:
+        drop_stdout()
+        return PIPE_CLOSED
+
+
+def _do(invocation: Invocation) -> int:
+    settings, common = invocation.settle()
+    hush = invocation.command.hush and not common.verbose
+    with hushed() if hush else nullcontext():
+        with Console(quiet=common.quiet, json=common.json, verbose=common.verbose) as console:
+            try:
+                for name in unknown_variables(os.environ):
+                    console.note(f"{name} is ignored: no option has this name.")
+                invocation.command.do(settings, console, **invocation.arguments())
+            except ForecasterError as error:
+                console.error(error)
+                return error.code
+        if sys.stdout:
+            sys.stdout.flush()  # here, where a closed pipe is still caught
+    return 0
+
+
+def _parse(argv: list[str]) -> Invocation | int:
+    """What a command line calls, or the exit code if that is all, as after --help."""
+    try:
+        found = typer.main.get_command(_app(argv)).main(argv, prog_name="forecaster", standalone_mode=False)
+    except Exception as fault:
+        if not hasattr(fault, "format_message"):  # Typer exports no common class for its faults
+            raise
+        raise usage_error(fault) from None
+    return found if isinstance(found, (Invocation, int)) else 0
+
+
+def _app(argv: list[str]) -> typer.Typer:
+    # Declaring every command's options takes longer than parsing one's: only those that may be called get theirs.
+    def parses(command: Command) -> bool:
+        return command.name in argv or COMPLETION in os.environ
+
+    # rich_markup_mode=None: Typer's rich help alone takes longer than everything else that --help does.
+    app = typer.Typer(cls=Group, help="Recurrent-network forecasting from CSV files.", rich_markup_mode=None)
+    app.callback()(_root)
+    for command in COMMANDS:
+        add(app, command, parses=parses(command))
+    models = typer.Typer(
+        name="models", cls=Group, help="List, show, roll back and prune stored models.", rich_markup_mode=None
+    )
+    for command in storing.COMMANDS:
+        add(models, command, parses=parses(command))
+    app.add_typer(models)
+    return app
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        Console().line(f"forecaster {__version__}")
+        raise typer.Exit
+
+
+def _root(
+    version: bool = typer.Option(False, "--version", help="Print the version.", callback=_print_version, is_eager=True),
+) -> None:
+    pass
+
+
+def _train(settings: TrainSettings, console: Console, data: str) -> None:
+    """Fit a network, judge it against baselines on held-back windows, store it as a new version of a model."""
+    from forecaster.cli.tables import contribution_table
+    from forecaster.commands.train import train
+
+    done = train(data, settings, console)
+    if console.json:
+        console.result(done.to_json())
+    else:
+        if done.report:
+            _print_report(done.report, console)
+        if done.contributions:
+            console.line()
+            console.table(*contribution_table(done))
+        console.line(f"{done.model}@{done.version} stored in {done.path}")
+    done.refuse_unpromoted()
+
+
+def _evaluate(settings: EvaluateSettings, console: Console, data: str | None) -> None:
+    """Judge a stored model beside the baselines, on windows at the end of the data."""
+    from forecaster.commands.evaluate import evaluate
+
+    report = evaluate(data, settings, console)
+    if console.json:
+        console.result(report.to_json())
+    else:
+        _print_report(report, console)
+
+
+def _explain(settings: ExplainSettings, console: Console, data: str | None) -> None:
+    """Show how much each input, and each stretch of the context, moves a stored model's forecasts."""
+    from forecaster.cli.tables import effect_table
+    from forecaster.commands.explain import explain
+
+    found = explain(data, settings, console)
+    if console.json:
+        console.result(found.to_json())
+    else:
+        console.table(*effect_table(found))
+        console.line(f"{found.windows} windows, MASE {found.mase:.4g}: {found.judged_on}.")
+
+
+def _print_report(report: Report, console: Console) -> None:
+
+    from forecaster.cli.tables import interval_table, score_table, series_table, step_table
+
+    console.table(*score_table(report))
+    if report.intervals:
+        console.line()
+        console.table(*interval_table(report))
+    if console.verbose:
+        for rows in (step_table(report), series_table(report)):
+            console.line()
+            console.table(*rows)
+    console.line(f"Judged on {report.judged_on}.")
+    if report.calibrated:
+        console.line(f"Quantiles calibrated: {report.calibrated}.")
+
+
+def _predict(settings: PredictSettings, console: Console, data: str | None) -> None:
+    """Forecast what comes after each series' last row."""
+    to_stdout = settings.output == "-"
+    if console.json and to_stdout and settings.format not in (None, "json"):
+        raise UsageError(f"--json and --format {settings.format} exclude each other.", "Keep one, or give --output.")
+    plot_is_result = not to_stdout and not console.json
+    if settings.plot == "-" and console.quiet and not plot_is_result:
+        raise UsageError("--plot - has no effect with --quiet: stdout carries the forecast.", "Give --output FILE.")
+    from forecaster.commands.predict import deliver, refuse_failed
+
+    made = deliver(data, settings, console, "json" if console.json and to_stdout else settings.format)
+    forecast = made.forecast
+    if console.json and not to_stdout:
+        console.result({"output": settings.output, **forecast.metadata()})
+    if settings.plot == "-":
+        from forecaster.plotting.forecast_plot import in_terminal
+
+        console.drawing(partial(in_terminal, made, settings.plot_series), result=plot_is_result)
+    if forecast.about:
+        refuse_failed(forecast.about.failed, len(forecast.series))
+
+
+def _check(settings: CheckSettings, console: Console, data: str) -> None:
+    """Show every fault in the data with what mends it, what the data holds, and whether it still fits a model."""
+    from forecaster.cli.tables import fault_table, match_table, summary_table
+    from forecaster.commands.check import check
+
+    report = check(data, settings, console)
+    if console.json:
+        console.result(report.to_json())
+    else:
+        if report.checked.faults:
+            console.table(*fault_table(report))
+            console.line()
+        console.table(*summary_table(report))
+        if report.matches:
+            console.line()
+            console.table(*match_table(report))
+    report.refuse_faults()
+
+
+def _doctor(settings: StoreSettings, console: Console) -> None:
+    """Show versions, devices (GPU or not, and why), threads and the model store."""
+    from forecaster.commands.doctor import doctor, to_json
+
+    rows = doctor(settings)
+    if console.json:
+        console.result(to_json(rows))
+    else:
+        console.table(["about", "what", "found", "note"], [[row.topic, row.name, row.value, row.note] for row in rows])
+
+
+DATA = Argument("data", "CSV or Parquet file, or - for standard input.", required=True)
+SEEN_DATA = Argument(
+    "data", "CSV or Parquet file, or - for standard input (default: the data that the model was trained on)."
+)
+COMMANDS = (
+    Command("train", TrainSettings, _train, (DATA,), hush=True),
+    Command("evaluate", EvaluateSettings, _evaluate, (SEEN_DATA,), hush=True),
+    Command("explain", ExplainSettings, _explain, (SEEN_DATA,), hush=True),
+    Command("predict", PredictSettings, _predict, (SEEN_DATA,), hush=True),
+    Command("check", CheckSettings, _check, (DATA,)),
+    *choosing.COMMANDS,
+    *operating.COMMANDS,
+    Command("doctor", StoreSettings, _doctor, hush=True),
+)

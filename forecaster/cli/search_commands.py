@@ -1,0 +1,49 @@
+"""The commands that help to choose a plan: `compare`, `tune`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from forecaster.cli.typer_adapter import Argument, Command
+from forecaster.config import CompareSettings, TuneSettings
+
+if TYPE_CHECKING:
+    from forecaster.cli.console import Console
+
+
+def _compare(settings: CompareSettings, console: Console, data: str) -> None:
+    """Train rnn, lstm and gru alike and show which does best on this data; nothing is stored."""
+    from forecaster.cli.tables import comparison_table
+    from forecaster.commands.compare import compare
+
+    found = compare(data, settings, console)
+    if console.json:
+        console.result(found.to_json())
+    else:
+        console.table(*comparison_table(found))
+        console.line(found.sentence)
+
+
+def _tune(settings: TuneSettings, console: Console, data: str) -> None:
+    """Search for a better plan on validation windows and write it for `train --config`."""
+    from forecaster.cli.tables import tuned_table
+    from forecaster.commands.tune import tune
+
+    found = tune(data, settings, console)
+    if settings.output == "-" and not console.json:
+        console.line(found.toml.rstrip())
+        console.note(found.sentence)
+    elif console.json:
+        console.result({**found.to_json(), "output": settings.output, "toml": found.toml})
+    else:
+        console.table(*tuned_table(found))
+        console.line(found.sentence)
+        console.line(f"Written to {settings.output}: `forecaster train --config {settings.output} …` takes it.")
+
+
+DATA = Argument("data", "CSV or Parquet file, or - for standard input.", required=True)
+
+COMMANDS = (
+    Command("compare", CompareSettings, _compare, (DATA,), hush=True),
+    Command("tune", TuneSettings, _tune, (DATA,), hush=True),
+)

@@ -1,0 +1,91 @@
+"""The commands of `models`: what is stored, and which version of it serves."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from forecaster.cli.typer_adapter import Argument, Command
+from forecaster.config import PruneSettings, StoreOptions, StoreSettings
+from forecaster.errors import ArtifactError, UsageError
+
+if TYPE_CHECKING:
+    from forecaster.cli.console import Console
+    from forecaster.serving.store import Store
+
+
+def _list(settings: StoreSettings, console: Console) -> None:
+    """List the stored models and which version serves."""
+    store = _store(settings)
+    models = [(name, store.current(name), store.versions(name)) for name in store.names()]
+    if console.json:
+        console.result({"models": [{"model": n, "serves": now, "versions": all} for n, now, all in models]})
+    elif models:
+        console.table(["model", "serves", "versions"], models)
+    else:
+        console.note(f"No model is stored in '{settings.models}'. Run `forecaster train DATA` first.")
+
+
+def _show(settings: StoreSettings, console: Console, model: str | None) -> None:
+    """Show what is known of a stored model: its manifest."""
+    import json
+
+    folder = _store(settings).resolve(model)
+    try:
+        manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ArtifactError(f"{folder}/manifest.json: cannot be read ({error}).", "Train the model again.") from None
+    if console.json:
+        console.result(manifest)
+    else:
+        console.table(["key", "value"], list(_flat(manifest)))
+
+
+def _rollback(settings: StoreSettings, console: Console, name: str, version: str | None) -> None:
+    """Let an older version of a model serve again: VERSION, or the one before."""
+    if version is not None and not version.isdecimal():
+        raise UsageError(f"'{version}' is not a version.", f"See `forecaster models show {name}`.")
+    serves = _store(settings).rollback(name, None if version is None else int(version))
+    if console.json:
+        console.result({"model": name, "serves": serves})
+    else:
+        console.line(f"{name}@{serves} serves.")
+
+
+def _prune(settings: PruneSettings, console: Console, name: str) -> None:
+    """Remove old versions of a model; the one that serves stays."""
+    removed = _store(settings).prune(name, settings.keep)
+    if console.json:
+        console.result({"model": name, "removed": removed})
+    else:
+        console.line(f"{name}: removed {', '.join(map(str, removed)) or 'nothing'}.")
+
+
+def _store(settings: StoreOptions) -> Store:
+    from pathlib import Path
+
+    from forecaster.serving.store import Store
+
+    return Store(Path(settings.models))
+
+
+def _flat(tree: object, name: str = "") -> Iterator[tuple[str, object]]:
+    """The leaves of nested objects and lists of objects, by dotted name."""
+    if isinstance(tree, list) and any(isinstance(item, dict) for item in tree):
+        tree = dict(enumerate(tree, 1))
+    if isinstance(tree, dict):
+        for key, value in tree.items():
+            yield from _flat(value, f"{name}.{key}" if name else str(key))
+    else:
+        yield name, tree
+
+
+NAME = Argument("name", "Name of a stored model.", required=True, model=True)
+REFERENCE = Argument("model", "NAME or NAME@VERSION (default: the model trained last).", model=True)
+
+COMMANDS = (
+    Command("list", StoreSettings, _list),
+    Command("show", StoreSettings, _show, (REFERENCE,)),
+    Command("rollback", StoreSettings, _rollback, (NAME, Argument("version", "Version to serve."))),
+    Command("prune", PruneSettings, _prune, (NAME,)),
+)

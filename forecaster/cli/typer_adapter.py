@@ -1,0 +1,262 @@
+"""From settings classes to Typer commands: no option is written twice."""
+
+from __future__ import annotations
+
+import inspect
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import zip_longest
+from pathlib import Path
+from typing import Any, Optional, TypeAlias
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+
+from forecaster.config import FILE, CommonSettings, StoreSettings
+from forecaster.config import resolve as config
+from forecaster.config.option import Option, flag, names_in, options
+from forecaster.errors import ForecasterError, UsageError
+
+Do: TypeAlias = Callable[..., None]  # gets its settings, the console, and each of its arguments by name
+
+METAVARS = {
+    "text": "TEXT",
+    "int": "N",
+    "float": "X",
+    "bool": "",
+    "duration": "5m",
+    "margin": "[MARGIN]",
+    "quantiles": "0.1,0.9",
+    "columns": "NAME,…",
+}
+EPILOG = (
+    f"Any option may also come from a variable ({config.PREFIX}HORIZON=28) or from {FILE} (horizon = 28). "
+    "What is given on the command line wins, then the variable, then the file."
+)
+
+
+@dataclass(frozen=True)
+class Argument:
+    """A positional argument."""
+
+    name: str
+    help: str
+    required: bool = False
+    model: bool = False  # names a stored model, for completion
+
+
+@dataclass(frozen=True)
+class Command:
+    """A command: its name, its options and what it does; the docstring of `do` is its help."""
+
+    name: str
+    settings: type
+    do: Do
+    arguments: tuple[Argument, ...] = ()
+    hush: bool = False  # runs libraries that log to stderr from C++
+
+
+@dataclass(frozen=True)
+class Invocation:
+    """A command as it was called: a parsed command line."""
+
+    command: Command
+    given: dict[str, Any]  # options and arguments: text, True or False; None = not given
+
+    def settle(self) -> tuple[Any, CommonSettings]:
+        """The command's settings and the common ones, from flags, variables and the file. Else UsageError."""
+        file = config.load_toml(self.given["config"] or os.environ.get(f"{config.PREFIX}CONFIG"))
+        common = config.resolve(CommonSettings, self.given, os.environ, file, self.command.name)
+        return config.resolve(self.command.settings, self.given, os.environ, file, self.command.name), common
+
+    def arguments(self) -> dict[str, str | None]:
+        """The positional arguments by name; None = not given."""
+        return {argument.name: self.given[argument.name] for argument in self.command.arguments}
+
+
+def add(app: typer.Typer, command: Command, *, parses: bool) -> None:
+    """Let `app` list `command` and, where it `parses`, its words: calling it returns an `Invocation`."""
+
+    def callback(**given: Any) -> Invocation:
+        return Invocation(command, given)
+
+    parameters = _parameters(command) if parses else []
+    # Typer reads the signature and the annotations; both are made here instead of being written out.
+    callback.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    callback.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    app.command(command.name, cls=SectionedCommand, help=command.do.__doc__, epilog=EPILOG)(callback)
+
+
+def _parameters(command: Command) -> list[inspect.Parameter]:
+    parameters = [_argument(argument) for argument in command.arguments]
+    for settings in (command.settings, CommonSettings):
+        parameters += [_parameter(name, item, settings) for name, item in options(settings).items()]
+    return parameters
+
+
+@dataclass(frozen=True)
+class _Plain:
+    """A parameter's `process_value` that leaves text and truth values alone.
+
+    It spares every command the import of pydantic, which Typer converts values with: `config.py` converts ours.
+    """
+
+    parameter: Any
+    convert: Callable[[Any, Any], Any]
+
+    def __call__(self, ctx: Any, value: Any) -> Any:
+        missing = value is None and self.parameter.required
+        if missing or not isinstance(value, (str, bool, type(None))):
+            return self.convert(ctx, value)
+        return self.parameter.callback(ctx, self.parameter, value) if self.parameter.callback else value
+
+
+def _leave_text(parameters: list[Any]) -> list[Any]:
+    for parameter in parameters:
+        if not isinstance(parameter.process_value, _Plain):
+            parameter.process_value = _Plain(parameter, parameter.process_value)
+    return parameters
+
+
+class Group(TyperGroup):
+    """A group of commands that leaves conversion to `config.py`."""
+
+    def get_params(self, ctx: Any) -> Any:
+        """Its options, --help among them."""
+        return _leave_text(super().get_params(ctx))
+
+
+class SectionedCommand(TyperCommand):
+    """A command that shows its options under headings and leaves conversion to `config.py`."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> Any:
+        """Read the command line; an option of kind "margin" need not be given a number, then it is 0."""
+        optional = {flag for one in self.get_params(ctx) if one.metavar == METAVARS["margin"] for flag in one.opts}
+        lists = {flag for one in self.get_params(ctx) if one.metavar == METAVARS["columns"] for flag in one.opts}
+        return super().parse_args(ctx, _joined(_with_margins(args, optional), lists))
+
+    def get_params(self, ctx: Any) -> Any:
+        """Its options and arguments, --help among them."""
+        return _leave_text(super().get_params(ctx))
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        """Write one section per heading: arguments first, what every command takes last."""
+        sections: dict[str, list[tuple[str, str]]] = {}
+        for parameter in self.get_params(ctx):
+            if ":" in (parameter.metavar or ""):  # looked up only now: the tables stand in other modules
+                parameter.metavar = "|".join(names_in(tuple(parameter.metavar.split())))
+            heading = "Arguments" if parameter.param_type_name == "argument" else _heading(parameter)
+            if record := parameter.get_help_record(ctx):
+                sections.setdefault(heading, []).append(record)
+        sections["Options"] = sections.pop("Options")
+        for heading, records in sections.items():
+            with formatter.section(heading):
+                formatter.write_dl(records)
+
+
+def _with_margins(arguments: list[str], optional: set[str]) -> list[str]:
+    """`arguments` with 0 after each of the `optional` flags that no number follows."""
+    full: list[str] = []
+    for here, after in zip_longest(arguments, arguments[1:], fillvalue=""):
+        full.append(here)
+        if here in optional and not after.replace(".", "", 1).isdigit():
+            full.append("0")
+    return full
+
+
+def _joined(arguments: list[str], lists: set[str]) -> list[str]:
+    """`arguments` with the values of flags in `lists` that are given several times put together: `a` and `b` as `a,b`."""
+    values: dict[str, list[str]] = {}
+    left: list[str] = []
+    words = iter(arguments)
+    for word in words:
+        if word == "--":
+            left += [word, *words]
+            break
+        name, is_joined, value = word.partition("=")
+        if name not in lists:
+            left.append(word)
+            continue
+        found = value if is_joined else next(words, None)
+        if found is None:
+            left.append(word)  # Typer complains
+        else:
+            values.setdefault(name, []).append(found)
+    return [*(part for name, found in values.items() for part in (name, ",".join(found))), *left]
+
+
+def _heading(parameter: Any) -> str:
+    return getattr(parameter, "rich_help_panel", None) or "Options"
+
+
+def _argument(argument: Argument) -> inspect.Parameter:
+    info = typer.Argument(
+        ... if argument.required else None,
+        help=argument.help,
+        metavar=argument.name.upper(),
+        show_default=False,
+        autocompletion=_complete_models if argument.model else None,
+    )
+    return _keyword(argument.name, info, str)
+
+
+def _parameter(name: str, known: Option, settings: type) -> inspect.Parameter:
+    default = getattr(settings, name)
+    declaration = flag(name, known)
+    if known.kind == "bool" and settings is not CommonSettings:
+        declaration += f"/--no-{declaration[2:]}"
+    shown = "" if default in (None, ()) or isinstance(default, bool) else f" (default: {_shown(default)})"
+    info = typer.Option(
+        None,
+        declaration,
+        help=known.help + shown,
+        metavar=_metavar(known),
+        show_default=False,
+        rich_help_panel=known.panel,
+        autocompletion=_completion(known),
+    )
+    return _keyword(name, info, bool if known.kind == "bool" else str)
+
+
+def _keyword(name: str, info: Any, kind: type) -> inspect.Parameter:
+    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=info, annotation=Optional[kind])  # noqa: UP045
+
+
+def _shown(default: object) -> str:
+    return ",".join(map(str, default)) if isinstance(default, tuple) else str(default)
+
+
+def _metavar(known: Option) -> str | None:
+    if any(":" in item for item in known.choices):
+        return " ".join(known.choices)
+    return "|".join(known.choices) or METAVARS.get(known.kind, known.kind.upper()) or None
+
+
+def _completion(known: Option) -> Callable[[str], list[str]] | Callable[[typer.Context, str], list[str]] | None:
+    if known.kind == "model":
+        return _complete_models
+    if not known.choices:
+        return None
+    return lambda incomplete: [name for name in names_in(known.choices) if name.startswith(incomplete)]
+
+
+def _complete_models(ctx: typer.Context, incomplete: str) -> list[str]:
+    from forecaster.serving.store import Store
+
+    try:
+        file = config.load_toml(ctx.params.get("config"))
+        given = {"models": ctx.params.get("models")}
+        store = Store(Path(config.resolve(StoreSettings, given, os.environ, file, "").models))
+        name, at, _ = incomplete.partition("@")
+        found = [f"{name}@{version}" for version in store.versions(name)] if at else list(store.names())
+    except ForecasterError:  # completion has nowhere to say what is wrong
+        return []
+    return [item for item in found if item.startswith(incomplete)]
+
+
+def usage_error(fault: Exception) -> UsageError:
+    """Typer's own complaint about a command line, as ours: `fault` has `format_message`, and may have `ctx`."""
+    context = getattr(fault, "ctx", None)
+    path = context.command_path if context else "forecaster"
+    return UsageError(fault.format_message(), f"See `{path} --help`.")  # type: ignore[attr-defined]

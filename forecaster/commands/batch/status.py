@@ -1,0 +1,118 @@
+"""status.json: what became of each job, for health probes, and what is done already."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, fields, replace
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from forecaster.files import output_lock, write_whole
+
+if TYPE_CHECKING:
+    from forecaster.commands.batch.lines import JobLine
+
+WAIT_SECONDS = 30.0  # others need a moment to write the file
+
+
+@dataclass(frozen=True)
+class JobStatus:
+    """One job, over all runs."""
+
+    last_success: str | None = None  # ISO 8601, UTC: when it was last done
+    last_run: str | None = None
+    last_status: str = ""  # done | failed | skipped
+    last_code: int = 0
+    last_error: str | None = None
+    cutoff: str | int | None = None  # latest timestamp that the last success was made from
+    fallbacks: int = 0  # series that the last success had no model for
+    done: int = 0
+    failed: int = 0
+    skipped: int = 0
+    key: str = ""  # what was done last, which need not be done again; empty = it must
+
+
+class Status(Protocol):
+    """What a run knows of the runs before it, and keeps for those to come."""
+
+    @property
+    def fault(self) -> str:
+        """Why what was kept cannot be read; empty where it can."""
+
+    def key(self, job: str) -> str:
+        """What was done last and need not be done again, or nothing."""
+
+    def note(self, line: JobLine, key: str, now: datetime) -> None:
+        """Count what became of a job. `key`: what was done, which need not be done again; empty = it must."""
+
+
+class NoStatusFile:
+    """Nothing is known and nothing is kept: every job is done."""
+
+    fault = ""
+
+    def key(self, job: str) -> str:
+        """Nothing."""
+        return ""
+
+    def note(self, line: JobLine, key: str, now: datetime) -> None:
+        """Nothing."""
+
+
+class StatusFile:
+    """status.json: read at the start and before each job, written after each job."""
+
+    def __init__(self, path: Path) -> None:
+        self.path, self.jobs, self.fault = path, dict[str, JobStatus](), ""
+        self._read()
+
+    def _read(self) -> None:
+        """Read it again: other runs of the same jobs file write it too."""
+        if self.path.is_file():
+            try:
+                raw = json.loads(self.path.read_text(encoding="utf-8"))["jobs"]
+                self.jobs = {str(name): _record(job) for name, job in raw.items()}
+            except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+                self.fault = f"{self.path}: cannot be read ({error}); every job is taken for not done"
+
+    def key(self, job: str) -> str:
+        """What was done last and need not be done again, or nothing."""
+        self._read()
+        return self.jobs.get(job, JobStatus()).key
+
+    def note(self, line: JobLine, key: str, now: datetime) -> None:
+        """Count it and write the file. UsageError where it cannot be written, LockError where others write it too long."""
+        with output_lock(self.path, WAIT_SECONDS):
+            self._read()
+            self._note(line, key, now)
+
+    def _note(self, line: JobLine, key: str, now: datetime) -> None:
+        before = self.jobs.get(line.job, JobStatus())
+        when = now.isoformat(timespec="seconds")
+        count = {line.status: getattr(before, line.status) + 1}
+        after = replace(before, last_run=when, last_status=line.status, **count)
+        if line.status != "skipped":
+            after = replace(after, last_code=line.code, last_error=line.error, key=key)
+        if line.status == "done":
+            after = replace(after, last_success=when, cutoff=line.cutoff, fallbacks=line.fallbacks)
+        self.jobs[line.job] = after
+        write_whole(self.path, json.dumps(self._to_json(now), indent=1) + "\n")
+
+    def _to_json(self, now: datetime) -> dict[str, object]:
+        jobs = {name: {**asdict(job), "age_seconds": _age(job, now)} for name, job in self.jobs.items()}
+        statuses = [job.last_status for job in self.jobs.values()]
+        counts = {name: statuses.count(name) for name in ("done", "failed", "skipped")}
+        return {"updated": now.isoformat(timespec="seconds"), "counts": {"jobs": len(jobs), **counts}, "jobs": jobs}
+
+
+def _age(job: JobStatus, now: datetime) -> float | None:
+    """Seconds since the last success; not below 0, should the clock have been set back."""
+    if job.last_success is None:
+        return None
+    return max(0.0, round((now - datetime.fromisoformat(job.last_success)).total_seconds(), 1))
+
+
+def _record(raw: dict[str, object]) -> JobStatus:
+    known = {field.name for field in fields(JobStatus)}
+    return JobStatus(**{key: value for key, value in raw.items() if key in known})  # type: ignore[arg-type]

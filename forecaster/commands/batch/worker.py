@@ -1,0 +1,246 @@
+"""One job of a batch, run: forecasts in this process with the graphs kept loaded, trainings in a process of their own."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, replace
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import forecaster
+from forecaster.commands.batch.lines import JobResult
+from forecaster.commands.predict import SERIES, deliver
+from forecaster.config import EvaluateSettings, PredictSettings, TrainSettings
+from forecaster.config.option import flag, options
+from forecaster.config.resolve import PREFIX
+from forecaster.errors import ArtifactError, ForecasterError
+from forecaster.files import output_lock, write_whole
+from forecaster.serving.manifest import MANIFEST, Manifest, load_runtime
+from forecaster.serving.store import Store
+
+if TYPE_CHECKING:
+    from forecaster.commands.batch.jobs import BatchJob
+    from forecaster.progress import Watch
+    from forecaster.serving.runtime import Runtime
+
+MAX_GRAPHS = 8  # loaded at once, so that memory does not follow the number of models
+CHUNK_BYTES = 1 << 20
+
+
+class TimeLimit(BaseException):
+    """A job took too long. No `Exception`: nothing on the way may take it for a fault of its own."""
+
+
+class ChildError(ForecasterError):
+    """What a process of its own ended with."""
+
+    def __init__(self, code: int, kind: str, message: str, hint: str) -> None:
+        super().__init__(message, hint)
+        self.code, self.kind = code, kind
+
+
+class Worker:
+    """Runs jobs one after another. Graphs stay loaded from job to job."""
+
+    def __init__(self, threads: int | None, watch: Watch, now: Callable[[], datetime]) -> None:
+        self.threads, self.watch, self.now = threads, watch, now
+        self._graphs: OrderedDict[tuple[str, str, int, str], Runtime] = OrderedDict()
+
+    def run(self, job: BatchJob) -> JobResult:
+        """Do the job. TimeLimit when it takes longer than it may; ForecasterError where it cannot be done."""
+        with time_limit(job.timeout):
+            if isinstance(job.settings, PredictSettings):
+                return self._predict(job, job.settings)
+            if isinstance(job.settings, EvaluateSettings) and not job.settings.refit:
+                return self._evaluate(job, job.settings)
+            return self._in_a_process(job)
+
+    def _predict(self, job: BatchJob, settings: PredictSettings) -> JobResult:
+        output = str(job.output)
+        for place in filter(None, (output, settings.plot)):
+            Path(place).parent.mkdir(parents=True, exist_ok=True)
+        own = replace(settings, output=output, threads=settings.threads or self.threads)
+        made = deliver(job.data, own, self.watch, settings.format, self.load, self.now()).forecast
+        facts = made.metadata()
+        cutoff = facts.get("cutoff")
+        return JobResult(
+            output=output,
+            facts=facts,
+            cutoff=cutoff if isinstance(cutoff, (str, int)) else None,
+            series=len(made.series),
+            failed=made.about.failed if made.about else (),
+            fallbacks=made.fallbacks,
+        )
+
+    def _evaluate(self, job: BatchJob, settings: EvaluateSettings) -> JobResult:
+        from forecaster.commands.evaluate import evaluate
+
+        if settings.report:
+            Path(settings.report).parent.mkdir(parents=True, exist_ok=True)
+        report = evaluate(job.data, replace(settings, threads=settings.threads or self.threads), self.watch).to_json()
+        return self._report(job, report)
+
+    def _in_a_process(self, job: BatchJob) -> JobResult:
+        """A training: its memory and its threads are given back with the process, and a time limit really ends it."""
+        done = _run(_command(job, self.threads))
+        report: dict[str, object] = json.loads(done.stdout) if done.stdout.strip() else {}
+        if report:
+            self._report(job, report)
+        if done.returncode:
+            raise _fault(done.returncode, done.stderr)
+        return self._report(job, report)
+
+    def _report(self, job: BatchJob, report: Mapping[str, object]) -> JobResult:
+        """Write the report where the job says."""
+        if job.output:
+            Path(job.output).parent.mkdir(parents=True, exist_ok=True)
+            with output_lock(job.output, job.wait):
+                write_whole(Path(job.output), json.dumps(report, indent=1) + "\n")
+        facts = {key: report[key] for key in ("model", "version", "metrics", "windows") if key in report}
+        return JobResult(output=job.output, facts=facts)
+
+    def load(self, folder: Path, manifest: Manifest, runtime: str, threads: int) -> Runtime:
+        """The graph of a version; loaded and its hashes checked once, while its manifest stays the same."""
+        key = (str(folder), runtime, threads, hashlib.sha256((folder / MANIFEST).read_bytes()).hexdigest())
+        if key not in self._graphs:
+            self._graphs[key] = load_runtime(folder, manifest, runtime, threads)
+        self._graphs.move_to_end(key)
+        while len(self._graphs) > MAX_GRAPHS:
+            self._graphs.popitem(last=False)
+        return self._graphs[key]
+
+
+def job_key(job: BatchJob) -> str:
+    """What a job is made from: the data's bytes, the model's version, the options, the program. Empty where something
+    is missing: such a job is never taken for done.
+    """
+    settings = job.settings
+    if isinstance(settings, PredictSettings) and (settings.max_age is not None or settings.drop_incomplete):
+        return ""  # what comes of it depends on the hour
+    digest = hashlib.sha256(forecaster.__version__.encode())
+    digest.update(json.dumps([job.command, job.data, job.output, asdict(job.settings)], sort_keys=True).encode())
+    try:
+        if not isinstance(job.settings, TrainSettings):
+            digest.update((Store(Path(job.settings.models)).resolve(job.settings.model) / MANIFEST).read_bytes())
+        path = data_path(job)
+        if path is None or not path.is_file():  # a pipe would have to be read to know what it holds
+            return ""
+        if job.output and SERIES not in job.output and not Path(job.output).is_file():
+            return ""
+        drawn = getattr(settings, "plot", None) or getattr(settings, "report", None)
+        if drawn and not Path(drawn).is_file():
+            return ""
+        future = settings.future if isinstance(settings, PredictSettings) else None
+        for source in (path, *([Path(future)] if future else [])):
+            with source.open("rb") as file:
+                while block := file.read(CHUNK_BYTES):
+                    digest.update(block)
+    except (OSError, ForecasterError):
+        return ""
+    return digest.hexdigest()
+
+
+def data_path(job: BatchJob) -> Path | None:
+    """The job's input: its own, or the file that its model was trained on. None where it cannot be found out."""
+    if job.data is not None or isinstance(job.settings, TrainSettings):
+        return Path(job.data) if job.data else None
+    try:
+        folder = Store(Path(job.settings.models)).resolve(job.settings.model)
+        path = Path(json.loads((folder / MANIFEST).read_bytes())["data"]["path"])
+    except (OSError, ValueError, KeyError, TypeError, ArtifactError):
+        return None
+    return path if path.is_absolute() else None
+
+
+@contextmanager
+def time_limit(seconds: float | None) -> Iterator[None]:
+    """TimeLimit from inside once `seconds` are over. Only the main thread can be interrupted so."""
+    if seconds is None or threading.current_thread() is not threading.main_thread() or not hasattr(signal, "setitimer"):
+        yield
+        return
+
+    def stop(_number: int, _frame: object) -> None:
+        raise TimeLimit
+
+    before = signal.signal(signal.SIGALRM, stop)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+@contextmanager
+def terminable() -> Iterator[None]:
+    """SIGTERM ends what goes on inside as an error would: locks are let go and processes of our own are ended."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def stop(number: int, _frame: object) -> None:
+        raise SystemExit(128 + number)
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _command(job: BatchJob, threads: int | None) -> list[str]:
+    """The job as a command line that reads no settings from anywhere else."""
+    settings = replace(job.settings, threads=job.settings.threads or threads)
+    words = [sys.executable, "-m", "forecaster.cli.child_process", job.command, *([job.data] if job.data else [])]
+    words += ["--json", "--quiet", "--config", os.devnull]
+    default = type(settings)()
+    for name, item in options(type(settings)).items():
+        value = getattr(settings, name)
+        if value == getattr(default, name):
+            continue
+        if isinstance(value, bool):
+            words.append(flag(name, item) if value else f"--no-{flag(name, item)[2:]}")
+        else:
+            text = _joined(value) if isinstance(value, tuple) else str(value)
+            words.append(f"{flag(name, item)}={text}")
+    return words
+
+
+def _joined(values: tuple[object, ...]) -> str:
+    """A list as a flag takes it: numbers as they are, names in quotes."""
+    return ",".join(f'"{v.replace(chr(34), 2 * chr(34))}"' if isinstance(v, str) else repr(v) for v in values) or "none"
+
+
+def _run(command: list[str]) -> subprocess.CompletedProcess[str]:
+    """Run to the end; whatever interrupts the waiting kills the process, which leaves its store as it was.
+
+    So does a kill of this process: the pipe that is the other's standard input closes then.
+    """
+    plain = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
+    theirs, ours = os.pipe()
+    try:
+        return subprocess.run(command, env=plain, stdin=theirs, capture_output=True, text=True, check=False)
+    finally:
+        os.close(theirs)
+        os.close(ours)
+
+
+def _fault(code: int, errors: str) -> ForecasterError:
+    """The error that a process wrote, as one of this process."""
+    last = (errors.strip().splitlines() or [""])[-1]
+    try:
+        fault = json.loads(last)["error"]
+        return ChildError(code, fault["kind"], fault["message"], fault["hint"])
+    except (ValueError, KeyError, TypeError):
+        kind = "killed" if code < 0 else "bug"
+        return ChildError(1 if code < 0 else code, kind, last or f"ended with {code}", "")

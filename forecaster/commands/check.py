@@ -1,0 +1,163 @@
+"""The verb `check`: every fault in the data, what the data holds, and whether it still fits a model."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from forecaster.data.freshness import newest_observed, unfinished
+from forecaster.data.reading.validation import Checked, find_faults
+from forecaster.data.summary import Summary, level_and_scale, summarise
+from forecaster.errors import DataError
+from forecaster.serving.open_model import open_model, trained_options
+
+if TYPE_CHECKING:
+    from forecaster.config import CheckSettings
+    from forecaster.data.panel import Panel
+    from forecaster.progress import Watch
+    from forecaster.serving.manifest import DataFacts
+    from forecaster.typing import Data, Json
+
+MAX_DRIFT = 3.0  # of the level, in the training data's scales; of the scale, as a factor
+
+
+@dataclass(frozen=True)
+class ModelMatch:
+    """Whether the data is like what a model was trained on, in one respect."""
+
+    about: str
+    trained: str
+    found: str
+    matches: bool
+
+    def to_json(self) -> dict[str, Json]:
+        """The fields by name."""
+        return {"about": self.about, "trained": self.trained, "found": self.found, "fits": self.matches}
+
+
+@dataclass(frozen=True)
+class CheckReport:
+    """What `check` found."""
+
+    checked: Checked
+    summary: Summary | None  # of the rows that have no fault; None where these make no panel
+    unfinished: int  # series whose last period is not over yet
+    model: str | None  # "name@version"
+    matches: tuple[ModelMatch, ...]  # with that model; none without one
+
+    def refuse_faults(self) -> None:
+        """DataError where there are any."""
+        count = self.checked.faults
+        if count:
+            faults = f"{count:,} fault{'s' * (count > 1)}"
+            raise DataError(f"{self.checked.source}: {faults}.", "Mend them as said for each.")
+
+    def to_json(self) -> dict[str, Json]:
+        """Everything, by name."""
+        kinds: list[Json] = [{"kind": k.what, "count": k.count, "shown": len(k.shown)} for k in self.checked.kinds]
+        faults: list[Json] = [{"kind": f.what, **_without_kind(asdict(f))} for k in self.checked.kinds for f in k.shown]
+        summary: dict[str, Json] | None = asdict(self.summary) if self.summary else None
+        if summary:
+            summary["duplicates"], summary["unfinished"] = self.duplicates, self.unfinished
+        return {
+            "source": self.checked.source,
+            "ok": not self.checked.faults,
+            "rows": self.checked.rows,
+            "fault_count": self.checked.faults,
+            "kinds": kinds,
+            "faults": faults,
+            "summary": summary,
+            "model": self.model,
+            "fits": [match.to_json() for match in self.matches],
+        }
+
+    @property
+    def duplicates(self) -> int:
+        """Rows whose series and timestamp another row has."""
+        return sum(kind.count for kind in self.checked.kinds if kind.what == "duplicate")
+
+
+def check(data: Data, settings: CheckSettings, watch: Watch, now: datetime | None = None) -> CheckReport:
+    """Look at everything in `data`. ArtifactError where --model names none; `now` None = this machine's clock.
+
+    Data that no longer resembles the training data is warned of: that is for its reader to judge.
+    """
+    opened = open_model(settings.models, settings.model) if settings.model else None
+    options = settings.read_options()
+    if opened:
+        options = options.or_else(trained_options(opened.manifest))
+    checked = find_faults(data, options)
+    panel = checked.panel
+    matches = _matches(checked, opened.manifest.data) if opened else ()
+    for match in matches:
+        if not match.matches:
+            watch.warn(f"{match.about}: {match.found}, but the model was trained on {match.trained}")
+    if not checked.faults:
+        for note in panel.notes if panel else ():
+            watch.note(note)
+    return CheckReport(
+        checked=checked,
+        summary=summarise(panel) if panel else None,
+        unfinished=int(np.count_nonzero(unfinished(panel, now))) if panel else 0,
+        model=f"{opened.manifest.name}@{opened.version}" if opened else None,
+        matches=matches,
+    )
+
+
+def _matches(checked: Checked, facts: DataFacts) -> tuple[ModelMatch, ...]:
+    """Columns, frequency, freshness, number of series, level and scale against the training data's."""
+    panel = checked.panel
+    if panel is None:
+        return (ModelMatch("rows", f"{facts.rows:,}", "none that can be used", False),)
+    off = sum(kind.count for kind in checked.kinds if kind.what == "frequency")
+    names = _columns(facts.series, facts.timestamp, facts.target)
+    found = _columns(panel.columns.series, panel.columns.timestamp, panel.columns.target)
+    matches = [
+        ModelMatch("columns", f"{names} ({facts.layout})", f"{found} ({panel.layout})", panel.layout == facts.layout),
+        ModelMatch(
+            "frequency", facts.freq, f"{panel.freq.name}, {off:,} rows off it" if off else panel.freq.name, not off
+        ),
+        ModelMatch(
+            "series", f"{facts.series_count:,}", f"{len(panel.series):,}", len(panel.series) >= facts.series_count
+        ),
+        _newest(panel, facts),
+    ]
+    return (*matches, *_drift(panel, facts))
+
+
+def _newest(panel: Panel, facts: DataFacts) -> ModelMatch:
+    newest = newest_observed(panel)
+    trained = panel.timestamp_text(facts.last)
+    if newest is None:
+        return ModelMatch("newest row", trained, "no target is observed", False)
+    ends = panel.freq.ordinals(np.array([facts.last, newest]), panel.zone)
+    steps = int(ends[1] - ends[0])
+    away = f", {abs(steps):,} steps {'after' if steps > 0 else 'before'}" if steps else ""
+    return ModelMatch("newest row", trained, f"{panel.timestamp_text(newest)}{away}", steps >= 0)
+
+
+def _drift(panel: Panel, facts: DataFacts) -> tuple[ModelMatch, ...]:
+    """Level and scale of the rows that the model has not seen, or of all where there are none, against the trained."""
+    if facts.level is None or facts.scale is None:
+        return ()
+    new = level_and_scale(panel, facts.last) or level_and_scale(panel)
+    if new is None:
+        return ()
+    level, scale = new
+    near = abs(level - facts.level) <= MAX_DRIFT * (facts.scale or abs(facts.level))
+    alike = facts.scale / MAX_DRIFT <= scale <= facts.scale * MAX_DRIFT or not facts.scale or not scale
+    return (
+        ModelMatch("level", f"{facts.level:.6g}", f"{level:.6g}", near),
+        ModelMatch("scale", f"{facts.scale:.6g}", f"{scale:.6g}", alike),
+    )
+
+
+def _columns(*names: str | None) -> str:
+    return ", ".join(name for name in names if name is not None)
+
+
+def _without_kind(fault: dict[str, Json]) -> dict[str, Json]:
+    return {key: value for key, value in fault.items() if key != "what"}

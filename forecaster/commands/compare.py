@@ -1,0 +1,206 @@
+"""The verb `compare`: every cell trained alike on the same rows, tested on the same windows. Nothing is stored."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from forecaster.commands.peak_memory import PeakMemory
+from forecaster.commands.train import read
+from forecaster.config import one_network
+from forecaster.errors import DataError
+from forecaster.evaluation.backtest import baseline_forecasts
+from forecaster.evaluation.bootstrap import Paired, paired
+from forecaster.evaluation.holdout import make_holdout
+from forecaster.evaluation.report import SCORE_NAMES
+from forecaster.models.device import require_tensorflow
+from forecaster.serving.training_record import PlanRow, plan_lines
+from forecaster.training.auto_plan import draft_plan
+from forecaster.training.checkpoints import NoCheckpoints
+from forecaster.training.combination import forecasts
+from forecaster.training.ensemble import Fitting
+from forecaster.training.plan import Plan
+from forecaster.training.selection import SELECTION_STAGE, settle
+from forecaster.training.split import split
+from forecaster.training.task import MemberFit
+
+if TYPE_CHECKING:
+    from forecaster.config import CompareSettings
+    from forecaster.evaluation.holdout import Holdout
+    from forecaster.evaluation.metrics import Scores
+    from forecaster.progress import Watch
+    from forecaster.training.task import Task
+    from forecaster.typing import Data, FloatArray, Json
+
+
+COMPARED = ("cell", "bidirectional", "floor", "members")  # rows of the plan that do not hold for all
+SURE, LIKELY = 0.975, 0.8  # shares of the bootstrap's draws
+MIN_DRAWN = 8  # series or windows; a bootstrap of fewer knows too little of how far errors scatter
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One cell's row."""
+
+    name: str
+    cell: str
+    bidirectional: bool
+    parameters: int
+    seconds_per_epoch: float
+    peak_memory: int  # bytes, of the whole process while this cell was fitted
+    scores: tuple[Scores, ...]  # one for each seed
+    errors: FloatArray  # [W] each window's error, mean over seeds
+
+    @property
+    def error(self) -> float:
+        """Mean over windows; infinite where a fit diverged or nothing can be said."""
+        known = self.errors[~np.isnan(self.errors)]
+        return float(known.mean()) if len(known) else float("inf")
+
+    def score(self, name: str) -> float:
+        """Mean over seeds."""
+        return float(np.mean([getattr(one, name) for one in self.scores]))
+
+    def to_json(self) -> dict[str, Json]:
+        """The row; with several seeds each one's scores."""
+        return {
+            "cell": self.cell,
+            "bidirectional": self.bidirectional,
+            "parameters": self.parameters,
+            "seconds_per_epoch": self.seconds_per_epoch,
+            "peak_memory_bytes": self.peak_memory,
+            "metrics": {name.lower(): self.score(name.lower()) for name in SCORE_NAMES},
+            "by_seed": [dict(one.to_json()) for one in self.scores],
+        }
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What comparing found: best first."""
+
+    entries: tuple[Entry, ...]
+    baselines: Mapping[str, Scores]
+    lead: Paired | None  # the first against the second
+    plan: tuple[PlanRow, ...]
+    about: Mapping[str, Json]  # horizon, windows and the like
+
+    @property
+    def sentence(self) -> str:
+        """Which to take, how sure that is, and whether a baseline would do as well."""
+        return self._choice() + self._caution()
+
+    def _caution(self) -> str:
+        """What else to know where a baseline errs no more."""
+        known = {name: scores.mase for name, scores in self.baselines.items() if math.isfinite(scores.mase)}
+        name, least = min(known.items(), key=lambda item: item[1], default=("", math.inf))
+        own = self.entries[0].score("mase")
+        return "" if own < least or not known else f" But {name} errs no more: MASE {least:.3g} against {own:.3g}."
+
+    def _choice(self) -> str:
+        first, *others = self.entries
+        if not others:
+            return f"Take {first.name}: nothing else was tried."
+        if self.lead is None:
+            return f"Take {first.name} for want of a better reason: too few windows tell it from {others[0].name}."
+        lead = self.lead
+        sure = "sure" if lead.ahead >= SURE else "likely, not sure" if lead.ahead >= LIKELY else "not sure at all"
+        if lead.drawn < MIN_DRAWN:
+            sure = "so few windows make nothing sure"
+        return (
+            f"Take {first.name}: its error is {-lead.difference:.1%} below that of {others[0].name}, the next best "
+            f"(95% of draws between {-lead.high:.1%} and {-lead.low:.1%}), and lower in {lead.won:.0%} of {lead.windows} "
+            f"windows and {lead.ahead:.0%} of draws: {sure}."
+        )
+
+    def to_json(self) -> dict[str, Json]:
+        """All of it."""
+        first = self.entries[0]
+        return {
+            **self.about,
+            "cells": [entry.to_json() for entry in self.entries],
+            "baselines": {name: dict(scores.to_json()) for name, scores in self.baselines.items()},
+            "take": {"cell": first.cell, "bidirectional": first.bidirectional, "because": self.sentence},
+            "lead": dict(self.lead.to_json()) if self.lead else None,
+            "plan": [{"setting": row.setting, "value": row.value, "reason": row.reason} for row in self.plan],
+        }
+
+
+def compare(data: Data, settings: CompareSettings, watch: Watch) -> Comparison:
+    """Fit every cell on the rows before the test windows and compare them there with the baselines.
+
+    Transform and training schedule are settled once, on validation windows with a GRU, and hold for all. DataError where
+    there are too few rows for test windows.
+    """
+    require_tensorflow()
+    began = time.monotonic()
+    panel = read(data, settings, watch)
+    own = one_network(settings, bidirectional=None)
+    draft = draft_plan(panel, own)
+    plan = draft.plan
+    parts = split(panel, plan.needs, plan.windows)
+    if parts.test is None:
+        raise DataError(f"{panel.source}: too few rows to hold any back: nothing to compare on.", "Give more history.")
+    fitting = Fitting(own, NoCheckpoints(), watch, began)
+    if parts.selection:
+        plan = settle(draft, panel, parts.selection, fitting.fit_all, watch).plan
+    rows = tuple(row for row in plan.rows if row.setting not in COMPARED)
+    for line in plan_lines(rows):
+        watch.note(line)
+    holdout = make_holdout(panel, parts.test_windows, horizon=plan.horizon, context_length=plan.context_length)
+    of_baselines = baseline_forecasts(holdout, learned=settings.baselines == "all")
+    baselines = {name: holdout.scores(forecast) for name, forecast in of_baselines.items()}
+    entries = []
+    for both in (False, True) if settings.bidirectional is None else (settings.bidirectional,):
+        for cell in settings.cells:
+            alone = plan.with_cell(cell, "")
+            alone = replace(alone, members=tuple(replace(one, bidirectional=both) for one in alone.members))
+            entries.append(_entry(alone, parts.test, holdout, fitting, settings.seeds))
+            watch.note(f"{entries[-1].name}: MASE {entries[-1].score('mase'):.4g}")
+    entries.sort(key=lambda entry: entry.error)
+    about: dict[str, Json] = {
+        "horizon": plan.horizon,
+        "context_length": plan.context_length,
+        "freq": panel.freq.name,
+        "season_length": panel.season_length,
+        "windows": len(holdout.target),
+        "seeds": settings.seeds,
+        "seconds": round(time.monotonic() - began, 2),
+    }
+    lead = paired(entries[0].errors, entries[1].errors, holdout.windows.series) if len(entries) > 1 else None
+    return Comparison(entries=tuple(entries), baselines=baselines, lead=lead, plan=rows, about=about)
+
+
+def _entry(plan: Plan, task: Task, holdout: Holdout, fitting: Fitting, seeds: int) -> Entry:
+    """One cell, fitted on a task and tested on the holdout with each seed."""
+    network = plan.members[0]
+    scores, errors, seconds, parameters = [], [], [], 0
+    with PeakMemory() as memory:
+        for seed in range(seeds):
+            member = MemberFit(network, replace(plan.fit, seed=plan.fit.seed + seed))
+            stage = fitting.fit_all(SELECTION_STAGE, task, [member])
+            if stage.stopped == "interrupted":
+                raise KeyboardInterrupt
+            history = stage.fits[0].history
+            ends = [0.0, *(epoch.seconds for epoch in history)]
+            # The first epoch compiles the graph, too.
+            seconds.append(float(np.median(np.diff(ends[1:] if len(ends) > 2 else ends))) if history else float("nan"))
+            parameters = stage.networks[0].parameters
+            found = fitting.settings.limits.hold(forecasts(holdout.panel, holdout.windows, plan.needs, stage.networks))
+            scores.append(holdout.scores(found))
+            errors.append(holdout.window_errors(found))
+    name = f"bidirectional {network.cell}" if network.bidirectional else network.cell
+    return Entry(
+        name=name,
+        cell=network.cell,
+        bidirectional=network.bidirectional,
+        parameters=parameters,
+        seconds_per_epoch=float(np.mean(seconds)),
+        peak_memory=memory.bytes,
+        scores=tuple(scores),
+        errors=np.mean(errors, axis=0),
+    )

@@ -1,0 +1,117 @@
+"""What `forecaster doctor` shows: versions, devices and why a GPU is or is not used, threads, the model store."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from forecaster import __version__
+from forecaster.errors import ForecasterError
+from forecaster.serving.store import Store
+
+if TYPE_CHECKING:
+    from forecaster.config import StoreSettings
+
+LIBRARIES = ("tensorflow", "keras", "numpy", "pandas", "scikit-learn", "onnxruntime", "onnx", "tf2onnx")
+THREAD_VARIABLES = ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
+NVIDIA_DRIVER = Path("/proc/driver/nvidia/version")
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One finding."""
+
+    topic: str  # "versions" | "devices" | "threads" | "store"
+    name: str
+    value: str
+    note: str = ""  # what it means, or what to do; may be empty
+
+
+def doctor(settings: StoreSettings) -> tuple[Finding, ...]:
+    """All findings. Imports tensorflow, since nothing else knows what it can use."""
+    return (*_versions(), *_devices(), *_threads(), *_store(Path(settings.models)))
+
+
+def to_json(findings: Sequence[Finding]) -> dict[str, list[dict[str, str]]]:
+    """The findings by topic."""
+    found: dict[str, list[dict[str, str]]] = {one.topic: [] for one in findings}
+    for one in findings:
+        found[one.topic].append({"name": one.name, "value": one.value, "note": one.note})
+    return found
+
+
+def _versions() -> Iterator[Finding]:
+    from importlib.metadata import PackageNotFoundError, version
+
+    yield Finding("versions", "python", platform.python_version())
+    yield Finding("versions", "forecaster", __version__)
+    for library in LIBRARIES:
+        try:
+            yield Finding("versions", library, version(library))
+        except PackageNotFoundError:
+            yield Finding("versions", library, "not installed")
+
+
+def _devices() -> Iterator[Finding]:
+    yield Finding("devices", "cpu", f"{_processors()} processors", platform.machine())
+    try:
+        import tensorflow as tf
+    except ImportError:
+        yield Finding("devices", "gpu", "not used", "tensorflow is not installed: training is not possible here")
+        return
+    gpus = tf.config.list_physical_devices("GPU")
+    for gpu in gpus:
+        kind = tf.config.experimental.get_device_details(gpu).get("device_name", gpu.name)
+        yield Finding("devices", "gpu", "used", str(kind))
+    if not gpus:
+        yield Finding("devices", "gpu", "not used", why_no_gpu(tf.test.is_built_with_cuda(), _has_driver()))
+
+
+def why_no_gpu(built_with_cuda: bool, has_driver: bool) -> str:
+    """Why TensorFlow sees no GPU, and what mends it: the first cause that holds."""
+    if not has_driver:
+        return "no NVIDIA driver on this machine"
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if visible is not None and visible.strip() in ("", "-1"):
+        return f"CUDA_VISIBLE_DEVICES='{visible}' hides it: unset that variable"
+    if not built_with_cuda:
+        return "this TensorFlow is built without CUDA: pip install 'tensorflow[and-cuda]'"
+    return "TensorFlow does not find the CUDA libraries: pip install 'tensorflow[and-cuda]', or see doctor --verbose"
+
+
+def _has_driver() -> bool:
+    return NVIDIA_DRIVER.exists() or Path("/dev/nvidiactl").exists()
+
+
+def _threads() -> Iterator[Finding]:
+    yield Finding("threads", "usable", str(_processors()), "all are used unless --threads says otherwise")
+    for name in THREAD_VARIABLES:
+        if name in os.environ:
+            yield Finding("threads", name, os.environ[name], "set in the environment")
+
+
+def _processors() -> int:
+    """Processors that this process may run on."""
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:  # not on this system
+        return os.cpu_count() or 1
+
+
+def _store(root: Path) -> Iterator[Finding]:
+    there = root if root.is_dir() else next(folder for folder in root.resolve().parents if folder.is_dir())
+    yield Finding("store", "path", str(root.resolve()), "" if root.is_dir() else "made by the first train")
+    writable = os.access(there, os.W_OK | os.X_OK)
+    yield Finding(
+        "store", "writable", "yes" if writable else "no", "" if writable else "train cannot store: use --models"
+    )
+    try:
+        store = Store(root)
+        for name in store.names():
+            yield Finding("store", name, f"@{store.current(name)} serves", f"{len(store.versions(name))} versions")
+    except ForecasterError as error:
+        yield Finding("store", "fault", error.message, error.hint)

@@ -1,0 +1,102 @@
+"""The verb `evaluate`: a rolling-origin backtest of a stored model and the baselines."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from forecaster.data.panel import fingerprint
+from forecaster.errors import UsageError
+from forecaster.evaluation.backtest import Backtest, backtest, baseline_forecasts
+from forecaster.evaluation.cross_conformal import (
+    adapted_quantiles,
+    calibrated_quantiles,
+    cross_calibrated,
+    with_quantiles,
+)
+from forecaster.evaluation.holdout import stored_test
+from forecaster.evaluation.report import Report, make_report, subject
+from forecaster.files import output_lock
+from forecaster.plotting.requirements import check_place
+from forecaster.progress import Watch
+from forecaster.serving.calibration_file import load_calibration
+from forecaster.serving.open_model import Opened, open_model, read_for
+from forecaster.serving.raw_forecasts import raw_forecasts
+from forecaster.serving.recent_windows import recent_windows
+
+if TYPE_CHECKING:
+    from forecaster.config import EvaluateSettings
+    from forecaster.data.panel import Panel
+    from forecaster.serving.manifest import Manifest
+    from forecaster.typing import Data
+
+
+def evaluate(data: Data | None, settings: EvaluateSettings, watch: Watch) -> Report:
+    """Scores on windows that the weights have not seen.
+
+    On the data of the training those are its test windows, forecast by the weights that were fitted before them; on
+    newer data, every window after the last row of training. With `refit`, fresh weights are fitted before each window,
+    so any window will do.
+    """
+    began = time.monotonic()
+    if settings.report:
+        check_place(settings.report, "--report", (".html",))
+    if settings.refit and settings.runtime != "onnx":
+        raise UsageError("--runtime has no effect with --refit: no stored graph runs.", "Leave it out.")
+    if settings.refit and not settings.adapt:
+        raise UsageError("--no-adapt has no effect with --refit: the quantiles are the networks' own.", "Leave it out.")
+    with output_lock(settings.report or "-", 0.0):
+        return _evaluate(data, settings, watch, began)
+
+
+def _evaluate(data: Data | None, settings: EvaluateSettings, watch: Watch, began: float) -> Report:
+    opened = open_model(settings.models, settings.model)
+    panel = read_for(opened.manifest, data, settings)
+    if settings.plot_series:
+        from forecaster.plotting.series_view import choose_series
+
+        choose_series(settings.plot_series, [str(name) for name in panel.series])
+    for note in panel.notes:
+        watch.note(note)
+    if settings.refit:
+        from forecaster.training.refit import refit
+
+        tested = refit(panel, opened, settings, watch)
+    else:
+        tested = _test(panel, opened, settings)
+    report = make_report(subject(opened.manifest, opened.version, time.monotonic() - began), tested)
+    if settings.report:
+        from forecaster.plotting.evaluation_page import EvaluationContent, write_page
+
+        found = EvaluationContent(
+            report=report, backtest=tested, panel=panel, manifest=opened.manifest, folder=opened.folder
+        )
+        write_page(settings.report, found, settings.plot_series)
+    return report
+
+
+def _test(panel: Panel, opened: Opened, settings: EvaluateSettings) -> Backtest:
+    """The stored weights on windows that they have not seen."""
+    manifest, levels = opened.manifest, opened.manifest.quantiles
+    test = stored_test(panel, opened, settings, on_training_data=trained_on(panel, manifest))
+    baselines = baseline_forecasts(test.holdout, learned=settings.baselines == "all")
+    calibration = load_calibration(opened.folder, manifest)
+    if calibration and test.on_training_data:
+        # The calibration is made of the errors of these windows: each window gets one that is made of others' errors.
+        return cross_calibrated(test.holdout, manifest, test.runtime, baselines).backtest
+    raw = raw_forecasts(test.runtime, manifest, panel, test.holdout.windows, manifest.horizon)
+    found = backtest(test.holdout, raw.values, levels, baselines)
+    if calibration is None or not levels:
+        return found
+    description = "on windows before these, at the training"
+    recent = recent_windows(panel, manifest, test.runtime) if settings.adapt else None
+    if recent is None:
+        return with_quantiles(found, calibrated_quantiles(calibration, raw, levels), manifest.limits, description)
+    quantiles = adapted_quantiles(calibration, recent, raw, levels)
+    description += ", and on those since that had ended before each"
+    return with_quantiles(found, quantiles, manifest.limits, description)
+
+
+def trained_on(panel: Panel, manifest: Manifest) -> bool:
+    """Whether a model was trained on this very panel."""
+    return fingerprint(panel) == manifest.data.sha256

@@ -1,0 +1,220 @@
+"""The verb `explain`: how much each input of a stored model, and each stretch of its context, moves the forecast.
+
+An input is given to each window as another window has it (Breiman 2001, permutation importance), everything else left as it
+is. A stretch of context is swapped by its place within the window's own level and spread, so that series of any size compare.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from itertools import pairwise
+from typing import TYPE_CHECKING, TypeAlias
+
+import numpy as np
+
+from forecaster.commands.evaluate import trained_on
+from forecaster.data.calendar import width
+from forecaster.data.model_inputs import ExtraInputs
+from forecaster.errors import DataError
+from forecaster.evaluation.holdout import stored_test
+from forecaster.serving.open_model import open_model, read_for
+from forecaster.serving.runtime import forecast
+
+if TYPE_CHECKING:
+    from forecaster.config import ExplainSettings
+    from forecaster.progress import Watch
+    from forecaster.serving.manifest import Manifest
+    from forecaster.typing import Data, FloatArray, IntArray, Json
+
+Inputs: TypeAlias = "Mapping[str, FloatArray]"  # name -> [W, …]; "context" among them
+
+REPEATS = 3  # permutations, whose mean is shown
+MAX_STRETCHES = 14
+
+
+@dataclass(frozen=True)
+class Effect:
+    """One input, or one stretch of the context."""
+
+    role: str  # "known" | "past" | "static" | "calendar" | "lags" | "context"
+    name: str
+    moved: float  # mean absolute change of the forecast, over the in-sample seasonal difference as in MASE
+    error: float  # by how much MASE grows without it; NaN where it is undefined
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """What moves a model's forecasts, most first within the inputs; stretches from the oldest to the newest."""
+
+    model: str
+    version: int
+    windows: int
+    judged_on: str
+    mase: float
+    effects: tuple[Effect, ...]
+    seconds: float
+
+    def to_json(self) -> dict[str, Json]:
+        """Everything, by name."""
+        effects: list[Json] = [dict(asdict(one)) for one in self.effects]
+        return {**{key: value for key, value in vars(self).items() if key != "effects"}, "effects": effects}
+
+
+def explain(data: Data | None, settings: ExplainSettings, watch: Watch) -> Explanation:
+    """Permute each input over the windows that `evaluate` would test on.
+
+    DataError where there are too few windows to exchange anything between them.
+    """
+    began = time.monotonic()
+    opened = open_model(settings.models, settings.model)
+    manifest = opened.manifest
+    panel = read_for(manifest, data, settings)
+    test = stored_test(panel, opened, settings, on_training_data=trained_on(panel, manifest))
+    holdout, windows = test.holdout, test.holdout.windows
+    if len(windows) < 2:
+        raise DataError(f"{panel.source}: one window has nothing to exchange its inputs with.", "Give more rows.")
+    others = {name: values[:, 0] for name, values in ExtraInputs(panel, windows, manifest.needs)().items()}
+    inputs: Inputs = {"context": windows.gather(manifest.context_length, 0), **others}
+
+    def answer(named: Inputs) -> FloatArray:
+        def gather(part: slice) -> dict[str, FloatArray]:
+            return {name: values[part, None] for name, values in named.items() if name != "context"}
+
+        return forecast(test.runtime, named["context"], manifest.horizon, gather)[:, :, 0]
+
+    measure = _Measure(answer, inputs, holdout.target, holdout.seasonal_scale)
+    effects = [measure(role, name, change) for role, name, change in _changes(manifest)]
+    watch.note(f"{len(windows)} windows, each input exchanged {REPEATS} times")
+    ranked = sorted((one for one in effects if one.role != "context"), key=lambda one: -one.moved)
+    return Explanation(
+        model=manifest.name,
+        version=opened.version,
+        windows=len(windows),
+        judged_on=holdout.description,
+        mase=measure.error,
+        effects=(*ranked, *(one for one in effects if one.role == "context")),
+        seconds=round(time.monotonic() - began, 2),
+    )
+
+
+Change: TypeAlias = Callable[["Inputs", "IntArray"], "Inputs"]  # inputs, and the window to take the new values from
+
+
+class _Measure:
+    """Forecasts with one thing exchanged, against those with nothing."""
+
+    def __init__(
+        self, answer: Callable[[Inputs], FloatArray], inputs: Inputs, target: FloatArray, scale: FloatArray
+    ) -> None:
+        self.answer, self.inputs, self.target = answer, inputs, target
+        usable = np.isfinite(scale) & (scale > 0.0)
+        self.scale = np.where(usable, scale, np.nan)[:, None]
+        self.plain = answer(inputs)
+        self.error = self._error(self.plain)
+
+    def __call__(self, role: str, name: str, change: Change) -> Effect:
+        rng = np.random.default_rng(0)
+        moved, errors = [], []
+        for _ in range(REPEATS):
+            found = self.answer(change(self.inputs, _others(len(self.plain), rng)))
+            moved.append(_mean(np.abs(found - self.plain) / self.scale))
+            errors.append(self._error(found))
+        return Effect(role=role, name=name, moved=float(np.mean(moved)), error=float(np.mean(errors)) - self.error)
+
+    def _error(self, found: FloatArray) -> float:
+        return _mean(np.abs(found - self.target) / self.scale)
+
+
+def _mean(values: FloatArray) -> float:
+    return float(np.nanmean(values)) if np.isfinite(values).any() else float("nan")
+
+
+def _others(count: int, rng: np.random.Generator) -> IntArray:
+    """For each window another one: a random cycle, so that none keeps its own."""
+    order = rng.permutation(count)
+    other = np.empty(count, dtype=np.int64)
+    other[order] = np.roll(order, 1)
+    return other
+
+
+def _changes(manifest: Manifest) -> list[tuple[str, str, Change]]:
+    """Everything that the graph reads: (role, name, how to exchange it)."""
+    return [*_covariates(manifest), *_calendar(manifest), *_stretches(manifest)]
+
+
+def _covariates(manifest: Manifest) -> list[tuple[str, str, Change]]:
+    found: list[tuple[str, str, Change]] = []
+    place = {"known": 0, "past": sum(one.role == "known" for one in manifest.covariates), "static": 0}
+    before = manifest.members[0].known_width
+    for one in manifest.covariates:
+        column = place[one.role]
+        place[one.role] += 1
+        places = {"known": {"known": before + column, "past": column}, "past": {"past": column}}
+        where = places.get(one.role, {"static": column})
+        found.append((one.role, one.name, lambda inputs, other, where=where: _swapped(inputs, other, where)))  # type: ignore[misc]
+    return found
+
+
+def _swapped(inputs: Inputs, other: IntArray, where: Mapping[str, int]) -> Inputs:
+    """Column `where[name]` of each input as the other window has it."""
+    changed = dict(inputs)
+    for name, column in where.items():
+        changed[name] = inputs[name].copy()
+        changed[name][..., column] = inputs[name][other][..., column]
+    return changed
+
+
+def _calendar(manifest: Manifest) -> list[tuple[str, str, Change]]:
+    """The stamps' numbers together, and the values of long ago together."""
+    member = manifest.members[0]
+    found: list[tuple[str, str, Change]] = []
+    if width(manifest.calendar):
+
+        def stamps(inputs: Inputs, other: IntArray) -> Inputs:
+            known = inputs["known"].copy()
+            known[:, :, : member.known] = inputs["known"][other][:, :, : member.known]
+            return {**inputs, "known": known}
+
+        found.append(("calendar", ", ".join(manifest.calendar), stamps))
+    if member.lags:
+
+        def lags(inputs: Inputs, other: IntArray) -> Inputs:
+            part, known = slice(member.known, member.known_width), inputs["known"].copy()
+            level, spread = _located(inputs["context"])
+            z = (known[:, :, part] - level[:, :, None]) / spread[:, :, None]
+            known[:, :, part] = z[other] * spread[:, :, None] + level[:, :, None]
+            return {**inputs, "known": known}
+
+        found.append(("lags", "long ago", lags))
+    return found
+
+
+def _stretches(manifest: Manifest) -> list[tuple[str, str, Change]]:
+    """Seasons of the context, or so many of them together that there are 14 at most."""
+    length, season = manifest.context_length, max(manifest.data.season_length, manifest.members[0].segment)
+    step = season * max(1, -(-length // (season * MAX_STRETCHES)))
+    edges = [*range(length, 0, -step), 0][::-1]
+
+    def stretch(first: int, last: int) -> Change:
+        def change(inputs: Inputs, other: IntArray) -> Inputs:
+            context = inputs["context"].copy()
+            level, spread = _located(context)
+            z = (context - level) / spread
+            context[:, first:last] = (z[other] * spread + level)[:, first:last]
+            return {**inputs, "context": context}
+
+        return change
+
+    return [
+        ("context", f"{length - first} to {length - last + 1} back", stretch(first, last))
+        for first, last in pairwise(edges)
+    ]
+
+
+def _located(context: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """[W, 1] mean and [W, 1] spread of what each window holds; a constant window's spread counts as 1."""
+    level = np.nanmean(context, axis=1, keepdims=True)
+    spread = np.nanstd(context, axis=1, keepdims=True)
+    return level, np.where(spread > 0.0, spread, 1.0)

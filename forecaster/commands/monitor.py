@@ -1,0 +1,212 @@
+"""The verb `monitor`: a ledger's forecasts compared with the actuals; and whether it is time to retrain."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from forecaster.data.freq import Freq, format_timestamps
+from forecaster.data.reading.reader import ReadOptions, read_as
+from forecaster.data.time_zones import DAY, wall_clock
+from forecaster.errors import DataError, QualityError
+from forecaster.progress import Watch
+from forecaster.serving.forecast import MODEL
+from forecaster.serving.ledger import Entries, Version, entries, find_version
+from forecaster.serving.recalibrate import recalibrate
+
+if TYPE_CHECKING:
+    from forecaster.config import MonitorSettings
+    from forecaster.data.panel import Panel
+    from forecaster.typing import BoolArray, FloatArray, IntArray, TextArray
+
+RECENT_HORIZONS = 2  # the verdict is on the latest actuals: as many steps as this many horizons
+MIN_FORECASTS = 30  # with their actuals, for a verdict
+MAX_DECAY = 1.25  # of the error over naive's, as a factor of that on the test windows
+MAX_COVERAGE_GAP = 0.15  # between the nominal coverage of the outermost quantiles and the empirical one
+
+
+@dataclass(frozen=True)
+class LiveScores:
+    """The scores of one group of forecasts whose actuals are there."""
+
+    group: str  # a step ahead, a week, a series
+    count: int
+    mae: float  # caller's units
+    naive_mae: float  # seasonal naive's, made from the same rows
+    relative: float  # the error over naive's, each forecast scaled by its series; below 1 is better than naive
+    coverage: float  # share of actuals between the outermost quantiles; NaN where there are none
+
+    def to_json(self) -> dict[str, str | int | float]:
+        """The fields by name."""
+        return dict(vars(self))
+
+
+@dataclass(frozen=True)
+class MonitorReport:
+    """How a version's forecasts compare with the actuals."""
+
+    model: str
+    version: int
+    verdict: str  # keep | retrain | too few
+    reason: str
+    promised: float | None  # nominal coverage of the outermost quantiles
+    expected: float | None  # relative error on the test windows
+    waiting: int  # forecasts whose actuals are not there yet
+    fallbacks: int  # forecasts, actual there or not, that something else than the model made
+    overall: LiveScores
+    recent: LiveScores
+    by_step: tuple[LiveScores, ...]
+    by_week: tuple[LiveScores, ...]
+    by_series: tuple[LiveScores, ...]
+    recalibrated: int | None = None  # the version that serves now, with quantiles learnt from these forecasts
+
+    def to_json(self) -> dict[str, object]:
+        """Everything, by name."""
+        plain = {key: value for key, value in vars(self).items() if not isinstance(value, (LiveScores, tuple))}
+        groups = {key: [one.to_json() for one in getattr(self, key)] for key in ("by_step", "by_week", "by_series")}
+        return {**plain, "overall": self.overall.to_json(), "recent": self.recent.to_json(), **groups}
+
+    def refuse_decay(self) -> None:
+        """QualityError where it is time to retrain."""
+        if self.verdict == "retrain":
+            raise QualityError(f"{self.model}@{self.version}: retrain: {self.reason}.", "Run `forecaster train`.")
+
+
+@dataclass(frozen=True)
+class ForecastActuals:
+    """E forecasts of one step with their actuals."""
+
+    entries: Entries
+    actual: FloatArray  # [E] caller's units; NaN = not there yet
+
+    def take(self, chosen: IntArray | BoolArray) -> ForecastActuals:
+        """Those at these positions."""
+        parts = {name: values[chosen] for name, values in vars(self.entries).items()}
+        return ForecastActuals(Entries(**parts), self.actual[chosen])
+
+    def scores(self, group: str) -> LiveScores:
+        """Their scores; NaN where there is nothing to score."""
+        own = self.entries
+        error, naive = np.abs(own.prediction - self.actual), np.abs(own.naive - self.actual)
+        scaled = ~np.isnan(own.scale)
+        ours, theirs = (_mean(part[scaled] / own.scale[scaled]) for part in (error, naive))
+        covered = float("nan")
+        if own.bands.shape[1] > 1:
+            inside = (own.bands[:, 0] <= self.actual) & (self.actual <= own.bands[:, -1])
+            covered = _mean(inside.astype(np.float64))
+        relative = ours / theirs if theirs > 0 else float("nan")
+        return LiveScores(
+            group=group,
+            count=len(self.actual),
+            mae=_mean(error),
+            naive_mae=_mean(naive),
+            relative=relative,
+            coverage=covered,
+        )
+
+
+def monitor(ledger: str, data: str, settings: MonitorSettings, watch: Watch) -> MonitorReport:
+    """Join a version's forecasts with the data's actuals. DataError where the ledger has none of it."""
+    version = find_version(ledger, settings.model)
+    then = ReadOptions.of(freq=version.freq, season_length=version.season_length, zone=version.zone)
+    panel = read_as(data, settings.read_options().or_else(then))
+    made = entries(ledger, version)
+    own = made.source == MODEL
+    forecasts = ForecastActuals(made, _actuals(panel, made)).take(own)
+    there = ~np.isnan(forecasts.actual)
+    if not len(made.series) or not np.isin(made.series, panel.series.astype(object)).any():
+        raise DataError(f"{panel.source}: holds none of the series in {ledger}.", "Name the data that was forecast.")
+    known = forecasts.take(there)
+    if settings.model is None:
+        watch.note(f"model {version.model}@{version.version}")
+    serves = None
+    if settings.recalibrate:
+        serves = recalibrate(settings.models, version, known.entries, known.actual, panel)
+        watch.note(f"{version.model}@{serves} serves: the weights of {version.version}, quantiles from what came")
+    recent = known.take(_recent(known)).scores("recent")
+    nominal = version.quantiles[-1] - version.quantiles[0] if len(version.quantiles) > 1 else None
+    verdict, reason = _verdict(recent, version.expected, nominal)
+    return MonitorReport(
+        model=version.model,
+        version=version.version,
+        verdict=verdict,
+        reason=reason,
+        promised=nominal,
+        expected=version.expected,
+        waiting=int((~there).sum()),
+        fallbacks=int((~own).sum()),
+        overall=known.scores("all"),
+        recent=recent,
+        by_step=_grouped(known, known.entries.step),
+        by_week=_grouped(known, _weeks(known.entries.timestamp, version, Freq.parse(version.freq))),
+        by_series=_grouped(known, known.entries.series),
+        recalibrated=serves,
+    )
+
+
+def _verdict(recent: LiveScores, expected: float | None, nominal: float | None) -> tuple[str, str]:
+    """The verdict and its reason. `expected` is the relative error on the test windows, `nominal` the nominal coverage.
+
+    Retrain where, over the latest two horizons of actuals, the model is no better than seasonal naive, which costs
+    nothing; or its error over naive's has grown by a quarter since its test windows; or the empirical coverage of its
+    outermost quantiles is far below the nominal one.
+    """
+    if recent.count < MIN_FORECASTS or not np.isfinite(recent.relative):
+        return "too few", f"fewer than {MIN_FORECASTS} forecasts have their actuals"
+    reasons = []
+    if recent.relative >= 1:
+        reasons.append(f"its error is {recent.relative:.2f} of seasonal naive's")
+    elif expected and recent.relative > MAX_DECAY * expected:
+        reasons.append(f"its error is {recent.relative:.2f} of seasonal naive's, {expected:.2f} where it was judged")
+    if nominal and recent.coverage < nominal - MAX_COVERAGE_GAP:
+        reasons.append(f"its quantiles hold {recent.coverage:.0%} of what came, not {nominal:.0%}")
+    if not reasons:
+        return "keep", f"its error is {recent.relative:.2f} of seasonal naive's"
+    return "retrain", f"over the newest {recent.count:,} forecasts " + " and ".join(reasons)
+
+
+def _actuals(panel: Panel, made: Entries) -> FloatArray:
+    """[E] the actual at each forecast's timestamp; NaN where nothing is observed (yet)."""
+    number = {str(name): n for n, name in enumerate(panel.series)}
+    actual = np.full(len(made.series), np.nan)
+    names, index = np.unique(made.series.astype(str), return_inverse=True)
+    for i, name in enumerate(names):
+        if (n := number.get(str(name))) is None:
+            continue
+        rows = slice(panel.offsets[n], panel.offsets[n + 1])
+        stamps, values = panel.timestamps[rows], panel.target[rows]
+        chosen = np.flatnonzero(index == i)
+        at = np.minimum(np.searchsorted(stamps, made.timestamp[chosen]), len(stamps) - 1)
+        actual[chosen] = np.where(stamps[at] == made.timestamp[chosen], values[at], np.nan)
+    return actual
+
+
+def _recent(known: ForecastActuals) -> BoolArray:
+    """[E] the forecasts of the latest two horizons of steps."""
+    stamps = np.unique(known.entries.timestamp)
+    horizon = int(known.entries.step.max()) if len(stamps) else 1
+    oldest = stamps[-min(len(stamps), RECENT_HORIZONS * horizon)] if len(stamps) else 0
+    return np.asarray(known.entries.timestamp >= oldest)
+
+
+def _weeks(timestamps: IntArray, version: Version, freq: Freq) -> TextArray:
+    """[E] the Monday of each stamp's week; whole-number steps in blocks of seven."""
+    if freq.whole_numbers:
+        return np.asarray(timestamps // (7 * freq.count) * (7 * freq.count))
+    days = wall_clock(timestamps, version.zone) // DAY
+    monday = (days + 3) // 7 * 7 - 3
+    return np.asarray(format_timestamps(monday * DAY, Freq.parse("D"), None))
+
+
+def _grouped(known: ForecastActuals, groups: IntArray | TextArray) -> tuple[LiveScores, ...]:
+    """A score for each group, in their order."""
+    order = np.argsort(groups, kind="stable")
+    names, first = np.unique(groups[order], return_index=True)
+    parts = np.split(order, first[1:]) if len(names) else []
+    return tuple(known.take(part).scores(str(name)) for name, part in zip(names, parts, strict=True))
+
+
+def _mean(values: FloatArray) -> float:
+    return float(values.mean()) if len(values) else float("nan")

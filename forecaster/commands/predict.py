@@ -1,0 +1,93 @@
+"""A forecast from start to end: the output's lock, the forecast, the file, the ledger. What a cron job runs."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from forecaster.errors import PartialError, UsageError
+from forecaster.files import output_lock
+from forecaster.serving.manifest import load_runtime
+from forecaster.serving.predict import run_forecast
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from forecaster.config import PredictSettings
+    from forecaster.progress import Watch
+    from forecaster.serving.forecast import Forecast, ForecastRun
+    from forecaster.serving.predict import Load
+    from forecaster.typing import Data
+
+SERIES = "{series}"
+
+
+def deliver(
+    data: Data | None,
+    settings: PredictSettings,
+    watch: Watch,
+    format: str | None,
+    load: Load = load_runtime,
+    now: datetime | None = None,
+) -> ForecastRun:
+    """Predict and write to `settings.output`, which nobody else writes meanwhile; then note it in the ledger.
+
+    Where the output's name holds {series}, every series gets a file of its own. `now` is what the data's age is
+    measured from; None = this machine's clock. The caller refuses `about.failed` (`refuse_failed`) after it has said
+    what was written. LockError where another run is writing the same output.
+    """
+    if settings.wait and settings.output == "-":
+        raise UsageError("--wait has no effect on standard output.", "Leave it out, or give --output.")
+    if settings.plot:
+        from forecaster.plotting.requirements import check_place
+
+        check_place(settings.plot, "--plot", (".png", ".html", "-"))
+    with output_lock(settings.output, settings.wait or 0.0), output_lock(settings.plot or "-", settings.wait or 0.0):
+        made = run_forecast(data, settings, watch, load, now)
+        forecast = made.forecast
+        if settings.plot_series:
+            from forecaster.plotting.series_view import choose_series
+
+            choose_series(settings.plot_series, [str(name) for name in forecast.series])
+        if SERIES in Path(settings.output).name:
+            _write_each(forecast, settings, format)
+        else:
+            forecast.write(settings.output, format, safe_csv=settings.safe_csv)
+        if settings.plot and settings.plot != "-":
+            from forecaster.plotting.forecast_plot import write_plot
+
+            write_plot(settings.plot, made, settings.plot_series)
+        if settings.ledger:
+            from forecaster.serving.ledger import append
+
+            new = append(settings.ledger, made)
+            watch.note(f"{new:,} of {forecast.prediction.size:,} forecasts are new to {settings.ledger}")
+    return made
+
+
+def _write_each(forecast: Forecast, settings: PredictSettings, format: str | None) -> None:
+    for n, name in enumerate(forecast.series):
+        output = settings.output.replace(SERIES, safe_part(str(name)))
+        with output_lock(output, 0.0):  # removes what a killed run left beside it
+            forecast.only(n).write(output, format, safe_csv=settings.safe_csv)
+
+
+def safe_part(name: str) -> str:
+    """A series' name as a part of a file name: it cannot leave the folder, and no two names give the same."""
+    plain = re.sub(r"[^A-Za-z0-9._-]+", "-", name).lstrip(".-")[:80]
+    if plain and plain == name:
+        return plain
+    return f"{plain or 'series'}-{hashlib.sha256(name.encode('utf-8', 'surrogatepass')).hexdigest()[:8]}"
+
+
+def refuse_failed(failed: Sequence[str], written: int) -> None:
+    """PartialError that names the series which could not be forecast, where `written` others were."""
+    if failed:
+        names = ", ".join(failed[:5]) + (", …" if len(failed) > 5 else "")
+        raise PartialError(
+            f"{len(failed)} of {len(failed) + written} series were not forecast, nothing of them is observed: {names}.",
+            "Take them out, or give newer rows.",
+        )

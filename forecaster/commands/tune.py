@@ -1,0 +1,302 @@
+"""The verb `tune`: a search over the plan's settings, on validation windows only. The test windows are never seen.
+
+Source of the search: Optuna's tree-structured Parzen estimator (Bergstra et al. 2011) with median pruning.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from forecaster.commands.train import read
+from forecaster.config import TrainSettings, one_network
+from forecaster.data.panel import fingerprint
+from forecaster.errors import DataError, UsageError
+from forecaster.files import write_whole
+from forecaster.models.cells import CELLS
+from forecaster.models.device import require_tensorflow
+from forecaster.models.scaling import CENTERS
+from forecaster.progress import Progress, Silent
+from forecaster.training.auto_plan import draft_plan
+from forecaster.training.checkpoints import NoCheckpoints
+from forecaster.training.ensemble import Fitting
+from forecaster.training.plan import EPOCH_STEPS
+from forecaster.training.selection import settle
+from forecaster.training.split import split
+
+if TYPE_CHECKING:
+    from forecaster.config import TuneSettings
+    from forecaster.data.panel import Panel
+    from forecaster.progress import Watch
+    from forecaster.training.plan import Draft
+    from forecaster.training.task import State
+    from forecaster.typing import Data, Json
+
+Setting: TypeAlias = "str | int | float | bool"
+
+TENTHS = 10  # of its schedule at which a trial is compared with the others
+STARTUP = 4  # trials before any is pruned
+RATES = (3e-4, 3e-2)
+
+
+@dataclass(frozen=True)
+class Tuned:
+    """What the search found."""
+
+    automatic: Mapping[str, Setting]  # the automatic plan's values of what was searched
+    best: Mapping[str, Setting]
+    automatic_error: float  # on the validation windows, one network
+    error: float
+    trials: int  # fitted to the end, earlier runs included
+    pruned: int
+    toml: str  # what `train --config` takes
+    seconds: float
+
+    @property
+    def sentence(self) -> str:
+        """What it gained, for people."""
+        runs = f"{self.trials} plans tried, {self.pruned} of them given up early"
+        if self.error >= self.automatic_error:
+            return f"{runs}: none errs less than the automatic plan ({self.automatic_error:.4g})."
+        gain = 1.0 - self.error / self.automatic_error
+        return f"{runs}: validation error {self.error:.4g}, {gain:.1%} below the automatic plan's {self.automatic_error:.4g}."
+
+    def to_json(self) -> dict[str, Json]:
+        """All but the TOML."""
+        return {
+            "trials": self.trials,
+            "pruned": self.pruned,
+            "automatic": {"error": self.automatic_error, "settings": dict(self.automatic)},
+            "best": {"error": self.error, "settings": dict(self.best)},
+            "seconds": self.seconds,
+        }
+
+
+def tune(data: Data, settings: TuneSettings, watch: Watch) -> Tuned:
+    """Search, and write the best plan to `settings.output` (unless that is "-").
+
+    The automatic plan is the first trial, so the best is never worse on these windows. Ctrl-C and the time budget end the
+    search with the best so far. UsageError without optuna, DataError where there are too few rows for validation windows.
+    """
+    optuna = _optuna()
+    require_tensorflow()
+    began = time.monotonic()
+    panel = read(data, settings, watch)
+    search = _Search(panel, settings, watch, began)
+    study = _study(optuna, settings, search.name)
+    automatic = search.automatic(study)
+    try:
+        _run(optuna, study, search, automatic)
+    except KeyboardInterrupt:
+        watch.warn("interrupted: the best plan so far is kept")
+    done = [one for one in study.trials if one.state.name == "COMPLETE" and math.isfinite(one.value)]
+    first = next((one for one in done if one.params == automatic), None)
+    if first is None:
+        raise KeyboardInterrupt  # not even the automatic plan was fitted
+    best = min(done, key=lambda one: one.value)
+    pruned = sum(one.state.name == "PRUNED" for one in study.trials)
+    toml = _toml(settings, search.plan.horizon, automatic, best.params)
+    if settings.output != "-":
+        write_whole(Path(settings.output), toml)
+    return Tuned(
+        automatic=automatic,
+        best=best.params,
+        automatic_error=first.value,
+        error=best.value,
+        trials=len(done) + pruned,
+        pruned=pruned,
+        toml=toml,
+        seconds=round(time.monotonic() - began, 2),
+    )
+
+
+def _optuna() -> Any:
+    try:
+        import optuna
+    except ImportError:
+        raise UsageError("tune needs optuna.", "Install it with `pip install 'forecaster[tune]'`.") from None
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    return optuna
+
+
+def _study(optuna: Any, settings: TuneSettings, name: str) -> Any:
+    """The study of this data and these fixed settings; a file may hold many."""
+    storage = f"sqlite:///{Path(settings.study).absolute()}" if settings.study else None
+    try:
+        return optuna.create_study(
+            study_name=name,
+            storage=storage,
+            load_if_exists=True,
+            sampler=optuna.samplers.TPESampler(seed=settings.seed, n_startup_trials=8),
+            pruner=optuna.pruners.MedianPruner(n_startup_trials=STARTUP, n_warmup_steps=2),
+        )
+    except Exception as fault:  # sqlalchemy's errors have no common public home with sqlite's
+        raise UsageError(
+            f"--study {settings.study}: cannot be used ({type(fault).__name__}).",
+            "Name a file that tune wrote, or a new one.",
+        ) from None
+
+
+class _Search:
+    """What is searched, and one trial of it."""
+
+    def __init__(self, panel: Panel, settings: TuneSettings, watch: Watch, began: float) -> None:
+        self.panel, self.settings, self.watch, self.began = panel, settings, watch, began
+        self.draft = draft_plan(panel, self._train({}))
+        self.plan = self.draft.plan
+        self.fitting = Fitting(self._train({}), NoCheckpoints(), watch, began)
+        self.space = _space(self.draft, settings)
+        given = {name: value for name, value in vars(settings).items() if name not in RUN}
+        facts = json.dumps([fingerprint(panel), given, self.space], default=str, sort_keys=True)
+        self.name = f"forecaster-{hashlib.sha256(facts.encode()).hexdigest()[:16]}"
+
+    def automatic(self, study: Any) -> dict[str, Setting]:
+        """The automatic plan's values of what is searched, its open questions settled; noted in the study."""
+        if "automatic" not in study.user_attrs:
+            task = split(self.panel, self.plan.needs, self.plan.windows).selection
+            if task is None:
+                raise DataError(
+                    f"{self.panel.source}: too few rows for validation windows: nothing to tune on.",
+                    "Give more history.",
+                )
+            plan = settle(self.draft, self.panel, task, self.fitting.fit_all, self.watch).plan
+            made = {**vars(plan.members[0]), **vars(plan.fit)}
+            first = {name: made[name] for name in self.space}
+            study.set_user_attr("automatic", first)
+        automatic: dict[str, Setting] = dict(study.user_attrs["automatic"])
+        if not any(one.state.is_finished() and one.params == automatic for one in study.trials):
+            study.enqueue_trial(automatic)  # also where an earlier run was killed in it
+        return automatic
+
+    def error(self, optuna: Any, trial: Any, automatic: Mapping[str, Setting]) -> float:
+        """Validation error of one network with the settings that `trial` suggests."""
+        from forecaster.models.network import Network
+        from forecaster.training.fit import FitControl, fit
+
+        plan = draft_plan(self.panel, self._train(self._suggest(trial))).plan
+        task = split(self.panel, plan.needs, plan.windows).selection
+        if task is None:
+            raise optuna.TrialPruned
+
+        def compare_with_others(state: State) -> None:
+            tenth, before = (TENTHS * epoch // plan.fit.epochs for epoch in (state.epoch, state.epoch - 1))
+            if tenth > before:
+                trial.report(state.last_error, tenth)
+            # The automatic plan is always fitted to its end: the search may not end below it.
+            if trial.params != automatic and (self.time_is_up() or trial.should_prune()):
+                raise optuna.TrialPruned
+
+        network = Network(plan.members[0], plan.fit.seed * 1000)
+        how = replace(plan.fit, seed=plan.fit.seed * 1000)
+        control = FitControl(Silent(), "tune", checkpoint=compare_with_others)
+        done = fit(network, task, how, control, parts=self.fitting.threads)
+        if done.stopped == "interrupted":
+            raise KeyboardInterrupt
+        if done.stopped == "diverged" or not math.isfinite(done.state.last_error):
+            raise optuna.TrialPruned
+        return done.state.last_error
+
+    def _suggest(self, trial: Any) -> dict[str, Setting]:
+        return {
+            name: trial.suggest_float(name, *RATES, log=True)
+            if name == "learning_rate"
+            else trial.suggest_categorical(name, choices)
+            for name, choices in self.space.items()
+        }
+
+    def _train(self, tried: Mapping[str, Setting | None]) -> TrainSettings:
+        """As `_toml` says it: epochs stay epochs of so many steps."""
+        return one_network(self.settings, **{"cell": self.settings.cell, **tried, **_steps(self.settings, tried)})
+
+    def time_is_up(self) -> bool:
+        budget = self.settings.time_budget
+        return budget is not None and time.monotonic() - self.began > budget
+
+
+def _steps(settings: TuneSettings, found: Mapping[str, Setting | None]) -> dict[str, Setting]:
+    """Epochs that were searched are of so many steps; without it they would be passes over the data."""
+    return {"steps_per_epoch": settings.steps_per_epoch or EPOCH_STEPS} if "epochs" in found else {}
+
+
+RUN = ("trials", "time_budget", "study", "output", "threads", "device")  # do not change what a trial finds
+
+
+def _space(draft: Draft, settings: TuneSettings) -> dict[str, list[Setting]]:
+    """Values to choose from, the automatic one among them; what is given is not searched."""
+    member, questions = draft.plan.members[0], draft.questions
+    segments = [d for d in range(member.segment, 0, -1) if member.segment % d == 0]
+    lengths = {member.segment * max(1, round(member.context_length * share / member.segment)) for share in (0.5, 1, 2)}
+    every: dict[str, list[Setting]] = {
+        "cell": list(CELLS),
+        "units": sorted({32, 64, 128, member.units}),
+        "layers": [1, 2],
+        "context_length": sorted(lengths | {member.context_length}),
+        # Many steps are slow and forgetful: the largest few.
+        "segment": [*segments[:3]],
+        "center": list(CENTERS),
+        "dropout": sorted({0.0, 0.1, 0.2, 0.3, member.dropout}),
+        "learning_rate": [],
+        "epochs": sorted({12, 40, *(one.epochs for one in questions.schedules)}),
+        "transform": [one.transform for one in questions.scalings],
+    }
+    free = {name: choices for name, choices in every.items() if getattr(settings, name) is None}
+    return {name: choices for name, choices in free.items() if len(choices) != 1}
+
+
+def _run(optuna: Any, study: Any, search: _Search, automatic: Mapping[str, Setting]) -> None:
+    """Trials until there are enough or the time is up; progress is reported after each."""
+    began, before, wanted = time.monotonic(), len(study.trials), search.settings.trials
+
+    def report(study: Any, trial: Any) -> None:
+        done = trial.number + 1
+        best = min(
+            (one.value for one in study.trials if one.value is not None and one.state.name == "COMPLETE"),
+            default=math.nan,
+        )
+        state = f"validation error {trial.value:.4g}" if trial.state.name == "COMPLETE" else "given up"
+        said = ", ".join(f"{name} {_short(value)}" for name, value in trial.params.items())
+        search.watch.note(f"plan {done}: {state}, best {best:.4g}: {said}")
+        left = (time.monotonic() - began) / max(done - before, 1) * max(wanted - done, 0)
+        search.watch.progress(Progress("tune", done, wanted, trial.value or best, best, left))
+        if search.time_is_up():
+            study.stop()
+
+    finished = sum(one.state.is_finished() for one in study.trials)
+    if finished < wanted and not (finished and search.time_is_up()):
+        study.optimize(
+            lambda trial: search.error(optuna, trial, automatic), n_trials=wanted - finished, callbacks=[report]
+        )
+
+
+def _short(value: Setting) -> str:
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
+
+
+def _toml(settings: TuneSettings, horizon: int, automatic: Mapping[str, Setting], best: Mapping[str, Setting]) -> str:
+    """A file for `train --config`: what was given and what was found. Values that are automatic anyway stay open, so that
+    members may still differ in them."""
+    given = {
+        item.name: value
+        for item in fields(settings)
+        if item.name not in (*RUN, "baselines") and (value := getattr(settings, item.name)) not in (None, item.default)
+    }
+    lines = ["# Found by `forecaster tune` on validation windows; use it with `forecaster train --config`.", "[train]"]
+    changed = {name: value for name, value in best.items() if value != automatic[name]}
+    given |= {"horizon": horizon, **_steps(settings, changed)}
+    lines += [f"{name} = {_value(value)}" for name, value in given.items()]
+    for name, value in best.items():
+        mark, why = ("", "") if name in changed else ("# ", "  # as the automatic plan has it")
+        lines.append(f"{mark}{name} = {_value(value)}{why}")
+    return "\n".join(lines) + "\n"
+
+
+def _value(value: object) -> str:
+    if isinstance(value, tuple):
+        return json.dumps(list(value), ensure_ascii=False)
+    return json.dumps(value, ensure_ascii=False)  # numbers, truth values and plain strings are written alike in TOML

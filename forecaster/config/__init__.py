@@ -1,0 +1,71 @@
+"""The settings of every command, each option once.
+
+From a field come its flag, its `FORECASTER_*` variable, its TOML key, its Python keyword, its checks and its completion
+(`options.py`); `config.py` reads them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from forecaster.config.batch import BatchSettings, MonitorSettings, ScheduleSettings
+from forecaster.config.predict import CheckSettings, EvaluateSettings, ExplainSettings, PredictSettings, PruneSettings
+from forecaster.config.search import CompareSettings, TuneSettings
+from forecaster.config.shared import FILE, CommonSettings, InputOptions, StoreOptions, StoreSettings
+from forecaster.config.train import (
+    CovariateOptions,
+    EnsembleOptions,
+    FitOptions,
+    NetworkOptions,
+    PlanSettings,
+    TargetOptions,
+    TrainSettings,
+    one_network,
+)
+
+__all__ = [
+    "EVERY_SETTINGS",
+    "FILE",
+    "SETTINGS",
+    "BatchSettings",
+    "CheckSettings",
+    "CommonSettings",
+    "CompareSettings",
+    "CovariateOptions",
+    "EnsembleOptions",
+    "EvaluateSettings",
+    "ExplainSettings",
+    "FitOptions",
+    "InputOptions",
+    "MonitorSettings",
+    "NetworkOptions",
+    "PlanSettings",
+    "PredictSettings",
+    "PruneSettings",
+    "ScheduleSettings",
+    "StoreOptions",
+    "StoreSettings",
+    "TargetOptions",
+    "TrainSettings",
+    "TuneSettings",
+    "one_network",
+]
+
+# One row per command that has settings: their names are the tables that a TOML file may hold.
+SETTINGS: Mapping[str, type] = {
+    "train": TrainSettings,
+    "evaluate": EvaluateSettings,
+    "predict": PredictSettings,
+    "check": CheckSettings,
+    "explain": ExplainSettings,
+    "compare": CompareSettings,
+    "tune": TuneSettings,
+}
+EVERY_SETTINGS: tuple[type, ...] = (
+    CommonSettings,
+    *SETTINGS.values(),
+    PruneSettings,
+    BatchSettings,
+    MonitorSettings,
+    ScheduleSettings,
+)

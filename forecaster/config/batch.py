@@ -1,0 +1,36 @@
+"""The settings of what runs and watches many models."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from forecaster.config.option import option, switch
+from forecaster.config.shared import InputOptions, LockOptions, MachineOptions, StoreOptions
+
+
+@dataclass(frozen=True)
+class BatchSettings(LockOptions, MachineOptions):
+    """Settings of `batch`."""
+
+    only: str | None = option(None, "Run only this job, or these: NAME,NAME.", "Jobs")
+    dry_run: bool = switch(False, "Say what would be done, and do nothing.", "Jobs")
+    force: bool = switch(False, "Do again what is done already.", "Jobs")
+    status: str | None = option(None, "Keep track in this file, for health probes (default: the jobs file's).", "Jobs")
+
+
+@dataclass(frozen=True)
+class MonitorSettings(StoreOptions, InputOptions):
+    """Settings of `monitor`."""
+
+    model: str | None = option(None, "NAME or NAME@VERSION (default: what forecast last).", "Judging")
+    recalibrate: bool = switch(False, "Store a version with quantiles learnt from what came.", "Judging")
+
+
+@dataclass(frozen=True)
+class ScheduleSettings:
+    """Settings of `schedule`."""
+
+    cron: bool = switch(False, "Print lines for a crontab (the default).", "Form")
+    systemd: bool = switch(False, "Print service and timer units.", "Form")
+    only: str | None = option(None, "Schedule only this job, or these: NAME,NAME.", "Form")
+    log: str | None = option(None, "File for the jobs' lines (default: beside the jobs file).", "Form")

@@ -1,0 +1,50 @@
+"""The settings of the commands that search for a better plan."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from forecaster.config.option import option
+from forecaster.config.train import BudgetOptions, CellOptions, PlanSettings
+from forecaster.errors import UsageError
+
+
+@dataclass(frozen=True)
+class CompareSettings(PlanSettings):
+    """Settings of `compare`."""
+
+    cells: tuple[str, ...] = option(
+        ("rnn", "lstm", "gru"),
+        "Cells to compare.",
+        "Comparing",
+        kind="names",
+        choices=("forecaster.models.cells:CELLS",),
+    )
+    seeds: int = option(
+        1, "Fits of each cell, each with a seed of its own.", "Comparing", kind="int", bounds="[1, 100]"
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.patience:
+            raise UsageError("--patience has no effect: every cell is fitted for as many epochs.", "Leave it out.")
+
+
+@dataclass(frozen=True)
+class TuneSettings(BudgetOptions, CellOptions, PlanSettings):
+    """Settings of `tune`. What is given is held fixed."""
+
+    trials: int = option(
+        30, "Plans to try, those of an earlier run of this study included.", "Tuning", kind="int", bounds="[1, inf)"
+    )
+    study: str | None = option(None, "SQLite file to keep the search in, and to go on from.", "Tuning")
+    output: str = option("best.toml", "File to write; - is standard output.", "Forecast")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.cell == "auto":
+            raise UsageError("--cell auto: tune tries every cell anyway.", "Leave it out.")
+        if self.patience:
+            raise UsageError("--patience has no effect: the number of epochs is searched.", "Leave it out.")
+        if self.baselines != "naive":
+            raise UsageError("--baselines has no effect: plans are held against each other.", "Leave it out.")

@@ -1,0 +1,123 @@
+"""How new the data is: an age limit, and a last period that is not over yet.
+
+Stamps are compared with the clock of the data's zone; stamps without a zone with the clock of this machine.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta, timezone
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from forecaster.data.covariates import cut
+from forecaster.data.time_zones import DAY, SECOND, instants_of, wall_clock
+from forecaster.errors import DataError, StaleError, UsageError
+
+if TYPE_CHECKING:
+    from forecaster.data.panel import Panel
+    from forecaster.progress import Watch
+    from forecaster.typing import IntArray
+
+_END = 31  # `Freq.day` of stamps at the end of their months
+
+
+def fresh(
+    panel: Panel, max_age: float | None, drop_incomplete: bool, watch: Watch, now: datetime | None = None
+) -> Panel:
+    """The panel to forecast from, and a note of its cutoff. `max_age` in seconds; `now` is the clock, None = this
+    machine's.
+
+    StaleError where the newest observed target is older than `max_age`; with `drop_incomplete`, rows whose period is
+    not over are left out. UsageError where timestamps are whole numbers, which have no age.
+    """
+    if max_age is not None:
+        _refuse_stale(panel, max_age, now)
+    if drop_incomplete:
+        panel = _complete(panel, watch, now)
+    last = panel.last_timestamps
+    behind = int(np.count_nonzero(last < last.max()))
+    earlier = f"; {behind:,} of {len(last):,} series end earlier" if behind else ""
+    watch.note(f"cutoff {panel.timestamp_text(int(last.max()))}{earlier}")
+    return panel
+
+
+def newest_observed(panel: Panel) -> int | None:
+    """The timestamp of the newest target that is there; None where none is."""
+    there = panel.timestamps[~np.isnan(panel.target)]
+    return int(there.max()) if len(there) else None
+
+
+def unfinished(panel: Panel, now: datetime | None = None) -> IntArray:
+    """[N] rows at the end of each series whose period is not over.
+
+    A period lasts from its stamp to the next one; where stamps lie at the end of months, quarters or years, and for
+    business days, it lasts to the end of the stamp's day. Whole-number steps have no clock: 0.
+    """
+    if panel.freq.whole_numbers:
+        return np.zeros(len(panel.series), dtype=np.int64)
+    clock = _clock(panel, now)
+    counts = np.zeros(len(panel.series), dtype=np.int64)
+    if (_ends(panel, panel.last_timestamps) > clock).any():
+        open_ones = (_ends(panel, panel.timestamps) > clock).astype(np.int64)
+        counts = np.add.reduceat(open_ones, panel.offsets[:-1])
+    return counts
+
+
+def _refuse_stale(panel: Panel, max_age: float, now: datetime | None) -> None:
+    if panel.freq.whole_numbers:
+        raise UsageError("--max-age means nothing for whole-number timestamps.", "Leave it out.")
+    newest = newest_observed(panel)
+    if newest is None:
+        raise DataError(f"{panel.source}: no target is observed.", "Give newer rows.")
+    age = (_clock(panel, now) - newest) / SECOND
+    if age > max_age:
+        raise StaleError(
+            f"{panel.source}: the newest target, of {panel.timestamp_text(newest)}, is {_long(age)} old, more than the "
+            f"{_long(max_age)} of --max-age.",
+            "Fetch newer data.",
+        )
+
+
+def _complete(panel: Panel, watch: Watch, now: datetime | None) -> Panel:
+    """`panel` without the rows whose period is not over, and without the series that are left empty."""
+    if panel.freq.whole_numbers:
+        raise UsageError("--drop-incomplete means nothing for whole-number timestamps.", "Leave it out.")
+    open_ones = unfinished(panel, now)
+    if not open_ones.any():
+        return panel
+    left = panel.lengths - open_ones
+    if not left.any():
+        raise DataError(f"{panel.source}: no period is over yet.", "Leave --drop-incomplete out, or give older rows.")
+    kept = np.arange(len(panel.target)) < np.repeat(panel.offsets[:-1] + left, panel.lengths)
+    first = panel.timestamp_text(int(panel.timestamps[~kept].min()))
+    watch.note(f"dropped as incomplete: {int(open_ones.sum()):,} rows from {first} on, whose periods are not over yet")
+    if not left.all():
+        watch.warn(f"{int((left == 0).sum()):,} series left out: they have no period that is over")
+    return cut(panel, left)
+
+
+def _ends(panel: Panel, timestamps: IntArray) -> IntArray:
+    """When the periods of these stamps are over."""
+    freq = panel.freq
+    if freq.unit == "B" or (freq.unit == "month" and freq.day == _END):
+        return instants_of((wall_clock(timestamps, panel.zone) // DAY + 1) * DAY, panel.zone)
+    return freq.advance(timestamps, np.ones(1, dtype=np.int64), panel.zone)
+
+
+def _clock(panel: Panel, now: datetime | None) -> int:
+    """`now` as the panel's timestamps are written."""
+    now = datetime.now(timezone.utc) if now is None else now
+    if panel.zone is not None:
+        return (now.astimezone(timezone.utc) - datetime(1970, 1, 1, tzinfo=timezone.utc)) // timedelta(microseconds=1)
+    return (now.astimezone().replace(tzinfo=None) - datetime(1970, 1, 1)) // timedelta(microseconds=1)
+
+
+def _long(seconds: float) -> str:
+    """`5 min`, `3 h 20 min`, `12 d 3 h`."""
+    minutes = int(seconds // 60)
+    if minutes < 60:
+        return f"{minutes} min"
+    if minutes < 24 * 60:
+        return f"{minutes // 60} h {minutes % 60} min"
+    return f"{minutes // 1440:,} d {minutes % 1440 // 60} h"

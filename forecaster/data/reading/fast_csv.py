@@ -1,0 +1,235 @@
+"""The usual CSV file, read by NumPy alone: no quotes, no spaces, ISO dates or whole numbers, series one after the other.
+
+pandas takes as long to import as such a file takes to read, and a cron job reads a small one. Whatever is not usual is left
+to pandas, so what is read here is read to the same bits, and every fault is found and told by the other path.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, TypeAlias
+
+import numpy as np
+
+from forecaster.data.time_zones import DAY, SECOND
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from forecaster.typing import BoolArray, FloatArray, IntArray
+
+    Bytes: TypeAlias = NDArray[np.uint8]
+
+BLOCK = 1 << 21  # bytes worked on at once: columns of so many rows stay in the processor's cache
+_LONGEST = 64  # bytes of a field
+_EXACT = 15  # digits up to which digits and power of ten are exact in float64, and so is their quotient
+_ODD = 0.1  # share of numbers that may be missing or written with an exponent
+_RUNS = 0.25  # share of rows at which a new series may begin
+_STAMP = re.compile(rb"\d{4}-\d\d(-\d\d([ T]\d\d:\d\d(:\d\d)?)?)?")
+_PARTS = ((0, 4), (5, 7), (8, 10), (11, 13), (14, 16), (17, 19))  # year, month, day, hour, minute, second
+
+
+class _NotPlainError(Exception):
+    """Something is unusual: pandas reads the file."""
+
+
+@dataclass(frozen=True)
+class PlainColumns:
+    """Columns of R rows."""
+
+    codes: dict[str, IntArray] = field(default_factory=dict)  # [R] index into `texts` of columns that repeat
+    texts: dict[str, list[str]] = field(default_factory=dict)
+    dates: dict[str, IntArray] = field(default_factory=dict)  # [R] microseconds since 1970
+    steps: dict[str, IntArray] = field(default_factory=dict)  # [R] whole numbers
+    numbers: dict[str, FloatArray] = field(default_factory=dict)  # [R] NaN = missing
+
+
+def read_plain(
+    data: bytes, delimiter: str, columns: Sequence[str], kinds: Mapping[str, str], missing: Sequence[str]
+) -> PlainColumns | None:
+    """The columns named in `kinds`: "series", "stamp" or "number"; None where anything in the file is unusual.
+
+    Numbers are NaN where the field is one of `missing`.
+    """
+    mark = delimiter.encode()
+    if b'"' in data or b"\r" in data or mark + b" " in data or b" " + mark in data:
+        return None
+    rows = data.count(b"\n") - data.endswith(b"\n")
+    reader = _Reader(rows, {columns.index(name): kind for name, kind in kinds.items()}, missing)
+    try:
+        for block, starts, ends in _blocks(data, mark, len(columns)):
+            reader.add(block, starts, ends)
+        return reader.result(columns)
+    except _NotPlainError:
+        return None
+
+
+def _blocks(data: bytes, mark: bytes, width: int) -> Iterator[tuple[Bytes, IntArray, IntArray]]:
+    """Whole lines without the header: their bytes, and where each field [lines, width] starts and ends in them."""
+    position = data.find(b"\n") + 1
+    while position < len(data):
+        stop = len(data) if len(data) - position <= BLOCK else data.rfind(b"\n", position, position + BLOCK) + 1
+        if stop <= position:
+            raise _NotPlainError
+        block = np.frombuffer(data, np.uint8, stop - position, position)
+        if block[-1] != ord("\n"):
+            block = np.append(block, np.uint8(ord("\n")))
+        ends = np.flatnonzero((block == ord("\n")) | (block == ord(mark)))
+        if len(ends) % width or (block[ends.reshape(-1, width)] == ord("\n"))[:, :-1].any():
+            raise _NotPlainError  # ragged
+        if (block[ends[width - 1 :: width]] != ord("\n")).any():
+            raise _NotPlainError
+        starts = np.concatenate([[0], ends[:-1] + 1])
+        yield block, starts.reshape(-1, width), ends.reshape(-1, width)
+        position = stop
+
+
+class _Reader:
+    """Fills whole columns block by block."""
+
+    def __init__(self, rows: int, kinds: Mapping[int, str], missing: Sequence[str]) -> None:
+        self.kinds, self.missing = dict(kinds), {text.encode() for text in missing}
+        self.values = {i: np.empty(rows, np.float64 if kind == "number" else np.int64) for i, kind in kinds.items()}
+        self.names: dict[int, dict[bytes, int]] = {i: {} for i in kinds}
+        self.form: dict[int, tuple[bytes, int]] = {}  # of stamps: date or step, and bytes in a date
+        self.done = 0
+
+    def add(self, block: Bytes, starts: IntArray, ends: IntArray) -> None:
+        part = slice(self.done, self.done + len(starts))
+        for i, kind in self.kinds.items():
+            start, length = starts[:, i], ends[:, i] - starts[:, i]
+            if length.max(initial=0) > _LONGEST:
+                raise _NotPlainError
+            read = {"series": self._codes, "stamp": self._stamps, "number": self._numbers}[kind]
+            self.values[i][part] = read(i, block, start, length)
+        self.done = part.stop
+
+    def result(self, columns: Sequence[str]) -> PlainColumns:
+        plain = PlainColumns()
+        for i, kind in self.kinds.items():
+            name, values = columns[i], self.values[i]
+            if self.done != len(values):
+                raise _NotPlainError
+            if kind == "number":
+                plain.numbers[name] = np.asarray(values, np.float64)
+                continue
+            whole = np.asarray(values, np.int64)
+            if kind == "series":
+                plain.codes[name], plain.texts[name] = whole, [text.decode() for text in self.names[i]]
+            elif self.form[i][0] == b"date":
+                plain.dates[name] = whole
+            elif _may_be_years(whole):
+                raise _NotPlainError
+            else:
+                plain.steps[name] = whole
+        return plain
+
+    def _codes(self, i: int, block: Bytes, start: IntArray, length: IntArray) -> IntArray:
+        new = np.ones(len(start), dtype=bool)
+        new[1:] = length[1:] != length[:-1]
+        for j in range(int(length.max(initial=0))):
+            letter = block[start + np.minimum(j, length)]  # what follows a field is the same for all of a column
+            new[1:] |= letter[1:] != letter[:-1]
+        first = np.flatnonzero(new)
+        if len(first) > 2 + _RUNS * len(start):
+            raise _NotPlainError
+        names = self.names[i]
+        text = block.tobytes()
+        found = [
+            names.setdefault(text[s : s + n], len(names)) for s, n in zip(start[first], length[first], strict=True)
+        ]
+        return np.repeat(found, np.diff(np.append(first, len(start))))
+
+    def _stamps(self, i: int, block: Bytes, start: IntArray, length: IntArray) -> IntArray:
+        if i not in self.form:
+            text = block[start[0] : start[0] + length[0]].tobytes()
+            self.form[i] = (b"date" if _STAMP.fullmatch(text) else b"step", len(text))
+        kind, size = self.form[i]
+        if kind == b"date":
+            if (length != size).any():
+                raise _NotPlainError
+            return _dates(block, start, size)
+        digits, decimals, long, odd = _decimals(block, start, length)
+        if odd.any() or long.any() or decimals.any():
+            raise _NotPlainError
+        return digits
+
+    def _numbers(self, _: int, block: Bytes, start: IntArray, length: IntArray) -> FloatArray:
+        digits, decimals, long, odd = _decimals(block, start, length)
+        sign = np.where(block[start] == ord("-"), -1.0, 1.0)
+        values: FloatArray = sign * (np.abs(digits) / 10.0**decimals)  # so that -0 stays what it is
+        if long.any():
+            values[long] = _matrix(block, start[long], length[long]).astype(np.float64)
+        if odd.any():
+            rows = np.flatnonzero(odd)
+            if len(rows) > 100 and len(rows) > _ODD * len(odd):
+                raise _NotPlainError
+            values[rows] = [self._odd(block[start[r] : start[r] + length[r]].tobytes()) for r in rows]
+        return values
+
+    def _odd(self, text: bytes) -> float:
+        if text in self.missing:
+            return np.nan
+        if not re.fullmatch(rb"[+-]?\d+(\.\d*)?([eE][+-]?\d+)?", text):
+            raise _NotPlainError
+        return float(text)
+
+
+def _decimals(block: Bytes, start: IntArray, length: IntArray) -> tuple[IntArray, IntArray, BoolArray, BoolArray]:
+    """Signed digits without their point, digits behind it, which fields are too long for that, which are no decimals."""
+    digits, decimals, points = (np.zeros(len(start), np.int64) for _ in range(3))
+    first = block[start]
+    signed = (first == ord("-")) | (first == ord("+"))
+    odd = np.zeros(len(start), bool)
+    for j in range(int(length.max(initial=0))):
+        letter = block[start + np.minimum(j, length)]
+        here = (j < length) & ~(signed & (j == 0))
+        point = here & (letter == ord("."))
+        digit = letter - np.uint8(ord("0"))
+        figure = here & (digit <= 9)
+        odd |= here & ~point & ~figure
+        if j < _EXACT:
+            digits = np.where(figure, 10 * digits + digit, digits)
+            decimals += figure & (points > 0)
+        points += point
+    odd |= (points > 1) | (length - signed - points <= 0)
+    return np.where(first == ord("-"), -digits, digits), decimals, (length > _EXACT) & ~odd, odd
+
+
+def _matrix(block: Bytes, start: IntArray, length: IntArray) -> NDArray[np.bytes_]:
+    """[rows] fields as fixed-width texts."""
+    place = np.arange(int(length.max()))
+    letters = block[start[:, None] + np.minimum(place, length[:, None])]
+    letters[place >= length[:, None]] = 0
+    texts: NDArray[np.bytes_] = np.ascontiguousarray(letters).view(f"S{letters.shape[1]}")[:, 0]
+    return texts
+
+
+def _dates(block: Bytes, start: IntArray, size: int) -> IntArray:
+    """Microseconds since 1970 of ISO texts that all have `size` bytes."""
+    letters = block[start[:, None] + np.arange(size)]  # [rows, size]
+    figures = letters - np.uint8(ord("0"))
+    parts = [figures[:, i:j] for i, j in _PARTS if j <= size]
+    between = np.delete(letters, [k for i, j in _PARTS if j <= size for k in range(i, j)], axis=1)
+    if any((part > 9).any() for part in parts) or (between != between[0]).any():
+        raise _NotPlainError
+    numbers = [part.astype(np.int64) @ 10 ** np.arange(part.shape[1])[::-1] for part in parts]
+    year, month, day, hour, minute, second = [*numbers, *[np.int64(1)] * (size == 7), *[np.int64(0)] * 5][:6]
+    if (year < 1).any() or (month < 1).any() or (month > 12).any():
+        raise _NotPlainError
+    if (hour > 23).any() or (minute > 59).any() or (second > 59).any():
+        raise _NotPlainError
+    months = (12 * (year - 1970) + month - 1).astype("M8[M]")
+    begin = months.astype("M8[D]").astype(np.int64)
+    if (day < 1).any() or (day > (months + 1).astype("M8[D]").astype(np.int64) - begin).any():
+        raise _NotPlainError
+    result: IntArray = (begin + day - 1) * DAY + (3600 * hour + 60 * minute + second) * SECOND
+    return result
+
+
+def _may_be_years(steps: IntArray) -> bool:
+    """Whether whole numbers could be years or dates such as 20240131, which takes a closer look."""
+    low, high = int(steps.min()), int(steps.max())
+    return (low >= 1000 and high <= 9999) or (low >= 10_000_000 and high <= 99_999_999)

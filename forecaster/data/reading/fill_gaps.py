@@ -1,0 +1,67 @@
+"""Gaps in the calendar become missing values, and are counted."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from forecaster.data.reading.frequency import SortedRows
+from forecaster.data.reading.row_errors import RowsError
+from forecaster.errors import quoted
+
+if TYPE_CHECKING:
+    from forecaster.data.freq import Freq
+    from forecaster.typing import FloatArray, IntArray
+
+_MOST_FILL = 50  # times the rows; more is a wrong stamp or a wrong frequency, not a gap
+
+
+@dataclass(frozen=True)
+class Filled:
+    """Rows on a regular calendar."""
+
+    offsets: IntArray  # [N+1]
+    timestamps: IntArray  # [R]
+    values: FloatArray  # [R, C]; NaN in rows that were filled in
+    gaps: int  # rows filled in
+    first: str  # the first gap, for people; empty where there is none
+
+
+def fill_gaps(rows: SortedRows, freq: Freq, steps: IntArray, values: FloatArray) -> Filled:
+    """One row a step from each series' first stamp to its last. `steps` [R] are counted from the series' first row.
+
+    DataError where that would make more than 50 times the rows, at the largest gap.
+    """
+    lengths = steps[rows.offsets[1:] - 1] + 1
+    total = int(lengths.sum())
+    if total == len(steps):
+        return Filled(rows.offsets, rows.timestamps, values, gaps=0, first="")
+    wide = np.diff(steps)
+    if total > _MOST_FILL * len(steps):
+        raise _too_wide(rows, freq, wide)
+    offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+    starts = np.repeat(offsets[:-1], np.diff(rows.offsets)) + steps  # [R] where each row goes
+    full = np.full((total, values.shape[1]), np.nan)
+    full[starts] = values
+    since = np.arange(total) - np.repeat(offsets[:-1], lengths)
+    timestamps = freq.advance(np.repeat(rows.timestamps[rows.offsets[:-1]], lengths), since, rows.zone)
+    timestamps[starts] = rows.timestamps  # as they are in the file where the clock shows a time twice
+    row = int((wide > 1).argmax())
+    first = f"the first after '{rows.text(row)}' (series '{rows.name_of(row)}')"
+    return Filled(offsets, timestamps, full, gaps=total - len(steps), first=first)
+
+
+def _too_wide(rows: SortedRows, freq: Freq, wide: IntArray) -> RowsError:
+    """The error about the largest gap; the shorter side of it is what reading could go on without."""
+    row = int(wide.argmax())
+    found = (
+        f"{int(wide[row]) - 1:,} steps of {freq.name} lie between timestamps '{rows.text(row)}' and "
+        f"'{rows.text(row + 1)}' (series {quoted(rows.name_of(row))})."
+    )
+    n = int(np.searchsorted(rows.offsets, row, side="right"))
+    first, end = int(rows.offsets[n - 1]), int(rows.offsets[n])
+    drop = np.arange(first, row + 1) if row + 1 - first < end - row - 1 else np.arange(row + 1, end)
+    hint = "Mend the stamp, or give a longer step with --freq."
+    return rows.error("gap", np.array([row + 1]), lambda _: (found, hint), drop=drop)

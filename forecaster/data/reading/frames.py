@@ -1,0 +1,146 @@
+"""Data frames and Parquet files as tables: their columns may come typed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from forecaster.data.reading.csv_bytes import MOST_BYTES, unreadable
+from forecaster.data.reading.header import check_header
+from forecaster.data.reading.table import SAMPLE
+from forecaster.data.reading.text_columns import MISSING, TextColumn, numbers_of
+from forecaster.data.reading.timestamps import Stamps
+from forecaster.data.time_zones import fixed_zone
+from forecaster.errors import DataError
+
+if TYPE_CHECKING:
+    from forecaster.typing import FloatArray, IntArray
+
+
+@dataclass
+class FrameTable:
+    """A pandas.DataFrame. An index of dates, or one with names, counts among the columns."""
+
+    name: str
+    frame: Any  # pandas.DataFrame
+    columns: tuple[str, ...] = ()
+    note: str = ""
+
+    def __post_init__(self) -> None:
+        import pandas as pd
+
+        frame, index = self.frame, self.frame.index
+        if isinstance(index, (pd.DatetimeIndex, pd.PeriodIndex)) or any(name is not None for name in index.names):
+            if index.nlevels == 1 and index.name is None:
+                frame = frame.rename_axis("timestamp")
+            twice = [str(name) for name in frame.index.names if name in frame.columns]
+            if twice:
+                raise DataError(f"{self.name}: '{twice[0]}' names the index and a column.", "Rename one of them.")
+            frame = frame.reset_index()
+        if not len(frame):
+            raise DataError(f"{self.name}: there are no rows.", "Expected at least two.")
+        names = [str(name) for name in frame.columns]
+        self.columns = check_header(self.name, names)
+        self.frame = frame.set_axis(list(self.columns), axis=1)
+
+    @property
+    def rows(self) -> int:
+        return len(self.frame)
+
+    def sample(self) -> dict[str, list[str]]:
+        head = self.frame.head(SAMPLE)
+        return {c: [str(v).strip() for v in head[c][head[c].notna()] if str(v) not in MISSING] for c in self.columns}
+
+    def text_column(self, column: str) -> TextColumn:
+        import pandas as pd
+
+        codes, distinct = pd.factorize(self.frame[column], use_na_sentinel=False)
+        if pd.api.types.is_datetime64_any_dtype(distinct.dtype):  # quicker than one by one
+            return TextColumn(np.asarray(codes), pd.Index(distinct).astype(str))
+        texts = ["" if pd.isna(value) else _text(value) for value in distinct]
+        return TextColumn(np.asarray(codes), pd.Index(texts, dtype=object))
+
+    def numbers(self, columns: Sequence[str]) -> dict[str, FloatArray]:
+        return {column: self._numbers(column) for column in columns}
+
+    def load(self, texts: Sequence[str], numbers: Sequence[str], *, distinct: Sequence[str] = ()) -> None:
+        pass  # a frame is loaded
+
+    def stamps(self, column: str) -> tuple[IntArray, Stamps] | None:
+        import pandas as pd
+
+        values = self.frame[column]
+        if isinstance(values.dtype, pd.PeriodDtype):
+            values = values.dt.to_timestamp()
+        if not pd.api.types.is_datetime64_any_dtype(values.dtype):
+            return None
+        if values.isna().any():
+            row = int(values.isna().to_numpy().argmax())
+            raise DataError(f"{self.place(row)}: timestamp is missing (column {column}).", "Give it, or drop the row.")
+        index = pd.DatetimeIndex(values)
+        zone = None if index.tz is None else _zone_name(index)
+        return np.arange(len(index)), Stamps(np.asarray(index.as_unit("us").asi8), zone)
+
+    def keep_stamps(self, column: str, codes: IntArray, stamps: Stamps) -> None:
+        pass  # it is read once
+
+    def place(self, row: int) -> str:
+        return f"{self.name} row {row}"
+
+    def _numbers(self, column: str) -> FloatArray:
+        import pandas as pd
+
+        values = self.frame[column]
+        if pd.api.types.is_numeric_dtype(values.dtype) and not pd.api.types.is_complex_dtype(values.dtype):
+            return np.asarray(values.to_numpy(dtype=np.float64, na_value=np.nan))
+        return numbers_of(self.text_column(column), column, self.place)
+
+
+def read_parquet(source: str) -> FrameTable:
+    """A Parquet file as a table. DataError where it cannot be read, or where nothing is installed that could."""
+    import pandas as pd
+
+    try:
+        with Path(source).open("rb") as file:
+            magic = file.read(4)
+    except OSError as error:
+        raise unreadable(source, error) from None
+    if magic != b"PAR1":
+        raise DataError(f"{source}: this is not a Parquet file.", "Check its ending.")
+    try:
+        _refuse_bomb(source)
+        return FrameTable(source, pd.read_parquet(source))
+    except ImportError:
+        hint = "Install it with: pip install pyarrow; or save the table as CSV."
+        raise DataError(f"{source}: reading Parquet needs pyarrow, which is not installed.", hint) from None
+    except (ValueError, OSError):  # what pyarrow raises is one of these
+        raise DataError(f"{source}: the Parquet file is damaged or cut short.", "Write it again.") from None
+
+
+def _refuse_bomb(source: str) -> None:
+    """DataError where a few bytes stand for more cells than there is memory for; other damage is pandas' to find."""
+    try:
+        from pyarrow.parquet import read_metadata
+
+        about = read_metadata(source)
+    except (ImportError, ValueError, OSError):
+        return
+    unpacked = sum(about.row_group(i).total_byte_size for i in range(about.num_row_groups))
+    if max(unpacked, 8 * about.num_rows * about.num_columns) > MOST_BYTES:
+        raise DataError(f"{source}: more than {MOST_BYTES >> 30} GiB of cells.", "Split it into several files.")
+
+
+def _text(value: Any) -> str:
+    """A cell as text; whole floats, which is what integers become in a column with missing ones, as whole numbers."""
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
+
+
+def _zone_name(index: Any) -> str:
+    """The name of a DatetimeIndex' zone, whichever library made it."""
+    name = getattr(index.tz, "key", None) or getattr(index.tz, "zone", None)  # zoneinfo; pytz
+    return str(name) if name else fixed_zone(index[0].utcoffset() // timedelta(microseconds=1))

@@ -1,0 +1,246 @@
+"""The frequency of a panel, inferred from all rows of all series, and every row checked: met once, and on the grid."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from forecaster.data.freq import Freq, timestamp_text
+from forecaster.data.reading.row_errors import Describe, RowsError
+from forecaster.data.time_zones import DAY, wall_clock
+from forecaster.errors import DataError, quoted
+
+if TYPE_CHECKING:
+    from forecaster.typing import BoolArray, FloatArray, IntArray, TextArray
+
+_FAIR = 0.2  # share of differences that must equal their greatest common divisor for it to be the step, with gaps
+_MOST = 0.8  # share of stamps that must lie on one day of the month for the rest to be called faults
+_ENOUGH = 5  # rows from which a series has a say of its own
+
+
+@dataclass(frozen=True)
+class SortedRows:
+    """A table's timestamps sorted by series and time, and what messages need to point at them."""
+
+    series: TextArray  # [N] names
+    offsets: IntArray  # [N+1]
+    timestamps: IntArray  # [R]
+    zone: str | None
+    whole_numbers: bool
+    source: str  # file name
+    place: Callable[[int], str]  # row of the table → "sales.csv:17"
+    order: IntArray | None = None  # [R] the table's row of each of these; None = they are the same
+    column: str | None = None  # of the timestamps, for messages
+
+    def text(self, row: int) -> str:
+        """The stamp of `row` for a message: as short as it is clear."""
+        return timestamp_text(int(self.timestamps[row]), self.zone, whole_numbers=self.whole_numbers)
+
+    def name_of(self, row: int) -> str:
+        """The series that `row` belongs to."""
+        return str(self.series[np.searchsorted(self.offsets, row, side="right") - 1])
+
+    def where(self, row: int) -> str:
+        """The place of `row`: "sales.csv:17"."""
+        return self.place(int(self._in_table(np.array([row]))[0]))
+
+    def sort(self, values: FloatArray) -> FloatArray:
+        """[R, …] values of the table's rows in the order of these."""
+        return values if self.order is None else values[self.order]
+
+    def error(self, what: str, rows: IntArray, describe: Describe, drop: IntArray | None = None) -> RowsError:
+        """The error about `rows`; reading could go on without `drop`, or else without them."""
+        dropped = self._in_table(rows if drop is None else drop)
+        return RowsError(what, self._in_table(rows), self.place, describe, column=self.column, drop=dropped)
+
+    def _in_table(self, rows: IntArray) -> IntArray:
+        return rows if self.order is None else self.order[rows]
+
+
+def refuse_duplicates(rows: SortedRows) -> None:
+    """DataError with both lines where a series has a stamp twice."""
+    equal = np.diff(rows.timestamps) == 0
+    equal[rows.offsets[1:-1] - 1] = False  # neighbours of two series
+    if not equal.any():
+        return
+    found = np.flatnonzero(equal)
+    more = f" ({len(found)} such rows in all)" if len(found) > 1 else ""
+
+    def describe(k: int) -> tuple[str, str]:
+        row = int(found[k])
+        hint = "Keep one of them, or name the column that tells series apart: --series COLUMN."
+        if rows.zone is None and not rows.whole_numbers and rows.timestamps[row] % DAY:
+            hint += " If the clock was set back here: --zone, e.g. --zone Europe/Berlin."
+        what = f"timestamp '{rows.text(row)}' (series {quoted(rows.name_of(row))}) stands already in {rows.where(row)}"
+        return f"{what}{'' if k else more}.", hint
+
+    raise rows.error("duplicate", found + 1, describe)
+
+
+def infer_freq(rows: SortedRows) -> Freq:
+    """The step that is most frequent between neighbouring stamps of a series, or their greatest common divisor where a
+    fair share of them equals it. DataError where no series has two rows; faults in the rest are `check_grid`'s.
+    """
+    freq = _guess(rows.timestamps, rows.offsets, rows.zone, rows.whole_numbers)
+    if freq is None:
+        raise DataError(
+            f"{rows.source}: no series has two rows, too few to infer a frequency.", "Give it: --freq, e.g. --freq D."
+        )
+    return freq
+
+
+def check_grid(rows: SortedRows, freq: Freq, *, inferred: bool) -> IntArray:
+    """[R] each row's steps since its series' first row. DataError on a stamp off its series' grid, and, where the
+    frequency was `inferred`, on a series that has a frequency of its own.
+    """
+    if freq.whole_numbers != rows.whole_numbers:
+        found = "whole numbers" if rows.whole_numbers else "dates"
+        raise DataError(
+            f"{rows.where(0)}: timestamps are {found}, which frequency {freq.name} does not fit.",
+            "Give --freq as a whole number." if rows.whole_numbers else "Give --freq as e.g. D or h.",
+        )
+    steps, off = _steps(rows.timestamps, rows.offsets, rows.zone, freq)
+    if inferred:
+        _refuse_mixed(rows, freq, steps, off)
+    if not off.any():
+        return steps
+    bad = _odd_ones(rows.offsets, off, inferred=inferred)
+    how = "inferred from all rows" if inferred else "as --freq says"
+    own = _guess(rows.timestamps, rows.offsets, rows.zone, rows.whole_numbers)
+    hint = "Mend the row, or give the frequency with --freq."
+    if not inferred and own is not None and own != freq:
+        hint = f"The rows look like --freq {own.name}."
+
+    def describe(k: int) -> tuple[str, str]:
+        row = int(bad[k])
+        where = f"timestamp '{rows.text(row)}' (series {quoted(rows.name_of(row))})"
+        return f"{where} does not fit frequency {freq.name}, {how}.", hint
+
+    raise rows.error("frequency", bad, describe)
+
+
+def _odd_ones(offsets: IntArray, off: BoolArray, *, inferred: bool) -> IntArray:
+    """Rows off the grid. Where most of a series disagrees with its first row, that one is the odd one out."""
+    odd = off.copy()
+    if inferred:
+        lengths = np.diff(offsets)
+        disagreeing = np.diff(np.concatenate([[0], np.cumsum(off)])[offsets])
+        wrong = (2 * disagreeing > lengths) & (lengths > 2)
+        odd[np.repeat(wrong, lengths)] = False
+        odd[offsets[:-1][wrong]] = True
+    return np.flatnonzero(odd)
+
+
+def _steps(timestamps: IntArray, offsets: IntArray, zone: str | None, freq: Freq) -> tuple[IntArray, BoolArray]:
+    """[R] steps since the series' first row, and whether the row lies off the grid that the first row begins."""
+    lengths = np.diff(offsets)
+    ordinals = freq.ordinals(timestamps, zone)
+    steps = ordinals - np.repeat(ordinals[offsets[:-1]], lengths)
+    expected = freq.advance(np.repeat(timestamps[offsets[:-1]], lengths), steps, zone)
+    if zone is not None and freq.by_wall_clock:  # either of two equal times on the clock will do
+        return steps, wall_clock(expected, zone) != wall_clock(timestamps, zone)
+    return steps, expected != timestamps
+
+
+def _guess(timestamps: IntArray, offsets: IntArray, zone: str | None, whole_numbers: bool) -> Freq | None:
+    """The frequency that fits most rows; None where no series has two."""
+    inner = np.ones(max(len(timestamps) - 1, 0), dtype=bool)  # neighbours within one series
+    inner[offsets[1:-1] - 1] = False
+    if not inner.any():
+        return None
+    if whole_numbers:
+        return Freq("step", _step(np.diff(timestamps)[inner]))
+    wall = wall_clock(timestamps, zone)
+    usual = _mode(np.diff(wall)[inner])
+    if usual <= 0 or usual % DAY:  # not 0: one instant an hour after another may show the same time
+        return Freq("clock", _step(np.diff(timestamps)[inner]))
+    days = wall // DAY
+    between = np.diff(days)[inner]
+    between = between[between > 0] if (between == 0).any() else between  # two stamps on one day: a fault found later
+    if _mode(between) >= 28:
+        freq = _by_month(days, inner)
+        if freq is not None:
+            return freq
+    step = _step(between)
+    if step == 1:
+        weekday = (days + 3) % 7  # Monday = 0
+        over_weekend = inner & (weekday[:-1] == 4) & (np.diff(days) == 3)
+        if over_weekend.any() and weekday.max() < 5:
+            return Freq("B", 1)
+    return Freq("clock", step * DAY)
+
+
+def _by_month(days: IntArray, inner: BoolArray) -> Freq | None:
+    """A frequency of whole months where most stamps lie on one day of the month, counted from its start or its end."""
+    month = days.astype("M8[D]").astype("M8[M]")
+    first = month.astype("M8[D]").astype(np.int64)
+    length = (month + 1).astype("M8[D]").astype(np.int64) - first
+    day = days - first + 1
+    for kept in (1, 31, int(np.bincount(day).argmax())):
+        if np.mean(day == np.minimum(kept, length)) >= _MOST:
+            months: IntArray = month.astype(np.int64)
+            between = np.diff(months)[inner]
+            return Freq("month", _step(between[between > 0]), kept)
+    return None
+
+
+def _step(differences: IntArray) -> int:
+    mode = _mode(differences)
+    if (differences % mode == 0).all():
+        return mode
+    divisor = int(np.gcd.reduce(differences))
+    return divisor if np.mean(differences == divisor) >= _FAIR else mode
+
+
+def _mode(differences: IntArray) -> int:
+    """The most frequent value, the smallest of equals."""
+    if (differences == differences[0]).all():  # nearly always, and much quicker than sorting
+        return int(differences[0])
+    middle = int(np.partition(differences, len(differences) // 2)[len(differences) // 2])
+    if 2 * np.count_nonzero(differences == middle) > len(differences):  # what most are stands in the middle
+        return middle
+    values, counts = np.unique(differences, return_counts=True)
+    return int(values[np.argmax(counts)])
+
+
+def _refuse_mixed(rows: SortedRows, freq: Freq, steps: IntArray, off: BoolArray) -> None:
+    """DataError naming two series where one of at least 5 rows keeps, throughout, a step of its own."""
+    lengths = np.diff(rows.offsets)
+    unit = np.zeros(len(steps) + 1, dtype=np.int64)  # how many rows so far lie one step after the row before
+    np.cumsum((np.diff(steps, prepend=0) == 1) & ~off, out=unit[1:])
+    usual = (unit[rows.offsets[1:]] - unit[rows.offsets[:-1]]) * 2 >= lengths - 1
+    odd = np.flatnonzero(~usual & (lengths >= _ENOUGH))
+    settled = np.flatnonzero(usual & (lengths >= 2))
+    reference = (str(rows.series[settled[0]]), freq) if len(settled) else None
+    others: list[tuple[int, Freq]] = []  # series that do not agree with the reference
+    for n in odd.tolist():
+        own = _own_freq(rows, n)
+        if own is None or own == freq:
+            continue
+        if reference is None:
+            reference = (str(rows.series[n]), own)
+        elif own != reference[1]:
+            others.append((n, own))
+    if reference is None or not others:
+        return
+    other, kept = quoted(reference[0]), reference[1].name
+
+    def describe(k: int) -> tuple[str, str]:
+        n, own = others[k]
+        found = f"series {quoted(rows.series[n])} has frequency {own.name}, but series {other} has {kept}."
+        return found, "Put them in files of their own, or give one frequency with --freq."
+
+    of = np.repeat(np.arange(len(lengths)), lengths)
+    numbers = np.array([n for n, _ in others])
+    raise rows.error("frequency", rows.offsets[numbers], describe, drop=np.flatnonzero(np.isin(of, numbers)))
+
+
+def _own_freq(rows: SortedRows, n: int) -> Freq | None:
+    """What series `n` alone would be inferred as; None where its own rows do not keep to that."""
+    part = rows.timestamps[rows.offsets[n] : rows.offsets[n + 1]]
+    ends = np.array([0, len(part)])
+    freq = _guess(part, ends, rows.zone, rows.whole_numbers)
+    return None if freq is None or _steps(part, ends, rows.zone, freq)[1].any() else freq

@@ -1,0 +1,51 @@
+"""Stamps without offsets → UTC instants of a zone whose clock changes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from forecaster.data.freq import timestamp_text
+from forecaster.data.reading.row_errors import RowsError
+from forecaster.data.time_zones import resolve_wall_clock
+
+if TYPE_CHECKING:
+    from forecaster.typing import IntArray
+
+
+def localise(wall: IntArray, index: IntArray, series: IntArray, zone: str, place: Callable[[int], str]) -> IntArray:
+    """[R] instants at which `zone` showed `wall[index]`, in rows as the file has them.
+
+    Where a series has a repeated time twice, its first row is before the clock was set back and its second after (the
+    other way round in a file whose newest rows come first); where it has it once, it is before. DataError where the
+    clock skipped a time.
+    """
+    first, second, missing = resolve_wall_clock(wall, zone)
+    if missing.any():
+        skipped = np.flatnonzero(missing[index])
+
+        def describe(k: int) -> tuple[str, str]:
+            text = timestamp_text(int(wall[index[skipped[k]]]), None, whole_numbers=False)
+            found = f"timestamp '{text}' does not exist in {zone}: the clock was set forward over it."
+            return found, "Check the zone, or mend the row."
+
+        if len(skipped):
+            raise RowsError("clock", skipped, place, describe)
+    instants: IntArray = first[index]
+    twice = (first != second)[index]
+    if not twice.any():
+        return instants
+    together = series[1:] == series[:-1]
+    moves = np.sign(np.diff(wall[index])[together])
+    rows = np.flatnonzero(twice)
+    if moves.sum() < 0:  # newest first
+        rows = rows[::-1]
+    seen: set[tuple[int, int]] = set()
+    for row in rows.tolist():  # one or two hours a year
+        key = (int(series[row]), int(wall[index[row]]))
+        if key in seen:
+            instants[row] = second[index[row]]
+        seen.add(key)
+    return instants

@@ -1,0 +1,309 @@
+"""File or data frame → Panel: typed, checked row by row, sorted, regular. A RowsError names the line of the file."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from forecaster.data.covariates import cut_unobserved
+from forecaster.data.freq import Freq, format_timestamps
+from forecaster.data.panel import Columns, Covariate, Panel
+from forecaster.data.reading.column_roles import Roles, covariate_roles, infer_roles
+from forecaster.data.reading.covariate_columns import one_per_series, read_covariates
+from forecaster.data.reading.csv_bytes import fetch, name_of
+from forecaster.data.reading.fill_gaps import Filled, fill_gaps
+from forecaster.data.reading.frequency import SortedRows, check_grid, infer_freq, refuse_duplicates
+from forecaster.data.reading.localize import localise
+from forecaster.data.reading.row_errors import RowsError
+from forecaster.data.reading.table import CsvTable, RawTable
+from forecaster.data.reading.text_columns import too_large, why_too_large
+from forecaster.data.reading.timestamps import Origin, Stamps, parse_stamps
+from forecaster.data.seasonality import season_of
+from forecaster.data.time_zones import check_zone
+from forecaster.errors import DataError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from forecaster.typing import Data, FloatArray, IntArray, TextArray
+
+
+def read_panel(
+    source: Data,
+    columns: Columns = Columns(),  # noqa: B008 - frozen
+    *,
+    freq: str | Freq | None = None,
+    season_length: int | None = None,
+    zone: str | None = None,
+    timestamp_format: str | None = None,
+) -> Panel:
+    """The panel in a CSV file (plain or gzipped), a Parquet file, standard input ("-") or a data frame.
+
+    `columns`, `freq` and `season_length` are inferred where not given, and `Panel.notes` says how. `zone` is where
+    stamps without an offset were taken, or whose clock stamps with several offsets follow; `timestamp_format` is a
+    strptime pattern for stamps that are not ISO 8601. DataError at the first fault, with its line; UsageError where
+    the arguments contradict each other.
+    """
+    return read_as(source, ReadOptions.of(columns, freq, season_length, zone, timestamp_format))
+
+
+@dataclass(frozen=True)
+class ReadOptions:
+    """How a table is read: what the caller said, checked; None = to be inferred."""
+
+    columns: Columns
+    freq: Freq | None
+    season_length: int | None
+    zone: str | None
+    timestamp_format: str | None
+
+    @classmethod
+    def of(
+        cls,
+        columns: Columns = Columns(),  # noqa: B008 - frozen
+        freq: str | Freq | None = None,
+        season_length: int | None = None,
+        zone: str | None = None,
+        timestamp_format: str | None = None,
+    ) -> ReadOptions:
+        """UsageError where a frequency, a season length or a zone is none."""
+        step = Freq.parse(freq) if isinstance(freq, str) else freq
+        if season_length is not None and season_length < 1:
+            raise UsageError(f"season length {season_length} is less than 1.", "1 means none.")
+        return cls(columns, step, season_length, None if zone is None else check_zone(zone), timestamp_format)
+
+    def or_else(self, known: ReadOptions) -> ReadOptions:
+        """What is said here; what is not, as `known` says it."""
+        return replace(known, **{**_said(self), "columns": replace(known.columns, **_said(self.columns))})
+
+
+def _said(options: ReadOptions | Columns) -> dict[str, Any]:
+    values = {item.name: getattr(options, item.name) for item in fields(options)}
+    return {name: value for name, value in values.items() if value not in (None, ())}
+
+
+def read_as(source: Data, options: ReadOptions) -> Panel:
+    """The panel in a file, standard input or a data frame. DataError and UsageError as in `read_panel`."""
+    return panel_of(open_table(source), options)
+
+
+def read_future(source: Data, panel: Panel, timestamp_format: str | None = None) -> Panel:
+    """The known covariates of a file, as those of `panel`: a panel of its own without targets."""
+    table = open_table(source)
+    texts = tuple(one.name for one in panel.covariates if one.levels is not None)
+    columns = Columns(panel.columns.series, panel.columns.timestamp, known=panel.columns.known, texts=texts)
+    roles = Roles(
+        series=columns.series,
+        timestamp=str(columns.timestamp),
+        targets=(),
+        covariates=covariate_roles(table, columns),
+    )
+    options = ReadOptions(
+        columns=columns,
+        freq=panel.freq,
+        season_length=panel.season_length,
+        zone=panel.zone,
+        timestamp_format=timestamp_format,
+    )
+    return _read(table, roles, options)
+
+
+def open_table(source: Data, read_bytes: Callable[[str], bytes] = fetch) -> RawTable:
+    """`source` as a table; `read_bytes` reads a CSV file. DataError where it is no table."""
+    if not isinstance(source, (str, Path)):
+        from forecaster.data.reading.frames import FrameTable
+
+        return FrameTable("data frame", source)
+    path = str(source)
+    if path.endswith((".parquet", ".pq")):
+        from forecaster.data.reading.frames import read_parquet
+
+        return read_parquet(path)
+    return CsvTable(name_of(path), read_bytes(path))
+
+
+def panel_of(table: RawTable, options: ReadOptions) -> Panel:
+    """The panel in a table. DataError and UsageError as in `read_panel`."""
+    return _read(table, infer_roles(table, options.columns), options)
+
+
+def _read(table: RawTable, roles: Roles, options: ReadOptions) -> Panel:
+    _load(table, roles)
+    covariates = read_covariates(table, roles.covariates)
+    targets = _targets(table, roles)
+    codes, names = _series(table, roles)
+    stamps = _stamps(table, roles.timestamp, codes, options)
+    rows = _sorted_rows(table, roles, codes, names, stamps)
+    refuse_duplicates(rows)
+    freq = options.freq or infer_freq(rows)
+    steps = check_grid(rows, freq, inferred=options.freq is None)
+
+    covariates = tuple(replace(one, values=rows.sort(one.values)) for one in covariates)
+    columns = [*map(rows.sort, targets), *(one.values for one in covariates if one.role != "static")]
+    filled = fill_gaps(rows, freq, steps, np.column_stack(columns))
+    panel = _panel(rows, filled, roles, freq)
+    if covariates:
+        panel = replace(panel, covariates=_filled_covariates(covariates, rows, filled))
+        panel = _cut_unobserved(panel, rows, steps)
+    panel = replace(panel, season_length=_season_length(panel, options))
+    found = [table.note, stamps.note, *roles.notes(table), *_notes(panel, options, filled.first)]
+    return replace(panel, notes=tuple(note for note in found if note))
+
+
+def _load(table: RawTable, roles: Roles) -> None:
+    """Parse all columns at once."""
+    texts = [one.name for one in roles.covariates if one.text]
+    numbers = [*roles.targets, *(one.name for one in roles.covariates if not one.text)]
+    if roles.series is None:
+        table.load(texts, numbers, distinct=[roles.timestamp])
+    else:
+        table.load([*texts, roles.series, roles.timestamp], numbers)
+
+
+def _targets(table: RawTable, roles: Roles) -> tuple[FloatArray, ...]:
+    """[R] each target column. DataError on what is too large to compute with, and where a column holds no number at all."""
+    if not roles.targets:
+        return (np.full(table.rows, np.nan),)
+    numbers = table.numbers(roles.targets)
+    for name, values in numbers.items():
+        if len(rows := too_large(values)):
+            raise _too_large(name, values[rows], rows, table)
+        if np.isnan(values).all():
+            raise DataError(f"{table.name}: target column '{name}' holds no number.", "Name another: --target COLUMN.")
+    return tuple(numbers.values())
+
+
+def _too_large(name: str, values: FloatArray, rows: IntArray, table: RawTable) -> RowsError:
+    def describe(k: int) -> tuple[str, str]:
+        found, hint = why_too_large(values[k])
+        return f"target '{values[k]:g}' (column {name}) {found}", hint
+
+    return RowsError("target", rows, table.place, describe, column=name)
+
+
+def _series(table: RawTable, roles: Roles) -> tuple[IntArray, TextArray]:
+    """[R] series index, and the names [N] in order of first appearance. DataError where one is missing."""
+    if roles.series is None:
+        name = roles.targets[0] if roles.targets else ""
+        return np.zeros(table.rows, dtype=np.int64), np.array([name], dtype=object)
+    column = table.text_column(roles.series)
+    texts = [str(text) for text in np.asarray(column.texts, dtype=object)]
+    blank = [i for i, text in enumerate(texts) if not text.strip()]
+    if blank:
+        described = f"series is missing (column {roles.series}).", "Give it, or delete the row."
+        raise RowsError("series", column.rows(blank), table.place, lambda _: described, column=roles.series)
+    first = np.zeros(len(column.texts), dtype=np.int64)
+    first[column.codes[::-1]] = np.arange(len(column.codes))[::-1]  # the last write is the earliest row
+    order = np.argsort(first, kind="stable")
+    rank = np.empty_like(order)
+    rank[order] = np.arange(len(order))
+    return rank[column.codes], np.array([texts[i] for i in order], dtype=object)
+
+
+def _stamps(table: RawTable, name: str, series: IntArray, options: ReadOptions) -> Stamps:
+    """The timestamps [R] in column `name` of rows of these `series` [R], and the panel's zone."""
+    zone = options.zone
+    if options.timestamp_format is not None:
+        table.load([name], ())  # as texts
+    codes, stamps = table.stamps(name) or _parsed_stamps(table, name, options)
+    if stamps.whole_numbers and zone is not None:
+        raise UsageError(f"zone '{zone}' has no meaning for whole-number steps.", "Leave --zone out.")
+    if zone is None:
+        return replace(stamps, values=stamps.values[codes])
+    if stamps.zone is None:
+        return replace(stamps, values=localise(stamps.values, codes, series, zone, table.place), zone=zone)
+    return replace(stamps, values=stamps.values[codes], zone=zone)
+
+
+def _parsed_stamps(table: RawTable, name: str, options: ReadOptions) -> tuple[IntArray, Stamps]:
+    """[R] codes and distinct stamps of a column of texts."""
+    column = table.text_column(name)
+    stamps = parse_stamps(Origin(name, column, table.place, options.zone, options.timestamp_format))
+    table.keep_stamps(name, column.codes, stamps)
+    return column.codes, stamps
+
+
+def _sorted_rows(table: RawTable, roles: Roles, codes: IntArray, names: TextArray, stamps: Stamps) -> SortedRows:
+    """The rows by series and time, equal ones as in the file."""
+    timestamps = stamps.values
+    later = np.diff(timestamps) >= 0
+    is_sorted = ((codes[1:] > codes[:-1]) | ((codes[1:] == codes[:-1]) & later)).all()
+    order = None if is_sorted else np.lexsort((timestamps, codes))
+    return SortedRows(
+        series=names,
+        offsets=np.concatenate([[0], np.cumsum(np.bincount(codes, minlength=len(names)))]).astype(np.int64),
+        timestamps=timestamps if order is None else timestamps[order],
+        zone=stamps.zone,
+        whole_numbers=stamps.whole_numbers,
+        source=table.name,
+        place=table.place,
+        order=order,
+        column=roles.timestamp,
+    )
+
+
+def _panel(rows: SortedRows, filled: Filled, roles: Roles, freq: Freq) -> Panel:
+    """The panel without covariates and notes. In the wide layout each target column is a series, all with the same
+    timestamps.
+    """
+    wide = roles.layout == "wide"
+    copies = len(roles.targets) if wide else 1
+    return Panel(
+        series=np.array(roles.targets, dtype=object) if wide else rows.series,
+        offsets=np.arange(copies + 1) * len(filled.timestamps) if wide else filled.offsets,
+        timestamps=np.tile(filled.timestamps, copies),
+        target=np.ascontiguousarray(filled.values[:, :copies].T).reshape(-1),
+        freq=freq,
+        season_length=freq.season_length,
+        zone=rows.zone,
+        columns=roles.columns,
+        layout=roles.layout,
+        source=rows.source,
+        gaps=filled.gaps * copies,
+        notes=(),
+    )
+
+
+def _filled_covariates(covariates: tuple[Covariate, ...], rows: SortedRows, filled: Filled) -> tuple[Covariate, ...]:
+    """One value a series where static, else the columns of `filled` after its one target."""
+    columns = iter(filled.values.T[1:])
+    return tuple(
+        one_per_series(one, rows) if one.role == "static" else replace(one, values=np.ascontiguousarray(next(columns)))
+        for one in covariates
+    )
+
+
+def _cut_unobserved(panel: Panel, rows: SortedRows, steps: IntArray) -> Panel:
+    """`panel` as `cut_unobserved` leaves it, its gaps counted anew. `steps` [R] of `rows` since their series' first."""
+    panel = cut_unobserved(panel)
+    kept = steps < np.repeat(panel.lengths, np.diff(rows.offsets))
+    return replace(panel, gaps=len(panel.target) - int(np.count_nonzero(kept)))
+
+
+def _season_length(panel: Panel, options: ReadOptions) -> int:
+    if options.season_length is not None:
+        return options.season_length
+    return season_of(panel.target, panel.offsets) if panel.freq.whole_numbers else panel.freq.season_length
+
+
+def _notes(panel: Panel, options: ReadOptions, first_gap: str) -> Iterable[str]:
+    """Frequency, season, series and span, gaps, missing values, for people."""
+    settings = (("frequency", options.freq), ("season length", options.season_length))
+    inferred = " and ".join(what for what, given in settings if given is None)
+    how = f" ({inferred} inferred)" if inferred else ""
+    yield f"frequency {panel.freq.name}, season length {panel.season_length}{how}."
+    ends = np.array([panel.timestamps.min(), panel.timestamps.max()])
+    first, last = format_timestamps(ends, panel.freq, panel.zone)
+    short, long = int(panel.lengths.min()), int(panel.lengths.max())
+    each = f"{short:,}" if short == long else f"{short:,} to {long:,}"
+    count = len(panel.series)
+    rows = f"{each} row{'s' * (long > 1)}"
+    yield f"{f'{count:,} series of {rows}' if count > 1 else rows}, {first} to {last}."
+    if panel.gaps:
+        yield f"{panel.gaps:,} rows filled in as missing where the calendar has gaps, {first_gap}."
+    missing = int(np.count_nonzero(np.isnan(panel.target))) - panel.gaps
+    if missing:
+        yield f"{missing:,} of {len(panel.target) - panel.gaps:,} targets are missing and stay so."

@@ -1,0 +1,109 @@
+"""A column as text, each distinct text once; and such a column as numbers."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from forecaster.data.reading.row_errors import NumbersError
+from forecaster.errors import quoted
+
+if TYPE_CHECKING:
+    from forecaster.typing import FloatArray, IntArray
+
+MISSING = ("", "NA", "N/A", "n/a", "na", "NaN", "nan", "NAN", "-nan", "NULL", "Null", "null", "None", "<NA>", "#N/A")
+_FEW = 1000  # texts that are looked at one by one sooner than pandas gets going
+LARGEST = 1e36  # of a number: members are sorted in 32 bits, up to 3.4e38, and forecasts may go beyond the data
+NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|[+-]?(inf|infinity)", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class TextColumn:
+    """A column as text, each distinct text once."""
+
+    codes: IntArray  # [R] index into `texts`
+    texts: Any  # pandas Index of str
+
+    def earliest(self, indices: Sequence[int]) -> tuple[int, int]:
+        """Of the given indices of texts, the one met first, and its row."""
+        row = int(np.isin(self.codes, np.asarray(indices)).argmax())
+        return int(self.codes[row]), row
+
+    def rows(self, indices: Sequence[int]) -> IntArray:
+        """The rows that hold one of the given texts."""
+        return np.flatnonzero(np.isin(self.codes, np.asarray(indices)))
+
+
+def numbers_of(column: TextColumn, name: str, place: Callable[[int], str]) -> FloatArray:
+    """[R] numbers of a column that is text: blanks are missing, and the first cell that is no number a DataError."""
+    values, bad = numbers_in(column.texts)
+    numbers = values[column.codes] if len(values) else np.full(len(column.codes), np.nan)
+    if bad:
+        rows = column.rows(list(bad))
+        codes = column.codes[rows]
+        raise numbers_error(name, rows, [bad[code] for code in codes.tolist()], place, numbers)
+    return numbers
+
+
+def numbers_in(texts: Any) -> tuple[FloatArray, dict[int, str]]:
+    """Numbers of texts, NaN where one is missing or no number; and those that are none, by index."""
+    texts = np.asarray(texts, dtype=object)
+    values = _numbers_read(texts) if len(texts) > _FEW else np.full(len(texts), np.nan)
+    bad = {}
+    for i in np.flatnonzero(np.isnan(values)).tolist():
+        text = str(texts[i]).strip()
+        if text in MISSING:
+            continue
+        if NUMBER.fullmatch(text):
+            values[i] = float(text)
+        else:
+            bad[i] = text
+    return values, bad
+
+
+def _numbers_read(texts: Any) -> FloatArray:
+    """What pandas can tell to be numbers, exactly; NaN for the rest, which is for a closer look."""
+    import pandas as pd
+
+    numbers = pd.to_numeric(pd.Series(texts, dtype=object), errors="coerce")
+    read: FloatArray = numbers.to_numpy(np.float64, copy=True)
+    sure = ~np.isnan(read)
+    try:
+        read[sure] = texts[sure].astype(np.float64)  # pandas rounds otherwise than Python in the last bit
+    except ValueError:
+        read[:] = np.nan
+    return read
+
+
+def numbers_error(
+    column: str, rows: IntArray, texts: Sequence[str], place: Callable[[int], str], rest: FloatArray
+) -> NumbersError:
+    """The error about `rows` of a column, whose cells hold `texts`; `rest` [R] is the column with these missing."""
+    return NumbersError(column, rows, place, lambda k: _not_a_number(texts[k], column), rest=rest)
+
+
+def _not_a_number(text: str, column: str) -> tuple[str, str]:
+    hint = "Leave the cell empty where a value is missing."
+    if text == column:
+        hint = "Delete the repeated header line."
+    elif re.fullmatch(r"[+-]?\d[\d.,\s'’_]*", text):
+        hint = "Write numbers without thousands separators and with a decimal point, e.g. 1234.5."
+    elif re.search(r"\d", text):
+        hint = "Write the number alone, e.g. -1234.5."
+    return f"target {quoted(text)} (column {column}) is not a number.", hint
+
+
+def too_large(values: FloatArray) -> IntArray:
+    """Rows whose number cannot be computed with; NaN can."""
+    return np.flatnonzero(np.abs(values) > LARGEST)
+
+
+def why_too_large(value: float) -> tuple[str, str]:
+    """What is wrong with such a number, and what mends it."""
+    if np.isinf(value):
+        return "is not finite.", "Leave the cell empty where a value is missing."
+    return "is too large to compute with.", "Give it in a larger unit."

@@ -1,0 +1,192 @@
+"""Every fault of a table in one go: it is read again and again, each time without the rows that stopped it before.
+
+What is at fault, and in which words, is decided by the reader alone: a table without faults here is one that it reads.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from forecaster.data.reading.column_roles import infer_roles
+from forecaster.data.reading.csv_bytes import mended, name_of, refuse_binary, unpacked
+from forecaster.data.reading.filtered_table import Sieve
+from forecaster.data.reading.reader import ReadOptions, open_table, panel_of
+from forecaster.data.reading.row_errors import RowsError
+from forecaster.data.reading.table import CsvTable, RawTable
+from forecaster.errors import DataError
+
+if TYPE_CHECKING:
+    from forecaster.data.panel import Panel
+    from forecaster.data.reading.column_roles import Roles
+    from forecaster.typing import Data, IntArray
+
+MOST_PASSES = 40  # readings of one table; each but the last finds a kind of fault
+MOST_GRIDS = 4  # … of which so many for stamps off the grid: what is irregular all through has no grid to fall back on
+MOST_SHOWN = 20  # faults of a kind that are told one by one
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One fault."""
+
+    what: str
+    line: int | None  # of the file, or the row of a frame; None = the whole file
+    column: str | None
+    series: str | None
+    found: str
+    hint: str  # the flag or edit that mends it
+
+
+@dataclass(frozen=True)
+class FaultKind:
+    """The faults of one kind."""
+
+    what: str
+    count: int
+    shown: tuple[Fault, ...]  # the first of them, by line
+
+
+@dataclass(frozen=True)
+class Checked:
+    """What a table holds."""
+
+    source: str
+    rows: int  # without the header; 0 where the table could not be read at all
+    kinds: tuple[FaultKind, ...]
+    panel: Panel | None  # the rows that have no fault; None where these make no panel
+
+    @property
+    def faults(self) -> int:
+        """How many there are."""
+        return sum(kind.count for kind in self.kinds)
+
+
+@dataclass
+class _Log:
+    """The faults met so far, by rows of the table or by lines of the file."""
+
+    met: list[tuple[DataError, IntArray]] = field(default_factory=list)  # a DataError that is no RowsError has no rows
+
+    def add(self, error: DataError, rows: IntArray | None = None) -> None:
+        if isinstance(error, RowsError):
+            self.met.append((error, error.rows if rows is None else rows))
+        else:
+            self.met.append((error, np.empty(0, dtype=np.int64)))
+
+
+def find_faults(source: Data, options: ReadOptions, most: int = MOST_SHOWN) -> Checked:
+    """All faults of a file, at most `most` of each kind one by one, and the panel that is left without them.
+
+    UsageError where options contradict each other.
+    """
+    log, name = _Log(), name_of(str(source)) if isinstance(source, (str, Path)) else "data frame"
+    try:
+        table = _open(source, log)
+    except DataError as error:
+        log.add(error)
+        return Checked(name, rows=0, kinds=_kinds(log, None, None, most), panel=None)
+    sieve, panel = _read(Sieve(table, log.add), options, log)
+    try:
+        roles, rows = infer_roles(sieve.base, options.columns), sieve.base_rows
+    except DataError:
+        roles, rows = None, 0
+    return Checked(name, rows=rows, kinds=_kinds(log, sieve.base, roles, most), panel=panel)
+
+
+def _open(source: Data, log: _Log) -> RawTable:
+    """The table, with bytes that are no text mended."""
+
+    def read_bytes(path: str) -> bytes:
+        data = unpacked(path)
+        try:
+            refuse_binary(name_of(path), data)
+        except RowsError as error:
+            log.add(error)
+            return mended(data)
+        return data
+
+    return open_table(source, read_bytes)
+
+
+def _read(sieve: Sieve, options: ReadOptions, log: _Log) -> tuple[Sieve, Panel | None]:
+    """The panel, and what it was read from in the end."""
+    grids = 0
+    for _ in range(MOST_PASSES):
+        try:
+            return sieve, panel_of(sieve, options)
+        except RowsError as error:
+            grids += error.what == "frequency"
+            try:
+                sieve = _sifted(sieve, error, log)
+            except DataError:  # no line is left
+                break
+            if grids == MOST_GRIDS or error.what == "offset" or sieve.is_empty:
+                break
+        except DataError as error:
+            if not sieve.is_gutted:
+                log.add(error)
+            break
+    return sieve, None
+
+
+def _sifted(sieve: Sieve, error: RowsError, log: _Log) -> Sieve:
+    """`sieve` without what is at fault, which is noted."""
+    if error.what == "fields":
+        log.add(error)
+        if not isinstance(sieve.base, CsvTable):
+            raise error
+        return Sieve(sieve.base.without(error.rows), sieve.log)
+    log.add(error, sieve.base_row(error.rows))
+    if error.what == "target" and error.column is not None:
+        return sieve.blanked(error.column, error.rows)
+    return sieve.without(error.drop)
+
+
+def _kinds(log: _Log, table: RawTable | None, roles: Roles | None, most: int) -> tuple[FaultKind, ...]:
+    """Faults by kind in the order in which they were met, each kind's by line."""
+    counts: dict[str, int] = {}
+    shown: dict[str, list[Fault]] = {}
+    for error, rows in log.met:
+        what = error.what if isinstance(error, RowsError) else "file"
+        counts[what] = counts.get(what, 0) + max(len(rows), 1)
+        room = most - len(shown.setdefault(what, []))
+        if not isinstance(error, RowsError):
+            shown[what].append(_of_file(error, table))
+            continue
+        for k in np.argsort(rows, kind="stable")[: max(room, 0)].tolist():
+            shown[what].append(_of_row(error, k, int(rows[k]), table, roles))
+    return tuple(FaultKind(what, counts[what], tuple(shown[what])) for what in counts)
+
+
+def _of_row(error: RowsError, k: int, row: int, table: RawTable | None, roles: Roles | None) -> Fault:
+    found, hint = error.describe(k)
+    if error.what in ("fields", "encoding") or table is None:
+        return Fault(error.what, line=row, column=None, series=None, found=found, hint=hint)
+    column = error.column or (roles.timestamp if roles else None)
+    series = None
+    if roles and roles.series:
+        names = table.text_column(roles.series)
+        series = str(names.texts[names.codes[row]])
+    elif roles and roles.layout == "wide" and error.what == "target":
+        series = column
+    line = _line(table.place(row))
+    return Fault(error.what, line=line, column=column, series=series or None, found=found, hint=hint)
+
+
+def _of_file(error: DataError, table: RawTable | None) -> Fault:
+    """The parts of a message that is not about rows: it may still begin with a place."""
+    name = re.escape(table.name) if table else r"[^:\n]+"
+    match = re.match(rf"(?:{name}|standard input|data frame)(?::(\d+)| row (\d+))?: ", error.message)
+    found = error.message[match.end() :] if match else error.message
+    line = _line(match[0][:-2]) if match and match.lastindex else None
+    return Fault("file", line=line, column=None, series=None, found=found, hint=error.hint)
+
+
+def _line(place: str) -> int | None:
+    match = re.search(r"(\d+)$", place)
+    return int(match[1]) if match else None

@@ -1,0 +1,1 @@
+"""How good forecasts are: test windows, baselines, scores, intervals, reports."""

@@ -1,0 +1,104 @@
+"""A backtest: the forecasts of a model and of the baselines for the same test windows, scored alike."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from forecaster.data.windows import Windows, sampler
+from forecaster.evaluation.holdout import oldest_cutoffs
+from forecaster.evaluation.quantile_metrics import BandScores, band_scores
+from forecaster.models.baselines import BASELINES, fit_gradient_boosting
+from forecaster.models.statistical import MAX_VALUES, statistical
+from forecaster.serving.forecast import MODEL
+
+if TYPE_CHECKING:
+    from forecaster.evaluation.holdout import Holdout
+    from forecaster.evaluation.metrics import Scores
+    from forecaster.typing import FloatArray
+
+BOOSTING_WINDOWS = 20_000  # that gradient boosting learns from, at most
+
+
+@dataclass(frozen=True)
+class Backtest:
+    """Forecasts of W test windows by a model and by the baselines."""
+
+    holdout: Holdout
+    prediction: FloatArray  # [W, H] the model's point forecasts
+    baselines: Mapping[str, FloatArray]  # name -> [W, H] point forecasts
+    quantiles: tuple[float, ...]  # Q levels, ascending
+    bands: FloatArray  # [W, H, Q] the model's forecast at each level
+    raw: FloatArray | None = None  # [W, H, Q] the same before calibration; None = `bands` are not calibrated
+    calibrated: str = ""  # on what, for people
+
+    @property
+    def target(self) -> FloatArray:
+        """[W, H] actuals; NaN = not observed."""
+        return self.holdout.target
+
+    def scores(self) -> dict[str, Scores]:
+        """Everybody's, all windows together, the model's first."""
+        return {who: self.holdout.scores(found) for who, found in {MODEL: self.prediction, **self.baselines}.items()}
+
+    def band_scores(self) -> BandScores | None:
+        """Of the quantiles; None where there are none."""
+        return self._scored(self.bands)
+
+    def raw_scores(self) -> BandScores | None:
+        """Of the quantiles before calibration; None where they are not calibrated."""
+        return None if self.raw is None else self._scored(self.raw)
+
+    def _scored(self, bands: FloatArray) -> BandScores | None:
+        return band_scores(self.target, bands, self.quantiles, self.holdout.seasonal_scale)
+
+
+def backtest(
+    holdout: Holdout, forecasts: FloatArray, quantiles: tuple[float, ...], baselines: Mapping[str, FloatArray]
+) -> Backtest:
+    """A model's raw `forecasts` [W, H, 1 + Q] of the test windows, alongside the baselines' [W, H]."""
+    forecasts = forecasts.reshape(*holdout.target.shape, 1 + len(quantiles))
+    return Backtest(
+        holdout=holdout,
+        prediction=forecasts[:, :, 0],
+        baselines=baselines,
+        quantiles=quantiles,
+        bands=forecasts[:, :, 1:],
+    )
+
+
+def baseline_forecasts(holdout: Holdout, *, learned: bool) -> dict[str, FloatArray]:
+    """Name -> point forecasts [W, H] of the test windows.
+
+    `learned` adds gradient boosting, fitted on the rows before the oldest window of each series, and Theta and ETS where
+    they are installed.
+    """
+    panel, windows, horizon = holdout.panel, holdout.windows, holdout.horizon
+    season, length = panel.season_length, holdout.context_length
+    longest = int(panel.lengths.max())
+    context = windows.gather(max(length, min(longest, 4 * season)), 0)
+    forecasts = {name: baseline(context, horizon, season) for name, baseline in BASELINES.items()}
+    if not learned:
+        return forecasts
+    boosted = _boosting(holdout)
+    if boosted:
+        forecasts["gradient-boosting"] = boosted(windows.gather(length, 0))
+    if others := statistical():
+        history = windows.gather(min(longest, MAX_VALUES), 0)
+        forecasts |= {name: baseline(history, horizon, season) for name, baseline in others.items()}
+    return forecasts
+
+
+def _boosting(holdout: Holdout) -> Callable[[FloatArray], FloatArray] | None:
+    """Fitted on the rows before the oldest test window of each series; None where there is no window among them."""
+    panel, length = holdout.panel, holdout.context_length
+    ends = oldest_cutoffs(holdout.windows, panel.offsets[1:])
+    drawn = sampler(panel.offsets[:-1], ends, length, holdout.horizon)
+    if not len(drawn):
+        return None
+    series, cutoff = drawn.epoch(min(len(drawn), BOOSTING_WINDOWS), np.random.default_rng(0))
+    values = Windows(panel.target, panel.offsets[:-1], ends, series, cutoff).gather(length, holdout.horizon)
+    return fit_gradient_boosting(values[:, :length], values[:, length:], panel.season_length, seed=0)

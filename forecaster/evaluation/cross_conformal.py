@@ -1,0 +1,230 @@
+"""Which windows a model is calibrated on, and how coverage is measured on windows that were not used for it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from forecaster.data.seasonal_scale import context_scale
+from forecaster.data.windows import evenly, rolling
+from forecaster.evaluation.backtest import Backtest, backtest
+from forecaster.models.baselines import seasonal_naive
+from forecaster.serving.conformal import Calibration, Pool, calibrate
+from forecaster.serving.raw_forecasts import raw_forecasts, with_actuals, with_context
+from forecaster.serving.recent_windows import MAX_WINDOWS, densest, pooled
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from forecaster.data.limits import Limits
+    from forecaster.data.panel import Panel
+    from forecaster.data.windows import Windows
+    from forecaster.evaluation.holdout import Holdout
+    from forecaster.serving.manifest import Manifest
+    from forecaster.serving.raw_forecasts import RawForecasts
+    from forecaster.serving.recent_windows import RecentWindows
+    from forecaster.serving.runtime import Runtime
+    from forecaster.typing import FloatArray, IntArray
+
+FOLDS = 5  # of series, where there are enough of them
+MIN_WINDOWS = 10  # separate ones, below which older windows are used, too
+PRIOR_WINDOWS = 2  # older ones, that PRIOR_RATIO counts as much as
+PRIOR_RATIO = 0.8  # of a model's error to seasonal naive's, where nothing is known: near the median of many sets
+MAX_ADAPTATIONS = 100  # of a calibration to recent windows, in one backtest
+MIN_SERIES = 30  # with fewer, each test window is calibrated on those that do not overlap it
+
+
+@dataclass(frozen=True)
+class HoldoutErrors:
+    """The errors of W windows that lie within the rows that the weights were not fitted on."""
+
+    panel: Panel
+    windows: Windows  # W
+    pool: Pool  # of these windows
+    older: HoldoutErrors | None = None  # windows before them, which the weights have seen, where these are few
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """[N] of the series."""
+        return tuple(map(str, self.panel.series))
+
+    def learn(self) -> Calibration | None:
+        """From all windows."""
+        return calibrate(self.pooled(np.arange(len(self.windows))), self.names) if len(self.windows) else None
+
+    def pooled(self, chosen: IntArray) -> Pool:
+        """What may be learnt from where only the windows at these positions may be seen: they, and what history adds."""
+        share = len(chosen) / max(len(self.windows), 1)
+        seen = self.pool.take(chosen, max(round(self.pool.separate * share), 1) if len(chosen) else 0)
+        if self.older is None:
+            return seen
+        return _joined(seen, _history(self.older, replace(self, pool=seen, windows=self.windows.take(chosen))))
+
+    def crossed(self, raw: RawForecasts, levels: tuple[float, ...]) -> FloatArray:
+        """[W, H, Q] quantiles of some windows, each calibrated on what was learnt from others; NaN where none are left.
+
+        Many series: from the windows of the series in the other folds. Few: from all windows of which no target is
+        among its own.
+        """
+        found = np.full((*raw.values.shape[:2], len(levels)), np.nan)
+        for mine, others in self._folds(raw.windows):
+            learnt = calibrate(self.pooled(others), self.names)
+            if learnt:
+                found[mine] = calibrated_quantiles(learnt, raw.take(mine), levels)
+        return found
+
+    def _folds(self, windows: Windows) -> list[tuple[IntArray, IntArray]]:
+        """Positions of windows that are calibrated alike, and positions in the pool of those that they learn from."""
+        own, pool = windows, self.windows
+        if len(np.unique(pool.series)) >= MIN_SERIES:
+            parts = [(own.series % FOLDS == fold, pool.series % FOLDS != fold) for fold in range(FOLDS)]
+        else:
+            # Series end where they end: windows are compared by how far before their series' end they lie.
+            back, own_back = (w.remaining for w in (pool, own))
+            parts = [(own_back == b, np.abs(back - b) >= self.pool.target.shape[1]) for b in np.unique(own_back)]
+        pairs = [(np.flatnonzero(mine), np.flatnonzero(others)) for mine, others in parts]
+        return [(mine, others) for mine, others in pairs if len(mine) and (len(others) or self.older)]
+
+    @property
+    def description(self) -> str:
+        """How `crossed` measures, for people."""
+        if len(np.unique(self.windows.series)) >= MIN_SERIES:
+            return f"each fifth of the series calibrated on the others' {len(self.windows)} windows"
+        return "each window calibrated on those that share no target with it"
+
+
+def dense_forecasts(panel: Panel, manifest: Manifest, runtime: Runtime) -> RawForecasts:
+    """Forecasts of windows in the rows kept from the fit, as dense as MAX_WINDOWS allows; the test windows are among them."""
+    horizon, stride = manifest.horizon, _stride(panel, manifest)
+    windows = rolling(panel, panel.offsets[1:], horizon, horizon * (manifest.held_back - 1) // stride + 1, stride)
+    return raw_forecasts(runtime, manifest, panel, with_context(windows, manifest.context_length), horizon)
+
+
+def _stride(panel: Panel, manifest: Manifest) -> int:
+    """Rows between two of the dense windows: a divisor of the horizon."""
+    rows = len(panel.series) * manifest.horizon * (manifest.held_back - 1)
+    return densest(manifest.horizon, rows, MAX_WINDOWS - len(panel.series))
+
+
+def holdout_errors(dense: RawForecasts, manifest: Manifest, runtime: Runtime) -> HoldoutErrors:
+    """The errors of the `dense` forecasts; where they are few, of windows before them, too: see `_history`."""
+    panel, horizon = dense.panel, manifest.horizon
+    found = _errors(dense)
+    if found.pool.separate >= MIN_WINDOWS or not len(found.windows):
+        return found
+    before = np.maximum(panel.offsets[1:] - horizon * manifest.held_back, panel.offsets[:-1])
+    wanted = -(-(MIN_WINDOWS - found.pool.separate) // len(panel.series))
+    stride = _stride(panel, manifest)
+    windows = rolling(panel, before, horizon, horizon * (wanted - 1) // stride + 1, stride)
+    windows = with_actuals(with_context(windows, manifest.context_length), horizon)
+    older = _errors(raw_forecasts(runtime, manifest, panel, windows, horizon))
+    return replace(found, older=older) if len(older.windows) else found
+
+
+def _errors(raw: RawForecasts) -> HoldoutErrors:
+    """Of the windows that have actuals."""
+    known = ~np.isnan(raw.windows.gather(0, raw.values.shape[1])).all(axis=1)
+    raw = raw.take(np.flatnonzero(known))
+    return HoldoutErrors(raw.panel, raw.windows, pooled(raw))
+
+
+def _history(old: HoldoutErrors, new: HoldoutErrors) -> Pool:
+    """Windows that the weights have seen, with errors of the size that they had where they had not: on those of `new`.
+
+    The weights' own errors there would be too small. Seasonal naive has no weights, so its errors there are honest: they
+    are taken, both ways up, times the ratio of the model's error to naive's on the windows of `new`, which is drawn
+    towards PRIOR_RATIO since few windows measure it badly.
+    """
+    ratio = _ratio(old, new)
+    pool = old.pool
+    miss = ratio * (pool.target - _naive(old))
+    point = pool.forecast[:, :, 0]
+    twice = pool.take(np.tile(np.arange(len(pool.target)), 2), pool.separate)
+    return replace(twice, target=np.concatenate([point + miss, point - miss]))
+
+
+def _ratio(old: HoldoutErrors, new: HoldoutErrors) -> float:
+    """The model's error over naive's on the windows of `new`, drawn towards PRIOR_RATIO as by PRIOR_WINDOWS older ones."""
+    if not len(new.windows):
+        return PRIOR_RATIO
+    naive = np.nanmean(np.abs(new.pool.target - _naive(new)))
+    prior = PRIOR_WINDOWS * np.nanmean(np.abs(old.pool.target - _naive(old)))
+    model = np.nanmean(np.abs(new.pool.target - new.pool.forecast[:, :, 0]))
+    count = new.pool.separate
+    total = count * naive + prior
+    return float((count * model + PRIOR_RATIO * prior) / total) if total > 0 else PRIOR_RATIO
+
+
+def _naive(errors: HoldoutErrors) -> FloatArray:
+    """[W, H] seasonal naive forecasts of the windows."""
+    season, horizon = errors.panel.season_length, errors.pool.target.shape[1]
+    return seasonal_naive(errors.windows.gather(4 * season, 0), horizon, season)
+
+
+def _joined(a: Pool, b: Pool) -> Pool:
+    return Pool(
+        forecast=np.concatenate([a.forecast, b.forecast]),
+        target=np.concatenate([a.target, b.target]),
+        seasonal_scale=np.concatenate([a.seasonal_scale, b.seasonal_scale]),
+        series=np.concatenate([a.series, b.series]),
+        separate=a.separate + b.separate,
+        age=np.concatenate([a.age, b.age]),
+    )
+
+
+def calibrated_quantiles(calibration: Calibration, raw: RawForecasts, levels: tuple[float, ...]) -> FloatArray:
+    """[W, H, Q] quantiles at these levels."""
+    scale = context_scale(raw.context, raw.panel.season_length)
+    return calibration.quantiles(raw.values, scale, raw.names, levels)
+
+
+def adapted_quantiles(
+    calibration: Calibration, recent: RecentWindows, raw: RawForecasts, levels: tuple[float, ...]
+) -> FloatArray:
+    """[W, H, Q] the same, each window's also learnt from the recent windows of which all rows are before its cutoff."""
+    first = raw.panel.timestamps[raw.windows.cutoff]
+    stamps = np.unique(first)
+    stamps = stamps[evenly(len(stamps), MAX_ADAPTATIONS)]
+    found = np.full((*raw.values.shape[:2], len(levels)), np.nan)
+    latest = np.searchsorted(stamps, first, side="right") - 1
+    for i, stamp in enumerate(stamps.tolist()):
+        mine = np.flatnonzero(latest == i)
+        learnt = recent.before(stamp).extend(calibration)
+        found[mine] = calibrated_quantiles(learnt, raw.take(mine), levels)
+    return found
+
+
+def with_quantiles(tested: Backtest, found: FloatArray, limits: Limits, description: str) -> Backtest:
+    """A backtest with calibrated quantiles [W, H, Q]; where these are NaN, nothing could be learnt, and the raw ones stay."""
+    if not tested.quantiles:
+        return tested
+    quantiles = np.where(np.isnan(found), tested.bands, limits.hold(found))
+    return replace(tested, bands=quantiles, raw=tested.bands, calibrated=description)
+
+
+@dataclass(frozen=True)
+class CrossCalibration:
+    """A backtest on the data of the training, and what its errors say of the quantiles."""
+
+    backtest: Backtest
+    calibration: Calibration | None  # from all windows; None where too little is known
+
+
+def cross_calibrated(
+    holdout: Holdout, manifest: Manifest, runtime: Runtime, baselines: Mapping[str, FloatArray]
+) -> CrossCalibration:
+    """A backtest of weights that were fitted before `held_back` windows of each series, on some or all of these.
+
+    Its quantiles are calibrated, those of each window on other windows.
+    """
+    dense = dense_forecasts(holdout.panel, manifest, runtime)
+    # Windows are in the order of their cutoffs, which are rows of the panel.
+    raw = dense.take(np.searchsorted(dense.windows.cutoff, holdout.windows.cutoff))
+    errors = holdout_errors(dense, manifest, runtime)
+    found, calibration = backtest(holdout, raw.values, manifest.quantiles, baselines), errors.learn()
+    if calibration and manifest.quantiles:
+        quantiles = errors.crossed(raw, manifest.quantiles)
+        found = with_quantiles(found, quantiles, manifest.limits, errors.description)
+    return CrossCalibration(found, calibration)

@@ -1,0 +1,154 @@
+"""What an evaluation found, in the words of the command line's JSON; and the tables of it that people look at."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from forecaster.serving.forecast import MODEL
+
+if TYPE_CHECKING:
+    from forecaster.evaluation.backtest import Backtest
+    from forecaster.evaluation.metrics import Scores
+    from forecaster.evaluation.quantile_metrics import BandScores
+    from forecaster.models.settings import NetworkSettings
+    from forecaster.serving.manifest import Manifest
+    from forecaster.typing import Json
+
+SCORE_NAMES = ("MAE", "RMSE", "sMAPE", "MASE")
+
+
+@dataclass(frozen=True)
+class Subject:
+    """Which model a report is about."""
+
+    model: str
+    version: int
+    cell: str
+    parameters: int
+    horizon: int
+    context_length: int
+    freq: str
+    season_length: int
+    seconds: float  # that the command took
+
+    def subject_json(self) -> dict[str, Json]:
+        """The fields by name."""
+        return {
+            "model": self.model,
+            "version": self.version,
+            "cell": self.cell,
+            "parameters": self.parameters,
+            "horizon": self.horizon,
+            "context_length": self.context_length,
+            "freq": self.freq,
+            "season_length": self.season_length,
+            "seconds": self.seconds,
+        }
+
+
+@dataclass(frozen=True)
+class Report(Subject):
+    """A model compared with the baselines on windows that it was not fitted on."""
+
+    windows: int  # tested on, over all series
+    metrics: Scores
+    baselines: Mapping[str, Scores]
+    by_series: Mapping[str, Scores]  # the model's
+    by_step: tuple[Scores, ...]  # [H] the model's
+    baselines_by_step: Mapping[str, tuple[Scores, ...]]  # [H] each
+    judged_on: str  # which rows, for people
+    intervals: BandScores | None = None  # the quantiles'; None where there are none
+    raw_intervals: BandScores | None = None  # before calibration; None where they are not calibrated
+    calibrated: str = ""  # on what, for people
+
+    @property
+    def label(self) -> str:
+        """The model's name and version."""
+        return f"{self.model}@{self.version}"
+
+    @property
+    def compared(self) -> dict[str, Scores]:
+        """The model's scores, then each baseline's, by who forecast."""
+        return {f"{self.label} ({self.cell})": self.metrics, **self.baselines}
+
+    @property
+    def compared_by_step(self) -> dict[str, tuple[Scores, ...]]:
+        """The same for each step ahead, [H] each."""
+        return {self.label: self.by_step, **self.baselines_by_step}
+
+    def to_json(self) -> dict[str, Json]:
+        """Everything; a score that is undefined is None."""
+        return {
+            **self.subject_json(),
+            "windows": self.windows,
+            "metrics": _plain(self.metrics),
+            "baselines": {name: _plain(scores) for name, scores in self.baselines.items()},
+            "by_series": {name: _plain(scores) for name, scores in self.by_series.items()},
+            "by_step": [_plain(scores) for scores in self.by_step],
+            "baselines_by_step": {name: [_plain(s) for s in steps] for name, steps in self.baselines_by_step.items()},
+            "judged_on": self.judged_on,
+            "intervals": _bands(self.intervals),
+            "raw_intervals": _bands(self.raw_intervals),
+            "calibrated": self.calibrated,
+        }
+
+
+def subject(manifest: Manifest, version: int, seconds: float) -> Subject:
+    """Which model a report is about."""
+    return Subject(
+        model=manifest.name,
+        version=version,
+        cell=", ".join(dict.fromkeys(_cell(member) for member in manifest.members)),
+        parameters=manifest.parameters,
+        horizon=manifest.horizon,
+        context_length=manifest.context_length,
+        freq=manifest.data.freq,
+        season_length=manifest.data.season_length,
+        seconds=round(seconds, 2),
+    )
+
+
+def _cell(member: NetworkSettings) -> str:
+    return f"bidirectional {member.cell}" if member.bidirectional else member.cell
+
+
+def make_report(about: Subject, found: Backtest) -> Report:
+    """Everybody's scores in all and per step ahead, and the model's per series."""
+    holdout, scores = found.holdout, found.scores()
+    return Report(
+        **vars(about),
+        windows=len(holdout.target),
+        metrics=scores[MODEL],
+        baselines={who: scores[who] for who in found.baselines},
+        by_series=holdout.scores_by_series(found.prediction),
+        by_step=holdout.scores_by_step(found.prediction),
+        baselines_by_step={who: holdout.scores_by_step(forecast) for who, forecast in found.baselines.items()},
+        judged_on=holdout.description,
+        intervals=found.band_scores(),
+        raw_intervals=found.raw_scores(),
+        calibrated=found.calibrated,
+    )
+
+
+def _plain(scores: Scores) -> dict[str, Json]:
+    return dict(scores.to_json())
+
+
+def _bands(scores: BandScores | None) -> Json:
+    if scores is None:
+        return None
+    below: dict[str, Json] = {repr(level): _number(share) for level, share in scores.below.items()}
+    numbers: dict[str, Json] = {name: _number(value) for name, value in vars(scores).items() if name != "below"}
+    return {**numbers, "below": below}
+
+
+def _number(value: float) -> float | None:
+    return value if math.isfinite(value) else None
+
+
+def score_values(scores: Scores) -> list[float]:
+    """In the order of SCORE_NAMES; NaN = undefined."""
+    return [scores.mae, scores.rmse, scores.smape, scores.mase]

@@ -1,0 +1,258 @@
+"""The page of `evaluate --report`: the scores of a backtest, the model's plan and training, the data."""
+
+from __future__ import annotations
+
+import csv
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from forecaster.data.summary import summarise
+from forecaster.evaluation.quantile_metrics import coverage, mean_width
+from forecaster.evaluation.report import SCORE_NAMES, score_values
+from forecaster.files import write_whole
+from forecaster.plotting import figures
+from forecaster.plotting.html import Page, PageColumn, PageFigure, PageTable, Section, Tile, counted, page_table, render
+from forecaster.plotting.series_view import Interval, SeriesView, backtest_views
+from forecaster.serving.manifest import HISTORY
+
+if TYPE_CHECKING:
+    from forecaster.data.panel import Panel
+    from forecaster.evaluation.backtest import Backtest
+    from forecaster.evaluation.metrics import Scores
+    from forecaster.evaluation.report import Report
+    from forecaster.serving.manifest import Manifest
+
+MAX_LISTED = 50  # series that the table lists
+
+
+@dataclass(frozen=True)
+class EvaluationContent:
+    """What the page shows: a backtest, its report, its data, and the model."""
+
+    report: Report
+    backtest: Backtest
+    panel: Panel  # the data of the test windows
+    manifest: Manifest
+    folder: Path  # of the stored model
+
+
+def write_page(path: str, found: EvaluationContent, chosen: Sequence[str]) -> None:
+    """One HTML file that changes whole or not at all. UsageError where it cannot be written."""
+    write_whole(Path(path), render(evaluation_page(found, chosen)).encode("utf-8", "replace").decode())
+
+
+def evaluation_page(found: EvaluationContent, chosen: Sequence[str]) -> Page:
+    """Every section that the backtest has something for; the series `chosen`, or the worst, the median and the best."""
+    report = found.report
+    views = backtest_views(found.backtest, found.panel, report.by_series, chosen)
+    sections = (
+        _scores(found),
+        _windows(views),
+        _by_step(found),
+        _by_series(found),
+        _calibration(found),
+        _training(found),
+        _plan(found),
+        _data(found),
+    )
+    lead = f"Judged on {report.judged_on}. Horizon: {counted(report.horizon, 'step')} of {report.freq}."
+    return Page(f"How good is {found.report.label}?", lead, tuple(s for s in sections if s), _tiles(found))
+
+
+def _tiles(found: EvaluationContent) -> tuple[Tile, ...]:
+    report = found.report
+    naive = report.baselines.get("seasonal-naive")
+    tiles = [Tile("MASE", _short(report.metrics.mase), _against(report.metrics, naive))]
+    tiles.append(Tile("sMAPE", _short(report.metrics.smape), "percent, 0 to 200"))
+    intervals = Interval.between(found.backtest.quantiles)
+    if intervals:
+        held = coverage(found.backtest.target, *intervals[0].of(found.backtest.bands))
+        tiles.append(Tile(f"in the {intervals[0].label}", f"{100 * held:.3g} %", "of the outcomes"))
+    tiles.append(Tile("windows", f"{report.windows:,}", f"of {len(report.by_series):,} series"))
+    return tuple(tiles)
+
+
+def _against(scores: Scores, naive: Scores | None) -> str:
+    if naive is None or not naive.mase > 0 or math.isnan(scores.mase):
+        return "1 = seasonal naive in sample"
+    change = 100 * (scores.mase / naive.mase - 1)
+    return f"{abs(change):.1f} % {'below' if change < 0 else 'above'} seasonal naive's {naive.mase:.3g}"
+
+
+def _short(value: float) -> str:
+    return "–" if math.isnan(value) else f"{value:.3g}"
+
+
+def _scores(found: EvaluationContent) -> Section:
+    rows = [[name, *score_values(scores)] for name, scores in found.report.compared.items()]
+    shown = page_table(
+        "Scores of all windows together; the best of each column is bold.", ["forecast by", *SCORE_NAMES], rows
+    )
+    text = (
+        "MAE and RMSE are in the data's units, sMAPE in percent, MASE over the in-sample error of the seasonal naive "
+        "forecast: below 1 is better than that."
+    )
+    return Section("Beside the baselines", text, tables=(_with_best(shown, rows),))
+
+
+def _with_best(shown: PageTable, rows: Sequence[Sequence[object]]) -> PageTable:
+    columns: list[PageColumn] = []
+    for i, column in enumerate(shown.columns):
+        values = [row[i] if isinstance(row[i], float) else math.nan for row in rows] if i else []
+        known = [v for v in values if isinstance(v, float) and not math.isnan(v)]
+        columns.append(replace(column, best=frozenset(n for n, v in enumerate(values) if known and v == min(known))))
+    return replace(shown, columns=tuple(columns))
+
+
+def _windows(views: Sequence[SeriesView]) -> Section | None:
+    if not views:
+        return None
+    text = "Each dashed line is a cutoff: what stands right of it was forecast from what stands left of it."
+    drawn = tuple(PageFigure(f"{one.name} ({one.note})", _seen(one), figures.series_view(one)) for one in views)
+    return Section("Forecast against truth", text, drawn)
+
+
+def _seen(shown: SeriesView) -> str:
+    windows = len(shown.starts)
+    first, last = shown.stamps[shown.starts[0]], shown.stamps[-1]
+    return f"The newest {counted(windows, 'window')}, {first} to {last}, in the data's units."
+
+
+def _by_step(found: EvaluationContent) -> Section | None:
+    columns = {name: [one.mase for one in steps] for name, steps in found.report.compared_by_step.items()}
+    if not any(math.isfinite(value) for values in columns.values() for value in values):
+        return None
+    own = columns[found.report.label]
+    rows = [[step, *errors] for step, errors in enumerate(zip(*columns.values(), strict=True), 1)]
+    caption = f"MASE of {found.report.label} goes from {own[0]:.3g} at step 1 to {own[-1]:.3g} at step {len(own)}."
+    drawn = PageFigure("Error by step ahead", caption, figures.steps(columns, "MASE", found.report.freq))
+    shown = page_table("MASE per step ahead in numbers", ["step ahead", *columns], rows, folded=True)
+    return Section("Error by step ahead", "How errors grow with the distance.", (drawn,), (shown,))
+
+
+def _by_series(found: EvaluationContent) -> Section | None:
+    scores = found.report.by_series
+    if len(scores) < 2:
+        return None
+    known = np.array([one.mase for one in scores.values() if math.isfinite(one.mase)])
+    worst_first = sorted(scores.items(), key=lambda item: -_or_zero(item[1].mase))
+    rows = [[name, *score_values(one)] for name, one in worst_first]
+    caption = (
+        f"The worst {MAX_LISTED} of {len(rows):,} series" if len(rows) > MAX_LISTED else f"All {len(rows):,} series"
+    )
+    shown = page_table(f"{caption}, worst MASE first.", ["series", *SCORE_NAMES], rows[:MAX_LISTED])
+    if not len(known):
+        return Section("Error by series", "No series has a MASE.", (), (shown,))
+    worse = int((known > 1).sum())
+    said = f"Median {np.median(known):.3g}; {worse:,} of {len(known):,} series are above 1."
+    drawn = PageFigure("MASE of the series", said, figures.spread(known, "MASE", 1.0))
+    return Section("Error by series", "A mean over all series hides those that went wrong.", (drawn,), (shown,))
+
+
+def _or_zero(value: float) -> float:
+    return 0.0 if math.isnan(value) else value
+
+
+def _calibration(found: EvaluationContent) -> Section | None:
+    backtest, levels = found.backtest, found.backtest.quantiles
+    scores, raw = backtest.band_scores(), backtest.raw_scores()
+    observed = int((~np.isnan(backtest.target)).sum())
+    if scores is None or not observed:
+        return None
+    shares = scores.below
+    farthest = max(levels, key=lambda level: abs(shares[level] - level))
+    caption = (
+        f"Farthest from the diagonal: quantile {farthest:g}, at or below which {100 * shares[farthest]:.1f} % "
+        f"of {observed:,} outcomes stayed."
+    )
+    curves = {found.report.label: shares, **({"before calibration": raw.below} if raw else {})}
+    drawn = PageFigure("Calibration", caption, figures.calibration(curves))
+    tables = [_levels(curves)]
+    if intervals := Interval.between(levels):
+        tables.insert(0, _intervals(backtest, intervals))
+    text = "Quantiles are right where outcomes stay at or below each as often as its level says."
+    return Section("Can the intervals be trusted?", text, (drawn,), tuple(tables))
+
+
+def _intervals(backtest: Backtest, intervals: Sequence[Interval]) -> PageTable:
+    levels, ways = backtest.quantiles, [backtest.bands] if backtest.raw is None else [backtest.bands, backtest.raw]
+    rows: list[list[object]] = []
+    for one in intervals:
+        rows.append([one.label, 100 * (levels[one.high] - levels[one.low])])
+        for bands in ways:
+            rows[-1] += [100 * coverage(backtest.target, *one.of(bands)), mean_width(backtest.target, *one.of(bands))]
+    header = ["interval", "should hold, %", "held, %", "mean width, data's units"]
+    if len(ways) > 1:
+        header += ["before calibration: held, %", "mean width"]
+    return page_table("Outcomes within each interval, and how wide it is.", header, rows)
+
+
+def _levels(curves: Mapping[str, Mapping[float, float]]) -> PageTable:
+    (served, *before) = curves.values()
+    rows = [
+        [f"{level:g}", *(100 * share for share in (level, served[level], *(one[level] for one in before)))]
+        for level in served
+    ]
+    header = ["quantile", "should be, %", "at or below, %", *("before calibration, %" for _ in before)]
+    return page_table("Each quantile in numbers", header, rows, folded=True)
+
+
+STAGES = {
+    "judge": "The fit that was judged: it has not seen the held-back rows.",
+    "final": "The fit that serves: on all rows, as long as the judged one ran.",
+}
+
+
+def _training(found: EvaluationContent) -> Section | None:
+    stages = read_history(found.folder)
+    if not stages:
+        return None
+    drawn = tuple(
+        PageFigure(f"Loss: {stage}", STAGES.get(stage, ""), figures.losses(lines)) for stage, lines in stages.items()
+    )
+    networks = len(found.manifest.members)
+    text = f"{counted(networks, 'network')}; the training ended by {found.manifest.stopped}. Dashed: on validation windows."
+    return Section("Training", text, drawn)
+
+
+def read_history(folder: Path) -> dict[str, dict[str, figures.Curve]]:
+    """Stage -> network -> its losses; empty where the model keeps none."""
+    stages: dict[str, dict[str, figures.Curve]] = {}
+    try:
+        for row in csv.DictReader((folder / HISTORY).read_text(encoding="utf-8").splitlines()):
+            stage, _, member = row["stage"].partition(" ")
+            curve = stages.setdefault(stage, {}).setdefault(
+                f"network {int(member or 0) + 1}", figures.Curve([], [], [])
+            )
+            curve.epochs.append(int(row["epoch"]))
+            curve.loss.append(float(row["loss"]))
+            curve.validation.append(float(row["validation_loss"] or "nan"))
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}
+    return stages
+
+
+def _plan(found: EvaluationContent) -> Section:
+    manifest, report = found.manifest, found.report
+    facts = {
+        "cell": report.cell,
+        "networks": f"{len(manifest.members):,}",
+        "parameters": f"{report.parameters:,}",
+        "trained": manifest.created,
+        **manifest.versions,
+    }
+    text = "What was chosen when the model was trained, and why."
+    about = page_table("The model", ["about", "value"], [*map(list, facts.items())], folded=True)
+    rows = [[row.setting, str(row.value), row.reason] for row in manifest.plan]
+    plan = (page_table("Settings", ["setting", "value", "because"], rows),) if rows else ()
+    return Section("The plan", text, tables=(*plan, about))
+
+
+def _data(found: EvaluationContent) -> Section:
+    shown = page_table("At a glance", ["about", "found"], [*map(list, summarise(found.panel).facts().items())])
+    return Section("The data", f"What was judged on: {Path(found.panel.source).name}.", tables=(shown,))

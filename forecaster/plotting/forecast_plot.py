@@ -1,0 +1,70 @@
+"""A forecast to look at: as a picture, as a page, in a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from forecaster.files import saying_why, whole_file
+from forecaster.plotting import figures, terminal
+from forecaster.plotting.html import Page, PageFigure, PageTable, Section, counted, page_table, render
+from forecaster.plotting.series_view import SeriesView, forecast_views
+
+if TYPE_CHECKING:
+    from forecaster.serving.forecast import Forecast, ForecastRun
+
+
+def write_plot(path: str, made: ForecastRun, chosen: Sequence[str]) -> None:
+    """The series `chosen`, or the first few, as the file's ending says. The file changes whole or not at all.
+
+    UsageError for a series that was not forecast, and where the file cannot be written.
+    """
+    shown = forecast_views(made, chosen)
+    if Path(path).suffix.lower() == ".png":
+        content = figures.to_png([(_title(one), figures.series_view(one)) for one in shown])
+    else:
+        content = render(forecast_page(made.forecast, shown)).encode("utf-8", "replace")
+    with saying_why(path), whole_file(Path(path)) as stream:
+        stream.write(content)
+
+
+def in_terminal(made: ForecastRun, chosen: Sequence[str], columns: int, color: bool, unicode: bool) -> str:
+    """The same in characters, `columns` wide. `unicode`: the terminal has more than ASCII."""
+    return terminal.draw(forecast_views(made, chosen), columns, color=color, unicode=unicode)
+
+
+def forecast_page(forecast: Forecast, shown: Sequence[SeriesView]) -> Page:
+    """A figure and a table for each series."""
+    about = forecast.about
+    model = f"{about.model}@{about.version}" if about and about.version else "seasonal naive"
+    horizon = forecast.prediction.shape[1]
+    some = f"{len(shown)} of {len(forecast.series):,}" if len(shown) < len(forecast.series) else f"{len(shown):,}"
+    lead = f"{counted(horizon, 'step')} of {forecast.freq.name} ahead. {some} series shown."
+    drawn = tuple(PageFigure(_title(one), _caption(one), figures.series_view(one)) for one in shown)
+    section = Section("Forecast", _held(shown[0]), drawn, tuple(_numbers(one) for one in shown))
+    return Page(f"Forecast by {model}", lead, (section,))
+
+
+def _title(shown: SeriesView) -> str:
+    return f"{shown.name} ({shown.note})" if shown.note else shown.name
+
+
+def _caption(shown: SeriesView) -> str:
+    ahead = shown.stamps[shown.starts[0] :]
+    return f"From {ahead[0]} to {ahead[-1]}, after the newest rows, in the data's units."
+
+
+def _held(shown: SeriesView) -> str:
+    levels = ", ".join(f"{level:g}" for level in shown.quantiles)
+    return f"Shaded: between the quantiles {levels}." if levels else "Trained without quantiles: no intervals."
+
+
+def _numbers(shown: SeriesView) -> PageTable:
+    ahead = shown.stamps[shown.starts[0] :]
+    rows = [
+        [stamp, float(point), *map(float, bands)]
+        for stamp, point, bands in zip(ahead, shown.prediction[0], shown.bands[0], strict=True)
+    ]
+    header = ["timestamp", "prediction", *(f"{level:g}" for level in shown.quantiles)]
+    return page_table(f"{shown.name} in numbers", header, rows, folded=True)

@@ -1,0 +1,141 @@
+"""Pages that stand for themselves: one HTML file, figures and style within, nothing fetched from anywhere."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeAlias
+
+from forecaster.plotting.figures import COLOURS, Draw, to_svg
+
+Value: TypeAlias = "str | int | float | None"
+
+TEMPLATES = Path(__file__).parent / "templates"
+DIGITS = 4  # significant ones of the largest number in a column
+
+
+@dataclass(frozen=True)
+class PageFigure:
+    """A drawing, and in words what it shows."""
+
+    title: str
+    caption: str
+    draw: Draw
+
+
+@dataclass(frozen=True)
+class PageColumn:
+    """A table's column, its cells as text."""
+
+    header: str
+    cells: tuple[str, ...]
+    number: bool  # aligned to the right
+    best: frozenset[int] = frozenset()  # rows in bold
+
+
+@dataclass(frozen=True)
+class PageTable:
+    """Columns of equal length under a caption."""
+
+    caption: str
+    columns: tuple[PageColumn, ...]
+    folded: bool = False  # shown only when asked for
+
+    @property
+    def rows(self) -> int:
+        """How many there are."""
+        return len(self.columns[0].cells)
+
+
+@dataclass(frozen=True)
+class Tile:
+    """One number that is read first."""
+
+    label: str
+    value: str
+    note: str
+
+
+@dataclass(frozen=True)
+class Section:
+    """A heading, a sentence, figures, tables."""
+
+    title: str
+    text: str
+    figures: tuple[PageFigure, ...] = ()
+    tables: tuple[PageTable, ...] = ()
+
+
+@dataclass(frozen=True)
+class Page:
+    """A whole page."""
+
+    title: str
+    lead: str
+    sections: tuple[Section, ...]
+    tiles: tuple[Tile, ...] = ()
+
+
+def render(page: Page) -> str:
+    """The page as HTML. Every text of the caller's is escaped; the same page gives the same bytes."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+    from markupsafe import Markup
+
+    places = iter(range(sum(len(section.figures) for section in page.sections)))
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["svg"] = lambda draw: Markup(to_svg(draw, f"figure-{next(places)}"))
+    return environment.get_template("page.html").render(page=page, colours=COLOURS)
+
+
+def page_table(
+    caption: str, header: Sequence[str], rows: Sequence[Sequence[object]], *, folded: bool = False
+) -> PageTable:
+    """A table of plain values. Numbers of a column get the same decimals, so that they can be compared by eye."""
+    columns = [_column(name, [row[i] for row in rows]) for i, name in enumerate(header)]
+    return PageTable(caption=caption, columns=tuple(columns), folded=folded)
+
+
+def counted(count: int, noun: str) -> str:
+    """`1 step`, `2 steps`."""
+    return f"{count:,} {noun}{'s' if count != 1 else ''}"
+
+
+def _column(header: str, values: Sequence[object]) -> PageColumn:
+    numbers = [float(v) for v in values if isinstance(v, (int, float)) and not isinstance(v, bool)]
+    is_number = bool(numbers) and all(
+        v is None or (isinstance(v, (int, float)) and not isinstance(v, bool)) for v in values
+    )
+    whole = all(isinstance(value, int) for value in values if value is not None)
+    decimals = 0 if whole else _decimals(numbers)
+    cells = tuple(_text(value, decimals if is_number else None) for value in values)
+    return PageColumn(header=header, cells=cells, number=is_number)
+
+
+def _decimals(numbers: Sequence[float]) -> int:
+    """Digits behind the point that give the largest number DIGITS significant ones."""
+    largest = max((abs(number) for number in numbers if math.isfinite(number)), default=0.0)
+    return 0 if largest == 0 else min(max(DIGITS - 1 - math.floor(math.log10(largest)), 0), 8)
+
+
+def _text(value: object, decimals: int | None) -> str:
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return "–"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, (int, float)):
+        return (
+            f"{value:,}"
+            if isinstance(value, int)
+            else f"{value:,.{decimals}f}"
+            if decimals is not None
+            else f"{value:g}"
+        )
+    return str(value)

@@ -1,0 +1,1 @@
+"""Stored models and what they forecast: store, manifest, runtimes, prediction, intervals, ledger."""

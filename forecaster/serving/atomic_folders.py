@@ -1,0 +1,99 @@
+"""A folder of versions: each appears whole by a rename, `current` names the one that serves; killed writers leave nothing."""
+
+from __future__ import annotations
+
+import errno
+import os
+import platform
+import re
+import shutil
+import time
+from contextlib import AbstractContextManager, suppress
+from pathlib import Path
+
+from forecaster.errors import ArtifactError, LockError
+from forecaster.files import reason, refusals, replacing, sync
+
+CURRENT = "current"
+STALE_SECONDS = 86_400.0  # no artifact takes a day to write
+VERSION = re.compile(r"[1-9][0-9]{0,8}")
+_TEMPORARY = re.compile(r"\.new-(?P<pid>[0-9]{1,9})-[0-9a-f]+@(?P<host>.*)")
+
+
+def list_folder(folder: Path) -> list[str]:
+    """What is in `folder`, in alphabetical order; nothing where there is no folder."""
+    try:
+        return sorted(entry.name for entry in folder.iterdir())
+    except OSError as error:
+        if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):
+            return []
+        raise ArtifactError(f"'{folder}': cannot be read: {reason(error)}.") from error
+
+
+def temporary_name() -> str:
+    """A new name for what is not whole yet; it says who writes it."""
+    return f".new-{os.getpid()}-{os.urandom(4).hex()}@{_here()}"
+
+
+def _here() -> str:
+    """This host and its process namespace: where a process id means anything."""
+    try:
+        namespace = str(Path("/proc/self/ns/pid").readlink())
+    except OSError:
+        namespace = ""
+    return re.sub(r"[^A-Za-z0-9.]", "", platform.node()[:60] + namespace)
+
+
+def remove_stale(folder: Path) -> None:
+    """Remove what killed writers left: their process is gone from this host, or a day has passed."""
+    for name in list_folder(folder):
+        if not name.startswith(".new-"):
+            continue
+        path, writer = folder / name, _TEMPORARY.fullmatch(name)
+        with suppress(OSError):  # another writer may be removing it too
+            dead = writer is not None and writer["host"] == _here() and not _alive(int(writer["pid"]))
+            if not dead and time.time() - path.lstat().st_mtime < STALE_SECONDS:
+                continue
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink()
+
+
+def _alive(pid: int) -> bool:
+    if os.name != "posix":
+        return True  # signal 0 is no question elsewhere
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True  # somebody else's process
+    return True
+
+
+def rename_to_next(fresh: Path, folder: Path) -> int:
+    """Rename `fresh` to the next free version, the one after if another writer was quicker, and return it."""
+    for _ in range(1000):
+        version = max((int(entry) for entry in list_folder(folder) if VERSION.fullmatch(entry)), default=0) + 1
+        try:
+            fresh.rename(folder / str(version))
+        except OSError as error:
+            if error.errno not in (errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR):
+                raise
+        else:
+            sync(folder)
+            return version
+    raise LockError(f"'{folder}': too many others are storing versions.", "Try again later.")
+
+
+def set_current(folder: Path, version: int) -> None:
+    """Have `version` serve."""
+    with replacing(folder / CURRENT, folder / temporary_name()) as file:
+        file.write(f"{version}\n".encode("ascii"))
+    sync(folder)
+
+
+def writing(folder: Path) -> AbstractContextManager[None]:
+    """What the system refuses while the store is written is the caller's to mend, not a bug: UsageError."""
+    return refusals(f"'{folder}'", "Free the space, or choose a folder that can be written with --models.")

@@ -1,0 +1,254 @@
+"""The result of predicting: what it holds, and how it is written. Nothing that is not finite leaves through here."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, TypeAlias
+
+import numpy as np
+
+from forecaster.data.freq import Freq, format_timestamps
+from forecaster.errors import ArtifactError, UsageError, nearest
+from forecaster.files import saying_why, whole_file
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from forecaster.data.panel import Panel
+    from forecaster.typing import FloatArray, IntArray, TextArray
+
+MODEL = "model"  # the source of what a stored model forecast
+FORMULA = ("=", "+", "-", "@", "\t", "\r")  # beginnings that a spreadsheet takes for a formula's
+CHUNK_ROWS = 50_000  # rows that are turned into text at once, so that memory does not follow N x H
+
+
+@dataclass(frozen=True)
+class About:
+    """What made a forecast: for its metadata and for the ledger."""
+
+    model: str
+    version: int  # 0: no stored model answered
+    cutoff: IntArray  # [N] the last timestamp of each series, in the units of `Forecast.timestamps`
+    failed: tuple[str, ...]  # series left out: nothing of them is observed
+    season_length: int
+    expected: float | None = None  # the model's error over seasonal naive's on its test windows; None = it had none
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """H steps ahead for each of N series, in the order of the data, time ascending, caller's units."""
+
+    series: TextArray  # [N] names
+    timestamps: IntArray  # [N, H] as in Panel: microseconds since 1970 (UTC if `zone`), or whole-number steps
+    prediction: FloatArray  # [N, H] float64
+    quantiles: tuple[float, ...]  # Q levels, ascending
+    bands: FloatArray  # [N, H, Q] float64, the value at each level
+    source: TextArray  # [N] "model", or the fallback's name
+    freq: Freq
+    zone: str | None  # the zone that timestamps are written in; None = they have none
+    about: About | None = None
+    samples: FloatArray | None = None  # [N, H, S] paths that the future may take
+
+    @property
+    def fallbacks(self) -> int:
+        """How many series something else than the model answered for."""
+        return int(np.count_nonzero(self.source != MODEL))
+
+    def only(self, n: int) -> Forecast:
+        """The forecast of the n-th series alone."""
+        one = slice(n, n + 1)
+        about = replace(self.about, cutoff=self.about.cutoff[one], failed=()) if self.about else None
+        return replace(
+            self,
+            series=self.series[one],
+            timestamps=self.timestamps[one],
+            prediction=self.prediction[one],
+            bands=self.bands[one],
+            samples=None if self.samples is None else self.samples[one],
+            source=self.source[one],
+            about=about,
+        )
+
+    def metadata(self) -> dict[str, object]:
+        """What made the forecast, for JSON: model, version, cutoff, series, rows, fallbacks, failed series."""
+        if not self.about:
+            return {}
+        cutoff = self.about.cutoff
+        stamps = format_timestamps(np.array([cutoff.max()]) if len(cutoff) else cutoff, self.freq, self.zone).tolist()
+        return {
+            "model": self.about.model,
+            "version": self.about.version or None,
+            "cutoff": next(iter(stamps), None),
+            "series": len(self.series),
+            "rows": self.prediction.size,
+            "fallbacks": self.fallbacks,
+            "failed": list(self.about.failed),
+        }
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Column names, in the order in which they are written."""
+        paths = 0 if self.samples is None else self.samples.shape[2]
+        drawn = (f"sample {i + 1}" for i in range(paths))
+        return (
+            "series",
+            "timestamp",
+            "prediction",
+            *(repr(float(level)) for level in self.quantiles),
+            *drawn,
+            "source",
+        )
+
+    def check(self) -> None:
+        """ArtifactError naming the first series and timestamp whose forecast is not a finite number."""
+        wrong = ~np.isfinite(self.prediction) | ~np.isfinite(self.bands).all(axis=2)
+        if self.samples is not None:
+            wrong |= ~np.isfinite(self.samples).all(axis=2)
+        if not wrong.any():
+            return
+        n, step = np.argwhere(wrong)[0]
+        stamp = format_timestamps(self.timestamps[n, step : step + 1], self.freq, self.zone)[0]
+        message = f"series '{self.series[n]}': the forecast for {stamp} is not a finite number."
+        raise ArtifactError(message, "Look for extreme values in this series, or train the model again.")
+
+    def to_frame(self) -> pd.DataFrame:
+        """The forecast as a data frame of N x H rows: `columns`, timestamps as datetime64 in `zone`, or as integers.
+
+        ArtifactError as in `check`.
+        """
+        import pandas as pd
+
+        self.check()
+        horizon, stamps = self.timestamps.shape[1], self.timestamps.reshape(-1)
+        dates = pd.DatetimeIndex([]) if self.freq.whole_numbers else pd.DatetimeIndex(stamps.astype("M8[us]"))
+        if self.zone is not None:
+            dates = dates.tz_localize("UTC").tz_convert(self.zone)
+        values = (np.repeat(self.series, horizon), stamps if self.freq.whole_numbers else dates, *self._numbers())
+        columns = zip(self.columns, (*values, np.repeat(self.source, horizon)), strict=True)
+        frame: pd.DataFrame = pd.DataFrame(dict(columns))
+        return frame
+
+    def write(self, output: str | Path = "-", format: str | None = None, *, safe_csv: bool = False) -> None:
+        """Write to the file `output`, which changes whole or not at all, or to standard output for "-".
+
+        `format` is a row of FORMATS; None = the file's suffix, else csv. With `safe_csv` names that a spreadsheet would
+        run as formulas begin with an apostrophe, as OWASP advises. ArtifactError as in `check`; UsageError where
+        nothing can be written; BrokenPipeError is left to the caller, since a reader who has had enough is no fault.
+        """
+        format = _format(output, format)
+        if safe_csv and format != "csv":
+            raise UsageError(f"--safe-csv has no effect on {format}.", "Leave it out.")
+        encode = FORMATS[format]
+        self.check()
+        with saying_why(output), _stdout() if str(output) == "-" else whole_file(Path(output)) as stream:
+            encode(replace(self, series=_unlike_formulas(self.series)) if safe_csv else self, stream)
+            stream.flush()
+
+    def _numbers(self) -> tuple[FloatArray, ...]:
+        """The numeric columns, [N * H] each."""
+        drawn = () if self.samples is None else self.samples.reshape(self.prediction.size, -1).T
+        return self.prediction.reshape(-1), *self.bands.reshape(self.prediction.size, len(self.quantiles)).T, *drawn
+
+
+@dataclass(frozen=True)
+class ForecastRun:
+    """A forecast of N series, and the rows that it was made from: for plots and for the ledger."""
+
+    forecast: Forecast
+    panel: Panel
+    positions: IntArray  # [N] of the forecast's series among the panel's
+
+
+def _csv(forecast: Forecast, stream: IO[bytes]) -> None:
+    """RFC 4180 in UTF-8, but for plain line feeds; numbers are the shortest text that reads back to the same bits."""
+    stream.write((",".join(forecast.columns) + "\n").encode())
+    for columns in _texts(forecast, _csv_field):
+        stream.write("\n".join([*map(",".join, zip(*columns, strict=True)), ""]).encode())
+
+
+def _json(forecast: Forecast, stream: IO[bytes]) -> None:
+    """One object; `forecast` is a list with an object per row, keyed by column; beside it what made it."""
+    row = "{" + ", ".join(f'"{column}": %s' for column in forecast.columns) + "}"
+    stream.write(b'{"forecast": [')
+    separator = "\n"
+    for columns in _texts(forecast, json.dumps):
+        stream.write((separator + ",\n".join(map(row.__mod__, zip(*columns, strict=True)))).encode())
+        separator = ",\n"
+    about = "".join(f", {json.dumps(key)}: {json.dumps(value)}" for key, value in forecast.metadata().items())
+    stream.write(f"\n]{about}}}\n".encode())
+
+
+def _parquet(forecast: Forecast, stream: IO[bytes]) -> None:
+    try:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+    except ImportError as error:
+        hint = "Install it with `pip install 'forecaster[parquet]'`, or choose --format csv."
+        raise UsageError("parquet is written by pyarrow, which is not installed.", hint) from error
+    horizon, zone = forecast.timestamps.shape[1], forecast.zone
+    stamps = pa.array(forecast.timestamps.reshape(-1))
+    if not forecast.freq.whole_numbers:
+        stamps = stamps.cast(pa.timestamp("us", tz=zone))
+    names, sources = (pa.array(np.repeat(text, horizon), pa.string()) for text in (forecast.series, forecast.source))
+    numbers = (pa.array(values) for values in forecast._numbers())
+    pq.write_table(pa.table([names, stamps, *numbers, sources], names=list(forecast.columns)), stream)
+
+
+def _texts(forecast: Forecast, text: Callable[[str], str]) -> Iterator[list[list[str]]]:
+    """The columns as lists of what is written, CHUNK_ROWS or one series at a time; `text` encodes a string."""
+    horizon = forecast.timestamps.shape[1]
+    names, sources = ([text(str(name)) for name in names] for names in (forecast.series, forecast.source))
+    # Series share their timestamps, and a format is chosen for all, so each distinct one is written out once.
+    distinct, index = np.unique(forecast.timestamps, return_inverse=True)
+    whole = forecast.freq.whole_numbers
+    stamps = [str(s) if whole else text(s) for s in format_timestamps(distinct, forecast.freq, forecast.zone).tolist()]
+    index, numbers = index.reshape(-1), forecast._numbers()
+    size = max(CHUNK_ROWS // max(horizon, 1), 1)
+    for first in range(0, len(names) if horizon else 0, size):
+        rows = slice(first * horizon, (first + size) * horizon)
+        yield [
+            [name for name in names[first : first + size] for _ in range(horizon)],
+            [stamps[i] for i in index[rows].tolist()],
+            *([*map(repr, values[rows].tolist())] for values in numbers),
+            [name for name in sources[first : first + size] for _ in range(horizon)],
+        ]
+
+
+def _unlike_formulas(names: TextArray) -> TextArray:
+    """Names of which none begins as a spreadsheet's formula does (OWASP, CSV injection)."""
+    return np.array([f"'{name}" if str(name).startswith(FORMULA) else name for name in names], dtype=object)
+
+
+def _csv_field(text: str) -> str:
+    if any(character in text for character in ',"\r\n'):
+        return '"' + text.replace('"', '""') + '"'
+    return text
+
+
+def _format(output: str | Path, format: str | None) -> str:
+    suffix = Path(output).suffix.lower().removeprefix(".")
+    if format is None:
+        format = suffix if suffix in FORMATS else "csv"
+        if suffix in ("gz", "bz2", "xz", "zst", "zip"):
+            raise UsageError(f"'{output}': forecasts are not written compressed.", f"Leave out '.{suffix}'.")
+    if format not in FORMATS:
+        raise UsageError(f"format '{format}' is not known.", nearest(format, tuple(FORMATS)))
+    return format
+
+
+@contextmanager
+def _stdout() -> Iterator[IO[bytes]]:
+    if not hasattr(sys.stdout, "buffer"):  # closed before the start, or replaced by something that takes text only
+        raise UsageError("standard output takes no forecast.", "Write to a file with --output FILE.")
+    sys.stdout.flush()
+    yield sys.stdout.buffer
+
+
+Encoder: TypeAlias = Callable[[Forecast, IO[bytes]], None]
+
+FORMATS: dict[str, Encoder] = {"csv": _csv, "json": _json, "parquet": _parquet}

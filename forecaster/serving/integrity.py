@@ -1,0 +1,69 @@
+"""What is in a folder, as SHA-256, and whether it still is."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from forecaster.errors import ArtifactError
+from forecaster.files import reason
+
+MANIFEST = "manifest.json"  # holds the hashes of a version's other files, so it is not among them
+DAMAGED = "Train again, or serve another version with `forecaster models rollback`."
+
+
+def hash_files(folder: Path) -> dict[str, str]:
+    """SHA-256 in hex of every file below `folder` but its manifest, by relative path with '/', in path order.
+
+    ArtifactError for whatever is neither a file nor a folder (a link may change after it was hashed) or is unreadable.
+    """
+    found: dict[str, str] = {}
+    try:
+        for path in sorted(_walk(folder)):
+            relative = path.relative_to(folder).as_posix()
+            if path.is_symlink() or not path.is_file():
+                raise ArtifactError(f"'{folder}': {quoted(relative)} is not a regular file.", DAMAGED)
+            if relative != MANIFEST:
+                found[relative] = _hash(path)
+    except OSError as error:
+        raise ArtifactError(f"'{folder}': cannot be read: {reason(error)}.") from error
+    return found
+
+
+def verify(folder: Path, hashes: dict[str, str]) -> None:
+    """ArtifactError naming the first file of `hashes` (as of `hash_files`) that is missing or damaged, or not in it."""
+    found = hash_files(folder)
+    for path in sorted(hashes.keys() | found.keys()):
+        if path not in found:
+            fault = "is missing"
+        elif path not in hashes:
+            fault = "is not listed in the manifest"
+        elif found[path] != hashes[path]:
+            fault = "is damaged: its SHA-256 is not the manifest's"
+        else:
+            continue
+        raise ArtifactError(f"'{folder}': {quoted(path)} {fault}.", DAMAGED)
+
+
+def quoted(text: str) -> str:
+    """`text` for a message: one line, no control characters, no longer than a name may be."""
+    return ascii(text if len(text) <= 100 else text[:97] + "...")
+
+
+def _walk(folder: Path) -> Iterator[Path]:
+    """Every path below `folder` that is not a folder itself; links are not followed."""
+    for entry in os.scandir(folder):
+        if entry.is_dir(follow_symlinks=False):
+            yield from _walk(Path(entry.path))
+        else:
+            yield Path(entry.path)
+
+
+def _hash(path: Path) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()

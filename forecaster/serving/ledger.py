@@ -1,0 +1,200 @@
+"""The ledger: every forecast that was delivered, in one SQLite file, so that `monitor` can compare it with the actuals."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from forecaster.data.seasonal_scale import seasonal_scale
+from forecaster.errors import DataError, LockError, UsageError, nearest
+from forecaster.serving.fallback import naive_forecast
+
+if TYPE_CHECKING:
+    from forecaster.serving.forecast import Forecast, ForecastRun
+    from forecaster.typing import FloatArray, IntArray, TextArray
+
+FORMAT = 1  # PRAGMA user_version
+BUSY_SECONDS = 60.0  # another writer needs a moment, not minutes
+_TABLES = """
+CREATE TABLE IF NOT EXISTS versions (
+    id INTEGER PRIMARY KEY, model TEXT NOT NULL, version INTEGER NOT NULL, freq TEXT NOT NULL, zone TEXT NOT NULL,
+    season_length INTEGER NOT NULL, quantiles TEXT NOT NULL, expected REAL,
+    UNIQUE (model, version, freq, zone, quantiles)
+);
+CREATE TABLE IF NOT EXISTS forecasts (
+    version INTEGER NOT NULL REFERENCES versions, source TEXT NOT NULL, series TEXT NOT NULL, cutoff INTEGER NOT NULL,
+    step INTEGER NOT NULL, timestamp INTEGER NOT NULL, prediction REAL NOT NULL, bands TEXT NOT NULL,
+    naive REAL, scale REAL,
+    PRIMARY KEY (version, source, series, cutoff, step)
+) WITHOUT ROWID;
+"""
+
+
+@dataclass(frozen=True)
+class Version:
+    """What forecast, as the ledger knows it."""
+
+    id: int
+    model: str
+    version: int  # 0: no stored model
+    freq: str
+    zone: str | None
+    season_length: int
+    quantiles: tuple[float, ...]
+    expected: float | None  # its error over seasonal naive's on its test windows
+
+
+@dataclass(frozen=True)
+class Entries:
+    """E forecasts of one step each."""
+
+    series: TextArray  # [E]
+    source: TextArray  # [E]
+    cutoff: IntArray  # [E]
+    step: IntArray  # [E] from 1
+    timestamp: IntArray  # [E]
+    prediction: FloatArray  # [E] caller's units
+    bands: FloatArray  # [E, Q]
+    naive: FloatArray  # [E] NaN = unknown
+    scale: FloatArray  # [E] NaN = undefined
+
+
+def append(path: str | Path, made: ForecastRun) -> int:
+    """Note a forecast; the rows that were new. What is there for the same model version, series and cutoff stays.
+
+    UsageError where the file cannot be written or is no ledger; LockError where others keep it too long.
+    """
+    forecast = made.forecast
+    about = forecast.about
+    if about is None:
+        raise ValueError("a forecast for the ledger says what made it")
+    # What errors are compared with later, worked out before others are kept waiting.
+    panel, horizon = made.panel, forecast.timestamps.shape[1]
+    naive = naive_forecast(panel, made.positions, horizon)
+    scale = seasonal_scale(panel.target, panel.offsets, panel.offsets[1:], panel.season_length)[made.positions]
+    zone, levels = forecast.zone or "", json.dumps([float(level) for level in forecast.quantiles])
+    key = (about.model, about.version, forecast.freq.name, zone)
+    with _opened(Path(path), write=True) as ledger:
+        ledger.execute(
+            "INSERT OR IGNORE INTO versions (model, version, freq, zone, season_length, quantiles, expected) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (*key, about.season_length, levels, about.expected),
+        )
+        (number,) = ledger.execute(
+            "SELECT id FROM versions WHERE model = ? AND version = ? AND freq = ? AND zone = ? AND quantiles = ?",
+            (*key, levels),
+        ).fetchone()
+        before = ledger.total_changes
+        ledger.executemany(
+            "INSERT OR IGNORE INTO forecasts VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            _rows(number, forecast, naive, scale),
+        )
+        return int(ledger.total_changes - before)
+
+
+def _rows(number: int, forecast: Forecast, naive: FloatArray, scale: FloatArray) -> Iterator[tuple[object, ...]]:
+    """A row for each step; `naive` [N, H] and `scale` [N] are what its error is compared with."""
+    if forecast.about is None:
+        return
+    for n, name in enumerate(forecast.series):
+        known_scale = None if np.isnan(scale[n]) else float(scale[n])
+        columns = zip(
+            forecast.timestamps[n].tolist(),
+            forecast.prediction[n].tolist(),
+            forecast.bands[n].tolist(),
+            naive[n].tolist(),
+            strict=True,
+        )
+        for step, (timestamp, prediction, bands, naive_value) in enumerate(columns, 1):
+            made = (str(forecast.source[n]), str(name), int(forecast.about.cutoff[n]), step, timestamp)
+            yield (number, *made, prediction, json.dumps(bands), naive_value, known_scale)
+
+
+def versions(path: str | Path) -> tuple[Version, ...]:
+    """All that forecast, oldest first. UsageError where the file is missing or no ledger."""
+    with _opened(Path(path), write=False) as ledger:
+        rows = ledger.execute(
+            "SELECT id, model, version, freq, zone, season_length, quantiles, expected FROM versions ORDER BY id"
+        ).fetchall()
+    return tuple(
+        Version(
+            id=id,
+            model=model,
+            version=version,
+            freq=freq,
+            zone=zone or None,
+            season_length=season,
+            quantiles=tuple(json.loads(levels)),
+            expected=expected,
+        )
+        for id, model, version, freq, zone, season, levels, expected in rows
+    )
+
+
+def find_version(path: str | Path, reference: str | None) -> Version:
+    """The version called "name" (its latest) or "name@version", or the one that forecast last. DataError if not there."""
+    known = [one for one in versions(path) if one.version]
+    name, _, number = (reference or "").partition("@")
+    found = [one for one in known if name in ("", one.model) and number in ("", str(one.version))]
+    if not found:
+        named = tuple(dict.fromkeys(f"{one.model}@{one.version}" for one in known))
+        what = f"of '{reference}'" if reference else "of a stored model"
+        raise DataError(
+            f"{path}: holds no forecast {what}.", nearest(name, named) if named else "Predict with --ledger."
+        )
+    return found[-1] if not name else max(found, key=lambda one: (one.version, one.id))
+
+
+def entries(path: str | Path, version: Version) -> Entries:
+    """Everything that one version forecast, by series, cutoff and step."""
+    with _opened(Path(path), write=False) as ledger:
+        rows = ledger.execute(
+            "SELECT series, source, cutoff, step, timestamp, prediction, bands, naive, scale FROM forecasts "
+            "WHERE version = ? ORDER BY series, cutoff, step",
+            (version.id,),
+        ).fetchall()
+    series, source, cutoff, step, timestamp, prediction, bands, naive, scale = (
+        zip(*rows, strict=True) if rows else ((),) * 9
+    )
+    return Entries(
+        series=np.array(series, dtype=object),
+        source=np.array(source, dtype=object),
+        cutoff=np.array(cutoff, np.int64),
+        step=np.array(step, np.int64),
+        timestamp=np.array(timestamp, np.int64),
+        prediction=np.array(prediction, np.float64),
+        bands=np.array([json.loads(text) for text in bands], np.float64).reshape(len(rows), len(version.quantiles)),
+        naive=np.array(naive, np.float64),
+        scale=np.array(scale, np.float64),
+    )
+
+
+@contextmanager
+def _opened(path: Path, *, write: bool) -> Iterator[sqlite3.Connection]:
+    """One transaction: all of it is there afterwards, or nothing, however the process ends."""
+    if not write and not path.is_file():
+        raise UsageError(f"{path}: no such ledger.", "Predict with --ledger first.")
+    try:
+        with closing(sqlite3.connect(path, timeout=BUSY_SECONDS)) as ledger, ledger:
+            (found,) = ledger.execute("PRAGMA user_version").fetchone()
+            if found > FORMAT:
+                raise UsageError(f"{path}: ledger format {found} is newer than this program.", "Upgrade forecaster.")
+            if write:
+                ledger.execute("BEGIN IMMEDIATE")
+                for statement in filter(str.strip, _TABLES.split(";")):
+                    ledger.execute(statement)
+                ledger.execute(f"PRAGMA user_version = {FORMAT}")
+            yield ledger
+    except sqlite3.OperationalError as error:
+        if "locked" in str(error):
+            raise LockError(f"{path}: other runs are writing this ledger.", "Try again later.") from error
+        raise UsageError(f"{path}: {error}.", "Name with --ledger a file in a folder that can be written.") from error
+    except sqlite3.DatabaseError as error:
+        raise UsageError(f"{path}: not a ledger ({error}).", "Name another file with --ledger.") from error

@@ -1,0 +1,76 @@
+"""A stored model, opened; and data read as its training data was read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from forecaster.data.encodings import columns_of
+from forecaster.data.reading.reader import ReadOptions, read_as
+from forecaster.errors import ArtifactError, UsageError
+from forecaster.serving.manifest import Manifest, read_manifest
+from forecaster.serving.store import Store
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from forecaster.config import InputOptions
+    from forecaster.data.panel import Panel
+
+MAX_ATTEMPTS = 5  # at the version that serves, should it be pruned between finding and reading it
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A stored model that was found in good order."""
+
+    folder: Path
+    version: int
+    manifest: Manifest
+
+
+def open_model(models: str, reference: str | None) -> Opened:
+    """The model NAME, NAME@VERSION or, for None, the one trained last. ArtifactError where it is missing or damaged."""
+    left = MAX_ATTEMPTS
+    while True:
+        folder, left = Store(Path(models)).resolve(reference), left - 1
+        try:
+            return Opened(folder, int(folder.name), read_manifest(folder))
+        except ArtifactError:
+            if folder.is_dir() or not left:
+                raise
+
+
+def trained_options(manifest: Manifest) -> ReadOptions:
+    """How the model's training data was read."""
+    facts = manifest.data
+    columns = replace(
+        columns_of(manifest.covariates), series=facts.series, timestamp=facts.timestamp, target=facts.target
+    )
+    return ReadOptions.of(
+        columns,
+        freq=facts.freq,
+        season_length=facts.season_length,
+        zone=facts.zone,
+        timestamp_format=facts.timestamp_format,
+    )
+
+
+def read_for(manifest: Manifest, data: str | Path | pd.DataFrame | None, settings: InputOptions) -> Panel:
+    """The data as `settings` say, else as the training data was read; None = the file that the model was trained on.
+
+    DataError for rows that cannot be used; ArtifactError where the model does not fit the data's frequency.
+    """
+    facts = manifest.data
+    if data is None:
+        if not Path(facts.path).is_absolute():
+            raise UsageError(f"model '{manifest.name}' was trained on {facts.path}.", "Name a data file.")
+        data = facts.path
+    panel = read_as(data, settings.read_options().or_else(trained_options(manifest)))
+    if panel.freq.whole_numbers != (facts.freq.isdigit()):
+        raise ArtifactError(
+            f"model '{manifest.name}' was trained on {facts.freq} data, {panel.source} is {panel.freq.name}.",
+            "Train a model for it.",
+        )
+    return panel

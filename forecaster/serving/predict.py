@@ -1,0 +1,296 @@
+"""The verb `predict`: forecasts after each series' last row, without TensorFlow by default.
+
+Flow: find the model, read the data, forecast, replace what must not be served.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
+
+import numpy as np
+
+from forecaster.config import TrainSettings
+from forecaster.data.covariates import missing_ahead, with_future
+from forecaster.data.freshness import fresh
+from forecaster.data.model_inputs import ExtraInputs
+from forecaster.data.reading.reader import read_as, read_future
+from forecaster.data.windows import latest_windows
+from forecaster.errors import ArtifactError, DataError, UsageError
+from forecaster.progress import Watch
+from forecaster.serving.fallback import MAX_RANGES, NAME, absurd, naive_bands, naive_forecast, thinkable
+from forecaster.serving.forecast import MODEL, About, Forecast, ForecastRun
+from forecaster.serving.manifest import Manifest, load_runtime
+from forecaster.serving.open_model import Opened, open_model, read_for
+from forecaster.serving.quantiles import Bands, stored_bands
+from forecaster.serving.recent_windows import recent_windows
+from forecaster.serving.runtime import Runtime, forecast
+
+if TYPE_CHECKING:
+    from forecaster.config import PredictSettings
+    from forecaster.data.panel import Panel
+    from forecaster.typing import BoolArray, Data, FloatArray, IntArray, TextArray
+
+MAX_ATTEMPTS = 5  # at the version that serves, should it be pruned between finding and reading it
+MAX_DEFAULT_HORIZON = 96  # steps, where no model says how many
+
+Load: TypeAlias = Callable[[Path, Manifest, str, int], Runtime]
+
+
+@dataclass(frozen=True)
+class ServedModel:
+    """A stored model that can answer."""
+
+    opened: Opened
+    runtime: Runtime
+
+
+@dataclass(frozen=True)
+class NoModel:
+    """No stored model can answer, and --fallback says to forecast without one."""
+
+    opened: Opened | None  # what could be read of the model that was asked for; None = nothing
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is to be forecast: N series, H steps, Q quantiles."""
+
+    panel: Panel
+    positions: IntArray  # [N] of the series that can be forecast, among the panel's
+    failed: tuple[str, ...]  # names of the other series
+    horizon: int
+    quantiles: tuple[float, ...]
+
+    @property
+    def series(self) -> TextArray:
+        """[N] names."""
+        return self.panel.series[self.positions]
+
+    @property
+    def cutoff(self) -> IntArray:
+        """[N] the last timestamp of each series."""
+        return self.panel.timestamps[self.panel.offsets[1:] - 1][self.positions]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a model forecasts, not yet checked."""
+
+    values: FloatArray  # [N, H, 1 + Q] point forecast, then quantiles; NaN = none
+    samples: FloatArray | None  # [N, H, S] paths; None = none were asked for
+
+
+def predict(
+    data: Data | None,
+    settings: PredictSettings,
+    watch: Watch,
+    load: Load = load_runtime,
+    now: datetime | None = None,
+) -> Forecast:
+    """Forecast `horizon` steps after the last row of each series. Nothing that is not finite or absurd leaves.
+
+    A series without an observed value is left out and named in the result's `about.failed`. `load` opens the graph.
+    `now` is what the data's age is measured from; None = this machine's clock.
+    """
+    return run_forecast(data, settings, watch, load, now).forecast
+
+
+def run_forecast(
+    data: Data | None,
+    settings: PredictSettings,
+    watch: Watch,
+    load: Load = load_runtime,
+    now: datetime | None = None,
+) -> ForecastRun:
+    """As `predict`, with the rows that the forecast was made from."""
+    model = _find(data, settings, watch, load)
+    panel = fresh(_read(data, model, settings), settings.max_age, settings.drop_incomplete, watch, now)
+    request = _request(panel, model, settings)
+    if isinstance(model, ServedModel):
+        answer = _answer(request, model, settings, watch)
+    else:
+        answer = Answer(np.full((len(request.positions), request.horizon, 1 + len(request.quantiles)), np.nan), None)
+    if settings.fallback:
+        values, source = _with_fallback(request, answer.values, watch)
+    else:
+        _refuse_absurd(request, answer.values)
+        values, source = answer.values, np.full(len(request.positions), MODEL, dtype=object)
+    if model.opened:
+        values = model.opened.manifest.limits.hold(values)
+    result = Forecast(
+        series=request.series,
+        timestamps=request.panel.freq.after(request.cutoff, request.horizon, request.panel.zone),
+        prediction=values[:, :, 0],
+        quantiles=request.quantiles,
+        bands=values[:, :, 1:],
+        source=source,
+        freq=request.panel.freq,
+        zone=request.panel.zone,
+        samples=answer.samples,
+        about=_about(request, model.opened),
+    )
+    result.check()
+    return ForecastRun(forecast=result, panel=request.panel, positions=request.positions)
+
+
+def _find(data: Data | None, settings: PredictSettings, watch: Watch, load: Load) -> ServedModel | NoModel:
+    """The model that was asked for. ArtifactError where it cannot answer and --fallback is not given."""
+    opened = None
+    for left in reversed(range(MAX_ATTEMPTS)):
+        try:
+            opened = open_model(settings.models, settings.model)
+            runtime = load(opened.folder, opened.manifest, settings.runtime, settings.threads or 0)
+        except ArtifactError as error:
+            if left and opened and not opened.folder.is_dir():
+                continue  # pruned between finding and reading: another version serves
+            if not settings.fallback or (data is None and not opened):  # without a model nobody knows its data
+                raise
+            watch.warn(f"seasonal naive for every series: {error.message}")
+            break
+        _note(opened, settings, watch)
+        return ServedModel(opened, runtime)
+    if opened:
+        _note(opened, settings, watch)
+    return NoModel(opened)
+
+
+def _note(opened: Opened, settings: PredictSettings, watch: Watch) -> None:
+    horizon = opened.manifest.horizon
+    if settings.model is None:
+        watch.note(f"model {opened.manifest.name}@{opened.version}")
+    if (settings.horizon or 0) > horizon:
+        watch.note(
+            f"horizon {settings.horizon} is longer than the {horizon} steps trained: forecasts are fed back as inputs"
+        )
+
+
+def _read(data: Data | None, model: ServedModel | NoModel, settings: PredictSettings) -> Panel:
+    """The data as its model's was read; without a model, as a training would read it."""
+    if model.opened:
+        return read_for(model.opened.manifest, data, settings)
+    return read_as("-" if data is None else data, settings.read_options())
+
+
+def _request(panel: Panel, model: ServedModel | NoModel, settings: PredictSettings) -> Request:
+    """What the settings ask for, else what the model was trained for. DataError where no series can be forecast."""
+    if model.opened:
+        manifest = model.opened.manifest
+        horizon, quantiles, reach = manifest.horizon, manifest.quantiles, manifest.context_length
+    else:
+        horizon, quantiles = min(panel.season_length, MAX_DEFAULT_HORIZON) or 1, TrainSettings.quantiles
+        reach = int(panel.lengths.max())
+    horizon = settings.horizon or horizon
+    if settings.future is not None:
+        panel = _with_future(panel, settings, horizon)
+    # The model needs a value among the rows that it sees; seasonal naive one anywhere.
+    observed = _observed(panel, int(panel.lengths.max()) if settings.fallback else reach)
+    return Request(
+        panel=panel,
+        positions=np.flatnonzero(observed),
+        failed=tuple(map(str, panel.series[~observed])),
+        horizon=horizon,
+        quantiles=quantiles if settings.quantiles is None else settings.quantiles,
+    )
+
+
+def _with_future(panel: Panel, settings: PredictSettings, horizon: int) -> Panel:
+    """UsageError where the model knows no column ahead."""
+    if not panel.columns.known:
+        raise UsageError("--future has no effect: the model was trained without --known.", "Leave it out.")
+    future = read_future(str(settings.future), panel, settings.timestamp_format)
+    return with_future(panel, future, horizon)
+
+
+def _observed(panel: Panel, reach: int) -> BoolArray:
+    """[series] which have an observed target among their last `reach` rows. DataError where none has."""
+    first = np.maximum(panel.offsets[:-1], panel.offsets[1:] - reach)
+    observed = panel.observed_between(first, panel.offsets[1:]) > 0
+    if not observed.any():
+        raise DataError(
+            f"{panel.source}: no series has an observed target among its newest rows: nothing to forecast from.",
+            "Give newer rows.",
+        )
+    return observed
+
+
+def _answer(request: Request, model: ServedModel, settings: PredictSettings, watch: Watch) -> Answer:
+    """The model's forecast; NaN for a series that lacks a value known ahead. DataError for that without --fallback."""
+    panel, manifest = request.panel, model.opened.manifest
+    bands = _bands(panel, model, settings, watch)
+    windows = latest_windows(panel).take(request.positions)
+    context = windows.gather(manifest.context_length, 0)
+    beside = ExtraInputs(panel, windows, manifest.needs, -(-request.horizon // manifest.horizon))
+    raw, names = forecast(model.runtime, context, request.horizon, beside), request.series.tolist()
+    values = bands.answer(raw, context, names)
+    samples = bands.samples(raw, context, names, settings.samples)
+    unknown, said = missing_ahead(panel, request.positions, request.horizon)
+    if len(unknown):
+        what = f"{panel.source}: known values are missing: {said}."
+        if not settings.fallback:
+            raise DataError(what, "Give them as rows after the last target, or in --future FILE.")
+        watch.warn(what)
+        values[np.isin(request.positions, unknown)] = np.nan
+    return Answer(values, samples)
+
+
+def _bands(panel: Panel, model: ServedModel, settings: PredictSettings, watch: Watch) -> Bands:
+    """Where the model's quantiles come from, its errors since the training included."""
+    opened = model.opened
+    bands = stored_bands(opened.folder, opened.manifest, settings)
+    if not settings.adapt or not bands.calibration or not (bands.levels or settings.samples):
+        return bands
+    recent = recent_windows(panel, opened.manifest, model.runtime)
+    if not recent:
+        return bands
+    watch.note(f"quantiles: learnt from {recent.pool.separate} window(s) since the training, too")
+    return replace(bands, calibration=recent.extend(bands.calibration))
+
+
+def _refuse_absurd(request: Request, values: FloatArray) -> None:
+    """ArtifactError naming the first series of whose forecast [N, H, 1 + Q] a value is absurd; NaN is not."""
+    absurd_ones = _absurd(request, values)
+    if absurd_ones.any():
+        name = request.series[int(np.argmax(absurd_ones))]
+        raise ArtifactError(
+            f"series '{name}': the forecast is absurd: more than {MAX_RANGES} times its range outside of all that it "
+            "ever held.",
+            "Give --fallback for seasonal naive in its place, or train again.",
+        )
+
+
+def _with_fallback(request: Request, values: FloatArray, watch: Watch) -> tuple[FloatArray, TextArray]:
+    """The forecasts [N, H, 1 + Q] with seasonal naive for those that are absurd or no numbers; [N] who made each."""
+    source = np.full(len(request.positions), MODEL, dtype=object)
+    bad = np.flatnonzero(_absurd(request, values) | ~np.isfinite(values).all(axis=(1, 2)))
+    if not len(bad):
+        return values, source
+    panel, positions, values = request.panel, request.positions[bad], values.copy()
+    values[bad, :, 0] = naive_forecast(panel, positions, request.horizon)
+    values[bad, :, 1:] = naive_bands(panel, positions, values[bad, :, 0], request.quantiles)
+    source[bad] = NAME
+    names = ", ".join(map(str, panel.series[positions[:3]])) + (", …" if len(bad) > 3 else "")
+    watch.warn(f"seasonal naive for {len(bad)} of {len(source)} series ({names})")
+    return values, source
+
+
+def _absurd(request: Request, values: FloatArray) -> BoolArray:
+    """[N] whether a series' history makes a value of its forecast [N, H, 1 + Q] unthinkable."""
+    low, high = thinkable(request.panel)
+    return absurd(values, low[request.positions], high[request.positions])
+
+
+def _about(request: Request, opened: Opened | None) -> About:
+    metrics = opened.manifest.metrics if opened else {}
+    model, naive = metrics.get(MODEL, {}).get("mase"), metrics.get(NAME, {}).get("mase")
+    return About(
+        model=opened.manifest.name if opened else "",
+        version=opened.version if opened else 0,
+        cutoff=request.cutoff,
+        failed=request.failed,
+        season_length=request.panel.season_length,
+        expected=model / naive if model and naive else None,
+    )

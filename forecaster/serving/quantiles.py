@@ -1,0 +1,91 @@
+"""From what a stored graph answers to the quantiles that were asked for: calibrated ones, or the network's own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from forecaster.data.limits import Limits
+from forecaster.data.seasonal_scale import context_scale
+from forecaster.errors import UsageError
+from forecaster.serving.calibration_file import load_calibration
+from forecaster.serving.conformal import Calibration
+from forecaster.serving.manifest import Manifest
+
+if TYPE_CHECKING:
+    from forecaster.config import PredictSettings
+    from forecaster.typing import FloatArray
+
+
+@dataclass(frozen=True)
+class Bands:
+    """Which quantiles a forecast has, and where they come from."""
+
+    levels: tuple[float, ...]  # asked for, ascending
+    trained: tuple[float, ...]  # that the graph answers with
+    season_length: int
+    calibration: Calibration | None  # None: the network's own
+    limits: Limits
+
+    def answer(self, raw: FloatArray, context: FloatArray, series: Sequence[str]) -> FloatArray:
+        """Raw [n, h, 1 + Q] of the series named, from their contexts [n, L] -> [n, h, 1 + Q]."""
+        if self.calibration:
+            found = self.calibration.quantiles(raw, context_scale(context, self.season_length), series, self.levels)
+            return np.concatenate([raw[:, :, :1], self.limits.hold(found)], axis=2)
+        return raw[:, :, [0, *(1 + self.trained.index(level) for level in self.levels)]]
+
+    def samples(
+        self, raw: FloatArray, context: FloatArray, series: Sequence[str], count: int | None
+    ) -> FloatArray | None:
+        """[n, H, count] paths; None where none are asked for. UsageError where there is nothing to draw them from."""
+        if count is None:
+            return None
+        if not self.calibration or not self.calibration.whole.any():
+            raise UsageError(
+                "--samples: this model holds no errors of whole held-back windows.",
+                "Leave it out, and --no-calibrate too, or train again with more rows.",
+            )
+        known = self.calibration.horizon
+        if raw.shape[1] > known:
+            raise UsageError(f"--samples: errors are known of {known} steps only.", f"Give --horizon {known} or less.")
+        found = self.calibration.cut(raw.shape[1]).samples(
+            raw, context_scale(context, self.season_length), series, count
+        )
+        return self.limits.hold(found)
+
+
+def stored_bands(folder: Path, manifest: Manifest, settings: PredictSettings) -> Bands:
+    """What the version in `folder` can give. UsageError for levels that it knows nothing of, and for --calibrate without."""
+    stored = None if settings.calibrate is False else load_calibration(folder, manifest)
+    if settings.calibrate and not stored:
+        raise UsageError(
+            f"--calibrate: this version of {manifest.name} has no calibration.",
+            "Leave it out, or train again with enough rows to hold some back.",
+        )
+    levels = manifest.quantiles if settings.quantiles is None else settings.quantiles
+    for level in levels:
+        _refuse_unknown(level, manifest.quantiles, stored)
+    return Bands(
+        levels=levels,
+        trained=manifest.quantiles,
+        season_length=manifest.data.season_length,
+        calibration=stored,
+        limits=manifest.limits,
+    )
+
+
+def _refuse_unknown(level: float, trained: tuple[float, ...], calibration: Calibration | None) -> None:
+    if calibration:
+        low, high = float(calibration.levels[0]), float(calibration.levels[-1])
+        if not low <= level <= high:
+            raise UsageError(f"quantile {level:g} is not within {low:g} and {high:g}.", "Give another level.")
+    elif level not in trained:
+        names = ", ".join(f"{one:g}" for one in trained) or "none"
+        raise UsageError(
+            f"quantile {level:g} is neither calibrated nor trained (trained: {names}).",
+            f"Train with --quantiles {level:g}.",
+        )

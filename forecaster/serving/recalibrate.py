@@ -1,0 +1,94 @@
+"""New quantiles from what a ledger's forecasts got wrong, without new weights: a version that differs in nothing else."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from forecaster.data.seasonal_scale import context_scale
+from forecaster.data.windows import Windows
+from forecaster.errors import ArtifactError, DataError
+from forecaster.serving.calibration_file import write_calibration
+from forecaster.serving.conformal import Calibration, Pool, calibrate, separate
+from forecaster.serving.manifest import load_runtime, read_manifest, write_manifest
+from forecaster.serving.raw_forecasts import raw_forecasts
+from forecaster.serving.store import Store
+
+if TYPE_CHECKING:
+    from forecaster.data.panel import Panel
+    from forecaster.serving.ledger import Entries, Version
+    from forecaster.serving.manifest import Manifest
+    from forecaster.typing import FloatArray
+
+MIN_WINDOWS = 10  # with actuals
+
+
+def recalibrate(models: str, version: Version, made: Entries, actual: FloatArray, panel: Panel) -> int:
+    """Store a new version of the model with quantiles learnt from forecasts `made` and their actuals [E]; its number.
+
+    It serves from then on; the old one stays for `models rollback`. DataError where too few actuals are there;
+    ArtifactError where the version that made the forecasts is not in the store.
+    """
+    store = Store(Path(models))
+    folder = store.resolve(f"{version.model}@{version.version}")
+    manifest = read_manifest(folder)
+    if manifest.data.freq != panel.freq.name:
+        raise ArtifactError(f"{version.model} forecasts {manifest.data.freq} data, not {panel.freq.name}.")
+    learnt = _learnt(folder, manifest, made, actual, panel)
+
+    until = int(panel.timestamps.max())
+    with store.new_version(version.model) as draft:
+        shutil.copytree(folder, draft.folder, dirs_exist_ok=True)
+        write_calibration(draft.folder, learnt)
+        recalibrated = replace(manifest, recalibrated=version.version, recalibrated_until=until, refused="")
+        write_manifest(draft.folder, recalibrated)
+        return draft.publish()
+
+
+def _learnt(folder: Path, manifest: Manifest, made: Entries, actual: FloatArray, panel: Panel) -> Calibration:
+    windows, prediction, target = _windows(manifest.horizon, made, actual, panel)
+    if len(windows) < MIN_WINDOWS:
+        raise DataError(
+            f"{panel.source}: {len(windows)} forecasts have actuals to recalibrate on: {MIN_WINDOWS} are needed.",
+            "Wait for more of them.",
+        )
+    raw = raw_forecasts(load_runtime(folder, manifest, "onnx"), manifest, panel, windows, manifest.horizon)
+    # The errors are those of what was forecast then; the graph only says again how wide it took each step to be.
+    moved = raw.values + (prediction - raw.values[:, :, 0])[:, :, None]
+    pool = Pool(
+        forecast=moved,
+        target=target,
+        seasonal_scale=context_scale(raw.context, manifest.data.season_length),
+        series=windows.series,
+        separate=separate(windows.series, windows.cutoff, manifest.horizon),
+        age=windows.remaining / manifest.horizon - 1.0,
+    )
+    learnt = calibrate(pool, tuple(map(str, panel.series)))
+    if learnt is None:
+        raise DataError(f"{panel.source}: the series that were forecast never change.", "Nothing is to be calibrated.")
+    return learnt
+
+
+def _windows(horizon: int, made: Entries, actual: FloatArray, panel: Panel) -> tuple[Windows, FloatArray, FloatArray]:
+    """The windows with an actual, what was forecast for them, and the actuals [W, H]; NaN = not there yet."""
+    number = {str(name): n for n, name in enumerate(panel.series)}
+    keys: dict[tuple[int, int], int] = {}
+    window, step, kept = [], [], []
+    for i, (name, cutoff) in enumerate(zip(made.series, made.cutoff.tolist(), strict=True)):
+        if str(name) in number and made.step[i] <= horizon and not np.isnan(actual[i]):
+            window.append(keys.setdefault((number[str(name)], cutoff), len(keys)))
+            step.append(int(made.step[i]) - 1)
+            kept.append(i)
+    prediction, target = np.full((2, len(keys), horizon), np.nan)
+    prediction[window, step], target[window, step] = made.prediction[kept], actual[kept]
+    series, stamps = (np.array([key[part] for key in keys], np.int64) for part in (0, 1))
+    start, end = panel.offsets[:-1], panel.offsets[1:]
+    rows = [
+        start[n] + int(np.searchsorted(panel.timestamps[start[n] : end[n]], stamp, side="right"))
+        for n, stamp in zip(series, stamps, strict=True)
+    ]
+    return Windows(panel.target, start, end, series, np.array(rows, np.int64)), prediction, target

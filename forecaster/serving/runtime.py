@@ -1,0 +1,131 @@
+"""Stored graphs that forecast. onnxruntime by default, so that a forecast costs no TensorFlow; TensorFlow for a GPU."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol, TypeAlias
+
+import numpy as np
+
+from forecaster.data.limits import Limits
+from forecaster.errors import ArtifactError
+from forecaster.models.device import require_tensorflow
+
+if TYPE_CHECKING:
+    from forecaster.typing import FloatArray
+
+BATCH = 2048  # windows a call
+
+
+class Runtime(Protocol):
+    """A loaded graph."""
+
+    def run(self, context: FloatArray, extra: Mapping[str, FloatArray] | None = None) -> FloatArray:
+        """Context [B, L] float64, NaN = missing, and the graph's other inputs by name -> [B, H, 1 + Q], caller's units."""
+
+
+class OnnxRuntime:
+    """model.onnx by onnxruntime on the CPU. `threads` 0 = as many as there are cores."""
+
+    def __init__(self, path: Path, threads: int = 0) -> None:
+        import onnxruntime
+
+        onnxruntime.set_default_logger_severity(4)
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads
+        options.log_severity_level = 4
+        try:
+            self._session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        except Exception as error:  # onnxruntime raises classes of its own, one a cause
+            raise ArtifactError(f"{path}: not a graph that onnxruntime can load.", "Train again.") from error
+
+    def run(self, context: FloatArray, extra: Mapping[str, FloatArray] | None = None) -> FloatArray:
+        named = {"context": context, **(extra or {})}
+        inputs = {name: np.ascontiguousarray(values, np.float64) for name, values in named.items()}
+        (forecast,) = self._session.run(["forecast"], inputs)
+        return np.asarray(forecast)
+
+
+class TensorflowRuntime:
+    """saved_model/ by TensorFlow, on a GPU where there is one."""
+
+    def __init__(self, path: Path, threads: int = 0) -> None:
+        require_tensorflow()
+        import tensorflow as tf
+
+        if threads:
+            with suppress(RuntimeError):  # TensorFlow has run before in this process: that setting stays
+                tf.config.threading.set_intra_op_parallelism_threads(threads)
+        try:
+            self._loaded = tf.saved_model.load(str(path))
+        except (OSError, ValueError) as error:
+            raise ArtifactError(f"{path}: not a SavedModel that TensorFlow can load.", "Train again.") from error
+        self._serve = self._loaded.signatures["serving_default"]
+
+    def run(self, context: FloatArray, extra: Mapping[str, FloatArray] | None = None) -> FloatArray:
+        import tensorflow as tf
+
+        inputs = {name: tf.constant(values, tf.float64) for name, values in (extra or {}).items()}
+        answer = self._serve(context=tf.constant(context, tf.float64), **inputs)
+        return np.concatenate([answer["prediction"].numpy()[:, :, None], answer["quantiles"].numpy()], axis=2)
+
+
+@dataclass(frozen=True)
+class LimitedRuntime:
+    """A graph whose forecasts are kept within what the target can be."""
+
+    graph: Runtime
+    limits: Limits
+
+    def run(self, context: FloatArray, extra: Mapping[str, FloatArray] | None = None) -> FloatArray:
+        return self.limits.hold(self.graph.run(context, extra))
+
+
+def held_to(graph: Runtime, limits: Limits) -> Runtime:
+    """The graph itself where there are no limits."""
+    return LimitedRuntime(graph, limits) if limits else graph
+
+
+# Runtime -> the part of an artifact that it loads, and how.
+RUNTIMES: dict[str, tuple[str, Callable[[Path, int], Runtime]]] = {
+    "onnx": ("model.onnx", OnnxRuntime),
+    "tensorflow": ("saved_model", TensorflowRuntime),
+}
+
+
+# The windows of a slice -> the inputs alongside their context by name, [b, blocks, ...] each: see data/model_inputs.py.
+Gather: TypeAlias = "Callable[[slice], Mapping[str, FloatArray]]"
+
+
+def nothing(_part: slice) -> dict[str, FloatArray]:
+    """For graphs that read the context alone."""
+    return {}
+
+
+def forecast(runtime: Runtime, context: FloatArray, horizon: int, extra: Gather = nothing) -> FloatArray:
+    """[B, L] -> [B, horizon, 1 + Q] for any horizon: a longer one feeds point forecasts back as the newest context.
+
+    The `extra` inputs have a block for each run of the graph. A context row with nothing observed gives NaN: there is
+    nothing to forecast from.
+    """
+    batches = (slice(i, i + BATCH) for i in range(0, len(context), BATCH))
+    parts = [_forecast(runtime, context[part], horizon, extra(part)) for part in batches]
+    return np.concatenate(parts) if parts else np.empty((0, horizon, 1))
+
+
+def _forecast(runtime: Runtime, context: FloatArray, horizon: int, extra: Mapping[str, FloatArray]) -> FloatArray:
+    empty = np.isnan(context).all(axis=1)
+    length, done = context.shape[1], 0
+    answers: list[FloatArray] = []
+    while done < horizon:
+        if answers:
+            context = np.concatenate([context, answers[-1][:, :, 0]], axis=1)[:, -length:]
+        block = {name: values[:, len(answers)] for name, values in extra.items()}
+        answers.append(runtime.run(context, block))
+        done += answers[-1].shape[1]
+    result: FloatArray = np.concatenate(answers, axis=1)[:, :horizon]
+    result[empty] = np.nan
+    return result

@@ -1,0 +1,79 @@
+"""The proof that stored graphs are portable and give the numbers of the network that was trained."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from forecaster.errors import ForecasterError
+from forecaster.models.export import joint_forecast
+
+if TYPE_CHECKING:
+    from forecaster.models.network import Network
+    from forecaster.models.smoothing import Smoothing
+    from forecaster.typing import FloatArray
+
+TOLERANCE = 1e-4  # relative, between the trained network, SavedModel and ONNX
+
+
+def prove(
+    folder: Path,
+    members: Sequence[Network],
+    inputs: Mapping[str, FloatArray],
+    smoothing: Smoothing | None = None,
+) -> None:
+    """Raise unless both stored graphs in `folder` are portable and agree with the trained networks on these inputs."""
+    from forecaster.serving.runtime import OnnxRuntime, TensorflowRuntime
+
+    context, extra = inputs["context"], {name: values for name, values in inputs.items() if name != "context"}
+    expected = np.asarray(joint_forecast(members, list(inputs.values()), smoothing=smoothing))
+    scan(folder / "saved_model")
+    # Relative to the window's own size: a forecast that crosses zero would make any rounding look large.
+    size = np.maximum(np.abs(expected).max(axis=(1, 2)), np.where(np.isnan(context), 0.0, np.abs(context)).max(axis=1))
+    _agree("SavedModel", TensorflowRuntime(folder / "saved_model").run(context, extra), expected, size)
+    _agree("ONNX", OnnxRuntime(folder / "model.onnx").run(context, extra), expected, size)
+    _without_gpu(folder / "saved_model")
+
+
+def _agree(what: str, found: FloatArray, expected: FloatArray, size: FloatArray) -> None:
+    """found and expected [B, H, 1 + Q], size [B]."""
+    worst = float((np.abs(found - expected) / np.where(size > 0, size, 1.0)[:, None, None]).max())
+    if not worst <= TOLERANCE:
+        raise ForecasterError(f"the {what} graph differs from the trained network by {worst:.1e} (relative).")
+
+
+def scan(folder: Path) -> None:
+    """No GPU-only operation, no Python callback and no path of this machine in the stored graph."""
+    from tensorflow.core.protobuf import saved_model_pb2
+
+    raw = (folder / "saved_model.pb").read_bytes()
+    saved = saved_model_pb2.SavedModel.FromString(raw)
+    for meta in saved.meta_graphs:
+        functions = [node for function in meta.graph_def.library.function for node in function.node_def]
+        for node in [*meta.graph_def.node, *functions]:
+            if "cudnn" in node.op.lower() or "PyFunc" in node.op:
+                raise ForecasterError(
+                    f"the SavedModel holds the operation {node.op}, which only runs where it was trained."
+                )
+    for place in (Path.cwd(), Path.home(), folder.parent):
+        if len(place.parts) > 1 and str(place).encode() in raw:
+            raise ForecasterError(f"the SavedModel holds the path {place} of this machine.")
+
+
+def _without_gpu(folder: Path) -> None:
+    """Where this process sees a GPU, load the SavedModel in one that does not."""
+    import tensorflow as tf
+
+    if not tf.config.get_visible_devices("GPU"):
+        return
+    code = "import sys, tensorflow as tf; tf.saved_model.load(sys.argv[1])"
+    hidden = {**os.environ, "CUDA_VISIBLE_DEVICES": "-1"}
+    done = subprocess.run([sys.executable, "-c", code, str(folder)], env=hidden, capture_output=True, text=True)
+    if done.returncode:
+        raise ForecasterError(f"the SavedModel does not load without a GPU: {done.stderr.strip().splitlines()[-1]}")

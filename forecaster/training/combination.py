@@ -1,0 +1,151 @@
+"""What is joined to one forecast: members on different scalings, and smoothing; chosen on windows that no fit has seen."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from forecaster.data.model_inputs import ExtraInputs, Needs
+from forecaster.models.smoothing import Smoothing, smooth
+
+if TYPE_CHECKING:
+    from forecaster.data.panel import Panel
+    from forecaster.data.windows import Windows
+    from forecaster.models.network import Network
+    from forecaster.progress import Watch
+    from forecaster.training.plan import Plan, Selection, TargetScaling
+    from forecaster.typing import FloatArray
+
+BATCH = 2048  # windows forecast at once
+MIN_GAIN = 0.01  # that a mixture must win by: less is within the noise of a validation window
+
+
+def forecasts(panel: Panel, windows: Windows, needs: Needs, networks: Sequence[Network]) -> FloatArray:
+    """Point forecasts [W, H] of `networks`, joined."""
+    return joined(panel, windows, needs, networks)[:, :, 0]
+
+
+def joined(
+    panel: Panel, windows: Windows, needs: Needs, networks: Sequence[Network], smoothing: Smoothing | None = None
+) -> FloatArray:
+    """Forecasts [W, H, 1 + Q] of `networks` and of smoothing, joined as in the stored graph."""
+    from forecaster.models.export import joint_forecast
+
+    parts = []
+    for part in windows.batches(BATCH):
+        inputs = [part.gather(needs.context_length, 0), *ExtraInputs(panel, part, needs).first()]
+        parts.append(np.asarray(joint_forecast(networks, inputs, smoothing=smoothing)))
+    return np.concatenate(parts)
+
+
+def member_forecasts(panel: Panel, windows: Windows, needs: Needs, networks: Sequence[Network]) -> FloatArray:
+    """Point forecasts [M, W, H] of each network alone."""
+    return np.stack([forecasts(panel, windows, needs, [network]) for network in networks])
+
+
+def combined(members: FloatArray, networks: Sequence[Network]) -> FloatArray:
+    """Members' point forecasts [M, W, H] -> those of all together [W, H]."""
+    return np.asarray(getattr(np, networks[0].settings.combine)(members, axis=0))
+
+
+def smoothed(windows: Windows, smoothing: Smoothing) -> FloatArray:
+    """Forecasts [W, H] of exponential smoothing alone."""
+    parts = [smooth(part.gather(smoothing.length, 0), smoothing) for part in windows.batches(BATCH)]
+    return np.concatenate([np.asarray(part) for part in parts])
+
+
+@dataclass(frozen=True)
+class Bench:
+    """Windows that forecasts are measured on, and by what."""
+
+    panel: Panel
+    windows: Windows
+    scale: FloatArray  # [N] seasonal scale of each series
+    relative: bool  # every value is positive, so that relative errors mean something
+    needs: Needs
+
+    def forecast(self, networks: Sequence[Network]) -> FloatArray:
+        """Point forecasts [W, H] of `networks`, joined."""
+        return forecasts(self.panel, self.windows, self.needs, networks)
+
+    def smoothed(self, smoothing: Smoothing) -> FloatArray:
+        """Forecasts [W, H] of exponential smoothing alone."""
+        return smoothed(self.windows, smoothing)
+
+    def error(self, forecast: FloatArray) -> float:
+        """Error of forecasts [W, H], as that of one fit is measured (`models.fit`)."""
+        truth = self.windows.gather(0, self.needs.horizon)
+        miss, size = np.abs(truth - forecast), np.abs(truth) + np.abs(forecast)
+        scaled = _mean(miss / self.scale[self.windows.series][:, None])
+        if not self.relative:
+            return scaled
+        return math.sqrt(scaled * _mean(2.0 * miss / np.where(size > 0.0, size, 1.0)))
+
+
+def _mean(each: FloatArray) -> float:
+    """[W, H], NaN = not observed -> mean over windows of their means; windows with nothing observed are left out."""
+    seen = ~np.isnan(each).all(axis=1)
+    return float(np.nanmean(each[seen], axis=1).mean())
+
+
+def mix(plan: Plan, bench: Bench, fitted: Mapping[TargetScaling, Network], leader: TargetScaling, watch: Watch) -> Plan:
+    """Give each member the scaling with which, joined, their error is lowest (Caruana et al. 2004).
+
+    The first keeps the leader's. The others are picked one by one, each scaling as often as it helps.
+    """
+    if len(fitted) < 2 or len(plan.members) < 2:
+        return plan
+    found = {scaling: bench.forecast([network]) for scaling, network in fitted.items()}
+    chosen, join = [leader], getattr(np, plan.members[0].combine)
+    while len(chosen) < len(plan.members):
+        errors = {one: bench.error(join([found[other] for other in [*chosen, one]], axis=0)) for one in found}
+        chosen.append(min(errors, key=errors.__getitem__))
+    alone, together = bench.error(found[leader]), bench.error(join([found[one] for one in chosen], axis=0))
+    said = ", ".join(map(str, chosen))
+    watch.note(f"trial: members on transforms {said}: validation error {together:.4g}, alone {alone:.4g}")
+    if together > alone * (1.0 - MIN_GAIN):
+        return plan
+    return plan.mixed(chosen, f"validation error {together:.3g} together, {alone:.3g} alone")
+
+
+def choose_smoothing(selection: Selection, bench: Bench, network: FloatArray, where: str, watch: Watch) -> Selection:
+    """The selection with the smoothing weight whose error is lowest on these windows and on those measured before.
+
+    `network` [W, H] is what the networks forecast for the bench's windows. One cutoff may be a lucky one for smoothing, so
+    each set of windows counts alike however many it has.
+    """
+    if not selection.smoothings:
+        return selection
+    smoothing = bench.smoothed(selection.smoothings[0])
+    weights = (0.0, *(one.weight for one in selection.smoothings))
+    errors = {weight: bench.error((1.0 - weight) * network + weight * smoothing) for weight in weights}
+    relative = {weight: error / (errors[0.0] or 1.0) for weight, error in errors.items()}
+    measured = (*selection.smoothing_errors, relative)
+    means = {weight: float(np.mean([one[weight] for one in measured])) for weight in weights}
+    # No margin here: forecasts that err differently err less together (Bates & Granger 1969).
+    best = min(means, key=means.__getitem__)
+    said = ", ".join(f"{weight:g}: {error:.4g}" for weight, error in means.items())
+    watch.note(f"share of smoothing in the blend, and error on {where}, without it 1: {said}; {best:g} taken")
+    plan = selection.plan.with_row("floor", best, f"error {means[best]:.3g} of that without it on {where}")
+    chosen = next((one for one in selection.smoothings if one.weight == best), None)
+    return replace(selection, plan=replace(plan, smoothing=chosen), smoothing_errors=measured)
+
+
+def final_smoothing(
+    selection: Selection, bench: Bench, network: FloatArray, watch: Watch
+) -> tuple[Plan, Smoothing | None]:
+    """The plan with the smoothing of the final weights, chosen on the test windows, too; and that of the test weights.
+
+    The test weights keep theirs, so the scores stay those of choices that were made without seeing their windows.
+    `network` [W, H]: what the networks with the test weights forecast for these windows.
+    """
+    plan = choose_smoothing(selection, bench, network, "validation and held-back windows", watch).plan
+    final, test = plan.smoothing, selection.plan.smoothing
+    either = final or test
+    if either:  # both graphs read the same context
+        final, test = (one or replace(either, weight=0.0) for one in (final, test))
+    return replace(plan, smoothing=final), test

@@ -1,0 +1,50 @@
+"""What networks are told beside the target: the calendar, holidays, and the columns that the data has to offer."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from forecaster.data.calendar import holiday_calendar, usable
+from forecaster.data.encodings import fit_encodings
+from forecaster.data.panel import ROLES
+from forecaster.data.screening import telling_nothing
+from forecaster.errors import UsageError
+from forecaster.models.heads import OPEN_HEADS
+
+if TYPE_CHECKING:
+    from forecaster.config import TrainSettings
+    from forecaster.data.encodings import Encoding
+    from forecaster.data.panel import Panel
+    from forecaster.training.plan import Chooser
+    from forecaster.typing import IntArray
+
+
+def calendar_of(choose: Chooser, settings: TrainSettings, panel: Panel, head: str) -> tuple[str, ...]:
+    """What the networks are told of each step ahead."""
+    names = usable(panel)
+    if settings.calendar and not names:
+        raise UsageError("--calendar: these timestamps, or so short a history, tell nothing.", "Leave it out.")
+    if settings.calendar is False or head not in OPEN_HEADS:
+        names = ()
+    if settings.holidays is not None:
+        names = (*names, holiday_calendar(settings.holidays, panel))
+    said = ", ".join(names) or "none"
+    choose("calendar", None if settings.calendar is None else said, said, "as steps and span allow")
+    return names
+
+
+def covariates_of(
+    choose: Chooser, settings: TrainSettings, panel: Panel, ends: IntArray, horizon: int
+) -> tuple[Encoding, ...]:
+    """Encodings of the columns that the networks read, by the rows before `ends`."""
+    left_out = telling_nothing(panel, ends, horizon) if settings.screen else ()
+    if len(left_out) == len(settings.known):  # by a known column, reading tells the future's rows from missing targets
+        left_out = ()
+    for role in ROLES:
+        if named := [name for name in getattr(settings, role) if name not in left_out]:
+            choose(role, ", ".join(named), "", "")
+    if left_out:
+        choose(
+            "left_out", None, ", ".join(left_out), "their changes tell nothing of the target's; --no-screen keeps them"
+        )
+    return tuple(one for one in fit_encodings(panel, ends) if one.name not in left_out)

@@ -1,0 +1,232 @@
+"""The fits of a training: every member, at once where there are processors, within the time budget."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Sequence
+from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, replace
+from threading import Event, Lock
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from forecaster.errors import UsageError
+from forecaster.progress import Progress, Watch
+from forecaster.serving.training_record import plan_lines
+from forecaster.training.cell_choice import choose_cell
+from forecaster.training.checkpoints import FINAL_STAGE, TEST_STAGE, Checkpoints, NoCheckpoints
+from forecaster.training.combination import Bench, combined, final_smoothing, member_forecasts
+from forecaster.training.fit import FitControl, fit
+from forecaster.training.plan import Selection
+from forecaster.training.selection import SELECTION_STAGE, settle
+from forecaster.training.task import Fitted, MemberFit, Stage, Task
+from forecaster.training.trainer import Trainers
+
+if TYPE_CHECKING:
+    from forecaster.config import TrainSettings
+    from forecaster.data.panel import Panel
+    from forecaster.models.network import Network
+    from forecaster.training.plan import Draft, Plan
+    from forecaster.training.split import Split
+    from forecaster.typing import FloatArray
+
+
+@dataclass(frozen=True)
+class Stages:
+    """What the fits of a training made."""
+
+    plan: Plan  # with its questions answered
+    test: Stage | None  # fitted before the test windows; None: too few rows for any
+    final: Stage | None  # fitted on all rows; None: the tested weights serve
+    members: FloatArray  # [M, W, H] point forecasts of the W test windows by each tested network
+
+
+class Fitting:
+    """The fits of one training, within its time budget."""
+
+    def __init__(
+        self, settings: TrainSettings, checkpoints: Checkpoints | NoCheckpoints, watch: Watch, began: float
+    ) -> None:
+        from forecaster.models.device import configure
+
+        self.settings, self.checkpoints, self.watch, self.began = settings, checkpoints, watch, began
+        self.threads = settings.threads or os.cpu_count() or 1
+        self.trainers = Trainers()
+        watch.note(f"fitting on the {configure(settings.device, self.threads)}")
+
+    def fit_stages(self, draft: Draft, panel: Panel, parts: Split) -> Stages:
+        """Answer the draft's questions, fit before the test windows and, where asked and possible, on all rows."""
+        selection = self._select(draft, panel, parts.selection)
+        plan = selection.plan
+        for line in plan_lines(plan.rows):
+            self.watch.note(line)
+        # Early stopping needs windows to stop by; without it the test fit may use the rows of those windows, too.
+        task = parts.selection if plan.fit.patience and parts.selection else parts.test
+        if task is None:
+            self.watch.warn("too few rows to hold any back: the model is not judged")
+            final = self.fit_all(FINAL_STAGE, parts.final, plan.member_fits)
+            none = np.empty((0, 0, plan.horizon))
+            return Stages(plan, None, replace(final, smoothing=plan.smoothing), none)
+        began = time.monotonic()
+        test = replace(self.fit_all(TEST_STAGE, task, plan.member_fits), smoothing=plan.smoothing)
+        seconds = time.monotonic() - began
+        last = self._final(parts.final, test, seconds) if self.settings.final_fit else None
+        members = member_forecasts(panel, parts.test_windows, plan.needs, test.networks)
+        if last is None:
+            return Stages(plan, test, None, members)
+        bench = Bench(panel, parts.test_windows, task.scale, task.relative, plan.needs)
+        plan, smoothing = final_smoothing(selection, bench, combined(members, test.networks), self.watch)
+        return Stages(plan, replace(test, smoothing=smoothing), replace(last, smoothing=plan.smoothing), members)
+
+    def _select(self, draft: Draft, panel: Panel, task: Task | None) -> Selection:
+        """The plan as the validation windows decide it; as drafted where there are none."""
+        if task is None:
+            return Selection(draft.plan, draft.questions.smoothings)
+        selection = settle(draft, panel, task, self.fit_all, self.watch)
+        if self.settings.cell != "auto":
+            return selection
+        return replace(selection, plan=choose_cell(selection.plan, task, self.fit_all, self.watch))
+
+    def _final(self, task: Task, test: Stage, test_seconds: float) -> Stage | None:
+        """Fit on all rows for as many epochs as were best; None where the weights of the test fit must do."""
+        why = "interrupted" if test.stopped == "interrupted" else ""
+        left = self._seconds_left()
+        if left is not None and left < test_seconds:
+            why = "the time budget is spent"
+        if not why:
+            members = [
+                MemberFit(network.settings, replace(settings, patience=0, stop_after=max(1, one.best_epoch)))
+                for network, settings, one in zip(test.networks, test.fit_settings, test.fits, strict=True)
+            ]
+            final = self.fit_all(FINAL_STAGE, task, members)
+            if final.stopped not in ("interrupted", "time budget"):
+                return final
+            # Half-way through its schedule it may be worse than the test weights, and nothing has measured it.
+            why = final.stopped
+        self.watch.warn(f"{why}: the best weights so far are kept, which have not seen the newest rows")
+        return None
+
+    def fit_all(self, stage: str, task: Task, members: Sequence[MemberFit]) -> Stage:
+        """Fit every network, as many at once as there are processors; a few more share them, so that none idles at the end."""
+        from forecaster.models.network import Network
+
+        workers = len(members) if len(members) < 2 * self.threads else self.threads
+        parts = max(self.threads // workers, 1)  # of each batch: one member alone still has every processor
+        # Members never share their draws.
+        seeded = [replace(one.fit, seed=one.fit.seed * 1000 + i) for i, one in enumerate(members)]
+        networks = [Network(one.network, fit.seed) for one, fit in zip(members, seeded, strict=True)]
+        together = _Together(self.watch, stage, [one.fit.stop_after or one.fit.epochs for one in members])
+        stop = Event()
+        checkpoints = NoCheckpoints() if stage == SELECTION_STAGE else self.checkpoints
+        _ = task.source.rows  # made once, before there are threads
+
+        def one(i: int) -> Fitted:
+            settings = replace(seeded[i], time_budget=self._share(stage, -(-(len(members) - i) // workers)))
+            control = FitControl(
+                watch=together.member(i),
+                stage=stage,
+                start=checkpoints.start(stage, i, networks[i]),
+                checkpoint=checkpoints.save(stage, i),
+                stop=stop,
+            )
+            return fit(networks[i], task, settings, control, parts=parts, trainers=self.trainers)
+
+        with ThreadPoolExecutor(workers) as pool:
+            running = [pool.submit(one, i) for i in range(len(members))]
+            try:
+                wait(running, return_when=FIRST_EXCEPTION)
+            except KeyboardInterrupt:
+                self.watch.warn("interrupted: stopping after this step")
+            if not all(future.done() and not future.exception() for future in running):
+                stop.set()
+        return _whole(networks, members, running, self.watch, keep_diverged=stage == SELECTION_STAGE)
+
+    def _seconds_left(self) -> float | None:
+        budget = self.settings.time_budget
+        return None if budget is None else max(budget - (time.monotonic() - self.began), 0.0)
+
+    def _share(self, stage: str, members_left: int) -> float | None:
+        """Seconds for one fit: a test stage may take half of what is left where a final one follows."""
+        left = self._seconds_left()
+        if left is None:
+            return None
+        # Model selection and a test fit leave time for what follows them.
+        parts = {SELECTION_STAGE: 4, TEST_STAGE: 2 if self.settings.final_fit else 1}.get(stage, 1)
+        return left / members_left / parts
+
+
+def _whole(
+    networks: Sequence[Network],
+    members: Sequence[MemberFit],
+    running: Sequence[Future[Fitted]],
+    watch: Watch,
+    *,
+    keep_diverged: bool,
+) -> Stage:
+    """The members that were fitted. KeyboardInterrupt where none was; any other failure is raised as it is.
+
+    UsageError where all diverged; some that did are left out, and it is said.
+    """
+    fitted, lost = [], 0
+    for network, member, future in zip(networks, members, running, strict=True):
+        error = future.exception()
+        if error is not None and not isinstance(error, KeyboardInterrupt):
+            raise error
+        if error is None and future.result().stopped == "diverged" and not keep_diverged:
+            lost += 1
+        elif error is None:
+            fitted.append((network, member.fit, future.result()))
+    if lost:
+        watch.warn(f"{lost} of {len(networks)} fits diverged: their loss is no number")
+    if lost and not fitted:
+        raise UsageError("training diverged: the loss is no number.", "Give a smaller --learning-rate.")
+    if not fitted:
+        raise KeyboardInterrupt
+    return Stage(
+        networks=tuple(network for network, _, _ in fitted),
+        fits=tuple(done for _, _, done in fitted),
+        fit_settings=tuple(settings for _, settings, _ in fitted),
+    )
+
+
+class _Together:
+    """Progress of members that are fitted at once, as that of one fit."""
+
+    def __init__(self, watch: Watch, stage: str, epochs: Sequence[int]) -> None:
+        self.watch, self.stage, self.epochs = watch, stage, list(epochs)
+        self.latest: dict[int, Progress] = {}
+        self.began = time.monotonic()
+        self.lock = Lock()
+
+    def member(self, i: int) -> Watch:
+        """A watch for one member."""
+        return _Member(self, i)
+
+    def report(self, member: int, progress: Progress) -> None:
+        with self.lock:
+            self.latest[member] = progress
+            done = sum(one.epoch for one in self.latest.values())
+            total = sum(self.epochs)
+            spent = time.monotonic() - self.began
+            valid = [one.validation_loss for one in self.latest.values() if one.validation_loss is not None]
+            loss = sum(one.loss for one in self.latest.values()) / len(self.latest)
+            mean = sum(valid) / len(valid) if valid else None
+            self.watch.progress(Progress(self.stage, done, total, loss, mean, spent / done * (total - done)))
+
+
+class _Member:
+    """Hands one member's progress on."""
+
+    def __init__(self, together: _Together, member: int) -> None:
+        self.together, self.number = together, member
+
+    def note(self, text: str) -> None:
+        self.together.watch.note(text)
+
+    def warn(self, text: str) -> None:
+        self.together.watch.warn(text)
+
+    def progress(self, progress: Progress) -> None:
+        self.together.report(self.number, progress)

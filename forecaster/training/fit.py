@@ -1,0 +1,197 @@
+"""Fitting a network: epochs of training, validation after each, the best weights kept.
+
+Back-propagation through time over whole windows with Adam (Kingma & Ba 2015), gradients clipped by their global norm
+(Pascanu et al. 2013).
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from threading import Event
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from forecaster.models.settings import FitSettings
+from forecaster.progress import Progress, Watch
+from forecaster.training.task import Epoch, Fitted, State, Task
+from forecaster.training.trainer import Trainer, Trainers, ValidationSums
+
+if TYPE_CHECKING:
+    from forecaster.models.network import Network
+    from forecaster.typing import FloatArray, IntArray
+
+STEPS_PER_CALL = 10  # enough to hide the cost of a call, few enough for Ctrl-C and the time budget to be heard soon
+VALIDATION_BATCH = 1024
+
+
+def keep_nothing(_state: State) -> None:
+    """A checkpoint that stores no state."""
+
+
+@dataclass(frozen=True)
+class FitControl:
+    """What a fit reports to, where it goes on from, and what ends it early.
+
+    `checkpoint` is given the state after each epoch. Setting `stop` from another thread ends the fit like Ctrl-C does: after
+    a whole epoch at least the best weights so far are kept, before that KeyboardInterrupt is raised.
+    """
+
+    watch: Watch
+    stage: str  # its name in reports of progress
+    start: State | None = None  # None: there is none, the network's weights are fresh
+    checkpoint: Callable[[State], None] = keep_nothing
+    stop: Event = field(default_factory=Event)
+
+
+class _Fit:
+    """One fit: epochs of training, validation after each, the best weights kept."""
+
+    def __init__(self, trainer: Trainer, task: Task, settings: FitSettings, control: FitControl) -> None:
+        self.trainer, self.task, self.settings, self.control = trainer, task, settings, control
+        self.network = trainer.network
+        self.batch = min(settings.batch_size, len(task.sampler))
+        self.batches = settings.batches(len(task.sampler))
+        self.history: list[Epoch] = []
+
+    def run(self) -> Fitted:
+        start = self.control.start
+        state = self._fresh() if start is None else self._continue(start)
+        began = time.monotonic()
+        # A fit that was killed after its last epoch has nothing left to do.
+        stopped = "patience" if self._patience_is_out(state) else "epochs"
+        last = min(self.settings.epochs, self.settings.stop_after or self.settings.epochs)
+        while state.epoch < last and stopped == "epochs":
+            try:
+                state = self._epoch(state, began)
+            except KeyboardInterrupt:
+                if not state.epoch:
+                    raise  # nothing learnt yet that would be worth keeping
+                stopped = "interrupted"
+                break
+            except FloatingPointError:
+                stopped = "diverged"
+                break
+            self.control.checkpoint(state)
+            if self._patience_is_out(state):
+                stopped = "patience"
+                break
+            if self._time_is_up(began):
+                stopped = "time budget"
+                break
+        state = replace(state, finished=stopped != "interrupted")
+        return Fitted(
+            history=tuple(self.history),
+            best_epoch=state.best_epoch,
+            error=state.best_error,
+            stopped=stopped,
+            state=state,
+        )
+
+    def _fresh(self) -> State:
+        weights = self.network.weights
+        return State(
+            epoch=0,
+            finished=False,
+            best_epoch=0,
+            best_loss=float("inf"),
+            best_error=float("nan"),
+            last_error=float("nan"),
+            weights=weights,
+            best_weights=weights,
+            optimizer=[],
+        )
+
+    def _continue(self, start: State) -> State:
+        """Go on from `start`; a finished fit goes on for another round of epochs."""
+        self.network.weights = start.weights
+        variables = self.trainer.optimizer.variables
+        for variable, value in zip(variables, start.optimizer, strict=True):
+            variable.assign(value)
+        if not start.finished:
+            return start
+        self.trainer.optimizer.iterations.assign(0)
+        # Nothing held back: the newest weights are the best known, so what is learnt now must count.
+        best = start.best_loss if self.task.validation is not None else float("inf")
+        return replace(start, epoch=0, finished=False, best_loss=best)
+
+    def _epoch(self, state: State, began: float) -> State:
+        # Each epoch has its own stream of draws, so a resumed fit draws what the unbroken one would have drawn.
+        rng = np.random.default_rng((self.settings.seed, state.epoch))
+        series, cutoff = self.task.sampler.epoch(self.batch * self.batches, rng)
+        loss = self._train(series, cutoff)
+        if not math.isfinite(loss):
+            raise FloatingPointError  # nothing good comes after it: the state before this epoch is kept
+        valid, error = self._validate()
+        epoch = state.epoch + 1
+        row = Epoch(epoch, loss, valid, time.monotonic() - began)
+        self.history.append(row)
+        left = row.seconds / len(self.history) * (self.settings.epochs - epoch)
+        report = Progress(self.control.stage, epoch, self.settings.epochs, loss, valid, left)
+        self.control.watch.progress(report)
+        weights = self.network.weights
+        optimizer = [np.asarray(v) for v in self.trainer.optimizer.variables]
+        state = replace(state, epoch=epoch, last_error=error, weights=weights, optimizer=optimizer)
+        rank = valid if valid is not None else -epoch  # without validation windows the last weights are the best known
+        if rank < state.best_loss:
+            return replace(state, best_epoch=epoch, best_loss=rank, best_error=error, best_weights=weights)
+        return state
+
+    def _train(self, series: IntArray, cutoff: IntArray) -> float:
+        shape = (self.batches, self.batch)
+        series, cutoff = series.reshape(shape), cutoff.reshape(shape)
+        losses: list[FloatArray] = []
+        for first in range(0, self.batches, STEPS_PER_CALL):
+            if self.control.stop.is_set():
+                raise KeyboardInterrupt
+            part = slice(first, first + STEPS_PER_CALL)
+            losses.append(np.asarray(self.trainer.steps(series[part], cutoff[part])))
+        return float(np.concatenate(losses).mean())
+
+    def _validate(self) -> tuple[float | None, float]:
+        """Validation loss and error.
+
+        The error is the mean of MAE over the seasonal scale (MASE) and, where all values are positive, its geometric mean
+        with the symmetric relative error (sMAPE): M4's two measures, neither weighing more for its unit.
+        """
+        if self.task.validation is None:
+            return None, float("nan")
+        sums = [
+            [float(part) for part in self.trainer.validate(batch.series, batch.cutoff)]
+            for batch in self.task.validation.batches(VALIDATION_BATCH)
+        ]
+        total = ValidationSums(*np.sum(sums, axis=0))
+        error = math.sqrt(total.scaled * total.relative) if self.task.relative else total.scaled
+        return float(total.loss / max(total.steps, 1.0)), float(error / max(total.windows, 1.0))
+
+    def _patience_is_out(self, state: State) -> bool:
+        return 0 < self.settings.patience <= state.epoch - state.best_epoch
+
+    def _time_is_up(self, began: float) -> bool:
+        """True where one more epoch like those so far would pass the budget."""
+        budget, spent = self.settings.time_budget, time.monotonic() - began
+        return budget is not None and spent + spent / max(len(self.history), 1) > budget
+
+
+def fit(
+    network: Network,
+    task: Task,
+    settings: FitSettings,
+    control: FitControl,
+    *,
+    parts: int = 1,
+    trainers: Trainers | None = None,
+) -> Fitted:
+    """Fit `network` in place and leave the best weights in it.
+
+    On a CPU each batch is cut into `parts` that are worked on at once, a processor each. `trainers` are those of fits before:
+    what they compiled is used again.
+    """
+    steps = settings.batches(len(task.sampler)) * settings.epochs
+    with (trainers or Trainers()).lend(network, task, settings, steps, parts) as trainer:
+        done = _Fit(trainer, task, settings, control).run()
+    network.weights = done.state.best_weights
+    return done

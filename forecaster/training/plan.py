@@ -1,0 +1,191 @@
+"""What will be trained: the plan, its rows with their reasons, and the questions that model selection answers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TypeVar
+
+from forecaster.data.model_inputs import Needs
+from forecaster.models.cells import CELLS
+from forecaster.models.settings import FitSettings, NetworkSettings
+from forecaster.models.smoothing import Smoothing
+from forecaster.serving.training_record import PlanRow
+from forecaster.training.task import MemberFit
+
+T = TypeVar("T", int, float, str, bool)
+
+EPOCH_STEPS = 50
+
+
+class Chooser:
+    """Collects settings with their reasons: a given value wins, else what the rule says."""
+
+    def __init__(self) -> None:
+        self.rows: list[PlanRow] = []
+
+    def __call__(self, setting: str, given: T | None, automatic: T, reason: str) -> T:
+        value, because = (automatic, reason) if given is None else (given, "as given")
+        self.rows.append(PlanRow(setting, value, because))
+        return value
+
+
+@dataclass(frozen=True)
+class TargetScaling:
+    """How a member's targets are transformed and its errors are scaled."""
+
+    transform: str  # a row of TRANSFORMS
+    error_scale: str  # one of ERROR_SCALES
+
+    def __str__(self) -> str:
+        return f"{self.transform} by {self.error_scale}"
+
+
+@dataclass(frozen=True)
+class TrainingSchedule:
+    """How long a fit goes on, and how fast it learns at first."""
+
+    epochs: int
+    learning_rate: float
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One answer to every open question."""
+
+    scaling: TargetScaling
+    context_length: int
+    schedule: TrainingSchedule
+
+    @property
+    def settings(self) -> dict[str, str | int | float]:
+        """The settings that it decides, by the names of the plan's rows."""
+        return {**vars(self.scaling), "context_length": self.context_length, **vars(self.schedule)}
+
+    def __str__(self) -> str:
+        steps = self.schedule.epochs * EPOCH_STEPS
+        scaling = f"transform {self.scaling.transform}, error scale {self.scaling.error_scale}"
+        return f"{scaling}, context {self.context_length}, {steps} steps at {self.schedule.learning_rate:g}"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What will be trained, and how: decisions only."""
+
+    horizon: int
+    members: tuple[NetworkSettings, ...]
+    fit: FitSettings
+    calendar: tuple[str, ...]  # rows of CALENDAR that the networks read of each step ahead
+    windows: int  # test windows of each series, one horizon apart; 0 = too few rows
+    rows: tuple[PlanRow, ...]
+    error_scales: tuple[str, ...] = ()  # each member's, where they differ from the fit's
+    smoothing: Smoothing | None = None  # exponential smoothing that is blended in
+
+    @property
+    def needs(self) -> Needs:
+        """What the networks read of a panel."""
+        return Needs(self.context_length, self.horizon, self.calendar, self.members[0].covariates)
+
+    @property
+    def context_length(self) -> int:
+        """L of the longest member."""
+        return max(member.context_length for member in self.members)
+
+    @property
+    def quantiles(self) -> tuple[float, ...]:
+        """Levels, ascending."""
+        return self.members[0].quantiles
+
+    @property
+    def scalings(self) -> tuple[TargetScaling, ...]:
+        """Each member's transform and error scale."""
+        return tuple(TargetScaling(one.network.transform, one.fit.error_scale) for one in self.member_fits)
+
+    @property
+    def member_fits(self) -> tuple[MemberFit, ...]:
+        """Each member, and how it is fitted."""
+        scales = self.error_scales or (self.fit.error_scale,) * len(self.members)
+        fits = [replace(self.fit, error_scale=scale) for scale in scales]
+        return tuple(MemberFit(member, fit) for member, fit in zip(self.members, fits, strict=True))
+
+    def with_row(self, setting: str, value: str | int | float | bool, reason: str) -> Plan:
+        """The plan with another value and reason in the row of `setting`, where it has such a row."""
+        changed = PlanRow(setting, value, reason)
+        return replace(self, rows=tuple(changed if row.setting == setting else row for row in self.rows))
+
+    def with_cell(self, cell: str, reason: str) -> Plan:
+        """The plan with one cell for every member."""
+        gate = CELLS[cell].has_reset_gate
+        members = tuple(replace(m, cell=cell, reset_after=m.reset_after or not gate) for m in self.members)
+        return replace(self, members=members).with_row("cell", cell, reason)
+
+    def mixed(self, scalings: Sequence[TargetScaling], reason: str) -> Plan:
+        """The plan with each member on a transform and an error scale of its own."""
+        members = tuple(replace(m, transform=one.transform) for m, one in zip(self.members, scalings, strict=True))
+        row = PlanRow("mixture", ", ".join(map(str, scalings)), reason)
+        error_scales = tuple(one.error_scale for one in scalings)
+        return replace(self, members=members, error_scales=error_scales, rows=(*self.rows, row))
+
+
+@dataclass(frozen=True)
+class OpenQuestions:
+    """What the rows of a panel do not say: answers to choose from. A question with one answer is decided."""
+
+    scalings: tuple[TargetScaling, ...]  # the likeliest first
+    contexts: tuple[int, ...]  # context lengths, the rule's own first
+    schedules: tuple[TrainingSchedule, ...]  # the cheapest first
+    smoothings: tuple[Smoothing, ...] = ()  # besides none; empty = decided
+
+    @classmethod
+    def decided(cls, member: NetworkSettings, fit: FitSettings) -> OpenQuestions:
+        """No question: all members are as `member`, and fitted as `fit` says."""
+        return cls(
+            scalings=(TargetScaling(member.transform, fit.error_scale),),
+            contexts=(member.context_length,),
+            schedules=(TrainingSchedule(fit.epochs, fit.learning_rate),),
+        )
+
+    @property
+    def is_open(self) -> bool:
+        """Whether there is something to decide."""
+        answers = (self.scalings, self.contexts, self.schedules)
+        return any(len(one) > 1 for one in answers) or bool(self.smoothings)
+
+    def settings_decided_by(self, candidate: Candidate) -> list[str]:
+        """Settings whose reason becomes that of the candidate."""
+        names = ["transform", "error_scale"] if len(self.scalings) > 1 else []
+        if len(self.schedules) > 1:
+            names += ["epochs", "learning_rate"]
+        if candidate.context_length != self.contexts[0]:  # the reason of the rule's own context says more
+            names.append("context_length")
+        return names
+
+
+@dataclass(frozen=True)
+class Draft:
+    """A plan, and what may still change in it."""
+
+    plan: Plan
+    questions: OpenQuestions
+
+    def decided(self, candidate: Candidate, reason: str) -> Plan:
+        """The plan with the candidate's answers."""
+        plan = self.plan
+        for setting in self.questions.settings_decided_by(candidate):
+            plan = plan.with_row(setting, candidate.settings[setting], reason)
+        scaling, length = candidate.scaling, candidate.context_length
+        return replace(
+            plan,
+            members=tuple(replace(m, transform=scaling.transform, context_length=length) for m in plan.members),
+            fit=replace(plan.fit, error_scale=scaling.error_scale, **vars(candidate.schedule)),
+            error_scales=(),
+        )
+
+
+@dataclass(frozen=True)
+class Selection:
+    """The plan that model selection has reached, and how smoothing did on each set of windows so far."""
+
+    plan: Plan
+    smoothings: tuple[Smoothing, ...] = ()  # to choose from, besides none; empty = decided
+    smoothing_errors: tuple[Mapping[float, float], ...] = ()  # weight -> error of the blend, 1 without smoothing

@@ -1,0 +1,139 @@
+"""Champion and challenger: whether a new version may serve in place of the one that does."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from forecaster.data.freq import Freq
+from forecaster.errors import ArtifactError
+from forecaster.evaluation.backtest import Backtest, backtest, baseline_forecasts
+from forecaster.evaluation.holdout import make_holdout
+from forecaster.serving.forecast import MODEL
+from forecaster.serving.manifest import Manifest, load_runtime, load_test_weights, read_manifest
+from forecaster.serving.raw_forecasts import raw_forecasts
+from forecaster.serving.runtime import Runtime
+from forecaster.training.report import Verdict
+
+if TYPE_CHECKING:
+    from forecaster.data.panel import Panel
+    from forecaster.data.windows import Windows
+    from forecaster.evaluation.metrics import Scores
+    from forecaster.serving.store import Store
+    from forecaster.typing import BoolArray, FloatArray, IntArray
+
+
+@dataclass(frozen=True)
+class Champion:
+    """The version that serves, and the weights of it that may be compared on a window."""
+
+    label: str  # name@version
+    manifest: Manifest
+    serving: Runtime
+    test: Runtime | None  # the weights that were tested at its training; None: it had no test windows
+
+    def unseen(self, panel: Panel, windows: Windows) -> tuple[BoolArray, Runtime]:
+        """[W] windows that the champion's weights have not seen, and the weights: those that serve, or those that were
+        tested at its own training, whichever have seen fewer of these windows.
+
+        The serving weights have seen rows up to the newest of their training, the tested ones rows up to their test
+        windows.
+        """
+        first = panel.timestamps[windows.cutoff]
+        facts = self.manifest.data
+        served = np.asarray(first > facts.last)
+        if self.test is None:
+            return served, self.serving
+        back = np.array([-self.manifest.held_back * self.manifest.horizon])
+        until = Freq.parse(facts.freq).advance(np.array([facts.last]), back, facts.zone)[0]
+        tested = np.asarray(first > until)
+        return (tested, self.test) if tested.sum() > served.sum() else (served, self.serving)
+
+    def forecast(self, panel: Panel, windows: Windows, horizon: int, runtime: Runtime) -> FloatArray:
+        """[W, horizon] point forecasts."""
+        return raw_forecasts(runtime, self.manifest, panel, windows, horizon).values[:, :, 0]
+
+
+def promotion(store: Store, name: str, tested: Backtest | None, margin: float, *, learned: bool) -> Verdict:
+    """Whether a new version serves: it must beat the version that does, and the baselines, by the margin.
+
+    `tested` is its backtest, None where there were no test windows. Only windows count that the champion has not seen
+    either. `learned`: the baselines that have to be fitted are among the opponents.
+    """
+    if tested is None:
+        return Verdict(False, "too few rows to hold any back, so nothing shows that it is better")
+    champion, why = _champion(store, name)
+    if champion is None:
+        found = _verdict(tested.scores(), "", len(tested.target), margin)
+        return replace(found, reason=f"{found.reason}; {why}") if found.promoted else found
+    panel, windows = tested.holdout.panel, tested.holdout.windows
+    if champion.manifest.data.freq != panel.freq.name:
+        return Verdict(False, f"{champion.label} forecasts {champion.manifest.data.freq} data, not {panel.freq.name}")
+    lacks = {one.name for one in champion.manifest.covariates} - {one.name for one in panel.covariates}
+    if lacks:
+        return Verdict(False, f"{champion.label} reads {', '.join(sorted(lacks))}, which this training does not")
+    unseen, runtime = champion.unseen(panel, windows)
+    context = windows.gather(min(tested.holdout.context_length, champion.manifest.context_length), 0)
+    chosen = np.flatnonzero(unseen & ~np.isnan(context).all(axis=1))
+    if not len(chosen):
+        return Verdict(False, f"{champion.label} has seen every window, so nothing shows that this is better")
+    common = tested if len(chosen) == len(windows) else _part(tested, chosen, learned=learned)
+    opponent = champion.forecast(panel, common.holdout.windows, common.holdout.horizon, runtime)
+    scores = {**common.scores(), champion.label: common.holdout.scores(opponent)}
+    return _verdict(scores, champion.label, len(chosen), margin)
+
+
+def _champion(store: Store, name: str) -> tuple[Champion | None, str]:
+    """The version that serves, or None and why there is none to beat."""
+    try:
+        version = store.current(name)
+    except ArtifactError:
+        return None, "nothing served before"
+    try:
+        folder = store.resolve(f"{name}@{version}")
+        manifest = read_manifest(folder)
+        test = load_test_weights(folder, manifest) if manifest.held_back else None
+        return Champion(f"{name}@{version}", manifest, load_runtime(folder, manifest, "onnx"), test), ""
+    except ArtifactError as error:
+        return None, f"{name}@{version} cannot answer: {error.message}"
+
+
+def _part(tested: Backtest, chosen: IntArray, *, learned: bool) -> Backtest:
+    """The same forecasts of the windows at these positions; the baselines may learn from all that is before them."""
+    whole = tested.holdout
+    part = make_holdout(
+        whole.panel, whole.windows.take(chosen), horizon=whole.horizon, context_length=whole.context_length
+    )
+    return backtest(part, tested.prediction[chosen, :, None], (), baseline_forecasts(part, learned=learned))
+
+
+def _verdict(scores: Mapping[str, Scores], champion: str, count: int, margin: float) -> Verdict:
+    """Better than everybody else by the margin, in MASE, or in MAE where that is undefined.
+
+    `scores` are those of `count` windows; `champion` is "" where none of the others serves.
+    """
+    metric = "MASE" if np.isfinite(scores[MODEL].mase) else "MAE"
+    found = {who: float(getattr(one, metric.lower())) for who, one in scores.items()}
+    own, others = found[MODEL], {who: value for who, value in found.items() if who != MODEL}
+    on = f"on {count} window{'s' if count > 1 else ''} that neither had seen" if champion else f"on {count} windows"
+    # A score that is no number is of an opponent that could not answer.
+    ahead = [who for who, value in others.items() if np.isfinite(value) and not own < (1 - margin) * value]
+    promoted = not ahead and bool(np.isfinite(own))
+    if promoted:
+        worst = min(others, key=lambda who: others[who] if np.isfinite(others[who]) else np.inf)
+        reason = f"{metric} {own:.4g} beats {worst}'s {others[worst]:.4g} and all others' {on}"
+    else:
+        first = champion if champion in ahead else min(ahead, key=lambda who: others[who], default="")
+        by = f" by {margin:.3g} of it" if margin else ""
+        against = f"does not beat {first}'s {others[first]:.4g}{by}" if first else "is not a number"
+        reason = f"{metric} {own:.4g} {against} {on}"
+    return Verdict(
+        promoted=promoted,
+        reason=reason,
+        windows=count,
+        metric=metric,
+        scores={who: value if np.isfinite(value) else None for who, value in found.items()},
+    )

@@ -1,0 +1,238 @@
+"""From fitted networks to a stored version: graphs, proof, scores on the test windows, manifest."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timezone
+from importlib.metadata import version as library_version
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from forecaster.data.model_inputs import ExtraInputs
+from forecaster.data.panel import fingerprint
+from forecaster.data.summary import level_and_scale
+from forecaster.data.windows import evenly, latest_windows
+from forecaster.evaluation.backtest import Backtest, backtest, baseline_forecasts
+from forecaster.evaluation.cross_conformal import CrossCalibration, cross_calibrated
+from forecaster.evaluation.holdout import make_holdout
+from forecaster.serving.calibration_file import write_calibration
+from forecaster.serving.manifest import FORMAT, TEST_WEIGHTS, DataFacts, Manifest, open_test_weights, write_manifest
+from forecaster.serving.raw_forecasts import raw_forecasts
+from forecaster.training.checkpoints import FINAL_STAGE, STATE, TEST_STAGE, write_history, write_state
+from forecaster.training.contributions import contributions
+from forecaster.training.promotion import promotion
+
+if TYPE_CHECKING:
+    from forecaster.config import TrainSettings
+    from forecaster.data.panel import Panel
+    from forecaster.data.windows import Windows
+    from forecaster.serving.conformal import Calibration
+    from forecaster.serving.store import Store
+    from forecaster.serving.training_record import Contribution
+    from forecaster.training.plan import Plan
+    from forecaster.training.report import Verdict
+    from forecaster.training.task import Stage
+    from forecaster.typing import FloatArray
+
+PROOF_WINDOWS = 64  # contexts on which the stored graphs must agree with the trained networks
+LIBRARIES = ("forecaster", "tensorflow", "keras", "numpy", "pandas", "onnx", "onnxruntime")
+
+
+@dataclass(frozen=True)
+class Training:
+    """Fitted networks, and what they were made from."""
+
+    name: str  # of the model
+    path: str  # of the data, absolute where it is a file
+    panel: Panel
+    plan: Plan
+    settings: TrainSettings
+    test_windows: Windows
+    test: Stage | None  # weights that have not seen the test windows; None: there are no test windows
+    final: Stage | None  # weights fitted on all rows; None: the tested weights serve
+    members: FloatArray  # [M, W, H] point forecasts of the test windows by each tested network
+
+    @property
+    def served(self) -> Stage:
+        """The weights that serve."""
+        stage = self.final or self.test
+        if stage is None:
+            raise ValueError("a training has a stage")
+        return stage
+
+    @property
+    def context_length(self) -> int:
+        """L of the stored graphs."""
+        smoothing = self.served.smoothing
+        return max(self.plan.context_length, smoothing.length if smoothing else 0)
+
+    @property
+    def learned_baselines(self) -> bool:
+        """Whether the model is compared with the baselines that have to be fitted, too."""
+        return self.settings.baselines == "all"
+
+
+@dataclass(frozen=True)
+class TrainingTest:
+    """What the test windows say of a training."""
+
+    backtest: Backtest
+    calibration: Calibration | None  # None: not asked for, or too little is known
+    contributions: tuple[Contribution, ...]
+
+
+@dataclass(frozen=True)
+class Published:
+    """A version that a training has stored."""
+
+    folder: Path
+    version: int
+    manifest: Manifest
+    backtest: Backtest | None  # None: there were no test windows
+    verdict: Verdict | None  # None: it serves without having been compared with the version before
+
+
+def publish(training: Training, store: Store) -> Published:
+    """Store the networks as the model's next version, proved portable and tested.
+
+    It serves, unless it had to win against the version that does and did not. After an error the store is as it was.
+    """
+    with store.new_version(training.name) as draft:
+        _write_networks(draft.folder, training)
+        manifest = _manifest(training)
+        found = _test(draft.folder, training, training.test, manifest) if training.test else None
+        if found:
+            scores = {who: one.to_json() for who, one in found.backtest.scores().items()}
+            manifest = replace(manifest, metrics=scores, contributions=found.contributions)
+        if found and found.calibration:
+            write_calibration(draft.folder, found.calibration)
+        tested = found.backtest if found else None
+        verdict = _verdict(training, store, tested)
+        manifest = write_manifest(draft.folder, replace(manifest, refused=verdict.refusal if verdict else ""))
+        version = draft.publish(serves=not manifest.refused)
+        return Published(
+            folder=draft.folder.parent / str(version),
+            version=version,
+            manifest=manifest,
+            backtest=tested,
+            verdict=verdict,
+        )
+
+
+def _verdict(training: Training, store: Store, tested: Backtest | None) -> Verdict | None:
+    """Whether the new version wins against the one that serves; None where it need not."""
+    margin = training.settings.promote_if_better
+    if margin is None:
+        return None
+    return promotion(store, training.name, tested, margin, learned=training.learned_baselines)
+
+
+def _write_networks(folder: Path, training: Training) -> None:
+    """Graphs, states and history. ForecasterError where the graphs are not portable or differ from the networks."""
+    from forecaster.models.export import write_onnx, write_saved_model
+    from forecaster.serving.verify_export import prove
+
+    served = training.served
+    members = [network.portable() for network in served.networks]
+    write_saved_model(members, folder / "saved_model", served.smoothing)
+    write_onnx(members, folder / "model.onnx", served.smoothing)
+    if training.test and training.final:
+        tested = [network.portable() for network in training.test.networks]
+        write_onnx(tested, folder / TEST_WEIGHTS, training.test.smoothing)
+    stages = {name: stage for name, stage in ((TEST_STAGE, training.test), (FINAL_STAGE, training.final)) if stage}
+    for name, stage in stages.items():
+        for i, one in enumerate(stage.fits):
+            write_state(folder / STATE / f"{name}-{i}.npz", one.state)
+    write_history(folder, {f"{n} {i}": one.history for n, stage in stages.items() for i, one in enumerate(stage.fits)})
+    prove(folder, served.networks, _proof_inputs(training), smoothing=served.smoothing)
+
+
+def _proof_inputs(training: Training) -> dict[str, FloatArray]:
+    """What the graphs read of the latest windows of some series."""
+    windows = latest_windows(training.panel)
+    some = windows.take(evenly(len(windows), PROOF_WINDOWS))
+    inputs = ExtraInputs(training.panel, some, replace(training.plan.needs, context_length=training.context_length))
+    named = {name: values[:, 0] for name, values in inputs().items()}
+    return {"context": some.gather(training.context_length, 0), **named}
+
+
+def _test(folder: Path, training: Training, test: Stage, manifest: Manifest) -> TrainingTest:
+    """The graph in `folder` that has not seen the test windows, on these.
+
+    The calibration is made of the errors of these weights: those of the weights that serve are not known, and hardly
+    larger.
+    """
+    settings, count = training.settings, training.plan.windows
+    holdout = make_holdout(
+        training.panel,
+        training.test_windows,
+        horizon=manifest.horizon,
+        context_length=manifest.context_length,
+        description=f"the newest {count} window{'s' if count > 1 else ''} of each series, held back from this fit",
+    )
+    runtime = open_test_weights(folder, manifest)
+    baselines = baseline_forecasts(holdout, learned=training.learned_baselines)
+    if settings.calibrate:
+        found = cross_calibrated(holdout, manifest, runtime, baselines)
+    else:
+        raw = raw_forecasts(runtime, manifest, training.panel, holdout.windows, manifest.horizon)
+        found = CrossCalibration(backtest(holdout, raw.values, manifest.quantiles, baselines), None)
+    # A holdout has those of the test windows that can be forecast; cutoffs are rows of the panel, and ascend.
+    members = training.members[:, np.searchsorted(training.test_windows.cutoff, holdout.windows.cutoff)]
+    added = contributions(holdout, test, members, settings.limits)
+    return TrainingTest(found.backtest, found.calibration, added)
+
+
+def _manifest(training: Training) -> Manifest:
+    """All but what the test windows and the files say."""
+    plan, served = training.plan, training.served
+    return Manifest(
+        format=FORMAT,
+        name=training.name,
+        created=datetime.now(timezone.utc).isoformat(),
+        data=data_facts(training.panel, training.path, training.settings.timestamp_format),
+        horizon=plan.horizon,
+        context_length=training.context_length,
+        quantiles=training.settings.quantiles,
+        # Fewer than planned where the training was interrupted.
+        members=tuple(network.settings for network in served.networks),
+        fit=plan.fit,
+        parameters=sum(network.parameters for network in served.networks),
+        epochs=max(one.best_epoch for one in served.fits),
+        stopped=served.stopped,
+        held_back=plan.windows if training.test else 0,
+        judged_is_served=training.test is not None and training.final is None,
+        metrics={},
+        plan=plan.rows,
+        versions={name: library_version(name) for name in LIBRARIES},
+        files={},
+        error_scales=tuple(one.error_scale for one in served.fit_settings),
+        floor=served.smoothing,
+        calendar=plan.calendar,
+        limits=training.settings.limits,
+    )
+
+
+def data_facts(panel: Panel, path: str, timestamp_format: str | None) -> DataFacts:
+    """What a panel is, with its fingerprint."""
+    level, scale = level_and_scale(panel) or (None, None)
+    return DataFacts(
+        path=path,
+        series=panel.columns.series,
+        timestamp=panel.columns.timestamp,
+        target=panel.columns.target,
+        layout=panel.layout,
+        freq=panel.freq.name,
+        season_length=panel.season_length,
+        zone=panel.zone,
+        timestamp_format=timestamp_format,
+        rows=len(panel.target),
+        series_count=len(panel.series),
+        first=int(panel.timestamps.min()),
+        last=int(panel.timestamps.max()),
+        sha256=fingerprint(panel),
+        level=level,
+        scale=scale,
+    )

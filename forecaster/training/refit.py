@@ -1,0 +1,81 @@
+"""Rolling origin with fresh weights: for each cutoff the model's own settings are fitted again on the rows before it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from forecaster.data.encodings import fit_encodings
+from forecaster.data.windows import Windows
+from forecaster.errors import DataError
+from forecaster.evaluation.backtest import Backtest, backtest, baseline_forecasts
+from forecaster.evaluation.holdout import holdout_windows, make_holdout
+from forecaster.training.combination import joined
+from forecaster.training.fit import FitControl, fit
+from forecaster.training.split import Needs, source_of, task
+
+if TYPE_CHECKING:
+    from forecaster.config import EvaluateSettings
+    from forecaster.data.panel import Panel
+    from forecaster.progress import Watch
+    from forecaster.serving.open_model import Opened
+    from forecaster.typing import FloatArray, IntArray
+
+FOLDS = 3  # where the caller does not say how many
+
+
+def refit(panel: Panel, opened: Opened, settings: EvaluateSettings, watch: Watch) -> Backtest:
+    """Test the settings, not the stored weights, on the newest windows of each series, one horizon apart."""
+    from forecaster.models.device import configure
+
+    configure("auto", settings.threads)
+    manifest = opened.manifest
+    count = settings.windows or max(manifest.held_back, FOLDS)
+    windows = holdout_windows(panel, manifest.horizon, count)
+    if not len(windows):
+        raise DataError(
+            f"{panel.source}: no series has {2 * manifest.horizon} rows: too few to hold a window back.",
+            "Give more history.",
+        )
+    holdout = make_holdout(
+        panel,
+        windows,
+        horizon=manifest.horizon,
+        context_length=manifest.context_length,
+        description=f"{count} window(s) of each series, {manifest.horizon} steps apart, fresh weights for each",
+    )
+    windows = holdout.windows
+    forecasts = np.full((len(windows), manifest.horizon, 1 + len(manifest.quantiles)), np.nan)
+    folds = windows.remaining // manifest.horizon  # 1 = the newest
+    for done, fold in enumerate(sorted(set(folds.tolist()), reverse=True)):
+        chosen = np.flatnonzero(folds == fold)
+        watch.note(f"fold {done + 1} of {len(set(folds.tolist()))}: fitting fresh weights")
+        ends = np.maximum(panel.offsets[1:] - fold * manifest.horizon, panel.offsets[:-1])
+        forecasts[chosen] = _fold(panel, opened, ends, windows.take(chosen), watch)
+    baselines = baseline_forecasts(holdout, learned=settings.baselines == "all")
+    return backtest(holdout, forecasts, manifest.quantiles, baselines)
+
+
+def _fold(panel: Panel, opened: Opened, ends: IntArray, windows: Windows, watch: Watch) -> FloatArray:
+    """Forecasts [W, H, 1 + Q] of weights that were fitted on the rows before `ends`."""
+    from forecaster.models.network import Network
+
+    manifest = opened.manifest
+    covariates = fit_encodings(panel, ends)
+    needs = Needs(manifest.context_length, manifest.horizon, manifest.calendar, covariates)
+    work = task(panel, ends, None, needs, source_of(panel, needs))
+    if not len(work.sampler):
+        raise DataError(
+            f"{panel.source}: no rows to fit on are left before the oldest window.", "Judge fewer --windows."
+        )
+    networks = []
+    for i, member in enumerate(manifest.members):
+        seed = manifest.fit.seed * 1000 + i
+        network = Network(replace(member, covariates=covariates), seed)
+        scale = manifest.error_scales[i] if manifest.error_scales else manifest.fit.error_scale
+        own = replace(manifest.fit, seed=seed, patience=0, stop_after=manifest.epochs, error_scale=scale)
+        fit(network, work, own, FitControl(watch, "refit"))
+        networks.append(network)
+    return manifest.limits.hold(joined(panel, windows, needs, networks, manifest.floor))

@@ -1,0 +1,79 @@
+"""What a training did, in the words of the command line's JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from forecaster.errors import QualityError
+from forecaster.evaluation.report import Report, Subject
+
+if TYPE_CHECKING:
+    from forecaster.serving.training_record import Contribution, PlanRow
+    from forecaster.typing import Json
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Whether a new version may serve in place of the one that did."""
+
+    promoted: bool
+    reason: str  # for people
+    windows: int = 0  # that everybody forecast
+    metric: str = ""
+    scores: Mapping[str, float | None] = field(default_factory=dict)  # the new version's ("model") and its opponents'
+
+    @property
+    def refusal(self) -> str:
+        """Why it may not serve; "" where it may."""
+        return "" if self.promoted else self.reason
+
+    def to_json(self) -> dict[str, Json]:
+        """The fields by name."""
+        return {
+            "promoted": self.promoted,
+            "reason": self.reason,
+            "windows": self.windows,
+            "metric": self.metric,
+            "scores": dict(self.scores),
+        }
+
+
+@dataclass(frozen=True)
+class TrainReport(Subject):
+    """What `train` did; the model is stored under `path`."""
+
+    path: str
+    epochs: int  # run
+    stopped: str  # "patience" | "epochs" | "time budget" | "interrupted"
+    plan: tuple[PlanRow, ...]
+    notes: tuple[str, ...]
+    report: Report | None  # None where there were too few rows for test windows
+    verdict: Verdict | None = None  # None: it serves without a contest
+    contributions: tuple[Contribution, ...] = ()  # of each member, where there are several and they were tested
+
+    def refuse_unpromoted(self) -> None:
+        """QualityError where the new version was kept but may not serve."""
+        if self.verdict and not self.verdict.promoted:
+            raise QualityError(
+                f"{self.model}@{self.version} is stored but does not serve: {self.verdict.reason}.",
+                f"Serve it all the same with `forecaster models rollback {self.model} {self.version}`.",
+            )
+
+    def to_json(self) -> dict[str, Json]:
+        """The report's keys, whether or not there is one, and what is known of the training."""
+        tested: dict[str, Json] = {"windows": 0, "metrics": None, "baselines": {}, "judged_on": "nothing was held back"}
+        if self.report:
+            tested = self.report.to_json()
+        return {
+            **tested,
+            **self.subject_json(),
+            "path": self.path,
+            "epochs": self.epochs,
+            "stopped": self.stopped,
+            "plan": [{"setting": row.setting, "value": row.value, "reason": row.reason} for row in self.plan],
+            "notes": list(self.notes),
+            "members": [dict(vars(one)) for one in self.contributions],
+            **({"promotion": self.verdict.to_json()} if self.verdict else {}),
+        }

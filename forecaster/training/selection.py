@@ -1,0 +1,149 @@
+"""Model selection: short fits answer what the rows alone do not say: which scaling, how long a context and a schedule.
+
+Every answer is measured on the validation windows, which lie before those that the scores are taken from. Nothing after them
+is seen, so the scores stay honest.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, TypeAlias
+
+from forecaster.training.combination import Bench, choose_smoothing, mix
+from forecaster.training.plan import Candidate, Draft, Plan, Selection, TargetScaling
+from forecaster.training.task import MemberFit
+
+if TYPE_CHECKING:
+    from forecaster.data.panel import Panel
+    from forecaster.models.network import Network
+    from forecaster.progress import Watch
+    from forecaster.training.task import Stage, Task
+
+# Fits every network on a task, at once where there are processors.
+FitAll: TypeAlias = "Callable[[str, Task, Sequence[MemberFit]], Stage]"
+
+SELECTION_STAGE = "trial"  # as reports of progress name it
+MIN_GAIN = 0.01  # that a longer schedule must win by: less is within the noise of a validation window
+# That longer schedules must have won by for a still longer one to be tried, or another context by.
+MIN_CLEAR_GAIN = 0.03
+
+
+def settle(draft: Draft, panel: Panel, task: Task, fit_all: FitAll, watch: Watch) -> Selection:
+    """The plan with its open questions answered on `task`'s validation windows."""
+    plan, questions = draft.plan, draft.questions
+    selection = Selection(plan, questions.smoothings)
+    if task.validation is None or not questions.is_open:
+        return selection
+    fits = _CandidateFits(draft, task, fit_all)
+    best = fits.settle()
+    for candidate, error in fits.errors.items():
+        watch.note(f"trial: {candidate}: validation error {error:.4g}{' (taken)' if candidate == best else ''}")
+    others = ", ".join(f"{error:.3g}" for candidate, error in fits.errors.items() if candidate != best)
+    reason = f"validation error {fits.errors[best]:.3g}, others {others}" if others else "as given"
+    needs = replace(plan.needs, context_length=max(questions.contexts))
+    bench = Bench(panel, task.validation, task.scale, task.relative, needs)
+    fitted = fits.longest(best)
+    mixed = mix(draft.decided(best, reason), bench, fitted, best.scaling, watch)
+    selection = replace(selection, plan=mixed)
+    if not questions.smoothings:
+        return selection
+    # The other scalings' networks are used in place of the members that will be on them.
+    networks = [fitted[scaling] for scaling in mixed.scalings if scaling in fitted]
+    return choose_smoothing(selection, bench, bench.forecast(networks), "validation windows", watch)
+
+
+def try_all(plans: Sequence[Plan], task: Task, fit_all: FitAll) -> list[tuple[Network, float]]:
+    """The first member of each plan, fitted, and its validation error, infinite where it diverged.
+
+    KeyboardInterrupt where not all were fitted: nothing is decided then.
+    """
+    stage = fit_all(SELECTION_STAGE, task, [MemberFit(plan.members[0], plan.fit) for plan in plans])
+    if len(stage.fits) < len(plans) or stage.stopped == "interrupted":
+        raise KeyboardInterrupt
+    errors = [one.state.last_error if one.stopped != "diverged" else math.inf for one in stage.fits]
+    return [
+        (network, error if math.isfinite(error) else math.inf)
+        for network, error in zip(stage.networks, errors, strict=True)
+    ]
+
+
+class _CandidateFits:
+    """Short fits of the first member, each of another candidate."""
+
+    def __init__(self, draft: Draft, task: Task, fit_all: FitAll) -> None:
+        self.draft, self.questions, self.task, self.fit_all = draft, draft.questions, task, fit_all
+        self.errors: dict[Candidate, float] = {}  # on the validation windows, after the last epoch
+        self.fitted: dict[Candidate, Network] = {}
+
+    def settle(self) -> Candidate:
+        """The scaling with the lowest error after the shortest schedule, on the shortest schedule that none clearly beats.
+
+        Schedules are tried from short to long, a still longer one only where the last one clearly won. Where the shortest is
+        not enough the other scalings are fitted for longer, too, so that they can be mixed with the leader.
+        """
+        shortest, *longer = sorted({schedule.epochs for schedule in self.questions.schedules})
+        leader = self._leader()
+        self._fit([*self._schedules(leader, shortest), *(self._schedules(leader, longer[0]) if longer else ())])
+        before = self.errors[leader]
+        best = self._cheapest(leader.scaling)
+        for last, epochs in itertools.pairwise(longer):
+            if best.schedule.epochs != last or self.errors[best] > before * (1.0 - MIN_CLEAR_GAIN):
+                break
+            before = self.errors[best]
+            self._fit([*self._schedules(leader, epochs), *self._others(best, shortest)])
+            best = self._cheapest(leader.scaling)
+        self._fit(self._others(best, shortest))
+        return best
+
+    def _leader(self) -> Candidate:
+        """The scaling with the lowest error on the first schedule, on the context that clearly suits the likeliest best."""
+        context, schedule = self.questions.contexts[0], self.questions.schedules[0]
+        candidates = [Candidate(scaling, context, schedule) for scaling in self.questions.scalings]
+        first = candidates[0]
+        others = [replace(first, context_length=length) for length in self.questions.contexts[1:]]
+        self._fit([*candidates, *others])
+        leader, suited = (min(some, key=self.errors.__getitem__) for some in (candidates, [first, *others]))
+        if self.errors[suited] < self.errors[first] * (1.0 - MIN_CLEAR_GAIN):
+            leader = replace(leader, context_length=suited.context_length)
+        return leader
+
+    def _schedules(self, candidate: Candidate, epochs: int) -> list[Candidate]:
+        """The candidate on every schedule of this length that it has not been on."""
+        schedules = [schedule for schedule in self.questions.schedules if schedule.epochs == epochs]
+        candidates = [replace(candidate, schedule=schedule) for schedule in schedules]
+        return [one for one in candidates if one not in self.errors]
+
+    def _others(self, best: Candidate, shortest: int) -> list[Candidate]:
+        """The other scalings on the best schedule, where they may be mixed and have only been on the shortest."""
+        if best.schedule.epochs == shortest or len(self.draft.plan.members) == 1:
+            return []
+        done = {candidate.scaling for candidate in self.errors if candidate.schedule.epochs > shortest}
+        return [replace(best, scaling=scaling) for scaling in self.questions.scalings if scaling not in done]
+
+    def _cheapest(self, scaling: TargetScaling) -> Candidate:
+        """The scaling's shortest schedule that no longer one beats by more than the margin."""
+        errors = {candidate: error for candidate, error in self.errors.items() if candidate.scaling == scaling}
+        least = min(errors.values())
+        good = [candidate for candidate, error in errors.items() if error <= least * (1.0 + MIN_GAIN)]
+        return min(good, key=lambda candidate: (candidate.schedule.epochs, errors[candidate]))
+
+    def longest(self, best: Candidate) -> dict[TargetScaling, Network]:
+        """Each scaling's network of its longest schedule, the best of several; of the best scaling the best one.
+
+        Those that diverged are left out.
+        """
+        found = {}
+        for candidate in sorted(self.fitted, key=lambda one: (one.schedule.epochs, -self.errors[one])):
+            if math.isfinite(self.errors[candidate]):
+                found[candidate.scaling] = self.fitted[candidate]
+        return {**found, best.scaling: self.fitted[best]}
+
+    def _fit(self, candidates: Sequence[Candidate]) -> None:
+        if not candidates:
+            return
+        plans = [self.draft.decided(candidate, "") for candidate in candidates]
+        for candidate, (network, error) in zip(candidates, try_all(plans, self.task, self.fit_all), strict=True):
+            self.errors[candidate], self.fitted[candidate] = error, network

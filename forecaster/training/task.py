@@ -1,0 +1,104 @@
+"""What fits are given and what they return: rows and windows, states, histories, the fitted members of a stage."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from forecaster.training.gather import RowGatherer
+
+if TYPE_CHECKING:
+    from forecaster.data.calendar import KnownRows
+    from forecaster.data.encodings import EncodedCovariates
+    from forecaster.data.windows import Sampler, Windows
+    from forecaster.models.network import Network
+    from forecaster.models.settings import FitSettings, NetworkSettings
+    from forecaster.models.smoothing import Smoothing
+    from forecaster.typing import FloatArray
+
+
+@dataclass(frozen=True)
+class State:
+    """All that is needed to go on fitting where it stopped."""
+
+    epoch: int  # epochs done
+    finished: bool
+    best_epoch: int
+    best_loss: float
+    best_error: float  # validation error of the best epoch, see `Fitted`; NaN without validation windows
+    last_error: float  # of the last epoch
+    weights: list[FloatArray]
+    best_weights: list[FloatArray]
+    optimizer: list[FloatArray]
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """A row of history.csv."""
+
+    epoch: int
+    loss: float
+    validation_loss: float | None
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """What came of a fit. The network holds the best weights."""
+
+    history: tuple[Epoch, ...]
+    best_epoch: int
+    error: float  # of the best epoch, see `_Fit._validate`; NaN = not known
+    stopped: str  # "epochs" | "patience" | "time budget" | "interrupted" | "diverged"
+    state: State
+
+
+@dataclass(frozen=True)
+class Source:
+    """The rows of a panel, which all its tasks share."""
+
+    target: FloatArray  # [R]
+    known: KnownRows | None = None  # what is known of each row
+    covariates: EncodedCovariates | None = None  # of each row and series
+
+    @cached_property
+    def rows(self) -> RowGatherer:
+        """As tensors."""
+        return RowGatherer(self.target, self.known, self.covariates)
+
+
+@dataclass(frozen=True)
+class Task:
+    """What a fit works on."""
+
+    training: Windows  # rows that training may see, by its `end`; its own windows are not used
+    sampler: Sampler
+    validation: Windows | None  # windows whose loss picks the best weights; None = the last weights are kept
+    scale: FloatArray  # [N] seasonal scale of each series, for error_scale "series"; positive
+    source: Source
+    relative: bool = False  # every value is positive, so that relative errors mean something
+
+
+@dataclass(frozen=True)
+class MemberFit:
+    """One member that is to be fitted, and how."""
+
+    network: NetworkSettings
+    fit: FitSettings
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One fit of every member."""
+
+    networks: tuple[Network, ...]
+    fits: tuple[Fitted, ...]
+    fit_settings: tuple[FitSettings, ...] = ()  # how each was fitted
+    smoothing: Smoothing | None = None  # that is blended with their forecasts
+
+    @property
+    def stopped(self) -> str:
+        """Why it ended: the strongest reason of any member."""
+        reasons = [one.stopped for one in self.fits]
+        return next((r for r in ("interrupted", "diverged", "time budget", "patience") if r in reasons), "epochs")

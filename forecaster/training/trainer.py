@@ -1,0 +1,251 @@
+"""The compiled steps of a fit: windows gathered inside the graph, several steps a call."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Hashable, Iterator
+from contextlib import contextmanager
+from threading import Lock
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from forecaster.models.distributions import DISTRIBUTIONS
+from forecaster.models.encoder import run_layer
+from forecaster.models.losses import mean_loss
+from forecaster.training.fast_recurrence import lean_layer
+from forecaster.training.gather import SeriesBounds
+
+if TYPE_CHECKING:
+    from forecaster.models.network import Network
+    from forecaster.models.settings import FitSettings
+    from forecaster.training.task import Task
+    from forecaster.typing import IntArray, Tensor
+
+
+MAX_IDLE = 6  # trainers that are kept for fits to come: a stage's, and some of the stage before
+
+
+def _constant(rate: float, _steps: int) -> Any:
+    return rate
+
+
+def _cosine(rate: float, steps: int) -> Any:
+    """Loshchilov & Hutter 2017, without restarts: from `rate` to 0 over all steps."""
+    import keras
+
+    return keras.optimizers.schedules.CosineDecay(rate, steps)
+
+
+SCHEDULES: dict[str, Callable[[float, int], Any]] = {"constant": _constant, "cosine": _cosine}
+
+
+class TaskTensors(NamedTuple):
+    """What the graph reads of a task."""
+
+    bounds: SeriesBounds
+    scale: Tensor  # [N] seasonal scale of each series
+
+
+class ValidationSums(NamedTuple):
+    """Sums over windows that were forecast as in use; float64 scalars."""
+
+    loss: Tensor
+    steps: Tensor  # that the loss is over
+    scaled: Tensor  # each window's MAE over the seasonal scale
+    relative: Tensor  # each window's symmetric relative error
+    windows: Tensor  # with steps
+
+
+class Trainer:
+    """The compiled steps of one network on one task. `traces` counts how often the training step was traced."""
+
+    def __init__(
+        self, network: Network, task: Task, settings: FitSettings, total_steps: int, *, parts: int = 1
+    ) -> None:
+        import keras
+        import tensorflow as tf
+
+        on_gpu = bool(tf.config.get_visible_devices("GPU"))  # which has kernels of its own for Keras' layers
+        self.recur = run_layer if on_gpu else lean_layer
+        self.network, self.settings = network, settings
+        self.parts = 1 if on_gpu else parts
+        self.traces = 0
+        self.rows = task.source.rows
+        # The kernels of a GPU are called one by one: a compiler of its own would have to be installed.
+        self.fetch = self.rows.gather_all if on_gpu else self.rows.compiled
+        self.model = network.training_model(self.recur)
+        self.horizon_model: Any = None  # drawn once there is something to validate on
+        self.variables = network.model.trainable_variables
+        self.optimizer = keras.optimizers.Adam(
+            SCHEDULES[settings.schedule](settings.learning_rate, total_steps),
+            global_clipnorm=settings.clip_norm or None,
+        )
+        self.optimizer.build(self.variables)
+        self.first = [np.asarray(variable) for variable in self.optimizer.variables]
+        # Nothing here is for autograph to convert, which writes a file of its own for each function that it converts.
+        pairs, each = tf.TensorSpec((None, None), tf.int64), tf.TensorSpec((None,), tf.int64)
+        read = TaskTensors(SeriesBounds(each, each), tf.TensorSpec((None,), tf.float64))
+        self._run = tf.function(self._steps, input_signature=(read, pairs, pairs), autograph=False)
+        self._validation_sums = tf.function(self._validate, input_signature=(read, each, each), autograph=False)
+        self._read(task)
+
+    def _read(self, task: Task) -> None:
+        """From now on read what this task may see."""
+        import tensorflow as tf
+
+        seen, scale = task.validation or task.training, tf.constant(task.scale, tf.float64)
+        self.training, self.validation = (
+            TaskTensors(SeriesBounds(tf.constant(windows.start), tf.constant(windows.end)), scale)
+            for windows in (task.training, seen)
+        )
+        if task.validation and not self.horizon_model:
+            self.horizon_model = self.network.horizon_model(self.recur)
+
+    def restart(self, network: Network, task: Task) -> None:
+        """Begin anew, with the weights and the draws of another network of the same settings, on a task of the same rows."""
+        for mine, theirs in zip(self.network.model.variables, network.model.variables, strict=True):
+            mine.assign(theirs)
+        for variable, value in zip(self.optimizer.variables, self.first, strict=True):
+            variable.assign(value)
+        self._read(task)
+
+    def steps(self, series: IntArray, cutoff: IntArray) -> Tensor:
+        """Index pairs [k, B]: k steps, one after the other -> mean loss of each [k]."""
+        return self._run(self.training, series, cutoff)
+
+    def validate(self, series: IntArray, cutoff: IntArray) -> ValidationSums:
+        """Windows [W], forecast as in use -> sums over them."""
+        sums: ValidationSums = self._validation_sums(self.validation, series, cutoff)
+        return sums
+
+    def _steps(self, read: TaskTensors, series: Tensor, cutoff: Tensor) -> Tensor:
+        import tensorflow as tf
+
+        self.traces += 1
+        count = tf.shape(series)[0]
+
+        def step(i: Tensor, losses: Tensor) -> tuple[Tensor, Tensor]:
+            return i + 1, losses.write(i, self._step(read, series[i], cutoff[i]))
+
+        losses = tf.TensorArray(tf.float32, count)
+        return tf.while_loop(lambda i, _: i < count, step, (0, losses), parallel_iterations=1)[1].stack()
+
+    def _step(self, read: TaskTensors, series: Tensor, cutoff: Tensor) -> Tensor:
+        """One step on a batch, cut into parts that are worked on at once -> its mean loss."""
+        import tensorflow as tf
+
+        count = tf.shape(series)[0]
+        edges = [count * i // self.parts for i in range(self.parts + 1)]
+        with tf.GradientTape() as tape:
+            sums = [self._part(read, series[i:j], cutoff[i:j]) for i, j in itertools.pairwise(edges)]
+            loss = tf.add_n([part for part, _ in sums]) / tf.maximum(tf.add_n([steps for _, steps in sums]), 1.0)
+        gradients = tape.gradient(loss, self.variables)
+        self.optimizer.apply(gradients, self.variables)
+        return loss
+
+    def _part(self, read: TaskTensors, series: Tensor, cutoff: Tensor) -> tuple[Tensor, Tensor]:
+        """Windows [B] -> the sum of their losses and how many steps it is over."""
+        import tensorflow as tf
+
+        length = self.network.settings.context_length
+        first, last = self.network.head.target_span()
+        horizon = self.network.settings.horizon
+        window, extra = self.fetch(read.bounds, series, cutoff, length, self.network.reach, horizon)
+        z, center, scale = self.model([window[:, :length], *extra], training=True)
+        return self._loss(z, window[:, first:last], center, scale, tf.gather(read.scale, series))
+
+    def _loss(
+        self, z: Tensor, truth: Tensor, center: Tensor, scale: Tensor, seasonal_scale: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """z [B, P, K] against truth [B, P] in caller's units, NaN = not observed -> sum of losses, steps it is over."""
+        import tensorflow as tf
+
+        observed = ~tf.math.is_nan(truth)
+        truth = tf.where(observed, truth, 0.0)
+        locator = self.network.locator
+        if self.network.settings.distribution:
+            return self._likelihood(z, truth, observed, center, scale)
+        if self.settings.error_scale == "series":
+            forecast = locator.restore(z, center, scale)
+            errors = (truth[:, :, None] - forecast) / seasonal_scale[:, None, None]
+        else:
+            # A window without spread cannot be moved by the network: it teaches nothing.
+            observed &= scale > 0.0
+            errors = locator.normalise(truth, center, scale)[:, :, None] - tf.cast(z, tf.float64)
+            if self.settings.error_scale == "transform":
+                errors *= scale[:, :, None]
+        errors = tf.cast(tf.where(observed[:, :, None], errors, 0.0), tf.float32)
+        weight = tf.cast(observed, tf.float32)
+        steps = tf.reduce_sum(weight)
+        return mean_loss(errors, weight, self.settings.loss, self.network.settings.quantiles) * steps, steps
+
+    def _likelihood(
+        self, z: Tensor, truth: Tensor, observed: Tensor, center: Tensor, scale: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """As `_loss`: negative log likelihoods of truth [B, P] under the distributions z [B, P, K]."""
+        import tensorflow as tf
+
+        row = DISTRIBUTIONS[self.network.settings.distribution]
+        place = row.place(self.network.locator, center, scale)
+        observed &= place.scale > 0.0  # a window that the network cannot move teaches nothing
+        each = tf.where(observed, row.loss(z, truth, place), 0.0)
+        return tf.cast(tf.reduce_sum(each), tf.float32), tf.reduce_sum(tf.cast(observed, tf.float32))
+
+    def _validate(self, read: TaskTensors, series: Tensor, cutoff: Tensor) -> ValidationSums:
+        import tensorflow as tf
+
+        length, horizon = self.network.settings.context_length, self.network.settings.horizon
+        window, extra = self.rows.gather_all(read.bounds, series, cutoff, length, horizon, horizon)
+        truth = window[:, length:]
+        z, center, scale = self.horizon_model([window[:, :length], *extra], training=False)
+        seasonal_scale = tf.gather(read.scale, series)
+        loss, learnt = self._loss(z, truth, center, scale, seasonal_scale)
+        observed = ~tf.math.is_nan(truth)
+        steps = tf.reduce_sum(tf.cast(observed, tf.float64), axis=1)
+        misses = truth - self.network.answer(z, center, scale, ())[:, :, 0]
+        error = tf.reduce_sum(tf.where(observed, tf.abs(misses), 0.0), axis=1) / tf.maximum(steps, 1.0) / seasonal_scale
+        windows = tf.reduce_sum(tf.cast(steps > 0.0, tf.float64))
+        size = tf.abs(truth) + tf.abs(truth - misses)
+        share = tf.where(observed & (size > 0.0), 2.0 * tf.abs(misses) / size, 0.0)
+        relative = tf.reduce_sum(tf.reduce_sum(share, axis=1) / tf.maximum(steps, 1.0))
+        return ValidationSums(
+            loss=tf.cast(loss, tf.float64),
+            steps=tf.cast(learnt, tf.float64),
+            scaled=tf.reduce_sum(error),
+            relative=relative,
+            windows=windows,
+        )
+
+
+class Trainers:
+    """Compiled trainers, each lent to one fit at a time: a fit like one before it needs no compiling."""
+
+    def __init__(self) -> None:
+        self.idle: list[tuple[Hashable, Trainer]] = []  # the newest last
+        self._lock = Lock()
+
+    @contextmanager
+    def lend(self, network: Network, task: Task, settings: FitSettings, steps: int, parts: int) -> Iterator[Trainer]:
+        """A trainer with this network's weights, in a network of its own."""
+        from forecaster.models.network import Network
+
+        alike = (settings.loss, settings.error_scale, settings.learning_rate, settings.schedule, settings.clip_norm)
+        key = (network.settings, alike, steps, parts, task.source.rows)
+        trainer = self._take(key)
+        if trainer is None:
+            trainer = Trainer(Network(network.settings, 0), task, settings, steps, parts=parts)
+        trainer.restart(network, task)
+        try:
+            yield trainer
+        finally:
+            with self._lock:
+                self.idle = [*self.idle, (key, trainer)][-MAX_IDLE:]
+
+    def _take(self, key: Hashable) -> Trainer | None:
+        with self._lock:
+            for i, (other, trainer) in enumerate(self.idle):
+                if other == key:
+                    del self.idle[i]
+                    return trainer
+        return None

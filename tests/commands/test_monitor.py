@@ -1,0 +1,152 @@
+"""Forecasts held against what came: joined by stamp, scored beside naive, and a verdict with its reason."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from forecaster.cli.main import run
+from forecaster.commands.monitor import _weeks, monitor
+from forecaster.config import MonitorSettings, PredictSettings
+from forecaster.data.freq import Freq
+from forecaster.errors import DataError, QualityError
+from forecaster.serving.ledger import Version, append
+from forecaster.serving.manifest import read_manifest
+from forecaster.serving.predict import predict, run_forecast
+from tests.support.factories import Recorder
+from tests.support.stored_models import HOUR, stored, wave, write_csv
+
+
+def forecast_hourly(tmp_path, hours, *, first=96, value=wave, **options):
+    """A ledger of `hours` runs, an hour apart, and the data as it is 10 hours after the last one."""
+    for hour in range(first, first + hours):
+        data = write_csv(tmp_path / "then.csv", hour, value=value)
+        settings = PredictSettings(models=str(tmp_path / "models"), model="m", ledger="x", **options)
+        append(tmp_path / "l.db", run_forecast(str(data), settings, Recorder()))
+    return write_csv(tmp_path / "now.csv", first + hours + 10, value=value)
+
+
+def monitored(tmp_path, data, **options):
+    return monitor(str(tmp_path / "l.db"), str(data), MonitorSettings(**options), Recorder())
+
+
+def test_errors_are_those_of_the_actuals_that_came(tmp_path):
+    stored(tmp_path / "models", bias=2.5)  # the graph says naive + 2.5, quantiles from +0.5 to +4.5
+    data = forecast_hourly(tmp_path, 3)
+    found = monitored(tmp_path, data)
+    errors, naive = [], []
+    for n in range(2):
+        for hour in (96, 97, 98):
+            for step in range(6):
+                old = wave(n, hour - 24 + step)
+                errors.append(abs(old + 2.5 - wave(n, hour + step)))
+                naive.append(abs(old - wave(n, hour + step)))
+    assert found.overall.count == 36 and found.waiting == 0
+    assert found.overall.mae == pytest.approx(sum(errors) / 36)
+    assert found.overall.naive_mae == pytest.approx(sum(naive) / 36)
+    assert [one.count for one in found.by_step] == [6] * 6
+    assert {one.group for one in found.by_series} == {"a", "b"}
+    assert sum(one.count for one in found.by_week) == 36
+    assert [one.group for one in found.by_week] == ["2024-01-01"]
+
+
+def test_actuals_that_are_not_there_yet_wait(tmp_path):
+    stored(tmp_path / "models")
+    forecast_hourly(tmp_path, 3)
+    found = monitored(tmp_path, write_csv(tmp_path / "now.csv", 99))
+    assert (found.overall.count, found.waiting) == (12, 24)
+    assert found.verdict == "too few"
+    write_csv(tmp_path / "hole.csv", 108, value=lambda n, t: None if t == 98 else wave(n, t))
+    assert monitored(tmp_path, tmp_path / "hole.csv").overall.count == 30
+
+
+def test_a_model_no_better_than_naive_is_to_be_retrained(tmp_path):
+    stored(tmp_path / "models", bias=2.0)
+    found = monitored(tmp_path, forecast_hourly(tmp_path, 3))
+    assert found.verdict == "retrain" and "of seasonal naive's" in found.reason
+    with pytest.raises(QualityError, match=r"m@1: retrain: over the newest"):
+        found.refuse_decay()
+
+
+def test_a_model_that_is_as_good_as_it_was_is_kept(tmp_path):
+    drifting = lambda n, t: wave(n, t) + 0.2 * t  # noqa: E731 - naive lags by 4.8 a day, the model knows
+    stored(tmp_path / "models", bias=4.8)
+    found = monitored(tmp_path, forecast_hourly(tmp_path, 3, value=drifting))
+    assert found.verdict == "keep" and found.recent.relative < 0.5
+    assert found.expected == 0.8 and found.promised == 0.8
+    found.refuse_decay()
+
+
+def test_a_lead_that_is_lost_and_quantiles_that_hold_nothing_are_reasons(tmp_path):
+    growing = lambda n, t: wave(n, t) + 0.2 * t  # noqa: E731
+    stored(tmp_path / "models", bias=0.05)  # barely better than naive, though it was judged at 0.8
+    found = monitored(tmp_path, forecast_hourly(tmp_path, 3, value=growing))
+    assert found.verdict == "retrain" and "quantiles hold" in found.reason
+
+
+def test_fallbacks_are_counted_and_not_blamed_on_the_model(tmp_path):
+    stored(tmp_path / "models")
+    hole = lambda n, t: None if n == 0 and 72 <= t < 75 else wave(n, t)  # noqa: E731
+    found = monitored(tmp_path, forecast_hourly(tmp_path, 1, value=hole, fallback=True))
+    assert found.fallbacks == 6 and {one.group for one in found.by_series} == {"b"}
+
+
+def test_other_data_is_refused(tmp_path):
+    stored(tmp_path / "models")
+    forecast_hourly(tmp_path, 1)
+    with pytest.raises(DataError, match="none of the series"):
+        monitored(tmp_path, write_csv(tmp_path / "other.csv", 120, ("x", "y")))
+
+
+def test_weeks_begin_on_monday_by_the_clock_of_the_zone_and_whole_numbers_come_in_sevens():
+    version = Version(
+        id=1, model="m", version=1, freq="h", zone="Europe/Berlin", season_length=24, quantiles=(), expected=None
+    )
+    sunday_night = int(np.datetime64("2024-03-10T23:30", "us").astype(np.int64))  # in Berlin it is Monday
+    assert _weeks(np.array([sunday_night - HOUR, sunday_night]), version, Freq.parse("h")).tolist() == [
+        "2024-03-04",
+        "2024-03-11",
+    ]
+    assert _weeks(np.array([0, 6, 7, 20]), replace(version, zone=None), Freq.parse("1")).tolist() == [0, 0, 7, 14]
+
+
+def test_the_command_prints_tables_or_json_and_exits_5_when_it_says_retrain(tmp_path, capfd):
+    stored(tmp_path / "models", bias=2.0)
+    data = forecast_hourly(tmp_path, 3)
+    assert run(["monitor", str(tmp_path / "l.db"), str(data), "--quiet"]) == 5
+    out, err = capfd.readouterr()
+    assert "m@1: retrain: over the newest" in out and err.startswith("error: m@1: retrain")
+    assert run(["monitor", str(tmp_path / "l.db"), str(data), "--json", "--quiet"]) == 5
+    found = json.loads(capfd.readouterr().out)
+    assert found["verdict"] == "retrain" and len(found["by_step"]) == 6 and found["overall"]["count"] == 36
+
+
+def test_quantiles_are_learnt_anew_from_what_came_and_served_without_new_weights(tmp_path):
+    models = tmp_path / "models"
+    stored(models, bias=2.5)  # its quantiles reach from point - 2 to point + 2, and the point is wrong by 2.5
+    data = forecast_hourly(tmp_path, 12)
+    before = (models / "m" / "1" / "model.onnx").read_bytes()
+    found = monitored(tmp_path, data, models=str(models), recalibrate=True)
+    assert found.recalibrated == 2 and found.recent.coverage < 0.8
+    manifest = read_manifest(models / "m" / "2")
+    assert manifest.recalibrated == 1 and (models / "m" / "2" / "model.onnx").read_bytes() == before
+    settings = PredictSettings(models=str(models), model="m")
+    new = predict(str(data), settings, Recorder())
+    old = predict(str(data), replace(settings, model="m@1"), Recorder())
+    assert new.about.version == 2
+    assert manifest.seen_until == manifest.recalibrated_until == new.about.cutoff.max() > manifest.data.last
+    np.testing.assert_array_equal(new.prediction, old.prediction)
+    # What came lay below the forecast nearly always, and the quantiles know it now.
+    assert (new.bands[:, :, 1] < old.bands[:, :, 1]).all()
+
+
+def test_too_few_forecasts_are_not_recalibrated_on_and_the_store_stays_as_it_was(tmp_path):
+    models = tmp_path / "models"
+    stored(models)
+    data = forecast_hourly(tmp_path, 2)
+    with pytest.raises(DataError, match="4 forecasts have actuals to recalibrate on: 10 are needed"):
+        monitored(tmp_path, data, models=str(models), recalibrate=True)
+    assert sorted(path.name for path in (models / "m").iterdir()) == ["1", "current"]

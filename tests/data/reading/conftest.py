@@ -1,0 +1,30 @@
+"""Small CSV files, and the real ones beside the repository where they are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+BENCH = Path(__file__).resolve().parents[4] / "shared" / "bench" / "data"
+
+
+@pytest.fixture
+def write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
+    """Writes text or bytes into a file of the working directory and gives its name."""
+    monkeypatch.chdir(tmp_path)
+
+    def write_file(content: str | bytes, name: str = "x.csv") -> str:
+        Path(name).write_bytes(content if isinstance(content, bytes) else content.encode())
+        return name
+
+    return write_file
+
+
+@pytest.fixture
+def bench() -> Path:
+    """The folder of real data sets; skips where it is absent."""
+    if not BENCH.is_dir():
+        pytest.skip("no ../shared/bench")
+    return BENCH

@@ -1,0 +1,76 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from forecaster.data.panel import Columns
+from forecaster.data.reading.column_roles import Roles, infer_roles
+from forecaster.data.reading.csv_bytes import fetch
+from forecaster.data.reading.table import CsvTable
+
+
+@pytest.fixture
+def roles(write: Callable[..., str]) -> Callable[..., Roles]:
+    def infer(text: str, columns: Columns = Columns()) -> Roles:  # noqa: B008
+        return infer_roles(CsvTable("x.csv", fetch(write(text))), columns)
+
+    return infer
+
+
+def table(header: str, *rows: str) -> str:
+    return "\n".join((header, *rows)) + "\n"
+
+
+@pytest.mark.parametrize(
+    "header",
+    ["series,timestamp,target", "unique_id,ds,y", "item_id,timestamp,target", "item_id,timestamp,target,price"],
+)
+def test_presets_are_recognised_as_they_are(roles: Callable[..., Roles], header: str) -> None:
+    names = tuple(header.split(","))
+    more = ",7" * (len(names) - 3)
+    found = roles(table(header, f"A,2024-01-01,1{more}", f"A,2024-01-02,2{more}"))
+    assert found == Roles(names[0], names[1], (names[2],))
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (table("Month,#Passengers", "1949-01,112", "1949-02,118"), Roles(None, "Month", ("#Passengers",))),
+        (table("ds,y,x", "2024-01-01,1,2", "2024-01-02,1,2"), Roles(None, "ds", ("y",))),
+        (table("date,a,b", "2024-01-01,1,2", "2024-01-02,1,2"), Roles(None, "date", ("a", "b"))),
+        (table("a,b,when,note", "1,2,2024-01-01,x", "1,2,2024-01-02,y"), Roles(None, "when", ("a", "b"))),
+        (table("step,v", "1,5", "2,6"), Roles(None, "step", ("v",))),
+        (table("year,v", "2001,5", "2002,6"), Roles(None, "year", ("v",))),
+        (table("date,v", "20240101,5", "20240102,6"), Roles(None, "date", ("v",))),
+        (table(",date,v", "0,2024-01-01,5", "1,2024-01-02,6"), Roles(None, "date", ("v",))),
+        (table("store,day,sales", "1,2024-01-01,1", "2,2024-01-01,1", "1,2024-01-02,2", "2,2024-01-02,2"),
+         Roles("store", "day", ("sales",))),
+        (table("day,sales,store", "2024-01-01,1,A", "2024-01-01,2,B", "2024-01-02,3,A", "2024-01-02,4,B"),
+         Roles("store", "day", ("sales",))),
+        (table("day;sales", "2024-01-01;1", "2024-01-02;2"), Roles(None, "day", ("sales",))),
+        (table("ds,unique_id,load", "2024-01-01,A,1", "2024-01-02,A,1"), Roles("unique_id", "ds", ("load",))),
+    ],
+)  # fmt: skip
+def test_columns_are_told_by_name_and_by_what_they_hold(
+    roles: Callable[..., Roles], text: str, expected: Roles
+) -> None:
+    assert roles(text) == expected
+
+
+def test_a_target_given_makes_a_wide_file_single(roles: Callable[..., Roles]) -> None:
+    text = table(
+        "date_time,holiday,weather,users,month", "2024-01-01 00:00,0.0,clear,16.0,1", "2024-01-01 01:00,0.0,mist,3.0,1"
+    )
+    assert roles(text, Columns(target="users")) == Roles(None, "date_time", ("users",))
+
+
+def test_a_text_column_is_no_series_where_one_stamp_repeats(roles: Callable[..., Roles]) -> None:
+    rows = [f"2024-01-01 {h:02d}:00,{'rain' if h % 2 else 'sun'},{h}" for h in range(20)]
+    found = roles(table("time,weather,users", *rows, "2024-01-01 03:00,sun,5"))
+    assert found.layout == "single"  # and the stamp is reported as a duplicate
+
+
+def test_a_duplicate_row_does_not_hide_the_series_column(roles: Callable[..., Roles]) -> None:
+    rows = [f"{s},2024-01-{d:02d},{7 * d + ord(s)}" for d in range(1, 29) for s in "ABC"]
+    assert roles(table("store,day,sales", *rows, rows[0])).series == "store"

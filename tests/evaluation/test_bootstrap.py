@@ -1,0 +1,49 @@
+"""How sure a comparison is."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from forecaster.evaluation.bootstrap import paired
+from tests.support.factories import NAN
+
+SERIES = np.repeat(np.arange(20), 3)
+
+
+def test_one_that_is_better_everywhere_is_ahead_in_every_draw():
+    errors = np.random.default_rng(0).uniform(1, 2, 60)
+    found = paired(0.9 * errors, errors, SERIES)
+    assert found.difference == pytest.approx(-0.1)
+    assert (found.ahead, found.won, found.windows, found.drawn) == (1.0, 1.0, 60, 20)
+    assert found.low == pytest.approx(-0.1) and found.high == pytest.approx(-0.1)
+
+
+def test_equals_are_ahead_in_half_of_all_draws():
+    errors = np.ones(60)
+    found = paired(errors, errors, SERIES)
+    assert (found.difference, found.ahead, found.won) == (0.0, 0.5, 0.5)
+
+
+def test_noise_makes_nobody_sure_and_swapping_the_two_mirrors_it():
+    rng = np.random.default_rng(1)
+    a, b = rng.uniform(1, 2, 60), rng.uniform(1, 2, 60)
+    one, other = paired(a, b, SERIES), paired(b, a, SERIES)
+    assert 0.025 < one.ahead < 0.975
+    assert one.low < one.difference < one.high
+    assert one.ahead == pytest.approx(1 - other.ahead)
+
+
+def test_windows_of_one_series_count_together():
+    """Ten windows of one series that say the same are one voice, not ten."""
+    difference = np.random.default_rng(2).normal(size=6)
+    alone, often = np.arange(6), np.repeat(np.arange(6), 10)
+    a, b = paired(5 + difference, np.full(6, 5.0), alone), paired(5 + difference[often], np.full(60, 5.0), often)
+    assert (a.low, a.high, a.ahead) == pytest.approx((b.low, b.high, b.ahead))
+
+
+def test_undefined_errors_are_left_out_and_too_few_say_nothing():
+    errors = np.array([1.0, NAN, 2.0, 3.0])
+    assert paired(errors, np.array([2.0, 1.0, NAN, 4.0]), np.arange(4)).windows == 2
+    assert paired(errors[:2], errors[:2], np.arange(2)) is None
+    assert paired(np.ones(4), np.zeros(4), np.arange(4)) is None

@@ -1,0 +1,138 @@
+"""Which windows calibrate, and that no window is ever judged by quantiles that its own targets made."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from forecaster.data.limits import NO_LIMITS
+from forecaster.data.model_inputs import Needs
+from forecaster.data.windows import rolling
+from forecaster.evaluation.backtest import backtest
+from forecaster.evaluation.cross_conformal import dense_forecasts, holdout_errors, with_quantiles
+from forecaster.evaluation.holdout import make_holdout
+from forecaster.serving.raw_forecasts import raw_forecasts
+from tests.support.factories import panel_of, waves
+
+HORIZON, LENGTH, LEVELS = 4, 8, (0.1, 0.9)
+
+
+class Mean:
+    """The mean of the two newest seasons, and quantiles far too near."""
+
+    def run(self, context, _extra=None):
+        point = (context[:, -4:] + context[:, -8:-4]) / 2
+        return np.stack([point, point - 0.1, point + 0.1], axis=2)
+
+
+def manifest(count):
+    needs = Needs(LENGTH, HORIZON, ())
+    return SimpleNamespace(
+        horizon=HORIZON, held_back=count, context_length=LENGTH, needs=needs, quantiles=LEVELS, limits=NO_LIMITS
+    )
+
+
+def errors(panel, count, graph=None):
+    graph = graph or Mean()
+    return holdout_errors(dense_forecasts(panel, manifest(count), graph), manifest(count), graph)
+
+
+def asked(panel, count):
+    """Raw forecasts of the test windows."""
+    windows = rolling(panel, panel.offsets[1:], HORIZON, count, HORIZON)
+    return raw_forecasts(Mean(), manifest(count), panel, windows, HORIZON)
+
+
+def test_many_series_are_calibrated_on_each_others_newest_window():
+    panel = panel_of(*waves(40))
+    held = errors(panel, 1)
+    assert len(held.windows) == held.pool.separate == 40
+    assert (held.windows.cutoff == panel.offsets[1:] - HORIZON).all()
+
+
+def test_where_no_held_back_target_was_observed_there_is_nothing_to_learn_from():
+    values = waves(1, 40)[0]
+    values[-2 * HORIZON :] = np.nan
+    short = panel_of(values[: HORIZON + 2])
+    assert not len(errors(panel_of(values), 1).windows) and errors(panel_of(values), 1).learn() is None
+    assert not len(errors(short, 1).windows) and errors(short, 1).learn() is None
+
+
+def test_one_series_gives_a_window_for_every_row_held_back():
+    panel = panel_of(waves(1, 200)[0])
+    held = errors(panel, 12)
+    assert len(held.windows) == 11 * HORIZON + 1 and held.pool.separate == 12
+    assert held.windows.cutoff.min() == 200 - 12 * HORIZON  # what the judged weights have seen is not among them
+
+
+@pytest.mark.parametrize(("series", "count"), [(40, 1), (1, 12), (1, 2), (1, 1)])
+def test_a_windows_own_targets_do_not_move_its_quantiles(series, count):
+    panel = panel_of(*waves(series, 120))
+    raw = asked(panel, count)
+    before = errors(panel, count).crossed(raw, LEVELS)
+    changed = panel.target.copy()
+    last = slice(panel.offsets[1] - HORIZON, panel.offsets[1])  # the newest window of the first series
+    changed[last] += 1000.0
+    after = errors(replace(panel, target=changed), count).crossed(raw, LEVELS)
+    mine = (raw.windows.series == 0) & (raw.windows.cutoff == panel.offsets[1] - HORIZON)
+    np.testing.assert_array_equal(after[mine], before[mine])
+    if count > 2 or series > 1:
+        assert (after[~mine] != before[~mine]).any()  # while others have learnt from it
+
+
+def test_quantiles_hold_what_they_promise_on_windows_that_they_were_not_made_from():
+    panel = panel_of(*waves(300))
+    raw = asked(panel, 1)
+    found = errors(panel, 1).crossed(raw, LEVELS)
+    target = raw.windows.gather(0, HORIZON)
+    inside = (found[:, :, 0] <= target) & (target <= found[:, :, 1])
+    assert inside.mean() == pytest.approx(0.8, abs=0.03)
+    assert ((raw.values[:, :, 1] <= target) & (target <= raw.values[:, :, 2])).mean() < 0.3
+
+
+def test_where_windows_are_few_history_helps_out_with_errors_that_no_weights_made_small():
+    class Clairvoyant:
+        """Knows all rows but the newest 8 by heart, as overfitted weights do."""
+
+        def run(self, context, _extra=None):
+            table = {tuple(panel.target[i - LENGTH : i]): panel.target[i : i + HORIZON] for i in range(LENGTH, 112)}
+            point = np.stack([table.get(tuple(row), row[-4:]) for row in context])
+            return np.stack([point, point - 0.1, point + 0.1], axis=2)
+
+    panel = panel_of(waves(1, 120)[0])
+    held = errors(panel, 2, Clairvoyant())
+    assert len(held.windows) == HORIZON + 1
+    whole = held.pooled(np.arange(HORIZON + 1))
+    assert whole.separate == 10
+    new, old = np.split(whole.scaled(), [HORIZON + 1])
+    # Where the weights have seen the truth, errors are still of the size that seasonal naive's are.
+    assert np.abs(old).mean() > 0.3 * np.abs(new).mean()
+    assert np.sort(old.ravel()).mean() == pytest.approx(0.0, abs=1e-9)  # both ways up
+
+
+def test_the_dense_windows_hold_the_test_windows_and_are_forecast_alike():
+    for panel, count in ((panel_of(*waves(40)), 1), (panel_of(waves(1, 200)[0]), 12), (panel_of(*waves(3, 25)), 4)):
+        dense, test = dense_forecasts(panel, manifest(count), Mean()), asked(panel, count)
+        at = np.searchsorted(dense.windows.cutoff, test.windows.cutoff)
+        np.testing.assert_array_equal(dense.windows.cutoff[at], test.windows.cutoff)
+        np.testing.assert_array_equal(dense.windows.series[at], test.windows.series)
+        np.testing.assert_array_equal(dense.values[at], test.values)
+
+
+def test_a_backtest_keeps_what_it_was_before_and_says_how_it_was_calibrated():
+    panel = panel_of(*waves(3))
+    raw = asked(panel, 1)
+    holdout = make_holdout(panel, raw.windows, horizon=HORIZON, context_length=LENGTH)
+    before = backtest(holdout, raw.values, LEVELS, {})
+    learnt = np.where(raw.windows.series[:, None, None] == 0, np.nan, raw.values[:, :, 1:] * 2)
+    found = with_quantiles(before, learnt, NO_LIMITS, "so")
+    np.testing.assert_array_equal(found.raw, raw.values[:, :, 1:])
+    np.testing.assert_array_equal(found.bands[0], raw.values[0, :, 1:])  # nothing was learnt for it
+    np.testing.assert_array_equal(found.bands[1:], 2 * raw.values[1:, :, 1:])
+    assert found.calibrated == "so" and found.raw_scores() != found.band_scores()
+    assert before.raw_scores() is None
+    none = replace(before, quantiles=(), bands=raw.values[:, :, :0])
+    assert with_quantiles(none, learnt[:, :, :0], NO_LIMITS, "so") is none and none.band_scores() is None

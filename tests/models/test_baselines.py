@@ -1,0 +1,169 @@
+"""Baselines against numbers worked by hand, missing values, and what must not change a forecast."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from forecaster.models.baselines import BASELINES, CHUNK_ROWS, drift, fit_gradient_boosting, naive, seasonal_naive
+
+NAN = float("nan")
+
+
+def waves(rows=40, length=36, horizon=6, seed=0, missing=0.1):
+    """Windows [rows, length] and what follows [rows, horizon]: a season of 6 on a level, some values missing."""
+    rng = np.random.default_rng(seed)
+    time = np.arange(length + horizon) + rng.integers(0, 6, rows)[:, None]
+    values = 50 + 10 * np.sin(time * np.pi / 3) + rng.normal(size=time.shape)
+    values[rng.random(values.shape) < missing] = np.nan
+    return values[:, :length], values[:, length:]
+
+
+def loop_seasonal_naive(context, horizon, season_length):
+    result = np.full((len(context), horizon), np.nan)
+    for row, values in enumerate(context):
+        for step in range(horizon):
+            same = [t for t in range(len(values)) if (len(values) + step - t) % season_length == 0]
+            for places in (same, range(len(values))):
+                observed = [values[t] for t in places if not np.isnan(values[t])]
+                if observed:
+                    result[row, step] = observed[-1]
+                    break
+    return result
+
+
+def test_seasonal_naive_repeats_the_last_season():
+    context = np.array([[9.0, 9, 1, 2, 3]])
+    assert seasonal_naive(context, 5, 3).tolist() == [[1, 2, 3, 1, 2]]
+
+
+def test_seasonal_naive_goes_back_a_season_where_a_value_is_missing():
+    context = np.array([[7.0, 8, 9, 1, NAN, 3]])
+    assert seasonal_naive(context, 3, 3).tolist() == [[1, 8, 3]]
+
+
+def test_seasonal_naive_takes_the_newest_value_where_a_season_position_has_none():
+    context = np.array([[NAN, 8.0, 9, NAN, 2, NAN]])
+    assert seasonal_naive(context, 3, 3).tolist() == [[2, 2, 9]]
+
+
+def test_seasonal_naive_of_less_than_a_season_takes_what_there_is():
+    assert seasonal_naive(np.array([[1.0, 2]]), 4, 4).tolist() == [[2, 2, 1, 2]]
+
+
+def test_naive_repeats_the_newest_observed_value():
+    assert naive(np.array([[1.0, 5, NAN], [2, NAN, 3]]), 2, 1).tolist() == [[5, 5], [3, 3]]
+
+
+def test_drift_goes_on_along_the_line_through_both_ends():
+    assert drift(np.array([[1.0, 9, 5, 7]]), 3, 1).tolist() == [[9, 11, 13]]
+
+
+def test_drift_counts_steps_over_missing_ends():
+    # (1, 2) to (3, 6): 2 a step; the row after the context is step 5
+    assert drift(np.array([[NAN, 2.0, NAN, 6, NAN]]), 2, 1).tolist() == [[10, 12]]
+
+
+def test_drift_of_one_value_is_flat():
+    assert drift(np.array([[NAN, 4.0, NAN]]), 2, 1).tolist() == [[4, 4]]
+
+
+@pytest.mark.parametrize("name", BASELINES)
+def test_nothing_observed_is_nan(name):
+    assert np.isnan(BASELINES[name](np.full((2, 5), NAN), 3, 2)).all()
+
+
+@pytest.mark.parametrize("name", BASELINES)
+def test_no_rows_give_no_rows(name):
+    assert BASELINES[name](np.zeros((0, 5)), 3, 2).shape == (0, 3)
+
+
+@pytest.mark.parametrize("name", BASELINES)
+def test_a_constant_series_stays_constant(name):
+    assert (BASELINES[name](np.full((1, 7), 4.0), 3, 2) == 4).all()
+
+
+@pytest.mark.parametrize("name", BASELINES)
+@settings(deadline=None)
+@given(seed=st.integers(0, 2**32 - 1), season_length=st.integers(1, 9))
+def test_scaling_the_data_scales_the_forecast_and_rows_do_not_see_each_other(name, seed, season_length):
+    context, _ = waves(rows=3, length=8, seed=seed, missing=0.4)
+    forecast = BASELINES[name](context, 5, season_length)
+    assert forecast.shape == (3, 5)
+    scaled = BASELINES[name](context * -4.0, 5, season_length)
+    alone = BASELINES[name](context[1:2], 5, season_length)
+    assert np.array_equal(scaled, forecast * -4.0, equal_nan=True)
+    assert np.array_equal(alone, forecast[1:2], equal_nan=True)
+
+
+@settings(deadline=None)
+@given(seed=st.integers(0, 2**32 - 1), season_length=st.integers(1, 9), missing=st.floats(0, 1))
+def test_seasonal_naive_equals_a_slow_loop(seed, season_length, missing):
+    context, _ = waves(rows=3, length=8, seed=seed, missing=missing)
+    expected = loop_seasonal_naive(context, 11, season_length)
+    assert np.array_equal(seasonal_naive(context, 11, season_length), expected, equal_nan=True)
+
+
+@pytest.fixture(scope="module")
+def boosted():
+    """A regressor that learned windows with a season of 6."""
+    context, future = waves(rows=400)
+    return fit_gradient_boosting(context, future, 6, seed=0)
+
+
+def test_gradient_boosting_beats_naive_on_a_season(boosted):
+    context, future = waves(seed=1)
+    error = np.nanmean(np.abs(boosted(context) - future))
+    assert error < 0.3 * np.nanmean(np.abs(naive(context, 6, 6) - future))
+    assert error < 1.0 * np.nanmean(np.abs(seasonal_naive(context, 6, 6) - future))
+
+
+def test_gradient_boosting_scales_with_the_data(boosted):
+    context, _ = waves(seed=2)
+    assert np.allclose(boosted(context * 1024.0), boosted(context) * 1024.0, rtol=1e-12)
+    assert np.allclose(boosted(context + 4096.0), boosted(context) + 4096.0, rtol=1e-3)
+
+
+def test_gradient_boosting_forecasts_a_window_that_does_not_vary_by_its_value(boosted):
+    context = np.full((2, 36), 0.1)
+    context[1, :30] = np.nan
+    assert np.allclose(boosted(context), 0.1, rtol=1e-12)
+
+
+def test_gradient_boosting_of_nothing_observed_is_nan(boosted):
+    context, _ = waves(rows=3, seed=3)
+    context[1] = np.nan
+    forecast = boosted(context)
+    assert np.isnan(forecast[1]).all()
+    assert np.isfinite(forecast[[0, 2]]).all()
+
+
+def test_gradient_boosting_rows_do_not_see_each_other(boosted):
+    context, _ = waves(seed=4)
+    assert np.array_equal(boosted(context)[5:6], boosted(context[5:6]))
+    assert boosted(context[:0]).shape == (0, 6)
+
+
+def test_gradient_boosting_predicts_more_rows_than_one_chunk_holds(boosted):
+    context, _ = waves(rows=7, seed=5)
+    many = np.tile(context, (CHUNK_ROWS // 42 + 1, 1))
+    assert np.array_equal(boosted(many).reshape(-1, 7, 6)[-1], boosted(context))
+
+
+def test_gradient_boosting_repeats_itself_with_the_same_seed(boosted, monkeypatch):
+    monkeypatch.setattr("forecaster.models.baselines.MAX_ROWS", 500)
+    monkeypatch.setattr("forecaster.models.baselines.TREES", 10)
+    context, future = waves(rows=200)
+    first, second, other = (fit_gradient_boosting(context, future, 6, seed)(context) for seed in (1, 1, 2))
+    assert np.array_equal(first, second)
+    assert not np.array_equal(first, other)
+
+
+def test_gradient_boosting_learns_constant_series_and_short_contexts(monkeypatch):
+    monkeypatch.setattr("forecaster.models.baselines.TREES", 10)
+    flat = fit_gradient_boosting(np.full((4, 3), 7.0), np.full((4, 2), 7.0), 12, seed=0)
+    assert (flat(np.full((1, 3), 5.0)) == 5).all()
+    context, future = waves(rows=100, length=3)
+    assert np.isfinite(fit_gradient_boosting(context, future, 12, seed=0)(np.array([[1.0, 2, 3]]))).all()

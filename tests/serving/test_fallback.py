@@ -1,0 +1,140 @@
+"""Seasonal naive in the model's place: when, how it is marked, and what is an error without it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from forecaster.cli.main import run
+from forecaster.config import PredictSettings
+from forecaster.errors import ArtifactError, DataError
+from forecaster.serving.fallback import absurd, naive_bands, naive_forecast, thinkable
+from forecaster.serving.predict import predict
+from tests.support.factories import NAN, Recorder, panel_of
+from tests.support.stored_models import stored, wave, write_csv
+
+
+@pytest.fixture
+def shop(tmp_path):
+    """A store with one model, and its data."""
+    stored(tmp_path / "models")
+    write_csv(tmp_path / "data.csv", 100)
+    return tmp_path
+
+
+def predicted(shop, data="data.csv", **options):
+    watch = Recorder()
+    settings = PredictSettings(**{"models": str(shop / "models"), "model": "m", **options})
+    return predict(str(shop / data), settings, watch), watch
+
+
+def damage(shop, part="model.onnx"):
+    path = shop / "models" / "m" / "1" / part
+    path.write_bytes(path.read_bytes()[:-1] + b"!")
+
+
+def test_a_healthy_model_answers_itself(shop):
+    found, watch = predicted(shop, fallback=True)
+    assert set(found.source) == {"model"} and found.fallbacks == 0 and not watch.warnings
+
+
+@pytest.mark.parametrize("part", ["model.onnx", "manifest.json"])
+def test_a_damaged_artifact_is_an_error_and_with_fallback_seasonal_naive_with_a_warning(shop, part):
+    damage(shop, part)
+    with pytest.raises(ArtifactError):
+        predicted(shop)
+    found, watch = predicted(shop, fallback=True)
+    assert set(found.source) == {"seasonal-naive"} and found.fallbacks == 2
+    assert watch.warnings and "seasonal naive" in watch.warnings[0]
+    np.testing.assert_allclose(found.prediction[0, 0], wave(0, 76))
+
+
+def test_a_missing_model_falls_back_with_a_horizon_of_one_season(shop):
+    found, _ = predicted(shop, model="gone", fallback=True)
+    assert found.prediction.shape == (2, 24) and set(found.source) == {"seasonal-naive"}
+    assert predicted(shop, model="gone", fallback=True, horizon=3)[0].prediction.shape == (2, 3)
+    with pytest.raises(ArtifactError):
+        predicted(shop, model="gone")
+    with pytest.raises(ArtifactError):  # nobody knows the data then
+        predict(None, PredictSettings(models=str(shop / "models"), model="gone", fallback=True), Recorder())
+
+
+def test_only_the_series_that_the_model_cannot_answer_for_falls_back(shop):
+    write_csv(shop / "hole.csv", 100, value=lambda n, t: None if n == 0 and t == 77 else wave(n, t))
+    with pytest.raises(ArtifactError, match="series 'a'"):
+        predicted(shop, "hole.csv")
+    found, watch = predicted(shop, "hole.csv", fallback=True)
+    assert found.source.tolist() == ["seasonal-naive", "model"]
+    assert found.prediction[0, 1] == wave(0, 53)  # a season earlier than the hole
+    assert np.isfinite(found.bands).all() and watch.warnings == ["seasonal naive for 1 of 2 series (a)"]
+
+
+def test_absurd_values_are_an_error_and_fall_back(shop):
+    stored(shop / "models", factor=1e6)
+    with pytest.raises(ArtifactError, match="absurd"):
+        predicted(shop)
+    assert set(predicted(shop, fallback=True)[0].source) == {"seasonal-naive"}
+
+
+def test_a_series_with_nothing_observed_is_left_out_and_the_exit_is_7(shop, capfd, monkeypatch):
+    monkeypatch.chdir(shop)
+    write_csv(shop / "dead.csv", 100, ("a", "dead", "b"), value=lambda n, t: None if n == 1 else wave(n, t))
+    for flags in ([], ["--fallback"]):
+        assert run(["predict", "dead.csv", "--json", "--output", "out.csv", *flags]) == 7
+        out, err = capfd.readouterr()
+        found = json.loads(out)
+        assert (found["series"], found["failed"], found["fallbacks"]) == (2, ["dead"], 0)
+        assert json.loads(err.splitlines()[-1])["error"]["kind"] == "partial"
+        assert "dead" not in (shop / "out.csv").read_text()
+    write_csv(shop / "all.csv", 100, value=lambda n, t: None)
+    with pytest.raises(DataError):
+        predicted(shop, "all.csv", fallback=True)
+
+
+def test_the_counter_stands_in_the_json_forecast_too(shop, capfd, monkeypatch):
+    monkeypatch.chdir(shop)
+    damage(shop)
+    assert run(["predict", "data.csv", "--json", "--fallback", "--quiet"]) == 0
+    found = json.loads(capfd.readouterr().out)
+    assert found["fallbacks"] == 2 and found["forecast"][0]["source"] == "seasonal-naive"
+    assert found["cutoff"] == "2024-01-05 03:00:00"
+
+
+def test_thinkable_is_ten_ranges_beyond_a_long_history_and_ten_levels_beyond_a_short_or_flat_one():
+    long = [10.0, 12.0] * 10
+    panel = panel_of(long, [100.0, 101.0], [5.0] * 30, [0.0] * 30, [NAN, NAN])
+    low, high = thinkable(panel)
+    np.testing.assert_allclose(low[:4], [-10, 100 - 1010, -45, -10])
+    np.testing.assert_allclose(high[:4], [32, 101 + 1010, 55, 10])
+    assert np.isnan(low[4])
+    values = np.array([[[33.0]], [[1000.0]], [[NAN]], [[1.0]], [[1e9]]])
+    assert absurd(values, low, high).tolist() == [True, False, False, False, False]
+
+
+def test_seasonal_naive_looks_back_as_far_as_it_takes():
+    panel = panel_of([7.0] + [NAN] * 100, [1.0, 2, 3, 4, 5, 6, 7, 8])
+    found = naive_forecast(panel, np.array([0, 1]), 6)
+    assert found.tolist() == [[7.0] * 6, [5, 6, 7, 8, 5, 6]]
+
+
+def test_bands_hold_the_seasonal_differences_and_widen_from_season_to_season():
+    panel = panel_of(np.tile([1.0, 2, 3, 4], 5) + np.repeat([0.0, 1, 0, 2, 0], 4))
+    chosen = np.array([0])
+    point = naive_forecast(panel, chosen, 8)
+    bands = naive_bands(panel, chosen, point, (0.1, 0.5, 0.9))
+    assert (np.diff(bands, axis=2) >= 0).all()
+    np.testing.assert_allclose(bands[:, :, 1], point)
+    width = bands[0, :, 2] - bands[0, :, 0]
+    np.testing.assert_allclose(width[4:] / width[:4], np.sqrt(2))
+    flat = panel_of([3.0])
+    assert naive_bands(flat, chosen, np.array([[3.0]]), (0.1, 0.9)).tolist() == [[[3.0, 3.0]]]
+
+
+def test_one_series_of_a_forecast_is_what_the_whole_says_of_it(shop):
+    found, _ = predicted(shop)
+    one = found.only(1)
+    assert one.series.tolist() == ["b"] and one.prediction.tolist() == found.prediction[1:].tolist()
+    assert one.metadata()["series"] == 1 and replace(one, about=None).metadata() == {}

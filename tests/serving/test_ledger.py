@@ -1,0 +1,113 @@
+"""The ledger: what was forecast is noted once, whole, whoever else writes."""
+
+from __future__ import annotations
+
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from forecaster.config import PredictSettings
+from forecaster.errors import DataError, LockError, UsageError
+from forecaster.serving.ledger import append, entries, find_version, versions
+from forecaster.serving.predict import run_forecast
+from tests.support.factories import Recorder
+from tests.support.stored_models import stored, wave, write_csv
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def shop(tmp_path):
+    stored(tmp_path / "models")
+    write_csv(tmp_path / "data.csv", 100)
+    return tmp_path
+
+
+def forecast_of(shop, data="data.csv", **options):
+    settings = PredictSettings(models=str(shop / "models"), model="m", ledger="x", **options)
+    return run_forecast(str(shop / data), settings, Recorder())
+
+
+def test_a_forecast_is_noted_once_for_a_version_and_a_cutoff(shop):
+    ledger = shop / "l.db"
+    assert append(ledger, forecast_of(shop)) == 12
+    assert append(ledger, forecast_of(shop)) == 0
+    assert append(ledger, forecast_of(shop, horizon=8)) == 4  # the steps that were not there
+    write_csv(shop / "data.csv", 101)
+    assert append(ledger, forecast_of(shop)) == 12
+    stored(shop / "models", bias=1.0)
+    assert append(ledger, forecast_of(shop)) == 12
+    assert [(one.model, one.version, one.expected) for one in versions(ledger)] == [("m", 1, 0.8), ("m", 2, 0.8)]
+
+
+def test_what_comes_back_is_what_was_forecast_with_naive_beside_it(shop):
+    run = forecast_of(shop)
+    append(shop / "l.db", run)
+    found = run.forecast
+    made = entries(shop / "l.db", find_version(shop / "l.db", "m"))
+    assert made.prediction.tolist() == found.prediction.reshape(-1).tolist()
+    assert made.bands.tolist() == found.bands.reshape(-1, 2).tolist()
+    assert made.timestamp.tolist() == found.timestamps.reshape(-1).tolist()
+    assert made.step.tolist() == [1, 2, 3, 4, 5, 6] * 2 and set(made.source) == {"model"}
+    assert made.naive[0] == wave(0, 76) and np.isfinite(made.scale).all()
+
+
+def test_a_fallback_and_the_model_of_the_same_cutoff_are_both_noted(shop):
+    graph = shop / "models" / "m" / "1" / "model.onnx"
+    whole = graph.read_bytes()
+    graph.write_bytes(b"!" + whole)
+    assert append(shop / "l.db", forecast_of(shop, fallback=True)) == 12
+    graph.write_bytes(whole)
+    assert append(shop / "l.db", forecast_of(shop, fallback=True)) == 12
+
+
+def test_a_version_is_chosen_by_name_or_as_the_newest(shop):
+    ledger = shop / "l.db"
+    append(ledger, forecast_of(shop))
+    stored(shop / "models")
+    append(ledger, forecast_of(shop))
+    assert [find_version(ledger, text).version for text in (None, "m", "m@1", "m@2")] == [2, 2, 1, 2]
+    with pytest.raises(DataError, match="Known: m@1, m@2"):
+        find_version(ledger, "m@3")
+
+
+def test_files_that_are_no_ledger_are_told_in_one_line(shop):
+    with pytest.raises(UsageError, match="no such ledger"):
+        versions(shop / "none.db")
+    with pytest.raises(UsageError, match="not a ledger"):
+        append(shop / "data.csv", forecast_of(shop))
+    with pytest.raises(UsageError, match="unable to open"):
+        append(shop / "no" / "folder.db", forecast_of(shop))
+    sqlite3.connect(shop / "new.db").execute("PRAGMA user_version = 9").connection.commit()
+    with pytest.raises(UsageError, match="newer than this program"):
+        append(shop / "new.db", forecast_of(shop))
+
+
+def test_a_ledger_that_others_keep_busy_is_a_lock(shop, monkeypatch):
+    monkeypatch.setattr("forecaster.serving.ledger.BUSY_SECONDS", 0.1)
+    append(shop / "l.db", forecast_of(shop))
+    other = sqlite3.connect(shop / "l.db", isolation_level=None)
+    other.execute("BEGIN EXCLUSIVE")
+    with pytest.raises(LockError):
+        append(shop / "l.db", forecast_of(shop))
+    other.rollback()
+
+
+def test_a_killed_append_leaves_nothing_of_itself(shop):
+    program = (
+        "import os, sys\nimport forecaster.serving.ledger as ledger\nfrom tests import test_ledger\nfrom pathlib import Path\n"
+        "shop = Path(sys.argv[1])\nrows = ledger._rows\n"
+        "def some(*given):\n"
+        "    for i, row in enumerate(rows(*given)):\n"
+        "        if i == 7: os.kill(os.getpid(), 9)\n"
+        "        yield row\n"
+        "ledger._rows = some\nledger.append(shop / 'l.db', test_ledger.forecast_of(shop))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program, str(shop)], cwd=ROOT, check=False)
+    assert done.returncode == -9
+    assert append(shop / "l.db", forecast_of(shop)) == 12
+    assert [path.name for path in shop.glob("l.db*")] == ["l.db"]

@@ -1,0 +1,109 @@
+"""Stored models without a training: graphs written by hand, so that tests of the running side take no seconds.
+
+The model repeats the newest season of its context, times `factor`, plus `bias`: a missing value in there gives NaN.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import math
+
+from forecaster.serving.manifest import FORMAT, DataFacts, Manifest, read_manifest, write_manifest
+from forecaster.serving.store import Store
+from tests.support.factories import FIT, network_settings
+
+HOUR = 3_600_000_000
+START = dt.datetime(2024, 1, 1)
+SEASON = 24
+
+
+def write_csv(path, rows, series=("a", "b"), *, start=START, value=None):
+    """A long hourly file of `rows` rows a series; `value(series number, hour)`, None = missing."""
+    value = value or wave
+    lines = ["series,timestamp,target"]
+    for n, name in enumerate(series):
+        for t in range(rows):
+            found = value(n, t)
+            stamp = (start + dt.timedelta(hours=t)).isoformat(sep=" ")
+            lines.append(f"{name},{stamp},{'' if found is None else repr(found)}")
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return path
+
+
+def wave(n, t):
+    """A day's wave, a little trend, and noise that is always the same."""
+    return round(50 + 10 * n + 8 * math.sin(t * math.pi / 12) + 0.01 * t + ((t * 7919 + n * 104729) % 97) / 97, 3)
+
+
+def stored(models, *, name="m", horizon=6, factor=1.0, bias=0.0, data="-", last=0, created="2024-01-01T00:00:00+00:00"):
+    """Publish a version of a model; its number."""
+    with Store(models).new_version(name) as draft:
+        folder = draft.folder
+        write_graph(folder / "model.onnx", horizon, factor, bias)
+        manifest = Manifest(
+            format=FORMAT,
+            name=name,
+            created=created,
+            data=DataFacts(
+                path=str(data),
+                series="series",
+                timestamp="timestamp",
+                target="target",
+                layout="long",
+                freq="h",
+                season_length=SEASON,
+                zone=None,
+                timestamp_format=None,
+                rows=0,
+                series_count=0,
+                first=0,
+                last=last,
+                sha256="",
+            ),
+            horizon=horizon,
+            context_length=SEASON,
+            quantiles=(0.1, 0.9),
+            members=(network_settings(context_length=SEASON, horizon=horizon, quantiles=(0.1, 0.9)),),
+            fit=FIT,
+            parameters=0,
+            epochs=1,
+            stopped="epochs",
+            held_back=1,
+            judged_is_served=True,
+            metrics={"model": {"mase": 0.8}, "seasonal-naive": {"mase": 1.0}},
+            plan=(),
+            versions={},
+            files={},
+        )
+        write_manifest(folder, manifest)
+        read_manifest(folder)
+        return draft.publish()
+
+
+def write_graph(path, horizon, factor, bias):
+    """context [B, L] -> forecast [B, horizon, 3]: point, point - 2, point + 2."""
+    import numpy as np
+    from onnx import TensorProto, helper, numpy_helper, save
+
+    constants = {
+        "starts": np.array([-SEASON], np.int64),
+        "ends": np.array([horizon - SEASON], np.int64),
+        "axes": np.array([1], np.int64),
+        "last": np.array([2], np.int64),
+        "factor": np.array(factor, np.float64),
+        "offsets": np.array([bias, bias - 2, bias + 2], np.float64),
+    }
+    nodes = [
+        helper.make_node("Slice", ["context", "starts", "ends", "axes"], ["season"]),
+        helper.make_node("Unsqueeze", ["season", "last"], ["column"]),
+        helper.make_node("Mul", ["column", "factor"], ["scaled"]),
+        helper.make_node("Add", ["scaled", "offsets"], ["forecast"]),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "season",
+        [helper.make_tensor_value_info("context", TensorProto.DOUBLE, ["B", "L"])],
+        [helper.make_tensor_value_info("forecast", TensorProto.DOUBLE, ["B", horizon, 3])],
+        [numpy_helper.from_array(value, name) for name, value in constants.items()],
+    )
+    save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8), str(path))

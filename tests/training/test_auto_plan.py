@@ -1,0 +1,274 @@
+"""The plan: what is given wins, what is not is chosen from the training rows alone, contradictions are refused."""
+
+from __future__ import annotations
+
+from dataclasses import fields, replace
+
+import numpy as np
+import pytest
+
+from forecaster.config import TrainSettings
+from forecaster.data.limits import Limits
+from forecaster.data.reading.reader import read_panel
+from forecaster.errors import UsageError
+from forecaster.models.cells import CELLS
+from forecaster.models.network import Network
+from forecaster.models.scaling import CENTERS, TRANSFORMS
+from forecaster.models.settings import FitSettings, NetworkSettings
+from forecaster.training.auto_plan import draft_plan
+from forecaster.training.plan import TargetScaling
+from tests.support.factories import AIR, NAN, panel_of, waves
+
+TEXTBOOK = {
+    "cell": "lstm",
+    "units": 64,
+    "context_length": 10,
+    "segment": 1,
+    "head": "per-step",
+    "loss": "mse",
+    "epochs": 100,
+    "batch_size": 32,
+}
+
+
+@pytest.fixture(scope="module")
+def air():
+    return read_panel(AIR)
+
+
+def draft_of(panel, **given):
+    return draft_plan(panel, TrainSettings(**given))
+
+
+def plan_of(panel, **given):
+    return draft_of(panel, **given).plan
+
+
+def test_the_textbook_network_is_one_lstm_and_a_dense_layer_at_every_step(air):
+    plan = plan_of(air, **TEXTBOOK)
+    (member,) = plan.members
+    net = Network(member, seed=1)
+    kinds = [type(layer).__name__ for layer in net.model.layers]
+    assert [kind for kind in kinds if kind in ("SimpleRNN", "LSTM", "GRU", "Dense")] == ["LSTM", "Dense"]
+    (recurrent,) = [layer for layer in net.model.layers if type(layer).__name__ == "LSTM"]
+    assert (recurrent.units, recurrent.return_sequences) == (64, True)
+    outputs = 1 + len(member.quantiles)
+    values_and_mask = 2
+    assert net.parameters == 4 * 64 * (values_and_mask + 64 + 1) + 64 * outputs + outputs
+
+
+def test_the_textbook_network_is_trained_on_every_step(air):
+    plan = plan_of(air, **TEXTBOOK)
+    net = Network(plan.members[0], seed=1)
+    assert net.head.target_span() == (1, 11)
+    z, _, _ = net.training_model()([np.arange(20.0).reshape(2, 10)])
+    assert z.shape == (2, 10, 4)
+
+
+def test_the_textbook_fit_is_100_passes_with_adam_and_the_mean_square(air):
+    fit = plan_of(air, **TEXTBOOK).fit
+    assert (fit.loss, fit.epochs, fit.batch_size) == ("mse", 100, 32)
+    assert (fit.steps_per_epoch, fit.patience) == (0, 0)  # whole passes, all of them
+
+
+GIVEN = {
+    "cell": "lstm",
+    "units": 7,
+    "layers": 2,
+    "bidirectional": True,
+    "dropout": 0.25,
+    "residual": False,
+    "context_length": 24,
+    "segment": 6,
+    "horizon": 5,
+    "head": "seq2seq",
+    "transform": "none",
+    "center": "last",
+    "input_initializer": "he",
+    "recurrent_initializer": "glorot",
+    "quantiles": (0.5,),
+    "loss": "huber",
+    "error_scale": "window",
+    "epochs": 3,
+    "batch_size": 9,
+    "steps_per_epoch": 4,
+    "learning_rate": 0.1,
+    "schedule": "constant",
+    "clip_norm": 0.5,
+    "patience": 2,
+    "seed": 5,
+    "linear": False,
+}
+
+
+def test_whatever_is_given_is_taken(air):
+    plan = plan_of(air, members=1, **GIVEN)
+    made = {**vars(plan.members[0]), **vars(plan.fit)}
+    assert {name: made[name] for name in GIVEN} == GIVEN
+    assert plan.horizon == 5
+
+
+def test_every_setting_of_a_network_and_a_fit_can_be_given():
+    can_be_given = {field.name for field in fields(TrainSettings)}
+    derived = {
+        "known",
+        "lags",
+        "covariates",
+        "stop_after",
+        "origin",
+    }  # from --calendar, columns; by the final fit; from --min
+    assert {f.name for kind in (NetworkSettings, FitSettings) for f in fields(kind)} - derived <= can_be_given
+
+
+def test_the_reset_gate_can_be_put_on_either_side(air):
+    assert plan_of(air, cell="gru", reset_after=False).members[0].reset_after is False
+    assert plan_of(air, cell="gru", reset_after=True).members[0].reset_after is True
+
+
+def test_each_setting_has_a_row_with_its_reason(air):
+    rows = {row.setting: row for row in plan_of(air, units=7).rows}
+    assert rows["units"].value == 7
+    assert rows["units"].reason == "as given"
+    assert rows["cell"].reason not in ("", "as given")
+    assert len(rows) == len(plan_of(air, units=7).rows)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"cell": "lstm", "reset_after": True}, "--reset-after has no effect on lstm"),
+        ({"cell": "rnn", "reset_after": False}, "--reset-after has no effect on rnn"),
+        ({"residual": True, "layers": 1, "segment": 1}, "--residual has no effect"),
+        ({"residual": True, "layers": 1, "bidirectional": True, "segment": 12}, "--residual has no effect"),
+        ({"context_length": 25, "segment": 12}, "--context-length 25 is not a multiple of --segment 12"),
+        ({"resume": True, "start_from": "a"}, "--resume and --from"),
+        ({"head": "recursive", "linear": True}, "--linear has no effect"),
+        ({"head": "recursive", "calendar": True}, "--calendar has no effect"),
+        ({"distribution": "normal", "loss": "mse"}, "--loss has no effect beside --distribution normal"),
+        ({"distribution": "student-t", "error_scale": "window"}, "--error-scale has no effect beside"),
+        ({"distribution": "negative-binomial", "transform": "log"}, "--transform log: .* takes counts as they are"),
+        ({"distribution": "negative-binomial", "min": -1.0}, "--min -1 has no effect beside"),
+    ],
+)
+def test_settings_that_contradict_each_other_are_refused(air, given, message):
+    with pytest.raises(UsageError, match=message) as error:
+        plan_of(air, **given)
+    assert error.value.hint
+
+
+def test_a_distribution_brings_its_likelihood_and_has_no_scale_of_errors(air):
+    draft = draft_of(air, distribution="student-t")
+    plan = draft.plan
+    rows = {row.setting: row for row in plan.rows}
+    assert (rows["distribution"].value, rows["loss"].value) == ("student-t", "likelihood")
+    assert "error_scale" not in rows
+    assert {member.distribution for member in plan.members} == {"student-t"}
+    none, log = TargetScaling("none", "window"), TargetScaling("log", "window")
+    assert draft.questions.scalings == (none, log)  # model selection still says which
+    counts = draft_of(air, distribution="negative-binomial", transform="auto")
+    assert counts.questions.scalings == (none,)
+
+
+def test_no_distribution_is_the_default_and_can_be_given(air):
+    plan, given = plan_of(air), plan_of(air, distribution="none", loss="mae")
+    assert plan.members == given.members and plan.fit == given.fit
+    assert {row.setting: row.value for row in plan.rows}["distribution"] == "none"
+
+
+def test_counts_are_never_below_zero():
+    assert TrainSettings(distribution="negative-binomial").limits == Limits(low=0.0)
+    assert TrainSettings(distribution="negative-binomial", min=2.0).limits == Limits(low=2.0)
+    assert TrainSettings(distribution="normal").limits == TrainSettings().limits == Limits()
+
+
+def test_a_log_needs_values_of_0_and_above():
+    panel = panel_of(*(row - 30 for row in waves(2, 40)))
+    assert plan_of(panel).members[0].transform == "none"
+    with pytest.raises(UsageError, match="--transform log needs values of 0 and above"):
+        plan_of(panel, transform="log")
+
+
+def test_the_automatic_plan_does_not_look_at_held_back_rows():
+    panel = panel_of(*waves(3, 80))
+    draft = draft_of(panel)
+    plan = draft.plan
+    changed = panel.target.copy()
+    for n in range(3):
+        changed[panel.offsets[n + 1] - plan.horizon * plan.windows : panel.offsets[n + 1]] = -1e9
+    changed[-1] = NAN
+    assert draft_of(replace(panel, target=changed)) == draft
+
+
+@pytest.mark.parametrize("rows", [2, 3, 5, 9, 14, 30, 200])
+@pytest.mark.parametrize("season_length", [1, 4, 7, 96])
+@pytest.mark.parametrize("horizon", [None, 1, 13])
+def test_every_panel_has_a_plan_that_fits_together(rows, season_length, horizon):
+    panel = panel_of(*waves(2, rows), season_length=season_length)
+    plan = plan_of(panel, horizon=horizon)
+    for member in plan.members:
+        assert member.context_length % member.segment == 0
+        assert member.context_length >= member.segment >= 1
+        assert member.horizon == plan.horizon >= 1
+        assert member.cell in CELLS and member.transform in TRANSFORMS and member.center in CENTERS
+    assert plan.windows * plan.horizon < rows
+
+
+def test_more_series_need_fewer_windows_each():
+    few, many = panel_of(*waves(2, 100)), panel_of(*waves(40, 100))
+    assert plan_of(few, horizon=4).windows > 1
+    assert plan_of(many, horizon=4).windows == 1
+
+
+def test_a_long_series_holds_back_windows_enough_to_learn_how_far_forecasts_stray_and_no_more_than_it_can_spare():
+    long, alike = panel_of(*waves(1, 6000)), panel_of(*waves(4, 6000))
+    assert plan_of(long, horizon=4).windows == 60
+    assert plan_of(alike, horizon=4).windows == 15
+    assert plan_of(long, horizon=20).windows == 30  # a tenth of the rows
+    assert plan_of(long, horizon=100).windows == 10  # a fifth
+
+
+def test_a_log_is_not_refused_where_every_row_is_held_back():
+    panel = panel_of([1.0, 2.0, 3.0, 4.0, 5.0])
+    assert plan_of(panel, horizon=4, windows=2, transform="log").members[0].transform == "log"
+
+
+def test_an_open_cell_is_a_gru_until_windows_say_otherwise(air):
+    plan = plan_of(air, cell="auto")
+    assert {member.cell for member in plan.members} == {"gru"}
+    other = plan.with_cell("lstm", "it won")
+    assert {member.cell for member in other.members} == {"lstm"}
+    assert [(row.value, row.reason) for row in other.rows if row.setting == "cell"] == [("lstm", "it won")]
+    with pytest.raises(UsageError, match="--reset-after has no effect on every cell"):
+        plan_of(air, cell="auto", reset_after=True)
+
+
+def test_epochs_of_so_many_steps_are_no_textbook(air):
+    assert len(plan_of(air, epochs=3).members) == 1
+    draft = draft_of(air, epochs=3, steps_per_epoch=5)
+    assert len(draft.plan.members) > 1 and draft.questions.smoothings
+
+
+def test_members_are_joined_by_their_median_unless_asked_otherwise_and_one_alone_by_nothing(air):
+    assert {member.combine for member in plan_of(air).members} == {"median"}
+    assert {member.combine for member in plan_of(air, combine="mean").members} == {"mean"}
+    assert "combine" not in [row.setting for row in plan_of(air, members=1).rows]
+    for alone in ({"members": 1}, {"epochs": 3}):
+        with pytest.raises(UsageError, match="--combine has no effect"):
+            plan_of(air, combine="mean", **alone)
+
+
+@pytest.mark.parametrize(
+    ("series", "settings", "contexts"),
+    [
+        (1, {"horizon": 6}, (56, 28)),
+        (29, {"horizon": 6}, (56, 28)),
+        (30, {"horizon": 6}, (56,)),  # many series teach what to pass over
+        (1, {"horizon": 24}, (56,)),  # half would be less than 1.25 horizons
+        (1, {"horizon": 6, "context_length": 40}, (40,)),
+        (1, {"horizon": 6, "epochs": 3}, (56,)),  # as in the textbooks
+    ],
+)
+def test_half_the_context_is_asked_where_few_series_have_long_ones(series, settings, contexts):
+    draft = draft_of(panel_of(*waves(series, 200)), **settings)
+    assert draft.questions.contexts == contexts
+    assert draft.plan.context_length == contexts[0]

@@ -1,0 +1,158 @@
+"""What keeps training and predicting fast and small, where it cannot be noisy."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from forecaster.data.windows import latest_windows
+from forecaster.models.heads import HEADS, OPEN_HEADS
+from forecaster.models.network import Network
+from forecaster.serving.runtime import BATCH, forecast
+from forecaster.training.fit import FitControl, fit
+from forecaster.training.split import Needs, split
+from forecaster.training.trainer import SCHEDULES, Trainer, Trainers
+from tests.support.factories import Recorder, fit_settings, network_settings, panel_of, waves
+
+
+def parts_of(panel, context_length=8):
+    return split(panel, Needs(context_length, 3, calendar=()), 1)
+
+
+def trainer_of(panel, context_length=8, **options):
+    network = Network(network_settings(context_length=context_length), seed=1)
+    return Trainer(network, parts_of(panel, context_length).test, fit_settings(), 40, **options)
+
+
+def fit_twice(first, second, trainers):
+    """Weights of the second of two fits, each (task, settings, seed, course)."""
+    for task, settings, seed, course in (first, second):
+        network = Network(settings, seed)
+        fit(network, task, course, FitControl(Recorder(), "test"), trainers=trainers)
+    return network.weights
+
+
+def weights_after(parts):
+    network = Network(network_settings(dropout=0.2), seed=1)
+    control = FitControl(Recorder(), "test")
+    fit(network, parts_of(panel_of(*waves(3, 40))).test, fit_settings(epochs=2), control, parts=parts)
+    return network.weights
+
+
+class Answering:
+    """A runtime that keeps the sizes of what it was asked."""
+
+    def __init__(self):
+        self.sizes = []
+
+    def run(self, context, known):
+        self.sizes.append(len(context))
+        return np.repeat(context[:, -1:, None], 3, axis=1)
+
+
+def test_windows_share_the_rows_of_the_panel():
+    panel = panel_of(*waves(3, 40))
+    parts = parts_of(panel)
+    for windows in (latest_windows(panel), parts.test.training, parts.test_windows):
+        assert np.shares_memory(windows.target, panel.target)
+        per_window = (windows.series.nbytes + windows.cutoff.nbytes) / max(len(windows), 1)
+        assert per_window in (0, 16)
+
+
+def test_drawing_windows_takes_memory_by_series():
+    panel = panel_of(*waves(2, 5000))
+    drawn = parts_of(panel).test.sampler
+    assert len(drawn) > 9000
+    assert sum(part.nbytes for part in (drawn.series, drawn.first, drawn.last)) == 2 * 3 * 8
+
+
+def test_predictions_are_made_in_batches_of_bounded_size():
+    runtime = Answering()
+    context = np.arange(2.0 * BATCH + 5)[:, None] + np.zeros(4)
+    answer = forecast(runtime, context, 7)
+    assert answer.shape == (2 * BATCH + 5, 7, 1)
+    assert set(runtime.sizes) == {BATCH, 5}
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("cpu")
+def test_rows_in_the_graph_do_not_grow_with_the_context():
+    panel = panel_of(*waves(3, 400))
+    sizes = []
+    for context_length in (8, 80):
+        trainer = trainer_of(panel, context_length)
+        (start, end), scale = trainer.training
+        sizes.append(sum(np.asarray(part).nbytes for part in (trainer.rows.target, start, end, scale)))
+    assert sizes[0] == sizes[1] == panel.target.nbytes + 3 * 3 * 8
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("cpu")
+@pytest.mark.parametrize("parts", [1, 2, 3])
+def test_steps_are_traced_once_whatever_their_number_and_the_size_of_the_batch(parts):
+    panel = panel_of(*waves(3, 40))
+    trainer, drawn = trainer_of(panel, parts=parts), parts_of(panel).test.sampler
+    for steps, batch in ((2, 8), (2, 8), (1, 5), (3, 7)):
+        series, cutoff = drawn.epoch(steps * batch, np.random.default_rng(0))
+        trainer.steps(series.reshape(steps, batch), cutoff.reshape(steps, batch))
+    assert trainer.traces == 1
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("cpu")
+def test_parts_of_a_batch_give_its_mean_loss_and_gradient():
+    panel = panel_of(*waves(2, 40), [np.nan] * 20 + [5.0, 6.0] * 10)  # parts with unlike numbers of observed steps
+    series, cutoff = parts_of(panel).test.sampler.epoch(7, np.random.default_rng(0))
+    found = {}
+    for parts in (1, 3):
+        trainer = trainer_of(panel, parts=parts)
+        loss = np.asarray(trainer.steps(series[None], cutoff[None]))
+        found[parts] = loss, trainer.network.weights
+    np.testing.assert_allclose(found[1][0], found[3][0], rtol=1e-5)
+    for one, other in zip(found[1][1], found[3][1], strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("cpu")
+def test_parts_that_are_worked_on_at_once_are_repeatable_to_the_bit():
+    for one, other in zip(weights_after(2), weights_after(2), strict=True):
+        assert one.tobytes() == other.tobytes()
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("cpu")
+@pytest.mark.parametrize("schedule", SCHEDULES)
+@pytest.mark.parametrize("head", HEADS)
+def test_a_fit_like_one_before_is_not_compiled_again_and_learns_what_it_would_have(head, schedule):
+    parts = parts_of(panel_of(*waves(3, 60)))
+    open_head = {"linear": True} if head in OPEN_HEADS else {}
+    settings = network_settings(head=head, dropout=0.2, layers=2, bidirectional=head != "recursive", **open_head)
+    course = fit_settings(epochs=2, schedule=schedule)
+    lent = Trainers()
+    first, second = (parts.selection, settings, 1, course), (parts.final, settings, 2, replace(course, seed=5))
+    again = fit_twice(first, second, lent)
+    alone = fit_twice(second, second, None)
+    assert [trainer.traces for _, trainer in lent.idle] == [1]
+    for one, other in zip(again, alone, strict=True):
+        assert one.tobytes() == other.tobytes()
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("cpu")
+def test_a_fit_that_differs_gets_a_trainer_of_its_own():
+    parts = parts_of(panel_of(*waves(3, 60)))
+    settings, course = network_settings(), fit_settings(epochs=1)
+    lent = Trainers()
+    others = [
+        (parts.test, network_settings(units=5), 1, course),
+        (parts.test, settings, 1, replace(course, learning_rate=0.1)),
+        (parts.test, settings, 1, replace(course, epochs=2)),
+        (parts.test, settings, 1, replace(course, error_scale="window")),
+        (parts_of(panel_of(*waves(3, 60))).test, settings, 1, course),
+    ]
+    for other in others:
+        fit_twice((parts.test, settings, 1, course), other, lent)
+    assert len(lent.idle) == 1 + len(others)

@@ -1,0 +1,136 @@
+"""What is held back: time-ordered, and out of sight of whatever is fitted before it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from forecaster.data.windows import Windows
+from forecaster.errors import DataError
+from forecaster.evaluation.holdout import holdout_windows
+from forecaster.training.split import Needs, split
+from tests.support.factories import NAN, panel_of, waves
+
+HORIZON, CONTEXT = 3, 8
+NEEDS = Needs(CONTEXT, HORIZON, calendar=())
+
+
+def seen_while_fitting(task):
+    """Every value that a training window of this task can read."""
+    series, cutoff = task.sampler.epoch(len(task.sampler), np.random.default_rng(0))
+    return Windows(task.training.target, task.training.start, task.training.end, series, cutoff).gather(
+        CONTEXT, HORIZON
+    )
+
+
+def numbered_panel(lengths):
+    total = np.cumsum([0, *lengths])
+    return panel_of(*(np.arange(a, b, dtype=float) for a, b in pairwise(total)))
+
+
+def observed(values):
+    return set(values[~np.isnan(values)].astype(int).tolist())
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.integers(1, 40), min_size=1, max_size=4), st.integers(1, 3))
+def test_what_is_judged_or_validated_is_never_fitted_on(lengths, windows):
+    panel = numbered_panel(lengths)  # every value is the number of its row
+    try:
+        parts = split(panel, NEEDS, windows)
+    except DataError:
+        return
+    if parts.test is None:
+        return
+    judged = observed(parts.test_windows.gather(0, HORIZON))
+    fitted = observed(seen_while_fitting(parts.test))
+    assert judged and fitted
+    assert not fitted & judged
+    if parts.selection:
+        values = parts.selection.validation.gather(CONTEXT, HORIZON)
+        validated = observed(values[:, CONTEXT:])
+        tried = observed(seen_while_fitting(parts.selection))
+        assert not tried & validated
+        assert not tried & judged
+        assert not observed(values) & judged
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.integers(12, 60), min_size=1, max_size=4), st.integers(1, 3))
+def test_a_series_is_fitted_then_validated_then_judged(lengths, windows):
+    panel = numbered_panel(lengths)
+    parts = split(panel, NEEDS, windows)
+    for n in range(len(lengths)):
+        judged = parts.test_windows.cutoff[parts.test_windows.series == n]
+        if not parts.selection or len(judged) < windows:
+            continue  # too short for all of them
+        valid = parts.selection.validation
+        validated = valid.cutoff[valid.series == n]
+        assert parts.selection.training.end[n] <= min([*validated, *judged])
+        assert parts.test.training.end[n] <= judged.min()
+        assert all(cutoff + HORIZON <= judged.min() for cutoff in validated)
+
+
+def test_the_final_fit_sees_every_row():
+    panel = numbered_panel([40, 30])
+    final = split(panel, NEEDS, 1).final
+    values = seen_while_fitting(final)
+    assert observed(values) == set(range(70))
+    assert final.validation is None
+
+
+def test_the_judged_windows_are_those_that_can_be_found_again():
+    panel = panel_of(*waves(3, 40))
+    parts, again = split(panel, NEEDS, 2), holdout_windows(panel, HORIZON, 2)
+    np.testing.assert_array_equal(parts.test_windows.cutoff, again.cutoff)
+    np.testing.assert_array_equal(parts.test_windows.series, again.series)
+
+
+def test_scales_are_those_of_the_rows_that_are_fitted_on():
+    panel = panel_of(*waves(2, 40))
+    parts = split(panel, NEEDS, 1)
+    changed = panel.target.copy()
+    for n in range(2):
+        changed[parts.test.training.end[n] : panel.offsets[n + 1]] *= 1000
+    again = split(replace(panel, target=changed), NEEDS, 1)
+    np.testing.assert_array_equal(parts.test.scale, again.test.scale)
+    assert (again.final.scale > parts.final.scale).all()
+
+
+def test_a_series_without_a_yardstick_takes_the_median_of_the_others():
+    a, b, _ = waves(3, 40)
+    parts = split(panel_of(a, b, [5.0] * 40), NEEDS, 1)
+    scale = parts.test.scale
+    assert scale[2] == np.median(scale[:2])
+    assert split(panel_of([5.0] * 40), NEEDS, 1).test.scale.tolist() == [1]
+
+
+def test_series_too_short_to_hold_back_from_are_fitted_and_not_judged():
+    panel = panel_of(*waves(2, 40), [1.0, 2.0, 3.0])
+    parts = split(panel, NEEDS, 1)
+    assert set(parts.test_windows.series.tolist()) == {0, 1}
+    assert 2 in parts.final.sampler.series
+
+
+def test_without_rows_to_spare_nothing_is_judged():
+    parts = split(panel_of([1.0, 2.0, 3.0, 4.0]), NEEDS, 1)
+    assert parts.test is None
+    assert len(parts.test_windows) == 0
+    assert len(parts.final.sampler)
+
+
+def test_rows_that_nobody_observed_cannot_validate():
+    values = np.concatenate([waves(1, 40)[0], [NAN] * 20, waves(1, 3)[0]])
+    parts = split(panel_of(values), NEEDS, 1)
+    assert parts.selection is None or not np.isnan(parts.selection.validation.gather(0, HORIZON)).all()
+
+
+def test_a_panel_of_single_rows_is_refused():
+    with pytest.raises(DataError, match="the longest series has 1 row") as error:
+        split(panel_of([1.0], [2.0]), NEEDS, 1)
+    assert "\n" not in error.value.message
