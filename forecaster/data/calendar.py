@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from forecaster.data.holidays import holiday_dates
-from forecaster.data.zones import wall_clock
+from forecaster.data.zones import DAY, wall_clock
 from forecaster.errors import UsageError
 
 if TYPE_CHECKING:
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from forecaster.typing import FloatArray, IntArray
 
 HOLIDAYS = "holidays:"  # before a country's code: a row of its own
-DAY = 86_400_000_000  # microseconds
 YEAR = 365.2425  # days
 
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from forecaster.typing import IntArray
 
 
-def localise(wall: IntArray, index: IntArray, series: IntArray, zone: str, place: Callable[[int], str]) -> IntArray:
+def localize(wall: IntArray, index: IntArray, series: IntArray, zone: str, place: Callable[[int], str]) -> IntArray:
     """[R] UTC instants at which the clock of `zone` showed `wall[index]`, for rows in the order of the file.
 
     `wall` are distinct times in microseconds, `index` and `series` [R] say which time and series each row has. A time that

@@ -15,7 +15,7 @@ from forecaster.data.covariates import cut_unobserved
 from forecaster.data.faults import RowsError
 from forecaster.data.freq import Freq, format_timestamps
 from forecaster.data.infer import SortedRows, check_grid, infer_freq, refuse_duplicates
-from forecaster.data.localise import localise
+from forecaster.data.localise import localize
 from forecaster.data.panel import Columns, Covariate, Panel
 from forecaster.data.regular import Filled, fill_gaps
 from forecaster.data.season import season_of
@@ -201,7 +201,7 @@ def _stamps(table: RawTable, name: str, series: IntArray, options: ReadOptions) 
     if zone is None:
         return replace(stamps, values=stamps.values[codes])
     if stamps.zone is None:
-        return replace(stamps, values=localise(stamps.values, codes, series, zone, table.place), zone=zone)
+        return replace(stamps, values=localize(stamps.values, codes, series, zone, table.place), zone=zone)
     return replace(stamps, values=stamps.values[codes], zone=zone)
 
 

@@ -108,10 +108,10 @@ def _whole_numbers(texts: Any, origin: Origin) -> Stamps | None:
     dates = YEARS[0] * 10_000 <= low and high <= YEARS[1] * 10_000 + 1231
     if (years or dates) and all(looks_like_day_number(str(text).strip()) for text in texts):
         return None
-    return Stamps(numbers.astype(np.int64), None, whole_numbers=True, note=doubt(low, high, origin.name))
+    return Stamps(numbers.astype(np.int64), None, whole_numbers=True, note=disguise_note(low, high, origin.name))
 
 
-def doubt(low: float, high: float, column: str) -> str:
+def disguise_note(low: float, high: float, column: str) -> str:
     """A note where whole numbers look like dates in disguise, unless the column's name is one for steps."""
     likely = [what for what, (first, last) in _DISGUISED.items() if first <= low and high <= last]
     if not likely or column.lower() in _STEP_NAMES:

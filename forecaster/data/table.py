@@ -159,7 +159,7 @@ class CsvTable:
     def _read_plain(self, types: dict[str, str], stamps: str) -> bool:
         """Read these columns without pandas, where the file is plain enough; whether it was."""
         from forecaster.data.plain import read_plain
-        from forecaster.data.stamps import Stamps, doubt
+        from forecaster.data.stamps import Stamps, disguise_note
 
         kinds = {c: "number" if kind == "float64" else "series" for c, kind in types.items()}
         if stamps not in kinds or stamps in self._stamps:
@@ -173,7 +173,7 @@ class CsvTable:
         }
         self._stamps |= {c: Stamps(values, None) for c, values in plain.dates.items()}
         for c, values in plain.steps.items():
-            note = doubt(int(values.min()), int(values.max()), c)
+            note = disguise_note(int(values.min()), int(values.max()), c)
             self._stamps[c] = Stamps(values, None, whole_numbers=True, note=note)
         return True
 
