@@ -1,4 +1,4 @@
-"""What is known of every step from its stamp alone: the hour, the weekday, the season of the year."""
+"""Inputs that follow from a timestamp alone: hour, weekday, time of year, holidays; and lags of the same time long ago."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from forecaster.data.holidays import holiday_dates
-from forecaster.data.time_zones import wall_clock
+from forecaster.data.time_zones import DAY, wall_clock
 from forecaster.errors import UsageError
 
 if TYPE_CHECKING:
@@ -17,14 +17,13 @@ if TYPE_CHECKING:
     from forecaster.data.windows import Windows
     from forecaster.typing import FloatArray, IntArray
 
-HOLIDAYS = "holidays:"  # in front of a country: a row of its own
-DAY = 86_400_000_000  # microseconds
+HOLIDAYS = "holidays:"  # before a country's code: a row of its own
 YEAR = 365.2425  # days
 
 
 @dataclass(frozen=True)
 class Calendar:
-    """A row of CALENDAR: `width` numbers for each wall-clock stamp, of use to steps up to `longest_step` over `span` days."""
+    """A row of CALENDAR: `width` numbers for each wall-clock timestamp, useful for steps up to `longest_step`."""
 
     features: Callable[[IntArray], FloatArray]
     width: int
@@ -33,7 +32,7 @@ class Calendar:
 
 
 def _waves(turns: FloatArray, harmonics: int) -> FloatArray:
-    """[...] turns of a circle -> [..., 2 · harmonics] cosines and sines."""
+    """[...] turns of a circle -> [..., 2 · harmonics] cosines and sines (Fourier terms)."""
     angles = 2.0 * np.pi * turns[..., None] * np.arange(1, harmonics + 1)
     return np.concatenate([np.cos(angles), np.sin(angles)], axis=-1)
 
@@ -59,16 +58,16 @@ CALENDAR: dict[str, Calendar] = {
 
 @dataclass(frozen=True)
 class Lags:
-    """A row of LAGS: rows that lie `count` long seasons back, too far for a context to hold."""
+    """A row of LAGS: `count` rows whole long seasons ago, too far back for a context to hold."""
 
     distances: Callable[[IntArray, int, int], IntArray]  # wall [...], step, horizon -> rows back [..., count]
     count: int
-    steps: Callable[[int], bool]  # which steps (microseconds) it is for
+    steps: Callable[[int], bool]  # whether it suits steps of so many microseconds
     span: float  # days of history that it takes
 
 
 def _weeks(wall: IntArray, step: int, horizon: int) -> IntArray:
-    """The same hour one and two weeks back, or so many weeks more that it lies before the cutoff for the whole horizon."""
+    """The same hour one and two weeks back, or as many weeks more as put it before the cutoff over the whole horizon."""
     week = 7 * DAY // step
     first = week * -(-horizon // week)
     return np.broadcast_to(np.array([first, first + week]), (*wall.shape, 2))
@@ -95,7 +94,7 @@ LAGS: dict[str, Lags] = {
 
 
 def usable(panel: Panel) -> tuple[str, ...]:
-    """The rows of CALENDAR and LAGS that this panel's steps and span give something to learn from."""
+    """The rows of CALENDAR and LAGS that suit this panel's steps, and whose season its span is long enough to show."""
     freq = panel.freq
     if freq.whole_numbers or freq.unit == "month":
         return ()
@@ -108,7 +107,9 @@ def usable(panel: Panel) -> tuple[str, ...]:
 
 
 def holiday_calendar(country: str, panel: Panel) -> str:
-    """The name of the row for a country's holidays, e.g. `holidays:DE`, in this panel. UsageError where there is none."""
+    """The name of the row for a country's holidays, e.g. `holidays:DE`. UsageError where the panel's steps are longer than
+    days, or the country's holidays are not known.
+    """
     freq = panel.freq
     if freq.whole_numbers or freq.unit == "month" or (freq.unit == "clock" and freq.count > DAY):
         raise UsageError(f"--holidays means nothing for steps of {freq.name}.", "Leave it out.")
@@ -117,7 +118,7 @@ def holiday_calendar(country: str, panel: Panel) -> str:
 
 
 def _row(name: str) -> Calendar:
-    """The row of CALENDAR called so, or the one that a country's holidays make."""
+    """The row of CALENDAR of this name, or one made for a country's holidays."""
     if not name.startswith(HOLIDAYS):
         return CALENDAR[name]
     country = name.removeprefix(HOLIDAYS)
@@ -125,7 +126,7 @@ def _row(name: str) -> Calendar:
 
 
 def _holidays(wall: IntArray, country: str) -> FloatArray:
-    """Whether the day, the next one and the one before are holidays."""
+    """[..., 3] 1 where the day, the next day, the day before is a holiday, else 0."""
     days = np.asarray(wall // DAY)
     ends = (
         np.array([days.min(initial=0) - 1, days.max(initial=0) + 1]).astype("M8[D]").astype("M8[Y]").astype(int) + 1970
@@ -135,12 +136,12 @@ def _holidays(wall: IntArray, country: str) -> FloatArray:
 
 
 def width(names: tuple[str, ...]) -> int:
-    """F: calendar numbers per step."""
+    """F: numbers per step of the rows of CALENDAR among `names`."""
     return sum(_row(name).width for name in names if name not in LAGS)
 
 
 def lag_count(names: tuple[str, ...]) -> int:
-    """J: rows looked up per step, each with its neighbours a season before and after it."""
+    """J: lags per step of the rows of LAGS among `names`."""
     return sum(LAGS[name].count for name in names if name in LAGS)
 
 
@@ -158,16 +159,16 @@ def distances(wall: IntArray, names: tuple[str, ...], step: int, horizon: int) -
 
 @dataclass(frozen=True)
 class KnownRows:
-    """What is known of every row of a panel, each distinct stamp worked out once."""
+    """Calendar and lags of every row of a panel, worked out once for each distinct timestamp."""
 
     table: FloatArray  # [distinct stamps, F] float64
     back: IntArray  # [distinct stamps, J] rows back to its lags
-    row: IntArray  # [R] where a row's stamp stands in both
+    row: IntArray  # [R] index of a row's timestamp in both
     season_length: int  # to a lag's neighbours
 
 
 def known_rows(panel: Panel, horizon: int, names: tuple[str, ...]) -> KnownRows | None:
-    """None where nothing is known."""
+    """None without `names`."""
     if not names:
         return None
     stamps, row = np.unique(panel.timestamps, return_inverse=True)
@@ -179,10 +180,10 @@ def known_rows(panel: Panel, horizon: int, names: tuple[str, ...]) -> KnownRows 
 def known_ahead(
     panel: Panel, windows: Windows, horizon: int, names: tuple[str, ...], blocks: int = 1
 ) -> FloatArray | None:
-    """[W, blocks, H, F + 3J] float64 for `blocks` horizons of steps after each cutoff; None where nothing is known.
+    """[W, blocks, H, F + 3J] float64 for `blocks` horizons of steps after each cutoff; None without `names`.
 
-    Behind the calendar's F numbers stand J times the value so many rows back, the one a season before and the one a season
-    after it, in the caller's units: NaN where it is missing or not before the cutoff.
+    The calendar's F numbers come first. Then follow, for each of J lags, the target at the lag, a season before it and a
+    season after it, in the caller's units; NaN where it is missing or not before the cutoff.
     """
     if not names:
         return None

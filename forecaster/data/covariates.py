@@ -1,4 +1,4 @@
-"""Covariates, the columns other than the target: known of the future, of the past only, or of a series as a whole."""
+"""What a panel does with its covariates: cut off rows, take future values in, say which future values are missing."""
 
 from __future__ import annotations
 
@@ -14,11 +14,13 @@ if TYPE_CHECKING:
     from forecaster.data.panel import Covariate, Panel
     from forecaster.typing import FloatArray, IntArray
 
-SHOWN = 5  # missing values that a message names; the others it counts
+MAX_SHOWN = 5  # missing values that a message names; the others it counts
 
 
 def cut(panel: Panel, left: IntArray) -> Panel:
-    """The first `left` [N] rows of each series, and no series without any. What was known of later rows is ahead then."""
+    """The first `left` [N] rows of each series, without the series that have none. Known covariates of later rows are
+    kept as values ahead.
+    """
     of = panel.row_series
     place = np.arange(len(of)) - panel.offsets[of]
     kept, some = place < left[of], np.flatnonzero(left)
@@ -45,9 +47,9 @@ def cut(panel: Panel, left: IntArray) -> Panel:
 
 
 def cut_unobserved(panel: Panel) -> Panel:
-    """`panel` up to each series' last observed target where columns are known: its later rows say what is known ahead.
+    """`panel` up to each series' last observed target if it has known covariates: later rows are values ahead.
 
-    A series without any target stays whole.
+    A series without any observed target stays whole.
     """
     if not any(one.role == "known" for one in panel.covariates):
         return panel
@@ -58,7 +60,7 @@ def cut_unobserved(panel: Panel) -> Panel:
 
 
 def with_future(panel: Panel, future: Panel, steps: int) -> Panel:
-    """`panel` with what `future` says of the `steps` after each series' last row; other rows of it are passed over."""
+    """`panel` with the known values in `future` of the `steps` after each series' last row; other rows are ignored."""
     place = {str(name): n for n, name in enumerate(panel.series)}
     mine = np.array([place.get(str(name), -1) for name in future.series])
     if panel.columns.series is None:
@@ -82,23 +84,23 @@ def with_future(panel: Panel, future: Panel, steps: int) -> Panel:
         if levels is not None:
             levels = (*levels, *(text for text in other.levels or () if text not in levels))
             values = recoded(values, other.levels or (), levels)
-        told = fits & ~np.isnan(values)
-        ahead[n[told], step[told] - 1] = values[told]
+        there = fits & ~np.isnan(values)
+        ahead[n[there], step[there] - 1] = values[there]
         return replace(one, ahead=ahead, levels=levels)
 
     return replace(panel, covariates=tuple(map(longer, panel.covariates)))
 
 
 def recoded(values: FloatArray, levels: Sequence[str], vocabulary: Sequence[str]) -> FloatArray:
-    """Codes into `levels` as codes into `vocabulary`; what that does not hold gets the code after its last. NaN stays."""
+    """Codes into `levels` as codes into `vocabulary`; other levels get the code after its last. NaN stays."""
     place = {text: float(i) for i, text in enumerate(vocabulary)}
     codes = np.array([*(place.get(text, float(len(vocabulary))) for text in levels), np.nan])
     return codes[np.where(np.isnan(values), len(levels), values).astype(np.int64)]
 
 
 def missing_ahead(panel: Panel, chosen: IntArray, steps: int) -> tuple[IntArray, str]:
-    """Of the series `chosen`, those that lack a known value of the next `steps`, and which ones these are, in words."""
-    lacks, told, count = set(), [], 0
+    """Of the series `chosen`, those that lack a known value in the next `steps`; and a list of these values, for people."""
+    lacking, named, count = set(), [], 0
     last = panel.last_timestamps
     for one in (one for one in panel.covariates if one.role == "known"):
         ahead = np.full((len(chosen), steps), np.nan)
@@ -106,11 +108,11 @@ def missing_ahead(panel: Panel, chosen: IntArray, steps: int) -> tuple[IntArray,
             ahead[:, : one.ahead.shape[1]] = one.ahead[chosen, :steps]
         series, step = np.nonzero(np.isnan(ahead))
         count += len(series)
-        lacks |= set(series.tolist())
-        for i, k in zip(series[:SHOWN], step[:SHOWN], strict=True):
+        lacking |= set(series.tolist())
+        for i, k in zip(series[:MAX_SHOWN], step[:MAX_SHOWN], strict=True):
             n = chosen[i]
             stamp = panel.freq.after(last[n : n + 1], int(k) + 1, panel.zone)[0, -1]
             of = f" of series {quoted(panel.series[n])}" if panel.columns.series else ""
-            told.append(f"{one.name}{of} at {panel.timestamp_text(int(stamp))}")
-    more = f" and {count - SHOWN:,} more" if count > SHOWN else ""
-    return chosen[sorted(lacks)], ", ".join(told[:SHOWN]) + more
+            named.append(f"{one.name}{of} at {panel.timestamp_text(int(stamp))}")
+    more = f" and {count - MAX_SHOWN:,} more" if count > MAX_SHOWN else ""
+    return chosen[sorted(lacking)], ", ".join(named[:MAX_SHOWN]) + more

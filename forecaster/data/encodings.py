@@ -1,4 +1,4 @@
-"""What is fitted to covariates before a network reads them: centre and scale of numbers, the vocabulary of categories."""
+"""Encodings fitted to covariates before a network reads them: mean and scale of numbers, the vocabulary of categories."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
     from forecaster.data.panel import Covariate, Panel
     from forecaster.typing import FloatArray, IntArray
 
-MOST_LEVELS = 1000  # of a category, the most frequent ones; the others count as unseen
+MAX_LEVELS = 1000  # of a category: the most frequent ones; others count as unseen
 
 
 @dataclass(frozen=True)
 class Encoding:
-    """One covariate as a network reads it: a number, or a code: 0 … V-1 in `levels`, V for what these do not hold.
+    """How a network reads one covariate: as a number, or as a code, 0 … V-1 in `levels`, V for any other text.
 
     NaN is missing in both.
     """
@@ -44,7 +44,7 @@ def _fit(covariate: Covariate, values: FloatArray) -> Encoding:
     values = values[~np.isnan(values)]
     if covariate.levels is not None:
         counts = np.bincount(values.astype(np.int64), minlength=len(covariate.levels))
-        most = np.argsort(-counts, kind="stable")[:MOST_LEVELS]
+        most = np.argsort(-counts, kind="stable")[:MAX_LEVELS]
         levels = tuple(covariate.levels[i] for i in sorted(most.tolist()) if counts[i])
         return Encoding(covariate.name, covariate.role, levels)
     if not len(values):
@@ -54,7 +54,7 @@ def _fit(covariate: Covariate, values: FloatArray) -> Encoding:
 
 
 def columns_of(encodings: Sequence[Encoding]) -> Columns:
-    """The columns to read for them, and as what."""
+    """The columns to read for them, by role."""
     known, past, static = (tuple(one.name for one in encodings if one.role == role) for role in ROLES)
     texts = tuple(one.name for one in encodings if one.levels is not None)
     return Columns(known=known, past=past, static=static, texts=texts)
@@ -71,7 +71,7 @@ class EncodedCovariates:
 
 
 def encode(panel: Panel, encodings: Sequence[Encoding]) -> EncodedCovariates:
-    """Numbers in the caller's units, categories as codes, NaN = missing. The panel holds every column asked for."""
+    """Numbers in the caller's units, categories as codes, NaN = missing. The panel must hold every covariate."""
     columns = {one.name: one for one in panel.covariates}
     known = [one for one in encodings if one.role == "known"]
     longest = max((ahead.shape[1] for one in known if (ahead := columns[one.name].ahead) is not None), default=0)

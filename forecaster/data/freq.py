@@ -1,4 +1,4 @@
-"""Frequencies: stamps to whole steps and back, in NumPy alone, because it runs in the quick predict path.
+"""Frequencies: timestamps to whole steps and back, in NumPy alone, since `predict` runs it without pandas.
 
 Timestamps are microseconds since 1970 (UTC instants where there is a zone, else the wall clock), or whole-number steps.
 Steps of whole days and longer go by the wall clock, so that a daily series keeps its hour when clocks change; shorter
@@ -37,7 +37,7 @@ class Freq:
     """The step of a regular series. Made by `Freq.parse`; its `name` is what is stored.
 
     `unit` is "step" (whole numbers), "clock" (`count` microseconds), "B" (business days) or "month" (`count` months on
-    day `day`, 31 = the last). A series' phase (its weekday, its first month, its minute past the hour) is its own.
+    day `day`, 31 = the last). Each series has a phase of its own (weekday, first month, minute past the hour).
     """
 
     unit: str
@@ -116,7 +116,7 @@ class Freq:
         return _divided(DAY if self.count >= 60 * SECOND else 3600 * SECOND, self.count)
 
     def ordinals(self, timestamps: IntArray, zone: str | None = None) -> IntArray:
-        """Step numbers, same shape: stamps one step apart differ by 1 wherever they lie on their series' own grid."""
+        """Step numbers, same shape: timestamps one step apart on their series' grid differ by 1."""
         if not self.by_wall_clock:
             return timestamps // self.count
         wall = wall_clock(timestamps, zone)
@@ -127,7 +127,7 @@ class Freq:
         return wall.astype("M8[us]").astype("M8[M]").astype(np.int64) // self.count
 
     def advance(self, timestamps: IntArray, steps: IntArray, zone: str | None = None) -> IntArray:
-        """The stamps that lie `steps` after `timestamps` (broadcast together), the time of day kept."""
+        """The timestamps `steps` after `timestamps` (broadcast together); the time of day stays."""
         if not self.by_wall_clock:
             return timestamps + steps * self.count
         wall = wall_clock(timestamps, zone)
@@ -145,12 +145,12 @@ class Freq:
         return instants_of(later * DAY + wall % DAY, zone)
 
     def after(self, last_timestamps: IntArray, steps: int, zone: str | None = None) -> IntArray:
-        """[N, steps] the stamps that follow each of `last_timestamps` [N]."""
+        """[N, steps] the timestamps that follow each of `last_timestamps` [N]."""
         return self.advance(last_timestamps[:, None], np.arange(1, steps + 1, dtype=np.int64)[None, :], zone)
 
 
 def format_timestamps(timestamps: IntArray, freq: Freq, zone: str | None = None) -> TextArray:
-    """Stamps as written to files, same shape: ISO 8601 with a space, and the offset where there is a zone.
+    """Timestamps as written to files, same shape: ISO 8601 with a space, and the offset where there is a zone.
 
     `2024-01-31` where all are midnights of a step of days and there is no zone, else `2024-01-31 13:00:00`, with a
     fraction only where one is needed. Whole-number steps come back as the integers they are.

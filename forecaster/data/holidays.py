@@ -1,4 +1,4 @@
-"""A country's public holidays, by the library of that name."""
+"""A country's public holidays, by the library `holidays`."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
 
 def holiday_dates(country: str, years: Sequence[int]) -> IntArray:
-    """Days since 1970 of the holidays of `DE`, or of a part of it, `DE-BY`. UsageError where these are not known, or the
-    library is not installed.
+    """[days] holidays of `DE`, or of a part of it, `DE-BY`, in days since 1970. UsageError where these are not known, or
+    the library is not installed.
     """
     try:
         import holidays

@@ -78,8 +78,7 @@ class ExtraInputs:
         strip = np.where(inside[..., None], encoded.rows[np.where(inside, rows, 0)], np.nan)
         strip[:, self.needs.context_length :, encoded.known :] = np.nan
         beyond = rows - end
-        told = (beyond >= 0) & (beyond < encoded.ahead.shape[1])
-        window, step = np.nonzero(told)
+        window, step = np.nonzero((beyond >= 0) & (beyond < encoded.ahead.shape[1]))
         strip[window, step, : encoded.known] = encoded.ahead[windows.series[window], beyond[window, step]]
         return strip
 

@@ -1,4 +1,4 @@
-"""Series of which little can be learnt: what there is of them, for people."""
+"""Notes on series from which little can be learnt: empty, of one value, constant."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ import numpy as np
 if TYPE_CHECKING:
     from forecaster.data.panel import Panel
 
-NAMED = 3  # series, at most
+MAX_NAMED = 3  # series that a note names
 
 
 def oddities(panel: Panel) -> tuple[str, ...]:
-    """A note for each kind of such series, and what their forecast is."""
+    """A note for each kind of such series that the panel has, with what their forecast is."""
     count = panel.observed_counts
     kinds = (
         (count == 0, "no value at all", "has", "have", "cannot be forecast"),
@@ -24,6 +24,6 @@ def oddities(panel: Panel) -> tuple[str, ...]:
 
 
 def _said(panel: Panel, odd: np.ndarray, what: str, one: str, many: str, so: str) -> str:
-    names = ", ".join(map(str, panel.series[odd[:NAMED]])) + (", …" if len(odd) > NAMED else "")
+    names = ", ".join(map(str, panel.series[odd[:MAX_NAMED]])) + (", …" if len(odd) > MAX_NAMED else "")
     verb = f"{one if len(odd) == 1 else many} {what}" if one else f"{what}s" if len(odd) == 1 else what
     return f"{len(odd)} series {verb} ({names}): {so}"

@@ -14,13 +14,13 @@ if TYPE_CHECKING:
     from forecaster.typing import BoolArray, FloatArray, IntArray, TextArray
 
 
-# Known over the horizon, too; known up to now; one value a series.
+# Known: of the future, too; past: up to the cutoff; static: one value a series.
 ROLES = ("known", "past", "static")
 
 
 @dataclass(frozen=True)
 class Columns:
-    """The caller's column names; None = not there, or to be inferred. They exist here and in nothing after reading."""
+    """The caller's column names; None = not there, or to be inferred. After reading they serve to write rows back."""
 
     series: str | None = None
     timestamp: str | None = None
@@ -38,7 +38,7 @@ class Columns:
 
 @dataclass(frozen=True)
 class Covariate:
-    """One column. Numbers are in the caller's units, texts are codes into `levels`; NaN = missing."""
+    """A column other than the target. Numbers are in the caller's units, texts are codes into `levels`; NaN = missing."""
 
     name: str
     role: str  # a row of ROLES
@@ -56,7 +56,7 @@ class Covariate:
 class Panel:
     """N series on one frequency, sorted by series and time, gaps filled with missing values.
 
-    Row r of series n is at `offsets[n] <= r < offsets[n + 1]`, one row a step, none skipped.
+    Series n has the rows `offsets[n] <= r < offsets[n + 1]`, one for each step from its first to its last.
     """
 
     series: TextArray  # [N] names, in the order of the data

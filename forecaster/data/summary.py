@@ -1,4 +1,4 @@
-"""What a panel holds, in numbers that show what may be wrong with it though it can be read."""
+"""Numbers about a panel that show what may be wrong with it, though it can be read."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ if TYPE_CHECKING:
     from forecaster.data.panel import Panel
     from forecaster.typing import FloatArray, IntArray
 
-FAR = 10.0  # robust standard deviations from its series' median, from which a value counts as an outlier
+MIN_OUTLIER_DISTANCE = 10.0  # of a value from its series' median, in robust standard deviations
 SPREAD = 1.4826  # median absolute deviation → standard deviation, for normal values
-_LISTED = 5  # names and stamps that are told
+_MAX_LISTED = 5  # names and timestamps
 _CHANGES = (3, 4, 9, 10, 11)  # months in which clocks are set
 _NIGHT = 4  # hours of a Sunday in which they are
 
@@ -46,10 +46,10 @@ class Summary:
     outliers: int
     farthest: tuple[Outlier, ...]  # of these, the farthest
     zone_jumps: int  # changes of the zone's clock within the span
-    clock_gaps: int  # nights whose stamps have no zone and lack an hour as when clocks are set forward
+    clock_gaps: int  # nights without an hour, as when clocks are set forward, where timestamps have no zone
 
     def facts(self) -> dict[str, str]:
-        """For people: what it is about -> what was found."""
+        """For people: name of the figure -> its value."""
         nights = f"{self.clock_gaps:,} nights lack an hour as when clocks are set: give --zone"
         return {
             "series": f"{self.series:,}",
@@ -60,7 +60,7 @@ class Summary:
             "gaps": f"{self.gaps:,}",
             "missing targets": f"{self.missing:,}",
             "constant series": _counted(self.constant),
-            f"outliers (> {FAR:.0f} robust sd)": _outliers(self.outliers, self.farthest),
+            f"outliers (> {MIN_OUTLIER_DISTANCE:.0f} robust sd)": _outliers(self.outliers, self.farthest),
             "clock changes": f"{self.zone_jumps:,}",
             **({"clock gaps": nights} if self.clock_gaps else {}),
         }
@@ -70,8 +70,8 @@ def summarise(panel: Panel) -> Summary:
     """Numbers about all rows of all series."""
     with np.errstate(over="ignore", invalid="ignore"):  # values near 1e308
         distances = _distances(panel)
-    far = np.flatnonzero(distances > FAR)
-    farthest = far[np.argsort(-distances[far], kind="stable")[:_LISTED]]
+    far = np.flatnonzero(distances > MIN_OUTLIER_DISTANCE)
+    farthest = far[np.argsort(-distances[far], kind="stable")[:_MAX_LISTED]]
     ends = int(panel.timestamps.min()), int(panel.timestamps.max())
     first, last = (panel.timestamp_text(end) for end in ends)
     return Summary(
@@ -93,7 +93,7 @@ def summarise(panel: Panel) -> Summary:
 
 
 def level_and_scale(panel: Panel, since: int | None = None) -> tuple[float, float] | None:
-    """Median over series of their medians, and of their robust standard deviations: what drift is measured against.
+    """Median over series of their medians, and of their robust standard deviations: drift is measured against these.
 
     `since`: only rows after this timestamp count. None where no target is observed, or where they
     are too large for a float.
@@ -112,7 +112,7 @@ def level_and_scale(panel: Panel, since: int | None = None) -> tuple[float, floa
 def _counted(names: tuple[str, ...]) -> str:
     if not names:
         return "none"
-    return f"{len(names):,} ({', '.join(names[:_LISTED])}{', …' if len(names) > _LISTED else ''})"
+    return f"{len(names):,} ({', '.join(names[:_MAX_LISTED])}{', …' if len(names) > _MAX_LISTED else ''})"
 
 
 def _outliers(count: int, farthest: tuple[Outlier, ...]) -> str:
@@ -164,7 +164,7 @@ def _zone_jumps(panel: Panel) -> int:
 
 
 def _clock_gaps(panel: Panel) -> int:
-    """Nights to Sunday, in the months in which clocks are set, of which some stamp is missing in every series."""
+    """Nights to Sunday, in the months in which clocks are set, where a timestamp is missing in every series."""
     if panel.zone is not None or panel.freq.whole_numbers or panel.freq.by_wall_clock or not panel.gaps:
         return 0
     absent = np.setdiff1d(panel.timestamps[np.isnan(panel.target)], panel.timestamps[~np.isnan(panel.target)])

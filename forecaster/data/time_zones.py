@@ -1,4 +1,4 @@
-"""Between UTC instants and the wall clock of a zone, in NumPy alone: it runs in the quick predict path.
+"""Between UTC instants and the wall clock of a zone, in NumPy alone, since `predict` runs it without pandas.
 
 A zone is a name of the IANA database ("Europe/Berlin"), "UTC", or a fixed offset ("+01:00").
 """
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 SECOND = 1_000_000  # microseconds
 DAY = 86_400 * SECOND
 _FIXED = re.compile(r"([+-])(\d{2}):?(\d{2})?")
-_MANY = 200  # years whose rules are looked up without asking which of them occur
+_MAX_SPAN_YEARS = 200  # whose rules are all looked up; of a longer span, only the years that occur
 _YEARS = (2, 9998)  # a zone's rules are looked up one year at a time, with a day to spare on both sides
 
 
@@ -33,7 +33,7 @@ def fixed_zone(offset: int) -> str:
 
 
 def check_zone(zone: str) -> str:
-    """`zone` as it is stored. UsageError, with the nearest name, where no zone is called so."""
+    """`zone` as it is stored. UsageError, with the nearest name, where there is no such zone."""
     match = _FIXED.fullmatch(zone)
     if match or zone in ("UTC", "Z"):
         return fixed_zone(_fixed_offset(zone))
@@ -111,7 +111,7 @@ def _offsets_at(instants: IntArray, zone: str) -> IntArray:
         far = int(limits[0] if limits[0] < _YEARS[0] else limits[1])
         raise DataError(f"timestamps reach the year {far}, for which zone {zone} has no rules.", "Check them.")
     years: Sequence[int] = range(int(limits[0]), int(limits[1]) + 1)
-    if len(years) > _MANY:  # a wrong stamp among them: rules of thousands of years take seconds
+    if len(years) > _MAX_SPAN_YEARS:  # a wrong stamp among them: rules of thousands of years take seconds
         years = np.unique(instants.astype("M8[us]").astype("M8[Y]").astype(np.int64) + 1970).tolist()
     tables = [_year(zone, year) for year in years]
     starts = np.concatenate([table[0] for table in tables])

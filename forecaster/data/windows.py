@@ -1,8 +1,8 @@
-"""Windows as index pairs (series, cutoff) into a panel's flat arrays. One path for train, evaluate and predict.
+"""Windows as index pairs (series, cutoff) into a panel's flat arrays, for train, evaluate and predict alike.
 
 A window's context is the L rows before its cutoff, its future the H rows from the cutoff on. Nothing is copied until a batch
 is gathered, so memory follows the panel's rows, not rows × L. Rows outside the series, or at and after its `end`, read as
-missing: a series shorter than the context is padded, and a split cannot be looked across.
+missing: a series shorter than the context is padded, and no window sees across a split.
 """
 
 from __future__ import annotations
@@ -92,8 +92,8 @@ class Sampler:
 def sampler(start: IntArray, end: IntArray, context_length: int, horizon: int) -> Sampler:
     """Cutoffs to train on: from min(L, H) rows of a series on, 3 at least, up to its last row.
 
-    The newest windows' futures are partly missing, which the loss leaves out: without them a short series' newest rows,
-    which say most of what comes next, would hardly be learnt from. A series of fewer rows gives one window at its last row.
+    The latest windows' futures are partly missing, which the loss leaves out: without them a short series' latest rows,
+    which say most about the next ones, would hardly be learnt from. A series of fewer rows gives one window, at its last.
     """
     rows = end - start
     first = np.minimum(max(min(context_length, horizon), 3), rows - 1)
@@ -102,17 +102,17 @@ def sampler(start: IntArray, end: IntArray, context_length: int, horizon: int) -
 
 
 def evenly(count: int, most: int) -> IntArray:
-    """Positions of at most so many of `count` things, evenly taken from all."""
+    """[min(count, most)] positions among `count`, evenly spaced."""
     return np.linspace(0, count - 1, min(count, most)).astype(np.int64)
 
 
 def rows_after(panel: Panel, stamp: int) -> IntArray:
-    """[N] how many rows of each series are newer than a timestamp."""
+    """[N] rows of each series after a timestamp."""
     return np.asarray(np.add.reduceat((panel.timestamps > stamp).astype(np.int64), panel.offsets[:-1]))
 
 
 def latest_windows(panel: Panel) -> Windows:
-    """One window a series, cut off after its last row: what `predict` reads."""
+    """[N] one window a series, with its cutoff after the last row: what `predict` reads."""
     count = np.arange(len(panel.series))
     return Windows(panel.target, panel.offsets[:-1], panel.offsets[1:], count, panel.offsets[1:])
 
@@ -120,7 +120,7 @@ def latest_windows(panel: Panel) -> Windows:
 def rolling(
     panel: Panel, ends: IntArray, horizon: int, count: int, stride: int, chosen: IntArray | None = None
 ) -> Windows:
-    """The `count` newest windows of each series whose whole horizon is before its `ends` [N], `stride` rows apart.
+    """The `count` latest windows of each series whose whole horizon is before its `ends` [N], `stride` rows apart.
 
     Oldest first within a series. Series with fewer rows give fewer windows: as many rows as the horizon must remain as
     context. `chosen`: of these series alone.

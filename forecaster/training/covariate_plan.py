@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from forecaster.data.calendar import holiday_calendar, usable
 from forecaster.data.encodings import fit_encodings
 from forecaster.data.panel import ROLES
-from forecaster.data.screening import telling_nothing
+from forecaster.data.screening import uninformative_covariates
 from forecaster.errors import UsageError
 from forecaster.models.heads import OPEN_HEADS
 
@@ -37,7 +37,7 @@ def covariates_of(
     choose: Chooser, settings: TrainSettings, panel: Panel, ends: IntArray, horizon: int
 ) -> tuple[Encoding, ...]:
     """Encodings of the columns that the networks read, by the rows before `ends`."""
-    left_out = telling_nothing(panel, ends, horizon) if settings.screen else ()
+    left_out = uninformative_covariates(panel, ends, horizon) if settings.screen else ()
     if len(left_out) == len(settings.known):  # by a known column, reading tells the future's rows from missing targets
         left_out = ()
     for role in ROLES:

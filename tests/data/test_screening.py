@@ -8,7 +8,7 @@ import pytest
 
 from forecaster.data.panel import Columns
 from forecaster.data.reading.reader import read_panel
-from forecaster.data.screening import telling_nothing
+from forecaster.data.screening import uninformative_covariates
 
 ROWS = 16_000
 HOURS = pd.date_range("2024-01-01", periods=ROWS, freq="h")
@@ -34,7 +34,7 @@ def plain(seed: int = 0) -> np.ndarray:
 def found(columns: dict[str, object], target: np.ndarray, before: int = ROWS - LEFT_FOR_TESTS) -> tuple[str, ...]:
     frame = pd.DataFrame({"timestamp": HOURS, "target": target, **columns})
     panel = read_panel(frame, Columns(target="target", known=tuple(columns)))
-    return telling_nothing(panel, np.array([before]), 24)
+    return uninformative_covariates(panel, np.array([before]), 24)
 
 
 def test_noise_is_found():
@@ -73,7 +73,7 @@ def test_few_rows_show_nothing():
     short = 1_000
     frame = pd.DataFrame({"timestamp": HOURS[:short], "target": plain()[:short], "noise": draw(1)[:short]})
     panel = read_panel(frame, Columns(target="target", known=("noise",)))
-    assert telling_nothing(panel, panel.offsets[1:], 24) == ()
+    assert uninformative_covariates(panel, panel.offsets[1:], 24) == ()
 
 
 def test_what_is_constant_or_repeats_with_the_season_stays():
@@ -116,4 +116,4 @@ def test_many_series_are_looked_at_together():
         }
     )
     panel = read_panel(frame, Columns(known=("told", "noise")))
-    assert telling_nothing(panel, panel.offsets[1:] - 14, 14) == ("noise",)
+    assert uninformative_covariates(panel, panel.offsets[1:] - 14, 14) == ("noise",)

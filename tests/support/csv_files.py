@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from forecaster.data.panel import Columns, Panel
 from forecaster.data.reading.reader import ReadOptions, read_panel
-from forecaster.data.reading.validation import MOST_SHOWN, find_faults
+from forecaster.data.reading.validation import MAX_SHOWN, find_faults
 from forecaster.data.summary import summarise
 from forecaster.errors import ForecasterError
 
@@ -36,7 +36,7 @@ def examine(content: bytes, path: Path, zone: str | None = None) -> bool:
         assert error.code == 2 and told is not None
         return False
     assert bool(checked.faults) == (told is not None), (told, checked.kinds)
-    if told is not None and all(kind.count <= MOST_SHOWN for kind in checked.kinds):
+    if told is not None and all(kind.count <= MAX_SHOWN for kind in checked.kinds):
         shown = [fault for kind in checked.kinds for fault in kind.shown]
         assert any(_tail(fault.found) in told for fault in shown), (told, shown)
     if checked.panel is not None:

@@ -80,7 +80,7 @@ class Roles:
 
 
 def infer_roles(table: RawTable, given: Columns) -> Roles:
-    """The role of each column of `table`. DataError where a column given is not there or none can be told."""
+    """The role of each column of `table`. DataError where a column given is not there, or a role cannot be inferred."""
     _check_given(table, given)
     clues = _Clues(table, given, table.sample())
     timestamp = given.timestamp or clues.timestamp()
@@ -190,7 +190,7 @@ class _Clues:
             return None
         left = {c: _repeats(stamps, self.table.text_column(c).codes) for c in (*texts, *ids)}
         distinct = {c: len(self.table.text_column(c).texts) for c in left}
-        # A column of measurements tells rows apart too: text goes first, and what has fewer values.
+        # A column of measurements separates rows, too: text goes first, then what has fewer values.
         clean = [c for c in left if left[c] <= _MAX_REPEATS_LEFT * repeats]
         clean = [c for c in clean if c in texts] or clean
         best = min(clean, key=lambda c: distinct[c]) if clean else min(left, key=lambda c: left[c])

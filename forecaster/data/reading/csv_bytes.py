@@ -1,4 +1,4 @@
-"""A CSV file's bytes: fetched, unpacked, and looked at for what makes them no table at all."""
+"""A CSV file's bytes: read, unpacked, and refused where they cannot be a table."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ import numpy as np
 from forecaster.data.reading.row_errors import RowsError
 from forecaster.errors import DataError
 
-MOST_BYTES = 8 << 30  # of text, unpacked
-MOST_TIMES = 200  # by which gzip may have shrunk a table …
-_SMALL = 256 << 20  # … of more bytes than this; files up to it are read in one go
-MOST_LINE = 16 << 20  # bytes
-BLOCK = 1 << 20  # bytes of lines looked at at once
+MAX_BYTES = 8 << 30  # of text, unpacked
+MAX_RATIO = 200  # by which gzip may have compressed a table of more than _MAX_SMALL bytes
+_MAX_SMALL = 256 << 20  # bytes of a file that is read at once
+MAX_LINE = 16 << 20  # bytes
+BLOCK = 1 << 20  # bytes of lines that are searched at once
 _SEP = re.compile(rb"\A\"?sep=[^\r\n]\"?(\r\n|\r|\n)", re.IGNORECASE)
 
 _GZIP = b"\x1f\x8b"
@@ -43,7 +43,7 @@ _BOM = b"\xef\xbb\xbf"
 
 def fetch(source: str) -> bytes:
     """The unpacked bytes of a CSV file, "-" being standard input, without byte-order mark. DataError where there are
-    none, none that can be text in UTF-8, or more than `MOST_BYTES` of them.
+    none, none that can be text in UTF-8, or more than `MAX_BYTES` of them.
     """
     data = unpacked(source)
     refuse_binary(name_of(source), data)
@@ -51,7 +51,7 @@ def fetch(source: str) -> bytes:
 
 
 def unpacked(source: str) -> bytes:
-    """`fetch` that lets lines through which are no text."""
+    """`fetch` without the check for bytes that are no text."""
     name = name_of(source)
     data = _read(source, name)
     if data.startswith(_GZIP):
@@ -62,7 +62,7 @@ def unpacked(source: str) -> bytes:
     for magic, what in _MAGIC.items():
         if data.startswith(magic) or start.startswith(magic):
             raise DataError(f"{name}: this is {what}, not CSV text.", "Save it as CSV in UTF-8.")
-    if not data[:MOST_LINE].lstrip(_BOM + b" \t\r\n") and not data.lstrip(_BOM + b" \t\r\n"):
+    if not data[:MAX_LINE].lstrip(_BOM + b" \t\r\n") and not data.lstrip(_BOM + b" \t\r\n"):
         raise DataError(f"{name}: the file is empty.", "Expected a header line and rows.")
     _refuse_long_lines(name, data)
     while data.startswith(_BOM):
@@ -78,7 +78,7 @@ def name_of(source: str) -> str:
 
 
 def unreadable(name: str, error: OSError | ValueError) -> DataError:
-    """The one line for a file that cannot be opened."""
+    """The error about a file that cannot be opened."""
     if isinstance(error, FileNotFoundError):
         return DataError(f"{name}: no such file.", "Check the path.")
     if isinstance(error, IsADirectoryError):
@@ -89,8 +89,8 @@ def unreadable(name: str, error: OSError | ValueError) -> DataError:
 
 
 def records(name: str, data: bytes, delimiter: str) -> Iterator[tuple[int, list[str]]]:
-    """Each record that is not blank, with the file line (from 1) on which it begins: the slow second look after a
-    fault, since pandas tells no lines. DataError where quotes do not end.
+    """Each record that is not blank, with the line of the file (from 1) on which it begins: the slow second look after a
+    fault, since pandas gives no lines. DataError where a quote is not closed.
     """
     text = io.TextIOWrapper(io.BytesIO(data), encoding="utf-8", newline="")
     reader = csv.reader(text, delimiter=delimiter, skipinitialspace=True, strict=True)
@@ -150,7 +150,7 @@ def _read(source: str, name: str) -> bytes:
         if source == "-":
             return _all_of(sys.stdin.buffer, name)
         path = Path(source)
-        if path.is_file() and path.stat().st_size <= _SMALL:
+        if path.is_file() and path.stat().st_size <= _MAX_SMALL:
             return path.read_bytes()
         with path.open("rb") as file:
             return _all_of(file, name)
@@ -159,17 +159,17 @@ def _read(source: str, name: str) -> bytes:
 
 
 def _all_of(stream: IO[bytes] | gzip.GzipFile, name: str, packed: int | None = None) -> bytes:
-    """What is left in `stream`, piece by piece, so that what is too long or endless is refused while it is read."""
+    """All bytes of `stream`, piece by piece, so that an endless or too long one is refused while it is read."""
     pieces: list[bytes] = []
     size = 0
-    while piece := stream.read(MOST_LINE):
+    while piece := stream.read(MAX_LINE):
         size += len(piece)
-        if size > MOST_BYTES:
-            raise DataError(f"{name}: more than {MOST_BYTES >> 30} GiB of text.", "Split it into several files.")
-        if packed is not None and size > max(_SMALL, MOST_TIMES * packed):
-            what = f"unpacks to more than {MOST_TIMES} times its size, as no table does."
+        if size > MAX_BYTES:
+            raise DataError(f"{name}: more than {MAX_BYTES >> 30} GiB of text.", "Split it into several files.")
+        if packed is not None and size > max(_MAX_SMALL, MAX_RATIO * packed):
+            what = f"unpacks to more than {MAX_RATIO} times its size, as no table does."
             raise DataError(f"{name}: {what}", "If it is one, unpack it first.")
-        if len(piece) == MOST_LINE and b"\n" not in piece and b"\r" not in piece:
+        if len(piece) == MAX_LINE and b"\n" not in piece and b"\r" not in piece:
             raise _long_line(name, sum(piece.count(b"\n") for piece in pieces) + 1)
         pieces.append(piece)
     return b"".join(pieces) if len(pieces) != 1 else pieces[0]
@@ -184,23 +184,23 @@ def _gunzip(name: str, data: bytes) -> bytes:
 
 
 def _refuse_long_lines(name: str, data: bytes) -> None:
-    """DataError where a line is longer than MOST_LINE. Costs next to nothing: it looks only that far apart."""
+    """DataError where a line is longer than MAX_LINE. It is quick: it searches once per MAX_LINE bytes."""
     start = 0
-    while len(data) - start > MOST_LINE:
-        end = data.rfind(b"\n", start, start + MOST_LINE)
-        end = end if end >= 0 else data.rfind(b"\r", start, start + MOST_LINE)
+    while len(data) - start > MAX_LINE:
+        end = data.rfind(b"\n", start, start + MAX_LINE)
+        end = end if end >= 0 else data.rfind(b"\r", start, start + MAX_LINE)
         if end < 0:
             raise _long_line(name, data.count(b"\n", 0, start) + 1)
         start = end + 1
 
 
 def _long_line(name: str, line: int) -> DataError:
-    what = f"a line is longer than {MOST_LINE >> 20} MiB."
+    what = f"a line is longer than {MAX_LINE >> 20} MiB."
     return DataError(f"{name}:{line}: {what}", "Expected a row per line: check that this is a CSV file.")
 
 
 def refuse_binary(name: str, data: bytes) -> None:
-    """RowsError about the lines that hold zero bytes, or bytes that are not UTF-8."""
+    """RowsError where lines hold zero bytes, or bytes that are not UTF-8."""
     if b"\0" in data:
         described = "a zero byte: this is not text.", "Save the table as CSV in UTF-8."
         lines = [line for line, _ in _lines_with(data, slice(0, 1))]

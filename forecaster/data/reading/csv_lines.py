@@ -1,4 +1,4 @@
-"""On which lines of a file its records stand, and how many fields each has, by NumPy: the quick second look after a fault."""
+"""The line on which each record of a file begins, and its number of fields, by NumPy: a quick second look after a fault."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from forecaster.errors import DataError
 if TYPE_CHECKING:
     from forecaster.typing import IntArray
 
-_SOME = 0.05  # share of lines that may need a look of their own
+_MAX_PARSED_SHARE = 0.05  # of lines that are parsed one by one
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class RecordLines:
 
 
 def lines_of(name: str, data: bytes, delimiter: str) -> RecordLines | None:
-    """None where records and lines are not the same: a field goes over several, or lines end otherwise than in a line feed."""
+    """None where records are not lines: a field spans several, or lines end in carriage returns."""
     if b"\r" in data and data.count(b"\r") != data.count(b"\r\n"):
         return None
     numbers, fields, line = [], [], 1
@@ -41,7 +41,7 @@ def lines_of(name: str, data: bytes, delimiter: str) -> RecordLines | None:
 
 
 def _counted(name: str, block: bytes, delimiter: str) -> IntArray | None:
-    """Fields of each line, 0 = blank; None where one cannot be told from its line alone."""
+    """Fields of each line, 0 = blank; None where they cannot be counted line by line."""
     letters = np.frombuffer(block, np.uint8)
     ends = np.flatnonzero(letters == 10)
     if not block.endswith(b"\n"):
@@ -54,7 +54,7 @@ def _counted(name: str, block: bytes, delimiter: str) -> IntArray | None:
     if b'"' in block:
         close[np.searchsorted(ends, np.flatnonzero(letters == ord('"')))] = True
     odd = np.flatnonzero(close)
-    if len(odd) > _SOME * len(counts) + 1000:
+    if len(odd) > _MAX_PARSED_SHARE * len(counts) + 1000:
         return None
     for i in odd.tolist():
         try:

@@ -1,4 +1,4 @@
-"""One date or time as text → what the wall clock showed, in microseconds since 1970, and its offset from UTC."""
+"""One date or time as text → time on the wall clock, in microseconds since 1970, and offset from UTC, in microseconds."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def looks_like_day_number(text: str) -> bool:
 
 
 def iso(text: str) -> tuple[int, int | None] | None:
-    """Microseconds on the wall clock and the offset, of one ISO 8601 stamp; None where it is none."""
+    """Wall clock and offset of a text in ISO 8601; None where it is none."""
     match = ISO.fullmatch(text)
     if match is None or (match["sep"] == "" and (match["d"] is None or len(match["m"] + match["d"]) != 4)):
         return None
@@ -46,7 +46,7 @@ def iso(text: str) -> tuple[int, int | None] | None:
 
 
 def offset_of(zone: str | None) -> int | None:
-    """Microseconds east of Greenwich; None where this is no offset, or one of a day and more."""
+    """Microseconds east of Greenwich for "+01:00" or "Z"; None where it is no offset of less than a day."""
     if not zone or zone in "Zz":
         return 0 if zone else None
     hours, minutes = int(zone[1:3]), int(zone[3:].lstrip(":") or 0)
@@ -56,7 +56,7 @@ def offset_of(zone: str | None) -> int | None:
 
 
 def other_form(match: re.Match[str] | None, day: str, month: str) -> tuple[int, None] | None:
-    """The same of a match of OTHER, of which the groups `day` and `month` say day and month; None where it is none."""
+    """Wall clock of a match of OTHER whose groups named `day` and `month` hold these; None where it is no date."""
     if match is None:
         return None
     wall = _wall(match, int(match["y"]), int(match[month]), int(match[day]))
@@ -80,7 +80,7 @@ def _microseconds(wall: datetime) -> int:
 
 
 def by_format(text: str, pattern: str) -> tuple[int, int | None] | None:
-    """The same of a text that follows a strptime pattern; None where it does not."""
+    """Wall clock and offset of a text that follows a strptime pattern; None where it does not."""
     try:
         moment = datetime.strptime(str(text).strip(), pattern)
     except ValueError:

@@ -1,7 +1,7 @@
 """The usual CSV file, read by NumPy alone: no quotes, no spaces, ISO dates or whole numbers, series one after the other.
 
-pandas takes as long to import as such a file takes to read, and a cron job reads a small one. Whatever is not usual is left
-to pandas, so what is read here is read to the same bits, and every fault is found and told by the other path.
+pandas takes as long to import as such a file takes to read, and a cron job reads a small one. Anything unusual is left to
+pandas: values read here are the same to the bit, and every fault is found and described by the other path.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ if TYPE_CHECKING:
     Bytes: TypeAlias = NDArray[np.uint8]
 
 BLOCK = 1 << 21  # bytes worked on at once: columns of so many rows stay in the processor's cache
-_LONGEST = 64  # bytes of a field
-_EXACT = 15  # digits up to which digits and power of ten are exact in float64, and so is their quotient
-_ODD = 0.1  # share of numbers that may be missing or written with an exponent
-_RUNS = 0.25  # share of rows at which a new series may begin
+_MAX_FIELD = 64  # bytes of a field
+_MAX_EXACT_DIGITS = 15  # up to which digits and power of ten are exact in float64, and so is their quotient
+_MAX_ODD_SHARE = 0.1  # of numbers that are missing or have an exponent
+_MAX_RUN_SHARE = 0.25  # of rows at which another series begins
 _STAMP = re.compile(rb"\d{4}-\d\d(-\d\d([ T]\d\d:\d\d(:\d\d)?)?)?")
 _PARTS = ((0, 4), (5, 7), (8, 10), (11, 13), (14, 16), (17, 19))  # year, month, day, hour, minute, second
 
@@ -67,7 +67,7 @@ def read_plain(
 
 
 def _blocks(data: bytes, mark: bytes, width: int) -> Iterator[tuple[Bytes, IntArray, IntArray]]:
-    """Whole lines without the header: their bytes, and where each field [lines, width] starts and ends in them."""
+    """Whole lines after the header: their bytes, and where each field [lines, width] starts and ends in them."""
     position = data.find(b"\n") + 1
     while position < len(data):
         stop = len(data) if len(data) - position <= BLOCK else data.rfind(b"\n", position, position + BLOCK) + 1
@@ -100,7 +100,7 @@ class _Reader:
         part = slice(self.done, self.done + len(starts))
         for i, kind in self.kinds.items():
             start, length = starts[:, i], ends[:, i] - starts[:, i]
-            if length.max(initial=0) > _LONGEST:
+            if length.max(initial=0) > _MAX_FIELD:
                 raise _NotPlainError
             read = {"series": self._codes, "stamp": self._stamps, "number": self._numbers}[kind]
             self.values[i][part] = read(i, block, start, length)
@@ -133,7 +133,7 @@ class _Reader:
             letter = block[start + np.minimum(j, length)]  # what follows a field is the same for all of a column
             new[1:] |= letter[1:] != letter[:-1]
         first = np.flatnonzero(new)
-        if len(first) > 2 + _RUNS * len(start):
+        if len(first) > 2 + _MAX_RUN_SHARE * len(start):
             raise _NotPlainError
         names = self.names[i]
         text = block.tobytes()
@@ -151,20 +151,20 @@ class _Reader:
             if (length != size).any():
                 raise _NotPlainError
             return _dates(block, start, size)
-        digits, decimals, long, odd = _decimals(block, start, length)
-        if odd.any() or long.any() or decimals.any():
+        read = _decimals(block, start, length)
+        if read.odd.any() or read.long.any() or read.places.any():
             raise _NotPlainError
-        return digits
+        return read.digits
 
     def _numbers(self, _: int, block: Bytes, start: IntArray, length: IntArray) -> FloatArray:
-        digits, decimals, long, odd = _decimals(block, start, length)
+        read = _decimals(block, start, length)
         sign = np.where(block[start] == ord("-"), -1.0, 1.0)
-        values: FloatArray = sign * (np.abs(digits) / 10.0**decimals)  # so that -0 stays what it is
-        if long.any():
-            values[long] = _matrix(block, start[long], length[long]).astype(np.float64)
-        if odd.any():
-            rows = np.flatnonzero(odd)
-            if len(rows) > 100 and len(rows) > _ODD * len(odd):
+        values: FloatArray = sign * (np.abs(read.digits) / 10.0**read.places)  # so that -0 stays what it is
+        if read.long.any():
+            values[read.long] = _matrix(block, start[read.long], length[read.long]).astype(np.float64)
+        if read.odd.any():
+            rows = np.flatnonzero(read.odd)
+            if len(rows) > 100 and len(rows) > _MAX_ODD_SHARE * len(start):
                 raise _NotPlainError
             values[rows] = [self._odd(block[start[r] : start[r] + length[r]].tobytes()) for r in rows]
         return values
@@ -177,9 +177,18 @@ class _Reader:
         return float(text)
 
 
-def _decimals(block: Bytes, start: IntArray, length: IntArray) -> tuple[IntArray, IntArray, BoolArray, BoolArray]:
-    """Signed digits without their point, digits behind it, which fields are too long for that, which are no decimals."""
-    digits, decimals, points = (np.zeros(len(start), np.int64) for _ in range(3))
+@dataclass(frozen=True)
+class _Decimals:
+    """Fields read as decimals: `digits` / 10 ** `places`."""
+
+    digits: IntArray  # with their sign
+    places: IntArray  # digits after the point
+    long: BoolArray  # decimals of more than _MAX_EXACT_DIGITS, cut off here
+    odd: BoolArray  # no decimals
+
+
+def _decimals(block: Bytes, start: IntArray, length: IntArray) -> _Decimals:
+    digits, places, points = (np.zeros(len(start), np.int64) for _ in range(3))
     first = block[start]
     signed = (first == ord("-")) | (first == ord("+"))
     odd = np.zeros(len(start), bool)
@@ -190,12 +199,13 @@ def _decimals(block: Bytes, start: IntArray, length: IntArray) -> tuple[IntArray
         digit = letter - np.uint8(ord("0"))
         figure = here & (digit <= 9)
         odd |= here & ~point & ~figure
-        if j < _EXACT:
+        if j < _MAX_EXACT_DIGITS:
             digits = np.where(figure, 10 * digits + digit, digits)
-            decimals += figure & (points > 0)
+            places += figure & (points > 0)
         points += point
     odd |= (points > 1) | (length - signed - points <= 0)
-    return np.where(first == ord("-"), -digits, digits), decimals, (length > _EXACT) & ~odd, odd
+    signed_digits = np.where(first == ord("-"), -digits, digits)
+    return _Decimals(signed_digits, places, long=(length > _MAX_EXACT_DIGITS) & ~odd, odd=odd)
 
 
 def _matrix(block: Bytes, start: IntArray, length: IntArray) -> NDArray[np.bytes_]:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from forecaster.data.freq import Freq
     from forecaster.typing import FloatArray, IntArray
 
-_MOST_FILL = 50  # times the rows; more is a wrong stamp or a wrong frequency, not a gap
+_MAX_FILL = 50  # times the rows; more is a wrong timestamp or frequency, not a gap
 
 
 @dataclass(frozen=True)
@@ -30,16 +30,17 @@ class Filled:
 
 
 def fill_gaps(rows: SortedRows, freq: Freq, steps: IntArray, values: FloatArray) -> Filled:
-    """One row a step from each series' first stamp to its last. `steps` [R] are counted from the series' first row.
+    """One row a step from each series' first timestamp to its last. `steps` [R] count from the series' first row,
+    `values` are [R, C].
 
-    DataError where that would make more than 50 times the rows, at the largest gap.
+    RowsError, at the largest gap, where that would make more than 50 times the rows.
     """
     lengths = steps[rows.offsets[1:] - 1] + 1
     total = int(lengths.sum())
     if total == len(steps):
         return Filled(rows.offsets, rows.timestamps, values, gaps=0, first="")
     wide = np.diff(steps)
-    if total > _MOST_FILL * len(steps):
+    if total > _MAX_FILL * len(steps):
         raise _too_wide(rows, freq, wide)
     offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
     starts = np.repeat(offsets[:-1], np.diff(rows.offsets)) + steps  # [R] where each row goes
@@ -54,7 +55,7 @@ def fill_gaps(rows: SortedRows, freq: Freq, steps: IntArray, values: FloatArray)
 
 
 def _too_wide(rows: SortedRows, freq: Freq, wide: IntArray) -> RowsError:
-    """The error about the largest gap; the shorter side of it is what reading could go on without."""
+    """The error about the largest gap; reading could go on without the rows on its shorter side."""
     row = int(wide.argmax())
     found = (
         f"{int(wide[row]) - 1:,} steps of {freq.name} lie between timestamps '{rows.text(row)}' and "

@@ -1,4 +1,4 @@
-"""A table without the rows that were found faulty, so that reading can go on to the next kind of fault."""
+"""A table without the rows found faulty, so that reading can go on to the next kind of fault."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Sieve:
-    """What is left of `base`. Targets that are no numbers are told to `log` and read as missing; their rows stay."""
+    """What is left of `base`. Targets that are no numbers are passed to `log` and read as missing; their rows stay."""
 
     base: RawTable
     log: Callable[[RowsError], None]
@@ -51,7 +51,7 @@ class Sieve:
 
     @property
     def is_gutted(self) -> bool:
-        """Whether so little is left that what is wrong with it may come from that."""
+        """Whether so little is left that further faults may come from what was taken out."""
         lost = 0 if self.kept is None else self.base_rows - len(self.kept)
         return 2 * max(lost, *(len(rows) for rows in self.holes.values()), 0) > self.base_rows
 
@@ -61,13 +61,13 @@ class Sieve:
         return len(next(iter(self._whole.values()))) if self._whole else self.base.rows
 
     def without(self, rows: IntArray) -> Sieve:
-        """The same without these of its rows."""
+        """This table without these of its rows."""
         mask = np.ones(self.rows, dtype=bool)
         mask[rows] = False
         return replace(self, kept=np.flatnonzero(mask) if self.kept is None else self.kept[mask])
 
     def blanked(self, column: str, rows: IntArray) -> Sieve:
-        """The same with these of its rows read as missing in a column of numbers."""
+        """This table with these of its rows read as missing in a column of numbers."""
         rows = self.base_row(rows)
         self._whole[column] = self._whole[column].copy()
         self._whole[column][rows] = np.nan
@@ -75,7 +75,7 @@ class Sieve:
         return self
 
     def base_row(self, rows: IntArray) -> IntArray:
-        """The rows of `base` that these are."""
+        """The rows of `base` that these rows are."""
         return rows if self.kept is None else self.kept[rows]
 
     def sample(self) -> dict[str, list[str]]:

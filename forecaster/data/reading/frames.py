@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from forecaster.data.reading.csv_bytes import MOST_BYTES, unreadable
+from forecaster.data.reading.csv_bytes import MAX_BYTES, unreadable
 from forecaster.data.reading.header import check_header
 from forecaster.data.reading.table import SAMPLE
 from forecaster.data.reading.text_columns import MISSING, TextColumn, numbers_of
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class FrameTable:
-    """A pandas.DataFrame. An index of dates, or one with names, counts among the columns."""
+    """A pandas.DataFrame. An index of dates, or one with a name, is read as a column."""
 
     name: str
     frame: Any  # pandas.DataFrame
@@ -102,7 +102,7 @@ class FrameTable:
 
 
 def read_parquet(source: str) -> FrameTable:
-    """A Parquet file as a table. DataError where it cannot be read, or where nothing is installed that could."""
+    """A Parquet file as a table. DataError where it cannot be read, or pyarrow is not installed."""
     import pandas as pd
 
     try:
@@ -123,7 +123,7 @@ def read_parquet(source: str) -> FrameTable:
 
 
 def _refuse_bomb(source: str) -> None:
-    """DataError where a few bytes stand for more cells than there is memory for; other damage is pandas' to find."""
+    """DataError where a few bytes unpack to more cells than memory holds; pandas finds other damage."""
     try:
         from pyarrow.parquet import read_metadata
 
@@ -131,8 +131,8 @@ def _refuse_bomb(source: str) -> None:
     except (ImportError, ValueError, OSError):
         return
     unpacked = sum(about.row_group(i).total_byte_size for i in range(about.num_row_groups))
-    if max(unpacked, 8 * about.num_rows * about.num_columns) > MOST_BYTES:
-        raise DataError(f"{source}: more than {MOST_BYTES >> 30} GiB of cells.", "Split it into several files.")
+    if max(unpacked, 8 * about.num_rows * about.num_columns) > MAX_BYTES:
+        raise DataError(f"{source}: more than {MAX_BYTES >> 30} GiB of cells.", "Split it into several files.")
 
 
 def _text(value: Any) -> str:

@@ -1,4 +1,4 @@
-"""The frequency of a panel, inferred from all rows of all series, and every row checked: met once, and on the grid."""
+"""The frequency of a panel, inferred from all rows of all series; and checks that each timestamp is unique and on the grid."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from forecaster.errors import DataError, quoted
 if TYPE_CHECKING:
     from forecaster.typing import BoolArray, FloatArray, IntArray, TextArray
 
-_FAIR = 0.2  # share of differences that must equal their greatest common divisor for it to be the step, with gaps
-_MOST = 0.8  # share of stamps that must lie on one day of the month for the rest to be called faults
-_ENOUGH = 5  # rows from which a series has a say of its own
+_MIN_DIVISOR_SHARE = 0.2  # of differences that equal their greatest common divisor, for it to be the step
+_MIN_MONTH_DAY_SHARE = 0.8  # of timestamps on one day of the month, for steps to be months and the rest faults
+_MIN_ROWS = 5  # of a series, for its own frequency to contradict the others'
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class SortedRows:
     column: str | None = None  # of the timestamps, for messages
 
     def text(self, row: int) -> str:
-        """The stamp of `row` for a message: as short as it is clear."""
+        """The timestamp of `row` for a message."""
         return timestamp_text(int(self.timestamps[row]), self.zone, whole_numbers=self.whole_numbers)
 
     def name_of(self, row: int) -> str:
@@ -61,7 +61,7 @@ class SortedRows:
 
 
 def refuse_duplicates(rows: SortedRows) -> None:
-    """DataError with both lines where a series has a stamp twice."""
+    """RowsError with both lines where a series has a timestamp twice."""
     equal = np.diff(rows.timestamps) == 0
     equal[rows.offsets[1:-1] - 1] = False  # neighbours of two series
     if not equal.any():
@@ -81,8 +81,8 @@ def refuse_duplicates(rows: SortedRows) -> None:
 
 
 def infer_freq(rows: SortedRows) -> Freq:
-    """The step that is most frequent between neighbouring stamps of a series, or their greatest common divisor where a
-    fair share of them equals it. DataError where no series has two rows; faults in the rest are `check_grid`'s.
+    """The most frequent step between neighbouring timestamps of a series, or the steps' greatest common divisor where
+    enough of them equal it. DataError where no series has two rows. `check_grid` finds the rows that do not fit.
     """
     freq = _guess(rows.timestamps, rows.offsets, rows.zone, rows.whole_numbers)
     if freq is None:
@@ -93,8 +93,8 @@ def infer_freq(rows: SortedRows) -> Freq:
 
 
 def check_grid(rows: SortedRows, freq: Freq, *, inferred: bool) -> IntArray:
-    """[R] each row's steps since its series' first row. DataError on a stamp off its series' grid, and, where the
-    frequency was `inferred`, on a series that has a frequency of its own.
+    """[R] each row's steps since its series' first row. RowsError on timestamps off their series' grid and, where the
+    frequency was `inferred`, on series that have another frequency.
     """
     if freq.whole_numbers != rows.whole_numbers:
         found = "whole numbers" if rows.whole_numbers else "dates"
@@ -123,7 +123,7 @@ def check_grid(rows: SortedRows, freq: Freq, *, inferred: bool) -> IntArray:
 
 
 def _odd_ones(offsets: IntArray, off: BoolArray, *, inferred: bool) -> IntArray:
-    """Rows off the grid. Where most of a series disagrees with its first row, that one is the odd one out."""
+    """Rows off the grid. Where most of a series disagrees with its first row, the first row is the one off."""
     odd = off.copy()
     if inferred:
         lengths = np.diff(offsets)
@@ -135,7 +135,7 @@ def _odd_ones(offsets: IntArray, off: BoolArray, *, inferred: bool) -> IntArray:
 
 
 def _steps(timestamps: IntArray, offsets: IntArray, zone: str | None, freq: Freq) -> tuple[IntArray, BoolArray]:
-    """[R] steps since the series' first row, and whether the row lies off the grid that the first row begins."""
+    """[R] steps since the series' first row, and whether the row is off the grid that starts there."""
     lengths = np.diff(offsets)
     ordinals = freq.ordinals(timestamps, zone)
     steps = ordinals - np.repeat(ordinals[offsets[:-1]], lengths)
@@ -174,13 +174,13 @@ def _guess(timestamps: IntArray, offsets: IntArray, zone: str | None, whole_numb
 
 
 def _by_month(days: IntArray, inner: BoolArray) -> Freq | None:
-    """A frequency of whole months where most stamps lie on one day of the month, counted from its start or its end."""
+    """A frequency of whole months where most timestamps fall on one day of the month, from its start or its end."""
     month = days.astype("M8[D]").astype("M8[M]")
     first = month.astype("M8[D]").astype(np.int64)
     length = (month + 1).astype("M8[D]").astype(np.int64) - first
     day = days - first + 1
     for kept in (1, 31, int(np.bincount(day).argmax())):
-        if np.mean(day == np.minimum(kept, length)) >= _MOST:
+        if np.mean(day == np.minimum(kept, length)) >= _MIN_MONTH_DAY_SHARE:
             months: IntArray = month.astype(np.int64)
             between = np.diff(months)[inner]
             return Freq("month", _step(between[between > 0]), kept)
@@ -192,7 +192,7 @@ def _step(differences: IntArray) -> int:
     if (differences % mode == 0).all():
         return mode
     divisor = int(np.gcd.reduce(differences))
-    return divisor if np.mean(differences == divisor) >= _FAIR else mode
+    return divisor if np.mean(differences == divisor) >= _MIN_DIVISOR_SHARE else mode
 
 
 def _mode(differences: IntArray) -> int:
@@ -200,19 +200,19 @@ def _mode(differences: IntArray) -> int:
     if (differences == differences[0]).all():  # nearly always, and much quicker than sorting
         return int(differences[0])
     middle = int(np.partition(differences, len(differences) // 2)[len(differences) // 2])
-    if 2 * np.count_nonzero(differences == middle) > len(differences):  # what most are stands in the middle
+    if 2 * np.count_nonzero(differences == middle) > len(differences):  # a majority includes the median
         return middle
     values, counts = np.unique(differences, return_counts=True)
     return int(values[np.argmax(counts)])
 
 
 def _refuse_mixed(rows: SortedRows, freq: Freq, steps: IntArray, off: BoolArray) -> None:
-    """DataError naming two series where one of at least 5 rows keeps, throughout, a step of its own."""
+    """RowsError naming two series where one with at least 5 rows has another step throughout."""
     lengths = np.diff(rows.offsets)
-    unit = np.zeros(len(steps) + 1, dtype=np.int64)  # how many rows so far lie one step after the row before
+    unit = np.zeros(len(steps) + 1, dtype=np.int64)  # rows so far that are one step after the row before
     np.cumsum((np.diff(steps, prepend=0) == 1) & ~off, out=unit[1:])
     usual = (unit[rows.offsets[1:]] - unit[rows.offsets[:-1]]) * 2 >= lengths - 1
-    odd = np.flatnonzero(~usual & (lengths >= _ENOUGH))
+    odd = np.flatnonzero(~usual & (lengths >= _MIN_ROWS))
     settled = np.flatnonzero(usual & (lengths >= 2))
     reference = (str(rows.series[settled[0]]), freq) if len(settled) else None
     others: list[tuple[int, Freq]] = []  # series that do not agree with the reference
@@ -239,7 +239,7 @@ def _refuse_mixed(rows: SortedRows, freq: Freq, steps: IntArray, off: BoolArray)
 
 
 def _own_freq(rows: SortedRows, n: int) -> Freq | None:
-    """What series `n` alone would be inferred as; None where its own rows do not keep to that."""
+    """The frequency of series `n` alone; None where its own rows do not fit it."""
     part = rows.timestamps[rows.offsets[n] : rows.offsets[n + 1]]
     ends = np.array([0, len(part)])
     freq = _guess(part, ends, rows.zone, rows.whole_numbers)

@@ -10,7 +10,7 @@ from forecaster.errors import DataError
 
 
 def check_header(place: str, header: Sequence[str]) -> tuple[str, ...]:
-    """Column names as the file gives them. DataError where there are none, or two alike."""
+    """Column names as the file gives them. DataError where there is no header, or two columns have one name."""
     names = tuple(name.strip() or f"column {i}" for i, name in enumerate(header, start=1))
     dates = [name for name in names if looks_like_stamp(name)]
     if dates or all(NUMBER.fullmatch(name) for name in names):

@@ -1,4 +1,4 @@
-"""Stamps without offsets → UTC instants of a zone whose clock changes."""
+"""Timestamps without offsets → UTC instants, in a zone whose clock changes."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ if TYPE_CHECKING:
     from forecaster.typing import IntArray
 
 
-def localise(wall: IntArray, index: IntArray, series: IntArray, zone: str, place: Callable[[int], str]) -> IntArray:
-    """[R] instants at which `zone` showed `wall[index]`, in rows as the file has them.
+def localize(wall: IntArray, index: IntArray, series: IntArray, zone: str, place: Callable[[int], str]) -> IntArray:
+    """[R] UTC instants at which the clock of `zone` showed `wall[index]`, for rows in the order of the file.
 
-    Where a series has a repeated time twice, its first row is before the clock was set back and its second after (the
-    other way round in a file whose newest rows come first); where it has it once, it is before. DataError where the
-    clock skipped a time.
+    `wall` are distinct times in microseconds, `index` and `series` [R] say which time and series each row has. A time that
+    the clock shows twice is the first of the two; where a series has it twice, its second row is the second (its first row,
+    in a file whose latest rows come first). RowsError where the clock skipped a time.
     """
     first, second, missing = resolve_wall_clock(wall, zone)
     if missing.any():
@@ -40,7 +40,7 @@ def localise(wall: IntArray, index: IntArray, series: IntArray, zone: str, place
     together = series[1:] == series[:-1]
     moves = np.sign(np.diff(wall[index])[together])
     rows = np.flatnonzero(twice)
-    if moves.sum() < 0:  # newest first
+    if moves.sum() < 0:  # latest first
         rows = rows[::-1]
     seen: set[tuple[int, int]] = set()
     for row in rows.tolist():  # one or two hours a year

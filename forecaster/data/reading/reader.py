@@ -16,7 +16,7 @@ from forecaster.data.reading.covariate_columns import one_per_series, read_covar
 from forecaster.data.reading.csv_bytes import fetch, name_of
 from forecaster.data.reading.fill_gaps import Filled, fill_gaps
 from forecaster.data.reading.frequency import SortedRows, check_grid, infer_freq, refuse_duplicates
-from forecaster.data.reading.localize import localise
+from forecaster.data.reading.localize import localize
 from forecaster.data.reading.row_errors import RowsError
 from forecaster.data.reading.table import CsvTable, RawTable
 from forecaster.data.reading.text_columns import too_large, why_too_large
@@ -214,7 +214,7 @@ def _stamps(table: RawTable, name: str, series: IntArray, options: ReadOptions) 
     if zone is None:
         return replace(stamps, values=stamps.values[codes])
     if stamps.zone is None:
-        return replace(stamps, values=localise(stamps.values, codes, series, zone, table.place), zone=zone)
+        return replace(stamps, values=localize(stamps.values, codes, series, zone, table.place), zone=zone)
     return replace(stamps, values=stamps.values[codes], zone=zone)
 
 

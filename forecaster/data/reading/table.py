@@ -1,4 +1,4 @@
-"""Tables as they lie in files: columns of distinct texts or of numbers, and where each row stands."""
+"""Tables as files hold them: columns of distinct texts or of numbers, and the line of each row."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ if TYPE_CHECKING:
     from forecaster.data.reading.timestamps import Stamps
     from forecaster.typing import FloatArray, IntArray
 
-HEAD = 65_536  # bytes in which the way of writing shows: delimiter, spaces after it
-LONG, PROBES = 1 << 24, 64  # bytes of a file in which so many lines are looked at before it is read as a whole
-SAMPLE = 200  # rows from which columns are told apart
+HEAD = 65_536  # bytes from which the delimiter, and whether spaces follow it, is inferred
+LONG, PROBES = 1 << 24, 64  # bytes of a file from which so many lines are read before the whole
+SAMPLE = 200  # rows from which the columns' roles are inferred
 _GAPS = re.compile(rb"[,;\t]\s*[,;\t\r\n]|[,;\t]\s*(?:[Nn]|<|#)", re.IGNORECASE)  # a hint that numbers are missing
 _DELIMITERS = (",", ";", "\t")
 
 
 class RawTable(Protocol):
-    """What reading asks of a CSV file, a Parquet file or a data frame. Rows are counted from 0, without the header."""
+    """A CSV file, a Parquet file or a data frame, as the reader needs it. Rows are counted from 0, without the header."""
 
     @property
     def name(self) -> str:
@@ -59,7 +59,7 @@ class RawTable(Protocol):
         """A whole column as text; missing is ""."""
 
     def numbers(self, columns: Sequence[str]) -> dict[str, FloatArray]:
-        """Whole columns [R] as float64; missing is NaN. DataError at the first cell that is no number."""
+        """Whole columns [R] as float64; missing is NaN. NumbersError where cells are no numbers."""
 
     def stamps(self, column: str) -> tuple[IntArray, Stamps] | None:
         """[R] codes and distinct stamps of a column that is typed as dates or numbers; None where it is text."""
@@ -68,7 +68,7 @@ class RawTable(Protocol):
         """Take what a column of texts was parsed to: a table that is read again need not have it parsed again."""
 
     def place(self, row: int) -> str:
-        """Where a row stands: "sales.csv:17"."""
+        """Where a row is: "sales.csv:17"."""
 
 
 @dataclass
@@ -84,7 +84,9 @@ class CsvTable:
     _numbers: dict[str, FloatArray] = field(default_factory=dict)
     _odd: dict[str, dict[int, str]] = field(default_factory=dict)  # row → cell that is no number
     _stamps: dict[str, Stamps] = field(default_factory=dict)
-    _lines: array[int] = field(default_factory=lambda: array("q"))  # on which records begin, as far as looked up
+    _lines: array[int] = field(
+        default_factory=lambda: array("q")
+    )  # line on which each record begins, as far as looked up
     _unread: Iterator[tuple[int, list[str]]] | None = None
     _by_line: RecordLines | None = None  # once a second look was needed
     _even: bool = False  # whether all rows were found to have as many fields as the header
@@ -155,9 +157,9 @@ class CsvTable:
         return len(found) * 8 <= PROBES
 
     def _read_plain(self, types: dict[str, str], stamps: str) -> bool:
-        """Whether the file is so usual that pandas is not needed to read these columns."""
+        """Read these columns without pandas, where the file is plain enough; whether it was."""
         from forecaster.data.reading.fast_csv import read_plain
-        from forecaster.data.reading.timestamps import Stamps, doubt
+        from forecaster.data.reading.timestamps import Stamps, disguise_note
 
         kinds = {c: "number" if kind == "float64" else "series" for c, kind in types.items()}
         if stamps not in kinds or stamps in self._stamps:
@@ -171,7 +173,7 @@ class CsvTable:
         }
         self._stamps |= {c: Stamps(values, None) for c, values in plain.dates.items()}
         for c, values in plain.steps.items():
-            note = doubt(int(values.min()), int(values.max()), c)
+            note = disguise_note(int(values.min()), int(values.max()), c)
             self._stamps[c] = Stamps(values, None, whole_numbers=True, note=note)
         return True
 
@@ -186,7 +188,7 @@ class CsvTable:
         return f"{self.name}:{self._lines[row + 1]}" if row + 1 < len(self._lines) else self.name
 
     def without(self, lines: IntArray) -> CsvTable:
-        """The same file, the records that begin on these lines left blank: all others stay where they are."""
+        """This file with the records that begin on these lines made blank: all others keep their lines."""
         left = CsvTable(self.name, blanked(self.data, self._spans(lines)))
         left._even = True
         if self._by_line is not None:
@@ -195,7 +197,7 @@ class CsvTable:
         return left
 
     def _spans(self, lines: IntArray) -> list[tuple[int, int | None]]:
-        """From the lines on which these records begin to where they are over."""
+        """The lines on which these records begin, and where each ends."""
         if self._by_line is not None:
             return [(line, line + 1) for line in lines.tolist()]
         bad, spans, begun = set(lines.tolist()), list[tuple[int, "int | None"]](), None
@@ -237,7 +239,7 @@ class CsvTable:
                 self._text_columns[name] = TextColumn(np.arange(len(column)), pd.Index(column))
 
     def _lenient(self, types: dict[str, str]) -> Any:
-        """A second try: with missing numbers, or else all as text, to find the cell that is no number."""
+        """A second try, with missing numbers, or else with all columns as text, to find the cell that is no number."""
         try:
             return self._frame(types, missing=MISSING)
         except (ValueError, OverflowError):
@@ -249,7 +251,7 @@ class CsvTable:
             raise DataError(f"{self.name}: this is not a table: {reason}.", "Save it as CSV in UTF-8.") from None
 
     def _frame(self, types: dict[str, str], missing: Sequence[str] = ()) -> Any:
-        """pandas' reading of the columns. Looking for texts that mean missing takes a sixth of the time."""
+        """The columns as pandas reads them. A search for texts that mean missing takes a sixth of the time."""
         import pandas as pd
 
         old = int(pd.__version__.split(".")[0]) < 3  # what follows is the default since

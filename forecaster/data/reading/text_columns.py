@@ -1,4 +1,4 @@
-"""A column as text, each distinct text once; and such a column as numbers."""
+"""A column as text, each distinct text once; and the numbers in such a column."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from forecaster.typing import FloatArray, IntArray
 
 MISSING = ("", "NA", "N/A", "n/a", "na", "NaN", "nan", "NAN", "-nan", "NULL", "Null", "null", "None", "<NA>", "#N/A")
-_FEW = 1000  # texts that are looked at one by one sooner than pandas gets going
+_MIN_PANDAS_TEXTS = 1000  # texts from which pandas is quicker than Python
 LARGEST = 1e36  # of a number: members are sorted in 32 bits, up to 3.4e38, and forecasts may go beyond the data
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|[+-]?(inf|infinity)", re.IGNORECASE)
 
@@ -39,7 +39,7 @@ class TextColumn:
 
 
 def numbers_of(column: TextColumn, name: str, place: Callable[[int], str]) -> FloatArray:
-    """[R] numbers of a column that is text: blanks are missing, and the first cell that is no number a DataError."""
+    """[R] float64 numbers of a column of texts; blanks are NaN. NumbersError where cells are no numbers."""
     values, bad = numbers_in(column.texts)
     numbers = values[column.codes] if len(values) else np.full(len(column.codes), np.nan)
     if bad:
@@ -50,9 +50,9 @@ def numbers_of(column: TextColumn, name: str, place: Callable[[int], str]) -> Fl
 
 
 def numbers_in(texts: Any) -> tuple[FloatArray, dict[int, str]]:
-    """Numbers of texts, NaN where one is missing or no number; and those that are none, by index."""
+    """Numbers of texts, NaN where one is missing or no number; and the texts that are no numbers, by index."""
     texts = np.asarray(texts, dtype=object)
-    values = _numbers_read(texts) if len(texts) > _FEW else np.full(len(texts), np.nan)
+    values = _numbers_read(texts) if len(texts) > _MIN_PANDAS_TEXTS else np.full(len(texts), np.nan)
     bad = {}
     for i in np.flatnonzero(np.isnan(values)).tolist():
         text = str(texts[i]).strip()
@@ -66,14 +66,14 @@ def numbers_in(texts: Any) -> tuple[FloatArray, dict[int, str]]:
 
 
 def _numbers_read(texts: Any) -> FloatArray:
-    """What pandas can tell to be numbers, exactly; NaN for the rest, which is for a closer look."""
+    """Numbers that pandas can read, to the last bit; NaN for the rest, which need a closer look."""
     import pandas as pd
 
     numbers = pd.to_numeric(pd.Series(texts, dtype=object), errors="coerce")
     read: FloatArray = numbers.to_numpy(np.float64, copy=True)
     sure = ~np.isnan(read)
     try:
-        read[sure] = texts[sure].astype(np.float64)  # pandas rounds otherwise than Python in the last bit
+        read[sure] = texts[sure].astype(np.float64)  # pandas may differ from Python in the last bit
     except ValueError:
         read[:] = np.nan
     return read
@@ -98,7 +98,7 @@ def _not_a_number(text: str, column: str) -> tuple[str, str]:
 
 
 def too_large(values: FloatArray) -> IntArray:
-    """Rows whose number cannot be computed with; NaN can."""
+    """Rows whose number is too large to compute with."""
     return np.flatnonzero(np.abs(values) > LARGEST)
 
 

@@ -32,18 +32,18 @@ if TYPE_CHECKING:
     from forecaster.typing import IntArray
 
 EXPECTED = "Expected ISO 8601, e.g. 2024-12-01."
-_STEP_NAMES = ("step", "t", "index", "i", "n", "k", "period")  # columns whose 4-digit numbers are no years
+_STEP_NAMES = ("step", "t", "index", "i", "n", "k", "period")  # columns whose 4-digit numbers are not years
 _WHOLE = re.compile(r"[+-]?\d+(\.0*)?")
-_SOME = 1000  # texts that are looked at where one look is enough for all
+_MAX_SAMPLE = 1000  # texts that are read as a sample of all
 _DISGUISED = {"Excel's serial dates": (20_000, 80_000), "seconds since 1970": (5e8, 5e9), "milliseconds": (5e11, 5e12)}
 
 
 @dataclass(frozen=True)
 class Stamps:
-    """Parsed distinct stamps. With `offsets` they are UTC instants, otherwise what the wall clock showed."""
+    """Parsed timestamps. With a zone they are UTC instants, otherwise times on the wall clock, or whole numbers."""
 
-    values: IntArray  # one per distinct text: microseconds since 1970, or whole numbers
-    zone: str | None  # the zone the stamps themselves give
+    values: IntArray  # one per distinct text, or per row: microseconds since 1970, or whole numbers
+    zone: str | None  # of the texts' offsets, or the one given
     whole_numbers: bool = False
     note: str = ""
 
@@ -87,8 +87,8 @@ def parse_stamps(origin: Origin) -> Stamps:
 
 
 def _whole_numbers(texts: Any, origin: Origin) -> Stamps | None:
-    """Steps, unless all texts are years or compact dates; None where most are no whole numbers. DataError where some
-    are none.
+    """Whole-number steps; None where all texts are years or compact dates, or most are no whole numbers. RowsError where
+    some are none.
     """
     try:
         numbers = np.array(texts, dtype=object).astype(np.float64)
@@ -98,7 +98,7 @@ def _whole_numbers(texts: Any, origin: Origin) -> Stamps | None:
     with np.errstate(invalid="ignore"):
         bad = np.flatnonzero(~np.isfinite(numbers) | (np.abs(numbers) >= 2**53) | (numbers % 1 != 0)).tolist()
     if bad:
-        good = [str(text).strip() for text in texts[np.setdiff1d(np.arange(len(texts)), bad)][:_SOME]]
+        good = [str(text).strip() for text in texts[np.setdiff1d(np.arange(len(texts)), bad)][:_MAX_SAMPLE]]
         if 2 * len(bad) >= len(texts) or all(map(looks_like_day_number, good)):
             return None
         hint = "Write all timestamps as whole numbers below 9,007,199,254,740,992, or all as dates."
@@ -108,11 +108,11 @@ def _whole_numbers(texts: Any, origin: Origin) -> Stamps | None:
     dates = YEARS[0] * 10_000 <= low and high <= YEARS[1] * 10_000 + 1231
     if (years or dates) and all(looks_like_day_number(str(text).strip()) for text in texts):
         return None
-    return Stamps(numbers.astype(np.int64), None, whole_numbers=True, note=doubt(low, high, origin.name))
+    return Stamps(numbers.astype(np.int64), None, whole_numbers=True, note=disguise_note(low, high, origin.name))
 
 
-def doubt(low: float, high: float, column: str) -> str:
-    """What whole numbers may be in truth, where they do not stand in a column of steps."""
+def disguise_note(low: float, high: float, column: str) -> str:
+    """A note where whole numbers look like dates in disguise, unless the column's name is one for steps."""
     likely = [what for what, (first, last) in _DISGUISED.items() if first <= low and high <= last]
     if not likely or column.lower() in _STEP_NAMES:
         return ""
@@ -120,9 +120,9 @@ def doubt(low: float, high: float, column: str) -> str:
 
 
 def _quick(texts: Any, origin: Origin, one: Parse, pattern: str = "ISO8601") -> Stamps | None:
-    """pandas' own parser, where nearly all texts have one offset or none; None leaves it to the slower ways.
+    """pandas' own parser, where nearly all texts have one offset or none; None where a slower way is needed.
 
-    What pandas cannot read is left to `one`: stamps beyond its years are few, and so are faults.
+    `one` parses what pandas cannot read: timestamps beyond its years, and faults, are few.
     """
     found = _parsed(texts, pattern)
     if found is None:
@@ -142,10 +142,12 @@ def _quick(texts: Any, origin: Origin, one: Parse, pattern: str = "ISO8601") -> 
 
 
 def _parsed(texts: Any, pattern: str) -> tuple[IntArray, str | None, IntArray] | None:
-    """pandas' reading: values, their zone, and the indices of what it cannot read; None where that is much, or mixed."""
+    """What pandas reads: values, their zone, and the indices of texts that it cannot read; None where these are most, or
+    offsets differ.
+    """
     import pandas as pd
 
-    if texts.isin(["now", "today"]).any():  # which pandas would take for stamps
+    if texts.isin(["now", "today"]).any():  # which pandas would take for timestamps
         return None
     try:
         with warnings.catch_warnings():
@@ -159,7 +161,7 @@ def _parsed(texts: Any, pattern: str) -> tuple[IntArray, str | None, IntArray] |
     if 2 * np.count_nonzero(read) <= len(read) or parsed.year.min() < 1 or parsed.year.max() > 9999:
         return None
     first = int(read.argmax())
-    if parsed.tz is not None:  # pandas 2 also lets stamps through that have no offset
+    if parsed.tz is not None:  # pandas 2 also lets texts without an offset through
         match = ISO.fullmatch(str(texts[first]).strip())
         if match is None or offset_of(match["z"]) is None or not texts[read].str.endswith(match["z"]).all():
             return None
@@ -169,7 +171,7 @@ def _parsed(texts: Any, pattern: str) -> tuple[IntArray, str | None, IntArray] |
 
 
 def _exact(texts: Any, origin: Origin) -> Stamps:
-    """Every text by itself: slower, but it knows which one is at fault, and which other usual form fits them all."""
+    """Every text by itself: slower, but it finds the faulty ones, and the other usual form that fits them all."""
     parts = [iso(str(text).strip()) for text in texts]
     bad = [i for i, part in enumerate(parts) if part is None]
     if bad:

@@ -1,6 +1,6 @@
 """Every fault of a table in one go: it is read again and again, each time without the rows that stopped it before.
 
-What is at fault, and in which words, is decided by the reader alone: a table without faults here is one that it reads.
+The reader alone decides what is a fault, and words it: a table without faults here is one that it reads.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ if TYPE_CHECKING:
     from forecaster.data.reading.column_roles import Roles
     from forecaster.typing import Data, IntArray
 
-MOST_PASSES = 40  # readings of one table; each but the last finds a kind of fault
-MOST_GRIDS = 4  # … of which so many for stamps off the grid: what is irregular all through has no grid to fall back on
-MOST_SHOWN = 20  # faults of a kind that are told one by one
+MAX_PASSES = 40  # readings of one table; each but the last finds a kind of fault
+MAX_GRID_PASSES = 4  # of these, those after timestamps off the grid: an irregular table has no grid to go back to
+MAX_SHOWN = 20  # faults of a kind that are listed
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Fault:
 
 @dataclass(frozen=True)
 class FaultKind:
-    """The faults of one kind."""
+    """All faults of one kind."""
 
     what: str
     count: int
@@ -56,7 +56,7 @@ class Checked:
     """What a table holds."""
 
     source: str
-    rows: int  # without the header; 0 where the table could not be read at all
+    rows: int  # without the header; 0 where the table cannot be read at all
     kinds: tuple[FaultKind, ...]
     panel: Panel | None  # the rows that have no fault; None where these make no panel
 
@@ -79,8 +79,8 @@ class _Log:
             self.met.append((error, np.empty(0, dtype=np.int64)))
 
 
-def find_faults(source: Data, options: ReadOptions, most: int = MOST_SHOWN) -> Checked:
-    """All faults of a file, at most `most` of each kind one by one, and the panel that is left without them.
+def find_faults(source: Data, options: ReadOptions, most: int = MAX_SHOWN) -> Checked:
+    """All faults of a table, the first `most` of each kind listed, and the panel of the rows without faults.
 
     UsageError where options contradict each other.
     """
@@ -99,7 +99,7 @@ def find_faults(source: Data, options: ReadOptions, most: int = MOST_SHOWN) -> C
 
 
 def _open(source: Data, log: _Log) -> RawTable:
-    """The table, with bytes that are no text mended."""
+    """The table; bytes that are no text are replaced, and noted."""
 
     def read_bytes(path: str) -> bytes:
         data = unpacked(path)
@@ -114,9 +114,9 @@ def _open(source: Data, log: _Log) -> RawTable:
 
 
 def _read(sieve: Sieve, options: ReadOptions, log: _Log) -> tuple[Sieve, Panel | None]:
-    """The panel, and what it was read from in the end."""
+    """What the panel was read from in the end, and the panel."""
     grids = 0
-    for _ in range(MOST_PASSES):
+    for _ in range(MAX_PASSES):
         try:
             return sieve, panel_of(sieve, options)
         except RowsError as error:
@@ -125,7 +125,7 @@ def _read(sieve: Sieve, options: ReadOptions, log: _Log) -> tuple[Sieve, Panel |
                 sieve = _sifted(sieve, error, log)
             except DataError:  # no line is left
                 break
-            if grids == MOST_GRIDS or error.what == "offset" or sieve.is_empty:
+            if grids == MAX_GRID_PASSES or error.what == "offset" or sieve.is_empty:
                 break
         except DataError as error:
             if not sieve.is_gutted:
@@ -135,7 +135,7 @@ def _read(sieve: Sieve, options: ReadOptions, log: _Log) -> tuple[Sieve, Panel |
 
 
 def _sifted(sieve: Sieve, error: RowsError, log: _Log) -> Sieve:
-    """`sieve` without what is at fault, which is noted."""
+    """`sieve` without the faulty rows, which are noted."""
     if error.what == "fields":
         log.add(error)
         if not isinstance(sieve.base, CsvTable):
@@ -148,7 +148,7 @@ def _sifted(sieve: Sieve, error: RowsError, log: _Log) -> Sieve:
 
 
 def _kinds(log: _Log, table: RawTable | None, roles: Roles | None, most: int) -> tuple[FaultKind, ...]:
-    """Faults by kind in the order in which they were met, each kind's by line."""
+    """Faults by kind, kinds in the order in which they were met, faults by line."""
     counts: dict[str, int] = {}
     shown: dict[str, list[Fault]] = {}
     for error, rows in log.met:

@@ -56,7 +56,7 @@ ODD = ("1_000", "0x10", "1e", ".", "1,5", "--1", "1d", "5%", "１", "True", "e5"
 def test_many_numbers_are_read_as_few_are(texts: list[str]) -> None:
     slow, none = numbers_in(texts)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(cells, "_FEW", 0)
+        patch.setattr(cells, "_MIN_PANDAS_TEXTS", 0)
         quick, nor = numbers_in(texts)
     np.testing.assert_array_equal(slow, quick)
     assert none == nor and set(none.values()) <= set(ODD)

@@ -184,7 +184,7 @@ def test_messages_repeat_only_the_beginning_of_a_long_cell(write: Callable[..., 
 def test_what_unpacks_to_many_times_its_size_is_refused_while_it_unpacks(
     write: Callable[..., str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(source, "_SMALL", 1 << 20)
+    monkeypatch.setattr(source, "_MAX_SMALL", 1 << 20)
     bomb = zlib.compressobj(9, zlib.DEFLATED, 31)
     packed = b"".join(
         [bomb.compress(b"timestamp,y\n"), *(bomb.compress(b"0" * 99 + b"\n") for _ in range(10**5)), bomb.flush()]
@@ -194,8 +194,8 @@ def test_what_unpacks_to_many_times_its_size_is_refused_while_it_unpacks(
     assert str(caught.value) == (
         "x.csv.gz: unpacks to more than 200 times its size, as no table does. If it is one, unpack it first."
     )
-    monkeypatch.setattr(source, "MOST_TIMES", 10**6)
-    monkeypatch.setattr(source, "MOST_BYTES", 2 << 20)
+    monkeypatch.setattr(source, "MAX_RATIO", 10**6)
+    monkeypatch.setattr(source, "MAX_BYTES", 2 << 20)
     with pytest.raises(DataError, match=r"^x\.csv\.gz: more than 0 GiB of text\. Split it into several files\.$"):
         read_panel("x.csv.gz")
     monkeypatch.setattr(sys, "stdin", type("Stdin", (), {"buffer": io.BytesIO(gzip.decompress(packed))}))
@@ -209,7 +209,7 @@ def test_a_parquet_file_of_more_cells_than_fit_is_refused_unread(
     pytest.importorskip("pyarrow")
     pd.DataFrame({"timestamp": np.zeros(10**6, dtype=np.int64), "y": 0.0}).to_parquet(tmp_path / "bomb.parquet")
     assert (tmp_path / "bomb.parquet").stat().st_size < 1 << 20
-    monkeypatch.setattr("forecaster.data.reading.frames.MOST_BYTES", 1 << 23)
+    monkeypatch.setattr("forecaster.data.reading.frames.MAX_BYTES", 1 << 23)
     monkeypatch.setattr(pd, "read_parquet", pytest.fail)
     with pytest.raises(DataError, match=r"bomb\.parquet: more than 0 GiB of cells\. Split it into several files\.$"):
         read_panel(tmp_path / "bomb.parquet")
