@@ -4,27 +4,45 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable
 from types import ModuleType, SimpleNamespace
 
 from forecaster.errors import DataError
 from forecaster.metrics import Scores
-from forecaster.report import PlanRow, Report, TrainReport
+from forecaster.report import PlanRow, Report, Subject, TrainReport
 from forecaster.watch import Progress, Watch
 
 SCORES = Scores(mae=1.0, rmse=2.0, smape=3.0, mase=float("nan"))
-SUBJECT = ("air", 3, "gru", 1234, 12, 36, "MS", 12, 1.5)
-REPORT = Report(
-    *SUBJECT,
-    4,
-    SCORES,
-    {"seasonal naive": SCORES},
-    {"a": SCORES},
-    (SCORES,) * 2,
-    {"seasonal naive": (SCORES,) * 2},
-    "4 windows",
+SUBJECT = Subject(
+    model="air",
+    version=3,
+    cell="gru",
+    parameters=1234,
+    horizon=12,
+    context_length=36,
+    freq="MS",
+    season_length=12,
+    seconds=1.5,
 )
-PLAN = (PlanRow("cell", "gru", "the default"),)
-TRAINED = TrainReport(*SUBJECT, "models/air/3", 7, "patience", PLAN, ("a note",), REPORT)
+REPORT = Report(
+    **vars(SUBJECT),
+    windows=4,
+    metrics=SCORES,
+    baselines={"seasonal naive": SCORES},
+    by_series={"a": SCORES},
+    by_step=(SCORES,) * 2,
+    baselines_by_step={"seasonal naive": (SCORES,) * 2},
+    judged_on="4 windows",
+)
+TRAINED = TrainReport(
+    **vars(SUBJECT),
+    path="models/air/3",
+    epochs=7,
+    stopped="patience",
+    plan=(PlanRow("cell", "gru", "the default"),),
+    notes=("a note",),
+    report=REPORT,
+)
 
 
 class Forecast:
@@ -40,7 +58,7 @@ class Forecast:
     def metadata(self) -> dict[str, object]:
         return {"series": 1, "rows": 12}
 
-    def write(self, output: str, format: str | None, *, safe_csv: bool = False) -> None:
+    def write(self, _output: str, format: str | None, **_: bool) -> None:
         for _ in range(self._rows):
             sys.stdout.write('{"forecast": []}\n' if format == "json" else "series,timestamp,prediction\n")
 
@@ -65,24 +83,29 @@ def behave(behaviour: str, watch: Watch) -> None:
 
 
 def install(behaviour: str) -> None:
-    """Put the stubs where the command line finds the verbs. What they got lies in `seen`."""
+    """Put the stubs where the command line finds the verbs. `seen` of their modules keeps what they got."""
     seen: dict[str, object] = {}
 
-    def verb(name: str, result: object, function: str = "") -> None:
-        def run(data: object, settings: object, watch: Watch, load: object = None, now: object = None) -> object:
+    def verb(name: str, **results: object) -> None:
+        """A module `name` with a function for each of `results`, which it returns."""
+        module = ModuleType(f"forecaster.{name}")
+        for function, result in results.items():
+            setattr(module, function, _function(name, result))
+        module.seen = seen  # type: ignore[attr-defined]
+        sys.modules[f"forecaster.{name}"] = module
+
+    def _function(name: str, result: object) -> Callable[..., object]:
+        def run(data: object, settings: object, watch: Watch, *_: object) -> object:
             seen.update(verb=name, data=data, settings=settings)
             behave(behaviour, watch)
             return result
 
-        module = ModuleType(f"forecaster.{name}")
-        setattr(module, function or name, run)
-        module.seen = seen  # type: ignore[attr-defined]
-        sys.modules[f"forecaster.{name}"] = module
+        return run
 
-    verb("train", TRAINED)
-    verb("evaluate", REPORT)
+    verb("train", train=TRAINED)
+    verb("evaluate", evaluate=REPORT)
     forecast = Forecast(1_000_000 if behaviour == "long" else 1)
-    verb("predict", SimpleNamespace(forecast=forecast), "run_forecast")
+    verb("predict", predict=forecast, run_forecast=SimpleNamespace(forecast=forecast))
 
 
 if __name__ == "__main__":

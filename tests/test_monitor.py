@@ -102,7 +102,9 @@ def test_other_data_is_refused(tmp_path):
 
 
 def test_weeks_begin_on_monday_by_the_clock_of_the_zone_and_whole_numbers_come_in_sevens():
-    version = Version(1, "m", 1, "h", "Europe/Berlin", 24, (), None)
+    version = Version(
+        id=1, model="m", version=1, freq="h", zone="Europe/Berlin", season_length=24, quantiles=(), expected=None
+    )
     sunday_night = int(np.datetime64("2024-03-10T23:30", "us").astype(np.int64))  # in Berlin it is Monday
     assert _weeks(np.array([sunday_night - HOUR, sunday_night]), version, Freq.parse("h")).tolist() == [
         "2024-03-04",
