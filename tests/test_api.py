@@ -25,8 +25,8 @@ def seen(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[str, object]:
     for name in ("train", "evaluate", "predict"):
         monkeypatch.setitem(sys.modules, f"forecaster.{name}", sys)  # undone after the test
     stubs.install("fine")
-    monkeypatch.setattr(stubs.Forecast, "to_frame", lambda self: "a frame", raising=False)
-    monkeypatch.setattr("forecaster.serving.manifest.read_manifest", lambda folder: SimpleNamespace(name="air"))
+    monkeypatch.setattr(stubs.Forecast, "to_frame", lambda _: "a frame", raising=False)
+    monkeypatch.setattr("forecaster.serving.manifest.read_manifest", lambda _: SimpleNamespace(name="air"))
     for version in ("2", "3"):
         Path("models", "air", version).mkdir(parents=True)
     Path("models", "air", "current").write_text("2\n")
@@ -51,12 +51,12 @@ def test_the_public_names_are_there_and_others_are_not() -> None:
 
 
 def test_train_stays_a_function_after_the_module_of_that_name_was_imported(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     # importlib binds a submodule to its package's attribute in just this way.
     monkeypatch.delitem(vars(forecaster), "train", raising=False)
-    forecaster.train = import_module("forecaster.errors")  # type: ignore[assignment]
-    assert callable(forecaster.train)
+    forecaster.commands.train = import_module("forecaster.errors")  # type: ignore[assignment]
+    assert callable(forecaster.commands.train)
 
 
 def test_train_stores_a_model_and_returns_it(seen: dict[str, object]) -> None:
@@ -66,7 +66,8 @@ def test_train_stores_a_model_and_returns_it(seen: dict[str, object]) -> None:
     assert seen["settings"] == TrainSettings(horizon=28, cell="lstm", start_from="b")
 
 
-def test_load_takes_the_serving_version_or_the_one_named(seen: dict[str, object]) -> None:
+@pytest.mark.usefixtures("seen")
+def test_load_takes_the_serving_version_or_the_one_named() -> None:
     assert forecaster.load("air").version == 2
     assert forecaster.load("air@3").version == 3
     with pytest.raises(ForecasterError, match="no model 'aix'"):
@@ -93,9 +94,8 @@ def test_evaluate_gives_a_report(seen: dict[str, object]) -> None:
         ({"model": "b"}, "predict(): model has no effect here. Leave it out."),
     ],
 )
-def test_options_are_checked_as_on_the_command_line(
-    options: dict[str, object], message: str, seen: dict[str, object]
-) -> None:
+@pytest.mark.usefixtures("seen")
+def test_options_are_checked_as_on_the_command_line(options: dict[str, object], message: str) -> None:
     with pytest.raises(UsageError) as caught:
         forecaster.load("air").predict(**options)
     assert str(caught.value) == message

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from forecaster.data.panel import Panel
     from forecaster.typing import BoolArray, FloatArray, IntArray
 
-NAME = "seasonal-naive"  # in the column `source`
+SEASONAL_NAIVE = "seasonal-naive"  # in the column `source`
 MAX_RANGES = 10  # a value farther than this many ranges outside of all that was observed is absurd
 MIN_OBSERVED = 20  # values whose range can be trusted
 MAX_SEASONS = 4  # in whose rows seasonal naive looks for the latest observed values

@@ -21,7 +21,7 @@ from forecaster.data.reading.reader import read_as, read_future
 from forecaster.data.windows import latest_windows
 from forecaster.errors import ArtifactError, DataError, UsageError
 from forecaster.progress import Watch
-from forecaster.serving.fallback import MAX_RANGES, NAME, absurd, naive_bands, naive_forecast, thinkable
+from forecaster.serving.fallback import MAX_RANGES, SEASONAL_NAIVE, absurd, naive_bands, naive_forecast, thinkable
 from forecaster.serving.forecast import MODEL, About, Forecast, ForecastRun
 from forecaster.serving.manifest import Manifest, load_runtime
 from forecaster.serving.open_model import Opened, open_model, read_for
@@ -271,7 +271,7 @@ def _with_fallback(request: Request, values: FloatArray, watch: Watch) -> tuple[
     panel, positions, values = request.panel, request.positions[bad], values.copy()
     values[bad, :, 0] = naive_forecast(panel, positions, request.horizon)
     values[bad, :, 1:] = naive_bands(panel, positions, values[bad, :, 0], request.quantiles)
-    source[bad] = NAME
+    source[bad] = SEASONAL_NAIVE
     names = ", ".join(map(str, panel.series[positions[:3]])) + (", …" if len(bad) > 3 else "")
     watch.warn(f"seasonal naive for {len(bad)} of {len(source)} series ({names})")
     return values, source
@@ -285,7 +285,7 @@ def _absurd(request: Request, values: FloatArray) -> BoolArray:
 
 def _about(request: Request, opened: Opened | None) -> About:
     metrics = opened.manifest.metrics if opened else {}
-    model, naive = metrics.get(MODEL, {}).get("mase"), metrics.get(NAME, {}).get("mase")
+    model, naive = metrics.get(MODEL, {}).get("mase"), metrics.get(SEASONAL_NAIVE, {}).get("mase")
     return About(
         model=opened.manifest.name if opened else "",
         version=opened.version if opened else 0,

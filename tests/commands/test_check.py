@@ -90,7 +90,7 @@ def against(
 
     facts = data_facts(read_panel(trained), "data frame", None)
     manifest = SimpleNamespace(name="m", data=facts, covariates=())
-    monkeypatch.setattr(module, "open_model", lambda models, reference: Opened(Path(), 1, manifest))  # type: ignore[arg-type]
+    monkeypatch.setattr(module, "open_model", lambda *_: Opened(Path(), 1, manifest))  # type: ignore[arg-type]
     watch = Recorder()
     report = check(frame, CheckSettings(model="m"), watch)
     assert report.model == "m@1"

@@ -39,8 +39,9 @@ def shops(count=2):
 
 
 @pytest.fixture(scope="module")
-def shop(tmp_path_factory, cpu):
+def shop(tmp_path_factory, request):
     """A folder with a model of `shops.csv`, which has the future in it."""
+    request.getfixturevalue("cpu")
     folder = tmp_path_factory.mktemp("shop")
     shops().to_csv(folder / "shops.csv", index=False)
     settings = train_settings(
@@ -155,7 +156,8 @@ def test_refit_fits_encodings_anew(shop, monkeypatch):
     assert [ends.tolist() for ends in seen] == [[ROWS - HORIZON, 2 * ROWS - HORIZON]]
 
 
-def test_each_role_changes_what_is_learnt(shop, tmp_path):
+@pytest.mark.usefixtures("cpu")
+def test_each_role_changes_what_is_learnt(tmp_path):
     plain = {"target": "sold", "series": "shop", "transform": "none", "steps_per_epoch": 10, "final_fit": False}
     losses = set()
     for i, roles in enumerate([{}, {"known": ("price",)}, {"past": ("left",)}, {"static": ("kind",)}]):
@@ -177,7 +179,7 @@ def test_wrong_uses_are_refused(tmp_path, changes, message):
         train(shops(), train_settings(tmp_path, **given), Recorder())
 
 
-def test_a_future_without_known_columns_is_refused(trained, tmp_path):
+def test_a_future_without_known_columns_is_refused(trained):
     with pytest.raises(UsageError, match="--future has no effect"):
         predict(None, PredictSettings(models=str(trained[0]), future="x.csv"), Recorder())
 
@@ -192,8 +194,9 @@ def test_resuming_needs_the_same_columns(shop, tmp_path):
 
 
 @pytest.fixture(scope="module")
-def screened(tmp_path_factory, cpu):
+def screened(tmp_path_factory, request):
     """Hourly rows with a price, noise, and a day of both ahead; and what training on them makes of it."""
+    request.getfixturevalue("cpu")
     rng = np.random.default_rng(0)
     rows = 16_000
     frame = pd.DataFrame({"hour": pd.date_range("2024-01-01", periods=rows, freq="h")})

@@ -38,14 +38,16 @@ def test_a_plot_is_written_beside_the_forecast_and_changes_nothing_of_it(place, 
     assert "<h3>b</h3>" in page and "<h3>a</h3>" not in page
 
 
-def test_a_terminal_plot_is_the_result_where_the_forecast_goes_to_a_file(place, capfd):
+@pytest.mark.usefixtures("place")
+def test_a_terminal_plot_is_the_result_where_the_forecast_goes_to_a_file(capfd):
     assert run(["predict", "--quiet", "--output", "f.csv", "--plot", "-"]) == 0
     out, err = capfd.readouterr()
     assert "observed" in out and "forecast" in out and err == ""
     assert max(map(len, out.splitlines())) <= 80
 
 
-def test_a_terminal_plot_stays_off_a_stdout_that_carries_something_else(place, capfd):
+@pytest.mark.usefixtures("place")
+def test_a_terminal_plot_stays_off_a_stdout_that_carries_something_else(capfd):
     assert run(["predict", "--plot", "-"]) == 0
     out, err = capfd.readouterr()
     assert out.startswith("series,timestamp,prediction") and "forecast" not in out and "observed" in err
@@ -57,15 +59,15 @@ def test_a_terminal_plot_stays_off_a_stdout_that_carries_something_else(place, c
 
 
 def test_a_terminal_plot_has_room_for_a_series_whose_newest_rows_hold_nothing():
-    (track,) = forecast_views(ahead(("a",)), ())
-    drawn = terminal.draw([replace(track, observed=track.observed * np.nan)], 80, color=False, unicode=True)
+    (view,) = forecast_views(ahead(("a",)), ())
+    drawn = terminal.draw([replace(view, observed=view.observed * np.nan)], 80, color=False, unicode=True)
     assert "forecast" in drawn and "observed" not in drawn
 
 
 def test_a_terminal_plot_obeys_no_series_name_and_has_ascii_for_old_terminals():
-    tracks = forecast_views(ahead(names=("\x1b[2Jwiped",)), [])
-    assert "\x1b" not in terminal.draw(tracks, 80, color=False, unicode=True)
-    inside = [line for line in terminal.draw(tracks, 80, color=False, unicode=False).splitlines() if "|" in line]
+    views = forecast_views(ahead(names=("\x1b[2Jwiped",)), [])
+    assert "\x1b" not in terminal.draw(views, 80, color=False, unicode=True)
+    inside = [line for line in terminal.draw(views, 80, color=False, unicode=False).splitlines() if "|" in line]
     assert all(line.isascii() for line in inside)
 
 
@@ -107,7 +109,8 @@ def test_without_the_extra_it_says_what_to_install_before_any_work(words, librar
     assert "`pip install 'forecaster[plot]'`" in capfd.readouterr().err
 
 
-def test_a_report_has_to_be_a_page_and_series_need_a_report(place, capfd):
+@pytest.mark.usefixtures("place")
+def test_a_report_has_to_be_a_page_and_series_need_a_report(capfd):
     for words, said in (
         (["--report", "r.png"], "'r.png' is no place to draw to. Give FILE.html."),
         (["--report", "-"], "'-' is no place to draw to."),

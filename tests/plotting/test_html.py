@@ -165,7 +165,7 @@ def browser():
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (390, "dark")])
-def test_a_browser_shows_it_without_complaints_requests_or_overflow(page, width, scheme, tmp_path):
+def test_a_browser_shows_it_without_complaints_requests_or_overflow(page, width, scheme):
     driver = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: no browser can be driven")
     if not browser():
         pytest.skip(f"no browser on this machine: none of {', '.join(BROWSERS)} is on the path")

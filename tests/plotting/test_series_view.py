@@ -29,7 +29,7 @@ def test_few_series_and_series_without_a_mase_are_drawn_as_they_come():
     assert "undefined" in worst_median_best(scored(a=NAN, b=NAN))["a"]
 
 
-def test_a_judged_track_shows_the_forecasts_where_they_were_made(tmp_path):
+def test_a_backtest_shows_the_forecasts_where_they_were_made(tmp_path):
     found = evaluation_content(tmp_path)
     panel, backtest = found.panel, found.backtest
     (one,) = backtest_views(backtest, panel, found.report.by_series, ["b"])

@@ -89,7 +89,7 @@ def test_a_series_with_nothing_observed_is_left_out_and_the_exit_is_7(shop, capf
         assert (found["series"], found["failed"], found["fallbacks"]) == (2, ["dead"], 0)
         assert json.loads(err.splitlines()[-1])["error"]["kind"] == "partial"
         assert "dead" not in (shop / "out.csv").read_text()
-    write_csv(shop / "all.csv", 100, value=lambda n, t: None)
+    write_csv(shop / "all.csv", 100, value=lambda *_: None)
     with pytest.raises(DataError):
         predicted(shop, "all.csv", fallback=True)
 

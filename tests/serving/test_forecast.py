@@ -188,7 +188,7 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path, monkeypat
     target = tmp_path / "out.csv"
     target.write_text("old")
 
-    def full(forecast, stream):
+    def full(_forecast, stream):
         stream.write(b"half")
         raise OSError(errno.ENOSPC, "No space left on device")
 
@@ -200,7 +200,7 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path, monkeypat
 
 
 def test_an_interrupted_write_leaves_nothing(tmp_path, monkeypatch):
-    def interrupted(forecast, stream):
+    def interrupted(_forecast, stream):
         stream.write(b"half")
         raise KeyboardInterrupt
 

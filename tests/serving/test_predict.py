@@ -129,12 +129,12 @@ def test_a_damaged_or_missing_part_is_told(store, part):
 
 def test_a_forecast_that_is_no_number_never_leaves(trained):
     class Broken:
-        def run(self, context, known):
+        def run(self, context, _known):
             return np.full((len(context), 6, 3), NAN)
 
     settings = PredictSettings(models=str(trained[0]), model="air")
     with pytest.raises(ArtifactError, match="not a finite number"):
-        predict(None, settings, Recorder(), lambda *arguments: Broken())
+        predict(None, settings, Recorder(), lambda *_: Broken())
 
 
 IMPORTS = """

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable
 from types import ModuleType, SimpleNamespace
 
 from forecaster.errors import DataError
@@ -35,13 +36,12 @@ REPORT = Report(
     baselines_by_step={"seasonal naive": (SCORES,) * 2},
     judged_on="4 windows",
 )
-PLAN = (PlanRow("cell", "gru", "the default"),)
 TRAINED = TrainReport(
     **vars(SUBJECT),
     path="models/air/3",
     epochs=7,
     stopped="patience",
-    plan=PLAN,
+    plan=(PlanRow("cell", "gru", "the default"),),
     notes=("a note",),
     report=REPORT,
 )
@@ -60,7 +60,7 @@ class Forecast:
     def metadata(self) -> dict[str, object]:
         return {"series": 1, "rows": 12}
 
-    def write(self, output: str, format: str | None, *, safe_csv: bool = False) -> None:
+    def write(self, _output: str, format: str | None, **_: bool) -> None:
         for _ in range(self._rows):
             sys.stdout.write('{"forecast": []}\n' if format == "json" else "series,timestamp,prediction\n")
 
@@ -85,24 +85,29 @@ def behave(behaviour: str, watch: Watch) -> None:
 
 
 def install(behaviour: str) -> None:
-    """Put the stubs where the command line finds the verbs. What they got lies in `seen`."""
+    """Put the stubs where the command line finds the verbs. `seen` of their modules keeps what they got."""
     seen: dict[str, object] = {}
 
-    def verb(name: str, place: str, result: object, function: str = "") -> None:
-        def run(data: object, settings: object, watch: Watch, load: object = None, now: object = None) -> object:
+    def verb(name: str, place: str, **results: object) -> None:
+        """A module `place` with a function for each of `results`, which it returns."""
+        module = ModuleType(place)
+        for function, result in results.items():
+            setattr(module, function, _function(name, result))
+        module.seen = seen  # type: ignore[attr-defined]
+        sys.modules[place] = module
+
+    def _function(name: str, result: object) -> Callable[..., object]:
+        def run(data: object, settings: object, watch: Watch, *_: object) -> object:
             seen.update(verb=name, data=data, settings=settings)
             behave(behaviour, watch)
             return result
 
-        module = ModuleType(place)
-        setattr(module, function or name, run)
-        module.seen = seen  # type: ignore[attr-defined]
-        sys.modules[place] = module
+        return run
 
-    verb("train", "forecaster.commands.train", TRAINED)
-    verb("evaluate", "forecaster.commands.evaluate", REPORT)
+    verb("train", "forecaster.commands.train", train=TRAINED)
+    verb("evaluate", "forecaster.commands.evaluate", evaluate=REPORT)
     forecast = Forecast(1_000_000 if behaviour == "long" else 1)
-    verb("predict", "forecaster.serving.predict", SimpleNamespace(forecast=forecast), "run_forecast")
+    verb("predict", "forecaster.serving.predict", predict=forecast, run_forecast=SimpleNamespace(forecast=forecast))
 
 
 if __name__ == "__main__":
