@@ -15,6 +15,7 @@ from forecaster.config import PredictSettings
 from forecaster.data.reading.text_columns import LARGEST
 from forecaster.errors import ArtifactError, DataError, UsageError
 from forecaster.evaluation.cross_conformal import cross_calibrated
+from forecaster.serving.integrity import hash_files
 from forecaster.serving.manifest import read_manifest
 from forecaster.serving.predict import predict
 from forecaster.serving.store import Store
@@ -121,6 +122,11 @@ def test_the_plan_is_said_with_its_reasons_after_the_trials_and_before_the_judge
     monkeypatch.setattr(
         "forecaster.training.publish.cross_calibrated", lambda *a: tests.append(cross_calibrated(*a)) or tests[-1]
     )
+    hashed = []
+    for module in ("integrity", "manifest"):
+        monkeypatch.setattr(
+            f"forecaster.serving.{module}.hash_files", lambda folder: hashed.append(folder) or hash_files(folder)
+        )
     watch = Diary()
     report = train(AIR, train_settings(tmp_path, transform=None, final_fit=False, epochs=1), watch)
     (header,) = [i for i, said in enumerate(watch.order) if said.startswith("setting ")]
@@ -131,6 +137,7 @@ def test_the_plan_is_said_with_its_reasons_after_the_trials_and_before_the_judge
     assert "trial" in watch.order[:header]
     assert "judge" not in watch.order[:header] and "judge" in watch.order[header:]
     assert len(tests) == 1  # for the manifest and the report both
+    assert len(hashed) == 1  # nothing that was just written is checked
 
 
 def test_cell_auto_takes_the_cell_that_errs_least_on_the_validation_windows_and_says_so(tmp_path):
