@@ -12,7 +12,7 @@ from forecaster.data.panel import Columns
 from forecaster.data.reading.reader import ReadOptions
 from forecaster.errors import ArtifactError, DataError, UsageError
 from forecaster.serving.open_model import Opened, open_model, read_for
-from tests.shelf import stored, write_csv
+from tests.support.stored_models import stored, write_csv
 
 KNOWN = ReadOptions.of(
     Columns("shop", "day", "sales", known=("price",), texts=()),
