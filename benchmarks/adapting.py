@@ -96,14 +96,16 @@ def judge(name: str, stretch: Stretch, models: Path, work: Path, half_lives: lis
     return found
 
 
-def scores(bands: FloatArray, pool: Pool) -> FloatArray:
+def scores(quantile_forecasts: FloatArray, pool: Pool) -> FloatArray:
     """Pinball over the windows' seasonal scale, and coverage: of 80 %, of 95 %."""
-    from forecaster.evaluation.quantile_metrics import band_scores
+    from forecaster.evaluation.quantile_metrics import quantile_scores
 
     size = pool.seasonal_scale
-    target, bands = pool.target / size[:, None], bands / size[:, None, None]
+    target, quantile_forecasts = pool.target / size[:, None], quantile_forecasts / size[:, None, None]
     inner, outer = (
-        band_scores(target, bands[:, :, columns], (LEVELS[columns[0]], LEVELS[columns[1]]), np.ones(len(size)))
+        quantile_scores(
+            target, quantile_forecasts[:, :, columns], (LEVELS[columns[0]], LEVELS[columns[1]]), np.ones(len(size))
+        )
         for columns in ([1, 2], [0, 3])
     )
     assert inner and outer

@@ -26,10 +26,10 @@ def measure(name: str, distribution: str, asked: argparse.Namespace, models: Pat
     from forecaster.config import PredictSettings
     from forecaster.data.windows import rolling
     from forecaster.evaluation.holdout import make_holdout
-    from forecaster.evaluation.quantile_metrics import band_scores
+    from forecaster.evaluation.quantile_metrics import quantile_scores
     from forecaster.serving.manifest import load_runtime
     from forecaster.serving.open_model import open_model, read_for
-    from forecaster.serving.quantiles import stored_bands
+    from forecaster.serving.quantiles import quantile_source
     from forecaster.serving.raw_forecasts import raw_forecasts
 
     then, now = frames(name, asked.root)
@@ -46,10 +46,10 @@ def measure(name: str, distribution: str, asked: argparse.Namespace, models: Pat
     runtime = load_runtime(opened.folder, manifest, "onnx")
     made = raw_forecasts(runtime, manifest, panel, holdout.windows, manifest.horizon)
     target, scale = holdout.target, holdout.seasonal_scale
-    raw = band_scores(target, made.values[:, :, 1:], manifest.quantiles, scale)
-    bands = stored_bands(opened.folder, manifest, PredictSettings(quantiles=LEVELS))
-    answers = bands.answer(made.values, made.context, made.names)
-    found = band_scores(target, answers[:, :, 1:], LEVELS, scale)
+    raw = quantile_scores(target, made.values[:, :, 1:], manifest.quantiles, scale)
+    quantile_forecasts = quantile_source(opened.folder, manifest, PredictSettings(quantiles=LEVELS))
+    answers = quantile_forecasts.answer(made.values, made.context, made.names)
+    found = quantile_scores(target, answers[:, :, 1:], LEVELS, scale)
     assert raw and found
     numbers = [f"{holdout.scores(made.values[:, :, 0]).mase:.3f}"]
     for one in (raw, found):

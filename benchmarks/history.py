@@ -57,12 +57,18 @@ class Ground:
     def measure(self) -> str:
         """Coverage and scores of all series together."""
         found = [one for one in (self._judge(*pair) for pair in self.alone) if one]
-        target, bands, size = (np.concatenate(parts) for parts in zip(*found, strict=True))
+        target, quantile_forecasts, size = (np.concatenate(parts) for parts in zip(*found, strict=True))
         held, scores = [], []
         for (low, high), promised in PAIRS:
-            held.append(f"{coverage(target, bands[:, :, low], bands[:, :, high]):.1%}")
+            held.append(f"{coverage(target, quantile_forecasts[:, :, low], quantile_forecasts[:, :, high]):.1%}")
             each = [
-                msis(target[i : i + 1], bands[i : i + 1, :, low], bands[i : i + 1, :, high], promised, size[i : i + 1])
+                msis(
+                    target[i : i + 1],
+                    quantile_forecasts[i : i + 1, :, low],
+                    quantile_forecasts[i : i + 1, :, high],
+                    promised,
+                    size[i : i + 1],
+                )
                 for i in range(len(target))
             ]
             scores.append(f"{np.nanmedian(each):.2f}")
@@ -75,8 +81,8 @@ class Ground:
         if learnt is None or not len(windows):
             return None
         raw = raw_forecasts(self.serving, self.manifest, now, windows, horizon)
-        bands = calibrated_quantiles(learnt, raw, LEVELS)
-        return windows.gather(0, horizon), bands, context_scale(raw.context, now.season_length)
+        quantile_forecasts = calibrated_quantiles(learnt, raw, LEVELS)
+        return windows.gather(0, horizon), quantile_forecasts, context_scale(raw.context, now.season_length)
 
 
 def main() -> None:

@@ -95,7 +95,7 @@ def measure(name: str, root: Path, models: Path, seed: int, work: Path) -> str:
         dense_forecasts,
         holdout_errors,
     )
-    from forecaster.evaluation.quantile_metrics import band_scores
+    from forecaster.evaluation.quantile_metrics import quantile_scores
     from forecaster.serving.manifest import load_runtime, load_test_weights
     from forecaster.serving.open_model import open_model, read_for
     from forecaster.serving.raw_forecasts import raw_forecasts
@@ -123,9 +123,9 @@ def measure(name: str, root: Path, models: Path, seed: int, work: Path) -> str:
     found = adapted_quantiles(learnt, recent, raw, LEVELS) if recent else calibrated_quantiles(learnt, raw, LEVELS)
     ends = now.offsets[:-1] + then.lengths
     scale = seasonal_scale(now.target, now.offsets, ends, now.season_length)[windows.series]
-    before = band_scores(target, raw.values[:, :, [1, -1]], (0.1, 0.9), scale)
-    inner = band_scores(target, found[:, :, 1:3], (0.1, 0.9), scale)
-    outer = band_scores(target, found[:, :, [0, 3]], (0.025, 0.975), scale)
+    before = quantile_scores(target, raw.values[:, :, [1, -1]], (0.1, 0.9), scale)
+    inner = quantile_scores(target, found[:, :, 1:3], (0.1, 0.9), scale)
+    outer = quantile_scores(target, found[:, :, [0, 3]], (0.025, 0.975), scale)
     size = np.nanmean(context_scale(raw.context, now.season_length))
     if not before or not inner or not outer:
         return f"| {name} | – |"
@@ -142,7 +142,7 @@ def published(root: Path, models: Path) -> str:
     from forecaster.config import PredictSettings
     from forecaster.data.seasonal_scale import seasonal_scale
     from forecaster.data.windows import rolling
-    from forecaster.evaluation.quantile_metrics import band_scores
+    from forecaster.evaluation.quantile_metrics import quantile_scores
     from forecaster.progress import Silent
     from forecaster.serving.open_model import open_model, read_for
     from forecaster.serving.predict import predict
@@ -156,9 +156,9 @@ def published(root: Path, models: Path) -> str:
     scale = seasonal_scale(now.target, now.offsets, windows.cutoff, now.season_length)
     settings = PredictSettings(models=str(models), model=name, quantiles=tenths)
     found = predict(known_rows, settings, Silent())
-    ours = band_scores(target, found.bands, tenths, scale)
+    ours = quantile_scores(target, found.quantile_forecasts, tenths, scale)
     naive = [
-        band_scores(target, _random_walk(then, manifest.horizon, lag), (0.025, 0.975), scale)
+        quantile_scores(target, _random_walk(then, manifest.horizon, lag), (0.025, 0.975), scale)
         for lag in (1, then.season_length)
     ]
     assert ours and naive[0] and naive[1]
@@ -193,14 +193,14 @@ def _within(inner: float, outer: float) -> str:
 def judged_coverage(held: HoldoutErrors, dense: RawForecasts, manifest: Manifest) -> tuple[float, float]:
     """Coverage of 80 % and 95 % on the training's own held-back windows, each calibrated on others."""
     from forecaster.evaluation.holdout import holdout_windows
-    from forecaster.evaluation.quantile_metrics import band_scores
+    from forecaster.evaluation.quantile_metrics import quantile_scores
 
     windows = holdout_windows(held.panel, manifest.horizon, manifest.held_back)
     raw = dense.take(np.flatnonzero(np.isin(dense.windows.cutoff, windows.cutoff)))
     target, found = raw.windows.gather(0, manifest.horizon), held.crossed(raw, LEVELS)
     scale = np.ones(len(target))
     pairs = [((1, 2), (0.1, 0.9)), ((0, 3), (0.025, 0.975))]
-    scores = [band_scores(target, found[:, :, list(columns)], levels, scale) for columns, levels in pairs]
+    scores = [quantile_scores(target, found[:, :, list(columns)], levels, scale) for columns, levels in pairs]
     return scores[0].coverage if scores[0] else np.nan, scores[1].coverage if scores[1] else np.nan
 
 

@@ -55,7 +55,7 @@ def test_the_verb_predicts_the_same_numbers(golden):
     settings = PredictSettings(models=str(folder), model="air", horizon=answers["served"].shape[1])
     found = predict(AIR, settings, Recorder())
     np.testing.assert_allclose(found.prediction[0], answers["served"][0, :, 0], rtol=1e-6)
-    np.testing.assert_allclose(found.bands[0], answers["served"][0, :, 1:], rtol=1e-6)
+    np.testing.assert_allclose(found.quantile_forecasts[0], answers["served"][0, :, 1:], rtol=1e-6)
 
 
 @pytest.mark.slow

@@ -93,8 +93,8 @@ class ForecastActuals:
         scaled = ~np.isnan(own.scale)
         ours, theirs = (_mean(part[scaled] / own.scale[scaled]) for part in (error, naive))
         covered = float("nan")
-        if own.bands.shape[1] > 1:
-            inside = (own.bands[:, 0] <= self.actual) & (self.actual <= own.bands[:, -1])
+        if own.quantile_forecasts.shape[1] > 1:
+            inside = (own.quantile_forecasts[:, 0] <= self.actual) & (self.actual <= own.quantile_forecasts[:, -1])
             covered = _mean(inside.astype(np.float64))
         relative = ours / theirs if theirs > 0 else float("nan")
         return LiveScores(

@@ -280,7 +280,8 @@ def _short(value: Setting) -> str:
 
 def _toml(settings: TuneSettings, horizon: int, automatic: Mapping[str, Setting], best: Mapping[str, Setting]) -> str:
     """A file for `train --config`: what was given and what was found. Values that are automatic anyway stay open, so that
-    members may still differ in them."""
+    members may still differ in them.
+    """
     given = {
         item.name: value
         for item in fields(settings)

@@ -10,7 +10,7 @@ import numpy as np
 
 from forecaster.data.windows import Windows, sampler
 from forecaster.evaluation.holdout import oldest_cutoffs
-from forecaster.evaluation.quantile_metrics import BandScores, band_scores
+from forecaster.evaluation.quantile_metrics import QuantileScores, quantile_scores
 from forecaster.models.baselines import BASELINES, fit_gradient_boosting
 from forecaster.models.statistical import MAX_VALUES, statistical
 from forecaster.serving.forecast import MODEL
@@ -31,8 +31,10 @@ class Backtest:
     prediction: FloatArray  # [W, H] the model's point forecasts
     baselines: Mapping[str, FloatArray]  # name -> [W, H] point forecasts
     quantiles: tuple[float, ...]  # Q levels, ascending
-    bands: FloatArray  # [W, H, Q] the model's forecast at each level
-    raw: FloatArray | None = None  # [W, H, Q] the same before calibration; None = `bands` are not calibrated
+    quantile_forecasts: FloatArray  # [W, H, Q] the model's forecast at each level
+    raw: FloatArray | None = (
+        None  # [W, H, Q] the same before calibration; None = `quantile_forecasts` are not calibrated
+    )
     calibrated: str = ""  # on what, for people
 
     @property
@@ -44,16 +46,16 @@ class Backtest:
         """Everybody's, all windows together, the model's first."""
         return {who: self.holdout.scores(found) for who, found in {MODEL: self.prediction, **self.baselines}.items()}
 
-    def band_scores(self) -> BandScores | None:
+    def quantile_scores(self) -> QuantileScores | None:
         """Of the quantiles; None where there are none."""
-        return self._scored(self.bands)
+        return self._scored(self.quantile_forecasts)
 
-    def raw_scores(self) -> BandScores | None:
+    def raw_scores(self) -> QuantileScores | None:
         """Of the quantiles before calibration; None where they are not calibrated."""
         return None if self.raw is None else self._scored(self.raw)
 
-    def _scored(self, bands: FloatArray) -> BandScores | None:
-        return band_scores(self.target, bands, self.quantiles, self.holdout.seasonal_scale)
+    def _scored(self, quantile_forecasts: FloatArray) -> QuantileScores | None:
+        return quantile_scores(self.target, quantile_forecasts, self.quantiles, self.holdout.seasonal_scale)
 
 
 def backtest(
@@ -66,7 +68,7 @@ def backtest(
         prediction=forecasts[:, :, 0],
         baselines=baselines,
         quantiles=quantiles,
-        bands=forecasts[:, :, 1:],
+        quantile_forecasts=forecasts[:, :, 1:],
     )
 
 

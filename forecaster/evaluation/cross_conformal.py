@@ -200,8 +200,8 @@ def with_quantiles(tested: Backtest, found: FloatArray, limits: Limits, descript
     """A backtest with calibrated quantiles [W, H, Q]; where these are NaN, nothing could be learnt, and the raw ones stay."""
     if not tested.quantiles:
         return tested
-    quantiles = np.where(np.isnan(found), tested.bands, limits.hold(found))
-    return replace(tested, bands=quantiles, raw=tested.bands, calibrated=description)
+    quantiles = np.where(np.isnan(found), tested.quantile_forecasts, limits.hold(found))
+    return replace(tested, quantile_forecasts=quantiles, raw=tested.quantile_forecasts, calibrated=description)
 
 
 @dataclass(frozen=True)

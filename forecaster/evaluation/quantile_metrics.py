@@ -1,7 +1,7 @@
 """How good forecast quantiles are: pinball, weighted quantile loss, CRPS, coverage, width, and MSIS as M4 defines it.
 
-Everything here works on windows: `target` [W, H] float64 in the caller's units (NaN = not observed, weighs nothing) and `bands`
-[W, H, Q], the value at each of Q ascending levels. Unless said otherwise a score is a mean over all observed steps.
+Everything here works on windows: `target` [W, H] float64 in the caller's units (NaN = not observed, weighs nothing) and
+`quantile_forecasts` [W, H, Q], the value at each of Q ascending levels. Unless said otherwise a score is a mean over all observed steps.
 Sources: Koenker & Bassett 1978 (pinball); Gneiting & Raftery 2007, "Strictly Proper Scoring Rules" (CRPS, interval score);
 Makridakis, Spiliotis & Assimakopoulos 2020, "The M4 Competition" (MSIS).
 """
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class BandScores:
+class QuantileScores:
     """Scores of one set of quantiles; NaN where one is undefined, e.g. of an interval where there is one level."""
 
     pinball: float  # caller's units, mean over the levels
@@ -34,20 +34,20 @@ class BandScores:
     below: Mapping[float, float]  # level -> share of the targets at or below its value
 
 
-def band_scores(
-    target: FloatArray, bands: FloatArray, levels: tuple[float, ...], scale: FloatArray
-) -> BandScores | None:
+def quantile_scores(
+    target: FloatArray, quantile_forecasts: FloatArray, levels: tuple[float, ...], scale: FloatArray
+) -> QuantileScores | None:
     """Scores of all windows; None where there are no levels. `scale` [W] is MASE's, NaN = undefined."""
     if not levels:
         return None
     seen = ~np.isnan(target)
-    y, q = target[seen], bands[seen]
+    y, q = target[seen], quantile_forecasts[seen]
     losses = pinball(y, q, levels)
-    low, high = bands[:, :, 0], bands[:, :, -1]
+    low, high = quantile_forecasts[:, :, 0], quantile_forecasts[:, :, -1]
     covered, width = coverage(target, low, high), mean_width(target, low, high)
     promised = levels[-1] - levels[0] if len(levels) > 1 else math.nan
     alone = len(levels) == 1
-    return BandScores(
+    return QuantileScores(
         pinball=_mean(losses.mean(axis=1)),
         wql=float(2.0 * losses.sum(axis=0).mean() / np.abs(y).sum()) if np.abs(y).sum() > 0 else math.nan,
         crps=_mean(2.0 * losses @ _shares(levels)),
@@ -70,9 +70,9 @@ def mean_width(target: FloatArray, low: FloatArray, high: FloatArray) -> float:
     return _mean((high - low)[~np.isnan(target)])
 
 
-def pinball(target: FloatArray, bands: FloatArray, levels: tuple[float, ...]) -> FloatArray:
+def pinball(target: FloatArray, quantile_forecasts: FloatArray, levels: tuple[float, ...]) -> FloatArray:
     """[n], [n, Q] -> [n, Q]: `level` of the miss where the truth is above the value, 1 - level where it is below."""
-    miss, level = target[:, None] - bands, np.asarray(levels)
+    miss, level = target[:, None] - quantile_forecasts, np.asarray(levels)
     return np.maximum(level * miss, (level - 1.0) * miss)
 
 

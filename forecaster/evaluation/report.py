@@ -12,7 +12,7 @@ from forecaster.serving.forecast import MODEL
 if TYPE_CHECKING:
     from forecaster.evaluation.backtest import Backtest
     from forecaster.evaluation.metrics import Scores
-    from forecaster.evaluation.quantile_metrics import BandScores
+    from forecaster.evaluation.quantile_metrics import QuantileScores
     from forecaster.models.settings import NetworkSettings
     from forecaster.serving.manifest import Manifest
     from forecaster.typing import Json
@@ -60,8 +60,8 @@ class Report(Subject):
     by_step: tuple[Scores, ...]  # [H] the model's
     baselines_by_step: Mapping[str, tuple[Scores, ...]]  # [H] each
     judged_on: str  # which rows, for people
-    intervals: BandScores | None = None  # the quantiles'; None where there are none
-    raw_intervals: BandScores | None = None  # before calibration; None where they are not calibrated
+    intervals: QuantileScores | None = None  # the quantiles'; None where there are none
+    raw_intervals: QuantileScores | None = None  # before calibration; None where they are not calibrated
     calibrated: str = ""  # on what, for people
 
     @property
@@ -90,8 +90,8 @@ class Report(Subject):
             "by_step": [_plain(scores) for scores in self.by_step],
             "baselines_by_step": {name: [_plain(s) for s in steps] for name, steps in self.baselines_by_step.items()},
             "judged_on": self.judged_on,
-            "intervals": _bands(self.intervals),
-            "raw_intervals": _bands(self.raw_intervals),
+            "intervals": _quantile_json(self.intervals),
+            "raw_intervals": _quantile_json(self.raw_intervals),
             "calibrated": self.calibrated,
         }
 
@@ -127,7 +127,7 @@ def make_report(about: Subject, found: Backtest) -> Report:
         by_step=holdout.scores_by_step(found.prediction),
         baselines_by_step={who: holdout.scores_by_step(forecast) for who, forecast in found.baselines.items()},
         judged_on=holdout.description,
-        intervals=found.band_scores(),
+        intervals=found.quantile_scores(),
         raw_intervals=found.raw_scores(),
         calibrated=found.calibrated,
     )
@@ -137,7 +137,7 @@ def _plain(scores: Scores) -> dict[str, Json]:
     return dict(scores.to_json())
 
 
-def _bands(scores: BandScores | None) -> Json:
+def _quantile_json(scores: QuantileScores | None) -> Json:
     if scores is None:
         return None
     below: dict[str, Json] = {repr(level): _number(share) for level, share in scores.below.items()}

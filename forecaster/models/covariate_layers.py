@@ -22,7 +22,8 @@ MAX_EMBEDDING_WIDTH = 16  # of a category's embedding
 class Features:
     """Raw columns [B, ..., C] to numbers: a number to its standard score and whether it is there, a category to its
     learned embedding, with one of its own for texts not met before and one for missing ones: these start at zero, so that
-    what training never sees adds nothing."""
+    what training never sees adds nothing.
+    """
 
     def __init__(self, encodings: Sequence[Encoding], seed: Callable[[], int]) -> None:
         import keras
@@ -80,7 +81,8 @@ def _columns(x: Tensor, chosen: Sequence[int]) -> Tensor:
 class CovariatePath:
     """A small network that is run for each step ahead: the known covariates there, how far they lie from what they were,
     the values at the same place of earlier seasons, those above all whose covariates were alike, and what the recurrence
-    read. It starts at zero."""
+    read. It starts at zero.
+    """
 
     def __init__(
         self,
@@ -109,7 +111,8 @@ class CovariatePath:
 
     def __call__(self, ahead: Tensor, before: Tensor, calendar: Tensor | None, values: Tensor, state: Tensor) -> Tensor:
         """Features of the covariates ahead [B, H, E] and along the context [B, L, E], calendar [B, H, F], located values and
-        mask [B, L, 2], the state read [B, D] -> [B, H, K]."""
+        mask [B, L, 2], the state read [B, D] -> [B, H, K].
+        """
         from keras import ops
 
         place = ops.zeros_like(ahead[:, :, :1]) + np.eye(self.horizon, dtype=np.float32)

@@ -140,7 +140,8 @@ def write_onnx(members: Sequence[Network], path: Path, smoothing: Smoothing | No
 
 def _convert(model: Any) -> Any:
     """As `tf2onnx.convert.from_function`, without the copy of the graph that it takes before each of its optimisations: half
-    of its time, to be safe from errors that are to be seen here."""
+    of its time, to be safe from errors that are to be seen here.
+    """
     import tensorflow as tf
     from tf2onnx import optimizer, tf_loader
     from tf2onnx.tfonnx import process_tf_graph

@@ -88,7 +88,8 @@ class Direct(_Horizon):
 
 class Seq2Seq(_Horizon):
     """Encoder–decoder (Sutskever et al. 2014): a second recurrent layer starts from the encoder's last state and reads an
-    embedding of each output segment's position (SegRNN, Lin et al. 2023), so no forecast is fed back."""
+    embedding of each output segment's position (SegRNN, Lin et al. 2023), so no forecast is fed back.
+    """
 
     def __init__(self, settings: HeadSettings, seed: Callable[[], int]) -> None:
         super().__init__(settings)

@@ -44,7 +44,8 @@ class Network:
 
     def inputs(self) -> list[Tensor]:
         """Fresh graph inputs, float64: context [B, L] and, where the network uses them, known [B, H, F + 3J + U],
-        past [B, L, U + P], static [B, G]."""
+        past [B, L, U + P], static [B, G].
+        """
         import keras
 
         return [keras.Input(shape, dtype="float64", name=name) for name, shape in self.settings.shapes.items()]
@@ -116,7 +117,8 @@ class Network:
 
     def _known_features(self, known: Tensor, center: Tensor, scale: Tensor) -> Tensor:
         """[B, H, F + 3J] -> the same, float32: each lag becomes its located value, whether it is there, and how far it lies
-        from the middle of its neighbours, which says whether its day was special."""
+        from the middle of its neighbours, which says whether its day was special.
+        """
         from keras import ops
 
         count, (_, horizon, _) = self.settings.lags, known.shape

@@ -71,7 +71,7 @@ def _tiles(found: EvaluationContent) -> tuple[Tile, ...]:
     tiles.append(Tile("sMAPE", _short(report.metrics.smape), "percent, 0 to 200"))
     intervals = Interval.between(found.backtest.quantiles)
     if intervals:
-        held = coverage(found.backtest.target, *intervals[0].of(found.backtest.bands))
+        held = coverage(found.backtest.target, *intervals[0].of(found.backtest.quantile_forecasts))
         tiles.append(Tile(f"in the {intervals[0].label}", f"{100 * held:.3g} %", "of the outcomes"))
     tiles.append(Tile("windows", f"{report.windows:,}", f"of {len(report.by_series):,} series"))
     return tuple(tiles)
@@ -160,7 +160,7 @@ def _or_zero(value: float) -> float:
 
 def _calibration(found: EvaluationContent) -> Section | None:
     backtest, levels = found.backtest, found.backtest.quantiles
-    scores, raw = backtest.band_scores(), backtest.raw_scores()
+    scores, raw = backtest.quantile_scores(), backtest.raw_scores()
     observed = int((~np.isnan(backtest.target)).sum())
     if scores is None or not observed:
         return None
@@ -180,12 +180,18 @@ def _calibration(found: EvaluationContent) -> Section | None:
 
 
 def _intervals(backtest: Backtest, intervals: Sequence[Interval]) -> PageTable:
-    levels, ways = backtest.quantiles, [backtest.bands] if backtest.raw is None else [backtest.bands, backtest.raw]
+    levels, ways = (
+        backtest.quantiles,
+        [backtest.quantile_forecasts] if backtest.raw is None else [backtest.quantile_forecasts, backtest.raw],
+    )
     rows: list[list[object]] = []
     for one in intervals:
         rows.append([one.label, 100 * (levels[one.high] - levels[one.low])])
-        for bands in ways:
-            rows[-1] += [100 * coverage(backtest.target, *one.of(bands)), mean_width(backtest.target, *one.of(bands))]
+        for quantile_forecasts in ways:
+            rows[-1] += [
+                100 * coverage(backtest.target, *one.of(quantile_forecasts)),
+                mean_width(backtest.target, *one.of(quantile_forecasts)),
+            ]
     header = ["interval", "should hold, %", "held, %", "mean width, data's units"]
     if len(ways) > 1:
         header += ["before calibration: held, %", "mean width"]

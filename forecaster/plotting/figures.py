@@ -148,7 +148,7 @@ def series_view(shown: SeriesView) -> Draw:
             times = shown.times[start : start + horizon]
             first = w == 0
             for depth, interval in enumerate(intervals):
-                low, high = shown.bands[w, :, interval.low], shown.bands[w, :, interval.high]
+                low, high = shown.quantile_forecasts[w, :, interval.low], shown.quantile_forecasts[w, :, interval.high]
                 label = interval.label if first else None
                 axes.fill_between(times, low, high, color=model, alpha=0.16 + 0.1 * depth, linewidth=0, label=label)
             axes.axvline(times[0], color=COLOURS["muted"][0], linewidth=0.8, dashes=(2, 2))

@@ -63,8 +63,10 @@ def _held(shown: SeriesView) -> str:
 def _numbers(shown: SeriesView) -> PageTable:
     ahead = shown.stamps[shown.starts[0] :]
     rows = [
-        [stamp, float(point), *map(float, bands)]
-        for stamp, point, bands in zip(ahead, shown.prediction[0], shown.bands[0], strict=True)
+        [stamp, float(point), *map(float, quantile_forecasts)]
+        for stamp, point, quantile_forecasts in zip(
+            ahead, shown.prediction[0], shown.quantile_forecasts[0], strict=True
+        )
     ]
     header = ["timestamp", "prediction", *(f"{level:g}" for level in shown.quantiles)]
     return page_table(f"{shown.name} in numbers", header, rows, folded=True)

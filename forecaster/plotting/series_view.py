@@ -42,7 +42,7 @@ class SeriesView:
     starts: IntArray  # [W] position of each forecast's first step
     prediction: FloatArray  # [W, H]
     quantiles: tuple[float, ...]  # Q levels, ascending
-    bands: FloatArray  # [W, H, Q]
+    quantile_forecasts: FloatArray  # [W, H, Q]
 
     @property
     def has_actuals(self) -> bool:
@@ -58,9 +58,9 @@ class Interval:
     high: int
     label: str
 
-    def of(self, bands: FloatArray) -> tuple[FloatArray, FloatArray]:
+    def of(self, quantile_forecasts: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Its ends [...] in quantiles [..., Q]."""
-        return bands[..., self.low], bands[..., self.high]
+        return quantile_forecasts[..., self.low], quantile_forecasts[..., self.high]
 
     @classmethod
     def between(cls, quantiles: Sequence[float]) -> tuple[Interval, ...]:
@@ -97,7 +97,7 @@ def _forecast_view(made: ForecastRun, n: int) -> SeriesView:
         starts=np.array([end - first]),
         prediction=forecast.prediction[one],
         quantiles=forecast.quantiles,
-        bands=forecast.bands[one],
+        quantile_forecasts=forecast.quantile_forecasts[one],
     )
 
 
@@ -146,7 +146,7 @@ def _backtest_view(backtest: Backtest, panel: Panel, name: str, note: str) -> Se
         starts=cutoff - first,
         prediction=backtest.prediction[windows],
         quantiles=backtest.quantiles,
-        bands=backtest.bands[windows],
+        quantile_forecasts=backtest.quantile_forecasts[windows],
     )
 
 

@@ -30,7 +30,7 @@ def _draw(view: SeriesView, width: int, *, color: bool, unicode: bool) -> str:
     lines = [(known, view.observed[:start], "observed"), (ahead, view.prediction[0], "forecast")]
     for interval in Interval.between(view.quantiles)[:1]:
         levels = (interval.low, interval.high)
-        lines += [(ahead, view.bands[0, :, level], f"{view.quantiles[level]:g}") for level in levels]
+        lines += [(ahead, view.quantile_forecasts[0, :, level], f"{view.quantiles[level]:g}") for level in levels]
     lines = [line for line in lines if np.isfinite(line[1]).any()]  # the plotter knows no empty ones
     text: str = plot_to_string(
         xs=[times for times, _, _ in lines],

@@ -56,7 +56,7 @@ def naive_forecast(panel: Panel, chosen: IntArray, horizon: int) -> FloatArray:
     return forecast
 
 
-def naive_bands(panel: Panel, chosen: IntArray, forecast: FloatArray, quantiles: tuple[float, ...]) -> FloatArray:
+def naive_quantiles(panel: Panel, chosen: IntArray, forecast: FloatArray, quantiles: tuple[float, ...]) -> FloatArray:
     """[n, H, Q] quantiles around seasonal naive [n, H]: those of the series' own seasonal differences about their
     median, times the root of how many seasons ahead a step is.
 
@@ -64,7 +64,7 @@ def naive_bands(panel: Panel, chosen: IntArray, forecast: FloatArray, quantiles:
     """
     horizon, season = forecast.shape[1], panel.season_length
     growth = np.sqrt(np.arange(horizon) // season + 1.0)
-    bands = np.repeat(forecast[:, :, None], len(quantiles), axis=2)
+    quantile_forecasts = np.repeat(forecast[:, :, None], len(quantiles), axis=2)
     for i, n in enumerate(chosen):
         values = panel.target[panel.offsets[n] : panel.offsets[n + 1]]
         lag = season if len(values) > season else 1
@@ -72,8 +72,8 @@ def naive_bands(panel: Panel, chosen: IntArray, forecast: FloatArray, quantiles:
         differences = differences[~np.isnan(differences)]
         if len(differences) and quantiles:
             offsets = np.quantile(differences, quantiles) - np.median(differences)
-            bands[i] += growth[:, None] * offsets[None, :]
-    return bands
+            quantile_forecasts[i] += growth[:, None] * offsets[None, :]
+    return quantile_forecasts
 
 
 def _observed(panel: Panel, n: int) -> FloatArray:

@@ -47,7 +47,7 @@ class Forecast:
     timestamps: IntArray  # [N, H] as in Panel: microseconds since 1970 (UTC if `zone`), or whole-number steps
     prediction: FloatArray  # [N, H] float64
     quantiles: tuple[float, ...]  # Q levels, ascending
-    bands: FloatArray  # [N, H, Q] float64, the value at each level
+    quantile_forecasts: FloatArray  # [N, H, Q] float64, the value at each level
     source: TextArray  # [N] "model", or the fallback's name
     freq: Freq
     zone: str | None  # the zone that timestamps are written in; None = they have none
@@ -68,7 +68,7 @@ class Forecast:
             series=self.series[one],
             timestamps=self.timestamps[one],
             prediction=self.prediction[one],
-            bands=self.bands[one],
+            quantile_forecasts=self.quantile_forecasts[one],
             samples=None if self.samples is None else self.samples[one],
             source=self.source[one],
             about=about,
@@ -106,7 +106,7 @@ class Forecast:
 
     def check(self) -> None:
         """ArtifactError naming the first series and timestamp whose forecast is not a finite number."""
-        wrong = ~np.isfinite(self.prediction) | ~np.isfinite(self.bands).all(axis=2)
+        wrong = ~np.isfinite(self.prediction) | ~np.isfinite(self.quantile_forecasts).all(axis=2)
         if self.samples is not None:
             wrong |= ~np.isfinite(self.samples).all(axis=2)
         if not wrong.any():
@@ -152,7 +152,11 @@ class Forecast:
     def _numbers(self) -> tuple[FloatArray, ...]:
         """The numeric columns, [N * H] each."""
         drawn = () if self.samples is None else self.samples.reshape(self.prediction.size, -1).T
-        return self.prediction.reshape(-1), *self.bands.reshape(self.prediction.size, len(self.quantiles)).T, *drawn
+        return (
+            self.prediction.reshape(-1),
+            *self.quantile_forecasts.reshape(self.prediction.size, len(self.quantiles)).T,
+            *drawn,
+        )
 
 
 @dataclass(frozen=True)

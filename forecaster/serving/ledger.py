@@ -61,7 +61,7 @@ class Entries:
     step: IntArray  # [E] from 1
     timestamp: IntArray  # [E]
     prediction: FloatArray  # [E] caller's units
-    bands: FloatArray  # [E, Q]
+    quantile_forecasts: FloatArray  # [E, Q]
     naive: FloatArray  # [E] NaN = unknown
     scale: FloatArray  # [E] NaN = undefined
 
@@ -108,13 +108,13 @@ def _rows(number: int, forecast: Forecast, naive: FloatArray, scale: FloatArray)
         columns = zip(
             forecast.timestamps[n].tolist(),
             forecast.prediction[n].tolist(),
-            forecast.bands[n].tolist(),
+            forecast.quantile_forecasts[n].tolist(),
             naive[n].tolist(),
             strict=True,
         )
-        for step, (timestamp, prediction, bands, naive_value) in enumerate(columns, 1):
+        for step, (timestamp, prediction, quantile_forecasts, naive_value) in enumerate(columns, 1):
             made = (str(forecast.source[n]), str(name), int(forecast.about.cutoff[n]), step, timestamp)
-            yield (number, *made, prediction, json.dumps(bands), naive_value, known_scale)
+            yield (number, *made, prediction, json.dumps(quantile_forecasts), naive_value, known_scale)
 
 
 def versions(path: str | Path) -> tuple[Version, ...]:
@@ -160,7 +160,7 @@ def entries(path: str | Path, version: Version) -> Entries:
             "WHERE version = ? ORDER BY series, cutoff, step",
             (version.id,),
         ).fetchall()
-    series, source, cutoff, step, timestamp, prediction, bands, naive, scale = (
+    series, source, cutoff, step, timestamp, prediction, quantile_forecasts, naive, scale = (
         zip(*rows, strict=True) if rows else ((),) * 9
     )
     return Entries(
@@ -170,7 +170,9 @@ def entries(path: str | Path, version: Version) -> Entries:
         step=np.array(step, np.int64),
         timestamp=np.array(timestamp, np.int64),
         prediction=np.array(prediction, np.float64),
-        bands=np.array([json.loads(text) for text in bands], np.float64).reshape(len(rows), len(version.quantiles)),
+        quantile_forecasts=np.array([json.loads(text) for text in quantile_forecasts], np.float64).reshape(
+            len(rows), len(version.quantiles)
+        ),
         naive=np.array(naive, np.float64),
         scale=np.array(scale, np.float64),
     )

@@ -21,11 +21,11 @@ from forecaster.data.reading.reader import read_as, read_future
 from forecaster.data.windows import latest_windows
 from forecaster.errors import ArtifactError, DataError, UsageError
 from forecaster.progress import Watch
-from forecaster.serving.fallback import MAX_RANGES, SEASONAL_NAIVE, absurd, naive_bands, naive_forecast, thinkable
+from forecaster.serving.fallback import MAX_RANGES, SEASONAL_NAIVE, absurd, naive_forecast, naive_quantiles, thinkable
 from forecaster.serving.forecast import MODEL, About, Forecast, ForecastRun
 from forecaster.serving.manifest import Manifest, load_runtime
 from forecaster.serving.open_model import Opened, open_model, read_for
-from forecaster.serving.quantiles import Bands, stored_bands
+from forecaster.serving.quantiles import QuantileSource, quantile_source
 from forecaster.serving.recent_windows import recent_windows
 from forecaster.serving.runtime import Runtime, forecast
 
@@ -126,7 +126,7 @@ def run_forecast(
         timestamps=request.panel.freq.after(request.cutoff, request.horizon, request.panel.zone),
         prediction=values[:, :, 0],
         quantiles=request.quantiles,
-        bands=values[:, :, 1:],
+        quantile_forecasts=values[:, :, 1:],
         source=source,
         freq=request.panel.freq,
         zone=request.panel.zone,
@@ -220,13 +220,13 @@ def _observed(panel: Panel, reach: int) -> BoolArray:
 def _answer(request: Request, model: ServedModel, settings: PredictSettings, watch: Watch) -> Answer:
     """The model's forecast; NaN for a series that lacks a value known ahead. DataError for that without --fallback."""
     panel, manifest = request.panel, model.opened.manifest
-    bands = _bands(panel, model, settings, watch)
+    source = _quantile_source(panel, model, settings, watch)
     windows = latest_windows(panel).take(request.positions)
     context = windows.gather(manifest.context_length, 0)
     beside = ExtraInputs(panel, windows, manifest.needs, -(-request.horizon // manifest.horizon))
     raw, names = forecast(model.runtime, context, request.horizon, beside), request.series.tolist()
-    values = bands.answer(raw, context, names)
-    samples = bands.samples(raw, context, names, settings.samples)
+    values = source.answer(raw, context, names)
+    samples = source.samples(raw, context, names, settings.samples)
     unknown, said = missing_ahead(panel, request.positions, request.horizon)
     if len(unknown):
         what = f"{panel.source}: known values are missing: {said}."
@@ -237,17 +237,17 @@ def _answer(request: Request, model: ServedModel, settings: PredictSettings, wat
     return Answer(values, samples)
 
 
-def _bands(panel: Panel, model: ServedModel, settings: PredictSettings, watch: Watch) -> Bands:
+def _quantile_source(panel: Panel, model: ServedModel, settings: PredictSettings, watch: Watch) -> QuantileSource:
     """Where the model's quantiles come from, its errors since the training included."""
     opened = model.opened
-    bands = stored_bands(opened.folder, opened.manifest, settings)
-    if not settings.adapt or not bands.calibration or not (bands.levels or settings.samples):
-        return bands
+    source = quantile_source(opened.folder, opened.manifest, settings)
+    if not settings.adapt or not source.calibration or not (source.levels or settings.samples):
+        return source
     recent = recent_windows(panel, opened.manifest, model.runtime)
     if not recent:
-        return bands
+        return source
     watch.note(f"quantiles: learnt from {recent.pool.separate} window(s) since the training, too")
-    return replace(bands, calibration=recent.extend(bands.calibration))
+    return replace(source, calibration=recent.extend(source.calibration))
 
 
 def _refuse_absurd(request: Request, values: FloatArray) -> None:
@@ -270,7 +270,7 @@ def _with_fallback(request: Request, values: FloatArray, watch: Watch) -> tuple[
         return values, source
     panel, positions, values = request.panel, request.positions[bad], values.copy()
     values[bad, :, 0] = naive_forecast(panel, positions, request.horizon)
-    values[bad, :, 1:] = naive_bands(panel, positions, values[bad, :, 0], request.quantiles)
+    values[bad, :, 1:] = naive_quantiles(panel, positions, values[bad, :, 0], request.quantiles)
     source[bad] = SEASONAL_NAIVE
     names = ", ".join(map(str, panel.series[positions[:3]])) + (", …" if len(bad) > 3 else "")
     watch.warn(f"seasonal naive for {len(bad)} of {len(source)} series ({names})")

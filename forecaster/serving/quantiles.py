@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Bands:
+class QuantileSource:
     """Which quantiles a forecast has, and where they come from."""
 
     levels: tuple[float, ...]  # asked for, ascending
@@ -58,7 +58,7 @@ class Bands:
         return self.limits.hold(found)
 
 
-def stored_bands(folder: Path, manifest: Manifest, settings: PredictSettings) -> Bands:
+def quantile_source(folder: Path, manifest: Manifest, settings: PredictSettings) -> QuantileSource:
     """What the version in `folder` can give. UsageError for levels that it knows nothing of, and for --calibrate without."""
     stored = None if settings.calibrate is False else load_calibration(folder, manifest)
     if settings.calibrate and not stored:
@@ -69,7 +69,7 @@ def stored_bands(folder: Path, manifest: Manifest, settings: PredictSettings) ->
     levels = manifest.quantiles if settings.quantiles is None else settings.quantiles
     for level in levels:
         _refuse_unknown(level, manifest.quantiles, stored)
-    return Bands(
+    return QuantileSource(
         levels=levels,
         trained=manifest.quantiles,
         season_length=manifest.data.season_length,

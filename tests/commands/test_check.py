@@ -209,7 +209,7 @@ def names_written(path: Path, series: list[str], **options: bool) -> list[str]:
         timestamps=np.ones((len(series), 1), dtype=np.int64),
         prediction=-np.ones((len(series), 1)),
         quantiles=(),
-        bands=np.zeros((len(series), 1, 0)),
+        quantile_forecasts=np.zeros((len(series), 1, 0)),
         source=np.full(len(series), "model", dtype=object),
         freq=panel.freq,
         zone=None,

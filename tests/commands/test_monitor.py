@@ -140,7 +140,7 @@ def test_quantiles_are_learnt_anew_from_what_came_and_served_without_new_weights
     assert manifest.seen_until == manifest.recalibrated_until == new.about.cutoff.max() > manifest.data.last
     np.testing.assert_array_equal(new.prediction, old.prediction)
     # What came lay below the forecast nearly always, and the quantiles know it now.
-    assert (new.bands[:, :, 1] < old.bands[:, :, 1]).all()
+    assert (new.quantile_forecasts[:, :, 1] < old.quantile_forecasts[:, :, 1]).all()
 
 
 def test_too_few_forecasts_are_not_recalibrated_on_and_the_store_stays_as_it_was(tmp_path):

@@ -43,9 +43,9 @@ def test_point_and_quantiles_keep_the_limits_on_both_runtimes_and_the_log_counts
     assert manifest.members[0].origin == -5 and manifest.limits.high == 1
     for runtime in ("onnx", "tensorflow"):
         found = predicted(tmp_path, frame, runtime=runtime, quantiles=(0.005, 0.5, 0.995), horizon=9)
-        for values in (found.prediction, found.bands):
+        for values in (found.prediction, found.quantile_forecasts):
             assert values.min() >= -5 and values.max() <= 1 and (values == np.rint(values)).all()
-        assert (found.bands[:, :, 0] < found.bands[:, :, 2]).any()
+        assert (found.quantile_forecasts[:, :, 0] < found.quantile_forecasts[:, :, 2]).any()
 
 
 def test_counts_are_learnt_as_such_and_everything_that_goes_with_a_model_goes_with_a_distribution(tmp_path):
@@ -58,10 +58,10 @@ def test_counts_are_learnt_as_such_and_everything_that_goes_with_a_model_goes_wi
     assert manifest.limits.low == 0
     found = [predicted(tmp_path, frame, runtime=runtime, samples=3, horizon=6) for runtime in ("onnx", "tensorflow")]
     raw = predicted(tmp_path, frame, calibrate=False, horizon=9)
-    for values in (found[0].prediction, found[0].bands, found[0].samples, raw.bands):
+    for values in (found[0].prediction, found[0].quantile_forecasts, found[0].samples, raw.quantile_forecasts):
         assert values.min() >= 0 and (values == np.rint(values)).all()
-    np.testing.assert_array_equal(found[0].bands, found[1].bands)
-    assert (raw.bands[:, :, 0] < raw.bands[:, :, 1]).any()
+    np.testing.assert_array_equal(found[0].quantile_forecasts, found[1].quantile_forecasts)
+    assert (raw.quantile_forecasts[:, :, 0] < raw.quantile_forecasts[:, :, 1]).any()
     with pytest.raises(UsageError, match="--distribution normal: --resume goes on with a network that has negative"):
         fitted(tmp_path, frame, **{**given, "distribution": "normal"}, resume=True)
     fitted(tmp_path, frame, **given, resume=True)

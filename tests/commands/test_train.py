@@ -39,7 +39,7 @@ def fingerprint(folder):
 
 def numbers(models, reference="air", data=None, **changes):
     forecast = predict(data, PredictSettings(models=str(models), model=reference, **changes), Recorder())
-    return np.concatenate([forecast.prediction[:, :, None], forecast.bands], axis=2)
+    return np.concatenate([forecast.prediction[:, :, None], forecast.quantile_forecasts], axis=2)
 
 
 def states(folder):

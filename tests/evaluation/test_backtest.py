@@ -50,7 +50,9 @@ def test_the_models_quantiles_and_the_rows_of_the_windows_are_kept():
     panel = panel_of(*waves(3, 40))
     found = backtested(panel)
     assert found.quantiles == (0.1, 0.9)
-    np.testing.assert_array_equal(found.bands - found.prediction[:, :, None], np.full((6, HORIZON, 2), [-2, 2]))
+    np.testing.assert_array_equal(
+        found.quantile_forecasts - found.prediction[:, :, None], np.full((6, HORIZON, 2), [-2, 2])
+    )
     np.testing.assert_array_equal(found.holdout.windows.cutoff, holdout_windows(panel, HORIZON, 2).cutoff)
 
 

@@ -130,9 +130,9 @@ def test_a_backtest_keeps_what_it_was_before_and_says_how_it_was_calibrated():
     learnt = np.where(raw.windows.series[:, None, None] == 0, np.nan, raw.values[:, :, 1:] * 2)
     found = with_quantiles(before, learnt, NO_LIMITS, "so")
     np.testing.assert_array_equal(found.raw, raw.values[:, :, 1:])
-    np.testing.assert_array_equal(found.bands[0], raw.values[0, :, 1:])  # nothing was learnt for it
-    np.testing.assert_array_equal(found.bands[1:], 2 * raw.values[1:, :, 1:])
-    assert found.calibrated == "so" and found.raw_scores() != found.band_scores()
+    np.testing.assert_array_equal(found.quantile_forecasts[0], raw.values[0, :, 1:])  # nothing was learnt for it
+    np.testing.assert_array_equal(found.quantile_forecasts[1:], 2 * raw.values[1:, :, 1:])
+    assert found.calibrated == "so" and found.raw_scores() != found.quantile_scores()
     assert before.raw_scores() is None
-    none = replace(before, quantiles=(), bands=raw.values[:, :, :0])
-    assert with_quantiles(none, learnt[:, :, :0], NO_LIMITS, "so") is none and none.band_scores() is None
+    none = replace(before, quantiles=(), quantile_forecasts=raw.values[:, :, :0])
+    assert with_quantiles(none, learnt[:, :, :0], NO_LIMITS, "so") is none and none.quantile_scores() is None

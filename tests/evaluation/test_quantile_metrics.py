@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from forecaster.evaluation.quantile_metrics import band_scores, msis
+from forecaster.evaluation.quantile_metrics import msis, quantile_scores
 
 NAN = float("nan")
 LEVELS = (0.1, 0.5, 0.9)
@@ -15,8 +15,8 @@ LEVELS = (0.1, 0.5, 0.9)
 
 def test_scores_of_two_steps_worked_by_hand():
     # step 1: y 10 inside 8..14, median 11; step 2: y 20 above 12..18, median 15
-    target, bands = np.array([[10.0, 20.0]]), np.array([[[8.0, 11.0, 14.0], [12.0, 15.0, 18.0]]])
-    found = band_scores(target, bands, LEVELS, np.array([2.0]))
+    target, quantile_forecasts = np.array([[10.0, 20.0]]), np.array([[[8.0, 11.0, 14.0], [12.0, 15.0, 18.0]]])
+    found = quantile_scores(target, quantile_forecasts, LEVELS, np.array([2.0]))
     # pinball: 0.1·2, 0.5·1, 0.1·4 and 0.1·8, 0.5·5, 0.9·2
     first, second = [0.2, 0.5, 0.4], [0.8, 2.5, 1.8]
     assert found.pinball == pytest.approx((sum(first) + sum(second)) / 6)
@@ -31,12 +31,12 @@ def test_scores_of_two_steps_worked_by_hand():
 
 
 def test_missing_targets_weigh_nothing_and_windows_without_scale_are_left_out_of_msis_only():
-    bands = np.array([[[0.0, 1.0, 2.0]] * 2] * 2)
+    quantile_forecasts = np.array([[[0.0, 1.0, 2.0]] * 2] * 2)
     target = np.array([[1.0, NAN], [5.0, 1.0]])
-    found = band_scores(target, bands, LEVELS, np.array([1.0, NAN]))
+    found = quantile_scores(target, quantile_forecasts, LEVELS, np.array([1.0, NAN]))
     assert found.coverage == pytest.approx(2 / 3)
     assert found.msis == 2.0
-    assert math.isnan(band_scores(np.full((1, 2), NAN), bands[:1], LEVELS, np.ones(1)).coverage)
+    assert math.isnan(quantile_scores(np.full((1, 2), NAN), quantile_forecasts[:1], LEVELS, np.ones(1)).coverage)
 
 
 def test_msis_of_the_m4_rules_scales_each_window_by_itself():
@@ -46,8 +46,8 @@ def test_msis_of_the_m4_rules_scales_each_window_by_itself():
 
 
 def test_no_levels_no_scores_and_one_level_no_interval():
-    assert band_scores(np.ones((1, 1)), np.ones((1, 1, 0)), (), np.ones(1)) is None
-    found = band_scores(np.ones((1, 1)), np.zeros((1, 1, 1)), (0.3,), np.ones(1))
+    assert quantile_scores(np.ones((1, 1)), np.ones((1, 1, 0)), (), np.ones(1)) is None
+    found = quantile_scores(np.ones((1, 1)), np.zeros((1, 1, 1)), (0.3,), np.ones(1))
     assert found.pinball == pytest.approx(0.3) and math.isnan(found.coverage) and math.isnan(found.msis)
 
 
@@ -56,7 +56,7 @@ def test_the_true_quantiles_score_best():
     target = rng.normal(size=(4000, 2))
     true = np.array([-1.2816, 0.0, 1.2816])
     scores = {
-        factor: band_scores(target, np.broadcast_to(factor * true, (4000, 2, 3)), LEVELS, np.ones(4000))
+        factor: quantile_scores(target, np.broadcast_to(factor * true, (4000, 2, 3)), LEVELS, np.ones(4000))
         for factor in (0.5, 1.0, 2.0)
     }
     for name in ("pinball", "wql", "crps", "msis"):

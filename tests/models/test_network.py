@@ -133,9 +133,9 @@ def test_quantiles_ascend_whatever_the_weights(head, transform):
     net = Network(network_settings(head=head, transform=transform, quantiles=(0.1, 0.25, 0.5, 0.9)), seed=1)
     rng = np.random.default_rng(0)
     net.weights = [rng.normal(scale=2, size=w.shape) for w in net.weights]
-    bands = np.asarray(net.model([rng.uniform(0, 9, (20, 8))]))[:, :, 1:]
-    assert (np.diff(bands, axis=2) >= 0).all()
-    assert (np.diff(bands, axis=2) > 0).any()
+    quantile_forecasts = np.asarray(net.model([rng.uniform(0, 9, (20, 8))]))[:, :, 1:]
+    assert (np.diff(quantile_forecasts, axis=2) >= 0).all()
+    assert (np.diff(quantile_forecasts, axis=2) > 0).any()
 
 
 @pytest.fixture(scope="module")

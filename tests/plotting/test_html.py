@@ -119,9 +119,9 @@ def test_the_intervals_numbers_are_counted_on_what_was_observed(tmp_path):
     values[0][-3:] = [last, last + 10, NAN]
     found = evaluation_content(tmp_path, names=("a",), values=values, windows=1).backtest
     (interval,) = Interval.between(found.quantiles)
-    assert found.band_scores().below == dict(zip(found.quantiles, (0.0, 0.5), strict=True))
-    assert coverage(found.target, *interval.of(found.bands)) == 0.5
-    assert mean_width(found.target, *interval.of(found.bands)) == pytest.approx(4.0)
+    assert found.quantile_scores().below == dict(zip(found.quantiles, (0.0, 0.5), strict=True))
+    assert coverage(found.target, *interval.of(found.quantile_forecasts)) == 0.5
+    assert mean_width(found.target, *interval.of(found.quantile_forecasts)) == pytest.approx(4.0)
 
 
 def test_what_there_is_nothing_of_is_left_out(tmp_path):

@@ -11,7 +11,7 @@ import pytest
 from forecaster.cli.main import run
 from forecaster.config import PredictSettings
 from forecaster.errors import ArtifactError, DataError
-from forecaster.serving.fallback import absurd, naive_bands, naive_forecast, thinkable
+from forecaster.serving.fallback import absurd, naive_forecast, naive_quantiles, thinkable
 from forecaster.serving.predict import predict
 from tests.support.factories import NAN, Recorder, panel_of
 from tests.support.stored_models import stored, wave, write_csv
@@ -69,7 +69,7 @@ def test_only_the_series_that_the_model_cannot_answer_for_falls_back(shop):
     found, watch = predicted(shop, "hole.csv", fallback=True)
     assert found.source.tolist() == ["seasonal-naive", "model"]
     assert found.prediction[0, 1] == wave(0, 53)  # a season earlier than the hole
-    assert np.isfinite(found.bands).all() and watch.warnings == ["seasonal naive for 1 of 2 series (a)"]
+    assert np.isfinite(found.quantile_forecasts).all() and watch.warnings == ["seasonal naive for 1 of 2 series (a)"]
 
 
 def test_absurd_values_are_an_error_and_fall_back(shop):
@@ -124,13 +124,13 @@ def test_bands_hold_the_seasonal_differences_and_widen_from_season_to_season():
     panel = panel_of(np.tile([1.0, 2, 3, 4], 5) + np.repeat([0.0, 1, 0, 2, 0], 4))
     chosen = np.array([0])
     point = naive_forecast(panel, chosen, 8)
-    bands = naive_bands(panel, chosen, point, (0.1, 0.5, 0.9))
-    assert (np.diff(bands, axis=2) >= 0).all()
-    np.testing.assert_allclose(bands[:, :, 1], point)
-    width = bands[0, :, 2] - bands[0, :, 0]
+    quantile_forecasts = naive_quantiles(panel, chosen, point, (0.1, 0.5, 0.9))
+    assert (np.diff(quantile_forecasts, axis=2) >= 0).all()
+    np.testing.assert_allclose(quantile_forecasts[:, :, 1], point)
+    width = quantile_forecasts[0, :, 2] - quantile_forecasts[0, :, 0]
     np.testing.assert_allclose(width[4:] / width[:4], np.sqrt(2))
     flat = panel_of([3.0])
-    assert naive_bands(flat, chosen, np.array([[3.0]]), (0.1, 0.9)).tolist() == [[[3.0, 3.0]]]
+    assert naive_quantiles(flat, chosen, np.array([[3.0]]), (0.1, 0.9)).tolist() == [[[3.0, 3.0]]]
 
 
 def test_one_series_of_a_forecast_is_what_the_whole_says_of_it(shop):

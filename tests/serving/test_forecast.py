@@ -33,7 +33,7 @@ def make(series=("a", "b"), horizon=3, quantiles=(0.1, 0.9), freq="h", zone=None
         timestamps=np.tile((7 if freq == "1" else start) + steps, (count, 1)),
         prediction=rng.normal(size=(count, horizon)) * 10.0 ** rng.integers(-20, 20, (count, horizon)),
         quantiles=quantiles,
-        bands=rng.normal(size=(count, horizon, len(quantiles))),
+        quantile_forecasts=rng.normal(size=(count, horizon, len(quantiles))),
         source=np.array(["model"] * (count - 1) + ["seasonal-naive"], dtype=object)[:count],
         freq=Freq.parse(freq),
         zone=zone,
@@ -47,7 +47,7 @@ def rows_of(path):
 
 def test_a_csv_file_holds_the_contract_columns_and_rows_in_order(tmp_path):
     forecast = dataclasses.replace(make(horizon=2), prediction=np.array([[1.0, 0.1], [-2.5, 1e300]]))
-    forecast = dataclasses.replace(forecast, bands=np.arange(8.0).reshape(2, 2, 2))
+    forecast = dataclasses.replace(forecast, quantile_forecasts=np.arange(8.0).reshape(2, 2, 2))
     forecast.write(tmp_path / "out.csv")
     assert (tmp_path / "out.csv").read_text() == (
         "series,timestamp,prediction,0.1,0.9,source\n"
@@ -138,7 +138,7 @@ def test_more_rows_than_one_chunk_keep_their_order(tmp_path):
         forecast.write(tmp_path / f"out.{suffix}")
     rows = rows_of(tmp_path / "out.csv")
     assert [row["series"] for row in rows] == [name for name in names for _ in range(5)]
-    assert [float(row["0.9"]) for row in rows] == forecast.bands[:, :, 1].reshape(-1).tolist()
+    assert [float(row["0.9"]) for row in rows] == forecast.quantile_forecasts[:, :, 1].reshape(-1).tolist()
     assert [r["0.9"] for r in json.loads((tmp_path / "out.json").read_text())["forecast"]] == [
         float(row["0.9"]) for row in rows
     ]
@@ -174,7 +174,7 @@ def test_a_compressed_suffix_is_refused_not_ignored(tmp_path):
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
-@pytest.mark.parametrize("array", ["prediction", "bands"])
+@pytest.mark.parametrize("array", ["prediction", "quantile_forecasts"])
 def test_a_forecast_that_is_not_finite_never_leaves(tmp_path, value, array):
     forecast = make()
     getattr(forecast, array)[1, 2] = value

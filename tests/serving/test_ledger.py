@@ -50,7 +50,7 @@ def test_what_comes_back_is_what_was_forecast_with_naive_beside_it(shop):
     found = run.forecast
     made = entries(shop / "l.db", find_version(shop / "l.db", "m"))
     assert made.prediction.tolist() == found.prediction.reshape(-1).tolist()
-    assert made.bands.tolist() == found.bands.reshape(-1, 2).tolist()
+    assert made.quantile_forecasts.tolist() == found.quantile_forecasts.reshape(-1, 2).tolist()
     assert made.timestamp.tolist() == found.timestamps.reshape(-1).tolist()
     assert made.step.tolist() == [1, 2, 3, 4, 5, 6] * 2 and set(made.source) == {"model"}
     assert made.naive[0] == wave(0, 76) and np.isfinite(made.scale).all()

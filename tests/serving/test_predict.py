@@ -41,7 +41,7 @@ def test_the_model_trained_last_is_taken_and_named(trained):
 def test_both_runtimes_give_the_same_forecast(trained):
     onnx, tensorflow = (predicted(trained[0], runtime=name, horizon=20) for name in ("onnx", "tensorflow"))
     np.testing.assert_allclose(onnx.prediction, tensorflow.prediction, rtol=1e-4)
-    np.testing.assert_allclose(onnx.bands, tensorflow.bands, rtol=1e-4)
+    np.testing.assert_allclose(onnx.quantile_forecasts, tensorflow.quantile_forecasts, rtol=1e-4)
 
 
 def test_threads_may_be_chosen_again_in_one_process(trained):

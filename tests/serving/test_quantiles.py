@@ -28,18 +28,18 @@ def test_quantiles_are_calibrated_unless_that_is_refused_and_the_point_stays(tra
     after, before = predicted(trained[0]), predicted(trained[0], calibrate=False)
     np.testing.assert_array_equal(after.prediction, before.prediction)
     assert after.quantiles == before.quantiles == (0.1, 0.9)
-    assert (after.bands != before.bands).all()
+    assert (after.quantile_forecasts != before.quantile_forecasts).all()
 
 
 def test_calibrated_quantiles_are_the_same_on_both_runtimes(trained):
     onnx, tensorflow = (predicted(trained[0], runtime=name, horizon=9) for name in ("onnx", "tensorflow"))
-    np.testing.assert_allclose(onnx.bands, tensorflow.bands, rtol=1e-4)
+    np.testing.assert_allclose(onnx.quantile_forecasts, tensorflow.quantile_forecasts, rtol=1e-4)
 
 
 def test_other_levels_than_trained_may_be_asked_for(trained):
     found = predicted(trained[0], quantiles=(0.025, 0.1, 0.9, 0.975))
-    assert found.bands.shape == (1, 6, 4) and (np.diff(found.bands, axis=2) > 0).all()
-    np.testing.assert_array_equal(found.bands[:, :, 1:3], predicted(trained[0]).bands)
+    assert found.quantile_forecasts.shape == (1, 6, 4) and (np.diff(found.quantile_forecasts, axis=2) > 0).all()
+    np.testing.assert_array_equal(found.quantile_forecasts[:, :, 1:3], predicted(trained[0]).quantile_forecasts)
     assert predicted(trained[0], quantiles=()).columns == ("series", "timestamp", "prediction", "source")
 
 
@@ -55,7 +55,7 @@ def test_a_model_without_calibration_gives_its_own_and_says_so_where_asked(tmp_p
     data = write_csv(tmp_path / "d.csv", 96)
     settings = {"models": str(tmp_path / "models"), "model": "m"}
     found = predict(str(data), PredictSettings(**settings, quantiles=(0.9,)), Recorder())
-    np.testing.assert_allclose(found.bands[:, :, 0], found.prediction + 2)
+    np.testing.assert_allclose(found.quantile_forecasts[:, :, 0], found.prediction + 2)
     with pytest.raises(UsageError, match="has no calibration"):
         predict(str(data), PredictSettings(**settings, calibrate=True), Recorder())
 
@@ -137,10 +137,10 @@ def test_quantiles_learn_from_rows_that_came_since_the_training(trained, newer):
     found, stayed = predict(newer, settings, watch), predict(newer, replace(settings, adapt=False), Recorder())
     assert "quantiles: learnt from 2 window(s) since the training, too" in watch.notes
     np.testing.assert_array_equal(found.prediction, stayed.prediction)
-    assert (found.bands != stayed.bands).all()
+    assert (found.quantile_forecasts != stayed.quantile_forecasts).all()
     assert (found.samples != stayed.samples).any()
     tensorflow = predict(newer, replace(settings, runtime="tensorflow"), Recorder())
-    np.testing.assert_allclose(tensorflow.bands, found.bands, rtol=1e-4, atol=0.01)
+    np.testing.assert_allclose(tensorflow.quantile_forecasts, found.quantile_forecasts, rtol=1e-4, atol=0.01)
     for unchanged in (None, str(AIR)):
         watch = Recorder()
         predict(unchanged, settings, watch)

@@ -57,7 +57,7 @@ def ahead(names=("a", EVIL), source="model"):
         timestamps=panel.freq.after(cutoff, HORIZON),
         prediction=values[:, :, 0],
         quantiles=(0.1, 0.9),
-        bands=values[:, :, 1:],
+        quantile_forecasts=values[:, :, 1:],
         source=np.full(len(names), source, dtype=object),
         freq=panel.freq,
         zone=None,

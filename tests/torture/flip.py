@@ -45,7 +45,7 @@ def flip(models: Path, data: Path, most: int, rng: random.Random) -> dict[str, i
 def _forecast(models: Path, data: Path, name: str) -> tuple[list[float], list[float]]:
     settings = PredictSettings(models=str(models), model=name, threads=1)
     found = predict(str(data), settings, Silent())
-    return found.prediction.tolist(), found.bands.tolist()
+    return found.prediction.tolist(), found.quantile_forecasts.tolist()
 
 
 def main() -> None:

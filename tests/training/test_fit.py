@@ -245,8 +245,10 @@ def test_validation_is_the_loss_worked_in_numpy():
     z, center, scale = (np.asarray(part) for part in net.horizon_model()([context]))
     errors = truth[:, :, None] - (z * scale[:, :, None] + center[:, :, None])
     errors = errors / parts.selection.scale[windows.series][:, None, None]
-    bands = [np.maximum(q * errors[:, :, 1 + i], (q - 1) * errors[:, :, 1 + i]) for i, q in enumerate(quantiles)]
-    expected = np.abs(errors[:, :, 0]) + np.mean(bands, axis=0)
+    quantile_forecasts = [
+        np.maximum(q * errors[:, :, 1 + i], (q - 1) * errors[:, :, 1 + i]) for i, q in enumerate(quantiles)
+    ]
+    expected = np.abs(errors[:, :, 0]) + np.mean(quantile_forecasts, axis=0)
     assert done.history[0].validation_loss == pytest.approx(expected.mean(), rel=1e-4)
 
 
