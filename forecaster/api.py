@@ -46,7 +46,7 @@ class Model:
         return found.to_frame()
 
     def evaluate(self, data: Data | None = None, **options: object) -> Report:
-        """The model beside the baselines, on windows at the end of `data` (None = what it was trained on).
+        """The model compared with the baselines, on windows at the end of `data` (None = what it was trained on).
 
         Options are those of `forecaster evaluate`, e.g. `windows=4`.
         """
@@ -61,7 +61,7 @@ class Model:
 
 
 def train(data: Data, **options: object) -> Model:
-    """Fit a network on `data`, judge it, store it as a new version of a model, and return that.
+    """Fit a network on `data`, test it, store it as a new version of a model, and return that.
 
     Options are those of `forecaster train`, e.g. `horizon=28, cell="lstm"`; a data frame needs a `name`.
     """

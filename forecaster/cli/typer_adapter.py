@@ -144,7 +144,7 @@ class SectionedCommand(TyperCommand):
         """Write one section per heading: arguments first, what every command takes last."""
         sections: dict[str, list[tuple[str, str]]] = {}
         for parameter in self.get_params(ctx):
-            if ":" in (parameter.metavar or ""):  # looked up only now: the tables stand in other modules
+            if ":" in (parameter.metavar or ""):  # looked up only now: the tables are in other modules
                 parameter.metavar = "|".join(names_in(tuple(parameter.metavar.split())))
             heading = "Arguments" if parameter.param_type_name == "argument" else _heading(parameter)
             if record := parameter.get_help_record(ctx):

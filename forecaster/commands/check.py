@@ -83,7 +83,7 @@ class CheckReport:
 def check(data: Data, settings: CheckSettings, watch: Watch, now: datetime | None = None) -> CheckReport:
     """Look at everything in `data`. ArtifactError where --model names none; `now` None = this machine's clock.
 
-    Data that no longer resembles the training data is warned of: that is for its reader to judge.
+    Data that is unlike the training data is warned of, not refused: its reader decides what that means.
     """
     opened = open_model(settings.models, settings.model) if settings.model else None
     options = settings.read_options()

@@ -138,7 +138,7 @@ def _range(bounds: str) -> str:
 
 def _guess(word: str, allowed: tuple[str, ...]) -> str:
     guess = nearest(word, allowed)
-    return guess if guess.startswith("Did") else ""  # the names stand in the message already
+    return guess if guess.startswith("Did") else ""  # the message has the names already
 
 
 def _inside(value: float, bounds: str) -> bool:

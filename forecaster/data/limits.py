@@ -69,7 +69,7 @@ def refuse_all_but_counts(panel: Panel, distribution: str) -> None:
 
 
 def _said(panel: Panel, row: int) -> str:
-    """A value and where it stands, for people."""
+    """A value, its series and its timestamp, for people."""
     import numpy as np
 
     from forecaster.data.freq import format_timestamps

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 Draw: TypeAlias = "Callable[[Axes], None]"
 
-# Role -> its colour on white and on black, each told apart by people who see fewer colours.
+# Role -> its colour on white and on black; people who see fewer colours can tell them apart.
 COLOURS: Mapping[str, tuple[str, str]] = {
     "ink": ("#1d1b26", "#e9e7f2"),
     "muted": ("#65627a", "#a5a1ba"),
@@ -36,7 +36,7 @@ COLOURS: Mapping[str, tuple[str, str]] = {
     "fourth": ("#8f2fb0", "#d994f2"),
     "fifth": ("#7d6200", "#dfc04b"),
 }
-OTHERS = ("second", "third", "fourth", "fifth")  # for whatever stands beside the model
+OTHERS = ("second", "third", "fourth", "fifth")  # for what the model is compared with
 DASHES = ("--", "-.", ":", (0, (1, 3)))
 
 WIDTH, HEIGHT = 4.5, 2.8  # inches: as wide as a phone, where letters then keep their size
@@ -79,7 +79,7 @@ class Curve:
 
     epochs: list[int]
     loss: list[float]
-    validation: list[float]  # NaN where nothing was held back
+    validation: list[float]  # NaN where there were no validation windows
 
 
 @contextmanager
@@ -163,7 +163,7 @@ def series_view(shown: SeriesView) -> Draw:
 
 
 def _alone(values: FloatArray) -> str | None:
-    """Dots where values stand alone between missing ones: a line would not show them."""
+    """Dots where values are alone between missing ones: a line would not show them."""
     there = ~np.isnan(np.concatenate([[np.nan], values, [np.nan]]))
     return "." if (there[1:-1] & ~there[:-2] & ~there[2:]).any() else None
 
@@ -199,7 +199,7 @@ def steps(columns: Mapping[str, Sequence[float]], measure: str, unit: str) -> Dr
 
 
 def spread(values: FloatArray, measure: str, even: float) -> Draw:
-    """How many series have which error; `even` is where the model is no better than the yardstick."""
+    """How many series have which error; `even` is where the model is no better than seasonal naive in sample."""
 
     def draw(axes: Axes) -> None:
         from matplotlib.ticker import MaxNLocator
@@ -248,7 +248,7 @@ def losses(curves: Mapping[str, Curve]) -> Draw:
 
 
 def _other(place: int) -> dict[str, Any]:
-    """Colour and dashes of the `place`-th line beside the model's."""
+    """Colour and dashes of the `place`-th line after the model's."""
     return {
         "color": COLOURS[OTHERS[place % len(OTHERS)]][0],
         "linestyle": DASHES[place % len(DASHES)],

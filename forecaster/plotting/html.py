@@ -1,4 +1,4 @@
-"""Pages that stand for themselves: one HTML file, figures and style within, nothing fetched from anywhere."""
+"""Pages of one HTML file each: figures and style are in it, nothing is fetched from anywhere."""
 
 from __future__ import annotations
 
@@ -120,7 +120,7 @@ def _column(header: str, values: Sequence[object]) -> PageColumn:
 
 
 def _decimals(numbers: Sequence[float]) -> int:
-    """Digits behind the point that give the largest number DIGITS significant ones."""
+    """Digits after the point that give the largest number DIGITS significant ones."""
     largest = max((abs(number) for number in numbers if math.isfinite(number)), default=0.0)
     return 0 if largest == 0 else min(max(DIGITS - 1 - math.floor(math.log10(largest)), 0), 8)
 

@@ -1,4 +1,4 @@
-"""The libraries that draw are an extra: whether they are there is told before any work is done."""
+"""The libraries that draw are an extra: whether they are installed is checked before any work is done."""
 
 from __future__ import annotations
 

@@ -116,7 +116,7 @@ def backtest_views(
 
 
 def worst_median_best(scores: Mapping[str, Scores]) -> dict[str, str]:
-    """Series -> what it stands for, by MASE; the first few where none has one."""
+    """Series -> why it is drawn, by MASE; the first few where none has one."""
     ranked = sorted((s for s in scores if not math.isnan(scores[s].mase)), key=lambda s: -scores[s].mase)
     if len(ranked) < len(("worst", "median", "best")):
         return {name: _scored(scores[name]) for name in (ranked or list(scores)[:DEFAULT_SERIES])}

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from forecaster.plotting.series_view import SeriesView
 
 MAX_WIDTH, MIN_WIDTH, HEIGHT = 100, 30, 14  # characters
-MARGIN = 14  # characters beside the plot: its frame and the numbers of its axis
+MARGIN = 14  # characters around the plot: its frame and the numbers of its axis
 
 
 def draw(views: Sequence[SeriesView], columns: int, *, color: bool, unicode: bool) -> str:

@@ -39,7 +39,7 @@ def thinkable(panel: Panel) -> tuple[FloatArray, FloatArray]:
 
 
 def absurd(values: FloatArray, low: FloatArray, high: FloatArray) -> BoolArray:
-    """[n] whether any of a series' values [n, H, 1 + Q] is outside of `low` and `high` [n]; NaN is not judged."""
+    """[n] whether any of a series' values [n, H, 1 + Q] is outside of `low` and `high` [n]; NaN is not."""
     outside = (values < low[:, None, None]) | (values > high[:, None, None])
     return np.asarray(outside.any(axis=(1, 2)))
 

@@ -176,7 +176,7 @@ def _csv(forecast: Forecast, stream: IO[bytes]) -> None:
 
 
 def _json(forecast: Forecast, stream: IO[bytes]) -> None:
-    """One object; `forecast` is a list with an object per row, keyed by column; beside it what made it."""
+    """One object; `forecast` is a list with an object per row, keyed by column; then what made it."""
     row = "{" + ", ".join(f'"{column}": %s' for column in forecast.columns) + "}"
     stream.write(b'{"forecast": [')
     separator = "\n"
