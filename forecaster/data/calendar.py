@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from forecaster.data.holidays import holiday_dates
 from forecaster.data.time_zones import DAY, wall_clock
-from forecaster.errors import UsageError
+from forecaster.errors import UsageError, nearest
 
 if TYPE_CHECKING:
     from forecaster.data.panel import Panel
@@ -117,15 +116,36 @@ def holiday_calendar(country: str, panel: Panel) -> str:
     return HOLIDAYS + country
 
 
+def holiday_dates(country: str, years: Sequence[int]) -> IntArray:
+    """[days] public holidays of a country, e.g. `DE`, or of a part of it, `DE-BY`, in days since 1970.
+
+    They come from the library `holidays`. UsageError where it is not installed or does not know the place.
+    """
+    try:
+        import holidays
+    except ImportError:
+        hint = "Install it with: pip install 'forecaster[holidays]'."
+        raise UsageError("holidays need a library that is not installed.", hint) from None
+    code, _, part = country.partition("-")
+    parts = holidays.list_supported_countries()
+    if code not in parts:
+        raise UsageError(f"--holidays: '{code}' is no country whose holidays are known.", nearest(code, tuple(parts)))
+    if part and part not in parts[code]:
+        what = f"--holidays: '{part}' is no part of {code} with holidays of its own."
+        raise UsageError(what, nearest(part, tuple(parts[code])))
+    dates = holidays.country_holidays(code, subdiv=part or None, years=list(years))
+    return np.array(sorted(dates), dtype="M8[D]").astype(np.int64)
+
+
 def _row(name: str) -> Calendar:
     """The row of CALENDAR of this name, or one made for a country's holidays."""
     if not name.startswith(HOLIDAYS):
         return CALENDAR[name]
     country = name.removeprefix(HOLIDAYS)
-    return Calendar(lambda wall: _holidays(wall, country), 3, DAY, span=0.0)
+    return Calendar(lambda wall: _holiday_flags(wall, country), 3, DAY, span=0.0)
 
 
-def _holidays(wall: IntArray, country: str) -> FloatArray:
+def _holiday_flags(wall: IntArray, country: str) -> FloatArray:
     """[..., 3] 1 where the day, the next day, the day before is a holiday, else 0."""
     days = np.asarray(wall // DAY)
     ends = (
