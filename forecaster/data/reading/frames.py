@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from forecaster.data.reading.csv_bytes import MAX_BYTES, unreadable
-from forecaster.data.reading.header import check_header
-from forecaster.data.reading.table import SAMPLE
+from forecaster.data.reading.table import SAMPLE, check_header
 from forecaster.data.reading.text_columns import MISSING, TextColumn, numbers_of
 from forecaster.data.reading.timestamps import Stamps
 from forecaster.data.time_zones import fixed_zone
