@@ -16,11 +16,10 @@ from forecaster.data.reading.covariate_columns import one_per_series, read_covar
 from forecaster.data.reading.csv_bytes import fetch, name_of
 from forecaster.data.reading.fill_gaps import Filled, fill_gaps
 from forecaster.data.reading.frequency import SortedRows, check_grid, infer_freq, refuse_duplicates
-from forecaster.data.reading.localize import localize
 from forecaster.data.reading.row_errors import RowsError
 from forecaster.data.reading.table import CsvTable, RawTable
 from forecaster.data.reading.text_columns import too_large, why_too_large
-from forecaster.data.reading.timestamps import Origin, Stamps, parse_stamps
+from forecaster.data.reading.timestamps import Origin, Stamps, localize, parse_stamps
 from forecaster.data.seasonality import season_of
 from forecaster.data.time_zones import check_zone
 from forecaster.errors import DataError, UsageError
