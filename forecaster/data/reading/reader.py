@@ -117,11 +117,18 @@ def open_table(source: Data, read_bytes: Callable[[str], bytes] = fetch) -> RawT
 
         return FrameTable("data frame", source)
     path = str(source)
-    if path.endswith((".parquet", ".pq")):
-        from forecaster.data.reading.frames import read_parquet
+    opener = next((opener for ending, opener in OPENERS.items() if path.endswith(ending)), None)
+    return CsvTable(name_of(path), read_bytes(path)) if opener is None else opener(path)
 
-        return read_parquet(path)
-    return CsvTable(name_of(path), read_bytes(path))
+
+def _open_parquet(path: str) -> RawTable:
+    from forecaster.data.reading.frames import read_parquet
+
+    return read_parquet(path)
+
+
+# A path's ending -> what opens it as a table; a path with any other ending is a CSV file.
+OPENERS: dict[str, Callable[[str], RawTable]] = {".parquet": _open_parquet, ".pq": _open_parquet}
 
 
 def panel_of(table: RawTable, options: ReadOptions) -> Panel:
