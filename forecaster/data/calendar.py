@@ -129,9 +129,9 @@ def holiday_dates(country: str, years: Sequence[int]) -> IntArray:
     code, _, part = country.partition("-")
     parts = holidays.list_supported_countries()
     if code not in parts:
-        raise UsageError(f"--holidays: '{code}' is no country whose holidays are known.", nearest(code, tuple(parts)))
+        raise UsageError(f"--holidays: the holidays of '{code}' are not known.", nearest(code, tuple(parts)))
     if part and part not in parts[code]:
-        what = f"--holidays: '{part}' is no part of {code} with holidays of its own."
+        what = f"--holidays: {code} has no part '{part}' with holidays of its own."
         raise UsageError(what, nearest(part, tuple(parts[code])))
     dates = holidays.country_holidays(code, subdiv=part or None, years=list(years))
     return np.array(sorted(dates), dtype="M8[D]").astype(np.int64)

@@ -73,7 +73,7 @@ def _refuse_stale(panel: Panel, max_age: float, now: datetime | None) -> None:
     age = (_clock(panel, now) - newest) / SECOND
     if age > max_age:
         raise StaleError(
-            f"{panel.source}: the newest target, of {panel.timestamp_text(newest)}, is {_long(age)} old, more than the "
+            f"{panel.source}: the latest target, of {panel.timestamp_text(newest)}, is {_long(age)} old, more than the "
             f"{_long(max_age)} of --max-age.",
             "Fetch newer data.",
         )

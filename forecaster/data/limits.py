@@ -40,16 +40,16 @@ class Limits:
         wrong = np.flatnonzero(~np.isnan(panel.target) & (self.hold(panel.target) != panel.target))
         if not len(wrong):
             return
-        value, where = float(panel.target[wrong[0]]), _said(panel, int(wrong[0]))
+        value, where = float(panel.target[wrong[0]]), _target_at(panel, int(wrong[0]))
         if self.low is not None and value < self.low:
             rule, flag = f"below --min {self.low:g}", "--min"
         elif self.high is not None and value > self.high:
             rule, flag = f"above --max {self.high:g}", "--max"
         else:
-            rule, flag = "not a whole number, as --integer says", "--integer"
+            rule, flag = "not a whole number, but --integer is given", "--integer"
         raise DataError(
             f"{where} is {rule}.",
-            f"Correct the data, or {flag} ({len(wrong)} such value(s)).",
+            f"Correct the data, or {flag} ({_such_values(len(wrong))}).",
         )
 
 
@@ -63,13 +63,17 @@ def refuse_all_but_counts(panel: Panel, distribution: str) -> None:
     wrong = np.flatnonzero((panel.target < 0.0) | (np.rint(panel.target) != panel.target) & ~np.isnan(panel.target))
     if len(wrong):
         raise DataError(
-            f"{_said(panel, int(wrong[0]))} is no count, as --distribution {distribution} needs.",
-            f"Correct the data, or take normal or student-t ({len(wrong)} such value(s)).",
+            f"{_target_at(panel, int(wrong[0]))} is not a count, but --distribution {distribution} needs counts.",
+            f"Correct the data, or take normal or student-t ({_such_values(len(wrong))}).",
         )
 
 
-def _said(panel: Panel, row: int) -> str:
-    """A value and where it stands, for people."""
+def _such_values(count: int) -> str:
+    return f"{count:,} such value{'s' * (count > 1)}"
+
+
+def _target_at(panel: Panel, row: int) -> str:
+    """The target of `row`, its series and its timestamp, for a message."""
     import numpy as np
 
     from forecaster.data.freq import format_timestamps

@@ -38,8 +38,8 @@ def test_parts_of_a_country_have_their_own():
 @pytest.mark.parametrize(
     ("country", "message"),
     [
-        ("USX", "--holidays: 'USX' is no country whose holidays are known. Did you mean 'US'?"),
-        ("DE-XX", "--holidays: 'XX' is no part of DE with holidays of its own."),
+        ("USX", "--holidays: the holidays of 'USX' are not known. Did you mean 'US'?"),
+        ("DE-XX", "--holidays: DE has no part 'XX' with holidays of its own."),
     ],
 )
 def test_an_unknown_place_is_a_usage_error(country, message):

@@ -88,18 +88,18 @@ def infer_roles(table: RawTable, given: Columns) -> Roles:
     targets = (given.target,) if given.target else clues.targets(series, timestamp)
     roles = Roles(series, timestamp, targets, clues.covariates())
     if not targets:
-        raise DataError(f"{table.name}: no column of numbers beside '{timestamp}'.", "Name one: --target COLUMN.")
+        raise DataError(f"{table.name}: no column of numbers can be the target.", "Name one: --target COLUMN.")
     if series is not None and len(targets) > 1:
         raise DataError(
             f"{table.name}: several columns could be the target: {_listed(targets)}.", "Name one: --target COLUMN."
         )
     if roles.covariates and roles.layout == "wide":
         raise UsageError(
-            f"{_flags(given)}: with one series per column (here {_listed(targets)}) covariates have no place.",
+            f"{_flags(given)}: a table with one series per column (here {_listed(targets)}) has no covariates.",
             "Name one: --target COLUMN; or give the rows with a series column.",
         )
     if given.static and roles.layout == "single":
-        raise UsageError(f"--static {given.static[0]}: it says nothing where there is one series.", "Leave it out.")
+        raise UsageError(f"--static {given.static[0]}: it has no effect on a single series.", "Leave it out.")
     return roles
 
 
@@ -196,7 +196,7 @@ class _Clues:
         best = min(clean, key=lambda c: distinct[c]) if clean else min(left, key=lambda c: left[c])
         if left[best] * 2 > repeats:
             raise DataError(
-                f"{self.table.name}: timestamps repeat, and no column tells the series apart.",
+                f"{self.table.name}: timestamps repeat, and no column separates the series.",
                 "Name it: --series COLUMN.",
             )
         return best

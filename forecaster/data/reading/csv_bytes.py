@@ -202,7 +202,7 @@ def _long_line(name: str, line: int) -> DataError:
 def refuse_binary(name: str, data: bytes) -> None:
     """RowsError where lines hold zero bytes, or bytes that are not UTF-8."""
     if b"\0" in data:
-        described = "a zero byte: this is not text.", "Save the table as CSV in UTF-8."
+        described = "the line holds a zero byte: it is not text.", "Save the table as CSV in UTF-8."
         lines = [line for line, _ in _lines_with(data, slice(0, 1))]
         raise RowsError("encoding", np.array(lines), lambda line: f"{name}:{line}", lambda _: described)
     if _is_text(data):

@@ -317,6 +317,6 @@ class CsvTable:
             hint = f"Expected {', '.join(self.columns[:8])}{', …' if width > 8 else ''}."
             if count > width and self.delimiter == ",":
                 hint += " A comma within a field needs quotes; decimals need a point."
-            return f"{count} field{'s' * (count > 1)} where the header has {width}.", hint
+            return f"the row has {count} field{'s' * (count > 1)}, but the header has {width}.", hint
 
         raise RowsError("fields", lines, lambda line: f"{self.name}:{line}", describe)

@@ -256,7 +256,7 @@ def _from_parts(parts: Sequence[tuple[int, int | None] | None], texts: Any, orig
             lambda i: (
                 f"timestamp {quoted(texts[i])} has no offset from UTC, but {quoted(texts[other])} ({there}) has one."
             ),
-            "Write all stamps the same way.",
+            "Write all timestamps the same way.",
             "timestamp" if 2 * len(bare) < len(known) else "offset",
         )
     if len(offsets) > 1 and origin.zone is None:
@@ -285,5 +285,5 @@ def _refuse(
         )
     wrong = sorted(set(bad) - set(blank))
     if origin.format is not None:
-        why, hint = f"does not fit the format '{origin.format}'.", "Mend either."
+        why, hint = f"does not fit the format '{origin.format}'.", "Change the timestamp or the format."
     raise origin.error(wrong, lambda i: f"timestamp {quoted(texts[i])} {why}", hint)
