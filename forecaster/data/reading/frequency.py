@@ -23,7 +23,7 @@ _MIN_ROWS = 5  # of a series, for its own frequency to contradict the others'
 
 @dataclass(frozen=True)
 class SortedRows:
-    """A table's timestamps sorted by series and time, and what messages need to point at them."""
+    """A table's timestamps sorted by series and time, and what messages need to name their places."""
 
     series: TextArray  # [N] names
     offsets: IntArray  # [N+1]

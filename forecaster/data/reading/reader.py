@@ -41,9 +41,9 @@ def read_panel(
 ) -> Panel:
     """The panel in a CSV file (plain or gzipped), a Parquet file, standard input ("-") or a data frame.
 
-    `columns`, `freq` and `season_length` are inferred where not given, and `Panel.notes` says how. `zone` is where
-    stamps without an offset were taken, or whose clock stamps with several offsets follow; `timestamp_format` is a
-    strptime pattern for stamps that are not ISO 8601. DataError at the first fault, with its line; UsageError where
+    `columns`, `freq` and `season_length` are inferred where not given, and `Panel.notes` says how. `zone` is the
+    zone of timestamps without an offset, or the one that changes between several offsets; `timestamp_format` is a
+    strptime pattern for timestamps that are not ISO 8601. DataError at the first fault, with its line; UsageError where
     the arguments contradict each other.
     """
     return read_as(source, ReadOptions.of(columns, freq, season_length, zone, timestamp_format))
@@ -51,7 +51,7 @@ def read_panel(
 
 @dataclass(frozen=True)
 class ReadOptions:
-    """How a table is read: what the caller said, checked; None = to be inferred."""
+    """How a table is read: the caller's checked options; None = to be inferred."""
 
     columns: Columns
     freq: Freq | None
@@ -68,18 +68,18 @@ class ReadOptions:
         zone: str | None = None,
         timestamp_format: str | None = None,
     ) -> ReadOptions:
-        """UsageError where a frequency, a season length or a zone is none."""
+        """The options, checked. UsageError where a frequency, a season length or a zone is not valid."""
         step = Freq.parse(freq) if isinstance(freq, str) else freq
         if season_length is not None and season_length < 1:
             raise UsageError(f"season length {season_length} is less than 1.", "1 means none.")
         return cls(columns, step, season_length, None if zone is None else check_zone(zone), timestamp_format)
 
     def or_else(self, known: ReadOptions) -> ReadOptions:
-        """What is said here; what is not, as `known` says it."""
-        return replace(known, **{**_said(self), "columns": replace(known.columns, **_said(self.columns))})
+        """These options; where one is not given, that of `known`."""
+        return replace(known, **{**_given(self), "columns": replace(known.columns, **_given(self.columns))})
 
 
-def _said(options: ReadOptions | Columns) -> dict[str, Any]:
+def _given(options: ReadOptions | Columns) -> dict[str, Any]:
     values = {item.name: getattr(options, item.name) for item in fields(options)}
     return {name: value for name, value in values.items() if value not in (None, ())}
 

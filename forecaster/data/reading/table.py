@@ -86,7 +86,7 @@ class RawTable(Protocol):
         """[R] codes and distinct stamps of a column that is typed as dates or numbers; None where it is text."""
 
     def keep_stamps(self, column: str, codes: IntArray, stamps: Stamps) -> None:
-        """Take what a column of texts was parsed to: a table that is read again need not have it parsed again."""
+        """Keep the timestamps that a column of texts was parsed to, where the table may be read again."""
 
     def place(self, row: int) -> str:
         """Where a row is: "sales.csv:17"."""
@@ -94,7 +94,7 @@ class RawTable(Protocol):
 
 @dataclass
 class CsvTable:
-    """A CSV file in memory. Columns are parsed on demand, each once, by pandas' C parser."""
+    """A CSV file in memory. Columns are parsed on demand, each once, by `fast_csv` or by pandas' C parser."""
 
     name: str
     data: bytes
@@ -124,20 +124,24 @@ class CsvTable:
 
     @property
     def rows(self) -> int:
+        """R, once a column is loaded; before, 0."""
         loaded = (*self._numbers.values(), *(column.codes for column in self._text_columns.values()))
         return len(loaded[0]) if loaded else 0
 
     def sample(self) -> dict[str, list[str]]:
+        """The first rows' texts per column, missing ones left out."""
         rows = [fields for _, (_, fields) in zip(range(SAMPLE + 1), self._records(), strict=False)][1:]
         texts = [[fields[i].strip() for fields in rows if i < len(fields)] for i in range(len(self.columns))]
         return {name: [t for t in texts[i] if t not in MISSING] for i, name in enumerate(self.columns)}
 
     def text_column(self, column: str) -> TextColumn:
+        """A whole column as text; missing is "". It is parsed on first use."""
         if column not in self._text_columns:
             self._parse({column: "category"})
         return self._text_columns[column]
 
     def numbers(self, columns: Sequence[str]) -> dict[str, FloatArray]:
+        """Whole columns [R] as float64; missing is NaN. NumbersError where cells are no numbers."""
         self.load((), columns)
         for column in columns:
             if column not in self._numbers:  # not all are numbers, so they were read as text
@@ -148,6 +152,7 @@ class CsvTable:
         return {c: self._numbers[c] for c in columns}
 
     def load(self, texts: Sequence[str], numbers: Sequence[str], *, distinct: Sequence[str] = ()) -> None:
+        """Parse these columns in one pass, without pandas where the file is plain."""
         types = dict.fromkeys(texts, "category") | dict.fromkeys(distinct, "str")
         if numbers and len(texts) == 2 and self._has_few(texts[0]):  # series of so many rows that stamps hardly repeat
             types[texts[1]] = "str"
@@ -158,13 +163,14 @@ class CsvTable:
             self._parse(types)
 
     def stamps(self, column: str) -> tuple[IntArray, Stamps] | None:
-        if column in self._text_columns or column not in self._stamps:  # texts that were asked for are parsed as texts
+        """[R] codes and timestamps of a column that was read as dates or steps; None where it was read as text."""
+        if column in self._text_columns or column not in self._stamps:  # a column asked for as text is parsed as text
             return None
         stamps = self._stamps[column]
         return np.arange(len(stamps.values)), stamps
 
     def keep_stamps(self, column: str, codes: IntArray, stamps: Stamps) -> None:
-        pass  # it is read once
+        """Nothing is kept: a file is read once."""
 
     def _has_few(self, column: str) -> bool:
         """Whether lines from all over a long file show only a few texts in this column."""
@@ -199,6 +205,7 @@ class CsvTable:
         return True
 
     def place(self, row: int) -> str:
+        """Where a row is: "sales.csv:17"; the file alone where its line is not known."""
         if self._by_line is not None:
             number = self._by_line.number
             return f"{self.name}:{number[row + 1]}" if row + 1 < len(number) else self.name

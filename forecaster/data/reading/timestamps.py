@@ -1,4 +1,8 @@
-"""Timestamps as text → microseconds since 1970 or whole numbers, and times on a zone's clock → UTC instants."""
+"""Timestamps as text → microseconds since 1970 or whole numbers, and times on a zone's clock → UTC instants.
+
+pandas parses most columns. Our own parser stays for what pandas does not read, or reads differently: quarters, years before
+1677 (pandas 2), `now` and `today`, several offsets, and days and months whose order only all rows together show.
+"""
 
 from __future__ import annotations
 
@@ -51,7 +55,7 @@ class Stamps:
 
 @dataclass(frozen=True)
 class Origin:
-    """Where the texts of timestamps come from, and what the caller said of them."""
+    """A column of timestamps as text, and the caller's options for it."""
 
     name: str  # of the column
     column: TextColumn
@@ -60,7 +64,7 @@ class Origin:
     format: str | None = None  # strptime pattern given by the caller
 
     def first(self, indices: Sequence[int]) -> tuple[int, str]:
-        """Of the texts at `indices`, the one met first, and its place."""
+        """The index of the text among `indices` that occurs first, and its place."""
         index, row = self.column.earliest(indices)
         return index, self.place(row)
 
@@ -74,7 +78,7 @@ class Origin:
 
 
 def parse_stamps(origin: Origin) -> Stamps:
-    """The distinct timestamps of a column. DataError at the first row whose text is none."""
+    """The distinct timestamps of a column. DataError at the first row whose text is not a timestamp."""
     texts = origin.column.texts  # a pandas Index of str
     if origin.format is not None:
         one = partial(by_format, pattern=origin.format)
@@ -124,8 +128,9 @@ def localize(wall: IntArray, index: IntArray, series: IntArray, zone: str, place
 
 
 def _whole_numbers(texts: Any, origin: Origin) -> Stamps | None:
-    """Whole-number steps; None where all texts are years or compact dates, or most are no whole numbers. RowsError where
-    some are none.
+    """Whole-number steps; None where all texts are years or compact dates, or at least half are not whole numbers.
+
+    RowsError where fewer texts are not whole numbers.
     """
     try:
         numbers = np.array(texts, dtype=object).astype(np.float64)
@@ -157,9 +162,9 @@ def disguise_note(low: float, high: float, column: str) -> str:
 
 
 def _quick(texts: Any, origin: Origin, one: Parse, pattern: str = "ISO8601") -> Stamps | None:
-    """pandas' own parser, where nearly all texts have one offset or none; None where a slower way is needed.
+    """Timestamps by pandas' own parser, where nearly all texts have one offset or none; else None.
 
-    `one` parses what pandas cannot read: timestamps beyond its years, and faults, are few.
+    `one` parses the few texts that pandas cannot read: timestamps beyond its years, and faults.
     """
     found = _parsed(texts, pattern)
     if found is None:
@@ -179,8 +184,9 @@ def _quick(texts: Any, origin: Origin, one: Parse, pattern: str = "ISO8601") -> 
 
 
 def _parsed(texts: Any, pattern: str) -> tuple[IntArray, str | None, IntArray] | None:
-    """What pandas reads: values, their zone, and the indices of texts that it cannot read; None where these are most, or
-    offsets differ.
+    """What pandas reads: values, their zone, and the indices of texts that it cannot read.
+
+    None where it reads no more than half of the texts, or their offsets differ.
     """
     import pandas as pd
 
