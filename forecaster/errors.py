@@ -1,6 +1,6 @@
-"""One class per exit code. Every fault that a person can mend is one of these; anything else is a bug.
+"""One exception class per exit code. Every fault that a person can mend is one of these; any other exception is a bug.
 
-A message says where, what was found; a hint says what to do next:
+A message says where and what was found; a hint says what to do next:
 `sales.csv:17: timestamp '2024-13-01' is not a date. Expected ISO 8601, e.g. 2024-12-01.`
 """
 
@@ -25,7 +25,7 @@ class ForecasterError(Exception):
 
 
 class UsageError(ForecasterError):
-    """Options that contradict each other or mean nothing."""
+    """Options that contradict each other or have no effect."""
 
     code, kind = 2, "usage"
 
@@ -49,7 +49,7 @@ class QualityError(ForecasterError):
 
 
 class StaleError(ForecasterError):
-    """The newest row is older than allowed."""
+    """The latest target is older than allowed."""
 
     code, kind = 6, "stale"
 
@@ -61,7 +61,7 @@ class PartialError(ForecasterError):
 
 
 class LockError(ForecasterError):
-    """Somebody else holds the lock; try later."""
+    """Another run holds the lock; try later."""
 
     code, kind = 75, "lock"
 

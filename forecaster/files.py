@@ -1,6 +1,6 @@
-"""Files that change whole or not at all, locks for whoever writes them, and what killed writers leave beside them.
+"""Files that are replaced whole or not at all, locks for their writers, and removal of what killed writers left.
 
-The locks are our own. filelock 4.3 leaves the lock's file where it was when it is released, and raises on network disks that
+The locks are our own: filelock 4.3 leaves the lock's file where it was when it is released, and raises on network disks that
 have no locks. Its import takes 15 ms, which is 2 % of `predict --output FILE`; a lock takes 0.4 ms with either.
 """
 
@@ -25,7 +25,7 @@ except ImportError:  # Windows
 else:
     HAS_LOCKS = True
 
-POLL_SECONDS = 0.2  # between two looks at a lock that is held
+POLL_SECONDS = 0.2  # between two attempts to take a lock
 
 
 @contextmanager
@@ -38,7 +38,7 @@ def whole_file(path: Path) -> Iterator[IO[bytes]]:
         return
     fresh = target.with_name(f"{_prefix(target)}-{os.getpid()}-{os.urandom(4).hex()}.part")
     with replacing(target, fresh) as stream:
-        with suppress(OSError):  # whoever could read the old file can read the new one
+        with suppress(OSError):  # the new file has the permissions of the old one
             fresh.chmod(stat.S_IMODE(target.stat().st_mode))
         yield stream
     with suppress(OSError):  # where the system can
@@ -87,16 +87,16 @@ def sync_tree(folder: Path) -> None:
 
 @contextmanager
 def output_lock(output: str | Path, wait: float) -> Iterator[None]:
-    """Keep other runs off `output` until this one has written it; what a killed run left beside it is removed.
+    """Keep other runs from writing `output` until this one has; files that a killed run left beside it are removed.
 
     Nothing is locked for standard output ("-"), devices and pipes. LockError after `wait` seconds.
     """
-    with ExitStack() as held:
+    with ExitStack() as stack:
         with saying_why(output):
             target = None if str(output) == "-" else _target(Path(output))
             if target and (target.is_file() or not target.exists()):
-                held.enter_context(file_lock(target.with_name(f"{_prefix(target)}.lock"), wait, f"'{output}'"))
-                # Whoever writes this output holds the lock, so these are nobody's.
+                stack.enter_context(file_lock(target.with_name(f"{_prefix(target)}.lock"), wait, f"'{output}'"))
+                # Only the holder of the lock writes this output, so no run needs these any more.
                 for part in target.parent.glob(f"{_prefix(target)}-*.part"):
                     part.unlink(missing_ok=True)
         yield
@@ -122,7 +122,7 @@ def file_lock(lock: Path, wait: float, what: str) -> Iterator[None]:
 
 @contextmanager
 def folder_lock(folder: Path) -> Iterator[None]:
-    """Hold the lock of a folder that is there, for moments: waits until it is free. OSError where it cannot be opened.
+    """Hold the lock of an existing folder for moments; waits until it is free. OSError where it cannot be opened.
 
     Where the system has no locks (Windows, some network disks) nothing is locked.
     """
@@ -140,7 +140,7 @@ def folder_lock(folder: Path) -> Iterator[None]:
 
 @contextmanager
 def saying_why(output: str | Path) -> Iterator[None]:
-    """What the system refuses while writing is the caller's to mend, not a bug: UsageError."""
+    """An OSError while writing `output`, "-" being standard output, as a UsageError that says why."""
     place = "standard output" if str(output) == "-" else f"'{output}'"
     with refusals(place, "Choose with --output a file in a folder that exists, can be written and has space."):
         yield
@@ -158,7 +158,7 @@ def refusals(place: str, hint: str) -> Iterator[None]:
 
 
 def reason(error: OSError) -> str:
-    """What the system says, for the middle of a message."""
+    """The system's own words for an error, for the middle of a message."""
     return (error.strerror or type(error).__name__).lower()
 
 
@@ -200,5 +200,5 @@ def _target(path: Path) -> Path:
 
 
 def _prefix(target: Path) -> str:
-    """What the names of the files beside an output begin with: short whatever its own name's length."""
+    """The prefix of the names of temporary files beside an output. It is short however long the output's name is."""
     return f".forecast-{hashlib.sha256(os.fsencode(target.name)).hexdigest()[:12]}"

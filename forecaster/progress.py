@@ -1,4 +1,4 @@
-"""What long-running work reports to whoever watches it. Only `console.py` prints; everything else calls a `Watch`."""
+"""What long-running work reports. Only `cli/console.py` prints; all other code calls a `Watch`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Protocol
 class Progress:
     """The state of training after an epoch."""
 
-    stage: str  # what is being fitted, e.g. "judge" or "final"
+    stage: str  # what is being fitted, e.g. "tune" or "final"
     epoch: int  # epochs done
     epochs: int  # epochs planned
     loss: float  # mean training loss of the epoch
@@ -19,23 +19,26 @@ class Progress:
 
 
 class Watch(Protocol):
-    """Receives notes (one line each, for people) and progress."""
+    """Receives notes and warnings (one line each, for people) and progress."""
 
-    def note(self, text: str) -> None: ...
+    def note(self, text: str) -> None:
+        """Show one line of information."""
 
-    def warn(self, text: str) -> None: ...
+    def warn(self, text: str) -> None:
+        """Show one line of warning."""
 
-    def progress(self, progress: Progress) -> None: ...
+    def progress(self, progress: Progress) -> None:
+        """Show the state of training after an epoch."""
 
 
 class Silent:
-    """A `Watch` that says nothing."""
+    """A `Watch` that shows nothing."""
 
     def note(self, text: str) -> None:
-        pass
+        """Show nothing."""
 
     def warn(self, text: str) -> None:
-        pass
+        """Show nothing."""
 
     def progress(self, progress: Progress) -> None:
-        pass
+        """Show nothing."""

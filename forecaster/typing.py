@@ -1,4 +1,4 @@
-"""Types in annotations. Shapes stand in comments: [N] series, [R] rows, [B] windows, [L] context, [H] horizon."""
+"""Types for annotations. Comments give the shapes of arrays: [N] series, [R] rows, [B] windows, [L] context, [H] horizon."""
 
 from __future__ import annotations
 

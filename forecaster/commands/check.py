@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from forecaster.data.freshness import newest_observed, unfinished
+from forecaster.data.freshness import latest_observed, unfinished
 from forecaster.data.reading.validation import Checked, find_faults
 from forecaster.data.summary import Summary, level_and_scale, summarise
 from forecaster.errors import DataError
@@ -129,7 +129,7 @@ def _matches(checked: Checked, facts: DataFacts) -> tuple[ModelMatch, ...]:
 
 
 def _newest(panel: Panel, facts: DataFacts) -> ModelMatch:
-    newest = newest_observed(panel)
+    newest = latest_observed(panel)
     trained = panel.timestamp_text(facts.last)
     if newest is None:
         return ModelMatch("newest row", trained, "no target is observed", False)

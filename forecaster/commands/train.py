@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from forecaster.data.limits import refuse_all_but_counts
-from forecaster.data.oddities import oddities
 from forecaster.data.reading.reader import read_as
+from forecaster.data.summary import degenerate_series_notes
 from forecaster.errors import DataError, UsageError
 from forecaster.evaluation.report import make_report, subject
 from forecaster.models.device import require_tensorflow
@@ -127,7 +127,7 @@ def _refuse_other_columns(plan: Plan, manifest: Manifest, panel: Panel) -> None:
 def read(data: Data, settings: PlanSettings, watch: Watch) -> Panel:
     """The panel, what was inferred said. DataError for rows that cannot be used."""
     panel = read_as(data, settings.read_options())
-    panel = replace(panel, notes=(*panel.notes, *oddities(panel)))
+    panel = replace(panel, notes=(*panel.notes, *degenerate_series_notes(panel)))
     for note in panel.notes:
         watch.note(note)
     if settings.counts:

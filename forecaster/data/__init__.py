@@ -1,1 +1,1 @@
-"""What is known of the series: panel, windows, calendar, covariates, frequency, time zones."""
+"""Time series in memory: panel, windows, calendar, covariates, frequency, time zones. `reading` reads them from files."""

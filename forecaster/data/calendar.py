@@ -1,23 +1,22 @@
-"""Inputs that follow from a timestamp alone: hour, weekday, time of year, holidays; and lags of the same time long ago."""
+"""Inputs computed from timestamps: hour, weekday, time of year, holidays; and lags of the same time weeks or years ago."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from forecaster.data.holidays import holiday_dates
 from forecaster.data.time_zones import DAY, wall_clock
-from forecaster.errors import UsageError
+from forecaster.errors import UsageError, nearest
 
 if TYPE_CHECKING:
     from forecaster.data.panel import Panel
     from forecaster.data.windows import Windows
     from forecaster.typing import FloatArray, IntArray
 
-HOLIDAYS = "holidays:"  # before a country's code: a row of its own
+HOLIDAYS = "holidays:"  # prefix of a row for one country's holidays, e.g. "holidays:DE"
 YEAR = 365.2425  # days
 
 
@@ -28,7 +27,7 @@ class Calendar:
     features: Callable[[IntArray], FloatArray]
     width: int
     longest_step: int  # microseconds
-    span: float  # days of history that it takes to learn it
+    span: float  # days of history that a network needs to learn it
 
 
 def _waves(turns: FloatArray, harmonics: int) -> FloatArray:
@@ -58,16 +57,16 @@ CALENDAR: dict[str, Calendar] = {
 
 @dataclass(frozen=True)
 class Lags:
-    """A row of LAGS: `count` rows whole long seasons ago, too far back for a context to hold."""
+    """A row of LAGS: `count` lags of whole seasons that are longer than a context."""
 
     distances: Callable[[IntArray, int, int], IntArray]  # wall [...], step, horizon -> rows back [..., count]
     count: int
-    steps: Callable[[int], bool]  # whether it suits steps of so many microseconds
-    span: float  # days of history that it takes
+    steps: Callable[[int], bool]  # whether it suits a step, in microseconds
+    span: float  # days of history that it needs
 
 
 def _weeks(wall: IntArray, step: int, horizon: int) -> IntArray:
-    """The same hour one and two weeks back, or as many weeks more as put it before the cutoff over the whole horizon."""
+    """The same hour one and two weeks back; for a horizon of several weeks, as many weeks more as put it before the cutoff."""
     week = 7 * DAY // step
     first = week * -(-horizon // week)
     return np.broadcast_to(np.array([first, first + week]), (*wall.shape, 2))
@@ -94,7 +93,7 @@ LAGS: dict[str, Lags] = {
 
 
 def usable(panel: Panel) -> tuple[str, ...]:
-    """The rows of CALENDAR and LAGS that suit this panel's steps, and whose season its span is long enough to show."""
+    """Names of the rows of CALENDAR and LAGS that suit the panel's step and whose season fits into its span."""
     freq = panel.freq
     if freq.whole_numbers or freq.unit == "month":
         return ()
@@ -107,8 +106,9 @@ def usable(panel: Panel) -> tuple[str, ...]:
 
 
 def holiday_calendar(country: str, panel: Panel) -> str:
-    """The name of the row for a country's holidays, e.g. `holidays:DE`. UsageError where the panel's steps are longer than
-    days, or the country's holidays are not known.
+    """The name of the row for a country's holidays, e.g. `holidays:DE`.
+
+    UsageError where the panel's step is longer than a day, or the country's holidays are not known.
     """
     freq = panel.freq
     if freq.whole_numbers or freq.unit == "month" or (freq.unit == "clock" and freq.count > DAY):
@@ -117,15 +117,36 @@ def holiday_calendar(country: str, panel: Panel) -> str:
     return HOLIDAYS + country
 
 
+def holiday_dates(country: str, years: Sequence[int]) -> IntArray:
+    """[days] public holidays of a country, e.g. `DE`, or of a part of it, `DE-BY`, in days since 1970.
+
+    They come from the library `holidays`. UsageError where it is not installed or does not know the place.
+    """
+    try:
+        import holidays
+    except ImportError:
+        hint = "Install it with: pip install 'forecaster[holidays]'."
+        raise UsageError("holidays need a library that is not installed.", hint) from None
+    code, _, part = country.partition("-")
+    parts = holidays.list_supported_countries()
+    if code not in parts:
+        raise UsageError(f"--holidays: the holidays of '{code}' are not known.", nearest(code, tuple(parts)))
+    if part and part not in parts[code]:
+        what = f"--holidays: {code} has no part '{part}' with holidays of its own."
+        raise UsageError(what, nearest(part, tuple(parts[code])))
+    dates = holidays.country_holidays(code, subdiv=part or None, years=list(years))
+    return np.array(sorted(dates), dtype="M8[D]").astype(np.int64)
+
+
 def _row(name: str) -> Calendar:
     """The row of CALENDAR of this name, or one made for a country's holidays."""
     if not name.startswith(HOLIDAYS):
         return CALENDAR[name]
     country = name.removeprefix(HOLIDAYS)
-    return Calendar(lambda wall: _holidays(wall, country), 3, DAY, span=0.0)
+    return Calendar(lambda wall: _holiday_flags(wall, country), 3, DAY, span=0.0)
 
 
-def _holidays(wall: IntArray, country: str) -> FloatArray:
+def _holiday_flags(wall: IntArray, country: str) -> FloatArray:
     """[..., 3] 1 where the day, the next day, the day before is a holiday, else 0."""
     days = np.asarray(wall // DAY)
     ends = (
@@ -146,29 +167,29 @@ def lag_count(names: tuple[str, ...]) -> int:
 
 
 def features(wall: IntArray, names: tuple[str, ...]) -> FloatArray:
-    """Wall-clock stamps [...] -> [..., F]."""
+    """[..., F] calendar inputs of wall-clock timestamps [...] in microseconds."""
     parts = [_row(name).features(wall) for name in names if name not in LAGS]
     return np.concatenate(parts, axis=-1) if parts else np.empty((*wall.shape, 0))
 
 
 def distances(wall: IntArray, names: tuple[str, ...], step: int, horizon: int) -> IntArray:
-    """Wall-clock stamps [...] -> rows back [..., J]."""
+    """[..., J] rows back to the lags of wall-clock timestamps [...]; `step` is in microseconds, `horizon` in steps."""
     parts = [LAGS[name].distances(wall, step, horizon) for name in names if name in LAGS]
     return np.concatenate(parts, axis=-1) if parts else np.empty((*wall.shape, 0), np.int64)
 
 
 @dataclass(frozen=True)
 class KnownRows:
-    """Calendar and lags of every row of a panel, worked out once for each distinct timestamp."""
+    """Calendar and lags of every row of a panel, computed once for each distinct timestamp."""
 
-    table: FloatArray  # [distinct stamps, F] float64
-    back: IntArray  # [distinct stamps, J] rows back to its lags
+    table: FloatArray  # [distinct timestamps, F] float64
+    back: IntArray  # [distinct timestamps, J] rows back to its lags
     row: IntArray  # [R] index of a row's timestamp in both
     season_length: int  # to a lag's neighbours
 
 
 def known_rows(panel: Panel, horizon: int, names: tuple[str, ...]) -> KnownRows | None:
-    """None without `names`."""
+    """Calendar and lags of each row of `panel`, for windows of `horizon` steps; None without `names`."""
     if not names:
         return None
     stamps, row = np.unique(panel.timestamps, return_inverse=True)

@@ -1,4 +1,4 @@
-"""What a panel does with its covariates: cut off rows, take future values in, say which future values are missing."""
+"""A panel's covariates: cutting off rows, adding future values, listing future values that are missing."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from forecaster.data.panel import Covariate, Panel
     from forecaster.typing import FloatArray, IntArray
 
-MAX_SHOWN = 5  # missing values that a message names; the others it counts
+MAX_SHOWN = 5  # missing values that a message names; it counts the others
 
 
 def cut(panel: Panel, left: IntArray) -> Panel:
@@ -99,7 +99,7 @@ def recoded(values: FloatArray, levels: Sequence[str], vocabulary: Sequence[str]
 
 
 def missing_ahead(panel: Panel, chosen: IntArray, steps: int) -> tuple[IntArray, str]:
-    """Of the series `chosen`, those that lack a known value in the next `steps`; and a list of these values, for people."""
+    """The series among `chosen` that lack a known value in the next `steps`, and a list of these values for a message."""
     lacking, named, count = set(), [], 0
     last = panel.last_timestamps
     for one in (one for one in panel.covariates if one.role == "known"):

@@ -34,7 +34,7 @@ class Encoding:
 
 
 def fit_encodings(panel: Panel, ends: IntArray) -> tuple[Encoding, ...]:
-    """An encoding for each covariate, from the rows of each series before `ends` [N] alone."""
+    """An encoding for each covariate, fitted to the rows of each series before `ends` [N]; later rows are not read."""
     seen = np.arange(len(panel.target)) < np.repeat(ends, panel.lengths)
     has_rows = ends > panel.offsets[:-1]
     return tuple(_fit(one, one.values[has_rows if one.role == "static" else seen]) for one in panel.covariates)
@@ -44,8 +44,8 @@ def _fit(covariate: Covariate, values: FloatArray) -> Encoding:
     values = values[~np.isnan(values)]
     if covariate.levels is not None:
         counts = np.bincount(values.astype(np.int64), minlength=len(covariate.levels))
-        most = np.argsort(-counts, kind="stable")[:MAX_LEVELS]
-        levels = tuple(covariate.levels[i] for i in sorted(most.tolist()) if counts[i])
+        frequent = np.argsort(-counts, kind="stable")[:MAX_LEVELS]
+        levels = tuple(covariate.levels[i] for i in sorted(frequent.tolist()) if counts[i])
         return Encoding(covariate.name, covariate.role, levels)
     if not len(values):
         return Encoding(covariate.name, covariate.role)
@@ -54,7 +54,7 @@ def _fit(covariate: Covariate, values: FloatArray) -> Encoding:
 
 
 def columns_of(encodings: Sequence[Encoding]) -> Columns:
-    """The columns to read for them, by role."""
+    """The columns that hold these covariates, by role."""
     known, past, static = (tuple(one.name for one in encodings if one.role == role) for role in ROLES)
     texts = tuple(one.name for one in encodings if one.levels is not None)
     return Columns(known=known, past=past, static=static, texts=texts)

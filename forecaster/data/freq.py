@@ -46,7 +46,7 @@ class Freq:
 
     @classmethod
     def parse(cls, name: str) -> Freq:
-        """The frequency called `name`, in our words or in pandas' old and new ones. UsageError on anything else."""
+        """The frequency called `name`, as `Freq.name` or as pandas (old or new) spells it. UsageError on any other text."""
         text = name.strip()
         if text.isascii() and text.isdigit() and int(text) > 0:
             return cls("step", int(text))

@@ -1,6 +1,6 @@
-"""How new the data is: an age limit, and a last period that is not over yet.
+"""The age of the data: a limit on it, and rows whose period is not over yet.
 
-Stamps are compared with the clock of the data's zone; stamps without a zone with the clock of this machine.
+Timestamps are compared with the clock of their zone; timestamps without a zone with the clock of this machine.
 """
 
 from __future__ import annotations
@@ -19,31 +19,30 @@ if TYPE_CHECKING:
     from forecaster.progress import Watch
     from forecaster.typing import IntArray
 
-_END = 31  # `Freq.day` of stamps at the end of their months
+_END = 31  # `Freq.day` of timestamps at the end of their months
 
 
 def fresh(
     panel: Panel, max_age: float | None, drop_incomplete: bool, watch: Watch, now: datetime | None = None
 ) -> Panel:
-    """The panel to forecast from, and a note of its cutoff. `max_age` in seconds; `now` is the clock, None = this
-    machine's.
+    """The panel to forecast from; its cutoff is noted to `watch`. `max_age` in seconds; `now` None = this machine's clock.
 
-    StaleError where the newest observed target is older than `max_age`; with `drop_incomplete`, rows whose period is
-    not over are left out. UsageError where timestamps are whole numbers, which have no age.
+    StaleError where the latest observed target is older than `max_age`. With `drop_incomplete`, rows whose period is not
+    over are left out. UsageError where timestamps are whole numbers, which have no age.
     """
     if max_age is not None:
         _refuse_stale(panel, max_age, now)
     if drop_incomplete:
         panel = _complete(panel, watch, now)
     last = panel.last_timestamps
-    behind = int(np.count_nonzero(last < last.max()))
-    earlier = f"; {behind:,} of {len(last):,} series end earlier" if behind else ""
+    ended = int(np.count_nonzero(last < last.max()))
+    earlier = f"; {ended:,} of {len(last):,} series end earlier" if ended else ""
     watch.note(f"cutoff {panel.timestamp_text(int(last.max()))}{earlier}")
     return panel
 
 
-def newest_observed(panel: Panel) -> int | None:
-    """The timestamp of the newest target that is there; None where none is."""
+def latest_observed(panel: Panel) -> int | None:
+    """The timestamp of the latest observed target; None where no target is observed."""
     there = panel.timestamps[~np.isnan(panel.target)]
     return int(there.max()) if len(there) else None
 
@@ -51,30 +50,30 @@ def newest_observed(panel: Panel) -> int | None:
 def unfinished(panel: Panel, now: datetime | None = None) -> IntArray:
     """[N] rows at the end of each series whose period is not over.
 
-    A period lasts from its stamp to the next one; where stamps lie at the end of months, quarters or years, and for
-    business days, it lasts to the end of the stamp's day. Whole-number steps have no clock: 0.
+    A period lasts from its timestamp to the next one. For business days, and for timestamps at the end of months,
+    quarters or years, it lasts to the end of the timestamp's day. Whole-number steps have no clock: 0.
     """
     if panel.freq.whole_numbers:
         return np.zeros(len(panel.series), dtype=np.int64)
     clock = _clock(panel, now)
     counts = np.zeros(len(panel.series), dtype=np.int64)
     if (_ends(panel, panel.last_timestamps) > clock).any():
-        open_ones = (_ends(panel, panel.timestamps) > clock).astype(np.int64)
-        counts = np.add.reduceat(open_ones, panel.offsets[:-1])
+        unfinished_rows = (_ends(panel, panel.timestamps) > clock).astype(np.int64)
+        counts = np.add.reduceat(unfinished_rows, panel.offsets[:-1])
     return counts
 
 
 def _refuse_stale(panel: Panel, max_age: float, now: datetime | None) -> None:
     if panel.freq.whole_numbers:
         raise UsageError("--max-age means nothing for whole-number timestamps.", "Leave it out.")
-    newest = newest_observed(panel)
-    if newest is None:
+    latest = latest_observed(panel)
+    if latest is None:
         raise DataError(f"{panel.source}: no target is observed.", "Give newer rows.")
-    age = (_clock(panel, now) - newest) / SECOND
+    age = (_clock(panel, now) - latest) / SECOND
     if age > max_age:
         raise StaleError(
-            f"{panel.source}: the newest target, of {panel.timestamp_text(newest)}, is {_long(age)} old, more than the "
-            f"{_long(max_age)} of --max-age.",
+            f"{panel.source}: the latest target, of {panel.timestamp_text(latest)}, is {_duration(age)} old, more than the "
+            f"{_duration(max_age)} of --max-age.",
             "Fetch newer data.",
         )
 
@@ -83,22 +82,24 @@ def _complete(panel: Panel, watch: Watch, now: datetime | None) -> Panel:
     """`panel` without the rows whose period is not over, and without the series that are left empty."""
     if panel.freq.whole_numbers:
         raise UsageError("--drop-incomplete means nothing for whole-number timestamps.", "Leave it out.")
-    open_ones = unfinished(panel, now)
-    if not open_ones.any():
+    unfinished_rows = unfinished(panel, now)
+    if not unfinished_rows.any():
         return panel
-    left = panel.lengths - open_ones
+    left = panel.lengths - unfinished_rows
     if not left.any():
         raise DataError(f"{panel.source}: no period is over yet.", "Leave --drop-incomplete out, or give older rows.")
     kept = np.arange(len(panel.target)) < np.repeat(panel.offsets[:-1] + left, panel.lengths)
     first = panel.timestamp_text(int(panel.timestamps[~kept].min()))
-    watch.note(f"dropped as incomplete: {int(open_ones.sum()):,} rows from {first} on, whose periods are not over yet")
+    watch.note(
+        f"dropped as incomplete: {int(unfinished_rows.sum()):,} rows from {first} on, whose periods are not over yet"
+    )
     if not left.all():
         watch.warn(f"{int((left == 0).sum()):,} series left out: they have no period that is over")
     return cut(panel, left)
 
 
 def _ends(panel: Panel, timestamps: IntArray) -> IntArray:
-    """When the periods of these stamps are over."""
+    """When the periods of these timestamps end."""
     freq = panel.freq
     if freq.unit == "B" or (freq.unit == "month" and freq.day == _END):
         return instants_of((wall_clock(timestamps, panel.zone) // DAY + 1) * DAY, panel.zone)
@@ -113,7 +114,7 @@ def _clock(panel: Panel, now: datetime | None) -> int:
     return (now.astimezone().replace(tzinfo=None) - datetime(1970, 1, 1)) // timedelta(microseconds=1)
 
 
-def _long(seconds: float) -> str:
+def _duration(seconds: float) -> str:
     """`5 min`, `3 h 20 min`, `12 d 3 h`."""
     minutes = int(seconds // 60)
     if minutes < 60:

@@ -1,4 +1,4 @@
-"""What the target can be: its smallest and largest value, whole numbers only. Obeyed by every forecast that leaves."""
+"""Limits of the target: lowest and highest value, whole numbers only. Every forecast is kept within them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Limits:
-    """`low` and `high` in the caller's units, both possible values themselves; None = there is none."""
+    """`low` and `high` are inclusive, in the caller's units; None = no limit."""
 
     low: float | None = None
     high: float | None = None
@@ -24,7 +24,7 @@ class Limits:
         return self.low is not None or self.high is not None or self.integer
 
     def hold(self, values: FloatArray) -> FloatArray:
-        """Values of any shape, each the nearest that is possible; NaN stays. What ascends still does."""
+        """Each value (any shape) moved to the nearest allowed one. NaN stays; ascending values stay ascending."""
         import numpy as np
 
         low = -np.inf if self.low is None else self.low
@@ -34,22 +34,22 @@ class Limits:
         return np.asarray(np.clip(np.rint(values), np.ceil(low), np.floor(high)))
 
     def refuse_broken(self, panel: Panel) -> None:
-        """DataError naming the first value that cannot be."""
+        """DataError that names the first target outside the limits."""
         import numpy as np
 
         wrong = np.flatnonzero(~np.isnan(panel.target) & (self.hold(panel.target) != panel.target))
         if not len(wrong):
             return
-        value, where = float(panel.target[wrong[0]]), _said(panel, int(wrong[0]))
+        value, where = float(panel.target[wrong[0]]), _target_at(panel, int(wrong[0]))
         if self.low is not None and value < self.low:
             rule, flag = f"below --min {self.low:g}", "--min"
         elif self.high is not None and value > self.high:
             rule, flag = f"above --max {self.high:g}", "--max"
         else:
-            rule, flag = "not a whole number, as --integer says", "--integer"
+            rule, flag = "not a whole number, but --integer is given", "--integer"
         raise DataError(
             f"{where} is {rule}.",
-            f"Correct the data, or {flag} ({len(wrong)} such value(s)).",
+            f"Correct the data, or {flag} ({_such_values(len(wrong))}).",
         )
 
 
@@ -57,19 +57,23 @@ NO_LIMITS = Limits()
 
 
 def refuse_all_but_counts(panel: Panel, distribution: str) -> None:
-    """DataError naming the first value that is no whole number from 0 up."""
+    """DataError that names the first target that is not 0, 1, 2, …, which `distribution` needs."""
     import numpy as np
 
     wrong = np.flatnonzero((panel.target < 0.0) | (np.rint(panel.target) != panel.target) & ~np.isnan(panel.target))
     if len(wrong):
         raise DataError(
-            f"{_said(panel, int(wrong[0]))} is no count, as --distribution {distribution} needs.",
-            f"Correct the data, or take normal or student-t ({len(wrong)} such value(s)).",
+            f"{_target_at(panel, int(wrong[0]))} is not a count, but --distribution {distribution} needs counts.",
+            f"Correct the data, or take normal or student-t ({_such_values(len(wrong))}).",
         )
 
 
-def _said(panel: Panel, row: int) -> str:
-    """A value, its series and its timestamp, for people."""
+def _such_values(count: int) -> str:
+    return f"{count:,} such value{'s' * (count > 1)}"
+
+
+def _target_at(panel: Panel, row: int) -> str:
+    """The target of `row`, its series and its timestamp, for a message."""
     import numpy as np
 
     from forecaster.data.freq import format_timestamps

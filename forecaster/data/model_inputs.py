@@ -31,7 +31,7 @@ class ExtraInputs:
     """The inputs of some windows other than their context, gathered when the object is called.
 
     known [B, H, F + 3J + U]: calendar, lags, the U known covariates; past [B, L, U + P]: known covariates and past ones
-    along the context; static [B, G]. Only those that there are. A longer horizon takes several blocks of H steps.
+    along the context; static [B, G]. An input without columns is left out. A longer horizon takes several blocks of H steps.
     """
 
     panel: Panel
@@ -86,7 +86,7 @@ class ExtraInputs:
 def input_shapes(
     context_length: int, horizon: int, known: int, covariates: tuple[Encoding, ...]
 ) -> dict[str, tuple[int, ...]]:
-    """Shape of each input of a graph after the batch, in order; `known` numbers of each step are no covariates."""
+    """Name -> shape (without the batch) of each input of a graph, in order; `known`: numbers per step of calendar and lags."""
     count = {role: sum(one.role == role for one in covariates) for role in ("known", "past", "static")}
     shapes: dict[str, tuple[int, ...]] = {"context": (context_length,)}
     if known + count["known"]:

@@ -48,7 +48,7 @@ class Covariate:
 
     @property
     def kind(self) -> str:
-        """For people."""
+        """What messages call it: number or category."""
         return "number" if self.levels is None else "category"
 
 

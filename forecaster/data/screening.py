@@ -1,11 +1,11 @@
-"""Known covariates that are uninformative of the target, where many rows show that: they only make a network harder to fit.
+"""Finds known covariates that are uninformative about the target. They only make a network harder to fit.
 
 A covariate is compared with the target by how both change from one season to the next, in ranks, so that neither units nor
 outliers count: by their correlation at every lag up to a season, as it is and along the season's phase. It is uninformative
-if no correlation is significant and none can be larger than NEGLIGIBLE, by Student's t over the sums of blocks of time, with
-Bonferroni's correction for the number of correlations. Some 10,000 rows can show that. Every covariate stays where there are
-fewer rows, or too few seasons; so does one that is constant or repeats with the season. Past and static covariates always
-stay, since they may inform at any lag. Covariates that inform only together are not recognised.
+if no correlation is significant and none is likely to exceed NEGLIGIBLE, by Student's t over the sums of blocks of time, with
+Bonferroni's correction for the number of correlations. About 10,000 rows can show that. With fewer rows, or too few seasons,
+every covariate stays; so does one that is constant or repeats with the season. Past and static covariates always stay,
+since they may inform at any lag. Covariates that inform only together are not recognised.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from forecaster.typing import FloatArray, IntArray
 
 NEGLIGIBLE = 0.1  # correlation: one hundredth of the variance
-SIGNIFICANCE = 0.01  # probability that an uninformative covariate is taken for an informative one
+SIGNIFICANCE = 0.01  # probability that an uninformative covariate counts as informative
 MIN_BLOCKS, MAX_BLOCKS = 12, 60  # of time
 MIN_BLOCK_SEASONS = 4  # in a block, so that one hardly depends on the next
 MAX_LAG = 168  # steps
@@ -31,7 +31,7 @@ MAX_LEVELS = 20  # of a category: the most frequent ones
 
 
 def uninformative_covariates(panel: Panel, ends: IntArray, horizon: int) -> tuple[str, ...]:
-    """Names of the known covariates that are uninformative, by the rows of each series before `ends` [N] alone."""
+    """Names of the known covariates that are uninformative in the rows of each series before `ends` [N]."""
     known = [one for one in panel.covariates if one.role == "known"]
     if not known:
         return ()
@@ -62,8 +62,8 @@ def _unrelated(target: FloatArray, features: list[FloatArray], reach: int, count
     """Whether `count` blocks of time show that the target [n, T] is unrelated to each feature [n, T] at lags up to `reach`."""
     from scipy.special import stdtrit
 
-    beyond = float(stdtrit(count - 1, 1.0 - SIGNIFICANCE / 2 / (len(features) * (2 * reach + 1))))
-    if np.count_nonzero(target) < (beyond / NEGLIGIBLE) ** 2:  # too few to show it of any column
+    critical = float(stdtrit(count - 1, 1.0 - SIGNIFICANCE / 2 / (len(features) * (2 * reach + 1))))
+    if np.count_nonzero(target) < (critical / NEGLIGIBLE) ** 2:  # too few rows to show it for any covariate
         return False
     middle = target[:, reach : target.shape[1] - reach]
     starts = np.linspace(0, middle.shape[1], count, endpoint=False).astype(np.int64)
@@ -72,8 +72,8 @@ def _unrelated(target: FloatArray, features: list[FloatArray], reach: int, count
         for lag in range(2 * reach + 1):
             products = np.einsum("nt,nt->t", middle, feature[:, lag : lag + middle.shape[1]])
             blocks = np.add.reduceat(products, starts)
-            found, spread = abs(blocks.sum()) / size, beyond * blocks.std(ddof=1) * np.sqrt(count) / size
-            if found > spread or found + spread > NEGLIGIBLE:
+            found, margin = abs(blocks.sum()) / size, critical * blocks.std(ddof=1) * np.sqrt(count) / size
+            if found > margin or found + margin > NEGLIGIBLE:
                 return False
     return True
 
@@ -85,8 +85,8 @@ def _features(one: Covariate, values: FloatArray, season: int) -> Iterator[Float
         forms = [ranks, np.abs(ranks)]
     else:
         codes, counts = np.unique(values[~np.isnan(values)], return_counts=True)
-        most = codes[np.argsort(-counts, kind="stable")][:MAX_LEVELS]
-        forms = [np.where(np.isnan(values), np.nan, values == code) for code in most]
+        frequent = codes[np.argsort(-counts, kind="stable")][:MAX_LEVELS]
+        forms = [np.where(np.isnan(values), np.nan, values == code) for code in frequent]
     angle = 2 * np.pi * np.arange(values.shape[1]) / season
     for form in forms:
         change = _change(form, season)

@@ -1,4 +1,4 @@
-"""The season length of series whose timestamps are whole numbers, which imply none: it is inferred from the values.
+"""The season length of series with whole-number timestamps, which imply none. It is inferred from the values.
 
 It is a peak of the autocorrelation of first differences, so that trends do not count, averaged over the series
 (Box & Jenkins 1976, §2.1).
@@ -39,19 +39,19 @@ def season_of(target: FloatArray, offsets: IntArray) -> int:
     lags = int(np.median(counts))  # half the series have as many
     long = [one[:lags] for one in found if len(one) >= lags]
     mean = np.mean(long, axis=0)
-    least = max(MIN_CORRELATION, MIN_STANDARD_ERRORS / np.sqrt(1.5 * lags * len(long)))
-    peaks = [m for m in range(2, (lags + 1) // 2) if _is_season(mean, m, least)]
+    minimum = max(MIN_CORRELATION, MIN_STANDARD_ERRORS / np.sqrt(1.5 * lags * len(long)))
+    peaks = [m for m in range(2, (lags + 1) // 2) if _is_season(mean, m, minimum)]
     if not peaks:
         return 1
     best = max(mean[m] for m in peaks)
     return next(m for m in peaks if mean[m] >= MIN_PEAK_SHARE * best)
 
 
-def _is_season(correlation: FloatArray, m: int, least: float) -> bool:
-    """Whether the autocorrelation at lag m is a peak, at least `least`, and high at lag 2m, too."""
+def _is_season(correlation: FloatArray, m: int, minimum: float) -> bool:
+    """Whether the autocorrelation at lag m is a peak, at least `minimum`, and high at lag 2m, too."""
     here = correlation[m]
     peak = here > correlation[m - 1] and here >= correlation[m + 1]
-    return bool(peak and here >= least and correlation[2 * m] >= 0.5 * here)
+    return bool(peak and here >= minimum and correlation[2 * m] >= 0.5 * here)
 
 
 def _autocorrelation(values: FloatArray) -> FloatArray | None:

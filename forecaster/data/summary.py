@@ -1,4 +1,4 @@
-"""Numbers about a panel that show what may be wrong with it, though it can be read."""
+"""Numbers about a panel that show what may be wrong with it, and notes on series from which little can be learnt."""
 
 from __future__ import annotations
 
@@ -11,11 +11,12 @@ from forecaster.data.time_zones import DAY, wall_clock
 
 if TYPE_CHECKING:
     from forecaster.data.panel import Panel
-    from forecaster.typing import FloatArray, IntArray
+    from forecaster.typing import BoolArray, FloatArray, IntArray
 
 MIN_OUTLIER_DISTANCE = 10.0  # of a value from its series' median, in robust standard deviations
 SPREAD = 1.4826  # median absolute deviation → standard deviation, for normal values
 _MAX_LISTED = 5  # names and timestamps
+_MAX_NAMED = 3  # series that a note names
 _CHANGES = (3, 4, 9, 10, 11)  # months in which clocks are set
 _NIGHT = 4  # hours of a Sunday in which they are
 
@@ -90,6 +91,24 @@ def summarise(panel: Panel) -> Summary:
         zone_jumps=_zone_jumps(panel),
         clock_gaps=_clock_gaps(panel),
     )
+
+
+def degenerate_series_notes(panel: Panel) -> tuple[str, ...]:
+    """A note for people on the series that are empty, have one value, or are constant: which, and what their forecast is."""
+    count = panel.observed_counts
+    kinds = (
+        (count == 0, "no value at all", "has", "have", "cannot be forecast"),
+        (count == 1, "one value only", "has", "have", "the forecast is that value"),
+        (panel.constant_series, "never change", "", "", "the forecast is that value"),
+    )
+    return tuple(_series_note(panel, chosen, *words) for chosen, *words in kinds if chosen.any())
+
+
+def _series_note(panel: Panel, chosen: BoolArray, what: str, one: str, many: str, forecast: str) -> str:
+    names = panel.series[chosen]
+    listed = ", ".join(map(str, names[:_MAX_NAMED])) + (", …" if len(names) > _MAX_NAMED else "")
+    verb = f"{one if len(names) == 1 else many} {what}" if one else f"{what}s" if len(names) == 1 else what
+    return f"{len(names)} series {verb} ({listed}): {forecast}"
 
 
 def level_and_scale(panel: Panel, since: int | None = None) -> tuple[float, float] | None:

@@ -37,7 +37,7 @@ class Windows:
         return self.end[self.series] - self.cutoff
 
     def first_cutoffs(self, default: IntArray) -> IntArray:
-        """[N] the smallest cutoff of each series: rows from there on are asked for. `default` [N] where it has no window."""
+        """[N] the smallest cutoff of each series; `default` [N] where a series has no window."""
         first: IntArray = default.copy()
         np.minimum.at(first, self.series, self.cutoff)
         return first
@@ -92,8 +92,8 @@ class Sampler:
 def sampler(start: IntArray, end: IntArray, context_length: int, horizon: int) -> Sampler:
     """Cutoffs to train on: from min(L, H) rows of a series on, 3 at least, up to its last row.
 
-    The latest windows' futures are partly missing, which the loss leaves out: without them a short series' latest rows,
-    which say most about the next ones, would hardly be learnt from. A series of fewer rows gives one window, at its last.
+    The futures of the latest windows are partly missing, and the loss leaves missing steps out. Without these windows a
+    network would hardly learn from the latest rows of short series. A series of fewer rows gives one window, at its last.
     """
     rows = end - start
     first = np.minimum(max(min(context_length, horizon), 3), rows - 1)
@@ -101,9 +101,9 @@ def sampler(start: IntArray, end: IntArray, context_length: int, horizon: int) -
     return Sampler(np.flatnonzero(usable).astype(np.int64), (start + first)[usable], (end - 1)[usable])
 
 
-def evenly(count: int, most: int) -> IntArray:
-    """[min(count, most)] positions among `count`, evenly spaced."""
-    return np.linspace(0, count - 1, min(count, most)).astype(np.int64)
+def evenly(count: int, limit: int) -> IntArray:
+    """[min(count, limit)] positions among `count`, evenly spaced."""
+    return np.linspace(0, count - 1, min(count, limit)).astype(np.int64)
 
 
 def rows_after(panel: Panel, stamp: int) -> IntArray:
@@ -122,12 +122,12 @@ def rolling(
 ) -> Windows:
     """The `count` latest windows of each series whose whole horizon is before its `ends` [N], `stride` rows apart.
 
-    Oldest first within a series. Series with fewer rows give fewer windows: as many rows as the horizon must remain as
-    context. `chosen`: of these series alone.
+    Oldest first within a series. A series with few rows gives fewer windows: at least a horizon of rows must remain as
+    context. `chosen`: indices of the series to take; None = all.
     """
     start = panel.offsets[:-1]
     chosen = np.arange(len(ends)) if chosen is None else chosen
     cutoff = ends[chosen, None] - horizon - stride * np.arange(count)[::-1]  # [chosen, count]
-    enough = cutoff - start[chosen, None] >= horizon
+    has_context = cutoff - start[chosen, None] >= horizon
     series = np.broadcast_to(chosen[:, None], cutoff.shape)
-    return Windows(panel.target, start, ends, series[enough], cutoff[enough])
+    return Windows(panel.target, start, ends, series[has_context], cutoff[has_context])

@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from forecaster.errors import ArtifactError
+from forecaster.errors import ArtifactError, quoted
 from forecaster.files import reason
 
 MANIFEST = "manifest.json"  # holds the hashes of a version's other files, so it is not among them
@@ -45,11 +45,6 @@ def verify(folder: Path, hashes: dict[str, str]) -> None:
         else:
             continue
         raise ArtifactError(f"'{folder}': {quoted(path)} {fault}.", DAMAGED)
-
-
-def quoted(text: str) -> str:
-    """`text` for a message: one line, no control characters, no longer than a name may be."""
-    return ascii(text if len(text) <= 100 else text[:97] + "...")
 
 
 def _walk(folder: Path) -> Iterator[Path]:

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 
-from forecaster.errors import ArtifactError, ForecasterError, UsageError, nearest
+from forecaster.errors import ArtifactError, ForecasterError, UsageError, nearest, quoted
 from forecaster.files import file_lock, folder_lock, reason, sync_tree
 from forecaster.serving.atomic_folders import (
     CURRENT,
@@ -30,7 +30,7 @@ from forecaster.serving.atomic_folders import (
     temporary_name,
     writing,
 )
-from forecaster.serving.integrity import MANIFEST, quoted
+from forecaster.serving.integrity import MANIFEST
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}")
 _COMPRESSED = (".gz", ".bz2", ".xz", ".zst", ".zip")

@@ -145,7 +145,7 @@ def test_the_age_is_that_of_the_newest_observed_target_in_the_datas_zone() -> No
         fresh(panel, 2 * 86_400, False, Recorder(), at("2024-01-10T23:01+00:00"))
     assert caught.value.code == 6
     assert str(caught.value) == (
-        "data frame: the newest target, of 2024-01-09 00:00:00+01:00, is 2 d 0 h old, more than the 2 d 0 h of --max-age. "
+        "data frame: the latest target, of 2024-01-09 00:00:00+01:00, is 2 d 0 h old, more than the 2 d 0 h of --max-age. "
         "Fetch newer data."
     )
 

@@ -65,7 +65,7 @@ def test_counts_are_learnt_as_such_and_everything_that_goes_with_a_model_goes_wi
     with pytest.raises(UsageError, match="--distribution normal: --resume goes on with a network that has negative"):
         fitted(tmp_path, frame, **{**given, "distribution": "normal"}, resume=True)
     fitted(tmp_path, frame, **given, resume=True)
-    with pytest.raises(DataError, match=r"series 'd': the target 0.5 at .* is no count"):
+    with pytest.raises(DataError, match=r"series 'd': the target 0.5 at .* is not a count"):
         fitted(tmp_path, frame_of(d=[0.5] * 40), **given)
 
 

@@ -41,7 +41,7 @@ def test_the_first_value_that_cannot_be_is_named(limits, said):
 
 @pytest.mark.parametrize(("value", "said"), [(-2.0, "target -2 at 1"), (2.5, "target 2.5 at 1")])
 def test_whatever_is_no_count_is_named(value, said):
-    with pytest.raises(DataError, match=rf"panel: series 's1': the {said} is no count") as error:
+    with pytest.raises(DataError, match=rf"panel: series 's1': the {said} is not a count") as error:
         refuse_all_but_counts(panel_of([0.0, 1.0, NAN], [3.0, value, 0.5]), "negative-binomial")
     assert "normal or student-t" in error.value.hint
     refuse_all_but_counts(panel_of([0.0, 7.0, NAN]), "negative-binomial")

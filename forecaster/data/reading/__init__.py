@@ -1,1 +1,1 @@
-"""From a file or a data frame to a panel; every fault by line."""
+"""Reads a file or a data frame into a panel. Faults are given with their lines."""

@@ -1,4 +1,4 @@
-"""Which column is what: as the caller says, else by name, else by what the columns hold. A note says what was inferred."""
+"""The role of each column: as given, else inferred from its name, else from its values. A note says what was inferred."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class Roles:
 
     @property
     def layout(self) -> str:
-        """ "long", "wide" (one series per target column) or "single"."""
+        """One of "long", "wide" (one series per target column) and "single"."""
         return "long" if self.series else "wide" if len(self.targets) > 1 else "single"
 
     @property
@@ -60,7 +60,7 @@ class Roles:
         return Columns(self.series, self.timestamp, target, **by_role)
 
     def notes(self, table: RawTable) -> Iterable[str]:
-        """What was inferred, in a line or two."""
+        """What was inferred, one line each."""
         where = f"timestamp '{self.timestamp}', "
         if not self.targets:
             yield f"{where}no target."
@@ -88,23 +88,23 @@ def infer_roles(table: RawTable, given: Columns) -> Roles:
     targets = (given.target,) if given.target else clues.targets(series, timestamp)
     roles = Roles(series, timestamp, targets, clues.covariates())
     if not targets:
-        raise DataError(f"{table.name}: no column of numbers beside '{timestamp}'.", "Name one: --target COLUMN.")
+        raise DataError(f"{table.name}: no column of numbers can be the target.", "Name one: --target COLUMN.")
     if series is not None and len(targets) > 1:
         raise DataError(
             f"{table.name}: several columns could be the target: {_listed(targets)}.", "Name one: --target COLUMN."
         )
     if roles.covariates and roles.layout == "wide":
         raise UsageError(
-            f"{_flags(given)}: with one series per column (here {_listed(targets)}) covariates have no place.",
+            f"{_flags(given)}: a table with one series per column (here {_listed(targets)}) has no covariates.",
             "Name one: --target COLUMN; or give the rows with a series column.",
         )
     if given.static and roles.layout == "single":
-        raise UsageError(f"--static {given.static[0]}: it says nothing where there is one series.", "Leave it out.")
+        raise UsageError(f"--static {given.static[0]}: it has no effect on a single series.", "Leave it out.")
     return roles
 
 
 def covariate_roles(table: RawTable, given: Columns) -> tuple[CovariateColumn, ...]:
-    """The covariates named; whether one is a category is inferred from what it holds where that is not given."""
+    """The covariates of `given`. Where `given` does not say which of them are categories, that is inferred from their values."""
     _check_given(table, given)
     return _Clues(table, given, table.sample()).covariates()
 
@@ -133,7 +133,7 @@ def _check_given(table: RawTable, given: Columns) -> None:
 
 @dataclass(frozen=True)
 class _Clues:
-    """What columns are inferred from: their names, the first rows' texts in them, and repeats of timestamps."""
+    """What roles are inferred from: names of columns, the texts of the first rows, and repeats of timestamps."""
 
     table: RawTable
     given: Columns
@@ -156,7 +156,7 @@ class _Clues:
             return dates[0]
         called = [c for c in free if c.lower() in _TIMESTAMP]
         called = called or [c for c in free if c.lower() in _STEP and c in numeric]
-        if called:  # what it holds is for the parser to complain about, by line
+        if called:  # the parser finds the faults in its values, with their lines
             return called[0]
         raise DataError(
             f"{self.table.name}: no column holds dates (columns: {_listed(self.table.columns)}).",
@@ -182,7 +182,7 @@ class _Clues:
         return self._separating(timestamp, texts, ids)
 
     def _separating(self, timestamp: str, texts: list[str], ids: list[str]) -> str | None:
-        """Of these columns, the one with which the fewest timestamps repeat. DataError where none is enough."""
+        """The column with which the fewest timestamps repeat. DataError where too many repeat with every column."""
         self.table.load((timestamp, *texts, *ids), ())
         stamps = self.table.text_column(timestamp).codes
         repeats = _repeats(stamps, np.zeros_like(stamps))
@@ -196,7 +196,7 @@ class _Clues:
         best = min(clean, key=lambda c: distinct[c]) if clean else min(left, key=lambda c: left[c])
         if left[best] * 2 > repeats:
             raise DataError(
-                f"{self.table.name}: timestamps repeat, and no column tells the series apart.",
+                f"{self.table.name}: timestamps repeat, and no column separates the series.",
                 "Name it: --series COLUMN.",
             )
         return best
@@ -211,7 +211,7 @@ class _Clues:
         return tuple(c for c in self.numeric if c in free) or (tuple(free) if len(free) == 1 else ())
 
     def covariates(self) -> tuple[CovariateColumn, ...]:
-        """The covariates given; those that do not hold numbers are categories where these are not given."""
+        """The covariates given. Where their categories are not given, a covariate that does not hold numbers is one."""
         texts = self.given.texts
         if texts is None:
             texts = tuple(c for c in self.given.covariates if self.sample[c] and self.share(c, _is_number) < _MIN_SHARE)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def read_covariates(table: RawTable, columns: Sequence[CovariateColumn]) -> tuple[Covariate, ...]:
-    """The columns, rows as in the table; static ones, too. RowsError where a number is none."""
+    """The columns as covariates, static ones too, with one value for each row of the table. RowsError on a bad number."""
     return tuple(_text(table, one) if one.text else _number(table, one) for one in columns)
 
 

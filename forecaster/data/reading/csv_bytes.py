@@ -25,7 +25,7 @@ BLOCK = 1 << 20  # bytes of lines that are searched at once
 _SEP = re.compile(rb"\A\"?sep=[^\r\n]\"?(\r\n|\r|\n)", re.IGNORECASE)
 
 _GZIP = b"\x1f\x8b"
-_MAGIC = {  # first bytes of what people pass for CSV
+_MAGIC = {  # first bytes of other files that people give as CSV
     b"PK\x03\x04": "an Excel workbook or a zip archive",
     b"\xd0\xcf\x11\xe0": "an old Excel workbook",
     b"PAR1": "a Parquet file without the ending .parquet",
@@ -42,8 +42,9 @@ _BOM = b"\xef\xbb\xbf"
 
 
 def fetch(source: str) -> bytes:
-    """The unpacked bytes of a CSV file, "-" being standard input, without byte-order mark. DataError where there are
-    none, none that can be text in UTF-8, or more than `MAX_BYTES` of them.
+    """The unpacked bytes of a CSV file, "-" being standard input, without byte-order mark.
+
+    DataError where the file is empty, is not text in UTF-8, or has more than `MAX_BYTES`.
     """
     data = unpacked(source)
     refuse_binary(name_of(source), data)
@@ -89,8 +90,9 @@ def unreadable(name: str, error: OSError | ValueError) -> DataError:
 
 
 def records(name: str, data: bytes, delimiter: str) -> Iterator[tuple[int, list[str]]]:
-    """Each record that is not blank, with the line of the file (from 1) on which it begins: the slow second look after a
-    fault, since pandas gives no lines. DataError where a quote is not closed.
+    """Each record that is not blank, with the line of the file (from 1) on which it begins. DataError on an open quote.
+
+    This slow pass runs after a fault, since pandas does not say on which line a row is.
     """
     text = io.TextIOWrapper(io.BytesIO(data), encoding="utf-8", newline="")
     reader = csv.reader(text, delimiter=delimiter, skipinitialspace=True, strict=True)
@@ -202,7 +204,7 @@ def _long_line(name: str, line: int) -> DataError:
 def refuse_binary(name: str, data: bytes) -> None:
     """RowsError where lines hold zero bytes, or bytes that are not UTF-8."""
     if b"\0" in data:
-        described = "a zero byte: this is not text.", "Save the table as CSV in UTF-8."
+        described = "the line holds a zero byte: it is not text.", "Save the table as CSV in UTF-8."
         lines = [line for line, _ in _lines_with(data, slice(0, 1))]
         raise RowsError("encoding", np.array(lines), lambda line: f"{name}:{line}", lambda _: described)
     if _is_text(data):

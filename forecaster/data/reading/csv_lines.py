@@ -1,4 +1,4 @@
-"""The line on which each record of a file begins, and its number of fields, by NumPy: a quick second look after a fault."""
+"""The line on which each record of a file begins, and its number of fields: a quick pass by NumPy after a fault."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class RecordLines:
 
 
 def lines_of(name: str, data: bytes, delimiter: str) -> RecordLines | None:
-    """None where records are not lines: a field spans several, or lines end in carriage returns."""
+    """The records of a file. None where they are not lines: a field spans several, or lines end in carriage returns."""
     if b"\r" in data and data.count(b"\r") != data.count(b"\r\n"):
         return None
     numbers, fields, line = [], [], 1

@@ -1,4 +1,8 @@
-"""One date or time as text → time on the wall clock, in microseconds since 1970, and offset from UTC, in microseconds."""
+"""One date or time as text → time on the wall clock, in microseconds since 1970, and offset from UTC, in microseconds.
+
+Our own parser stays because `datetime.fromisoformat` reads only a part of ISO 8601 before Python 3.11, and no months or
+quarters such as 2024-01 and 2024-Q1 in any version. Roles of columns are inferred by it, so it must not need pandas.
+"""
 
 from __future__ import annotations
 

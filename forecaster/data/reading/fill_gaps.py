@@ -58,11 +58,11 @@ def _too_wide(rows: SortedRows, freq: Freq, wide: IntArray) -> RowsError:
     """The error about the largest gap; reading could go on without the rows on its shorter side."""
     row = int(wide.argmax())
     found = (
-        f"{int(wide[row]) - 1:,} steps of {freq.name} lie between timestamps '{rows.text(row)}' and "
-        f"'{rows.text(row + 1)}' (series {quoted(rows.name_of(row))})."
+        f"{int(wide[row]) - 1:,} steps of {freq.name} are missing between timestamps '{rows.text(row)}' and "
+        f"'{rows.text(row + 1)}' of series {quoted(rows.name_of(row))}."
     )
     n = int(np.searchsorted(rows.offsets, row, side="right"))
     first, end = int(rows.offsets[n - 1]), int(rows.offsets[n])
     drop = np.arange(first, row + 1) if row + 1 - first < end - row - 1 else np.arange(row + 1, end)
-    hint = "Mend the stamp, or give a longer step with --freq."
+    hint = "Mend the timestamp, or give a longer step with --freq."
     return rows.error("gap", np.array([row + 1]), lambda _: (found, hint), drop=drop)

@@ -1,4 +1,4 @@
-"""A table without the rows found faulty, so that reading can go on to the next kind of fault."""
+"""A table without its faulty rows, so that reading can go on to the next kind of fault."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Sieve:
-    """What is left of `base`. Targets that are no numbers are passed to `log` and read as missing; their rows stay."""
+class FilteredTable:
+    """`base` without some rows. Targets that are not numbers are passed to `log` and read as missing; their rows stay."""
 
     base: RawTable
     log: Callable[[RowsError], None]
@@ -30,18 +30,22 @@ class Sieve:
 
     @property
     def name(self) -> str:
+        """The file, as in `base`."""
         return self.base.name
 
     @property
     def columns(self) -> tuple[str, ...]:
+        """The header, as in `base`."""
         return self.base.columns
 
     @property
     def note(self) -> str:
+        """What is unusual about the file, as in `base`."""
         return self.base.note
 
     @property
     def rows(self) -> int:
+        """Rows that are left."""
         return self.base_rows if self.kept is None else len(self.kept)
 
     @property
@@ -51,7 +55,7 @@ class Sieve:
 
     @property
     def is_gutted(self) -> bool:
-        """Whether so little is left that further faults may come from what was taken out."""
+        """Whether more than half of the rows are gone, so that further faults may come from that."""
         lost = 0 if self.kept is None else self.base_rows - len(self.kept)
         return 2 * max(lost, *(len(rows) for rows in self.holes.values()), 0) > self.base_rows
 
@@ -60,13 +64,13 @@ class Sieve:
         """Rows of the whole table."""
         return len(next(iter(self._whole.values()))) if self._whole else self.base.rows
 
-    def without(self, rows: IntArray) -> Sieve:
+    def without(self, rows: IntArray) -> FilteredTable:
         """This table without these of its rows."""
         mask = np.ones(self.rows, dtype=bool)
         mask[rows] = False
         return replace(self, kept=np.flatnonzero(mask) if self.kept is None else self.kept[mask])
 
-    def blanked(self, column: str, rows: IntArray) -> Sieve:
+    def blanked(self, column: str, rows: IntArray) -> FilteredTable:
         """This table with these of its rows read as missing in a column of numbers."""
         rows = self.base_row(rows)
         self._whole[column] = self._whole[column].copy()
@@ -79,12 +83,15 @@ class Sieve:
         return rows if self.kept is None else self.kept[rows]
 
     def sample(self) -> dict[str, list[str]]:
+        """The first rows' texts per column, as in `base`."""
         return self.base.sample()
 
     def load(self, texts: Sequence[str], numbers: Sequence[str], *, distinct: Sequence[str] = ()) -> None:
+        """Parse these columns of `base`, except numbers that were parsed before."""
         self.base.load(texts, [column for column in numbers if column not in self._whole], distinct=distinct)
 
     def text_column(self, column: str) -> TextColumn:
+        """The rows that are left of a column as text."""
         whole = self.base.text_column(column)
         if self.kept is None:
             return whole
@@ -94,23 +101,27 @@ class Sieve:
         return TextColumn((np.cumsum(used) - 1)[codes], whole.texts[used])
 
     def numbers(self, columns: Sequence[str]) -> dict[str, FloatArray]:
+        """The rows that are left of columns [R] as float64; a cell that is no number is logged and missing."""
         for column in columns:
             if column not in self._whole:
                 self._whole[column] = self._mended(column)
         return {c: self._whole[c] if self.kept is None else self._whole[c][self.kept] for c in columns}
 
     def stamps(self, column: str) -> tuple[IntArray, Stamps] | None:
+        """[R] codes and distinct timestamps, typed or parsed before; None where a column was not parsed yet."""
         typed = self._stamps.get(column) or self.base.stamps(column)
         return typed if typed is None or self.kept is None else (typed[0][self.kept], typed[1])
 
     def keep_stamps(self, column: str, codes: IntArray, stamps: Stamps) -> None:
-        index = codes  # of all rows of `base`: the next reading will have some rows less
+        """Keep a column's parsed timestamps for the next reading, which has fewer rows."""
+        index = codes  # of all rows of `base`
         if self.kept is not None:
             index = np.zeros(self.base_rows, dtype=np.int64)
             index[self.kept] = codes
         self._stamps[column] = index, stamps
 
     def place(self, row: int) -> str:
+        """Where a row is: "sales.csv:17"."""
         return self.base.place(row if self.kept is None else int(self.kept[row]))
 
     def _mended(self, column: str) -> FloatArray:

@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from forecaster.data.reading.csv_bytes import MAX_BYTES, unreadable
-from forecaster.data.reading.header import check_header
-from forecaster.data.reading.table import SAMPLE
+from forecaster.data.reading.table import SAMPLE, check_header
 from forecaster.data.reading.text_columns import MISSING, TextColumn, numbers_of
 from forecaster.data.reading.timestamps import Stamps
 from forecaster.data.time_zones import fixed_zone
@@ -50,13 +49,16 @@ class FrameTable:
 
     @property
     def rows(self) -> int:
+        """Rows of the frame."""
         return len(self.frame)
 
     def sample(self) -> dict[str, list[str]]:
+        """The first rows' texts per column, missing ones left out."""
         head = self.frame.head(SAMPLE)
         return {c: [str(v).strip() for v in head[c][head[c].notna()] if str(v) not in MISSING] for c in self.columns}
 
     def text_column(self, column: str) -> TextColumn:
+        """A column as text; missing is ""."""
         import pandas as pd
 
         codes, distinct = pd.factorize(self.frame[column], use_na_sentinel=False)
@@ -66,12 +68,14 @@ class FrameTable:
         return TextColumn(np.asarray(codes), pd.Index(texts, dtype=object))
 
     def numbers(self, columns: Sequence[str]) -> dict[str, FloatArray]:
+        """Columns [R] as float64; missing is NaN. NumbersError where cells are no numbers."""
         return {column: self._numbers(column) for column in columns}
 
     def load(self, texts: Sequence[str], numbers: Sequence[str], *, distinct: Sequence[str] = ()) -> None:
-        pass  # a frame is loaded
+        """Nothing is to be done: a frame is loaded."""
 
     def stamps(self, column: str) -> tuple[IntArray, Stamps] | None:
+        """[R] codes and timestamps of a column that is typed as dates; else None. DataError where one is missing."""
         import pandas as pd
 
         values = self.frame[column]
@@ -87,9 +91,10 @@ class FrameTable:
         return np.arange(len(index)), Stamps(np.asarray(index.as_unit("us").asi8), zone)
 
     def keep_stamps(self, column: str, codes: IntArray, stamps: Stamps) -> None:
-        pass  # it is read once
+        """Nothing is kept: a frame is read once."""
 
     def place(self, row: int) -> str:
+        """Where a row is: "data frame row 17"."""
         return f"{self.name} row {row}"
 
     def _numbers(self, column: str) -> FloatArray:
@@ -123,7 +128,7 @@ def read_parquet(source: str) -> FrameTable:
 
 
 def _refuse_bomb(source: str) -> None:
-    """DataError where a few bytes unpack to more cells than memory holds; pandas finds other damage."""
+    """DataError where the file unpacks to more cells than memory holds. pandas finds other damage."""
     try:
         from pyarrow.parquet import read_metadata
 

@@ -23,7 +23,7 @@ _MIN_ROWS = 5  # of a series, for its own frequency to contradict the others'
 
 @dataclass(frozen=True)
 class SortedRows:
-    """A table's timestamps sorted by series and time, and what messages need to point at them."""
+    """A table's timestamps sorted by series and time, and what messages need to name their places."""
 
     series: TextArray  # [N] names
     offsets: IntArray  # [N+1]
@@ -71,11 +71,10 @@ def refuse_duplicates(rows: SortedRows) -> None:
 
     def describe(k: int) -> tuple[str, str]:
         row = int(found[k])
-        hint = "Keep one of them, or name the column that tells series apart: --series COLUMN."
+        hint = "Keep one of them, or name the column that separates the series: --series COLUMN."
         if rows.zone is None and not rows.whole_numbers and rows.timestamps[row] % DAY:
-            hint += " If the clock was set back here: --zone, e.g. --zone Europe/Berlin."
-        what = f"timestamp '{rows.text(row)}' (series {quoted(rows.name_of(row))}) stands already in {rows.where(row)}"
-        return f"{what}{'' if k else more}.", hint
+            hint += " If the clock was set back here, give the zone, e.g. --zone Europe/Berlin."
+        return f"{_stamp_of(rows, row)} is already in {rows.where(row)}{'' if k else more}.", hint
 
     raise rows.error("duplicate", found + 1, describe)
 
@@ -87,7 +86,7 @@ def infer_freq(rows: SortedRows) -> Freq:
     freq = _guess(rows.timestamps, rows.offsets, rows.zone, rows.whole_numbers)
     if freq is None:
         raise DataError(
-            f"{rows.source}: no series has two rows, too few to infer a frequency.", "Give it: --freq, e.g. --freq D."
+            f"{rows.source}: no series has two rows, so no frequency can be inferred.", "Give one, e.g. --freq D."
         )
     return freq
 
@@ -99,7 +98,7 @@ def check_grid(rows: SortedRows, freq: Freq, *, inferred: bool) -> IntArray:
     if freq.whole_numbers != rows.whole_numbers:
         found = "whole numbers" if rows.whole_numbers else "dates"
         raise DataError(
-            f"{rows.where(0)}: timestamps are {found}, which frequency {freq.name} does not fit.",
+            f"{rows.where(0)}: timestamps are {found}, and frequency {freq.name} does not fit them.",
             "Give --freq as a whole number." if rows.whole_numbers else "Give --freq as e.g. D or h.",
         )
     steps, off = _steps(rows.timestamps, rows.offsets, rows.zone, freq)
@@ -116,10 +115,13 @@ def check_grid(rows: SortedRows, freq: Freq, *, inferred: bool) -> IntArray:
 
     def describe(k: int) -> tuple[str, str]:
         row = int(bad[k])
-        where = f"timestamp '{rows.text(row)}' (series {quoted(rows.name_of(row))})"
-        return f"{where} does not fit frequency {freq.name}, {how}.", hint
+        return f"{_stamp_of(rows, row)} does not fit frequency {freq.name}, {how}.", hint
 
     raise rows.error("frequency", bad, describe)
+
+
+def _stamp_of(rows: SortedRows, row: int) -> str:
+    return f"timestamp '{rows.text(row)}' of series {quoted(rows.name_of(row))}"
 
 
 def _odd_ones(offsets: IntArray, off: BoolArray, *, inferred: bool) -> IntArray:

@@ -16,11 +16,10 @@ from forecaster.data.reading.covariate_columns import one_per_series, read_covar
 from forecaster.data.reading.csv_bytes import fetch, name_of
 from forecaster.data.reading.fill_gaps import Filled, fill_gaps
 from forecaster.data.reading.frequency import SortedRows, check_grid, infer_freq, refuse_duplicates
-from forecaster.data.reading.localize import localize
 from forecaster.data.reading.row_errors import RowsError
 from forecaster.data.reading.table import CsvTable, RawTable
 from forecaster.data.reading.text_columns import too_large, why_too_large
-from forecaster.data.reading.timestamps import Origin, Stamps, parse_stamps
+from forecaster.data.reading.timestamps import Origin, Stamps, localize, parse_stamps
 from forecaster.data.seasonality import season_of
 from forecaster.data.time_zones import check_zone
 from forecaster.errors import DataError, UsageError
@@ -42,9 +41,9 @@ def read_panel(
 ) -> Panel:
     """The panel in a CSV file (plain or gzipped), a Parquet file, standard input ("-") or a data frame.
 
-    `columns`, `freq` and `season_length` are inferred where not given, and `Panel.notes` says how. `zone` is where
-    stamps without an offset were taken, or whose clock stamps with several offsets follow; `timestamp_format` is a
-    strptime pattern for stamps that are not ISO 8601. DataError at the first fault, with its line; UsageError where
+    `columns`, `freq` and `season_length` are inferred where not given, and `Panel.notes` says how. `zone` is the
+    zone of timestamps without an offset, or the one that changes between several offsets; `timestamp_format` is a
+    strptime pattern for timestamps that are not ISO 8601. DataError at the first fault, with its line; UsageError where
     the arguments contradict each other.
     """
     return read_as(source, ReadOptions.of(columns, freq, season_length, zone, timestamp_format))
@@ -52,7 +51,7 @@ def read_panel(
 
 @dataclass(frozen=True)
 class ReadOptions:
-    """How a table is read: what the caller said, checked; None = to be inferred."""
+    """How a table is read: the caller's checked options; None = to be inferred."""
 
     columns: Columns
     freq: Freq | None
@@ -69,18 +68,18 @@ class ReadOptions:
         zone: str | None = None,
         timestamp_format: str | None = None,
     ) -> ReadOptions:
-        """UsageError where a frequency, a season length or a zone is none."""
+        """The options, checked. UsageError where a frequency, a season length or a zone is not valid."""
         step = Freq.parse(freq) if isinstance(freq, str) else freq
         if season_length is not None and season_length < 1:
             raise UsageError(f"season length {season_length} is less than 1.", "1 means none.")
         return cls(columns, step, season_length, None if zone is None else check_zone(zone), timestamp_format)
 
     def or_else(self, known: ReadOptions) -> ReadOptions:
-        """What is said here; what is not, as `known` says it."""
-        return replace(known, **{**_said(self), "columns": replace(known.columns, **_said(self.columns))})
+        """These options; where one is not given, that of `known`."""
+        return replace(known, **{**_given(self), "columns": replace(known.columns, **_given(self.columns))})
 
 
-def _said(options: ReadOptions | Columns) -> dict[str, Any]:
+def _given(options: ReadOptions | Columns) -> dict[str, Any]:
     values = {item.name: getattr(options, item.name) for item in fields(options)}
     return {name: value for name, value in values.items() if value not in (None, ())}
 
@@ -118,11 +117,18 @@ def open_table(source: Data, read_bytes: Callable[[str], bytes] = fetch) -> RawT
 
         return FrameTable("data frame", source)
     path = str(source)
-    if path.endswith((".parquet", ".pq")):
-        from forecaster.data.reading.frames import read_parquet
+    opener = next((opener for ending, opener in OPENERS.items() if path.endswith(ending)), None)
+    return CsvTable(name_of(path), read_bytes(path)) if opener is None else opener(path)
 
-        return read_parquet(path)
-    return CsvTable(name_of(path), read_bytes(path))
+
+def _open_parquet(path: str) -> RawTable:
+    from forecaster.data.reading.frames import read_parquet
+
+    return read_parquet(path)
+
+
+# A path's ending -> what opens it as a table; a path with any other ending is a CSV file.
+OPENERS: dict[str, Callable[[str], RawTable]] = {".parquet": _open_parquet, ".pq": _open_parquet}
 
 
 def panel_of(table: RawTable, options: ReadOptions) -> Panel:

@@ -1,4 +1,4 @@
-"""One kind of fault, wherever it occurs: reading stops at its first row, `checks.py` lists all of them."""
+"""Errors about rows with one kind of fault. Reading stops at the first of these rows; `validation.py` lists all."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from forecaster.errors import DataError
 if TYPE_CHECKING:
     from forecaster.typing import FloatArray, IntArray
 
-Describe: TypeAlias = "Callable[[int], tuple[str, str]]"  # k -> what was found in the k-th faulty row, what mends it
+Describe: TypeAlias = "Callable[[int], tuple[str, str]]"  # k -> what is wrong in the k-th faulty row, and a hint
 
 
 class RowsError(DataError):
     """Rows that cannot be used, all for the same reason; its message is about the first.
 
     `rows` are rows of the table, from 0; with "fields" and "encoding" they are lines of the file, from 1. `place` gives
-    "sales.csv:17" for one of them. `drop` are the rows without which reading could go on, where these are others.
+    "sales.csv:17" for one of them. Reading can go on without the rows `drop`, which are `rows` unless given.
     """
 
     def __init__(

@@ -14,9 +14,9 @@ import numpy as np
 
 from forecaster.data.reading.csv_bytes import blanked, records
 from forecaster.data.reading.csv_lines import RecordLines, lines_of
-from forecaster.data.reading.header import check_header
+from forecaster.data.reading.datetimes import looks_like_stamp
 from forecaster.data.reading.row_errors import RowsError
-from forecaster.data.reading.text_columns import MISSING, TextColumn, numbers_error, numbers_in, numbers_of
+from forecaster.data.reading.text_columns import MISSING, NUMBER, TextColumn, numbers_error, numbers_in, numbers_of
 from forecaster.errors import DataError, UsageError
 
 if TYPE_CHECKING:
@@ -28,6 +28,27 @@ LONG, PROBES = 1 << 24, 64  # bytes of a file from which so many lines are read 
 SAMPLE = 200  # rows from which the columns' roles are inferred
 _GAPS = re.compile(rb"[,;\t]\s*[,;\t\r\n]|[,;\t]\s*(?:[Nn]|<|#)", re.IGNORECASE)  # a hint that numbers are missing
 _DELIMITERS = (",", ";", "\t")
+
+
+def check_header(place: str, header: Sequence[str]) -> tuple[str, ...]:
+    """Column names as the file gives them. DataError where there is no header, or two columns have one name."""
+    names = tuple(name.strip() or f"column {i}" for i, name in enumerate(header, start=1))
+    dates = [name for name in names if looks_like_stamp(name)]
+    if dates or all(NUMBER.fullmatch(name) for name in names):
+        what = f"'{dates[0]}' is a date" if dates else f"'{names[0]}' is a number"
+        raise DataError(
+            f"{place}: there is no header: {what}, not a column's name.",
+            "Give the columns names in the first line, and dates a column of their own.",
+        )
+    twice = next((name for i, name in enumerate(names) if name in names[:i]), None)
+    if twice is not None:
+        raise DataError(f"{place}: two columns are called '{twice}'.", "Rename one of them.")
+    if len(names) < 2:
+        raise DataError(
+            f"{place}: there is only one column, '{names[0]}'.",
+            "Expected a timestamp column and a target column, separated by commas.",
+        )
+    return names
 
 
 class RawTable(Protocol):
@@ -65,7 +86,7 @@ class RawTable(Protocol):
         """[R] codes and distinct stamps of a column that is typed as dates or numbers; None where it is text."""
 
     def keep_stamps(self, column: str, codes: IntArray, stamps: Stamps) -> None:
-        """Take what a column of texts was parsed to: a table that is read again need not have it parsed again."""
+        """Keep the timestamps that a column of texts was parsed to, where the table may be read again."""
 
     def place(self, row: int) -> str:
         """Where a row is: "sales.csv:17"."""
@@ -73,7 +94,7 @@ class RawTable(Protocol):
 
 @dataclass
 class CsvTable:
-    """A CSV file in memory. Columns are parsed on demand, each once, by pandas' C parser."""
+    """A CSV file in memory. Columns are parsed on demand, each once, by `fast_csv` or by pandas' C parser."""
 
     name: str
     data: bytes
@@ -103,20 +124,24 @@ class CsvTable:
 
     @property
     def rows(self) -> int:
+        """R, once a column is loaded; before, 0."""
         loaded = (*self._numbers.values(), *(column.codes for column in self._text_columns.values()))
         return len(loaded[0]) if loaded else 0
 
     def sample(self) -> dict[str, list[str]]:
+        """The first rows' texts per column, missing ones left out."""
         rows = [fields for _, (_, fields) in zip(range(SAMPLE + 1), self._records(), strict=False)][1:]
         texts = [[fields[i].strip() for fields in rows if i < len(fields)] for i in range(len(self.columns))]
         return {name: [t for t in texts[i] if t not in MISSING] for i, name in enumerate(self.columns)}
 
     def text_column(self, column: str) -> TextColumn:
+        """A whole column as text; missing is "". It is parsed on first use."""
         if column not in self._text_columns:
             self._parse({column: "category"})
         return self._text_columns[column]
 
     def numbers(self, columns: Sequence[str]) -> dict[str, FloatArray]:
+        """Whole columns [R] as float64; missing is NaN. NumbersError where cells are no numbers."""
         self.load((), columns)
         for column in columns:
             if column not in self._numbers:  # not all are numbers, so they were read as text
@@ -127,6 +152,7 @@ class CsvTable:
         return {c: self._numbers[c] for c in columns}
 
     def load(self, texts: Sequence[str], numbers: Sequence[str], *, distinct: Sequence[str] = ()) -> None:
+        """Parse these columns in one pass, without pandas where the file is plain."""
         types = dict.fromkeys(texts, "category") | dict.fromkeys(distinct, "str")
         if numbers and len(texts) == 2 and self._has_few(texts[0]):  # series of so many rows that stamps hardly repeat
             types[texts[1]] = "str"
@@ -137,13 +163,14 @@ class CsvTable:
             self._parse(types)
 
     def stamps(self, column: str) -> tuple[IntArray, Stamps] | None:
-        if column in self._text_columns or column not in self._stamps:  # texts that were asked for are parsed as texts
+        """[R] codes and timestamps of a column that was read as dates or steps; None where it was read as text."""
+        if column in self._text_columns or column not in self._stamps:  # a column asked for as text is parsed as text
             return None
         stamps = self._stamps[column]
         return np.arange(len(stamps.values)), stamps
 
     def keep_stamps(self, column: str, codes: IntArray, stamps: Stamps) -> None:
-        pass  # it is read once
+        """Nothing is kept: a file is read once."""
 
     def _has_few(self, column: str) -> bool:
         """Whether lines from all over a long file show only a few texts in this column."""
@@ -178,6 +205,7 @@ class CsvTable:
         return True
 
     def place(self, row: int) -> str:
+        """Where a row is: "sales.csv:17"; the file alone where its line is not known."""
         if self._by_line is not None:
             number = self._by_line.number
             return f"{self.name}:{number[row + 1]}" if row + 1 < len(number) else self.name
@@ -296,6 +324,6 @@ class CsvTable:
             hint = f"Expected {', '.join(self.columns[:8])}{', …' if width > 8 else ''}."
             if count > width and self.delimiter == ",":
                 hint += " A comma within a field needs quotes; decimals need a point."
-            return f"{count} field{'s' * (count > 1)} where the header has {width}.", hint
+            return f"the row has {count} field{'s' * (count > 1)}, but the header has {width}.", hint
 
         raise RowsError("fields", lines, lambda line: f"{self.name}:{line}", describe)

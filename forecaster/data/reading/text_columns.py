@@ -29,7 +29,7 @@ class TextColumn:
     texts: Any  # pandas Index of str
 
     def earliest(self, indices: Sequence[int]) -> tuple[int, int]:
-        """Of the given indices of texts, the one met first, and its row."""
+        """The given index of a text that occurs first in the column, and its row."""
         row = int(np.isin(self.codes, np.asarray(indices)).argmax())
         return int(self.codes[row]), row
 
@@ -66,7 +66,7 @@ def numbers_in(texts: Any) -> tuple[FloatArray, dict[int, str]]:
 
 
 def _numbers_read(texts: Any) -> FloatArray:
-    """Numbers that pandas can read, to the last bit; NaN for the rest, which need a closer look."""
+    """Numbers that pandas can read, to the last bit; NaN for other texts, which need a closer look."""
     import pandas as pd
 
     numbers = pd.to_numeric(pd.Series(texts, dtype=object), errors="coerce")
@@ -103,7 +103,7 @@ def too_large(values: FloatArray) -> IntArray:
 
 
 def why_too_large(value: float) -> tuple[str, str]:
-    """What is wrong with such a number, and what mends it."""
+    """What is wrong with a number that is too large, and a hint."""
     if np.isinf(value):
         return "is not finite.", "Leave the cell empty where a value is missing."
     return "is too large to compute with.", "Give it in a larger unit."

@@ -1,4 +1,8 @@
-"""Timestamps as text → microseconds since 1970 or whole numbers. Each distinct text is parsed once."""
+"""Timestamps as text → microseconds since 1970 or whole numbers, and times on a zone's clock → UTC instants.
+
+pandas parses most columns. Our own parser stays for what pandas does not read, or reads differently: quarters, years before
+1677 (pandas 2), `now` and `today`, several offsets, and days and months whose order only all rows together show.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +16,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 
+from forecaster.data.freq import timestamp_text
 from forecaster.data.reading.datetimes import (
     ISO,
     OTHER,
@@ -24,7 +29,7 @@ from forecaster.data.reading.datetimes import (
     other_form,
 )
 from forecaster.data.reading.row_errors import RowsError
-from forecaster.data.time_zones import fixed_zone
+from forecaster.data.time_zones import fixed_zone, resolve_wall_clock
 from forecaster.errors import DataError, quoted
 
 if TYPE_CHECKING:
@@ -50,7 +55,7 @@ class Stamps:
 
 @dataclass(frozen=True)
 class Origin:
-    """Where the texts of timestamps come from, and what the caller said of them."""
+    """A column of timestamps as text, and the caller's options for it."""
 
     name: str  # of the column
     column: TextColumn
@@ -59,7 +64,7 @@ class Origin:
     format: str | None = None  # strptime pattern given by the caller
 
     def first(self, indices: Sequence[int]) -> tuple[int, str]:
-        """Of the texts at `indices`, the one met first, and its place."""
+        """The index of the text among `indices` that occurs first, and its place."""
         index, row = self.column.earliest(indices)
         return index, self.place(row)
 
@@ -73,7 +78,7 @@ class Origin:
 
 
 def parse_stamps(origin: Origin) -> Stamps:
-    """The distinct timestamps of a column. DataError at the first row whose text is none."""
+    """The distinct timestamps of a column. DataError at the first row whose text is not a timestamp."""
     texts = origin.column.texts  # a pandas Index of str
     if origin.format is not None:
         one = partial(by_format, pattern=origin.format)
@@ -86,9 +91,46 @@ def parse_stamps(origin: Origin) -> Stamps:
     return _quick(texts, origin, iso) or _exact(texts, origin)
 
 
+def localize(wall: IntArray, index: IntArray, series: IntArray, zone: str, place: Callable[[int], str]) -> IntArray:
+    """[R] UTC instants at which the clock of `zone` showed `wall[index]`, for rows in the order of the file.
+
+    `wall` are distinct times in microseconds, `index` and `series` [R] say which time and series each row has. A time that
+    the clock shows twice is the first of the two; where a series has it twice, its second row is the second (its first row,
+    in a file whose latest rows come first). RowsError where the clock skipped a time.
+    """
+    first, second, missing = resolve_wall_clock(wall, zone)
+    if missing.any():
+        skipped = np.flatnonzero(missing[index])
+
+        def describe(k: int) -> tuple[str, str]:
+            text = timestamp_text(int(wall[index[skipped[k]]]), None, whole_numbers=False)
+            found = f"timestamp '{text}' does not exist in {zone}: the clock was set forward over it."
+            return found, "Check the zone, or mend the row."
+
+        if len(skipped):
+            raise RowsError("clock", skipped, place, describe)
+    instants: IntArray = first[index]
+    twice = (first != second)[index]
+    if not twice.any():
+        return instants
+    together = series[1:] == series[:-1]
+    moves = np.sign(np.diff(wall[index])[together])
+    rows = np.flatnonzero(twice)
+    if moves.sum() < 0:  # latest first
+        rows = rows[::-1]
+    seen: set[tuple[int, int]] = set()
+    for row in rows.tolist():  # one or two hours a year
+        key = (int(series[row]), int(wall[index[row]]))
+        if key in seen:
+            instants[row] = second[index[row]]
+        seen.add(key)
+    return instants
+
+
 def _whole_numbers(texts: Any, origin: Origin) -> Stamps | None:
-    """Whole-number steps; None where all texts are years or compact dates, or most are no whole numbers. RowsError where
-    some are none.
+    """Whole-number steps; None where all texts are years or compact dates, or at least half are not whole numbers.
+
+    RowsError where fewer texts are not whole numbers.
     """
     try:
         numbers = np.array(texts, dtype=object).astype(np.float64)
@@ -120,9 +162,9 @@ def disguise_note(low: float, high: float, column: str) -> str:
 
 
 def _quick(texts: Any, origin: Origin, one: Parse, pattern: str = "ISO8601") -> Stamps | None:
-    """pandas' own parser, where nearly all texts have one offset or none; None where a slower way is needed.
+    """Timestamps by pandas' own parser, where nearly all texts have one offset or none; else None.
 
-    `one` parses what pandas cannot read: timestamps beyond its years, and faults, are few.
+    `one` parses the few texts that pandas cannot read: timestamps beyond its years, and faults.
     """
     found = _parsed(texts, pattern)
     if found is None:
@@ -142,8 +184,9 @@ def _quick(texts: Any, origin: Origin, one: Parse, pattern: str = "ISO8601") -> 
 
 
 def _parsed(texts: Any, pattern: str) -> tuple[IntArray, str | None, IntArray] | None:
-    """What pandas reads: values, their zone, and the indices of texts that it cannot read; None where these are most, or
-    offsets differ.
+    """What pandas reads: values, their zone, and the indices of texts that it cannot read.
+
+    None where it reads no more than half of the texts, or their offsets differ.
     """
     import pandas as pd
 
@@ -219,7 +262,7 @@ def _from_parts(parts: Sequence[tuple[int, int | None] | None], texts: Any, orig
             lambda i: (
                 f"timestamp {quoted(texts[i])} has no offset from UTC, but {quoted(texts[other])} ({there}) has one."
             ),
-            "Write all stamps the same way.",
+            "Write all timestamps the same way.",
             "timestamp" if 2 * len(bare) < len(known) else "offset",
         )
     if len(offsets) > 1 and origin.zone is None:
@@ -248,5 +291,5 @@ def _refuse(
         )
     wrong = sorted(set(bad) - set(blank))
     if origin.format is not None:
-        why, hint = f"does not fit the format '{origin.format}'.", "Mend either."
+        why, hint = f"does not fit the format '{origin.format}'.", "Change the timestamp or the format."
     raise origin.error(wrong, lambda i: f"timestamp {quoted(texts[i])} {why}", hint)

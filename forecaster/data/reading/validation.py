@@ -1,6 +1,6 @@
-"""Every fault of a table in one go: it is read again and again, each time without the rows that stopped it before.
+"""All faults of a table at once: it is read again and again, each time without the rows that stopped the last reading.
 
-The reader alone decides what is a fault, and words it: a table without faults here is one that it reads.
+The reader alone decides what is a fault and describes it, so a table without faults here is one that it reads.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import numpy as np
 
 from forecaster.data.reading.column_roles import infer_roles
 from forecaster.data.reading.csv_bytes import mended, name_of, refuse_binary, unpacked
-from forecaster.data.reading.filtered_table import Sieve
+from forecaster.data.reading.filtered_table import FilteredTable
 from forecaster.data.reading.reader import ReadOptions, open_table, panel_of
 from forecaster.data.reading.row_errors import RowsError
 from forecaster.data.reading.table import CsvTable, RawTable
@@ -53,7 +53,7 @@ class FaultKind:
 
 @dataclass(frozen=True)
 class Checked:
-    """What a table holds."""
+    """The faults of a table, and the panel of its other rows."""
 
     source: str
     rows: int  # without the header; 0 where the table cannot be read at all
@@ -62,7 +62,7 @@ class Checked:
 
     @property
     def faults(self) -> int:
-        """How many there are."""
+        """How many faults there are."""
         return sum(kind.count for kind in self.kinds)
 
 
@@ -79,8 +79,8 @@ class _Log:
             self.met.append((error, np.empty(0, dtype=np.int64)))
 
 
-def find_faults(source: Data, options: ReadOptions, most: int = MAX_SHOWN) -> Checked:
-    """All faults of a table, the first `most` of each kind listed, and the panel of the rows without faults.
+def find_faults(source: Data, options: ReadOptions, max_shown: int = MAX_SHOWN) -> Checked:
+    """All faults of a table, the first `max_shown` of each kind listed, and the panel of the rows without faults.
 
     UsageError where options contradict each other.
     """
@@ -89,17 +89,17 @@ def find_faults(source: Data, options: ReadOptions, most: int = MAX_SHOWN) -> Ch
         table = _open(source, log)
     except DataError as error:
         log.add(error)
-        return Checked(name, rows=0, kinds=_kinds(log, None, None, most), panel=None)
-    sieve, panel = _read(Sieve(table, log.add), options, log)
+        return Checked(name, rows=0, kinds=_kinds(log, None, None, max_shown), panel=None)
+    filtered, panel = _read(FilteredTable(table, log.add), options, log)
     try:
-        roles, rows = infer_roles(sieve.base, options.columns), sieve.base_rows
+        roles, rows = infer_roles(filtered.base, options.columns), filtered.base_rows
     except DataError:
         roles, rows = None, 0
-    return Checked(name, rows=rows, kinds=_kinds(log, sieve.base, roles, most), panel=panel)
+    return Checked(name, rows=rows, kinds=_kinds(log, filtered.base, roles, max_shown), panel=panel)
 
 
 def _open(source: Data, log: _Log) -> RawTable:
-    """The table; bytes that are no text are replaced, and noted."""
+    """The table; bytes that are not text are replaced and logged."""
 
     def read_bytes(path: str) -> bytes:
         data = unpacked(path)
@@ -113,48 +113,48 @@ def _open(source: Data, log: _Log) -> RawTable:
     return open_table(source, read_bytes)
 
 
-def _read(sieve: Sieve, options: ReadOptions, log: _Log) -> tuple[Sieve, Panel | None]:
-    """What the panel was read from in the end, and the panel."""
+def _read(filtered: FilteredTable, options: ReadOptions, log: _Log) -> tuple[FilteredTable, Panel | None]:
+    """The filtered table that was read last, and its panel."""
     grids = 0
     for _ in range(MAX_PASSES):
         try:
-            return sieve, panel_of(sieve, options)
+            return filtered, panel_of(filtered, options)
         except RowsError as error:
             grids += error.what == "frequency"
             try:
-                sieve = _sifted(sieve, error, log)
+                filtered = _without_faults(filtered, error, log)
             except DataError:  # no line is left
                 break
-            if grids == MAX_GRID_PASSES or error.what == "offset" or sieve.is_empty:
+            if grids == MAX_GRID_PASSES or error.what == "offset" or filtered.is_empty:
                 break
         except DataError as error:
-            if not sieve.is_gutted:
+            if not filtered.is_gutted:
                 log.add(error)
             break
-    return sieve, None
+    return filtered, None
 
 
-def _sifted(sieve: Sieve, error: RowsError, log: _Log) -> Sieve:
-    """`sieve` without the faulty rows, which are noted."""
+def _without_faults(filtered: FilteredTable, error: RowsError, log: _Log) -> FilteredTable:
+    """`filtered` without the faulty rows, which are logged."""
     if error.what == "fields":
         log.add(error)
-        if not isinstance(sieve.base, CsvTable):
+        if not isinstance(filtered.base, CsvTable):
             raise error
-        return Sieve(sieve.base.without(error.rows), sieve.log)
-    log.add(error, sieve.base_row(error.rows))
+        return FilteredTable(filtered.base.without(error.rows), filtered.log)
+    log.add(error, filtered.base_row(error.rows))
     if error.what == "target" and error.column is not None:
-        return sieve.blanked(error.column, error.rows)
-    return sieve.without(error.drop)
+        return filtered.blanked(error.column, error.rows)
+    return filtered.without(error.drop)
 
 
-def _kinds(log: _Log, table: RawTable | None, roles: Roles | None, most: int) -> tuple[FaultKind, ...]:
+def _kinds(log: _Log, table: RawTable | None, roles: Roles | None, max_shown: int) -> tuple[FaultKind, ...]:
     """Faults by kind, kinds in the order in which they were met, faults by line."""
     counts: dict[str, int] = {}
     shown: dict[str, list[Fault]] = {}
     for error, rows in log.met:
         what = error.what if isinstance(error, RowsError) else "file"
         counts[what] = counts.get(what, 0) + max(len(rows), 1)
-        room = most - len(shown.setdefault(what, []))
+        room = max_shown - len(shown.setdefault(what, []))
         if not isinstance(error, RowsError):
             shown[what].append(_of_file(error, table))
             continue

@@ -1,4 +1,4 @@
-"""Small CSV files, and the real ones beside the repository where they are."""
+"""Small CSV files."""
 
 from __future__ import annotations
 
@@ -6,8 +6,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-
-BENCH = Path(__file__).resolve().parents[4] / "shared" / "bench" / "data"
 
 
 @pytest.fixture
@@ -20,11 +18,3 @@ def write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]
         return name
 
     return write_file
-
-
-@pytest.fixture
-def bench() -> Path:
-    """The folder of real data sets; skips where it is absent."""
-    if not BENCH.is_dir():
-        pytest.skip("no ../shared/bench")
-    return BENCH

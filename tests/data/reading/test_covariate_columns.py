@@ -123,9 +123,9 @@ def test_a_covariate_too_large_to_compute_with_is_refused(read):
 
 def test_the_wide_layout_and_a_lone_series_take_no_covariates(read):
     wide = "day,x,z,price\n2024-01-01,1,2,3\n2024-01-02,1,2,3\n"
-    with pytest.raises(UsageError, match="--known: with one series per column"):
+    with pytest.raises(UsageError, match="--known: a table with one series per column"):
         read(wide, Columns(known=("price",)))
-    with pytest.raises(UsageError, match="--static price: it says nothing where there is one series"):
+    with pytest.raises(UsageError, match="--static price: it has no effect on a single series"):
         read(wide, Columns(target="x", static=("price",)))
 
 

@@ -65,7 +65,7 @@ def test_a_stamp_between_the_steps_is_named() -> None:
     with pytest.raises(DataError) as caught:
         check_grid(panel, infer_freq(panel), inferred=True)
     assert str(caught.value) == (
-        "x.csv:7: timestamp '2024-01-01 05:30:00' (series 's0') does not fit frequency h, inferred from all rows. "
+        "x.csv:7: timestamp '2024-01-01 05:30:00' of series 's0' does not fit frequency h, inferred from all rows. "
         "Mend the row, or give the frequency with --freq."
     )
 
@@ -107,10 +107,10 @@ def test_a_frequency_given_is_checked_too() -> None:
     with pytest.raises(DataError) as caught:
         check_grid(panel, Freq.parse("ME"), inferred=False)
     assert str(caught.value) == (
-        "x.csv:2: timestamp '2024-02-01' (series 's0') does not fit frequency ME, as --freq says. "
+        "x.csv:2: timestamp '2024-02-01' of series 's0' does not fit frequency ME, as --freq says. "
         "The rows look like --freq MS."
     )
-    with pytest.raises(DataError, match="timestamps are dates, which frequency 1 does not fit"):
+    with pytest.raises(DataError, match="timestamps are dates, and frequency 1 does not fit them"):
         check_grid(panel, Freq.parse("1"), inferred=False)
 
 
@@ -120,5 +120,5 @@ def test_two_hours_that_the_clock_calls_the_same_are_an_hour_apart() -> None:
 
 
 def test_one_row_a_series_is_too_few() -> None:
-    with pytest.raises(DataError, match=r"^x\.csv: no series has two rows, too few to infer a frequency\."):
+    with pytest.raises(DataError, match=r"^x\.csv: no series has two rows, so no frequency can be inferred\."):
         infer_freq(rows(made("D", "2024-01-01", 1), made("D", "2024-01-02", 1)))

@@ -17,6 +17,7 @@ from forecaster.data.freq import Freq, format_timestamps
 from forecaster.data.panel import Columns, Panel
 from forecaster.data.reading.reader import read_panel
 from forecaster.errors import DataError
+from tests.support.factories import AIR
 
 FREQS = ("s", "15min", "h", "D", "W", "B", "MS", "ME", "M-15", "QE", "YS", "3")
 LONG = "series,timestamp,target\nB,2024-01-02,2\nA,2024-01-01,NA\nB,2024-01-01,1\nA,2024-01-04,4.5\nA,2024-01-02,\n"
@@ -217,23 +218,71 @@ def test_one_offset_is_the_zone(write: Callable[..., str]) -> None:
     assert read_panel(write("t,v\n2024-01-01T00:00-03:30,1\n2024-01-01T01:00-03:30,2\n")).zone == "-03:30"
 
 
+def stamps(start: str, unit: str, count: int) -> np.ndarray:
+    """[count] timestamps as files write them, one `unit` of NumPy apart: months and days as dates, hours with a time."""
+    step = np.timedelta64(3, "M") if unit == "Q" else np.timedelta64(1, unit)
+    moments = np.datetime64(start, "M" if unit == "Q" else unit) + np.arange(count) * step
+    if unit == "h":
+        return np.char.replace(np.datetime_as_string(moments, unit="s"), "T", " ")
+    return np.datetime_as_string(moments, unit="D")
+
+
+def long_table(name: str, start: str, unit: str, lengths: list[int]) -> pd.DataFrame:
+    rng = np.random.default_rng(len(lengths))
+    values = [rng.gamma(2.0, 50.0, length).round(2) for length in lengths]
+    parts = [
+        pd.DataFrame({"series": f"{name}{n}", "timestamp": stamps(start, unit, len(one)), "target": one})
+        for n, one in enumerate(values, start=1)
+    ]
+    return pd.concat(parts)
+
+
+def wide_table() -> pd.DataFrame:
+    """Seven measurements of a transformer by the hour."""
+    names = ("HUFL", "HULL", "MUFL", "MULL", "LUFL", "LULL", "OT")
+    values = np.random.default_rng(0).normal(5, 3, (2000, len(names)))
+    return pd.DataFrame({"date": stamps("2016-07-01T00", "h", 2000)}).join(pd.DataFrame(values, columns=names))
+
+
+def table_with_covariates() -> pd.DataFrame:
+    """Users of hired bicycles by the hour, with the weather and the calendar: many columns of numbers, one of texts."""
+    rng, count = np.random.default_rng(1), 1500
+    hours = np.arange(count)
+    return pd.DataFrame(
+        {
+            "date_time": stamps("2011-01-01T00", "h", count),
+            "holiday": np.zeros(count),
+            "weather": rng.choice(["clear", "mist", "rain"], count),
+            "temp": rng.normal(15, 8, count).round(2),
+            "windspeed": rng.gamma(2, 5, count).round(4),
+            "users": rng.poisson(100, count) * 1.0,
+            "month": hours // 720 % 12 + 1,
+            "hour": hours % 24,
+            "weekday": (hours // 24 + 5) % 7,
+        }
+    )
+
+
 @pytest.mark.parametrize(
-    ("file", "columns", "layout", "freq", "season", "series", "rows"),
+    ("table", "columns", "layout", "freq", "season", "series", "rows"),
     [
-        ("air_passengers/AirPassengers.csv", Columns(), "single", "MS", 12, 1, 144),
-        ("bike_sharing/bike_sharing.csv.gz", Columns(target="users"), "single", "h", 24, 1, 17_544),
-        ("etth1/ETTh1.csv.gz", Columns(), "wide", "h", 24, 7, 121_940),
-        ("hospital/train.csv.gz", Columns(), "long", "MS", 12, 767, 55_224),
-        ("m1_quarterly/train.csv.gz", Columns(), "long", "QS", 4, 203, 8_320),
-        ("m4_hourly/train.csv.gz", Columns(), "long", "h", 24, 414, 353_500),
-        ("tourism_monthly/train.csv.gz", Columns(), "long", "MS", 12, 366, 100_496),
-        ("us_births/train.csv.gz", Columns(), "long", "D", 7, 1, 7_275),
+        (pd.read_csv(AIR), Columns(), "single", "MS", 12, 1, 144),
+        (table_with_covariates(), Columns(target="users"), "single", "h", 24, 1, 1500),
+        (wide_table(), Columns(), "wide", "h", 24, 7, 14_000),
+        (long_table("T", "1930-01", "M", [72] * 200), Columns(), "long", "MS", 12, 200, 14_400),
+        (long_table("Q", "1920-01", "Q", [40, 16, 18, 110]), Columns(), "long", "QS", 4, 4, 184),
+        (long_table("H", "2015-07-01T00", "h", [960, 748, 700]), Columns(), "long", "h", 24, 3, 2408),
+        (long_table("M", "1930-01", "M", [309, 91, 216]), Columns(), "long", "MS", 12, 3, 616),
+        (long_table("births", "1969-01-01", "D", [7275]), Columns(), "long", "D", 7, 1, 7275),
     ],
+    ids=["months", "covariates", "wide", "long, months", "long, quarters", "long, hours", "long, uneven", "long, days"],
 )
-def test_real_files_are_read_as_they_are(
-    bench: Path, file: str, columns: Columns, layout: str, freq: str, season: int, series: int, rows: int
+def test_tables_of_the_usual_kinds_are_read_as_they_are(
+    tmp_path: Path, table: pd.DataFrame, columns: Columns, layout: str, freq: str, season: int, series: int, rows: int
 ) -> None:
-    panel = read_panel(bench / file, columns)
+    path = tmp_path / "table.csv.gz"
+    table.to_csv(path, index=False)
+    panel = read_panel(path, columns)
     assert (panel.layout, panel.freq.name, panel.season_length) == (layout, freq, season)
     assert (len(panel.series), len(panel.target), panel.gaps) == (series, rows, 0)
     assert panel.offsets[-1] == rows

@@ -41,11 +41,12 @@ FAULTS: list[tuple[str, str | bytes, str]] = [
     ("no series", HEAD + "A,2024-01-01,1\n,2024-01-02,2\n",
      "x.csv:3: series is missing (column series). Give it, or delete the row."),
     ("duplicate", HEAD + "A,2024-01-01,1\nA,2024-01-02,2\n\nA,2024-01-01,3\n",
-     "x.csv:5: timestamp '2024-01-01' (series 'A') stands already in x.csv:2. Keep one of them, or name the column that "
-     "tells series apart: --series COLUMN."),
+     "x.csv:5: timestamp '2024-01-01' of series 'A' is already in x.csv:2. Keep one of them, or name the column that "
+     "separates the series: --series COLUMN."),
     ("duplicates at night", "timestamp,sales\n2024-10-27 02:00,1\n2024-10-27 02:00,2\n2024-10-27 03:00,2\n",
-     "x.csv:3: timestamp '2024-10-27 02:00:00' (series 'sales') stands already in x.csv:2. Keep one of them, or name the "
-     "column that tells series apart: --series COLUMN. If the clock was set back here: --zone, e.g. --zone Europe/Berlin."),
+     "x.csv:3: timestamp '2024-10-27 02:00:00' of series 'sales' is already in x.csv:2. Keep one of them, or name the "
+     "column that separates the series: --series COLUMN. If the clock was set back here, give the zone, e.g. "
+     "--zone Europe/Berlin."),
     ("empty", "", "x.csv: the file is empty. Expected a header line and rows."),
     ("blank", "\n \n", "x.csv: the file is empty. Expected a header line and rows."),
     ("header only", "timestamp,sales\n", "x.csv: there are no rows after the header. Expected at least two."),
@@ -56,20 +57,20 @@ FAULTS: list[tuple[str, str | bytes, str]] = [
      "and dates a column of their own."),
     ("header twice", "\na,a,b\n1,2,3\n", "x.csv:2: two columns are called 'a'. Rename one of them."),
     ("row too long", "timestamp,sales\n2024-01-01,1\n2024-01-02,1,5\n",
-     "x.csv:3: 3 fields where the header has 2. Expected timestamp, sales. A comma within a field needs quotes; decimals "
-     "need a point."),
+     "x.csv:3: the row has 3 fields, but the header has 2. Expected timestamp, sales. A comma within a field needs quotes; "
+     "decimals need a point."),
     ("row too short", "timestamp,sales\n2024-01-01,1\n2024-01-02\n",
-     "x.csv:3: 1 field where the header has 2. Expected timestamp, sales."),
+     "x.csv:3: the row has 1 field, but the header has 2. Expected timestamp, sales."),
     ("all rows too long", "timestamp,sales\n2024-01-01,1,5\n2024-01-02,1,5\n",
-     "x.csv:2: 3 fields where the header has 2. Expected timestamp, sales. A comma within a field needs quotes; decimals "
-     "need a point."),
+     "x.csv:2: the row has 3 fields, but the header has 2. Expected timestamp, sales. A comma within a field needs quotes; "
+     "decimals need a point."),
     ("row too long among unused columns", "timestamp,sales,note\n2024-01-01,1,a\n2024-01-02,1,5,b\n",
-     "x.csv:3: 4 fields where the header has 3. Expected timestamp, sales, note. A comma within a field needs quotes; "
+     "x.csv:3: the row has 4 fields, but the header has 3. Expected timestamp, sales, note. A comma within a field needs quotes; "
      "decimals need a point."),
     ("open quote", 'timestamp,sales\n2024-01-01,1\n"2024-01-02,1\n',
      "x.csv:3: the quotes in this row do not pair up. Close each quoted field."),
     ("zero byte", b"timestamp,sales\n2024-01-01,\x001\n",
-     "x.csv:2: a zero byte: this is not text. Save the table as CSV in UTF-8."),
+     "x.csv:2: the line holds a zero byte: it is not text. Save the table as CSV in UTF-8."),
     ("latin-1", "timestamp,café\n2024-01-01,1\n".encode("latin-1"),
      "x.csv:1: byte 0xe9 is not UTF-8 text. Save it as UTF-8, e.g. iconv -f latin1 -t utf8 x.csv."),
     ("utf-16", DAYS.encode("utf-16"), "x.csv: this is UTF-16 text, not CSV text. Save it as CSV in UTF-8."),
@@ -80,14 +81,14 @@ FAULTS: list[tuple[str, str | bytes, str]] = [
     ("two targets", "store,day,sales,price\nA,2024-01-01,1,2\nB,2024-01-01,1,2\n",
      "x.csv: several columns could be the target: sales, price. Name one: --target COLUMN."),
     ("no target", "day,a,b\n2024-01-01,x,y\n2024-01-02,x,y\n",
-     "x.csv: no column of numbers beside 'day'. Name one: --target COLUMN."),
+     "x.csv: no column of numbers can be the target. Name one: --target COLUMN."),
     ("one row", "timestamp,sales\n2024-01-01,1\n",
-     "x.csv: no series has two rows, too few to infer a frequency. Give it: --freq, e.g. --freq D."),
+     "x.csv: no series has two rows, so no frequency can be inferred. Give one, e.g. --freq D."),
     ("a stamp far away", DAYS + "2042-01-01,6\n",
-     "x.csv:7: 6,570 steps of D lie between timestamps '2024-01-05' and '2042-01-01' (series 'sales'). Mend the stamp, or "
-     "give a longer step with --freq."),
+     "x.csv:7: 6,570 steps of D are missing between timestamps '2024-01-05' and '2042-01-01' of series 'sales'. Mend the "
+     "timestamp, or give a longer step with --freq."),
     ("off the grid", DAYS + "2024-01-05 12:00,6\n",
-     "x.csv:7: timestamp '2024-01-05 12:00:00' (series 'sales') does not fit frequency D, inferred from all rows. Mend the "
+     "x.csv:7: timestamp '2024-01-05 12:00:00' of series 'sales' does not fit frequency D, inferred from all rows. Mend the "
      "row, or give the frequency with --freq."),
 ]  # fmt: skip
 
@@ -109,10 +110,10 @@ def test_a_fault_is_one_line(write: Callable[..., str], content: str | bytes, me
         (Columns(), {"freq": "xyz"}, UsageError,
          "frequency 'xyz' is not known. Known: s, min, 15min, 30min, h, B, D, W, MS, ME, QS, QE, YS, YE."),
         (Columns(), {"freq": "W"}, DataError,
-         "x.csv:3: timestamp '2024-01-02' (series 'sales') does not fit frequency W, as --freq says. The rows look like "
+         "x.csv:3: timestamp '2024-01-02' of series 'sales' does not fit frequency W, as --freq says. The rows look like "
          "--freq D."),
         (Columns(), {"freq": "2"}, DataError,
-         "x.csv:2: timestamps are dates, which frequency 2 does not fit. Give --freq as e.g. D or h."),
+         "x.csv:2: timestamps are dates, and frequency 2 does not fit them. Give --freq as e.g. D or h."),
         (Columns(), {"zone": "Europe/Berln"}, UsageError, "zone 'Europe/Berln' is not known. Did you mean 'Europe/Berlin'?"),
         (Columns(), {"season_length": 0}, UsageError, "season length 0 is less than 1. 1 means none."),
     ],

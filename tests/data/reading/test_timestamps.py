@@ -105,13 +105,13 @@ def test_a_format_given_overrides() -> None:
          "x.csv:2: timestamp '01/02/2024' is ambiguous: all rows fit both day first and month first. "
          "Say which: --timestamp-format %d/%m/%Y or --timestamp-format %m/%d/%Y."),
         (["2024-01-01"], {"format": "%d/%m/%Y"},
-         "x.csv:2: timestamp '2024-01-01' does not fit the format '%d/%m/%Y'. Mend either."),
+         "x.csv:2: timestamp '2024-01-01' does not fit the format '%d/%m/%Y'. Change the timestamp or the format."),
         (["2024-03-31T01:00+01:00", "2024-03-31T03:00+02:00"], {},
          "x.csv:3: timestamp '2024-03-31T03:00+02:00' has another offset from UTC than '2024-03-31T01:00+01:00' (x.csv:2). "
          "Give the zone whose clock changes, e.g. --zone Europe/Berlin."),
         (["2024-03-31T01:00+01:00", "2024-03-31T03:00"], {},
          "x.csv:3: timestamp '2024-03-31T03:00' has no offset from UTC, but '2024-03-31T01:00+01:00' (x.csv:2) has one. "
-         "Write all stamps the same way."),
+         "Write all timestamps the same way."),
     ],
 )  # fmt: skip
 def test_faults_are_told_by_line(texts: list[str], given_: dict[str, Any], message: str) -> None:

@@ -84,7 +84,7 @@ def test_lines_that_are_no_text_do_not_hide_other_faults(write: Callable[..., st
 
 
 def test_faults_of_a_kind_are_shown_up_to_a_number_and_counted(write: Callable[..., str]) -> None:
-    checked = find_faults(write("timestamp,y\n" + DAYS + DAYS.replace(",", ",x")), INFERRED, most=5)
+    checked = find_faults(write("timestamp,y\n" + DAYS + DAYS.replace(",", ",x")), INFERRED, max_shown=5)
     assert [(kind.what, kind.count, len(kind.shown)) for kind in checked.kinds] == [
         ("target", 28, 5),
         ("duplicate", 28, 5),

@@ -1,4 +1,4 @@
-"""Holidays as something known of each stamp."""
+"""Holidays as inputs that follow from each timestamp."""
 
 from __future__ import annotations
 
@@ -10,8 +10,7 @@ import pytest
 
 from forecaster.commands.train import train
 from forecaster.config import PredictSettings
-from forecaster.data.calendar import features, holiday_calendar, width
-from forecaster.data.holidays import holiday_dates
+from forecaster.data.calendar import features, holiday_calendar, holiday_dates, width
 from forecaster.data.reading.reader import read_panel
 from forecaster.errors import UsageError
 from forecaster.serving.manifest import read_manifest
@@ -25,7 +24,7 @@ def micros(*days):
     return np.array(days, "M8[us]").astype(np.int64)
 
 
-def test_the_day_its_eve_and_its_morrow_are_told():
+def test_a_holiday_the_day_before_and_the_day_after_are_inputs():
     wall = micros("2023-12-31T10:00", "2024-01-01T23:00", "2024-01-02", "2024-01-03", "2024-12-31")
     found = features(wall, ("holidays:US",))
     np.testing.assert_array_equal(found, [[0, 1, 0], [1, 0, 0], [0, 0, 1], [0, 0, 0], [0, 1, 0]])
@@ -39,14 +38,14 @@ def test_parts_of_a_country_have_their_own():
 @pytest.mark.parametrize(
     ("country", "message"),
     [
-        ("USX", "--holidays: 'USX' is no country whose holidays are known. Did you mean 'US'?"),
-        ("DE-XX", "--holidays: 'XX' is no part of DE with holidays of its own."),
+        ("USX", "--holidays: the holidays of 'USX' are not known. Did you mean 'US'?"),
+        ("DE-XX", "--holidays: DE has no part 'XX' with holidays of its own."),
     ],
 )
 def test_an_unknown_place_is_a_usage_error(country, message):
-    with pytest.raises(UsageError) as told:
+    with pytest.raises(UsageError) as caught:
         holiday_dates(country, (2024,))
-    assert str(told.value).startswith(message)
+    assert str(caught.value).startswith(message)
 
 
 def test_without_the_library_it_says_what_to_install(monkeypatch):
