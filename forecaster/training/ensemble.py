@@ -15,12 +15,11 @@ import numpy as np
 from forecaster.errors import UsageError
 from forecaster.progress import Progress, Watch
 from forecaster.serving.training_record import plan_lines
-from forecaster.training.cell_choice import choose_cell
 from forecaster.training.checkpoints import FINAL_STAGE, TEST_STAGE, Checkpoints, NoCheckpoints
 from forecaster.training.combination import Bench, combined, final_smoothing, member_forecasts
 from forecaster.training.fit import FitControl, fit
 from forecaster.training.plan import Selection
-from forecaster.training.selection import SELECTION_STAGE, settle
+from forecaster.training.selection import SELECTION_STAGE, choose_cell, settle
 from forecaster.training.task import Fitted, MemberFit, Stage, Task
 from forecaster.training.trainer import Trainers
 

@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, TypeAlias
 
+from forecaster.models.cells import CELLS
 from forecaster.training.combination import Bench, choose_smoothing, mix
 from forecaster.training.plan import Candidate, Draft, Plan, Selection, TargetScaling
 from forecaster.training.task import MemberFit
@@ -53,6 +54,21 @@ def settle(draft: Draft, panel: Panel, task: Task, fit_all: FitAll, watch: Watch
     # The other scalings' networks are used in place of the members that will be on them.
     networks = [fitted[scaling] for scaling in mixed.scalings if scaling in fitted]
     return choose_smoothing(selection, bench, bench.forecast(networks), "validation windows", watch)
+
+
+def choose_cell(plan: Plan, task: Task, fit_all: FitAll, watch: Watch) -> Plan:
+    """For `--cell auto`: the plan with the cell whose first member has the lowest error on `task`'s validation windows.
+
+    Every cell is fitted alike, and the reason in the plan names all errors.
+    """
+    plans = {cell: plan.with_cell(cell, "") for cell in CELLS}
+    tried = try_all(list(plans.values()), task, fit_all)
+    errors = {cell: error for cell, (_, error) in zip(plans, tried, strict=True)}
+    best = min(errors, key=errors.__getitem__)
+    others = ", ".join(f"{cell} {error:.3g}" for cell, error in errors.items() if cell != best)
+    because = f"validation error {errors[best]:.3g}, {others}"
+    watch.note(f"trial: cell {best}: {because}")
+    return plan.with_cell(best, because)
 
 
 def try_all(plans: Sequence[Plan], task: Task, fit_all: FitAll) -> list[tuple[Network, float]]:
