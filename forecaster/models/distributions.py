@@ -23,7 +23,7 @@ from forecaster.models.quantile_tables import (
     squared_spread,
     student_t_table,
 )
-from forecaster.models.scaling import Locator
+from forecaster.models.scaling import WindowScaler
 
 if TYPE_CHECKING:
     from forecaster.typing import Tensor
@@ -42,7 +42,7 @@ SHIFT = 8  # steps of the recurrence of the gamma function, behind which Stirlin
 class Place:
     """What leads from the network's units to the caller's, in some windows."""
 
-    locator: Locator
+    scaler: WindowScaler
     center: Tensor  # [B, 1]
     scale: Tensor  # [B, 1]; 0 where the network cannot move the forecast, and so learns nothing
 
@@ -57,9 +57,9 @@ class Distribution:
     loss: Callable[[Tensor, Tensor, Place], Tensor]  # z [B, P, K], truth [B, P] -> negative log likelihoods [B, P]
     forecast: Callable[[Tensor, Levels, Place], Tensor]  # z [B, H, K] -> [B, H, 1 + Q] in the caller's units
 
-    def place(self, locator: Locator, center: Tensor, scale: Tensor) -> Place:
+    def place(self, scaler: WindowScaler, center: Tensor, scale: Tensor) -> Place:
         """Of windows with this centre and scale [B, 1]."""
-        return Place(locator, center, self.scale(center, scale))
+        return Place(scaler, center, self.scale(center, scale))
 
 
 def log_rising(y: Tensor, x: Tensor) -> Tensor:
@@ -97,7 +97,7 @@ def _error(z: Tensor, truth: Tensor, place: Place) -> Tensor:
     """[B, P] truth - location in the network's units, float64."""
     from keras import ops
 
-    located = place.locator.normalise(truth, place.center, place.scale)
+    located = place.scaler.normalise(truth, place.center, place.scale)
     return ops.clip(located, -MAX_DISTANCE, MAX_DISTANCE) - ops.cast(z[:, :, 0], "float64")
 
 
@@ -140,9 +140,9 @@ def _around(z: Tensor, away: Callable[[], Tensor], levels: Levels, place: Place)
 
     location = z[:, :, :1]
     if levels:
-        # What is broadcast stands first: see Locator.restore.
+        # What is broadcast stands first: see WindowScaler.restore.
         location = ops.concatenate([location, location + _scale(z[:, :, 1:2]) * away()], axis=2)
-    return place.locator.restore(location, place.center, place.scale)
+    return place.scaler.restore(location, place.center, place.scale)
 
 
 def _own_scale(_center: Tensor, scale: Tensor) -> Tensor:
@@ -167,7 +167,7 @@ def _mean_and_dispersion(z: Tensor, place: Place) -> tuple[Tensor, Tensor]:
     from keras import ops
 
     location, spread = ops.cast(z[:, :, 0], "float64"), ops.cast(ops.softplus(z[:, :, 1]), "float64")
-    wanted = place.center + place.scale * location  # what is broadcast stands first: see Locator.restore
+    wanted = place.center + place.scale * location  # what is broadcast stands first: see WindowScaler.restore
     knee = ops.maximum(0.5 * place.scale, MIN_KNEE)
     below = ops.maximum(ops.minimum(wanted, knee) / knee - 1.0, -30.0)
     mean = (ops.maximum(wanted, knee) - knee) + knee * ops.exp(below)

@@ -51,7 +51,7 @@ def joint_forecast(
     joined = COMBINATIONS[members[0].settings.combine](forecasts) if len(forecasts) > 1 else forecasts[0]
     if not smoothing or not smoothing.weight:
         return joined
-    # What is broadcast stands first: see Locator.restore.
+    # What is broadcast stands first: see WindowScaler.restore.
     return (smooth(inputs[0], smoothing)[:, :, None] - joined[:, :, :1]) * smoothing.weight + joined
 
 

@@ -17,7 +17,7 @@ from forecaster.models.covariate_layers import CovariatePath, Features
 from forecaster.models.distributions import DISTRIBUTIONS
 from forecaster.models.encoder import Encoder, EncoderSettings, Recurrence, run_layer
 from forecaster.models.heads import HEADS, HeadSettings
-from forecaster.models.scaling import Locator
+from forecaster.models.scaling import WindowScaler
 from forecaster.models.settings import NetworkSettings
 from forecaster.models.skip_paths import KnownPath, LinearPath
 
@@ -34,7 +34,7 @@ class Network:
     def __init__(self, settings: NetworkSettings, seed: int, *, portable: bool = False) -> None:
         self.settings = settings
         seeds = _seeds(seed)
-        self.locator = Locator(settings.transform, settings.center, settings.season_length, settings.origin)
+        self.scaler = WindowScaler(settings.transform, settings.center, settings.season_length, settings.origin)
         self.encoder = Encoder(_part(EncoderSettings, settings, portable), seeds)
         self.head = HEADS[settings.head](_part(HeadSettings, settings, portable), seeds)
         self.linear = LinearPath(settings.horizon) if settings.linear else None
@@ -78,11 +78,11 @@ class Network:
 
         if self.settings.distribution:
             row = DISTRIBUTIONS[self.settings.distribution]
-            return row.forecast(z, quantiles, row.place(self.locator, center, scale))
+            return row.forecast(z, quantiles, row.place(self.scaler, center, scale))
         point = z[:, :, :1]
         if quantiles:
             point = ops.concatenate([point, ops.sort(z[:, :, 1:], axis=-1)], axis=-1)
-        return self.locator.restore(point, center, scale)
+        return self.scaler.restore(point, center, scale)
 
     def _located(
         self, inputs: Sequence[Tensor], encoder: Encoder, answer: Callable[[Encoder, EncoderOutput], Tensor]
@@ -92,7 +92,7 @@ class Network:
 
         named = dict(zip(self.settings.shapes, inputs, strict=True))
         calendar = None
-        values, mask, center, scale = self.locator.locate(inputs[0])
+        values, mask, center, scale = self.scaler.locate(inputs[0])
         before = self.covariates.known_before(named) if self.covariates else None
         extra = self.covariates.along(named, before) if self.covariates else None
         read = encoder.read(values, mask, extra)
@@ -113,7 +113,7 @@ class Network:
 
         if self.settings.distribution:
             return ops.concatenate([path + z[:, :, :1], z[:, :, 1:]], axis=2)
-        return path + z  # what is broadcast stands first: see Locator.restore
+        return path + z  # what is broadcast stands first: see WindowScaler.restore
 
     def _known_features(self, known: Tensor, center: Tensor, scale: Tensor) -> Tensor:
         """[B, H, F + 3J] -> the same, float32: each lag becomes its located value, whether it is there, and how far it lies
@@ -128,7 +128,7 @@ class Network:
         raw = ops.reshape(known[:, :, self.settings.known :], (-1, horizon * 3 * count))
         missing = ops.isnan(raw)
         seen = ops.cast(ops.logical_not(missing), "float64")
-        z = self.locator.normalise(ops.where(missing, ops.zeros_like(raw), raw), center, scale) * seen
+        z = self.scaler.normalise(ops.where(missing, ops.zeros_like(raw), raw), center, scale) * seen
         z, seen = (ops.reshape(part, (-1, horizon, count, 3)) for part in (z, seen))
         special = (z[..., 0] - 0.5 * (z[..., 1] + z[..., 2])) * seen[..., 0] * seen[..., 1] * seen[..., 2]
         return ops.cast(ops.concatenate([calendar, z[..., 0], seen[..., 0], special], axis=2), "float32")

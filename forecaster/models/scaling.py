@@ -84,7 +84,7 @@ CENTERS: dict[str, Callable[[Tensor, Tensor, int], Tensor]] = {
 
 
 @dataclass(frozen=True)
-class Locator:
+class WindowScaler:
     """Brings windows to centre 0 and scale 1, each by itself, and forecasts back to the caller's units."""
 
     transform: str

@@ -63,7 +63,7 @@ def smoothed(windows: Windows, smoothing: Smoothing) -> FloatArray:
 
 
 @dataclass(frozen=True)
-class Bench:
+class EvaluationSet:
     """Windows that forecasts are measured on, and by what."""
 
     panel: Panel
@@ -96,37 +96,41 @@ def _mean(each: FloatArray) -> float:
     return float(np.nanmean(each[seen], axis=1).mean())
 
 
-def mix(plan: Plan, bench: Bench, fitted: Mapping[TargetScaling, Network], leader: TargetScaling, watch: Watch) -> Plan:
+def select_scalings(
+    plan: Plan, evaluation: EvaluationSet, fitted: Mapping[TargetScaling, Network], leader: TargetScaling, watch: Watch
+) -> Plan:
     """Give each member the scaling with which, joined, their error is lowest (Caruana et al. 2004).
 
     The first keeps the leader's. The others are picked one by one, each scaling as often as it helps.
     """
     if len(fitted) < 2 or len(plan.members) < 2:
         return plan
-    found = {scaling: bench.forecast([network]) for scaling, network in fitted.items()}
+    found = {scaling: evaluation.forecast([network]) for scaling, network in fitted.items()}
     chosen, join = [leader], getattr(np, plan.members[0].combine)
     while len(chosen) < len(plan.members):
-        errors = {one: bench.error(join([found[other] for other in [*chosen, one]], axis=0)) for one in found}
+        errors = {one: evaluation.error(join([found[other] for other in [*chosen, one]], axis=0)) for one in found}
         chosen.append(min(errors, key=errors.__getitem__))
-    alone, together = bench.error(found[leader]), bench.error(join([found[one] for one in chosen], axis=0))
+    alone, together = evaluation.error(found[leader]), evaluation.error(join([found[one] for one in chosen], axis=0))
     said = ", ".join(map(str, chosen))
     watch.note(f"trial: members on transforms {said}: validation error {together:.4g}, alone {alone:.4g}")
     if together > alone * (1.0 - MIN_GAIN):
         return plan
-    return plan.mixed(chosen, f"validation error {together:.3g} together, {alone:.3g} alone")
+    return plan.with_scalings(chosen, f"validation error {together:.3g} together, {alone:.3g} alone")
 
 
-def choose_smoothing(selection: Selection, bench: Bench, network: FloatArray, where: str, watch: Watch) -> Selection:
+def choose_smoothing(
+    selection: Selection, evaluation: EvaluationSet, network: FloatArray, where: str, watch: Watch
+) -> Selection:
     """The selection with the smoothing weight whose error is lowest on these windows and on those measured before.
 
-    `network` [W, H] is what the networks forecast for the bench's windows. One cutoff may be a lucky one for smoothing, so
+    `network` [W, H] is what the networks forecast for the evaluation's windows. One cutoff may be a lucky one for smoothing, so
     each set of windows counts alike however many it has.
     """
     if not selection.smoothings:
         return selection
-    smoothing = bench.smoothed(selection.smoothings[0])
+    smoothing = evaluation.smoothed(selection.smoothings[0])
     weights = (0.0, *(one.weight for one in selection.smoothings))
-    errors = {weight: bench.error((1.0 - weight) * network + weight * smoothing) for weight in weights}
+    errors = {weight: evaluation.error((1.0 - weight) * network + weight * smoothing) for weight in weights}
     relative = {weight: error / (errors[0.0] or 1.0) for weight, error in errors.items()}
     measured = (*selection.smoothing_errors, relative)
     means = {weight: float(np.mean([one[weight] for one in measured])) for weight in weights}
@@ -140,14 +144,14 @@ def choose_smoothing(selection: Selection, bench: Bench, network: FloatArray, wh
 
 
 def final_smoothing(
-    selection: Selection, bench: Bench, network: FloatArray, watch: Watch
+    selection: Selection, evaluation: EvaluationSet, network: FloatArray, watch: Watch
 ) -> tuple[Plan, Smoothing | None]:
     """The plan with the smoothing of the final weights, chosen on the test windows, too; and that of the test weights.
 
     The test weights keep theirs, so the scores stay those of choices that were made without seeing their windows.
     `network` [W, H]: what the networks with the test weights forecast for these windows.
     """
-    plan = choose_smoothing(selection, bench, network, "validation and held-back windows", watch).plan
+    plan = choose_smoothing(selection, evaluation, network, "validation and held-back windows", watch).plan
     final, test = plan.smoothing, selection.plan.smoothing
     either = final or test
     if either:  # both graphs read the same context
