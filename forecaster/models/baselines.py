@@ -70,14 +70,14 @@ def fit_gradient_boosting(
     from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
     horizon = future.shape[1]
-    centre, scale = _locate(context)
+    centre, scale = _mean_and_deviation(context)
     # A constant window has no scale, and a step that is not observed has no error.
     window, step = np.nonzero((scale > 0)[:, None] & ~np.isnan(future))
     if len(window) > MAX_ROWS:
         drawn = np.sort(np.random.default_rng(seed).choice(len(window), MAX_ROWS, replace=False))
         window, step = window[drawn], step[drawn]
     if not len(window):
-        return lambda context: np.repeat(_locate(context)[0][:, None], horizon, axis=1)
+        return lambda context: np.repeat(_mean_and_deviation(context)[0][:, None], horizon, axis=1)
     features = _features(context, window, step, season_length)
     # scikit-learn cannot bin a feature that is always missing, e.g. the third season back of short windows.
     present = ~np.isnan(features).all(axis=0)
@@ -96,7 +96,7 @@ def fit_gradient_boosting(
         return np.concatenate([np.zeros((0, horizon)), *parts])
 
     def chunk(context: FloatArray) -> FloatArray:
-        centre, scale = _locate(context)
+        centre, scale = _mean_and_deviation(context)
         window, step = np.divmod(np.arange(len(context) * horizon), horizon)
         with threadpool_limits(1, user_api="openmp"):
             scaled = regressor.predict(_features(context, window, step, season_length)[:, present])
@@ -107,7 +107,7 @@ def fit_gradient_boosting(
 
 def _features(context: FloatArray, window: IntArray, step: IntArray, season_length: int) -> FloatArray:
     """[n, features] of the pairs (window [n], step [n]), in standard deviations of the window."""
-    centre, scale = _locate(context)
+    centre, scale = _mean_and_deviation(context)
     length = context.shape[1]
     scaled = (context - centre[:, None]) / np.where(scale > 0, scale, 1)[:, None]
     lags = scaled[window, -min(MAX_LAGS, length) :]
@@ -121,7 +121,7 @@ def _features(context: FloatArray, window: IntArray, step: IntArray, season_leng
     return np.column_stack([lags, season, mean, step, step % season_length])
 
 
-def _locate(context: FloatArray) -> tuple[FloatArray, FloatArray]:
+def _mean_and_deviation(context: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Mean [B], NaN where nothing is observed, and standard deviation [B] of the observed values, 0 where they are equal."""
     observed = ~np.isnan(context)
     count = np.where(observed.any(axis=1), observed.sum(axis=1), np.nan)

@@ -187,7 +187,7 @@ class Trainer:
         import tensorflow as tf
 
         row = DISTRIBUTIONS[self.network.settings.distribution]
-        place = row.place(self.network.scaler, center, scale)
+        place = row.units(self.network.scaler, center, scale)
         observed &= place.scale > 0.0  # a window that the network cannot move teaches nothing
         each = tf.where(observed, row.loss(z, truth, place), 0.0)
         return tf.cast(tf.reduce_sum(each), tf.float32), tf.reduce_sum(tf.cast(observed, tf.float32))
