@@ -79,16 +79,16 @@ class Ground:
         from forecaster.progress import Silent
         from forecaster.training.auto_plan import draft_plan
         from forecaster.training.checkpoints import NoCheckpoints
-        from forecaster.training.ensemble import Fitting
-        from forecaster.training.selection import settle
+        from forecaster.training.ensemble import EnsembleFitter
+        from forecaster.training.selection import select_settings
 
         self.base = TrainSettings(horizon=SETS[name].horizon, members=1, floor=0.0)
         self.panel: Panel = read(frame(name, root), self.base, Silent())
         draft = draft_plan(self.panel, self.base)
         plan = draft.plan
-        self.fitting = Fitting(self.base, NoCheckpoints(), Silent(), time.monotonic())
+        self.fitting = EnsembleFitter(self.base, NoCheckpoints(), Silent(), time.monotonic())
         task = split(self.panel, plan.needs, plan.windows).selection
-        self.plan = settle(draft, self.panel, task, self.fitting.fit_all, Silent()).plan if task else plan
+        self.plan = select_settings(draft, self.panel, task, self.fitting.fit_all, Silent()).plan if task else plan
 
     def changed(self, change: str) -> Plan | None:
         """The plan with this change; None where that changes nothing."""

@@ -23,9 +23,9 @@ from forecaster.serving.training_record import PlanRow, plan_lines
 from forecaster.training.auto_plan import draft_plan
 from forecaster.training.checkpoints import NoCheckpoints
 from forecaster.training.combination import forecasts
-from forecaster.training.ensemble import Fitting
+from forecaster.training.ensemble import EnsembleFitter
 from forecaster.training.plan import Plan
-from forecaster.training.selection import SELECTION_STAGE, settle
+from forecaster.training.selection import SELECTION_STAGE, select_settings
 from forecaster.training.split import split
 from forecaster.training.task import MemberFit
 
@@ -145,9 +145,9 @@ def compare(data: Data, settings: CompareSettings, watch: Watch) -> Comparison:
     parts = split(panel, plan.needs, plan.windows)
     if parts.test is None:
         raise DataError(f"{panel.source}: too few rows to hold any back: nothing to compare on.", "Give more history.")
-    fitting = Fitting(own, NoCheckpoints(), watch, began)
+    fitting = EnsembleFitter(own, NoCheckpoints(), watch, began)
     if parts.selection:
-        plan = settle(draft, panel, parts.selection, fitting.fit_all, watch).plan
+        plan = select_settings(draft, panel, parts.selection, fitting.fit_all, watch).plan
     rows = tuple(row for row in plan.rows if row.setting not in COMPARED)
     for line in plan_lines(rows):
         watch.note(line)
@@ -175,7 +175,7 @@ def compare(data: Data, settings: CompareSettings, watch: Watch) -> Comparison:
     return Comparison(entries=tuple(entries), baselines=baselines, lead=lead, plan=rows, about=about)
 
 
-def _entry(plan: Plan, task: Task, holdout: Holdout, fitting: Fitting, seeds: int) -> Entry:
+def _entry(plan: Plan, task: Task, holdout: Holdout, fitting: EnsembleFitter, seeds: int) -> Entry:
     """One cell, fitted on a task and tested on the holdout with each seed."""
     network = plan.members[0]
     scores, errors, seconds, parameters = [], [], [], 0

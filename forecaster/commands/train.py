@@ -20,7 +20,7 @@ from forecaster.serving.manifest import Manifest, read_manifest
 from forecaster.serving.store import Store, name_from_path
 from forecaster.training.auto_plan import draft_plan
 from forecaster.training.checkpoints import STATE, UNFINISHED, Checkpoints
-from forecaster.training.ensemble import Fitting
+from forecaster.training.ensemble import EnsembleFitter
 from forecaster.training.plan import Draft, OpenQuestions, Plan
 from forecaster.training.publish import Published, Training, publish
 from forecaster.training.report import TrainReport
@@ -55,7 +55,7 @@ def _train(data: Data, settings: TrainSettings, watch: Watch, store: Store, name
     checkpoints = _checkpoints(store, name, settings, watch)
     if settings.resume and checkpoints.source != checkpoints.unfinished and checkpoints.source:
         draft = _as_stored(draft.plan, read_manifest(checkpoints.source.parent), panel, settings)
-    fitting = Fitting(settings, checkpoints, watch, began)
+    fitting = EnsembleFitter(settings, checkpoints, watch, began)
     parts = split(panel, draft.plan.needs, draft.plan.windows)
     made = fitting.fit_stages(draft, panel, parts)
     training = Training(

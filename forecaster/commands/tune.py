@@ -25,9 +25,9 @@ from forecaster.models.scaling import CENTERS
 from forecaster.progress import Progress, Silent
 from forecaster.training.auto_plan import draft_plan
 from forecaster.training.checkpoints import NoCheckpoints
-from forecaster.training.ensemble import Fitting
+from forecaster.training.ensemble import EnsembleFitter
 from forecaster.training.plan import EPOCH_STEPS
-from forecaster.training.selection import settle
+from forecaster.training.selection import select_settings
 from forecaster.training.split import split
 
 if TYPE_CHECKING:
@@ -150,7 +150,7 @@ class _Search:
         self.panel, self.settings, self.watch, self.began = panel, settings, watch, began
         self.draft = draft_plan(panel, self._train({}))
         self.plan = self.draft.plan
-        self.fitting = Fitting(self._train({}), NoCheckpoints(), watch, began)
+        self.fitting = EnsembleFitter(self._train({}), NoCheckpoints(), watch, began)
         self.space = _space(self.draft, settings)
         given = {name: value for name, value in vars(settings).items() if name not in RUN}
         facts = json.dumps([fingerprint(panel), given, self.space], default=str, sort_keys=True)
@@ -165,7 +165,7 @@ class _Search:
                     f"{self.panel.source}: too few rows for validation windows: nothing to tune on.",
                     "Give more history.",
                 )
-            plan = settle(self.draft, self.panel, task, self.fitting.fit_all, self.watch).plan
+            plan = select_settings(self.draft, self.panel, task, self.fitting.fit_all, self.watch).plan
             made = {**vars(plan.members[0]), **vars(plan.fit)}
             first = {name: made[name] for name in self.space}
             study.set_user_attr("automatic", first)

@@ -11,8 +11,12 @@ import numpy as np
 from forecaster.data.windows import Windows, sampler
 from forecaster.evaluation.holdout import oldest_cutoffs
 from forecaster.evaluation.quantile_metrics import QuantileScores, quantile_scores
-from forecaster.models.baselines import BASELINES, fit_gradient_boosting
-from forecaster.models.statistical import MAX_VALUES, statistical
+from forecaster.models.baselines import (
+    BASELINES,
+    MAX_STATISTICAL_VALUES,
+    fit_gradient_boosting,
+    statistical_baselines,
+)
 from forecaster.serving.forecast import MODEL
 
 if TYPE_CHECKING:
@@ -88,8 +92,8 @@ def baseline_forecasts(holdout: Holdout, *, learned: bool) -> dict[str, FloatArr
     boosted = _boosting(holdout)
     if boosted:
         forecasts["gradient-boosting"] = boosted(windows.gather(length, 0))
-    if others := statistical():
-        history = windows.gather(min(longest, MAX_VALUES), 0)
+    if others := statistical_baselines():
+        history = windows.gather(min(longest, MAX_STATISTICAL_VALUES), 0)
         forecasts |= {name: baseline(history, horizon, season) for name, baseline in others.items()}
     return forecasts
 

@@ -1,6 +1,7 @@
-"""Recurrent cells: Keras' own layers, each beside its equations, its size and its ONNX operator.
+"""Recurrent cells: Keras' own layers, each with its equations, its number of parameters and its ONNX operator.
 
-Notation: x_t input [input], h_t state [units], ⊙ elementwise, σ logistic. A *gate block* is `units · (input + units + 1)`
+Notation: x_t input [input], h_t state [units], c_t cell state [units], ⊙ elementwise product, σ logistic function; i, f, o input,
+forget and output gate; z, r update and reset gate; h̃ candidate state. A *gate block* is `units · (input + units + 1)`
 parameters: one input matrix, one recurrent matrix, one bias.
 
 | cell | equations | gate blocks | state |
@@ -9,9 +10,9 @@ parameters: one input matrix, one recurrent matrix, one bias.
 | lstm | i, f, o = σ(W_* x_t + U_* h_{t-1} + b_*); c_t = f ⊙ c_{t-1} + i ⊙ tanh(W_c x_t + U_c h_{t-1} + b_c); h_t = o ⊙ tanh(c_t)  (Hochreiter & Schmidhuber 1997; forget gate: Gers et al. 2000) | 4 | h, c |
 | gru  | z, r = σ(W_* x_t + U_* h_{t-1} + b_*); h̃ = tanh(W x_t + U (r ⊙ h_{t-1}) + b); h_t = z ⊙ h_{t-1} + (1 − z) ⊙ h̃  (Cho et al. 2014, v1) | 3 | h |
 
-Texts that write h_t = (1 − z) ⊙ h_{t-1} + z ⊙ h̃ mean the same family: negate the update gate's weights and bias.
-`reset_after` puts the reset gate behind the product, h̃ = tanh(W x_t + b + r ⊙ (U h_{t-1} + b_u)), as cuDNN does; that costs
-`units` more biases for each gate.
+Texts that write h_t = (1 − z) ⊙ h_{t-1} + z ⊙ h̃ describe the same cells: negate the update gate's weights and bias.
+`reset_after` applies the reset gate after the recurrent product, h̃ = tanh(W x_t + b + r ⊙ (U h_{t-1} + b_u)), as cuDNN does;
+each gate then has `units` more biases.
 """  # noqa: E501
 
 from __future__ import annotations
@@ -110,26 +111,29 @@ def _cudnn(settings: CellSettings) -> bool | str:
 
 
 def _build_rnn(settings: CellSettings, seed: Callable[[], int]) -> KerasLayer:
+    """h_t = tanh(W x_t + U h_{t-1} + b)."""
     import keras
 
     return keras.layers.SimpleRNN(**_arguments(settings, seed))
 
 
 def _build_lstm(settings: CellSettings, seed: Callable[[], int]) -> KerasLayer:
+    """i, f, o gates; c_t = f ⊙ c_{t-1} + i ⊙ tanh(W_c x_t + U_c h_{t-1} + b_c); h_t = o ⊙ tanh(c_t)."""
     import keras
 
-    # The forget gate starts open (bias 1; Jozefowicz et al. 2015), so gradients pass from the first step on.
+    # The forget gate starts open (bias 1; Jozefowicz et al. 2015), so gradients flow from the first epoch on.
     return keras.layers.LSTM(**_arguments(settings, seed), unit_forget_bias=True, use_cudnn=_cudnn(settings))
 
 
 def _build_gru(settings: CellSettings, seed: Callable[[], int]) -> KerasLayer:
+    """z, r gates; h̃ = tanh(W x_t + U (r ⊙ h_{t-1}) + b); h_t = z ⊙ h_{t-1} + (1 − z) ⊙ h̃."""
     import keras
 
     return keras.layers.GRU(**_arguments(settings, seed), reset_after=settings.reset_after, use_cudnn=_cudnn(settings))
 
 
 def _gates(matrix: FloatArray, order: tuple[int, ...]) -> FloatArray:
-    """Reorder the gate blocks along the last axis and put that axis first, as ONNX wants it."""
+    """Reorder the gate blocks along the last axis and move that axis to the front, as ONNX stores them."""
     blocks = np.split(matrix, len(order), axis=-1)
     ordered: FloatArray = np.concatenate([blocks[i] for i in order], axis=-1).T
     return ordered

@@ -1,4 +1,4 @@
-"""The recurrent stack: reads a located context segment by segment, and can go on with forecasts as its next inputs."""
+"""The encoder: a stack of recurrent layers over the scaled context, segment by segment, which can go on with forecasts."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Recurrence: TypeAlias = "Callable[[Any, Tensor, Sequence[Tensor] | None], tuple[
 
 @dataclass(frozen=True)
 class EncoderSettings:
-    """What the stack needs to be built."""
+    """What an encoder is built from."""
 
     cell: str
     units: int
@@ -30,22 +30,25 @@ class EncoderSettings:
     input_initializer: str
     recurrent_initializer: str
     portable: bool
-    extra_inputs: bool = False  # covariates are read along with the values
+    extra_inputs: bool = False  # covariates are read with the values
 
 
 @dataclass(frozen=True)
 class EncoderOutput:
-    """What the stack has read. T steps, D = units, or twice that when bidirectional."""
+    """The encoder's outputs over T steps. D = units, or twice that when bidirectional."""
 
-    inputs: Tensor  # [B, T, C] the steps as they were read
+    inputs: Tensor  # [B, T, C] the steps that were read
     sequence: Tensor  # [B, T, D] the top layer's outputs
     last: Tensor  # [B, D] its output after the last step; when bidirectional, each direction's after its own last
     states: list[Tensor]  # the top layer's final states, [B, D] each
-    layer_states: list[list[Tensor]]  # every layer's final states, to go on from
+    layer_states: list[list[Tensor]]  # every layer's final states, from which `advance` goes on
 
 
 def run_layer(layer: Any, inputs: Tensor, states: Sequence[Tensor] | None) -> tuple[Tensor, list[Tensor]]:
-    """A Keras recurrent layer over inputs [B, T, C]: outputs [B, T, units] and final states. One step needs no loop."""
+    """Outputs [B, T, units] and final states [B, units] of a Keras recurrent layer over inputs [B, T, C].
+
+    A single step calls the cell, without Keras' loop.
+    """
     if states is not None and inputs.shape[1] == 1:
         output, after = layer.cell(inputs[:, 0], list(states))
         return output[:, None], list(after)
@@ -54,7 +57,7 @@ def run_layer(layer: Any, inputs: Tensor, states: Sequence[Tensor] | None) -> tu
 
 
 class Encoder:
-    """The stack. `recur` runs one layer; the ONNX export puts its own in its place."""
+    """The stack. `recur` runs one layer; fast training and the ONNX export replace it with their own."""
 
     recur: Recurrence = staticmethod(run_layer)
 
@@ -68,11 +71,11 @@ class Encoder:
                 settings.units, activation="relu", kernel_initializer=keras.initializers.HeUniform(seed=seed())
             )
             if settings.segment > 1
-            else keras.layers.Identity()  # the textbook form: the cell reads each observation itself
+            else keras.layers.Identity()  # the textbook form: the cell reads each observation directly
         )
-        # Starts at zero: covariates must earn their place alongside the values.
-        apart = settings.extra_inputs and settings.segment > 1
-        self.embed_extra = keras.layers.Dense(settings.units, kernel_initializer="zeros") if apart else None
+        # Starts at zero: at first the network forecasts as it does without covariates.
+        embedded = settings.extra_inputs and settings.segment > 1
+        self.embed_extra = keras.layers.Dense(settings.units, kernel_initializer="zeros") if embedded else None
         directions = 2 if settings.bidirectional else 1
         self.layers = [[self.new_layer(settings.units) for _ in range(directions)] for _ in range(settings.layers)]
         between = settings.dropout if settings.layers > 1 else 0.0
@@ -82,11 +85,11 @@ class Encoder:
         ]
 
     def new_layer(self, units: int) -> Any:
-        """A recurrent layer of this encoder's cell."""
+        """A recurrent layer with this encoder's cell."""
         s = self.settings
         cell = CellSettings(units, s.reset_after, s.input_initializer, s.recurrent_initializer, s.portable)
         layer = CELLS[s.cell].build(cell, self._seed)
-        layer.cell.name = f"{layer.name}_cell"  # cells are also called by themselves, and a graph wants names unique
+        layer.cell.name = f"{layer.name}_cell"  # `run_layer` also calls cells, and names in a graph must be unique
         return layer
 
     def with_recurrence(self, recur: Recurrence) -> Encoder:
@@ -96,11 +99,11 @@ class Encoder:
         return other
 
     def read(self, values: Tensor, mask: Tensor, extra: Tensor | None = None) -> EncoderOutput:
-        """Located values and mask [B, L], and covariates' features [B, L, E] -> what the stack makes of them."""
+        """Encode scaled values and mask [B, L], and the covariates' features [B, L, E]."""
         return self._read(self._steps(values, mask), extra=extra)
 
     def advance(self, read: EncoderOutput, values: Tensor) -> EncoderOutput:
-        """Go on by one segment of forecasts, values [B, S]. A backward pass must start again from the new end."""
+        """Encode one more segment, of forecasts [B, S]. A bidirectional encoder reads all steps again, from the new end."""
         from keras import ops
 
         step = self._steps(values, ops.ones_like(values))
@@ -109,7 +112,7 @@ class Encoder:
         return self._read(step, read.layer_states)
 
     def _steps(self, values: Tensor, mask: Tensor) -> Tensor:
-        """[B, T·S] twice -> [B, T, 2S]."""
+        """Values and mask [B, T·S] -> steps [B, T, 2S]."""
         from keras import ops
 
         segment = self.settings.segment
@@ -120,26 +123,26 @@ class Encoder:
     def _read(
         self, inputs: Tensor, start: list[list[Tensor]] | None = None, extra: Tensor | None = None
     ) -> EncoderOutput:
-        flowing = self.embed(inputs)
+        hidden = self.embed(inputs)
         if extra is not None:
-            flowing = self._joined(flowing, extra)
+            hidden = self._with_extra(hidden, extra)
         layer_states: list[list[Tensor]] = []
         for depth, layers in enumerate(self.layers):
             if depth:
-                flowing = self.dropouts[depth - 1](flowing)
-            sequence, states = self._layer(layers, flowing, start[depth] if start else None)
+                hidden = self.dropouts[depth - 1](hidden)
+            sequence, states = self._layer(layers, hidden, start[depth] if start else None)
             layer_states.append(states)
-            linked = self.settings.residual and sequence.shape[-1] == flowing.shape[-1]
-            flowing = flowing + sequence if linked else sequence
-        return EncoderOutput(inputs, flowing, self._last(flowing), layer_states[-1], layer_states)
+            linked = self.settings.residual and sequence.shape[-1] == hidden.shape[-1]
+            hidden = hidden + sequence if linked else sequence
+        return EncoderOutput(inputs, hidden, self._last(hidden), layer_states[-1], layer_states)
 
-    def _joined(self, flowing: Tensor, extra: Tensor) -> Tensor:
-        """Steps [B, T, ·] with the covariates [B, T·S, E] of their observations."""
+    def _with_extra(self, hidden: Tensor, extra: Tensor) -> Tensor:
+        """Steps [B, T, ·] with the covariates' features [B, T·S, E] of their observations."""
         from keras import ops
 
-        count, width = flowing.shape[1], extra.shape[2] * self.settings.segment
+        count, width = hidden.shape[1], extra.shape[2] * self.settings.segment
         extra = ops.reshape(extra, (-1, count, width))
-        return flowing + self.embed_extra(extra) if self.embed_extra else ops.concatenate([flowing, extra], axis=2)
+        return hidden + self.embed_extra(extra) if self.embed_extra else ops.concatenate([hidden, extra], axis=2)
 
     def _layer(self, layers: list[Any], x: Tensor, start: list[Tensor] | None) -> tuple[Tensor, list[Tensor]]:
         from keras import ops

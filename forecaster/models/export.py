@@ -1,8 +1,8 @@
-"""One graph from raw context to caller's units, as a SavedModel and as ONNX.
+"""Export of all members as one graph, from the raw context to the caller's units: a SavedModel and ONNX.
 
-The ONNX graph holds ONNX' own RNN, LSTM and GRU operators. The stock exporter would unroll a Keras loop into an ONNX `Loop`,
-one small product a step; so the graph is cut at each recurrent layer, the feed-forward pieces are converted, and the operator
-with the layer's weights is put into each cut.
+The ONNX graph has ONNX' own RNN, LSTM and GRU operators. tf2onnx would make of a Keras loop an ONNX `Loop`, with one small
+product a step. So the graph is cut at each recurrent layer, tf2onnx converts the feed-forward pieces, and the operator with the
+layer's weights is put into each cut.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ OPSET = 17
 
 
 def context_length(members: Sequence[Network], smoothing: Smoothing | None = None) -> int:
-    """L of the graph that joins `members` and smoothing: the longest of theirs; each reads the end that it needs."""
+    """L of the graph of `members` and smoothing: the longest of theirs. Each reads the latest rows that it needs."""
     return max(*(member.settings.context_length for member in members), smoothing.length if smoothing else 0)
 
 
 def input_shapes(members: Sequence[Network], smoothing: Smoothing | None = None) -> dict[str, tuple[int, ...]]:
-    """Shape after the batch of each input of the graph that joins `members`, in order. All of them read the same."""
+    """Shape after the batch of each input of the graph of `members`, in order. All members read the same inputs."""
     return replace(members[0].settings, context_length=context_length(members, smoothing)).shapes
 
 
@@ -42,16 +42,16 @@ def joint_forecast(
     recur: Recurrence = run_layer,
     smoothing: Smoothing | None = None,
 ) -> Tensor:
-    """Inputs as `input_shapes` says -> the median or mean of the members' forecasts [B, H, 1 + Q].
+    """Median or mean of the members' forecasts [B, H, 1 + Q], from inputs of `input_shapes`.
 
-    Quantiles stay sorted, since medians and means of sorted values are. Smoothing moves the point forecast towards its own, and
-    the quantiles as far.
+    Medians and means keep quantiles ascending. Smoothing is blended with the point forecast, and quantiles are shifted by the
+    same difference.
     """
     forecasts = [member.forecast(member.own(inputs), recur) for member in members]
     joined = COMBINATIONS[members[0].settings.combine](forecasts) if len(forecasts) > 1 else forecasts[0]
     if not smoothing or not smoothing.weight:
         return joined
-    # What is broadcast stands first: see Locator.restore.
+    # The operand that is broadcast comes first: see WindowScaler.restore.
     return (smooth(inputs[0], smoothing)[:, :, None] - joined[:, :, :1]) * smoothing.weight + joined
 
 
@@ -77,7 +77,7 @@ def write_saved_model(members: Sequence[Network], folder: Path, smoothing: Smoot
     import tensorflow as tf
 
     module = tf.Module()
-    module.kept = [member.model.variables for member in members]  # what the graph reads is saved with it
+    module.kept = [member.model.variables for member in members]  # saved with the graph
     shapes = input_shapes(members, smoothing)
     specs = [tf.TensorSpec((None, *shape), tf.float64, name=name) for name, shape in shapes.items()]
 
@@ -91,17 +91,17 @@ def write_saved_model(members: Sequence[Network], folder: Path, smoothing: Smoot
 
 @dataclass(frozen=True)
 class _Cut:
-    """A recurrent layer that was left out of the converted graph."""
+    """A recurrent layer that is left out of the converted graph."""
 
     layer: Any
     inputs: Tensor  # [B, T, C]
     start: list[Tensor]  # initial states, or none
-    sequence: Tensor  # stands for the layer's outputs [B, T, units]
-    states: list[Tensor]  # stand for its final states [B, units]
+    sequence: Tensor  # input in place of the layer's outputs [B, T, units]
+    states: list[Tensor]  # inputs in place of its final states [B, units]
 
 
 class _Cutter:
-    """A `Recurrence` that leaves a hole where a layer would run."""
+    """A `Recurrence` that cuts the graph where a layer would run."""
 
     def __init__(self) -> None:
         self.cuts: list[_Cut] = []
@@ -119,7 +119,7 @@ class _Cutter:
 
 
 def write_onnx(members: Sequence[Network], path: Path, smoothing: Smoothing | None = None) -> None:
-    """The same graph for onnxruntime: the same inputs, output `forecast` [B, H, 1 + Q] float64."""
+    """The same graph for onnxruntime, with the same inputs and the output `forecast` [B, H, 1 + Q], float64."""
     import keras
     import onnx
 
@@ -129,7 +129,7 @@ def write_onnx(members: Sequence[Network], path: Path, smoothing: Smoothing | No
     forecast = joint_forecast(members, inputs, cutter, smoothing)
     holes = [hole for cut in cutter.cuts for hole in (cut.sequence, *cut.states)]
     sources = [source for cut in cutter.cuts for source in (cut.inputs, *cut.start)]
-    # Keras before 3.13, the newest for Python 3.10, refuses inputs that lead nowhere, as states that no head reads do.
+    # Keras before 3.13 refuses inputs that no output depends on, such as states that no head reads; 3.13 needs Python 3.11.
     ends = [keras.ops.negative(hole) for hole in holes]
     graph = _convert(keras.Model([*inputs, *holes], [forecast, *sources, *ends]))
     _keep_float64(graph.graph)
@@ -139,8 +139,10 @@ def write_onnx(members: Sequence[Network], path: Path, smoothing: Smoothing | No
 
 
 def _convert(model: Any) -> Any:
-    """As `tf2onnx.convert.from_function`, without the copy of the graph that it takes before each of its optimisations: half
-    of its time, to be safe from errors that are to be seen here.
+    """As `tf2onnx.convert.from_function`, but optimisation errors are raised.
+
+    tf2onnx copies the graph before each optimisation, to go on without it after an error. Without these copies it takes half
+    the time.
     """
     import tensorflow as tf
     from tf2onnx import optimizer, tf_loader
@@ -161,7 +163,7 @@ def _convert(model: Any) -> Any:
 
 
 def _keep_float64(graph: Any) -> None:
-    """tf2onnx puts casts to float32 and back around Log, though onnxruntime takes float64: levels of 1e9 would drown."""
+    """Remove tf2onnx' casts to float32 around Log: onnxruntime takes float64, and float32 loses steps of 1 at levels of 1e9."""
     from onnx import TensorProto
 
     maker = {name: node for node in graph.node for name in node.output}
@@ -180,7 +182,7 @@ def _keep_float64(graph: Any) -> None:
 
 
 def _fill(graph: Any, cuts: list[_Cut], inputs: int) -> None:
-    """Put ONNX' recurrent operators into the holes and leave the `inputs` real inputs and `forecast` as the only ends."""
+    """Put ONNX' recurrent operators into the cuts; only the first `inputs` inputs and the output `forecast` remain."""
     outputs = [output.name for output in graph.output]
     holes = [hole.name for hole in graph.input][inputs:]
     position, hole = 1, 0
@@ -197,7 +199,7 @@ def _fill(graph: Any, cuts: list[_Cut], inputs: int) -> None:
 
 
 def _operator(graph: Any, cut: _Cut, sources: list[str], results: list[str]) -> None:
-    """One recurrent layer, time-major inside as the operator wants it."""
+    """Add one recurrent layer's operator, with transposes, as it is time-major."""
     from onnx import helper, numpy_helper
 
     cell = next(c for c in CELLS.values() if type(cut.layer).__name__ == c.layer)
@@ -238,7 +240,7 @@ def _rename_output(graph: Any, old: str, new: str) -> None:
 
 
 def _sort(graph: Any) -> None:
-    """Order nodes so that each stands behind what it reads, as ONNX demands, and drop those that nothing reads."""
+    """Order nodes so that each comes after those it reads, as ONNX demands, and drop those that nothing reads."""
     maker = {name: node for node in graph.node for name in node.output}
     ordered: list[Any] = []
     placed: set[int] = set()

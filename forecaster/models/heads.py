@@ -1,8 +1,8 @@
-"""Heads: from what the recurrent stack has read to the horizon.
+"""Heads: from the encoder's output to forecasts of the horizon.
 
-Each head is a class that makes its layers once and then, given an `Encoder` and what it has read, forecasts [B, H, K] in the
-network's units. `training` gives instead what is compared with the targets while training, and `target_span` says which steps
-of the window those are, counted from the start of the context.
+A head makes its layers once. Given an `Encoder` and its output, `forecast` returns [B, H, K] in the network's units; `training`
+returns the forecasts that the loss is taken of; `target_span` says which steps of the window these are, counted from the start
+of the context.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class HeadSettings:
-    """What a head needs to be built."""
+    """What a head is built from."""
 
     context_length: int
     horizon: int
@@ -39,7 +39,7 @@ class Head(Protocol):
         """[B, H, K] in the network's units; the first of the K is the point forecast, or the location."""
 
     def training(self, encoder: Encoder, read: EncoderOutput) -> Tensor:
-        """[B, P, K]: what is compared with the P steps of `target_span`."""
+        """[B, P, K] forecasts of the P steps of `target_span`, for the loss."""
 
     def target_span(self) -> tuple[int, int]:
         """First and one-past-last step that `training` forecasts, counted from the start of the context."""
@@ -50,22 +50,25 @@ def _segments(horizon: int, segment: int) -> int:
 
 
 class _Horizon:
-    """What the heads that train on the horizon itself share."""
+    """Base of the heads whose loss is over the horizon."""
 
     def __init__(self, settings: HeadSettings) -> None:
         self.settings = settings
 
     def target_span(self) -> tuple[int, int]:
+        """The horizon."""
         return self.settings.context_length, self.settings.context_length + self.settings.horizon
 
     def forecast(self, encoder: Encoder, read: EncoderOutput) -> Tensor:
+        """[B, H, K] in the network's units."""
         raise NotImplementedError
 
     def training(self, encoder: Encoder, read: EncoderOutput) -> Tensor:
+        """[B, H, K], as `forecast`."""
         return self.forecast(encoder, read)
 
     def cut(self, flat: Tensor) -> Tensor:
-        """[B, anything that holds H·K or more] -> [B, H, K]."""
+        """[B, ...] with H·K numbers or more a row -> [B, H, K]."""
         from keras import ops
 
         shaped = ops.reshape(flat, (-1, flat.shape[-1] * (flat.shape[1] if len(flat.shape) == 3 else 1)))
@@ -83,19 +86,19 @@ class Direct(_Horizon):
         self.dense = _dense(settings.horizon * settings.outputs, seed)
 
     def forecast(self, _encoder: Encoder, read: EncoderOutput) -> Tensor:
+        """[B, H, K] from the encoder's last output: dense(relu(dense(h_T)))."""
         return self.cut(self.dense(self.hidden(self.dropout(read.last))))
 
 
 class Seq2Seq(_Horizon):
-    """Encoder–decoder (Sutskever et al. 2014): a second recurrent layer starts from the encoder's last state and reads an
-    embedding of each output segment's position (SegRNN, Lin et al. 2023), so no forecast is fed back.
+    """Encoder–decoder (Sutskever et al. 2014): a second recurrent layer starts from the encoder's last state.
+
+    It reads an embedding of each output segment's position (SegRNN, Lin et al. 2023), so no forecast is fed back.
     """
 
     def __init__(self, settings: HeadSettings, seed: Callable[[], int]) -> None:
         super().__init__(settings)
-        self.positions = _dense(
-            settings.units, seed
-        )  # over one-hot positions: an embedding that takes part in the graph
+        self.positions = _dense(settings.units, seed)  # the embedding: of one-hot positions
         self.bridges: list[Any] = []
         self.decoder: Any = None
         self.dropout = _dropout(settings.dropout, seed)
@@ -103,11 +106,12 @@ class Seq2Seq(_Horizon):
         self._seed = seed
 
     def forecast(self, encoder: Encoder, read: EncoderOutput) -> Tensor:
+        """[B, H, K] from the decoder's output at each segment's position."""
         from keras import ops
 
         if self.decoder is None:
             self.decoder = encoder.new_layer(self.settings.units)
-            # A bidirectional encoder hands over both directions' states, which must become one.
+            # A bidirectional encoder has a state for each direction; a dense layer makes one of both.
             if read.states[0].shape[-1] != self.settings.units:
                 self.bridges = [_dense(self.settings.units, self._seed, "tanh") for _ in read.states]
         count = _segments(self.settings.horizon, self.settings.segment)
@@ -120,7 +124,7 @@ class Seq2Seq(_Horizon):
 
 
 class Recursive(_Horizon):
-    """One segment at a time, each forecast fed back as the next input, in training as in use."""
+    """One segment at a time, each forecast fed back as the next input, in training and in use."""
 
     def __init__(self, settings: HeadSettings, seed: Callable[[], int]) -> None:
         super().__init__(settings)
@@ -128,7 +132,7 @@ class Recursive(_Horizon):
         self.dense = _dense(settings.segment * settings.outputs, seed)
 
     def emit(self, states: Tensor) -> Tensor:
-        """[..., units] -> [..., S, K]."""
+        """Outputs of the encoder [..., D] -> forecasts of the next segment [..., S, K]."""
         from keras import ops
 
         flat = self.dense(self.dropout(states))
@@ -136,6 +140,7 @@ class Recursive(_Horizon):
         return ops.reshape(flat, (-1, *shape))
 
     def forecast(self, encoder: Encoder, read: EncoderOutput) -> Tensor:
+        """[B, H, K], segment after segment."""
         from keras import ops
 
         emitted = [self.emit(read.last)]
@@ -146,17 +151,19 @@ class Recursive(_Horizon):
 
 
 class PerStep(Recursive):
-    """A dense layer at every step of the sequence (Keras' TimeDistributed Dense), each forecasting the next segment, and
-    trained at every step with the true values as inputs (teacher forcing). In use the forecasts are fed back.
+    """A dense layer at every step of the sequence (Keras' TimeDistributed Dense) that forecasts the next segment.
 
-    A backward pass has already read what an earlier step must forecast, so a bidirectional stack trains on the last step only.
+    It is trained at every step with the actuals as inputs (teacher forcing); in use the forecasts are fed back. A backward
+    pass has already read what an earlier step must forecast, so a bidirectional encoder trains on the last step only.
     """
 
     def target_span(self) -> tuple[int, int]:
+        """Every segment after the first; of a bidirectional encoder the segment after the context."""
         length, segment = self.settings.context_length, self.settings.segment
         return (length if self.settings.bidirectional else segment), length + segment
 
     def training(self, _encoder: Encoder, read: EncoderOutput) -> Tensor:
+        """[B, P, K] each step's forecast of the segment after it."""
         from keras import ops
 
         if self.settings.bidirectional:
@@ -187,5 +194,5 @@ HEADS: dict[str, Callable[[HeadSettings, Callable[[], int]], Head]] = {
     "per-step": PerStep,
 }
 
-# Heads whose horizon is not fed back, so that paths alongside the recurrence can be added to it.
+# Heads that feed no forecast back, so that other paths' forecasts can be added to theirs.
 OPEN_HEADS = ("direct", "seq2seq")

@@ -1,11 +1,11 @@
-"""What training minimises: a base loss of the point forecast, plus pinball losses where there are quantiles.
+"""The training loss: a base loss of the point forecast, plus the mean pinball loss of the quantiles, where there are any.
 
-`error_scale` says in which units errors are measured:
+`error_scale` is the unit of the errors:
 
-* `series`: caller's units over the series' in-sample mean absolute seasonal difference, the denominator of
-  MASE (Hyndman & Koehler 2006), so that every series weighs alike;
-* `window`: the network's own units, after transform, centre and scale;
-* `transform`: after the transform only; with a log these are relative errors.
+* `series`: the series' seasonal scale, its in-sample mean absolute seasonal difference and the denominator of MASE
+  (Hyndman & Koehler 2006), so that every series has the same weight;
+* `window`: the network's own unit, after transform, centre and scale;
+* `transform`: the unit after the transform alone; with a log these are relative errors.
 """
 
 from __future__ import annotations
@@ -21,17 +21,19 @@ ERROR_SCALES = ("series", "window", "transform")
 
 
 def _mae(error: Tensor) -> Tensor:
+    """|e|; its minimum is at the median."""
     from keras import ops
 
     return ops.abs(error)
 
 
 def _mse(error: Tensor) -> Tensor:
+    """e²; its minimum is at the mean."""
     return error * error
 
 
 def _huber(error: Tensor) -> Tensor:
-    """Huber 1964, δ = 1: squares below 1, straight lines above."""
+    """Huber 1964, δ = 1: ½ e² where |e| <= 1, |e| - ½ above."""
     from keras import ops
 
     size = ops.abs(error)
@@ -42,17 +44,14 @@ LOSSES: dict[str, Callable[[Tensor], Tensor]] = {"mae": _mae, "mse": _mse, "hube
 
 
 def pinball(error: Tensor, level: float) -> Tensor:
-    """Koenker & Bassett 1978: `level` of the weight where the truth is above the forecast, 1 - level where it is below.
-
-    error = truth - forecast.
-    """
+    """Quantile loss max(q e, (q - 1) e) of error e = target - forecast at level q; source: Koenker & Bassett 1978."""
     from keras import ops
 
     return ops.maximum(level * error, (level - 1.0) * error)
 
 
 def mean_loss(errors: Tensor, observed: Tensor, loss: str, quantiles: tuple[float, ...]) -> Tensor:
-    """errors [B, P, K] = truth - forecast, 0 where not observed; observed [B, P] 0 or 1 -> scalar over what was observed."""
+    """Scalar mean over observed steps of errors [B, P, K] = target - forecast, 0 where not observed; observed [B, P] 0 or 1."""
     from keras import ops
 
     each = LOSSES[loss](errors[:, :, 0])

@@ -1,9 +1,9 @@
-"""Settings -> network: locate, read, forecast, restore, in one graph from raw context to caller's units.
+"""The network: scale, encode, forecast and restore, in one graph from the raw context to the caller's units.
 
-context [B, L] ── locate ── segments [B, T, 2S] ── recurrent stack ── head [B, H, K] ── answer [B, H, 1 + Q]
+context [B, L] ── scale ── segments [B, T, 2S] ── encoder ── head [B, H, K] ── forecast [B, H, 1 + Q]
 
-K is what a head says of each step: the point forecast and the Q quantiles themselves, or the parameters of a distribution, from
-which the answer reads them.
+K counts a head's outputs for each step: the point forecast and the Q quantiles, or the parameters of a distribution, from which
+these are computed.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from forecaster.models.covariate_layers import CovariatePath, Features
 from forecaster.models.distributions import DISTRIBUTIONS
 from forecaster.models.encoder import Encoder, EncoderSettings, Recurrence, run_layer
 from forecaster.models.heads import HEADS, HeadSettings
-from forecaster.models.scaling import Locator
+from forecaster.models.scaling import WindowScaler
 from forecaster.models.settings import NetworkSettings
 from forecaster.models.skip_paths import KnownPath, LinearPath
 
@@ -29,95 +29,98 @@ P = TypeVar("P")
 
 
 class Network:
-    """Layers with their weights. Graphs are drawn from them as often as needed: to train, to serve, to export."""
+    """Layers and their weights. Graphs are made of them as often as needed: to train, to serve, to export."""
 
     def __init__(self, settings: NetworkSettings, seed: int, *, portable: bool = False) -> None:
         self.settings = settings
         seeds = _seeds(seed)
-        self.locator = Locator(settings.transform, settings.center, settings.season_length, settings.origin)
+        self.scaler = WindowScaler(settings.transform, settings.center, settings.season_length, settings.origin)
         self.encoder = Encoder(_part(EncoderSettings, settings, portable), seeds)
         self.head = HEADS[settings.head](_part(HeadSettings, settings, portable), seeds)
         self.linear = LinearPath(settings.horizon) if settings.linear else None
         self.known = KnownPath(settings.horizon, settings.outputs, seeds) if settings.known_width else None
         self.covariates = _Covariates(settings, seeds) if settings.covariates else None
-        self.model = self._draw_model()
+        self.model = self._serving_model()
 
     def inputs(self) -> list[Tensor]:
-        """Fresh graph inputs, float64: context [B, L] and, where the network uses them, known [B, H, F + 3J + U],
-        past [B, L, U + P], static [B, G].
+        """New graph inputs, float64.
+
+        context [B, L] and, where the network reads them, known [B, H, F + 3J + U], past [B, L, U + P], static [B, G].
         """
         import keras
 
         return [keras.Input(shape, dtype="float64", name=name) for name, shape in self.settings.shapes.items()]
 
     def own(self, inputs: Sequence[Tensor]) -> list[Tensor]:
-        """Of the inputs of a graph that joins networks, the part that this one reads: the newest L rows."""
+        """The part of a joint graph's inputs that this network reads: the latest L rows."""
         length = self.settings.context_length
         named = dict(zip(self.settings.shapes, inputs, strict=True))
         return [values[:, -length:] if name in ("context", "past") else values for name, values in named.items()]
 
-    def _draw_model(self) -> Any:
-        """The serving model, inputs -> forecast [B, H, 1 + Q]. Drawing it makes all weights, in a fixed order."""
+    def _serving_model(self) -> Any:
+        """The serving model, inputs -> forecast [B, H, 1 + Q]. Making it makes all weights, in a fixed order."""
         import keras
 
         inputs = self.inputs()
         return keras.Model(inputs, self.forecast(inputs))
 
     def forecast(self, inputs: Sequence[Tensor], recur: Recurrence = run_layer) -> Tensor:
-        """Raw context [B, L], NaN = missing (and known) -> [B, H, 1 + Q] in the caller's units, float64; quantiles ascend."""
+        """[B, H, 1 + Q] in the caller's units, float64, quantiles ascending; `inputs` are as those of `inputs()`, NaN = missing."""
         encoder = self.encoder.with_recurrence(recur)
-        z, center, scale = self._located(inputs, encoder, self.head.forecast)
+        z, center, scale = self._in_network_units(inputs, encoder, self.head.forecast)
         return self.answer(z, center, scale, self.settings.quantiles)
 
     def answer(self, z: Tensor, center: Tensor, scale: Tensor, quantiles: tuple[float, ...]) -> Tensor:
-        """What a head said [B, H, K] -> point forecast and quantiles [B, H, 1 + Q] in the caller's units, float64.
+        """A head's outputs [B, H, K] -> point forecast and quantiles [B, H, 1 + Q] in the caller's units, float64.
 
-        `quantiles` are the network's own, or none where the point forecast alone is asked for.
+        `quantiles` are the network's own, or empty for the point forecast alone.
         """
         from keras import ops
 
         if self.settings.distribution:
             row = DISTRIBUTIONS[self.settings.distribution]
-            return row.forecast(z, quantiles, row.place(self.locator, center, scale))
+            return row.forecast(z, quantiles, row.units(self.scaler, center, scale))
         point = z[:, :, :1]
         if quantiles:
             point = ops.concatenate([point, ops.sort(z[:, :, 1:], axis=-1)], axis=-1)
-        return self.locator.restore(point, center, scale)
+        return self.scaler.restore(point, center, scale)
 
-    def _located(
-        self, inputs: Sequence[Tensor], encoder: Encoder, answer: Callable[[Encoder, EncoderOutput], Tensor]
+    def _in_network_units(
+        self, inputs: Sequence[Tensor], encoder: Encoder, head: Callable[[Encoder, EncoderOutput], Tensor]
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """What `answer` makes of the inputs in the network's units, and the centre and scale to restore it."""
+        """Outputs of `head` and of the paths past the encoder, and the centre and scale [B, 1] that restore them."""
         from keras import ops
 
         named = dict(zip(self.settings.shapes, inputs, strict=True))
         calendar = None
-        values, mask, center, scale = self.locator.locate(inputs[0])
+        values, mask, center, scale = self.scaler.scale_context(inputs[0])
         before = self.covariates.known_before(named) if self.covariates else None
         extra = self.covariates.along(named, before) if self.covariates else None
         read = encoder.read(values, mask, extra)
-        z = answer(encoder, read)
+        z = head(encoder, read)
         if self.linear:
             z = self._with_linear(self.linear(values), z)
         if self.known:
             calendar = self._known_features(named["known"][:, :, : self.settings.known_width], center, scale)
             z = z + self.known(calendar, read.last)
         if self.covariates and before is not None:
-            located = ops.stack([values, mask], axis=2)
-            z = z + self.covariates.ahead(named, before, located, calendar, read.last)
+            scaled = ops.stack([values, mask], axis=2)
+            z = z + self.covariates.ahead(named, before, scaled, calendar, read.last)
         return z, center, scale
 
     def _with_linear(self, path: Tensor, z: Tensor) -> Tensor:
-        """[B, H, 1] + [B, H, K]: every forecast moves with it; of a distribution's parameters only the location does."""
+        """[B, H, 1] + [B, H, K]: it is added to every forecast, but of a distribution's parameters to the location only."""
         from keras import ops
 
         if self.settings.distribution:
             return ops.concatenate([path + z[:, :, :1], z[:, :, 1:]], axis=2)
-        return path + z  # what is broadcast stands first: see Locator.restore
+        return path + z  # the operand that is broadcast comes first: see WindowScaler.restore
 
     def _known_features(self, known: Tensor, center: Tensor, scale: Tensor) -> Tensor:
-        """[B, H, F + 3J] -> the same, float32: each lag becomes its located value, whether it is there, and how far it lies
-        from the middle of its neighbours, which says whether its day was special.
+        """Raw calendar and lags [B, H, F + 3J] -> features of the same shape, float32.
+
+        Each lag with its two neighbours becomes its scaled value, whether it is observed, and its difference from the mean
+        of its neighbours, which shows whether its day was special.
         """
         from keras import ops
 
@@ -128,33 +131,33 @@ class Network:
         raw = ops.reshape(known[:, :, self.settings.known :], (-1, horizon * 3 * count))
         missing = ops.isnan(raw)
         seen = ops.cast(ops.logical_not(missing), "float64")
-        z = self.locator.normalise(ops.where(missing, ops.zeros_like(raw), raw), center, scale) * seen
+        z = self.scaler.normalise(ops.where(missing, ops.zeros_like(raw), raw), center, scale) * seen
         z, seen = (ops.reshape(part, (-1, horizon, count, 3)) for part in (z, seen))
         special = (z[..., 0] - 0.5 * (z[..., 1] + z[..., 2])) * seen[..., 0] * seen[..., 1] * seen[..., 2]
         return ops.cast(ops.concatenate([calendar, z[..., 0], seen[..., 0], special], axis=2), "float32")
 
     def training_model(self, recur: Recurrence = run_layer) -> Any:
         """Keras model, inputs -> (z [B, P, K] for the steps of `target_span`, center [B, 1], scale [B, 1])."""
-        return self._draw_located(self.head.training, recur)
+        return self._unrestored_model(self.head.training, recur)
 
     def horizon_model(self, recur: Recurrence = run_layer) -> Any:
         """Keras model, inputs -> (z [B, H, K] forecast as in use, center [B, 1], scale [B, 1])."""
-        return self._draw_located(self.head.forecast, recur)
+        return self._unrestored_model(self.head.forecast, recur)
 
-    def _draw_located(self, answer: Callable[[Encoder, EncoderOutput], Tensor], recur: Recurrence) -> Any:
+    def _unrestored_model(self, head: Callable[[Encoder, EncoderOutput], Tensor], recur: Recurrence) -> Any:
         import keras
 
         inputs = self.inputs()
-        return keras.Model(inputs, self._located(inputs, self.encoder.with_recurrence(recur), answer))
+        return keras.Model(inputs, self._in_network_units(inputs, self.encoder.with_recurrence(recur), head))
 
     @property
     def reach(self) -> int:
-        """Steps after the cutoff that training needs: the horizon, or a whole segment if that is longer."""
+        """Steps after the cutoff that training reads: the horizon, or a whole segment if that is longer."""
         return max(self.settings.horizon, self.head.target_span()[1] - self.settings.context_length)
 
     @property
     def parameters(self) -> int:
-        """Trainable parameters."""
+        """Number of trainable parameters."""
         return sum(w.size for w in self.weights)
 
     @property
@@ -168,14 +171,14 @@ class Network:
         self.model.set_weights(values)
 
     def portable(self) -> Network:
-        """The same network and weights, built so that its graph holds no GPU-only operation."""
+        """The same network and weights, whose graph has no operation that needs a GPU."""
         clone = Network(self.settings, 0, portable=True)
         clone.weights = self.weights
         return clone
 
 
 class _Covariates:
-    """The layers that covariates pass through: the same features along the context and ahead."""
+    """The layers that read covariates: the same features along the context and ahead."""
 
     def __init__(self, settings: NetworkSettings, seed: Callable[[], int]) -> None:
         self.settings = settings
@@ -213,11 +216,11 @@ class _Covariates:
         return ops.concatenate(parts, axis=2)
 
     def ahead(
-        self, named: dict[str, Tensor], before: Tensor, located: Tensor, calendar: Tensor | None, last: Tensor
+        self, named: dict[str, Tensor], before: Tensor, scaled: Tensor, calendar: Tensor | None, last: Tensor
     ) -> Tensor:
-        """[B, H, K] what the known columns add.
+        """[B, H, K] what the known columns add to the head's outputs.
 
-        `before` [B, L, E] are their features along the context, `located` [B, L, 2] its values and mask.
+        `before` [B, L, E] are their features along the context, `scaled` [B, L, 2] its values and mask.
         """
         from keras import ops
 
@@ -225,17 +228,17 @@ class _Covariates:
             raise ValueError("no column is known ahead")
         state = ops.concatenate([last, self.static(named["static"])], axis=1) if self.static else last
         ahead = self.known(named["known"][:, :, self.settings.known_width :])
-        return self.path(ahead, before, calendar, located, state)
+        return self.path(ahead, before, calendar, scaled, state)
 
 
 def _seeds(seed: int) -> Callable[[], int]:
-    """A stream of seeds, so that each layer has its own and nothing depends on global state."""
+    """A stream of seeds: each layer has its own, and none depends on global state."""
     source = random.Random(seed)
     return lambda: source.getrandbits(31)
 
 
 def _part(kind: type[P], settings: NetworkSettings, portable: bool) -> P:
-    """The settings of one part of the network: what it asks for, by name."""
+    """The settings of one part of the network: the fields of `kind`, by name."""
     known = {**vars(settings), "outputs": settings.outputs, "portable": portable}
     known["extra_inputs"] = bool(settings.covariates)
     return kind(**{field.name: known[field.name] for field in fields(kind)})  # type: ignore[arg-type]

@@ -1,8 +1,8 @@
-"""Quantile functions without a closed form: tabulated once from the exact ones, interpolated in the graph.
+"""Quantile functions without a closed form: tabulated once by SciPy, interpolated linearly in the graph.
 
-A graph holds the table as a constant and reads it with hat functions, which are 1 at their own node and fall to 0 at the next:
-straight lines between nodes, one matrix product, nothing that a runtime would have to know. Interpolated quantiles ascend as
-the tabulated ones do, since all levels are weighed alike.
+The graph has the table as a constant and multiplies it by hat functions, which are 1 at their own node and fall to 0 at the
+next. That is linear interpolation by one matrix product, which every runtime can do. Interpolated quantiles ascend as the
+tabulated ones do, since all levels have the same weights.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Axis:
-    """Evenly spaced nodes. What lies beyond the ends is read as if it lay there."""
+    """Evenly spaced nodes. Values beyond the ends are clipped to them."""
 
     first: float
     last: float
@@ -27,11 +27,11 @@ class Axis:
 
     @property
     def nodes(self) -> FloatArray:
-        """[G]"""
+        """[G] the nodes, ascending."""
         return np.linspace(self.first, self.last, self.count)
 
     def hats(self, x: Tensor) -> Tensor:
-        """[...] float32 -> [..., G] weights of the nodes, two of them above 0 at most; their sum is 1."""
+        """[...] float32 -> [..., G] weights of the nodes; two at most are above 0, and their sum is 1."""
         from keras import ops
 
         spacing = (self.last - self.first) / (self.count - 1)
@@ -56,26 +56,29 @@ def student_t_table(levels: tuple[float, ...]) -> FloatArray:
 
 @lru_cache(maxsize=16)
 def negative_binomial_table(levels: tuple[float, ...]) -> FloatArray:
-    """[I, J, Q] quantiles at each mean and dispersion, as `standardised`: so means beyond the ends go on as there."""
+    """[I, J, Q] quantiles at each mean and dispersion, minus the mean and over `spread`.
+
+    Standardised, they hardly change with the mean, so the last ones serve for means beyond the ends.
+    """
     mean, dispersion = np.exp(LOG_MEAN.nodes)[:, None, None], np.exp(LOG_DISPERSION.nodes)[None, :, None]
     return (negative_binomial_quantile(np.array(levels), mean, dispersion) - mean) / spread(mean, dispersion)
 
 
 def spread(mean: FloatArray, dispersion: FloatArray) -> FloatArray:
-    """Standard deviation of a count plus what rounding it would add and more, so that it does not vanish with the mean."""
+    """√(mean + dispersion · mean² + ¼): a count's standard deviation, kept from vanishing with the mean."""
     return np.asarray(np.sqrt(squared_spread(mean, dispersion)))
 
 
 def squared_spread(mean: Tensor, dispersion: Tensor) -> Tensor:
-    """Of arrays and, in a graph, of tensors."""
+    """The square of `spread`, of arrays and, in a graph, of tensors."""
     return mean + dispersion * mean * mean + 0.25
 
 
 def negative_binomial_quantile(level: FloatArray, mean: FloatArray, dispersion: FloatArray) -> FloatArray:
-    """The continuous quantile, shifted so that it rounds to the least whole number that the level's share does not exceed.
+    """A continuous quantile of the negative binomial distribution with variance = mean + dispersion · mean².
 
-    The distribution function I(r, k + 1), a regularised incomplete beta function, is solved for a k that need not be whole.
-    Variance = mean + dispersion · mean². From -0.5 up: a tail below 0.5 is a 0.
+    The distribution function I(r, k + 1), a regularised incomplete beta function, is solved for a real k. The result is
+    k - 0.5, which rounds to the smallest count whose distribution function reaches the level; -0.5 is the lowest.
     """
     from scipy import special
 

@@ -1,7 +1,9 @@
-"""What happens to a window before the network reads it and after it answers: transform, centre, scale; and back.
+"""Scaling of a window before the network reads it, and of its forecasts back: transform, centre, scale.
 
-Everything here is graph operations in float64, since levels of 1e9 that move by 1 would drown in float32. Only the centred
-and scaled values are cast down for the network.
+    z = (f(y) - centre) / scale,    y = f⁻¹(centre + scale · z)
+
+All of it is graph operations in float64: float32 would lose steps of 1 at levels of 1e9. Only the scaled values are cast to
+float32 for the network.
 """
 
 from __future__ import annotations
@@ -16,16 +18,18 @@ if TYPE_CHECKING:
     from forecaster.typing import Tensor
 
 
-MAX_LOG_DISTANCE = 20.0  # of a log forecast from its window's centre: e^±20 is absurd already, more could overflow
+MAX_LOG_DISTANCE = (
+    20.0  # of a log forecast from its window's centre: a factor of e^20 is absurd, a larger one could overflow
+)
 
 
 @dataclass(frozen=True)
 class Transform:
-    """A row of TRANSFORMS: `forward` on the caller's units, `inverse` back. `needs` says which data it is for."""
+    """A row of TRANSFORMS: `forward` is applied to the caller's units, `inverse` to the network's."""
 
     forward: Callable[[Tensor], Tensor]
     inverse: Callable[[Tensor], Tensor]
-    needs_nonnegative: bool
+    needs_nonnegative: bool  # for data from `WindowScaler.origin` up only
 
 
 def _same(y: Tensor) -> Tensor:
@@ -33,10 +37,10 @@ def _same(y: Tensor) -> Tensor:
 
 
 def _log(y: Tensor) -> Tensor:
-    """log(1 + y); values under zero, which training data of this transform never holds, count as zero."""
+    """log(1 + y); values below 0, which are never in training data with this transform, count as 0."""
     from keras import ops
 
-    return ops.log(1.0 + ops.maximum(y, 0.0))  # ONNX has no log1p; float64 makes up for it
+    return ops.log(1.0 + ops.maximum(y, 0.0))  # ONNX has no log1p; float64 is exact enough without
 
 
 def _unlog(z: Tensor) -> Tensor:
@@ -52,30 +56,31 @@ TRANSFORMS: dict[str, Transform] = {
 
 
 def _mean(z: Tensor, mask: Tensor) -> Tensor:
+    """[B, 1] the mean of the observed values; 0 where there is none."""
     from keras import ops
 
     return ops.sum(z, axis=1, keepdims=True) / ops.maximum(ops.sum(mask, axis=1, keepdims=True), 1.0)
 
 
 def _last(z: Tensor, mask: Tensor) -> Tensor:
-    """The newest observed value; 0 where none is."""
+    """[B, 1] the latest observed value; 0 where there is none."""
     from keras import ops
 
     position = mask * np.arange(1.0, z.shape[1] + 1.0)
-    newest = ops.max(position, axis=1, keepdims=True)
-    chosen = ops.cast(ops.equal(position, newest), "float64") * mask
+    last = ops.max(position, axis=1, keepdims=True)
+    chosen = ops.cast(ops.equal(position, last), "float64") * mask
     return ops.sum(z * chosen, axis=1, keepdims=True)
 
 
 def _season(z: Tensor, mask: Tensor, season_length: int) -> Tensor:
-    """The mean of the last season, where something of it is observed; else of the whole window."""
+    """[B, 1] the mean of the last season; of the whole window where none of that season is observed."""
     from keras import ops
 
-    newest, seen = z[:, -season_length:], mask[:, -season_length:]
-    return ops.where(ops.sum(seen, axis=1, keepdims=True) > 0.0, _mean(newest, seen), _mean(z, mask))
+    last, observed = z[:, -season_length:], mask[:, -season_length:]
+    return ops.where(ops.sum(observed, axis=1, keepdims=True) > 0.0, _mean(last, observed), _mean(z, mask))
 
 
-# Each is given z and mask [B, L] and the season length, and answers [B, 1].
+# z and mask [B, L], season length -> centre [B, 1].
 CENTERS: dict[str, Callable[[Tensor, Tensor, int], Tensor]] = {
     "mean": lambda z, mask, _: _mean(z, mask),
     "last": lambda z, mask, _: _last(z, mask),
@@ -84,13 +89,13 @@ CENTERS: dict[str, Callable[[Tensor, Tensor, int], Tensor]] = {
 
 
 @dataclass(frozen=True)
-class Locator:
-    """Brings windows to centre 0 and scale 1, each by itself, and forecasts back to the caller's units."""
+class WindowScaler:
+    """Scales each window by its own centre and scale, and restores forecasts to the caller's units."""
 
     transform: str
     center: str
     season_length: int = 1
-    origin: float = 0.0  # the smallest possible value: what transforms of values from 0 up count from
+    origin: float = 0.0  # the smallest possible value, which a log counts from
 
     def _forward(self, y: Tensor) -> Tensor:
         row = TRANSFORMS[self.transform]
@@ -100,10 +105,11 @@ class Locator:
         row = TRANSFORMS[self.transform]
         return row.inverse(z) + self.origin if row.needs_nonnegative and self.origin else row.inverse(z)
 
-    def locate(self, context: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Context [B, L] with NaN -> values [B, L] float32 (0 where missing), mask [B, L] float32, center and scale [B, 1].
+    def scale_context(self, context: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Context [B, L], NaN = missing -> values and mask [B, L], float32, 0 where missing; center and scale [B, 1], float64.
 
-        A window with nothing observed has centre 0 and scale 1; a constant one has scale 0, so its forecast is that constant.
+        The scale is the standard deviation. A constant window has scale 0, so its forecast is that constant; so has a window
+        without an observed value, whose centre is 0.
         """
         from keras import ops
 
@@ -111,7 +117,7 @@ class Locator:
         mask = ops.cast(ops.logical_not(missing), "float64")
         z = self._forward(ops.where(missing, ops.zeros_like(context), context))
         z = z * mask
-        # The mean is taken about a value of the window: sums over 1e9-sized levels would cost the low digits.
+        # Sums are of differences from a value of the window: sums of values of 1e9 would lose the low digits.
         anchor = _last(z, mask)
         center = anchor + CENTERS[self.center]((z - anchor) * mask, mask, self.season_length)
         deviation = (z - anchor - _mean((z - anchor) * mask, mask)) * mask
@@ -122,18 +128,18 @@ class Locator:
         return ops.cast(values, "float32"), ops.cast(mask, "float32"), center, scale
 
     def normalise(self, y: Tensor, center: Tensor, scale: Tensor) -> Tensor:
-        """Caller's units [B, P] -> the network's units, NaN kept."""
+        """Caller's units [B, P] -> the network's units [B, P]; NaN stays NaN."""
         from keras import ops
 
         safe = ops.where(scale > 0.0, scale, ops.ones_like(scale))
         return (self._forward(y) - center) / safe
 
     def restore(self, z: Tensor, center: Tensor, scale: Tensor) -> Tensor:
-        """The network's units [B, P, K] -> caller's units, float64; center and scale are [B, 1]."""
+        """The network's units [B, P, K] -> caller's units [B, P, K], float64; center and scale are [B, 1]."""
         from keras import ops
 
         moved = ops.cast(z, "float64") * scale[:, :, None]
         if self.transform != "none":
             moved = ops.clip(moved, -MAX_LOG_DISTANCE, MAX_LOG_DISTANCE)
-        # The centre stands first: Keras' `add` takes a second operand [B, 1, 1] for a bias [B] where B happens to equal H or K.
+        # The centre comes first: Keras' `add` takes a second operand [B, 1, 1] for a bias [B] where B happens to equal H or K.
         return self._inverse(center[:, :, None] + moved)

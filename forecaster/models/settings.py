@@ -1,4 +1,4 @@
-"""Settings of a network and of its fit: plain values that plans choose and manifests store."""
+"""Settings of a network and of its fit: plain values that a plan chooses and a manifest stores."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from forecaster.models.distributions import DISTRIBUTIONS
 
 @dataclass(frozen=True)
 class NetworkSettings:
-    """Everything that shapes one network, and how it is joined with others. Each value changes the graph or its first weights."""
+    """One network, and how it is combined with the other members. Each value changes the graph or its first weights."""
 
     cell: str  # a row of CELLS
     units: int
@@ -29,23 +29,23 @@ class NetworkSettings:
     input_initializer: str  # a row of INITIALIZERS
     recurrent_initializer: str
     quantiles: tuple[float, ...]
-    season_length: int = 1  # what center "season" looks back
+    season_length: int = 1  # steps that center "season" averages
     linear: bool = False  # a linear path alongside the recurrence
-    known: int = 0  # F calendar numbers known of each step ahead
-    lags: int = 0  # J values of long seasons ago looked up for each step ahead, with two neighbours each
-    covariates: tuple[Encoding, ...] = ()  # columns that it reads, known ones first, then past, then static
-    combine: str = "median"  # a row of COMBINATIONS: how its forecasts are joined with the other members'
-    origin: float = 0.0  # the target's smallest possible value: what a log counts from
-    distribution: str = ""  # a row of DISTRIBUTIONS; empty = each quantile is learnt by itself
+    known: int = 0  # F calendar features of each step ahead
+    lags: int = 0  # J values of long seasons ago for each step ahead, each with two neighbours
+    covariates: tuple[Encoding, ...] = ()  # columns that it reads: known, then past, then static ones
+    combine: str = "median"  # a row of COMBINATIONS
+    origin: float = 0.0  # the target's smallest possible value, which a log counts from
+    distribution: str = ""  # a row of DISTRIBUTIONS; empty: each quantile is an output of its own
 
     @property
     def known_width(self) -> int:
-        """F + 3J: numbers of the input `known` that are no covariates."""
+        """F + 3J: columns of the input `known` that are not covariates."""
         return self.known + 3 * self.lags
 
     @property
     def shapes(self) -> dict[str, tuple[int, ...]]:
-        """Of each input of the graph, after the batch, in order."""
+        """Shape after the batch of each input of the graph, in order."""
         return input_shapes(self.context_length, self.horizon, self.known_width, self.covariates)
 
     def of_role(self, *roles: str) -> tuple[Encoding, ...]:
@@ -54,7 +54,7 @@ class NetworkSettings:
 
     @property
     def outputs(self) -> int:
-        """K: numbers that the head forecasts for each step."""
+        """K: outputs of the head for each step."""
         return len(DISTRIBUTIONS[self.distribution].parameters) if self.distribution else 1 + len(self.quantiles)
 
 
@@ -66,15 +66,15 @@ class FitSettings:
     error_scale: str  # one of ERROR_SCALES
     epochs: int
     batch_size: int
-    steps_per_epoch: int  # batches in an epoch; 0 = as many as a pass over the windows takes
+    steps_per_epoch: int  # batches in an epoch; 0 = one pass over the windows
     learning_rate: float
     schedule: str  # a row of SCHEDULES
     clip_norm: float  # 0 = none
-    patience: int  # epochs without a better validation loss before stopping; 0 = never stop early
+    patience: int  # epochs without a better validation loss before stopping; 0 = no early stopping
     seed: int
     time_budget: float | None = None  # seconds for this fit
-    stop_after: int | None = None  # epochs, while the schedule is that of `epochs`; None = all of them
+    stop_after: int | None = None  # epochs after which the fit ends, on the schedule of `epochs`; None = all
 
     def batches(self, windows: int) -> int:
-        """In an epoch, where there are so many windows."""
+        """Batches in an epoch over so many windows."""
         return self.steps_per_epoch or -(-windows // min(self.batch_size, windows))

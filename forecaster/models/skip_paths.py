@@ -1,4 +1,4 @@
-"""What is added to a head's forecast of the horizon: a linear path past the recurrence, and what is known of each step."""
+"""Paths past the encoder that are added to the head's forecast: a linear one, and one over each step's calendar features."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ HIDDEN = 32
 
 
 class LinearPath:
-    """Context -> horizon by one matrix, beside the network (Zeng et al. 2023, DLinear). It starts at zero."""
+    """Context -> horizon by one matrix, alongside the network (Zeng et al. 2023, DLinear). It starts at zero."""
 
     def __init__(self, horizon: int) -> None:
         import keras
@@ -23,12 +23,15 @@ class LinearPath:
         self.dense = keras.layers.Dense(horizon, kernel_initializer="zeros")
 
     def __call__(self, values: Tensor) -> Tensor:
-        """Located context [B, L] -> [B, H, 1], in the network's units."""
+        """Scaled context [B, L] -> [B, H, 1], in the network's units."""
         return self.dense(values)[:, :, None]
 
 
 class KnownPath:
-    """A small network that is run for each step ahead: what is known of the step, where it is, what was read before."""
+    """A small network that is run for each step ahead: on its calendar features, its position and the encoder's output.
+
+    relu(A known + B position + C last) W + b + D known; D starts at zero.
+    """
 
     def __init__(self, horizon: int, outputs: int, seed: Callable[[], int]) -> None:
         import keras
@@ -46,7 +49,7 @@ class KnownPath:
         """Known [B, H, F] and the encoder's last output [B, D] -> [B, H, K]."""
         from keras import ops
 
-        # Where a step is does not depend on the window: one product for the whole batch.
+        # The position of a step does not depend on the window: one product for the whole batch.
         place = self.place(ops.zeros_like(known[:1, :, :1]) + np.eye(self.horizon, dtype=np.float32))
         hidden = place + (self.state(last)[:, None] + self.step(known))
         return self.out(ops.relu(hidden)) + self.straight(known)

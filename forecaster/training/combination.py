@@ -9,15 +9,19 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from forecaster.data.limits import NO_LIMITS, Limits
 from forecaster.data.model_inputs import ExtraInputs, Needs
 from forecaster.models.smoothing import Smoothing, smooth
+from forecaster.serving.training_record import Contribution
 
 if TYPE_CHECKING:
     from forecaster.data.panel import Panel
     from forecaster.data.windows import Windows
+    from forecaster.evaluation.holdout import Holdout
     from forecaster.models.network import Network
     from forecaster.progress import Watch
     from forecaster.training.plan import Plan, Selection, TargetScaling
+    from forecaster.training.task import Stage
     from forecaster.typing import FloatArray
 
 BATCH = 2048  # windows forecast at once
@@ -59,7 +63,7 @@ def smoothed(windows: Windows, smoothing: Smoothing) -> FloatArray:
 
 
 @dataclass(frozen=True)
-class Bench:
+class EvaluationSet:
     """Windows that forecasts are measured on, and by what."""
 
     panel: Panel
@@ -92,37 +96,41 @@ def _mean(each: FloatArray) -> float:
     return float(np.nanmean(each[seen], axis=1).mean())
 
 
-def mix(plan: Plan, bench: Bench, fitted: Mapping[TargetScaling, Network], leader: TargetScaling, watch: Watch) -> Plan:
+def select_scalings(
+    plan: Plan, evaluation: EvaluationSet, fitted: Mapping[TargetScaling, Network], leader: TargetScaling, watch: Watch
+) -> Plan:
     """Give each member the scaling with which, joined, their error is lowest (Caruana et al. 2004).
 
     The first keeps the leader's. The others are picked one by one, each scaling as often as it helps.
     """
     if len(fitted) < 2 or len(plan.members) < 2:
         return plan
-    found = {scaling: bench.forecast([network]) for scaling, network in fitted.items()}
+    found = {scaling: evaluation.forecast([network]) for scaling, network in fitted.items()}
     chosen, join = [leader], getattr(np, plan.members[0].combine)
     while len(chosen) < len(plan.members):
-        errors = {one: bench.error(join([found[other] for other in [*chosen, one]], axis=0)) for one in found}
+        errors = {one: evaluation.error(join([found[other] for other in [*chosen, one]], axis=0)) for one in found}
         chosen.append(min(errors, key=errors.__getitem__))
-    alone, together = bench.error(found[leader]), bench.error(join([found[one] for one in chosen], axis=0))
+    alone, together = evaluation.error(found[leader]), evaluation.error(join([found[one] for one in chosen], axis=0))
     said = ", ".join(map(str, chosen))
     watch.note(f"trial: members on transforms {said}: validation error {together:.4g}, alone {alone:.4g}")
     if together > alone * (1.0 - MIN_GAIN):
         return plan
-    return plan.mixed(chosen, f"validation error {together:.3g} together, {alone:.3g} alone")
+    return plan.with_scalings(chosen, f"validation error {together:.3g} together, {alone:.3g} alone")
 
 
-def choose_smoothing(selection: Selection, bench: Bench, network: FloatArray, where: str, watch: Watch) -> Selection:
+def choose_smoothing(
+    selection: Selection, evaluation: EvaluationSet, network: FloatArray, where: str, watch: Watch
+) -> Selection:
     """The selection with the smoothing weight whose error is lowest on these windows and on those measured before.
 
-    `network` [W, H] is what the networks forecast for the bench's windows. One cutoff may be a lucky one for smoothing, so
+    `network` [W, H] is what the networks forecast for the evaluation's windows. One cutoff may be a lucky one for smoothing, so
     each set of windows counts alike however many it has.
     """
     if not selection.smoothings:
         return selection
-    smoothing = bench.smoothed(selection.smoothings[0])
+    smoothing = evaluation.smoothed(selection.smoothings[0])
     weights = (0.0, *(one.weight for one in selection.smoothings))
-    errors = {weight: bench.error((1.0 - weight) * network + weight * smoothing) for weight in weights}
+    errors = {weight: evaluation.error((1.0 - weight) * network + weight * smoothing) for weight in weights}
     relative = {weight: error / (errors[0.0] or 1.0) for weight, error in errors.items()}
     measured = (*selection.smoothing_errors, relative)
     means = {weight: float(np.mean([one[weight] for one in measured])) for weight in weights}
@@ -136,16 +144,45 @@ def choose_smoothing(selection: Selection, bench: Bench, network: FloatArray, wh
 
 
 def final_smoothing(
-    selection: Selection, bench: Bench, network: FloatArray, watch: Watch
+    selection: Selection, evaluation: EvaluationSet, network: FloatArray, watch: Watch
 ) -> tuple[Plan, Smoothing | None]:
     """The plan with the smoothing of the final weights, chosen on the test windows, too; and that of the test weights.
 
     The test weights keep theirs, so the scores stay those of choices that were made without seeing their windows.
     `network` [W, H]: what the networks with the test weights forecast for these windows.
     """
-    plan = choose_smoothing(selection, bench, network, "validation and held-back windows", watch).plan
+    plan = choose_smoothing(selection, evaluation, network, "validation and held-back windows", watch).plan
     final, test = plan.smoothing, selection.plan.smoothing
     either = final or test
     if either:  # both graphs read the same context
         final, test = (one or replace(either, weight=0.0) for one in (final, test))
     return replace(plan, smoothing=final), test
+
+
+def contributions(
+    holdout: Holdout, stage: Stage, members: FloatArray, limits: Limits = NO_LIMITS
+) -> tuple[Contribution, ...]:
+    """Each member's own MASE and that of the others without it, smoothing blended in both; nothing for one member.
+
+    `members` [M, W, H]: what each network forecasts for the windows of the holdout.
+    """
+    networks, smoothing = stage.networks, stage.smoothing
+    if len(networks) < 2 or not len(holdout.target):
+        return ()
+    weight = smoothing.weight if smoothing else 0.0
+    blended = weight * smoothed(holdout.windows, smoothing) if smoothing else 0.0
+
+    def error(some: FloatArray) -> float | None:
+        mase = holdout.scores(limits.hold((1.0 - weight) * combined(some, networks) + blended)).mase
+        return mase if math.isfinite(mase) else None
+
+    return tuple(
+        Contribution(_label(network), error(members[i : i + 1]), error(np.delete(members, i, axis=0)))
+        for i, network in enumerate(networks)
+    )
+
+
+def _label(network: Network) -> str:
+    s = network.settings
+    cell = f"bidirectional {s.cell}" if s.bidirectional else s.cell
+    return f"{cell}, transform {s.transform}, center {s.center}, dropout {s.dropout:g}"

@@ -15,12 +15,11 @@ import numpy as np
 from forecaster.errors import UsageError
 from forecaster.progress import Progress, Watch
 from forecaster.serving.training_record import plan_lines
-from forecaster.training.cell_choice import choose_cell
 from forecaster.training.checkpoints import FINAL_STAGE, TEST_STAGE, Checkpoints, NoCheckpoints
-from forecaster.training.combination import Bench, combined, final_smoothing, member_forecasts
+from forecaster.training.combination import EvaluationSet, combined, final_smoothing, member_forecasts
 from forecaster.training.fit import FitControl, fit
 from forecaster.training.plan import Selection
-from forecaster.training.selection import SELECTION_STAGE, settle
+from forecaster.training.selection import SELECTION_STAGE, choose_cell, select_settings
 from forecaster.training.task import Fitted, MemberFit, Stage, Task
 from forecaster.training.trainer import Trainers
 
@@ -43,7 +42,7 @@ class Stages:
     members: FloatArray  # [M, W, H] point forecasts of the W test windows by each tested network
 
 
-class Fitting:
+class EnsembleFitter:
     """The fits of one training, within its time budget."""
 
     def __init__(
@@ -76,15 +75,15 @@ class Fitting:
         members = member_forecasts(panel, parts.test_windows, plan.needs, test.networks)
         if last is None:
             return Stages(plan, test, None, members)
-        bench = Bench(panel, parts.test_windows, task.scale, task.relative, plan.needs)
-        plan, smoothing = final_smoothing(selection, bench, combined(members, test.networks), self.watch)
+        evaluation = EvaluationSet(panel, parts.test_windows, task.scale, task.relative, plan.needs)
+        plan, smoothing = final_smoothing(selection, evaluation, combined(members, test.networks), self.watch)
         return Stages(plan, replace(test, smoothing=smoothing), replace(last, smoothing=plan.smoothing), members)
 
     def _select(self, draft: Draft, panel: Panel, task: Task | None) -> Selection:
         """The plan as the validation windows decide it; as drafted where there are none."""
         if task is None:
             return Selection(draft.plan, draft.questions.smoothings)
-        selection = settle(draft, panel, task, self.fit_all, self.watch)
+        selection = select_settings(draft, panel, task, self.fit_all, self.watch)
         if self.settings.cell != "auto":
             return selection
         return replace(selection, plan=choose_cell(selection.plan, task, self.fit_all, self.watch))
@@ -117,7 +116,7 @@ class Fitting:
         # Members never share their draws.
         seeded = [replace(one.fit, seed=one.fit.seed * 1000 + i) for i, one in enumerate(members)]
         networks = [Network(one.network, fit.seed) for one, fit in zip(members, seeded, strict=True)]
-        together = _Together(self.watch, stage, [one.fit.stop_after or one.fit.epochs for one in members])
+        together = _JointProgress(self.watch, stage, [one.fit.stop_after or one.fit.epochs for one in members])
         stop = Event()
         checkpoints = NoCheckpoints() if stage == SELECTION_STAGE else self.checkpoints
         _ = task.source.rows  # made once, before there are threads
@@ -191,7 +190,7 @@ def _whole(
     )
 
 
-class _Together:
+class _JointProgress:
     """Progress of members that are fitted at once, as that of one fit."""
 
     def __init__(self, watch: Watch, stage: str, epochs: Sequence[int]) -> None:
@@ -202,7 +201,7 @@ class _Together:
 
     def member(self, i: int) -> Watch:
         """A watch for one member."""
-        return _Member(self, i)
+        return _MemberWatch(self, i)
 
     def report(self, member: int, progress: Progress) -> None:
         with self.lock:
@@ -216,10 +215,10 @@ class _Together:
             self.watch.progress(Progress(self.stage, done, total, loss, mean, spent / done * (total - done)))
 
 
-class _Member:
+class _MemberWatch:
     """Hands one member's progress on."""
 
-    def __init__(self, together: _Together, member: int) -> None:
+    def __init__(self, together: _JointProgress, member: int) -> None:
         self.together, self.number = together, member
 
     def note(self, text: str) -> None:

@@ -84,7 +84,7 @@ STEPS: dict[str, Step] = {  # by Keras' name of the layer
 }
 
 
-def lean_layer(layer: Any, inputs: Tensor, states: Sequence[Tensor] | None) -> tuple[Tensor, list[Tensor]]:
+def fast_layer(layer: Any, inputs: Tensor, states: Sequence[Tensor] | None) -> tuple[Tensor, list[Tensor]]:
     """A `Recurrence` that gives what `run_layer` does, with weights that must exist already."""
     import keras
 

@@ -119,7 +119,7 @@ class Plan:
         members = tuple(replace(m, cell=cell, reset_after=m.reset_after or not gate) for m in self.members)
         return replace(self, members=members).with_row("cell", cell, reason)
 
-    def mixed(self, scalings: Sequence[TargetScaling], reason: str) -> Plan:
+    def with_scalings(self, scalings: Sequence[TargetScaling], reason: str) -> Plan:
         """The plan with each member on a transform and an error scale of its own."""
         members = tuple(replace(m, transform=one.transform) for m, one in zip(self.members, scalings, strict=True))
         row = PlanRow("mixture", ", ".join(map(str, scalings)), reason)

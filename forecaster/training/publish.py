@@ -21,7 +21,7 @@ from forecaster.serving.calibration_file import write_calibration
 from forecaster.serving.manifest import FORMAT, TEST_WEIGHTS, DataFacts, Manifest, open_test_weights, write_manifest
 from forecaster.serving.raw_forecasts import raw_forecasts
 from forecaster.training.checkpoints import FINAL_STAGE, STATE, TEST_STAGE, write_history, write_state
-from forecaster.training.contributions import contributions
+from forecaster.training.combination import contributions
 from forecaster.training.promotion import promotion
 
 if TYPE_CHECKING:

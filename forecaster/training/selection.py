@@ -12,7 +12,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, TypeAlias
 
-from forecaster.training.combination import Bench, choose_smoothing, mix
+from forecaster.models.cells import CELLS
+from forecaster.training.combination import EvaluationSet, choose_smoothing, select_scalings
 from forecaster.training.plan import Candidate, Draft, Plan, Selection, TargetScaling
 from forecaster.training.task import MemberFit
 
@@ -31,28 +32,43 @@ MIN_GAIN = 0.01  # that a longer schedule must win by: less is within the noise 
 MIN_CLEAR_GAIN = 0.03
 
 
-def settle(draft: Draft, panel: Panel, task: Task, fit_all: FitAll, watch: Watch) -> Selection:
+def select_settings(draft: Draft, panel: Panel, task: Task, fit_all: FitAll, watch: Watch) -> Selection:
     """The plan with its open questions answered on `task`'s validation windows."""
     plan, questions = draft.plan, draft.questions
     selection = Selection(plan, questions.smoothings)
     if task.validation is None or not questions.is_open:
         return selection
     fits = _CandidateFits(draft, task, fit_all)
-    best = fits.settle()
+    best = fits.search()
     for candidate, error in fits.errors.items():
         watch.note(f"trial: {candidate}: validation error {error:.4g}{' (taken)' if candidate == best else ''}")
     others = ", ".join(f"{error:.3g}" for candidate, error in fits.errors.items() if candidate != best)
     reason = f"validation error {fits.errors[best]:.3g}, others {others}" if others else "as given"
     needs = replace(plan.needs, context_length=max(questions.contexts))
-    bench = Bench(panel, task.validation, task.scale, task.relative, needs)
+    evaluation = EvaluationSet(panel, task.validation, task.scale, task.relative, needs)
     fitted = fits.longest(best)
-    mixed = mix(draft.decided(best, reason), bench, fitted, best.scaling, watch)
+    mixed = select_scalings(draft.decided(best, reason), evaluation, fitted, best.scaling, watch)
     selection = replace(selection, plan=mixed)
     if not questions.smoothings:
         return selection
     # The other scalings' networks are used in place of the members that will be on them.
     networks = [fitted[scaling] for scaling in mixed.scalings if scaling in fitted]
-    return choose_smoothing(selection, bench, bench.forecast(networks), "validation windows", watch)
+    return choose_smoothing(selection, evaluation, evaluation.forecast(networks), "validation windows", watch)
+
+
+def choose_cell(plan: Plan, task: Task, fit_all: FitAll, watch: Watch) -> Plan:
+    """For `--cell auto`: the plan with the cell whose first member has the lowest error on `task`'s validation windows.
+
+    Every cell is fitted alike, and the reason in the plan names all errors.
+    """
+    plans = {cell: plan.with_cell(cell, "") for cell in CELLS}
+    tried = try_all(list(plans.values()), task, fit_all)
+    errors = {cell: error for cell, (_, error) in zip(plans, tried, strict=True)}
+    best = min(errors, key=errors.__getitem__)
+    others = ", ".join(f"{cell} {error:.3g}" for cell, error in errors.items() if cell != best)
+    because = f"validation error {errors[best]:.3g}, {others}"
+    watch.note(f"trial: cell {best}: {because}")
+    return plan.with_cell(best, because)
 
 
 def try_all(plans: Sequence[Plan], task: Task, fit_all: FitAll) -> list[tuple[Network, float]]:
@@ -78,7 +94,7 @@ class _CandidateFits:
         self.errors: dict[Candidate, float] = {}  # on the validation windows, after the last epoch
         self.fitted: dict[Candidate, Network] = {}
 
-    def settle(self) -> Candidate:
+    def search(self) -> Candidate:
         """The scaling with the lowest error after the shortest schedule, on the shortest schedule that none clearly beats.
 
         Schedules are tried from short to long, a still longer one only where the last one clearly won. Where the shortest is

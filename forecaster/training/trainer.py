@@ -13,7 +13,7 @@ import numpy as np
 from forecaster.models.distributions import DISTRIBUTIONS
 from forecaster.models.encoder import run_layer
 from forecaster.models.losses import mean_loss
-from forecaster.training.fast_recurrence import lean_layer
+from forecaster.training.fast_recurrence import fast_layer
 from forecaster.training.gather import SeriesBounds
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ class Trainer:
         import tensorflow as tf
 
         on_gpu = bool(tf.config.get_visible_devices("GPU"))  # which has kernels of its own for Keras' layers
-        self.recur = run_layer if on_gpu else lean_layer
+        self.recur = run_layer if on_gpu else fast_layer
         self.network, self.settings = network, settings
         self.parts = 1 if on_gpu else parts
         self.traces = 0
@@ -163,16 +163,16 @@ class Trainer:
 
         observed = ~tf.math.is_nan(truth)
         truth = tf.where(observed, truth, 0.0)
-        locator = self.network.locator
+        scaler = self.network.scaler
         if self.network.settings.distribution:
             return self._likelihood(z, truth, observed, center, scale)
         if self.settings.error_scale == "series":
-            forecast = locator.restore(z, center, scale)
+            forecast = scaler.restore(z, center, scale)
             errors = (truth[:, :, None] - forecast) / seasonal_scale[:, None, None]
         else:
             # A window without spread cannot be moved by the network: it teaches nothing.
             observed &= scale > 0.0
-            errors = locator.normalise(truth, center, scale)[:, :, None] - tf.cast(z, tf.float64)
+            errors = scaler.normalise(truth, center, scale)[:, :, None] - tf.cast(z, tf.float64)
             if self.settings.error_scale == "transform":
                 errors *= scale[:, :, None]
         errors = tf.cast(tf.where(observed[:, :, None], errors, 0.0), tf.float32)
@@ -187,7 +187,7 @@ class Trainer:
         import tensorflow as tf
 
         row = DISTRIBUTIONS[self.network.settings.distribution]
-        place = row.place(self.network.locator, center, scale)
+        place = row.units(self.network.scaler, center, scale)
         observed &= place.scale > 0.0  # a window that the network cannot move teaches nothing
         each = tf.where(observed, row.loss(z, truth, place), 0.0)
         return tf.cast(tf.reduce_sum(each), tf.float32), tf.reduce_sum(tf.cast(observed, tf.float32))

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import sys
+from types import ModuleType
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from forecaster.evaluation.backtest import baseline_forecasts
+from forecaster.evaluation.holdout import holdout_windows, make_holdout
+from forecaster.models import baselines
 from forecaster.models.baselines import BASELINES, CHUNK_ROWS, drift, fit_gradient_boosting, naive, seasonal_naive
+from tests.support import factories
 
 NAN = float("nan")
+SEASON, HORIZON = 4, 3
+ROWS = 60  # of each series
 
 
 def waves(rows=40, length=36, horizon=6, seed=0, missing=0.1):
@@ -167,3 +176,83 @@ def test_gradient_boosting_learns_constant_series_and_short_contexts(monkeypatch
     assert (flat(np.full((1, 3), 5.0)) == 5).all()
     context, future = waves(rows=100, length=3)
     assert np.isfinite(fit_gradient_boosting(context, future, 12, seed=0)(np.array([[1.0, 2, 3]]))).all()
+
+
+def holdout():
+    """The last window of each series."""
+    panel = factories.panel_of(*factories.waves(2, ROWS))
+    return make_holdout(panel, holdout_windows(panel, HORIZON, 1), horizon=HORIZON, context_length=8)
+
+
+def forecasts(learned):
+    """Name -> forecasts of these windows."""
+    return baseline_forecasts(holdout(), learned=learned)
+
+
+@pytest.fixture
+def stub(monkeypatch):
+    """A statsforecast whose models return a given forecast and keep what they were given."""
+    given = []
+
+    class Model:
+        value = 7.0
+
+        def __init__(self, season_length):
+            self.season_length = season_length
+
+        def forecast(self, y, h):
+            given.append((self.season_length, y))
+            if self.value is None:
+                raise ZeroDivisionError
+            return {"mean": np.full(h, self.value)}
+
+    package, models = ModuleType("statsforecast"), ModuleType("statsforecast.models")
+    models.Theta = models.AutoETS = Model
+    package.models = models
+    monkeypatch.setitem(sys.modules, "statsforecast", package)
+    monkeypatch.setitem(sys.modules, "statsforecast.models", models)
+    monkeypatch.setattr(baselines, "find_spec", lambda name: package)
+    return Model, given
+
+
+def test_without_statsforecast_there_is_no_theta_or_ets_and_nothing_fails(monkeypatch):
+    monkeypatch.setattr(baselines, "find_spec", lambda name: None)
+    assert baselines.statistical_baselines() == {}
+    assert not {"theta", "ets"} & forecasts(learned=True).keys()
+
+
+def test_theta_and_ets_join_the_others_only_where_all_are_asked_for(stub):
+    assert not {"theta", "ets"} & forecasts(learned=False).keys()
+    found = forecasts(learned=True)
+    assert (found["theta"] == 7.0).all() and (found["ets"] == 7.0).all()
+
+
+def test_theta_and_ets_are_fitted_to_the_whole_history_however_short_the_models_context(stub):
+    _, given = stub
+    tested = holdout()
+    baseline_forecasts(tested, learned=True)
+    cutoffs = [int(row) % ROWS for row in tested.windows.cutoff]
+    assert min(cutoffs) > 4 * SEASON > tested.context_length
+    assert [len(values) for _, values in given] == cutoffs * len(baselines.STATISTICAL_MODELS)
+
+
+def test_gaps_are_bridged_and_what_cannot_be_fitted_is_the_seasonal_naive(stub):
+    model, given = stub
+    theta = baselines.statistical_baselines()["theta"]
+    context = np.array([[NAN, 1.0, 2.0, NAN, 4.0, 5.0, 6.0, 7.0, 8.0], [NAN] * 8 + [3.0], [NAN] * 9])
+    found = theta(context, HORIZON, SEASON)
+    ((season, values),) = given
+    assert season == SEASON and values.tolist() == [1, 2, 3, 4, 5, 6, 7, 8]
+    assert found[0].tolist() == [7.0] * 3 and found[1].tolist() == [3.0] * 3 and np.isnan(found[2]).all()
+    for broken in (None, NAN):
+        model.value = broken
+        np.testing.assert_array_equal(theta(context, HORIZON, SEASON), seasonal_naive(context, HORIZON, SEASON))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", baselines.STATISTICAL_MODELS)
+def test_statsforecast_goes_on_with_a_clean_season(name):
+    pytest.importorskip("statsforecast")
+    season = np.tile([10.0, 20.0, 30.0, 15.0], 8) + np.random.default_rng(0).normal(size=32) * 0.1
+    found = baselines.statistical_baselines()[name](season[None], HORIZON, SEASON)
+    np.testing.assert_allclose(found[0], [10.0, 20.0, 30.0], atol=1.0)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from forecaster.data.encodings import Encoding
-from forecaster.models.covariate_layers import MAX_SCORE, CovariatePath, Features, _same_place
+from forecaster.models.covariate_layers import MAX_SCORE, CovariatePath, Features, _seasonal_rows
 from forecaster.models.export import write_onnx, write_saved_model
 from forecaster.models.network import Network
 from forecaster.serving.verify_export import prove
@@ -104,17 +104,17 @@ def test_the_network_starts_as_one_without_covariates():
 
 
 def test_like_rows_are_whole_seasons_back():
-    np.testing.assert_array_equal(_same_place(8, 3, 4), [[4, 0], [5, 1], [6, 2]])
-    np.testing.assert_array_equal(_same_place(8, 6, 4)[4], [4, 0])  # a season ahead: the same as the first
-    np.testing.assert_array_equal(_same_place(3, 2, 5), [[2, 1, 0], [2, 1, 0]])
+    np.testing.assert_array_equal(_seasonal_rows(8, 3, 4), [[4, 0], [5, 1], [6, 2]])
+    np.testing.assert_array_equal(_seasonal_rows(8, 6, 4)[4], [4, 0])  # a season ahead: the same as the first
+    np.testing.assert_array_equal(_seasonal_rows(3, 2, 5), [[2, 1, 0], [2, 1, 0]])
 
 
 def test_alike_days_count_more():
-    """With one likeness learnt, the earlier season whose covariate was the same gives nearly all of the mean."""
+    """With one key learnt, the earlier season whose covariate was the same gives nearly all of the mean."""
     path = CovariatePath(context_length=8, horizon=2, season_length=4, outputs=1, dropout=0.0, seed=lambda: 1)
     before, ahead = np.zeros((1, 8, 1), np.float32), np.zeros((1, 2, 1), np.float32)
     before[0, :4] = 50.0
-    weights = np.asarray(path._weights(ahead, before, np.ones((1, 2, 2), np.float32)))
+    weights = np.asarray(path._attention(ahead, before, np.ones((1, 2, 2), np.float32)))
     np.testing.assert_allclose(weights, [[[1, 0], [1, 0]]], atol=1e-6)
-    there = np.array([[[0.0, 1.0], [1.0, 1.0]]], np.float32)
-    np.testing.assert_allclose(np.asarray(path._weights(ahead, before, there)), [[[0, 1], [1, 0]]], atol=1e-6)
+    observed = np.array([[[0.0, 1.0], [1.0, 1.0]]], np.float32)
+    np.testing.assert_allclose(np.asarray(path._attention(ahead, before, observed)), [[[0, 1], [1, 0]]], atol=1e-6)

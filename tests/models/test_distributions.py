@@ -8,7 +8,7 @@ from scipy import special, stats
 
 from forecaster.models.distributions import DISTRIBUTIONS, _mean_and_dispersion, _tail, log_rising
 from forecaster.models.network import Network
-from forecaster.models.scaling import Locator
+from forecaster.models.scaling import WindowScaler
 from forecaster.training.fit import FitControl, fit
 from forecaster.training.split import Needs, split
 from tests.support.factories import NAN, Recorder, fit_settings, network_settings, panel_of
@@ -26,10 +26,10 @@ def parts(name, seed=0):
     return row, z, center, scale, np.rint(np.abs(truth)) if row.counts else truth
 
 
-def of_scipy(name, z, place):
+def of_scipy(name, z, units):
     """The same distributions, frozen, in the units in which the likelihood is."""
     if name == "negative-binomial":
-        mean, dispersion = (np.asarray(part) for part in _mean_and_dispersion(z, place))
+        mean, dispersion = (np.asarray(part) for part in _mean_and_dispersion(z, units))
         return stats.nbinom(1 / dispersion, 1 / (1 + dispersion * mean))
     scale = np.logaddexp(0, z[..., 1].astype(np.float64)) + 1e-3
     if name == "normal":
@@ -40,10 +40,10 @@ def of_scipy(name, z, place):
 @pytest.mark.parametrize("name", DISTRIBUTIONS)
 def test_the_loss_is_the_negative_log_likelihood(name):
     row, z, center, scale, truth = parts(name)
-    place = row.place(Locator("none", "mean"), center, scale)
-    exact = of_scipy(name, z, place)
+    units = row.units(WindowScaler("none", "mean"), center, scale)
+    exact = of_scipy(name, z, units)
     expected = -exact.logpmf(truth) if row.counts else -exact.logpdf((truth - center) / scale)
-    np.testing.assert_allclose(row.loss(z, truth, place), expected, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(row.loss(z, truth, units), expected, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("name", ["normal", "student-t"])
@@ -51,21 +51,21 @@ def test_the_loss_is_the_negative_log_likelihood(name):
 def test_quantiles_are_those_of_the_distribution_after_the_transform(name, transform):
     row, z, center, scale, _ = parts(name)
     center, scale = (center, scale) if transform == "none" else (np.log1p(center), scale / 50)
-    place = row.place(Locator(transform, "mean"), center, scale)
-    found = np.asarray(row.forecast(z, LEVELS, place))
-    inner = np.stack([of_scipy(name, z, place).ppf(level) for level in LEVELS], axis=2)
+    units = row.units(WindowScaler(transform, "mean"), center, scale)
+    found = np.asarray(row.forecast(z, LEVELS, units))
+    inner = np.stack([of_scipy(name, z, units).ppf(level) for level in LEVELS], axis=2)
     expected = center[:, :, None] + scale[:, :, None] * np.concatenate([z[:, :, :1], inner], axis=2)
     if transform == "log":
         expected = np.maximum(np.expm1(expected), 0)
     np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-3)
-    np.testing.assert_allclose(np.asarray(row.forecast(z, (), place)), found[:, :, :1], rtol=1e-12)
+    np.testing.assert_allclose(np.asarray(row.forecast(z, (), units)), found[:, :, :1], rtol=1e-12)
 
 
 def test_quantiles_of_counts_are_within_one_of_scipys_and_mostly_round_to_them():
     row, z, center, scale, _ = parts("negative-binomial")
-    place = row.place(Locator("none", "mean"), center, scale)
-    found = np.asarray(row.forecast(z, LEVELS, place))
-    exact = of_scipy("negative-binomial", z, place)
+    units = row.units(WindowScaler("none", "mean"), center, scale)
+    found = np.asarray(row.forecast(z, LEVELS, units))
+    exact = of_scipy("negative-binomial", z, units)
     counted = np.stack([exact.ppf(level) for level in LEVELS], axis=2)
     np.testing.assert_allclose(found[:, :, 0], exact.mean(), rtol=1e-6)
     assert np.abs(found[:, :, 1:] - counted).max() < 1
@@ -84,8 +84,8 @@ def test_the_rising_factorial_is_as_scipys_gamma_function_says():
 def means(location, center, scale):
     row = DISTRIBUTIONS["negative-binomial"]
     z = np.stack([location, np.zeros_like(location)], axis=1)[None].astype(np.float32)
-    place = row.place(Locator("none", "mean"), np.array([[center]]), np.array([[scale]]))
-    return np.asarray(_mean_and_dispersion(z, place)[0])[0]
+    units = row.units(WindowScaler("none", "mean"), np.array([[center]]), np.array([[scale]]))
+    return np.asarray(_mean_and_dispersion(z, units)[0])[0]
 
 
 def test_the_mean_of_counts_is_the_location_until_it_nears_zero_and_never_gets_there():
@@ -132,7 +132,7 @@ def test_the_linear_path_moves_the_location_only(name):
 
 @pytest.mark.parametrize("name", DISTRIBUTIONS)
 def test_rows_of_a_batch_do_not_see_each_other(name):
-    """Not even where there are as many as steps, parameters or quantiles: see Locator.restore."""
+    """Not even where there are as many as steps, parameters or quantiles: see WindowScaler.restore."""
     net = Network(network_settings(distribution=name, quantiles=(0.1, 0.9), linear=True), seed=1)
     context = np.random.default_rng(0).uniform(0, 9, (3, 8)) + 100.0 * np.arange(3)[:, None]
     alone = np.concatenate([np.asarray(net.model([row[None]])) for row in context])

@@ -10,10 +10,21 @@ import pytest
 from forecaster.config import TrainSettings
 from forecaster.data.model_inputs import Needs
 from forecaster.data.windows import rolling
+from forecaster.evaluation.holdout import holdout_windows, make_holdout
+from forecaster.models.export import joint_forecast
+from forecaster.models.network import Network
 from forecaster.training.auto_plan import draft_plan
-from forecaster.training.combination import Bench, choose_smoothing, final_smoothing, mix
+from forecaster.training.combination import (
+    EvaluationSet,
+    choose_smoothing,
+    contributions,
+    final_smoothing,
+    member_forecasts,
+    select_scalings,
+)
 from forecaster.training.plan import Selection, TargetScaling
-from tests.support.factories import NAN, Recorder, panel_of, waves
+from forecaster.training.task import Stage
+from tests.support.factories import NAN, Recorder, network_settings, panel_of, waves
 
 NONE, LOG = TargetScaling("none", "series"), TargetScaling("log", "transform")
 PANEL = panel_of(*waves(3, 60))
@@ -22,8 +33,8 @@ TRUTH = WINDOWS.gather(0, 4)
 
 
 @dataclass(frozen=True)
-class GivenBench(Bench):
-    """A bench whose networks are their forecasts, and whose smoothing forecasts as given."""
+class GivenEvaluationSet(EvaluationSet):
+    """A evaluation whose networks are their forecasts, and whose smoothing forecasts as given."""
 
     smooth: np.ndarray | None = None
 
@@ -34,8 +45,8 @@ class GivenBench(Bench):
         return self.smooth
 
 
-def bench_of(smooth=None, panel=PANEL, windows=WINDOWS):
-    return GivenBench(panel, windows, np.ones(3), relative=False, needs=Needs(8, 4, ()), smooth=smooth)
+def evaluation_set(smooth=None, panel=PANEL, windows=WINDOWS):
+    return GivenEvaluationSet(panel, windows, np.ones(3), relative=False, needs=Needs(8, 4, ()), smooth=smooth)
 
 
 @pytest.fixture
@@ -51,40 +62,40 @@ def plan(selection):
 
 
 def test_forecasts_that_err_to_both_sides_are_mixed(plan):
-    mixed = mix(plan, bench_of(), {NONE: TRUTH + 1.0, LOG: TRUTH - 1.0}, NONE, Recorder())
+    mixed = select_scalings(plan, evaluation_set(), {NONE: TRUTH + 1.0, LOG: TRUTH - 1.0}, NONE, Recorder())
     assert mixed.scalings[0] == NONE
     assert set(mixed.scalings) == {NONE, LOG}
     assert mixed.rows[-1].setting == "mixture"
 
 
 def test_a_pair_that_does_not_help_is_left_out(plan):
-    decided = mix(plan, bench_of(), {NONE: TRUTH + 1.0, LOG: TRUTH + 3.0}, NONE, Recorder())
+    decided = select_scalings(plan, evaluation_set(), {NONE: TRUTH + 1.0, LOG: TRUTH + 3.0}, NONE, Recorder())
     assert decided is plan
 
 
 def test_each_member_is_fitted_as_its_scaling_says(plan):
     scalings = [NONE, LOG, TargetScaling("log", "window"), NONE]
-    fitted = plan.mixed(scalings, "").member_fits
+    fitted = plan.with_scalings(scalings, "").member_fits
     assert [TargetScaling(one.network.transform, one.fit.error_scale) for one in fitted] == scalings
 
 
 def test_smoothing_that_is_exact_gets_the_largest_share_and_one_that_is_absurd_none(selection):
-    exact = choose_smoothing(selection, bench_of(TRUTH), TRUTH + 1.0, "windows", Recorder()).plan
+    exact = choose_smoothing(selection, evaluation_set(TRUTH), TRUTH + 1.0, "windows", Recorder()).plan
     assert exact.smoothing.weight == max(one.weight for one in selection.smoothings)
-    absurd = choose_smoothing(selection, bench_of(TRUTH + 100.0), TRUTH + 1.0, "windows", Recorder()).plan
+    absurd = choose_smoothing(selection, evaluation_set(TRUTH + 100.0), TRUTH + 1.0, "windows", Recorder()).plan
     assert absurd.smoothing is None
 
 
 def test_a_second_set_of_windows_counts_as_much_as_the_first(selection):
-    lucky = choose_smoothing(selection, bench_of(TRUTH), TRUTH + 1.0, "windows", Recorder())
-    sober = choose_smoothing(lucky, bench_of(TRUTH + 9.0), TRUTH + 1.0, "windows", Recorder())
+    lucky = choose_smoothing(selection, evaluation_set(TRUTH), TRUTH + 1.0, "windows", Recorder())
+    sober = choose_smoothing(lucky, evaluation_set(TRUTH + 9.0), TRUTH + 1.0, "windows", Recorder())
     assert len(sober.smoothing_errors) == 2
     assert (sober.plan.smoothing.weight if sober.plan.smoothing else 0.0) < lucky.plan.smoothing.weight
 
 
 def test_the_test_weights_keep_the_smoothing_that_was_chosen_without_seeing_their_windows(selection):
-    lucky = choose_smoothing(selection, bench_of(TRUTH), TRUTH + 1.0, "windows", Recorder())
-    final, test = final_smoothing(lucky, bench_of(TRUTH + 9.0), TRUTH + 1.0, Recorder())
+    lucky = choose_smoothing(selection, evaluation_set(TRUTH), TRUTH + 1.0, "windows", Recorder())
+    final, test = final_smoothing(lucky, evaluation_set(TRUTH + 9.0), TRUTH + 1.0, Recorder())
     assert test == lucky.plan.smoothing
     assert final.smoothing.weight < lucky.plan.smoothing.weight
     # A share of 0 still reads the same context, so that both graphs take the same windows.
@@ -94,7 +105,7 @@ def test_the_test_weights_keep_the_smoothing_that_was_chosen_without_seeing_thei
 def test_smoothing_as_given_is_nobodys_choice():
     given = draft_plan(PANEL, TrainSettings(members=1, horizon=4, floor=0.3))
     selection = Selection(given.plan, given.questions.smoothings)
-    final, test = final_smoothing(selection, bench_of(TRUTH + 9.0), TRUTH, Recorder())
+    final, test = final_smoothing(selection, evaluation_set(TRUTH + 9.0), TRUTH, Recorder())
     assert final.smoothing == test == given.plan.smoothing
 
 
@@ -102,10 +113,40 @@ def test_windows_with_nothing_observed_weigh_nothing():
     blank = panel_of(*waves(2, 60), [*waves(1, 56)[0], NAN, NAN, NAN, NAN])
     windows = rolling(blank, blank.offsets[1:], 4, 1, 4)
     truth = np.nan_to_num(windows.gather(0, 4))
-    assert bench_of(panel=blank, windows=windows).error(truth + 1.0) == pytest.approx(1.0)
+    assert evaluation_set(panel=blank, windows=windows).error(truth + 1.0) == pytest.approx(1.0)
 
 
 def test_relative_errors_join_in_where_values_are_positive():
-    bench = replace(bench_of(), relative=True)
+    evaluation = replace(evaluation_set(), relative=True)
     scaled, shares = np.abs(0.1 * TRUTH).mean(), np.mean(2.0 * 0.1 / 2.1)
-    assert bench.error(1.1 * TRUTH) == pytest.approx(np.sqrt(scaled * shares))
+    assert evaluation.error(1.1 * TRUTH) == pytest.approx(np.sqrt(scaled * shares))
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("cpu")
+@pytest.mark.parametrize("weight", [0.0, 0.5])
+def test_each_is_judged_alone_and_by_what_the_others_are_without_it(weight):
+    panel = panel_of(*waves(3, 40))
+    networks = [
+        Network(network_settings(center=center), seed) for seed, center in enumerate(("mean", "last", "season"))
+    ]
+    plan = draft_plan(
+        panel, TrainSettings(horizon=3, context_length=8, segment=2, quantiles=(), floor=weight, calendar=False)
+    ).plan
+    plan = replace(plan, members=tuple(network.settings for network in networks))
+    stage = Stage(networks=tuple(networks), fits=(), smoothing=plan.smoothing)
+    windows = holdout_windows(panel, 3, 2)
+    holdout = make_holdout(panel, windows, horizon=3, context_length=8)
+    members = member_forecasts(panel, holdout.windows, plan.needs, networks)
+    found = contributions(holdout, stage, members)
+
+    def mase(members):
+        length = max(8, plan.smoothing.length if plan.smoothing else 0)
+        made = np.asarray(joint_forecast(members, [windows.gather(length, 0)], smoothing=plan.smoothing))[:, :, 0]
+        return holdout.scores(made).mase
+
+    for i, one in enumerate(found):
+        assert one.error == pytest.approx(mase(networks[i : i + 1]), rel=1e-6)
+        assert one.without == pytest.approx(mase(networks[:i] + networks[i + 1 :]), rel=1e-6)
+    assert [one.member.split(", ")[2] for one in found] == ["center mean", "center last", "center season"]
+    assert contributions(holdout, replace(stage, networks=stage.networks[:1]), members[:1]) == ()

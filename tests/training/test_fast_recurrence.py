@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from forecaster.models.encoder import run_layer
-from forecaster.training.fast_recurrence import lean_layer
+from forecaster.training.fast_recurrence import fast_layer
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("cpu")]
 
@@ -56,14 +56,14 @@ def results(recur, name, *, states, steps=STEPS):
 @pytest.mark.parametrize("states", [False, True])
 @pytest.mark.parametrize("name", LAYERS)
 def test_outputs_states_and_gradients_are_those_of_the_keras_layer(name, states):
-    lean, keras = (results(recur, name, states=states) for recur in (lean_layer, run_layer))
+    lean, keras = (results(recur, name, states=states) for recur in (fast_layer, run_layer))
     for one, other in zip(lean, keras, strict=True):
         np.testing.assert_allclose(one, other, rtol=2e-5, atol=2e-5)
 
 
 @pytest.mark.parametrize("name", LAYERS)
 def test_one_step_alone_works(name):
-    lean, keras = (results(recur, name, states=True, steps=1) for recur in (lean_layer, run_layer))
+    lean, keras = (results(recur, name, states=True, steps=1) for recur in (fast_layer, run_layer))
     for one, other in zip(lean, keras, strict=True):
         np.testing.assert_allclose(one, other, rtol=2e-5, atol=2e-5)
 
@@ -79,7 +79,7 @@ def test_the_gradient_is_that_of_finite_differences(name):
     bias = layer.cell.bias
 
     def loss():
-        return tf.reduce_sum(lean_layer(layer, tf.constant(values), None)[0] * weights)
+        return tf.reduce_sum(fast_layer(layer, tf.constant(values), None)[0] * weights)
 
     with tf.GradientTape() as tape:
         total = loss()

@@ -65,7 +65,7 @@ def test_where_longer_does_not_pay_the_shortest_schedule_is_taken_and_none_longe
         ("none", 20, 5e-3): 0.995,  # within the margin
     }
     fits, rounds = fits_of(draft, errors)
-    assert fits.settle() == candidate(NONE, 24, 6, 5e-3)
+    assert fits.search() == candidate(NONE, 24, 6, 5e-3)
     assert [len(jobs) for jobs in rounds] == [2, 2]
 
 
@@ -79,7 +79,7 @@ def test_a_still_longer_schedule_is_tried_only_where_the_last_one_clearly_won(dr
         ("none", 20, 5e-3): 0.85,
     }
     fits, rounds = fits_of(draft, errors)
-    best = fits.settle()
+    best = fits.search()
     assert best == candidate(LOG, 24, 30, 5e-3)
     assert rounds[-1] == [("log", 30, 5e-3), ("none", 20, 5e-3)]
     assert fits.longest(best) == {NONE: ("none", 20, 5e-3), LOG: ("log", 30, 5e-3)}
@@ -94,7 +94,7 @@ def test_a_schedule_that_barely_won_ends_the_search_and_the_other_scaling_is_fit
         ("log", 20, 5e-3): 1.0,
     }
     fits, rounds = fits_of(draft, errors)
-    assert fits.settle() == candidate(NONE, 24, 20, 5e-3)
+    assert fits.search() == candidate(NONE, 24, 20, 5e-3)
     assert rounds[-1] == [("log", 20, 5e-3)]
 
 
@@ -102,7 +102,7 @@ def test_one_member_needs_no_other_scaling_to_be_mixed_with(draft):
     draft = replace(draft, plan=replace(draft.plan, members=draft.plan.members[:1]))
     errors = {("none", 6, 5e-3): 1.0, ("log", 6, 5e-3): 1.1, ("none", 6, 2e-3): 1.0, ("none", 20, 5e-3): 0.98}
     fits, rounds = fits_of(draft, errors)
-    assert fits.settle().schedule.epochs == 20
+    assert fits.search().schedule.epochs == 20
     assert len(rounds) == 2
 
 
@@ -114,7 +114,7 @@ def test_a_fit_that_diverged_is_never_taken_nor_mixed(draft):
         ("log", 20, 5e-3): math.inf,
     }
     fits, _ = fits_of(draft, errors)
-    best = fits.settle()
+    best = fits.search()
     assert best == candidate(LOG, 24, 6, 5e-3)
     assert set(fits.longest(best)) == {LOG}
 
@@ -130,7 +130,7 @@ def test_half_the_context_is_taken_for_all_that_follows_where_it_clearly_wins(dr
         ("log", 20, 5e-3, 12): 0.795,  # within the margin
     }
     fits, rounds = fits_of(draft, errors)
-    best = fits.settle()
+    best = fits.search()
     assert best == candidate(LOG, 12, 6, 5e-3)
     assert [len(jobs) for jobs in rounds] == [3, 3]
     decided = draft.decided(best, "so it erred least")
@@ -151,7 +151,7 @@ def test_half_the_context_that_barely_wins_is_not_taken_but_its_network_may_stan
         ("log", 20, 5e-3): 0.91,
     }
     fits, _ = fits_of(draft, errors)
-    best = fits.settle()
+    best = fits.search()
     assert best == candidate(LOG, 24, 6, 5e-3)
     assert fits.longest(best) == {NONE: ("none", 6, 5e-3, 12), LOG: ("log", 6, 5e-3)}
     said = [row for row in draft.decided(best, "it erred least").rows if row.setting == "context_length"]
