@@ -195,7 +195,7 @@ def judged_coverage(held: HoldoutErrors, dense: RawForecasts, manifest: Manifest
     from forecaster.evaluation.holdout import holdout_windows
     from forecaster.evaluation.quantile_metrics import quantile_scores
 
-    windows = holdout_windows(held.panel, manifest.horizon, manifest.held_back)
+    windows = holdout_windows(held.panel, manifest.horizon, manifest.test_windows)
     raw = dense.take(np.flatnonzero(np.isin(dense.windows.cutoff, windows.cutoff)))
     target, found = raw.windows.gather(0, manifest.horizon), held.crossed(raw, LEVELS)
     scale = np.ones(len(target))

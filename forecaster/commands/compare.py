@@ -19,7 +19,7 @@ from forecaster.evaluation.bootstrap import Paired, paired
 from forecaster.evaluation.holdout import make_holdout
 from forecaster.evaluation.report import SCORE_NAMES
 from forecaster.models.device import require_tensorflow
-from forecaster.serving.training_record import PlanRow, plan_lines
+from forecaster.serving.manifest import PlanRow, plan_lines
 from forecaster.training.auto_plan import draft_plan
 from forecaster.training.checkpoints import NoCheckpoints
 from forecaster.training.combination import forecasts

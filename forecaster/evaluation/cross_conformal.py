@@ -98,13 +98,13 @@ class HoldoutErrors:
 def dense_forecasts(panel: Panel, manifest: Manifest, runtime: Runtime) -> RawForecasts:
     """Forecasts of windows in the rows kept from the fit, as dense as MAX_WINDOWS allows; the test windows are among them."""
     horizon, stride = manifest.horizon, _stride(panel, manifest)
-    windows = rolling(panel, panel.offsets[1:], horizon, horizon * (manifest.held_back - 1) // stride + 1, stride)
+    windows = rolling(panel, panel.offsets[1:], horizon, horizon * (manifest.test_windows - 1) // stride + 1, stride)
     return raw_forecasts(runtime, manifest, panel, with_context(windows, manifest.context_length), horizon)
 
 
 def _stride(panel: Panel, manifest: Manifest) -> int:
     """Rows between two of the dense windows: a divisor of the horizon."""
-    rows = len(panel.series) * manifest.horizon * (manifest.held_back - 1)
+    rows = len(panel.series) * manifest.horizon * (manifest.test_windows - 1)
     return densest(manifest.horizon, rows, MAX_WINDOWS - len(panel.series))
 
 
@@ -114,7 +114,7 @@ def holdout_errors(dense: RawForecasts, manifest: Manifest, runtime: Runtime) ->
     found = _errors(dense)
     if found.pool.separate >= MIN_WINDOWS or not len(found.windows):
         return found
-    before = np.maximum(panel.offsets[1:] - horizon * manifest.held_back, panel.offsets[:-1])
+    before = np.maximum(panel.offsets[1:] - horizon * manifest.test_windows, panel.offsets[:-1])
     wanted = -(-(MIN_WINDOWS - found.pool.separate) // len(panel.series))
     stride = _stride(panel, manifest)
     windows = rolling(panel, before, horizon, horizon * (wanted - 1) // stride + 1, stride)
@@ -215,7 +215,7 @@ class CrossCalibration:
 def cross_calibrated(
     holdout: Holdout, manifest: Manifest, runtime: Runtime, baselines: Mapping[str, FloatArray]
 ) -> CrossCalibration:
-    """A backtest of weights that were fitted before `held_back` windows of each series, on some or all of these.
+    """A backtest of weights that were fitted before `test_windows` windows of each series, on some or all of these.
 
     Its quantiles are calibrated, those of each window on other windows.
     """

@@ -143,7 +143,7 @@ def stored_test(
 
 def _windows_of_training(panel: Panel, opened: Opened, count: int | None) -> tuple[Windows, str]:
     """The windows that the training was tested on, or the newest `count` of them; and which these are, for people."""
-    most = opened.manifest.held_back
+    most = opened.manifest.test_windows
     if not most:
         raise DataError(
             f"{panel.source}: every row was used to train {opened.manifest.name}@{opened.version}: nothing is left to judge on.",

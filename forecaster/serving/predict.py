@@ -16,7 +16,6 @@ import numpy as np
 from forecaster.config import TrainSettings
 from forecaster.data.covariates import missing_ahead, with_future
 from forecaster.data.freshness import fresh
-from forecaster.data.model_inputs import ExtraInputs
 from forecaster.data.reading.reader import read_as, read_future
 from forecaster.data.windows import latest_windows
 from forecaster.errors import ArtifactError, DataError, UsageError
@@ -26,8 +25,9 @@ from forecaster.serving.forecast import MODEL, About, Forecast, ForecastRun
 from forecaster.serving.manifest import Manifest, load_runtime
 from forecaster.serving.open_model import Opened, open_model, read_for
 from forecaster.serving.quantiles import QuantileSource, quantile_source
+from forecaster.serving.raw_forecasts import raw_forecasts
 from forecaster.serving.recent_windows import recent_windows
-from forecaster.serving.runtime import Runtime, forecast
+from forecaster.serving.runtime import Runtime
 
 if TYPE_CHECKING:
     from forecaster.config import PredictSettings
@@ -222,14 +222,12 @@ def _answer(request: Request, model: ServedModel, settings: PredictSettings, wat
     panel, manifest = request.panel, model.opened.manifest
     source = _quantile_source(panel, model, settings, watch)
     windows = latest_windows(panel).take(request.positions)
-    context = windows.gather(manifest.context_length, 0)
-    beside = ExtraInputs(panel, windows, manifest.needs, -(-request.horizon // manifest.horizon))
-    raw, names = forecast(model.runtime, context, request.horizon, beside), request.series.tolist()
-    values = source.answer(raw, context, names)
-    samples = source.samples(raw, context, names, settings.samples)
-    unknown, said = missing_ahead(panel, request.positions, request.horizon)
+    raw = raw_forecasts(model.runtime, manifest, panel, windows, request.horizon)
+    values = source.answer(raw.values, raw.context, raw.names)
+    samples = source.samples(raw.values, raw.context, raw.names, settings.samples)
+    unknown, examples = missing_ahead(panel, request.positions, request.horizon)
     if len(unknown):
-        what = f"{panel.source}: known values are missing: {said}."
+        what = f"{panel.source}: known values are missing: {examples}."
         if not settings.fallback:
             raise DataError(what, "Give them as rows after the last target, or in --future FILE.")
         watch.warn(what)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from forecaster.data.limits import NO_LIMITS, Limits
-from forecaster.serving.training_record import Contribution
+from forecaster.serving.manifest import Contribution
 from forecaster.training.combination import combined, smoothed
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from forecaster.data.model_inputs import Needs
 from forecaster.models.cells import CELLS
 from forecaster.models.settings import FitSettings, NetworkSettings
 from forecaster.models.smoothing import Smoothing
-from forecaster.serving.training_record import PlanRow
+from forecaster.serving.manifest import PlanRow
 from forecaster.training.task import MemberFit
 
 T = TypeVar("T", int, float, str, bool)

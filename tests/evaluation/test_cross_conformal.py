@@ -31,7 +31,7 @@ class Mean:
 def manifest(count):
     needs = Needs(LENGTH, HORIZON, ())
     return SimpleNamespace(
-        horizon=HORIZON, held_back=count, context_length=LENGTH, needs=needs, quantiles=LEVELS, limits=NO_LIMITS
+        horizon=HORIZON, test_windows=count, context_length=LENGTH, needs=needs, quantiles=LEVELS, limits=NO_LIMITS
     )
 
 

@@ -34,7 +34,7 @@ class Mean:
 def manifest(last=TRAINED - 1):
     needs = Needs(LENGTH, HORIZON, ())
     return SimpleNamespace(
-        horizon=HORIZON, context_length=LENGTH, needs=needs, quantiles=LEVELS, seen_until=last, held_back=0
+        horizon=HORIZON, context_length=LENGTH, needs=needs, quantiles=LEVELS, seen_until=last, test_windows=0
     )
 
 
