@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -16,8 +15,6 @@ if TYPE_CHECKING:
     from forecaster.models.settings import NetworkSettings
     from forecaster.serving.manifest import Manifest
     from forecaster.typing import Json
-
-SCORE_NAMES = ("MAE", "RMSE", "sMAPE", "MASE")
 
 
 @dataclass(frozen=True)
@@ -138,17 +135,4 @@ def _plain(scores: Scores) -> dict[str, Json]:
 
 
 def _quantile_json(scores: QuantileScores | None) -> Json:
-    if scores is None:
-        return None
-    below: dict[str, Json] = {repr(level): _number(share) for level, share in scores.below.items()}
-    numbers: dict[str, Json] = {name: _number(value) for name, value in vars(scores).items() if name != "below"}
-    return {**numbers, "below": below}
-
-
-def _number(value: float) -> float | None:
-    return value if math.isfinite(value) else None
-
-
-def score_values(scores: Scores) -> list[float]:
-    """In the order of SCORE_NAMES; NaN = undefined."""
-    return [scores.mae, scores.rmse, scores.smape, scores.mase]
+    return None if scores is None else scores.to_json()

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from forecaster.data.summary import summarise
+from forecaster.evaluation.metrics import METRICS, SCORE_NAMES
 from forecaster.evaluation.quantile_metrics import coverage, mean_width
-from forecaster.evaluation.report import SCORE_NAMES, score_values
 from forecaster.files import write_whole
 from forecaster.plotting import figures
 from forecaster.plotting.html import Page, PageColumn, PageFigure, PageTable, Section, Tile, counted, page_table, render
@@ -68,7 +68,7 @@ def _tiles(found: EvaluationContent) -> tuple[Tile, ...]:
     report = found.report
     naive = report.baselines.get("seasonal-naive")
     tiles = [Tile("MASE", _short(report.metrics.mase), _against(report.metrics, naive))]
-    tiles.append(Tile("sMAPE", _short(report.metrics.smape), "percent, 0 to 200"))
+    tiles.append(Tile("sMAPE", _short(report.metrics.smape), METRICS["smape"].unit))
     intervals = Interval.between(found.backtest.quantiles)
     if intervals:
         held = coverage(found.backtest.target, *intervals[0].of(found.backtest.quantile_forecasts))
@@ -79,7 +79,7 @@ def _tiles(found: EvaluationContent) -> tuple[Tile, ...]:
 
 def _against(scores: Scores, naive: Scores | None) -> str:
     if naive is None or not naive.mase > 0 or math.isnan(scores.mase):
-        return "1 = seasonal naive in sample"
+        return METRICS["mase"].unit
     change = 100 * (scores.mase / naive.mase - 1)
     return f"{abs(change):.1f} % {'below' if change < 0 else 'above'} seasonal naive's {naive.mase:.3g}"
 
@@ -89,14 +89,11 @@ def _short(value: float) -> str:
 
 
 def _scores(found: EvaluationContent) -> Section:
-    rows = [[name, *score_values(scores)] for name, scores in found.report.compared.items()]
+    rows = [[name, *scores.values()] for name, scores in found.report.compared.items()]
     shown = page_table(
         "Scores of all windows together; the best of each column is bold.", ["forecast by", *SCORE_NAMES], rows
     )
-    text = (
-        "MAE and RMSE are in the data's units, sMAPE in percent, MASE over the in-sample error of the seasonal naive "
-        "forecast: below 1 is better than that."
-    )
+    text = "Lower is better. " + "; ".join(f"{metric.label}: {metric.unit}" for metric in METRICS.values()) + "."
     return Section("Beside the baselines", text, tables=(_with_best(shown, rows),))
 
 
@@ -141,7 +138,7 @@ def _by_series(found: EvaluationContent) -> Section | None:
         return None
     known = np.array([one.mase for one in scores.values() if math.isfinite(one.mase)])
     worst_first = sorted(scores.items(), key=lambda item: -_or_zero(item[1].mase))
-    rows = [[name, *score_values(one)] for name, one in worst_first]
+    rows = [[name, *one.values()] for name, one in worst_first]
     caption = (
         f"The worst {MAX_LISTED} of {len(rows):,} series" if len(rows) > MAX_LISTED else f"All {len(rows):,} series"
     )

@@ -104,12 +104,12 @@ def test_a_damaged_calibration_is_told(store):
 def test_the_report_has_scores_of_quantiles_after_and_before(trained):
     report = trained[1].report
     assert report.intervals and report.raw_intervals and "shares" in report.calibrated.replace("share ", "shares ")
-    assert report.intervals.promised == pytest.approx(0.8)
-    assert report.intervals.coverage >= report.raw_intervals.coverage
+    assert report.intervals.nominal_coverage == pytest.approx(0.8)
+    assert report.intervals.empirical_coverage >= report.raw_intervals.empirical_coverage
     found = evaluate(None, EvaluateSettings(models=str(trained[0]), model="air"), Recorder())
     assert (found.intervals, found.raw_intervals) == (report.intervals, report.raw_intervals)
     said = report.to_json()
-    assert said["intervals"]["coverage"] == report.intervals.coverage and "0.1" in said["intervals"]["below"]
+    assert said["intervals"]["coverage"] == report.intervals.empirical_coverage and "0.1" in said["intervals"]["below"]
 
 
 @pytest.fixture
@@ -165,7 +165,7 @@ def test_nothing_is_calibrated_where_train_is_told_so(tmp_path, capfd):
     tiny = ["--steps-per-epoch", "1", "--horizon", "3", "--units", "2", "--members", "1", "--transform", "none"]
     assert run([*base, *tiny, "--no-calibrate"]) == 0
     out = capfd.readouterr().out
-    assert "promised" in out and "calibrated:" not in out
+    assert "nominal" in out and "empirical" in out and "calibrated:" not in out
     assert not (tmp_path / "air" / "1" / "calibration.npz").exists()
 
 
