@@ -1,4 +1,4 @@
-"""Scores of quantiles against numbers worked by hand, and against what must hold of proper scores."""
+"""Scores of quantiles against numbers worked by hand, and against what is true of proper scores."""
 
 from __future__ import annotations
 
