@@ -109,7 +109,7 @@ def scores(quantile_forecasts: FloatArray, pool: Pool) -> FloatArray:
         for columns in ([1, 2], [0, 3])
     )
     assert inner and outer
-    return np.array([inner.pinball, outer.pinball, inner.coverage, outer.coverage])
+    return np.array([inner.pinball, outer.pinball, inner.empirical_coverage, outer.empirical_coverage])
 
 
 def main() -> None:

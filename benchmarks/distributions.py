@@ -53,7 +53,7 @@ def measure(name: str, distribution: str, asked: argparse.Namespace, models: Pat
     assert raw and found
     numbers = [f"{holdout.scores(made.values[:, :, 0]).mase:.3f}"]
     for one in (raw, found):
-        numbers += [f"{one.wql:.4f}", f"{one.coverage:.1%}", f"{one.msis:.2f}"]
+        numbers += [f"{one.wql:.4f}", f"{one.empirical_coverage:.1%}", f"{one.msis:.2f}"]
     transform = "/".join(member.transform for member in manifest.members)
     return f"| {name} | {distribution} | {transform} | {' | '.join(numbers)} |"
 

@@ -130,9 +130,9 @@ def measure(name: str, root: Path, models: Path, seed: int, work: Path) -> str:
     if not before or not inner or not outer:
         return f"| {name} | – |"
     three = (before, inner, outer)
-    shares = [f"{share:.1%}" for share in (*crossed, *(one.coverage for one in three))]
+    shares = [f"{share:.1%}" for share in (*crossed, *(one.empirical_coverage for one in three))]
     sizes = [f"{value:.2f}" for value in (*(one.width / size for one in three), *(one.msis for one in three))]
-    within = [_within(*pair) for pair in (crossed, (inner.coverage, outer.coverage))]
+    within = [_within(*pair) for pair in (crossed, (inner.empirical_coverage, outer.empirical_coverage))]
     cells = [name, learnt.separate, *shares[:2], within[0], len(windows), *shares[2:], within[1], *sizes]
     return f"| {' | '.join(map(str, cells))} |"
 
@@ -195,13 +195,13 @@ def judged_coverage(held: HoldoutErrors, dense: RawForecasts, manifest: Manifest
     from forecaster.evaluation.holdout import holdout_windows
     from forecaster.evaluation.quantile_metrics import quantile_scores
 
-    windows = holdout_windows(held.panel, manifest.horizon, manifest.held_back)
+    windows = holdout_windows(held.panel, manifest.horizon, manifest.test_windows)
     raw = dense.take(np.flatnonzero(np.isin(dense.windows.cutoff, windows.cutoff)))
     target, found = raw.windows.gather(0, manifest.horizon), held.crossed(raw, LEVELS)
     scale = np.ones(len(target))
     pairs = [((1, 2), (0.1, 0.9)), ((0, 3), (0.025, 0.975))]
     scores = [quantile_scores(target, found[:, :, list(columns)], levels, scale) for columns, levels in pairs]
-    return scores[0].coverage if scores[0] else np.nan, scores[1].coverage if scores[1] else np.nan
+    return scores[0].empirical_coverage if scores[0] else np.nan, scores[1].empirical_coverage if scores[1] else np.nan
 
 
 def main() -> None:

@@ -46,10 +46,12 @@ class Console:
         self._end_bar()
 
     def note(self, text: str) -> None:
+        """Print `text` on stderr, unless quiet."""
         if not self.quiet:
             self._aside(text)
 
     def warn(self, text: str) -> None:
+        """Print `text` as a warning on stderr, unless quiet."""
         if not self.quiet:
             self._aside(f"warning: {text}")
 
@@ -63,6 +65,7 @@ class Console:
             _write(sys.stderr, f"error: {error}")
 
     def progress(self, progress: Progress) -> None:
+        """Move the bar of a terminal, or print a line now and then, unless quiet."""
         if self.quiet:
             return
         if _is_terminal(sys.stderr):

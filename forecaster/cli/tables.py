@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeAlias
 
-from forecaster.evaluation.report import SCORE_NAMES, score_values
+from forecaster.evaluation.metrics import METRICS, SCORE_NAMES
 
 if TYPE_CHECKING:
     from forecaster.commands.check import CheckReport
@@ -20,18 +20,18 @@ TextTable: TypeAlias = "tuple[list[str], list[list[object]]]"  # header, rows
 
 def score_table(report: Report) -> TextTable:
     """Header and rows: the model, then the baselines, one row each."""
-    return ["", *SCORE_NAMES], [[name, *score_values(scores)] for name, scores in report.compared.items()]
+    return ["", *SCORE_NAMES], [[name, *scores.values()] for name, scores in report.compared.items()]
 
 
 def interval_table(report: Report) -> TextTable:
     """Header and rows: the quantiles after and before calibration; no rows where there are no quantiles."""
     kinds = {"calibrated" if report.raw_intervals else "quantiles": report.intervals, "raw": report.raw_intervals}
     rows: list[list[object]] = [
-        [name, one.promised, one.coverage, one.width, one.msis, one.pinball, one.wql, one.crps]
+        [name, one.nominal_coverage, one.empirical_coverage, one.width, one.msis, one.pinball, one.wql, one.crps]
         for name, one in kinds.items()
         if one
     ]
-    return ["", "promised", "held", "width", "MSIS", "pinball", "WQL", "CRPS"], rows
+    return ["", "nominal", "empirical", "width", "MSIS", "pinball", "WQL", "CRPS"], rows
 
 
 def step_table(report: Report) -> TextTable:
@@ -45,7 +45,7 @@ def step_table(report: Report) -> TextTable:
 
 def series_table(report: Report) -> TextTable:
     """Header and rows: the model's scores, one row per series."""
-    return ["series", *SCORE_NAMES], [[name, *score_values(scores)] for name, scores in report.by_series.items()]
+    return ["series", *SCORE_NAMES], [[name, *scores.values()] for name, scores in report.by_series.items()]
 
 
 def contribution_table(report: TrainReport) -> TextTable:
@@ -98,10 +98,10 @@ def comparison_table(found: Comparison) -> TextTable:
     rows: list[list[object]] = []
     for entry in found.entries:
         memory = entry.peak_memory // 2**20
-        scores = [entry.score(name.lower()) for name in SCORE_NAMES]
+        scores = [entry.score(name) for name in METRICS]
         rows.append([entry.name, *scores, entry.parameters, entry.seconds_per_epoch, memory])
     for name, own in found.baselines.items():
-        rows.append([name, *score_values(own), None, None, None])
+        rows.append([name, *own.values(), None, None, None])
     return header, rows
 
 

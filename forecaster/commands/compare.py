@@ -17,9 +17,9 @@ from forecaster.errors import DataError
 from forecaster.evaluation.backtest import baseline_forecasts
 from forecaster.evaluation.bootstrap import Paired, paired
 from forecaster.evaluation.holdout import make_holdout
-from forecaster.evaluation.report import SCORE_NAMES
+from forecaster.evaluation.metrics import METRICS
 from forecaster.models.device import require_tensorflow
-from forecaster.serving.training_record import PlanRow, plan_lines
+from forecaster.serving.manifest import PlanRow, plan_lines
 from forecaster.training.auto_plan import draft_plan
 from forecaster.training.checkpoints import NoCheckpoints
 from forecaster.training.combination import forecasts
@@ -74,7 +74,7 @@ class Entry:
             "parameters": self.parameters,
             "seconds_per_epoch": self.seconds_per_epoch,
             "peak_memory_bytes": self.peak_memory,
-            "metrics": {name.lower(): self.score(name.lower()) for name in SCORE_NAMES},
+            "metrics": {name: self.score(name) for name in METRICS},
             "by_seed": [dict(one.to_json()) for one in self.scores],
         }
 

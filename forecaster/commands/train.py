@@ -106,7 +106,7 @@ def _as_stored(plan: Plan, manifest: Manifest, panel: Panel, settings: TrainSett
         fit=fit,
         calendar=manifest.calendar,
         error_scales=manifest.error_scales,
-        smoothing=manifest.floor,
+        smoothing=manifest.smoothing,
     )
     return Draft(plan, OpenQuestions.decided(first, fit))
 

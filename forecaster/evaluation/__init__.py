@@ -1,1 +1,1 @@
-"""How good forecasts are: test windows, baselines, scores, intervals, reports."""
+"""Tests of forecasts: test windows, baselines, metrics, calibrated intervals, reports."""

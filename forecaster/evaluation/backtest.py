@@ -1,4 +1,4 @@
-"""A backtest: the forecasts of a model and of the baselines for the same test windows, scored alike."""
+"""A backtest: forecasts of the same test windows by a model and by the baselines, with the same metrics."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from forecaster.evaluation.metrics import Scores
     from forecaster.typing import FloatArray
 
-BOOSTING_WINDOWS = 20_000  # that gradient boosting learns from, at most
+MAX_BOOSTING_WINDOWS = 20_000  # in the fit of gradient boosting
 
 
 @dataclass(frozen=True)
@@ -36,10 +36,9 @@ class Backtest:
     baselines: Mapping[str, FloatArray]  # name -> [W, H] point forecasts
     quantiles: tuple[float, ...]  # Q levels, ascending
     quantile_forecasts: FloatArray  # [W, H, Q] the model's forecast at each level
-    raw: FloatArray | None = (
-        None  # [W, H, Q] the same before calibration; None = `quantile_forecasts` are not calibrated
-    )
-    calibrated: str = ""  # on what, for people
+    # [W, H, Q] before calibration; None = `quantile_forecasts` are not calibrated.
+    raw: FloatArray | None = None
+    calibrated: str = ""  # on which windows, for people
 
     @property
     def target(self) -> FloatArray:
@@ -47,15 +46,16 @@ class Backtest:
         return self.holdout.target
 
     def scores(self) -> dict[str, Scores]:
-        """Everybody's, all windows together, the model's first."""
-        return {who: self.holdout.scores(found) for who, found in {MODEL: self.prediction, **self.baselines}.items()}
+        """Scores of all windows together by forecaster: the model, then the baselines."""
+        forecasts = {MODEL: self.prediction, **self.baselines}
+        return {name: self.holdout.scores(forecast) for name, forecast in forecasts.items()}
 
     def quantile_scores(self) -> QuantileScores | None:
-        """Of the quantiles; None where there are none."""
+        """Scores of the quantile forecasts; None where there are none."""
         return self._scored(self.quantile_forecasts)
 
     def raw_scores(self) -> QuantileScores | None:
-        """Of the quantiles before calibration; None where they are not calibrated."""
+        """Scores before calibration; None where the quantile forecasts are not calibrated."""
         return None if self.raw is None else self._scored(self.raw)
 
     def _scored(self, quantile_forecasts: FloatArray) -> QuantileScores | None:
@@ -65,7 +65,7 @@ class Backtest:
 def backtest(
     holdout: Holdout, forecasts: FloatArray, quantiles: tuple[float, ...], baselines: Mapping[str, FloatArray]
 ) -> Backtest:
-    """A model's raw `forecasts` [W, H, 1 + Q] of the test windows, alongside the baselines' [W, H]."""
+    """The backtest of a model's raw `forecasts` [W, H, 1 + Q] and of the baselines' [W, H]."""
     forecasts = forecasts.reshape(*holdout.target.shape, 1 + len(quantiles))
     return Backtest(
         holdout=holdout,
@@ -77,10 +77,10 @@ def backtest(
 
 
 def baseline_forecasts(holdout: Holdout, *, learned: bool) -> dict[str, FloatArray]:
-    """Name -> point forecasts [W, H] of the test windows.
+    """Name of the baseline -> point forecasts [W, H] of the test windows.
 
     `learned` adds gradient boosting, fitted on the rows before the oldest window of each series, and Theta and ETS where
-    they are installed.
+    their library is installed.
     """
     panel, windows, horizon = holdout.panel, holdout.windows, holdout.horizon
     season, length = panel.season_length, holdout.context_length
@@ -99,12 +99,12 @@ def baseline_forecasts(holdout: Holdout, *, learned: bool) -> dict[str, FloatArr
 
 
 def _boosting(holdout: Holdout) -> Callable[[FloatArray], FloatArray] | None:
-    """Fitted on the rows before the oldest test window of each series; None where there is no window among them."""
+    """Gradient boosting, fitted on the rows before each series' oldest test window; None where these have no window."""
     panel, length = holdout.panel, holdout.context_length
     ends = oldest_cutoffs(holdout.windows, panel.offsets[1:])
     drawn = sampler(panel.offsets[:-1], ends, length, holdout.horizon)
     if not len(drawn):
         return None
-    series, cutoff = drawn.epoch(min(len(drawn), BOOSTING_WINDOWS), np.random.default_rng(0))
+    series, cutoff = drawn.epoch(min(len(drawn), MAX_BOOSTING_WINDOWS), np.random.default_rng(0))
     values = Windows(panel.target, panel.offsets[:-1], ends, series, cutoff).gather(length, holdout.horizon)
     return fit_gradient_boosting(values[:, :length], values[:, length:], panel.season_length, seed=0)

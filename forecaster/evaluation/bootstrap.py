@@ -1,7 +1,7 @@
-"""How sure a comparison of two forecasters on the same windows is: a bootstrap of their paired errors.
+"""Bootstrap of paired errors: the uncertainty of a comparison of two forecasters on the same windows.
 
-Windows of one series resemble each other, so whole series are drawn where there are enough of them (cluster bootstrap,
-Field & Welsh 2007); else single windows are, and neighbours count as if they were strangers.
+Windows of one series are correlated, so whole series are drawn where there are at least MIN_SERIES (cluster bootstrap, Field &
+Welsh 2007). With fewer, single windows are drawn as if they were independent.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from forecaster.typing import FloatArray, IntArray
 
 DRAWS = 1000
-MIN_SERIES = 5  # to draw from; with fewer, windows are drawn
+MIN_SERIES = 5  # with fewer, windows are drawn
 LEVEL = 0.95  # of the interval
 
 
@@ -23,13 +23,13 @@ LEVEL = 0.95  # of the interval
 class Paired:
     """One forecaster's errors compared with another's."""
 
-    difference: float  # mean error less the other's, as a share of the other's; below 0 = better
-    low: float  # ends of the interval that holds LEVEL of all draws
+    difference: float  # (mean error - the other's) / the other's; below 0 = a lower error
+    low: float  # ends of the interval with LEVEL of all draws
     high: float
-    ahead: float  # share of draws in which it is better
-    won: float  # share of windows in which it is better; an equal error is half a win
+    ahead: float  # share of draws with a lower error
+    won: float  # share of windows with a lower error; an equal error counts half
     windows: int
-    drawn: int  # series or windows that each draw is made of
+    drawn: int  # series or windows in each draw
 
     def to_json(self) -> dict[str, float | int]:
         """The fields by name."""
@@ -37,9 +37,9 @@ class Paired:
 
 
 def paired(errors: FloatArray, others: FloatArray, series: IntArray) -> Paired | None:
-    """Errors [W] of two forecasters on the same windows of `series` [W]; NaN = undefined.
+    """Compare the errors [W] of two forecasters on the same windows of `series` [W]; NaN = undefined.
 
-    None where fewer than two windows have both, or the other makes no error at all.
+    None where fewer than two windows have both errors, or the others' mean error is 0.
     """
     both = np.isfinite(errors) & np.isfinite(others)
     errors, others, series = errors[both], others[both], series[both]
@@ -68,7 +68,7 @@ def paired(errors: FloatArray, others: FloatArray, series: IntArray) -> Paired |
 
 
 def _draws(own: FloatArray, other: FloatArray) -> FloatArray:
-    """[DRAWS] relative differences of sums over as many groups as there are, drawn with replacement."""
+    """[DRAWS] relative differences of the sums of errors over groups, drawn with replacement."""
     rng = np.random.default_rng(0)
     shares = np.empty(DRAWS)
     for i in range(DRAWS):

@@ -1,4 +1,4 @@
-"""Which windows a model is calibrated on, and how coverage is measured on windows that were not used for it."""
+"""Calibrate a model on its test windows, and test its quantiles on windows that were not used for them."""
 
 from __future__ import annotations
 
@@ -28,34 +28,34 @@ if TYPE_CHECKING:
     from forecaster.serving.runtime import Runtime
     from forecaster.typing import FloatArray, IntArray
 
-FOLDS = 5  # of series, where there are enough of them
-MIN_WINDOWS = 10  # separate ones, below which older windows are used, too
-PRIOR_WINDOWS = 2  # older ones, that PRIOR_RATIO counts as much as
-PRIOR_RATIO = 0.8  # of a model's error to seasonal naive's, where nothing is known: near the median of many sets
-MAX_ADAPTATIONS = 100  # of a calibration to recent windows, in one backtest
+FOLDS = 5  # of series, where there are at least MIN_SERIES
+MIN_WINDOWS = 10  # separate ones; with fewer, older windows are used, too
+PRIOR_WINDOWS = 2  # weight of PRIOR_RATIO, in older windows
+PRIOR_RATIO = 0.8  # prior of a model's error over seasonal naive's, near the median of many sets
+MAX_ADAPTATIONS = 100  # to recent windows, in one backtest
 MIN_SERIES = 30  # with fewer, each test window is calibrated on those that do not overlap it
 
 
 @dataclass(frozen=True)
 class HoldoutErrors:
-    """The errors of W windows that lie within the rows that the weights were not fitted on."""
+    """The errors of W windows in the rows that the weights were not fitted on."""
 
     panel: Panel
     windows: Windows  # W
     pool: Pool  # of these windows
-    older: HoldoutErrors | None = None  # windows before them, which the weights have seen, where these are few
+    older: HoldoutErrors | None = None  # of earlier windows, which the weights have seen; None = not needed
 
     @property
     def names(self) -> tuple[str, ...]:
-        """[N] of the series."""
+        """[N] names of the series."""
         return tuple(map(str, self.panel.series))
 
     def learn(self) -> Calibration | None:
-        """From all windows."""
+        """The calibration from all windows; None where there are none or they never vary."""
         return calibrate(self.pooled(np.arange(len(self.windows))), self.names) if len(self.windows) else None
 
     def pooled(self, chosen: IntArray) -> Pool:
-        """What may be learnt from where only the windows at these positions may be seen: they, and what history adds."""
+        """The pool of the windows at these positions and, where the test windows are few, of older ones."""
         share = len(chosen) / max(len(self.windows), 1)
         seen = self.pool.take(chosen, max(round(self.pool.separate * share), 1) if len(chosen) else 0)
         if self.older is None:
@@ -63,10 +63,10 @@ class HoldoutErrors:
         return _joined(seen, _history(self.older, replace(self, pool=seen, windows=self.windows.take(chosen))))
 
     def crossed(self, raw: RawForecasts, levels: tuple[float, ...]) -> FloatArray:
-        """[W, H, Q] quantiles of some windows, each calibrated on what was learnt from others; NaN where none are left.
+        """[W, H, Q] quantiles of some windows, each calibrated on other windows; NaN where there are no others.
 
-        Many series: from the windows of the series in the other folds. Few: from all windows of which no target is
-        among its own.
+        With many series, the others are the windows of the series in the other folds. With few, they are all windows
+        that share no target with it.
         """
         found = np.full((*raw.values.shape[:2], len(levels)), np.nan)
         for mine, others in self._folds(raw.windows):
@@ -76,12 +76,12 @@ class HoldoutErrors:
         return found
 
     def _folds(self, windows: Windows) -> list[tuple[IntArray, IntArray]]:
-        """Positions of windows that are calibrated alike, and positions in the pool of those that they learn from."""
+        """Pairs of positions: windows with the same calibration, and the windows of the pool that it is learnt from."""
         own, pool = windows, self.windows
         if len(np.unique(pool.series)) >= MIN_SERIES:
             parts = [(own.series % FOLDS == fold, pool.series % FOLDS != fold) for fold in range(FOLDS)]
         else:
-            # Series end where they end: windows are compared by how far before their series' end they lie.
+            # Series may end at different times: windows are compared by their distance from the end of their series.
             back, own_back = (w.remaining for w in (pool, own))
             parts = [(own_back == b, np.abs(back - b) >= self.pool.target.shape[1]) for b in np.unique(own_back)]
         pairs = [(np.flatnonzero(mine), np.flatnonzero(others)) for mine, others in parts]
@@ -89,32 +89,32 @@ class HoldoutErrors:
 
     @property
     def description(self) -> str:
-        """How `crossed` measures, for people."""
+        """How `crossed` calibrates, for people."""
         if len(np.unique(self.windows.series)) >= MIN_SERIES:
             return f"each fifth of the series calibrated on the others' {len(self.windows)} windows"
         return "each window calibrated on those that share no target with it"
 
 
 def dense_forecasts(panel: Panel, manifest: Manifest, runtime: Runtime) -> RawForecasts:
-    """Forecasts of windows in the rows kept from the fit, as dense as MAX_WINDOWS allows; the test windows are among them."""
+    """Forecasts of windows in the test rows, as dense as MAX_WINDOWS allows; the test windows are among them."""
     horizon, stride = manifest.horizon, _stride(panel, manifest)
-    windows = rolling(panel, panel.offsets[1:], horizon, horizon * (manifest.held_back - 1) // stride + 1, stride)
+    windows = rolling(panel, panel.offsets[1:], horizon, horizon * (manifest.test_windows - 1) // stride + 1, stride)
     return raw_forecasts(runtime, manifest, panel, with_context(windows, manifest.context_length), horizon)
 
 
 def _stride(panel: Panel, manifest: Manifest) -> int:
-    """Rows between two of the dense windows: a divisor of the horizon."""
-    rows = len(panel.series) * manifest.horizon * (manifest.held_back - 1)
+    """Rows between two of the dense windows, a divisor of the horizon."""
+    rows = len(panel.series) * manifest.horizon * (manifest.test_windows - 1)
     return densest(manifest.horizon, rows, MAX_WINDOWS - len(panel.series))
 
 
 def holdout_errors(dense: RawForecasts, manifest: Manifest, runtime: Runtime) -> HoldoutErrors:
-    """The errors of the `dense` forecasts; where they are few, of windows before them, too: see `_history`."""
+    """The errors of the `dense` forecasts and, where these are few, of earlier windows: see `_history`."""
     panel, horizon = dense.panel, manifest.horizon
     found = _errors(dense)
     if found.pool.separate >= MIN_WINDOWS or not len(found.windows):
         return found
-    before = np.maximum(panel.offsets[1:] - horizon * manifest.held_back, panel.offsets[:-1])
+    before = np.maximum(panel.offsets[1:] - horizon * manifest.test_windows, panel.offsets[:-1])
     wanted = -(-(MIN_WINDOWS - found.pool.separate) // len(panel.series))
     stride = _stride(panel, manifest)
     windows = rolling(panel, before, horizon, horizon * (wanted - 1) // stride + 1, stride)
@@ -124,18 +124,18 @@ def holdout_errors(dense: RawForecasts, manifest: Manifest, runtime: Runtime) ->
 
 
 def _errors(raw: RawForecasts) -> HoldoutErrors:
-    """Of the windows that have actuals."""
+    """The errors of the windows with actuals."""
     known = ~np.isnan(raw.windows.gather(0, raw.values.shape[1])).all(axis=1)
     raw = raw.take(np.flatnonzero(known))
     return HoldoutErrors(raw.panel, raw.windows, pooled(raw))
 
 
 def _history(old: HoldoutErrors, new: HoldoutErrors) -> Pool:
-    """Windows that the weights have seen, with errors of the size that they had where they had not: on those of `new`.
+    """A pool of windows that the weights have seen, with errors as large as on the unseen windows of `new`.
 
-    The weights' own errors there would be too small. Seasonal naive has no weights, so its errors there are honest: they
-    are taken, both ways up, times the ratio of the model's error to naive's on the windows of `new`, which is drawn
-    towards PRIOR_RATIO since few windows measure it badly.
+    The model's own errors on seen windows are too small. Seasonal naive is not fitted, so its errors are unbiased: they
+    are used with both signs, times the ratio of the model's error to naive's on the windows of `new`. The ratio is shrunk
+    towards PRIOR_RATIO, as few windows measure it badly.
     """
     ratio = _ratio(old, new)
     pool = old.pool
@@ -146,7 +146,7 @@ def _history(old: HoldoutErrors, new: HoldoutErrors) -> Pool:
 
 
 def _ratio(old: HoldoutErrors, new: HoldoutErrors) -> float:
-    """The model's error over naive's on the windows of `new`, drawn towards PRIOR_RATIO as by PRIOR_WINDOWS older ones."""
+    """The model's error over naive's on the windows of `new`, shrunk towards PRIOR_RATIO by PRIOR_WINDOWS older ones."""
     if not len(new.windows):
         return PRIOR_RATIO
     naive = np.nanmean(np.abs(new.pool.target - _naive(new)))
@@ -175,7 +175,7 @@ def _joined(a: Pool, b: Pool) -> Pool:
 
 
 def calibrated_quantiles(calibration: Calibration, raw: RawForecasts, levels: tuple[float, ...]) -> FloatArray:
-    """[W, H, Q] quantiles at these levels."""
+    """[W, H, Q] calibrated quantiles of the windows at these levels."""
     scale = context_scale(raw.context, raw.panel.season_length)
     return calibration.quantiles(raw.values, scale, raw.names, levels)
 
@@ -183,7 +183,7 @@ def calibrated_quantiles(calibration: Calibration, raw: RawForecasts, levels: tu
 def adapted_quantiles(
     calibration: Calibration, recent: RecentWindows, raw: RawForecasts, levels: tuple[float, ...]
 ) -> FloatArray:
-    """[W, H, Q] the same, each window's also learnt from the recent windows of which all rows are before its cutoff."""
+    """[W, H, Q] as `calibrated_quantiles`, each also learnt from the recent windows that end before its cutoff."""
     first = raw.panel.timestamps[raw.windows.cutoff]
     stamps = np.unique(first)
     stamps = stamps[evenly(len(stamps), MAX_ADAPTATIONS)]
@@ -197,7 +197,7 @@ def adapted_quantiles(
 
 
 def with_quantiles(tested: Backtest, found: FloatArray, limits: Limits, description: str) -> Backtest:
-    """A backtest with calibrated quantiles [W, H, Q]; where these are NaN, nothing could be learnt, and the raw ones stay."""
+    """The backtest with calibrated quantiles [W, H, Q]; the raw ones where these are NaN, as nothing could be learnt."""
     if not tested.quantiles:
         return tested
     quantiles = np.where(np.isnan(found), tested.quantile_forecasts, limits.hold(found))
@@ -206,18 +206,18 @@ def with_quantiles(tested: Backtest, found: FloatArray, limits: Limits, descript
 
 @dataclass(frozen=True)
 class CrossCalibration:
-    """A backtest on the data of the training, and what its errors say of the quantiles."""
+    """A backtest on the training's test windows, and the calibration from its errors."""
 
     backtest: Backtest
-    calibration: Calibration | None  # from all windows; None where too little is known
+    calibration: Calibration | None  # from all windows; None where nothing could be learnt
 
 
 def cross_calibrated(
     holdout: Holdout, manifest: Manifest, runtime: Runtime, baselines: Mapping[str, FloatArray]
 ) -> CrossCalibration:
-    """A backtest of weights that were fitted before `held_back` windows of each series, on some or all of these.
+    """Backtest weights that were fitted before the `test_windows` of the manifest, on some or all of these windows.
 
-    Its quantiles are calibrated, those of each window on other windows.
+    The quantiles of each window are calibrated on other windows.
     """
     dense = dense_forecasts(holdout.panel, manifest, runtime)
     # Windows are in the order of their cutoffs, which are rows of the panel.

@@ -1,4 +1,4 @@
-"""The windows that a model is tested on: whole horizons that its weights have not seen, and how far forecasts are from them."""
+"""The windows that a model is tested on, which its weights have not seen, and the scores of forecasts of them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from forecaster.serving.runtime import Runtime
     from forecaster.typing import FloatArray, IntArray
 
-MAX_WINDOWS = 100  # a series, where the caller does not say how many
+MAX_WINDOWS = 100  # for each series, unless the caller gives a number
 
 
 @dataclass(frozen=True)
@@ -31,9 +31,8 @@ class Holdout:
     panel: Panel
     windows: Windows  # W; each has an observed value among the `context_length` rows before it
     target: FloatArray  # [W, H] actuals in the caller's units; NaN = not observed
-    seasonal_scale: (
-        FloatArray  # [W] denominator of MASE, from the rows before the series' oldest window; NaN = undefined
-    )
+    # [W] denominator of MASE, from the rows before the series' oldest window; NaN = undefined.
+    seasonal_scale: FloatArray
     context_length: int  # rows before a window that the model reads
     description: str = ""  # which windows these are, for people
 
@@ -44,11 +43,11 @@ class Holdout:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """[N] of the panel's series."""
+        """[N] names of the panel's series."""
         return tuple(map(str, self.panel.series))
 
     def scores(self, forecast: FloatArray) -> Scores:
-        """Of point forecasts [W, H], all windows together."""
+        """Scores of point forecasts [W, H], all windows together."""
         return score(self.target, forecast, self.seasonal_scale)
 
     def scores_by_step(self, forecast: FloatArray) -> tuple[Scores, ...]:
@@ -67,17 +66,17 @@ class Holdout:
         NaN = undefined.
         """
         observed = ~np.isnan(self.target)
-        misses = np.where(observed, np.abs(self.target - forecast), 0.0)
+        errors = np.where(observed, np.abs(self.target - forecast), 0.0)
         count = np.where(observed.any(axis=1), observed.sum(axis=1), np.nan)
         known = np.isfinite(self.seasonal_scale).any()
-        scale: FloatArray = self.seasonal_scale if known else np.ones(len(misses))
-        return np.asarray(misses.sum(axis=1) / count / scale)
+        scale: FloatArray = self.seasonal_scale if known else np.ones(len(errors))
+        return np.asarray(errors.sum(axis=1) / count / scale)
 
 
 def make_holdout(
     panel: Panel, windows: Windows, *, horizon: int, context_length: int, description: str = ""
 ) -> Holdout:
-    """The `windows` that can be forecast. Those with nothing observed in their context are left out: nobody can."""
+    """The holdout of those `windows` that have an observed value in their context; the others cannot be forecast."""
     windows = with_context(windows, context_length)
     ends = oldest_cutoffs(windows, panel.offsets[1:])
     scale = seasonal_scale(panel.target, panel.offsets, ends, panel.season_length)
@@ -92,7 +91,7 @@ def make_holdout(
 
 
 def holdout_windows(panel: Panel, horizon: int, count: int) -> Windows:
-    """The windows that a training on this panel is tested on: the newest `count` of each series, one horizon apart."""
+    """The windows that a training on this panel is tested on: the latest `count` of each series, one horizon apart."""
     return rolling(panel, panel.offsets[1:], horizon, count, horizon)
 
 
@@ -109,23 +108,24 @@ class StoredTest:
 
     holdout: Holdout
     runtime: Runtime
-    on_training_data: bool  # the graph holds the weights of the training's own test; else those that serve
+    on_training_data: bool  # True: the graph with the tested weights; False: the one that serves
 
 
 def stored_test(
     panel: Panel, opened: Opened, settings: EvaluateSettings | ExplainSettings, *, on_training_data: bool
 ) -> StoredTest:
-    """On the data of the training, the windows that it was tested on; on other data, windows after its last row.
+    """The test of a stored model on `panel`.
 
-    DataError where there are none, or fewer than asked for.
+    On the training data, the windows are those of the training's own test; on other data, windows after the last
+    training row. DataError where there are none, or fewer than asked for.
     """
     manifest, threads = opened.manifest, settings.threads or 0
     if on_training_data:
         windows, description = _windows_of_training(panel, opened, settings.windows)
         if settings.runtime != "onnx":
             raise UsageError(
-                "--runtime has no effect on the data of the training: the judged weights are stored as ONNX.",
-                "Leave it out, or give newer data.",
+                "--runtime has no effect on the training data: the tested weights are stored as ONNX.",
+                "Leave it out, or give later data.",
             )
         runtime = load_test_weights(opened.folder, manifest, threads)
     else:
@@ -142,33 +142,33 @@ def stored_test(
 
 
 def _windows_of_training(panel: Panel, opened: Opened, count: int | None) -> tuple[Windows, str]:
-    """The windows that the training was tested on, or the newest `count` of them; and which these are, for people."""
-    most = opened.manifest.held_back
-    if not most:
+    """The windows that the training was tested on, or the latest `count` of them; and a description for people."""
+    tested = opened.manifest.test_windows
+    if not tested:
         raise DataError(
-            f"{panel.source}: every row was used to train {opened.manifest.name}@{opened.version}: nothing is left to judge on.",
-            "Give newer data, or --refit.",
+            f"{panel.source}: {opened.manifest.name}@{opened.version} was trained on every row: there are no test windows.",
+            "Give later data, or --refit.",
         )
-    if count is not None and count > most:
+    if count is not None and count > tested:
         raise DataError(
-            f"{panel.source}: only the newest {most} window(s) of each series were held back from training, not {count}.",
-            "Give newer data, or --refit.",
+            f"{panel.source}: the model has {tested} test window(s) of each series, not {count}.",
+            "Give later data, or --refit.",
         )
-    windows = holdout_windows(panel, opened.manifest.horizon, count or most)
-    return windows, f"the newest {count or most} window(s) of each series, by weights fitted before them"
+    windows = holdout_windows(panel, opened.manifest.horizon, count or tested)
+    return windows, f"the latest {count or tested} window(s) of each series, by weights fitted before them"
 
 
 def _windows_after_training(panel: Panel, opened: Opened, count: int | None) -> tuple[Windows, str]:
-    """Windows of which every target is newer than all training rows; and which these are, for people."""
+    """Windows whose targets are all later than the training rows; and a description for people."""
     manifest = opened.manifest
     horizon, ends = manifest.horizon, panel.offsets[1:]
     new = rows_after(panel, manifest.data.last)
-    most = count or min(MAX_WINDOWS, max(int(new.max()) // horizon, 1))
-    windows = holdout_windows(panel, horizon, most)
+    limit = count or min(MAX_WINDOWS, max(int(new.max()) // horizon, 1))
+    windows = holdout_windows(panel, horizon, limit)
     unseen = windows.cutoff >= (ends - new)[windows.series]
     if not unseen.any():
         raise DataError(
-            f"{panel.source}: no window of {horizon} steps lies wholly after the rows that "
+            f"{panel.source}: no window of {horizon} steps is wholly after the rows that "
             f"{manifest.name}@{opened.version} was trained on.",
             "Give more rows, or --refit.",
         )

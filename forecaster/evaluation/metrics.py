@@ -1,9 +1,10 @@
-"""How far forecasts are from what came: MAE, RMSE, sMAPE and MASE, as the M4 competition defines them.
+"""Metrics of point forecasts: MAE, RMSE, sMAPE and MASE, as the M4 competition defines them.
 
 Everything here works on windows: `target` and `prediction` [W, H] float64 in the caller's units. A NaN target is not
-observed and weighs nothing; a NaN prediction beside an observed target makes the score NaN, so callers prevent it.
-A window counts by the mean over its observed steps, and windows count alike (RMSE: the root of the mean square over all
-observed steps). With one window per series that is the mean over series of the competitions.
+observed and has no weight. A NaN prediction of an observed target makes the score NaN.
+A score is the mean over windows of the mean over a window's observed steps; RMSE is the root of the mean square over all
+observed steps. With one window per series that is the mean over series of the competitions.
+To add a metric, write a function of `Errors` and a field of `Scores`: METRICS, the JSON and the tables follow.
 Source: Makridakis, Spiliotis & Assimakopoulos 2020, "The M4 Competition", Int. J. of Forecasting 36(1).
 """
 
@@ -11,8 +12,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeAlias
+from dataclasses import dataclass, field, fields
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -23,28 +24,97 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Scores:
-    """One value per row of METRICS; NaN where it is undefined, e.g. nothing observed."""
-
-    mae: float  # caller's units
-    rmse: float  # caller's units
-    smape: float  # percent, 0 to 200
-    mase: float  # 1 = as good as seasonal naive in sample
-
-    def to_json(self) -> dict[str, float | None]:
-        """The scores by name, None for what JSON has no number for (NaN, infinity)."""
-        return {name: value if math.isfinite(value := getattr(self, name)) else None for name in METRICS}
-
-
-@dataclass(frozen=True)
 class Errors:
-    """Windows in G groups, each scored by itself."""
+    """W windows in G groups, each of which gets its own score."""
 
     target: FloatArray  # [W, H] caller's units; NaN = not observed
     prediction: FloatArray  # [W, H] caller's units
-    scale: FloatArray  # [W] mean absolute seasonal difference in sample; NaN = undefined
+    scale: FloatArray  # [W] seasonal scale: mean absolute seasonal difference in sample; NaN = undefined
     group: IntArray  # [W] 0 <= group < groups
     groups: int  # G
+
+
+def mean_absolute_error(errors: Errors) -> FloatArray:
+    """[G] MAE: mean absolute error, caller's units."""
+    return _mean_of_windows(np.abs(errors.target - errors.prediction), errors)
+
+
+def root_mean_squared_error(errors: Errors) -> FloatArray:
+    """[G] RMSE: root of the mean square over all observed steps of a group's windows, caller's units."""
+    observed = ~np.isnan(errors.target)
+    group = np.repeat(errors.group, errors.target.shape[1])
+    square = (errors.target - errors.prediction) ** 2
+    return np.sqrt(group_mean(square.reshape(-1), observed.reshape(-1), group, errors.groups))
+
+
+def symmetric_percentage_error(errors: Errors) -> FloatArray:
+    """[G] sMAPE: mean of 200 |y - f| / (|y| + |f|), percent; a step where both are 0 has error 0."""
+    error = np.abs(errors.target - errors.prediction)
+    size = np.abs(errors.target) + np.abs(errors.prediction)
+    return _mean_of_windows(200 * (error / np.where(size == 0, 1, size)), errors)
+
+
+def mean_absolute_scaled_error(errors: Errors) -> FloatArray:
+    """[G] MASE: mean absolute error over the window's seasonal scale; windows without a scale above 0 are left out."""
+    usable = np.where(errors.scale > 0, errors.scale, np.nan)
+    window = _window_mean(np.abs(errors.target - errors.prediction), errors.target) / usable
+    counts = ~np.isnan(usable) & _seen(errors.target)
+    return group_mean(window, counts, errors.group, errors.groups)
+
+
+def _mean_of_windows(step: FloatArray, errors: Errors) -> FloatArray:
+    """[G] mean over a group's windows of the mean over their observed steps of `step` [W, H]."""
+    return group_mean(_window_mean(step, errors.target), _seen(errors.target), errors.group, errors.groups)
+
+
+def _seen(target: FloatArray) -> BoolArray:
+    """[W] whether any step of the window is observed."""
+    return np.asarray((~np.isnan(target)).any(axis=1))
+
+
+def _window_mean(step: FloatArray, target: FloatArray) -> FloatArray:
+    """[W] mean of `step` [W, H] where the target is observed; NaN where it never is."""
+    observed = ~np.isnan(target)
+    known: FloatArray = np.where(observed, step, 0.0)
+    return divide(known.sum(axis=1), observed.sum(axis=1))
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A metric of point forecasts."""
+
+    function: Callable[[Errors], FloatArray]  # one score for each group, [G]; NaN = undefined
+    label: str  # in tables
+    unit: str  # for people
+
+
+def _of(function: Callable[[Errors], FloatArray], label: str, unit: str) -> dict[str, Metric]:
+    """The metadata of a field of `Scores`."""
+    return {"metric": Metric(function, label, unit)}
+
+
+@dataclass(frozen=True)
+class Scores:
+    """One score for each metric; NaN where it is undefined, e.g. nothing observed. Each field declares its metric."""
+
+    mae: float = field(metadata=_of(mean_absolute_error, "MAE", "the data's units"))
+    rmse: float = field(metadata=_of(root_mean_squared_error, "RMSE", "the data's units"))
+    smape: float = field(metadata=_of(symmetric_percentage_error, "sMAPE", "percent, 0 to 200"))
+    mase: float = field(metadata=_of(mean_absolute_scaled_error, "MASE", "1 = seasonal naive in sample"))
+
+    def values(self) -> list[float]:
+        """The scores in the order of METRICS; NaN = undefined."""
+        return [getattr(self, name) for name in METRICS]
+
+    def to_json(self) -> dict[str, float | None]:
+        """The scores by name; None for NaN and infinity, which JSON does not have."""
+        return {
+            name: value if math.isfinite(value) else None for name, value in zip(METRICS, self.values(), strict=True)
+        }
+
+
+METRICS: dict[str, Metric] = {one.name: one.metadata["metric"] for one in fields(Scores)}
+SCORE_NAMES = tuple(metric.label for metric in METRICS.values())  # the columns of every table of scores
 
 
 def score(target: FloatArray, prediction: FloatArray, scale: FloatArray) -> Scores:
@@ -71,59 +141,9 @@ def score_by_series(
     return _scores(Errors(target, prediction, scale, series_index, count))
 
 
-def mae(errors: Errors) -> FloatArray:
-    """[G] mean absolute error, caller's units."""
-    return _mean_of_windows(np.abs(errors.target - errors.prediction), errors)
-
-
-def rmse(errors: Errors) -> FloatArray:
-    """[G] root of the mean square over all observed steps of a group's windows, caller's units."""
-    observed = ~np.isnan(errors.target)
-    group = np.repeat(errors.group, errors.target.shape[1])
-    square = (errors.target - errors.prediction) ** 2
-    return np.sqrt(group_mean(square.reshape(-1), observed.reshape(-1), group, errors.groups))
-
-
-def smape(errors: Errors) -> FloatArray:
-    """[G] mean of 200 |y - f| / (|y| + |f|), percent; a step where both are 0 has error 0."""
-    error = np.abs(errors.target - errors.prediction)
-    size = np.abs(errors.target) + np.abs(errors.prediction)
-    return _mean_of_windows(200 * (error / np.where(size == 0, 1, size)), errors)
-
-
-def mase(errors: Errors) -> FloatArray:
-    """[G] mean absolute error over the window's scale; windows without a scale above 0 are left out."""
-    usable = np.where(errors.scale > 0, errors.scale, np.nan)
-    window = _window_mean(np.abs(errors.target - errors.prediction), errors.target) / usable
-    counts = ~np.isnan(usable) & _seen(errors.target)
-    return group_mean(window, counts, errors.group, errors.groups)
-
-
 def _scores(errors: Errors) -> list[Scores]:
     """One `Scores` per group."""
-    # Values near the largest float overflow to an infinite score, which to_json says as None.
+    # Values near the largest float overflow to an infinite score: None in JSON.
     with np.errstate(over="ignore", invalid="ignore"):
-        columns = {name: metric(errors).tolist() for name, metric in METRICS.items()}
+        columns = {name: metric.function(errors).tolist() for name, metric in METRICS.items()}
     return [Scores(**dict(zip(columns, row, strict=True))) for row in zip(*columns.values(), strict=True)]
-
-
-def _mean_of_windows(step: FloatArray, errors: Errors) -> FloatArray:
-    """[G] mean over a group's windows of the mean over their observed steps of `step` [W, H]."""
-    return group_mean(_window_mean(step, errors.target), _seen(errors.target), errors.group, errors.groups)
-
-
-def _seen(target: FloatArray) -> BoolArray:
-    """[W] whether any step of the window is observed."""
-    return np.asarray((~np.isnan(target)).any(axis=1))
-
-
-def _window_mean(step: FloatArray, target: FloatArray) -> FloatArray:
-    """[W] mean of `step` [W, H] where the target is observed; NaN where it never is."""
-    observed = ~np.isnan(target)
-    held: FloatArray = np.where(observed, step, 0.0)
-    return divide(held.sum(axis=1), observed.sum(axis=1))
-
-
-Metric: TypeAlias = Callable[[Errors], "FloatArray"]
-
-METRICS: dict[str, Metric] = {"mae": mae, "rmse": rmse, "smape": smape, "mase": mase}

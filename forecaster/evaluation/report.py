@@ -1,8 +1,7 @@
-"""What an evaluation found, in the words of the command line's JSON; and the tables of it that people look at."""
+"""The report of an evaluation. Its fields have the names of the command line's JSON."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -17,12 +16,10 @@ if TYPE_CHECKING:
     from forecaster.serving.manifest import Manifest
     from forecaster.typing import Json
 
-SCORE_NAMES = ("MAE", "RMSE", "sMAPE", "MASE")
-
 
 @dataclass(frozen=True)
 class Subject:
-    """Which model a report is about."""
+    """The model that a report is about."""
 
     model: str
     version: int
@@ -32,7 +29,7 @@ class Subject:
     context_length: int
     freq: str
     season_length: int
-    seconds: float  # that the command took
+    seconds: float  # duration of the command
 
     def subject_json(self) -> dict[str, Json]:
         """The fields by name."""
@@ -53,16 +50,16 @@ class Subject:
 class Report(Subject):
     """A model compared with the baselines on windows that it was not fitted on."""
 
-    windows: int  # tested on, over all series
+    windows: int  # test windows of all series together
     metrics: Scores
     baselines: Mapping[str, Scores]
     by_series: Mapping[str, Scores]  # the model's
     by_step: tuple[Scores, ...]  # [H] the model's
     baselines_by_step: Mapping[str, tuple[Scores, ...]]  # [H] each
-    judged_on: str  # which rows, for people
-    intervals: QuantileScores | None = None  # the quantiles'; None where there are none
+    judged_on: str  # a description of the test windows, for people
+    intervals: QuantileScores | None = None  # of the quantile forecasts; None where there are none
     raw_intervals: QuantileScores | None = None  # before calibration; None where they are not calibrated
-    calibrated: str = ""  # on what, for people
+    calibrated: str = ""  # on which windows, for people
 
     @property
     def label(self) -> str:
@@ -71,12 +68,12 @@ class Report(Subject):
 
     @property
     def compared(self) -> dict[str, Scores]:
-        """The model's scores, then each baseline's, by who forecast."""
+        """Scores by forecaster: the model, then the baselines."""
         return {f"{self.label} ({self.cell})": self.metrics, **self.baselines}
 
     @property
     def compared_by_step(self) -> dict[str, tuple[Scores, ...]]:
-        """The same for each step ahead, [H] each."""
+        """Scores for each step ahead [H], by forecaster."""
         return {self.label: self.by_step, **self.baselines_by_step}
 
     def to_json(self) -> dict[str, Json]:
@@ -97,7 +94,7 @@ class Report(Subject):
 
 
 def subject(manifest: Manifest, version: int, seconds: float) -> Subject:
-    """Which model a report is about."""
+    """The subject of a report on a stored model."""
     return Subject(
         model=manifest.name,
         version=version,
@@ -116,7 +113,7 @@ def _cell(member: NetworkSettings) -> str:
 
 
 def make_report(about: Subject, found: Backtest) -> Report:
-    """Everybody's scores in all and per step ahead, and the model's per series."""
+    """The report of a backtest: scores in all and per step ahead, and the model's per series."""
     holdout, scores = found.holdout, found.scores()
     return Report(
         **vars(about),
@@ -138,17 +135,4 @@ def _plain(scores: Scores) -> dict[str, Json]:
 
 
 def _quantile_json(scores: QuantileScores | None) -> Json:
-    if scores is None:
-        return None
-    below: dict[str, Json] = {repr(level): _number(share) for level, share in scores.below.items()}
-    numbers: dict[str, Json] = {name: _number(value) for name, value in vars(scores).items() if name != "below"}
-    return {**numbers, "below": below}
-
-
-def _number(value: float) -> float | None:
-    return value if math.isfinite(value) else None
-
-
-def score_values(scores: Scores) -> list[float]:
-    """In the order of SCORE_NAMES; NaN = undefined."""
-    return [scores.mae, scores.rmse, scores.smape, scores.mase]
+    return None if scores is None else scores.to_json()

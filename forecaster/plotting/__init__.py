@@ -1,1 +1,1 @@
-"""What people look at: figures, pages that need nothing else, plots for a terminal. Extra `plot`, imported on demand."""
+"""Figures, HTML pages and terminal plots. Their libraries are the extra `plot` and are imported on demand."""

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from forecaster.data.summary import summarise
+from forecaster.evaluation.metrics import METRICS, SCORE_NAMES
 from forecaster.evaluation.quantile_metrics import coverage, mean_width
-from forecaster.evaluation.report import SCORE_NAMES, score_values
 from forecaster.files import write_whole
 from forecaster.plotting import figures
 from forecaster.plotting.html import Page, PageColumn, PageFigure, PageTable, Section, Tile, counted, page_table, render
@@ -27,12 +27,12 @@ if TYPE_CHECKING:
     from forecaster.evaluation.report import Report
     from forecaster.serving.manifest import Manifest
 
-MAX_LISTED = 50  # series that the table lists
+MAX_LISTED = 50  # series in the table
 
 
 @dataclass(frozen=True)
 class EvaluationContent:
-    """What the page shows: a backtest, its report, its data, and the model."""
+    """The content of the page: a backtest, its report, its data, and the model."""
 
     report: Report
     backtest: Backtest
@@ -42,12 +42,12 @@ class EvaluationContent:
 
 
 def write_page(path: str, found: EvaluationContent, chosen: Sequence[str]) -> None:
-    """One HTML file that changes whole or not at all. UsageError where it cannot be written."""
+    """Write one HTML file, whole or not at all. UsageError where it cannot be written."""
     write_whole(Path(path), render(evaluation_page(found, chosen)).encode("utf-8", "replace").decode())
 
 
 def evaluation_page(found: EvaluationContent, chosen: Sequence[str]) -> Page:
-    """Every section that the backtest has something for; the series `chosen`, or the worst, the median and the best."""
+    """The page, without empty sections. It draws the series `chosen`, or the worst, the median and the best."""
     report = found.report
     views = backtest_views(found.backtest, found.panel, report.by_series, chosen)
     sections = (
@@ -60,7 +60,7 @@ def evaluation_page(found: EvaluationContent, chosen: Sequence[str]) -> Page:
         _plan(found),
         _data(found),
     )
-    lead = f"Judged on {report.judged_on}. Horizon: {counted(report.horizon, 'step')} of {report.freq}."
+    lead = f"Tested on {report.judged_on}. Horizon: {counted(report.horizon, 'step')} of {report.freq}."
     return Page(f"How good is {found.report.label}?", lead, tuple(s for s in sections if s), _tiles(found))
 
 
@@ -68,18 +68,18 @@ def _tiles(found: EvaluationContent) -> tuple[Tile, ...]:
     report = found.report
     naive = report.baselines.get("seasonal-naive")
     tiles = [Tile("MASE", _short(report.metrics.mase), _against(report.metrics, naive))]
-    tiles.append(Tile("sMAPE", _short(report.metrics.smape), "percent, 0 to 200"))
+    tiles.append(Tile("sMAPE", _short(report.metrics.smape), METRICS["smape"].unit))
     intervals = Interval.between(found.backtest.quantiles)
     if intervals:
-        held = coverage(found.backtest.target, *intervals[0].of(found.backtest.quantile_forecasts))
-        tiles.append(Tile(f"in the {intervals[0].label}", f"{100 * held:.3g} %", "of the outcomes"))
+        share = coverage(found.backtest.target, *intervals[0].of(found.backtest.quantile_forecasts))
+        tiles.append(Tile(f"in the {intervals[0].label}", f"{100 * share:.3g} %", "of the actuals"))
     tiles.append(Tile("windows", f"{report.windows:,}", f"of {len(report.by_series):,} series"))
     return tuple(tiles)
 
 
 def _against(scores: Scores, naive: Scores | None) -> str:
     if naive is None or not naive.mase > 0 or math.isnan(scores.mase):
-        return "1 = seasonal naive in sample"
+        return METRICS["mase"].unit
     change = 100 * (scores.mase / naive.mase - 1)
     return f"{abs(change):.1f} % {'below' if change < 0 else 'above'} seasonal naive's {naive.mase:.3g}"
 
@@ -89,15 +89,12 @@ def _short(value: float) -> str:
 
 
 def _scores(found: EvaluationContent) -> Section:
-    rows = [[name, *score_values(scores)] for name, scores in found.report.compared.items()]
+    rows = [[name, *scores.values()] for name, scores in found.report.compared.items()]
     shown = page_table(
         "Scores of all windows together; the best of each column is bold.", ["forecast by", *SCORE_NAMES], rows
     )
-    text = (
-        "MAE and RMSE are in the data's units, sMAPE in percent, MASE over the in-sample error of the seasonal naive "
-        "forecast: below 1 is better than that."
-    )
-    return Section("Beside the baselines", text, tables=(_with_best(shown, rows),))
+    text = "Lower is better. " + "; ".join(f"{metric.label}: {metric.unit}" for metric in METRICS.values()) + "."
+    return Section("Scores alongside the baselines", text, tables=(_with_best(shown, rows),))
 
 
 def _with_best(shown: PageTable, rows: Sequence[Sequence[object]]) -> PageTable:
@@ -112,15 +109,15 @@ def _with_best(shown: PageTable, rows: Sequence[Sequence[object]]) -> PageTable:
 def _windows(views: Sequence[SeriesView]) -> Section | None:
     if not views:
         return None
-    text = "Each dashed line is a cutoff: what stands right of it was forecast from what stands left of it."
+    text = "Each dashed line is a cutoff: the forecast to its right was made from the rows to its left."
     drawn = tuple(PageFigure(f"{one.name} ({one.note})", _seen(one), figures.series_view(one)) for one in views)
-    return Section("Forecast against truth", text, drawn)
+    return Section("Forecasts and actuals", text, drawn)
 
 
 def _seen(shown: SeriesView) -> str:
     windows = len(shown.starts)
     first, last = shown.stamps[shown.starts[0]], shown.stamps[-1]
-    return f"The newest {counted(windows, 'window')}, {first} to {last}, in the data's units."
+    return f"The latest {counted(windows, 'window')}, {first} to {last}, in the data's units."
 
 
 def _by_step(found: EvaluationContent) -> Section | None:
@@ -132,7 +129,7 @@ def _by_step(found: EvaluationContent) -> Section | None:
     caption = f"MASE of {found.report.label} goes from {own[0]:.3g} at step 1 to {own[-1]:.3g} at step {len(own)}."
     drawn = PageFigure("Error by step ahead", caption, figures.steps(columns, "MASE", found.report.freq))
     shown = page_table("MASE per step ahead in numbers", ["step ahead", *columns], rows, folded=True)
-    return Section("Error by step ahead", "How errors grow with the distance.", (drawn,), (shown,))
+    return Section("Error by step ahead", "The error of each step ahead.", (drawn,), (shown,))
 
 
 def _by_series(found: EvaluationContent) -> Section | None:
@@ -141,7 +138,7 @@ def _by_series(found: EvaluationContent) -> Section | None:
         return None
     known = np.array([one.mase for one in scores.values() if math.isfinite(one.mase)])
     worst_first = sorted(scores.items(), key=lambda item: -_or_zero(item[1].mase))
-    rows = [[name, *score_values(one)] for name, one in worst_first]
+    rows = [[name, *one.values()] for name, one in worst_first]
     caption = (
         f"The worst {MAX_LISTED} of {len(rows):,} series" if len(rows) > MAX_LISTED else f"All {len(rows):,} series"
     )
@@ -149,9 +146,11 @@ def _by_series(found: EvaluationContent) -> Section | None:
     if not len(known):
         return Section("Error by series", "No series has a MASE.", (), (shown,))
     worse = int((known > 1).sum())
-    said = f"Median {np.median(known):.3g}; {worse:,} of {len(known):,} series are above 1."
-    drawn = PageFigure("MASE of the series", said, figures.spread(known, "MASE", 1.0))
-    return Section("Error by series", "A mean over all series hides those that went wrong.", (drawn,), (shown,))
+    summary = f"Median {np.median(known):.3g}; {worse:,} of {len(known):,} series are above 1."
+    drawn = PageFigure("MASE of the series", summary, figures.spread(known, "MASE", 1.0))
+    return Section(
+        "Error by series", "The mean over all series can hide single ones with large errors.", (drawn,), (shown,)
+    )
 
 
 def _or_zero(value: float) -> float:
@@ -167,16 +166,16 @@ def _calibration(found: EvaluationContent) -> Section | None:
     shares = scores.below
     farthest = max(levels, key=lambda level: abs(shares[level] - level))
     caption = (
-        f"Farthest from the diagonal: quantile {farthest:g}, at or below which {100 * shares[farthest]:.1f} % "
-        f"of {observed:,} outcomes stayed."
+        f"Farthest from the diagonal: quantile {farthest:g}, with {100 * shares[farthest]:.1f} % "
+        f"of {observed:,} actuals at or below it."
     )
     curves = {found.report.label: shares, **({"before calibration": raw.below} if raw else {})}
     drawn = PageFigure("Calibration", caption, figures.calibration(curves))
     tables = [_levels(curves)]
     if intervals := Interval.between(levels):
         tables.insert(0, _intervals(backtest, intervals))
-    text = "Quantiles are right where outcomes stay at or below each as often as its level says."
-    return Section("Can the intervals be trusted?", text, (drawn,), tuple(tables))
+    text = "Quantiles are calibrated where the share of actuals at or below each equals its level."
+    return Section("Calibration of the intervals", text, (drawn,), tuple(tables))
 
 
 def _intervals(backtest: Backtest, intervals: Sequence[Interval]) -> PageTable:
@@ -192,10 +191,10 @@ def _intervals(backtest: Backtest, intervals: Sequence[Interval]) -> PageTable:
                 100 * coverage(backtest.target, *one.of(quantile_forecasts)),
                 mean_width(backtest.target, *one.of(quantile_forecasts)),
             ]
-    header = ["interval", "should hold, %", "held, %", "mean width, data's units"]
+    header = ["interval", "nominal coverage, %", "empirical coverage, %", "mean width, data's units"]
     if len(ways) > 1:
-        header += ["before calibration: held, %", "mean width"]
-    return page_table("Outcomes within each interval, and how wide it is.", header, rows)
+        header += ["before calibration: empirical coverage, %", "mean width"]
+    return page_table("Share of the actuals within each interval, and its mean width.", header, rows)
 
 
 def _levels(curves: Mapping[str, Mapping[float, float]]) -> PageTable:
@@ -204,13 +203,14 @@ def _levels(curves: Mapping[str, Mapping[float, float]]) -> PageTable:
         [f"{level:g}", *(100 * share for share in (level, served[level], *(one[level] for one in before)))]
         for level in served
     ]
-    header = ["quantile", "should be, %", "at or below, %", *("before calibration, %" for _ in before)]
+    header = ["quantile", "nominal, %", "at or below, %", *("before calibration, %" for _ in before)]
     return page_table("Each quantile in numbers", header, rows, folded=True)
 
 
+# Stage in history.csv -> what it is, for people.
 STAGES = {
-    "judge": "The fit that was judged: it has not seen the held-back rows.",
-    "final": "The fit that serves: on all rows, as long as the judged one ran.",
+    "judge": "The tested fit, which has not seen the test windows.",
+    "final": "The serving fit, on all rows, for as many epochs as the tested one.",
 }
 
 
@@ -227,7 +227,7 @@ def _training(found: EvaluationContent) -> Section | None:
 
 
 def read_history(folder: Path) -> dict[str, dict[str, figures.Curve]]:
-    """Stage -> network -> its losses; empty where the model keeps none."""
+    """Stage -> network -> its losses; empty where the model has no history, or a damaged one."""
     stages: dict[str, dict[str, figures.Curve]] = {}
     try:
         for row in csv.DictReader((folder / HISTORY).read_text(encoding="utf-8").splitlines()):
@@ -252,7 +252,7 @@ def _plan(found: EvaluationContent) -> Section:
         "trained": manifest.created,
         **manifest.versions,
     }
-    text = "What was chosen when the model was trained, and why."
+    text = "The settings of the training, and the reason for each."
     about = page_table("The model", ["about", "value"], [*map(list, facts.items())], folded=True)
     rows = [[row.setting, str(row.value), row.reason] for row in manifest.plan]
     plan = (page_table("Settings", ["setting", "value", "because"], rows),) if rows else ()
@@ -261,4 +261,4 @@ def _plan(found: EvaluationContent) -> Section:
 
 def _data(found: EvaluationContent) -> Section:
     shown = page_table("At a glance", ["about", "found"], [*map(list, summarise(found.panel).facts().items())])
-    return Section("The data", f"What was judged on: {Path(found.panel.source).name}.", tables=(shown,))
+    return Section("The data", f"The data of the test: {Path(found.panel.source).name}.", tables=(shown,))

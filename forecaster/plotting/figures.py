@@ -1,6 +1,6 @@
-"""Figures, drawn by matplotlib: as SVG that takes its colours from the page around it, or as PNG.
+"""Figures drawn with matplotlib, as SVG with the colours of the page around it, or as PNG.
 
-The same data gives the same bytes: nothing here reads the clock, the caller's matplotlibrc or a random number.
+The same data gives the same bytes: nothing here depends on the clock, the caller's matplotlibrc or a random number.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 Draw: TypeAlias = "Callable[[Axes], None]"
 
-# Role -> its colour on white and on black; people who see fewer colours can tell them apart.
+# Role -> its colour on white and on black. Colour-blind people can distinguish them.
 COLOURS: Mapping[str, tuple[str, str]] = {
     "ink": ("#1d1b26", "#e9e7f2"),
     "muted": ("#65627a", "#a5a1ba"),
@@ -36,7 +36,7 @@ COLOURS: Mapping[str, tuple[str, str]] = {
     "fourth": ("#8f2fb0", "#d994f2"),
     "fifth": ("#7d6200", "#dfc04b"),
 }
-OTHERS = ("second", "third", "fourth", "fifth")  # for what the model is compared with
+OTHERS = ("second", "third", "fourth", "fifth")  # for the lines alongside the model's
 DASHES = ("--", "-.", ":", (0, (1, 3)))
 
 WIDTH, HEIGHT = 4.5, 2.8  # inches: as wide as a phone, where letters then keep their size
@@ -47,7 +47,7 @@ STYLE = {
     "font.family": "sans-serif",
     "font.sans-serif": ["DejaVu Sans"],
     "text.parse_math": False,  # names may hold $
-    "svg.fonttype": "none",  # text stays text: read aloud, searched, in the page's own letters
+    "svg.fonttype": "none",  # text stays text, for screen readers, search and the page's own font
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.edgecolor": COLOURS["muted"][0],
@@ -75,19 +75,19 @@ STYLE = {
 
 @dataclass(frozen=True)
 class Curve:
-    """How a fit went, epoch by epoch."""
+    """The losses of a fit, by epoch."""
 
     epochs: list[int]
     loss: list[float]
-    validation: list[float]  # NaN where there were no validation windows
+    validation: list[float]  # NaN = no validation windows
 
 
 @contextmanager
 def _styled(**more: object) -> Iterator[None]:
-    """matplotlib's own defaults and STYLE, whatever the caller has set. A glyph that no font has is no fault."""
+    """matplotlib's own defaults and STYLE, whatever the caller has set, without warnings of missing glyphs."""
     import matplotlib as mpl
 
-    # Typed as if every key were known beforehand.
+    # matplotlib types its keys as literals.
     plain: dict[Any, Any] = {key: value for key, value in mpl.rcParamsDefault.items() if not key.startswith("backend")}
     with mpl.rc_context({**plain, **STYLE, **more}), warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -95,7 +95,7 @@ def _styled(**more: object) -> Iterator[None]:
 
 
 def to_svg(draw: Draw, key: str) -> str:
-    """An `<svg>` for a page, its colours as `var(--role)`. `key` keeps its ids apart from other figures'."""
+    """An `<svg>` for a page, with colours as `var(--role)`. `key` makes its ids differ from other figures'."""
     from matplotlib.figure import Figure
 
     with _styled(**{"svg.hashsalt": key}):
@@ -109,7 +109,7 @@ def to_svg(draw: Draw, key: str) -> str:
 
 
 def to_png(draws: Sequence[tuple[str, Draw]]) -> bytes:
-    """A picture of figures, one below the other, each under its title."""
+    """A PNG of figures, one below the other, each with its title."""
     from matplotlib.figure import Figure
 
     with _styled():
@@ -124,10 +124,10 @@ def to_png(draws: Sequence[tuple[str, Draw]]) -> bytes:
 
 
 def _for_page(svg: str) -> str:
-    """The element alone, without what a page has once, in the page's letters and colours."""
+    """The `<svg>` element alone, without metadata and styles, with the font and the colours of the page."""
     svg = svg[svg.index("<svg") :]
     svg = re.sub(r"<metadata>.*?</metadata>|<defs>\s*<style.*?</style>\s*</defs>", "", svg, flags=re.DOTALL)
-    svg = re.sub(r'<g id="[^"]*"', "<g", svg)  # nothing refers to groups, and every figure has the same
+    svg = re.sub(r'<g id="[^"]*"', "<g", svg)  # unused, and the same in every figure
     svg = re.sub(r'<svg ([^>]*?)width="[^"]*"', r"<svg \1", svg, count=1)
     svg = re.sub(r'<svg ([^>]*?)height="[^"]*"', r"<svg \1", svg, count=1)
     svg = re.sub(r" ?font-family: [^;\"]*(&quot;[^;\"]*)*;?", "", svg)
@@ -138,7 +138,7 @@ def _for_page(svg: str) -> str:
 
 
 def series_view(shown: SeriesView) -> Draw:
-    """History, forecasts with their intervals, and the actuals."""
+    """Draw history, forecasts with their intervals, and actuals."""
 
     def draw(axes: Axes) -> None:
         ink, model = COLOURS["ink"][0], COLOURS["model"][0]
@@ -163,7 +163,7 @@ def series_view(shown: SeriesView) -> Draw:
 
 
 def _alone(values: FloatArray) -> str | None:
-    """Dots where values are alone between missing ones: a line would not show them."""
+    """A dot as marker where a value is alone between missing ones, which a line would not show; else None."""
     there = ~np.isnan(np.concatenate([[np.nan], values, [np.nan]]))
     return "." if (there[1:-1] & ~there[:-2] & ~there[2:]).any() else None
 
@@ -182,7 +182,7 @@ def _dates(axes: Axes, shown: SeriesView) -> None:
 
 
 def steps(columns: Mapping[str, Sequence[float]], measure: str, unit: str) -> Draw:
-    """An error per step ahead: the first column is the model's."""
+    """Draw an error per step ahead; the first column is the model's."""
 
     def draw(axes: Axes) -> None:
         for place, (who, values) in enumerate(columns.items()):
@@ -199,7 +199,7 @@ def steps(columns: Mapping[str, Sequence[float]], measure: str, unit: str) -> Dr
 
 
 def spread(values: FloatArray, measure: str, even: float) -> Draw:
-    """How many series have which error; `even` is where the model is no better than seasonal naive in sample."""
+    """Draw a histogram of the series' errors [n]; `even` is the error of seasonal naive in sample."""
 
     def draw(axes: Axes) -> None:
         from matplotlib.ticker import MaxNLocator
@@ -216,10 +216,10 @@ def spread(values: FloatArray, measure: str, even: float) -> Draw:
 
 
 def calibration(reached: Mapping[str, Mapping[float, float]]) -> Draw:
-    """How often outcomes stay at or below each quantile level: on the diagonal, as often as the level says."""
+    """Draw the share of actuals at or below each quantile; calibrated quantiles are on the diagonal."""
 
     def draw(axes: Axes) -> None:
-        axes.plot([0, 1], [0, 1], color=COLOURS["muted"][0], linewidth=1.0, dashes=(4, 2), label="as it should be")
+        axes.plot([0, 1], [0, 1], color=COLOURS["muted"][0], linewidth=1.0, dashes=(4, 2), label="calibrated")
         for place, (who, shares) in enumerate(reached.items()):
             style = {"color": COLOURS["model"][0]} if not place else _other(place - 1)
             axes.plot([*shares], [*shares.values()], marker="o", markersize=5, label=who, **style)
@@ -232,7 +232,7 @@ def calibration(reached: Mapping[str, Mapping[float, float]]) -> Draw:
 
 
 def losses(curves: Mapping[str, Curve]) -> Draw:
-    """Loss per epoch of each network; on validation windows dashed."""
+    """Draw the loss per epoch of each network; dashed on validation windows."""
 
     def draw(axes: Axes) -> None:
         colours = [COLOURS[role][0] for role in ("model", *OTHERS)]
@@ -248,7 +248,7 @@ def losses(curves: Mapping[str, Curve]) -> Draw:
 
 
 def _other(place: int) -> dict[str, Any]:
-    """Colour and dashes of the `place`-th line after the model's."""
+    """Colour and dashes of the `place`-th line alongside the model's."""
     return {
         "color": COLOURS[OTHERS[place % len(OTHERS)]][0],
         "linestyle": DASHES[place % len(DASHES)],
@@ -257,7 +257,7 @@ def _other(place: int) -> dict[str, Any]:
 
 
 def _from_zero(axes: Axes, values: Sequence[float]) -> None:
-    """Errors are lengths: their axis begins at 0."""
+    """Start the axis of errors at 0."""
     finite = [value for value in values if np.isfinite(value)]
     axes.set_ylim(0, 1.08 * max(finite) if finite and max(finite) > 0 else 1)
 
@@ -269,7 +269,7 @@ def _whole(axes: Axes) -> None:
 
 
 def _legend(axes: Axes, columns: int) -> None:
-    """Above the plot, where it hides nothing; lines first, then areas."""
+    """A legend above the plot, where it covers no data: lines first, then areas."""
     handles, labels = axes.get_legend_handles_labels()
     order = sorted(range(len(labels)), key=lambda i: hasattr(handles[i], "get_paths"))
     if labels:

@@ -1,4 +1,4 @@
-"""A forecast to look at: as a picture, as a page, in a terminal."""
+"""Plots of a forecast: as a PNG picture, as an HTML page, in a terminal."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def write_plot(path: str, made: ForecastRun, chosen: Sequence[str]) -> None:
-    """The series `chosen`, or the first few, as the file's ending says. The file changes whole or not at all.
+    """Draw the series `chosen`, or the first few, as PNG or HTML by the file's ending. It changes whole or not at all.
 
     UsageError for a series that was not forecast, and where the file cannot be written.
     """
@@ -30,7 +30,7 @@ def write_plot(path: str, made: ForecastRun, chosen: Sequence[str]) -> None:
 
 
 def in_terminal(made: ForecastRun, chosen: Sequence[str], columns: int, color: bool, unicode: bool) -> str:
-    """The same in characters, `columns` wide. `unicode`: the terminal has more than ASCII."""
+    """The same plot in characters, `columns` wide. `unicode`: the terminal has more than ASCII."""
     return terminal.draw(forecast_views(made, chosen), columns, color=color, unicode=unicode)
 
 
@@ -42,7 +42,7 @@ def forecast_page(forecast: Forecast, shown: Sequence[SeriesView]) -> Page:
     some = f"{len(shown)} of {len(forecast.series):,}" if len(shown) < len(forecast.series) else f"{len(shown):,}"
     lead = f"{counted(horizon, 'step')} of {forecast.freq.name} ahead. {some} series shown."
     drawn = tuple(PageFigure(_title(one), _caption(one), figures.series_view(one)) for one in shown)
-    section = Section("Forecast", _held(shown[0]), drawn, tuple(_numbers(one) for one in shown))
+    section = Section("Forecast", _intervals(shown[0]), drawn, tuple(_numbers(one) for one in shown))
     return Page(f"Forecast by {model}", lead, (section,))
 
 
@@ -52,12 +52,16 @@ def _title(shown: SeriesView) -> str:
 
 def _caption(shown: SeriesView) -> str:
     ahead = shown.stamps[shown.starts[0] :]
-    return f"From {ahead[0]} to {ahead[-1]}, after the newest rows, in the data's units."
+    return f"From {ahead[0]} to {ahead[-1]}, after the latest rows, in the data's units."
 
 
-def _held(shown: SeriesView) -> str:
+def _intervals(shown: SeriesView) -> str:
     levels = ", ".join(f"{level:g}" for level in shown.quantiles)
-    return f"Shaded: between the quantiles {levels}." if levels else "Trained without quantiles: no intervals."
+    return (
+        f"Shaded: between the quantiles {levels}."
+        if levels
+        else "The model was trained without quantiles: there are no intervals."
+    )
 
 
 def _numbers(shown: SeriesView) -> PageTable:

@@ -1,4 +1,4 @@
-"""Pages of one HTML file each: figures and style are in it, nothing is fetched from anywhere."""
+"""Self-contained pages: one HTML file with its figures and styles, which fetches nothing."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from forecaster.plotting.figures import COLOURS, Draw, to_svg
 Value: TypeAlias = "str | int | float | None"
 
 TEMPLATES = Path(__file__).parent / "templates"
-DIGITS = 4  # significant ones of the largest number in a column
+DIGITS = 4  # significant digits of the largest number in a column
 
 
 @dataclass(frozen=True)
 class PageFigure:
-    """A drawing, and in words what it shows."""
+    """A drawing with a caption."""
 
     title: str
     caption: str
@@ -27,7 +27,7 @@ class PageFigure:
 
 @dataclass(frozen=True)
 class PageColumn:
-    """A table's column, its cells as text."""
+    """A column of a table, its cells as text."""
 
     header: str
     cells: tuple[str, ...]
@@ -41,17 +41,17 @@ class PageTable:
 
     caption: str
     columns: tuple[PageColumn, ...]
-    folded: bool = False  # shown only when asked for
+    folded: bool = False  # closed until the reader opens it
 
     @property
     def rows(self) -> int:
-        """How many there are."""
+        """Number of rows."""
         return len(self.columns[0].cells)
 
 
 @dataclass(frozen=True)
 class Tile:
-    """One number that is read first."""
+    """A number at the head of the page."""
 
     label: str
     value: str
@@ -79,7 +79,7 @@ class Page:
 
 
 def render(page: Page) -> str:
-    """The page as HTML. Every text of the caller's is escaped; the same page gives the same bytes."""
+    """The page as HTML. All texts are escaped; the same page gives the same bytes."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
     from markupsafe import Markup
 
@@ -98,7 +98,7 @@ def render(page: Page) -> str:
 def page_table(
     caption: str, header: Sequence[str], rows: Sequence[Sequence[object]], *, folded: bool = False
 ) -> PageTable:
-    """A table of plain values. Numbers of a column get the same decimals, so that they can be compared by eye."""
+    """A table of plain values. All numbers of a column have the same decimals, so that the eye can compare them."""
     columns = [_column(name, [row[i] for row in rows]) for i, name in enumerate(header)]
     return PageTable(caption=caption, columns=tuple(columns), folded=folded)
 
@@ -120,7 +120,7 @@ def _column(header: str, values: Sequence[object]) -> PageColumn:
 
 
 def _decimals(numbers: Sequence[float]) -> int:
-    """Digits after the point that give the largest number DIGITS significant ones."""
+    """Decimals that give the largest number DIGITS significant digits."""
     largest = max((abs(number) for number in numbers if math.isfinite(number)), default=0.0)
     return 0 if largest == 0 else min(max(DIGITS - 1 - math.floor(math.log10(largest)), 0), 8)
 

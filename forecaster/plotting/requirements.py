@@ -1,4 +1,4 @@
-"""The libraries that draw are an extra: whether they are installed is checked before any work is done."""
+"""Check that the plotting libraries, an optional extra, are installed before any work is done."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from forecaster.errors import UsageError
 
 TERMINAL = "-"
 
-# What a file's ending asks for -> the libraries that make it. "-" is the terminal.
+# Ending of a file -> the libraries that it needs. "-" is the terminal.
 LIBRARIES = {
     ".html": ("matplotlib", "jinja2"),
     ".png": ("matplotlib",),
@@ -18,12 +18,12 @@ LIBRARIES = {
 
 
 def check_place(place: str, option: str, endings: tuple[str, ...]) -> None:
-    """UsageError where `place`, given with `option`, has none of the `endings`, or where what makes such is missing."""
+    """UsageError where `place`, given with `option`, has none of the `endings`, or its library is not installed."""
     ending = TERMINAL if place == TERMINAL else Path(place).suffix.lower()
     if ending not in endings:
         files = " or ".join(f"FILE{known}" for known in endings if known != TERMINAL)
         terminal = ", or - for the terminal" if TERMINAL in endings else ""
-        raise UsageError(f"{option}: '{place}' is no place to draw to.", f"Give {files}{terminal}.")
+        raise UsageError(f"{option}: '{place}' is not a place to draw to.", f"Give {files}{terminal}.")
     for library in LIBRARIES[ending]:
         if find_spec(library) is None:
             raise UsageError(

@@ -1,4 +1,4 @@
-"""What is drawn of one series: its latest history, the forecasts with their intervals, and the actuals, if any."""
+"""The data of a plot of one series: its latest history, forecasts with intervals, and actuals, if any."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ if TYPE_CHECKING:
 Times: TypeAlias = "NDArray[np.datetime64] | NDArray[np.int64]"
 
 DEFAULT_SERIES = 4  # drawn where the caller names none
-MAX_SERIES = 50  # that a page or a picture has room for
-MAX_WINDOWS = 6  # the latest forecasts of a series, drawn one after another
+MAX_SERIES = 50  # on a page or a picture
+MAX_WINDOWS = 6  # forecasts of a series, the latest
 MAX_HISTORY = 400  # steps
 
 
 @dataclass(frozen=True)
 class SeriesView:
-    """T steps of a series, and the W forecasts of H steps that begin among them. Units of the caller."""
+    """T steps of a series, and W forecasts of H steps that start within them, in the caller's units."""
 
     name: str
-    note: str  # for people: why this series, how good; may be empty
+    note: str  # why this series, and its score, for people; may be empty
     times: Times  # [T] wall clock, or whole-number steps
     stamps: tuple[str, ...]  # [T] as in files
     observed: FloatArray  # [T] NaN = not observed, or not yet
@@ -46,25 +46,25 @@ class SeriesView:
 
     @property
     def has_actuals(self) -> bool:
-        """Whether anything that was forecast has been observed."""
+        """Whether a forecast step has been observed."""
         return bool((~np.isnan(self.observed[self.starts[0] :])).any())
 
 
 @dataclass(frozen=True)
 class Interval:
-    """Two quantiles that hold a share of the outcomes between them."""
+    """The interval between two quantiles."""
 
     low: int  # index among the quantiles
     high: int
     label: str
 
     def of(self, quantile_forecasts: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Its ends [...] in quantiles [..., Q]."""
+        """Its two ends [...] in quantile forecasts [..., Q]."""
         return quantile_forecasts[..., self.low], quantile_forecasts[..., self.high]
 
     @classmethod
     def between(cls, quantiles: Sequence[float]) -> tuple[Interval, ...]:
-        """The widest first; a level in the middle bounds none."""
+        """The intervals between pairs of levels, the widest first; a middle level belongs to none."""
         pairs = [(i, len(quantiles) - 1 - i) for i in range(len(quantiles) // 2)]
         return tuple(cls(i, j, _label(quantiles[i], quantiles[j])) for i, j in pairs)
 
@@ -76,13 +76,13 @@ def _label(low: float, high: float) -> str:
 
 
 def forecast_views(made: ForecastRun, chosen: Sequence[str]) -> tuple[SeriesView, ...]:
-    """A forecast after the rows that it was made from; the series `chosen`, or the first few."""
+    """Views of a forecast with the rows that it was made from: of the series `chosen`, or the first few."""
     names = [str(name) for name in made.forecast.series]
     return tuple(_forecast_view(made, names.index(name)) for name in choose_series(chosen, names, DEFAULT_SERIES))
 
 
 def _forecast_view(made: ForecastRun, n: int) -> SeriesView:
-    """Of the n-th series."""
+    """The view of the n-th series."""
     forecast, panel, position = made.forecast, made.panel, int(made.positions[n])
     end = int(panel.offsets[position + 1])
     first = max(int(panel.offsets[position]), end - _history(panel.season_length, 3 * forecast.prediction.shape[1]))
@@ -104,19 +104,21 @@ def _forecast_view(made: ForecastRun, n: int) -> SeriesView:
 def backtest_views(
     backtest: Backtest, panel: Panel, scores: Mapping[str, Scores], chosen: Sequence[str]
 ) -> tuple[SeriesView, ...]:
-    """The latest windows of a backtest with their actuals; the series `chosen`, or the worst, the median and the best.
+    """Views of the latest windows of a backtest: of the series `chosen`, or the worst, the median and the best.
 
-    `scores` are those by series. DataError for a series that has no window.
+    `scores` are by series. DataError for a series that has no window.
     """
     without = [name for name in chosen if name in backtest.holdout.names and name not in scores]
     if without:
-        raise DataError(f"series '{without[0]}' has no judged window: nothing to draw.", "Choose another series.")
+        raise DataError(
+            f"series '{without[0]}' has no test window: there is nothing to draw.", "Choose another series."
+        )
     notes = {name: _scored(scores[name]) for name in chosen} if chosen else worst_median_best(scores)
     return tuple(_backtest_view(backtest, panel, name, notes[name]) for name in choose_series(chosen, list(notes)))
 
 
 def worst_median_best(scores: Mapping[str, Scores]) -> dict[str, str]:
-    """Series -> why it is drawn, by MASE; the first few where none has one."""
+    """Series -> its note, for the worst, the median and the best by MASE; the first few where none has a MASE."""
     ranked = sorted((s for s in scores if not math.isnan(scores[s].mase)), key=lambda s: -scores[s].mase)
     if len(ranked) < len(("worst", "median", "best")):
         return {name: _scored(scores[name]) for name in (ranked or list(scores)[:DEFAULT_SERIES])}
@@ -150,20 +152,18 @@ def _backtest_view(backtest: Backtest, panel: Panel, name: str, note: str) -> Se
     )
 
 
-def choose_series(chosen: Sequence[str], names: Sequence[str], most: int = MAX_SERIES) -> tuple[str, ...]:
-    """The `chosen` of the series `names`, or the first `most`. UsageError for unknown ones and for too many."""
+def choose_series(chosen: Sequence[str], names: Sequence[str], limit: int = MAX_SERIES) -> tuple[str, ...]:
+    """The `chosen` of the series `names`, or the first `limit`. UsageError for unknown ones and for too many."""
     for name in chosen:
         if name not in names:
             raise UsageError(f"--plot-series: there is no series '{name}'.", nearest(name, tuple(names[:1000])))
     if len(chosen) > MAX_SERIES:
-        raise UsageError(
-            f"--plot-series: {len(chosen)} series are too many to look at.", f"Choose {MAX_SERIES} at most."
-        )
-    return tuple(dict.fromkeys(chosen)) or tuple(names[:most])
+        raise UsageError(f"--plot-series: {len(chosen)} series are too many to draw.", f"Choose {MAX_SERIES} at most.")
+    return tuple(dict.fromkeys(chosen)) or tuple(names[:limit])
 
 
 def _history(season_length: int, ahead: int) -> int:
-    """Steps to show before what is forecast: two seasons, and no less than is `ahead`."""
+    """Steps to show before the forecast: two seasons, and at least as many as are `ahead`."""
     return min(max(2 * season_length, ahead, 12), MAX_HISTORY)
 
 

@@ -1,4 +1,4 @@
-"""Plots in a terminal's own characters."""
+"""Plots in the characters of a terminal."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ if TYPE_CHECKING:
     from forecaster.plotting.series_view import SeriesView
 
 MAX_WIDTH, MIN_WIDTH, HEIGHT = 100, 30, 14  # characters
-MARGIN = 14  # characters around the plot: its frame and the numbers of its axis
+MARGIN = 14  # characters for the frame and the numbers of the axis
 
 
 def draw(views: Sequence[SeriesView], columns: int, *, color: bool, unicode: bool) -> str:
-    """The series one below the other, `columns` characters wide. `unicode`: the terminal has more than ASCII."""
+    """Plots of the series, one below the other, `columns` characters wide. `unicode`: the terminal has more than ASCII."""
     width = min(max(columns, MIN_WIDTH), MAX_WIDTH) - MARGIN
     return "\n".join(_draw(view, width, color=color, unicode=unicode) for view in views)
 
@@ -31,7 +31,7 @@ def _draw(view: SeriesView, width: int, *, color: bool, unicode: bool) -> str:
     for interval in Interval.between(view.quantiles)[:1]:
         levels = (interval.low, interval.high)
         lines += [(ahead, view.quantile_forecasts[0, :, level], f"{view.quantiles[level]:g}") for level in levels]
-    lines = [line for line in lines if np.isfinite(line[1]).any()]  # the plotter knows no empty ones
+    lines = [line for line in lines if np.isfinite(line[1]).any()]  # uniplot fails on empty ones
     text: str = plot_to_string(
         xs=[times for times, _, _ in lines],
         ys=[values for _, values, _ in lines],
@@ -47,5 +47,5 @@ def _draw(view: SeriesView, width: int, *, color: bool, unicode: bool) -> str:
 
 
 def _harmless(name: str) -> str:
-    """A series' name without what a terminal would obey."""
+    """A series' name without control characters."""
     return "".join(character if character.isprintable() else "?" for character in name)

@@ -1,4 +1,7 @@
-"""A folder of versions: each appears whole by a rename, `current` names the one that serves; killed writers leave nothing."""
+"""A folder of versions. A version appears whole, by a rename; `current` names the one that serves.
+
+A killed writer leaves a folder `.new-*`, which the next writer removes.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,7 @@ _TEMPORARY = re.compile(r"\.new-(?P<pid>[0-9]{1,9})-[0-9a-f]+@(?P<host>.*)")
 
 
 def list_folder(folder: Path) -> list[str]:
-    """What is in `folder`, in alphabetical order; nothing where there is no folder."""
+    """Names in `folder`, in alphabetical order; empty where there is no folder."""
     try:
         return sorted(entry.name for entry in folder.iterdir())
     except OSError as error:
@@ -31,12 +34,12 @@ def list_folder(folder: Path) -> list[str]:
 
 
 def temporary_name() -> str:
-    """A new name for what is not whole yet; it says who writes it."""
+    """A new name for a folder or file that is being written. It names the writer's process and host."""
     return f".new-{os.getpid()}-{os.urandom(4).hex()}@{_here()}"
 
 
 def _here() -> str:
-    """This host and its process namespace: where a process id means anything."""
+    """This host and its process namespace, within which a process id is unique."""
     try:
         namespace = str(Path("/proc/self/ns/pid").readlink())
     except OSError:
@@ -45,7 +48,7 @@ def _here() -> str:
 
 
 def remove_stale(folder: Path) -> None:
-    """Remove what killed writers left: their process is gone from this host, or a day has passed."""
+    """Remove what killed writers left: their process no longer runs on this host, or a day has passed."""
     for name in list_folder(folder):
         if not name.startswith(".new-"):
             continue
@@ -62,7 +65,7 @@ def remove_stale(folder: Path) -> None:
 
 def _alive(pid: int) -> bool:
     if os.name != "posix":
-        return True  # signal 0 is no question elsewhere
+        return True  # on Windows signal 0 is Ctrl-C and not a test
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
@@ -73,7 +76,7 @@ def _alive(pid: int) -> bool:
 
 
 def rename_to_next(fresh: Path, folder: Path) -> int:
-    """Rename `fresh` to the next free version, the one after if another writer was quicker, and return it."""
+    """Rename `fresh` to the next free version number and return it. LockError where others take every number first."""
     for _ in range(1000):
         version = max((int(entry) for entry in list_folder(folder) if VERSION.fullmatch(entry)), default=0) + 1
         try:
@@ -88,12 +91,12 @@ def rename_to_next(fresh: Path, folder: Path) -> int:
 
 
 def set_current(folder: Path, version: int) -> None:
-    """Have `version` serve."""
+    """Make `version` the one that serves."""
     with replacing(folder / CURRENT, folder / temporary_name()) as file:
         file.write(f"{version}\n".encode("ascii"))
     sync(folder)
 
 
 def writing(folder: Path) -> AbstractContextManager[None]:
-    """What the system refuses while the store is written is the caller's to mend, not a bug: UsageError."""
+    """UsageError, not a bug, for an OSError while the store is written: no space, no permission."""
     return refusals(f"'{folder}'", "Free the space, or choose a folder that can be written with --models.")

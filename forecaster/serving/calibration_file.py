@@ -1,4 +1,4 @@
-"""calibration.npz: what a version learnt about its quantiles, as plain arrays."""
+"""calibration.npz: a version's calibration as plain arrays."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from zipfile import BadZipFile
 import numpy as np
 
 from forecaster.errors import ArtifactError
-from forecaster.serving.conformal import Calibration, even
+from forecaster.serving.conformal import Calibration, even_weights
 
 if TYPE_CHECKING:
     from forecaster.serving.manifest import Manifest
@@ -21,7 +21,7 @@ CALIBRATION = "calibration.npz"
 
 
 def write_calibration(folder: Path, calibration: Calibration) -> None:
-    """calibration.npz: plain arrays. The manifest is to be written after it."""
+    """Write calibration.npz. Write the manifest afterwards, as it lists the file's hash."""
     names = np.array(list(calibration.factors), dtype=np.str_)
     np.savez_compressed(
         folder / CALIBRATION,
@@ -36,7 +36,7 @@ def write_calibration(folder: Path, calibration: Calibration) -> None:
 
 
 def load_calibration(folder: Path, manifest: Manifest) -> Calibration | None:
-    """None where the version has none. ArtifactError where it is damaged."""
+    """The calibration of the version in `folder`; None where it has none. ArtifactError where it is damaged."""
     if CALIBRATION not in manifest.files:
         return None
     path = folder / CALIBRATION
@@ -46,14 +46,14 @@ def load_calibration(folder: Path, manifest: Manifest) -> Calibration | None:
             raise ValueError("not what was written")
         with np.load(io.BytesIO(raw), allow_pickle=False) as stored:
             windows, separate = stored["counts"].tolist()
-            # Earlier artifacts hold whole windows alone, and not how old they were.
+            # Earlier releases stored whole windows only, as `paths`, without their age.
             errors = stored["errors" if "errors" in stored else "paths"].astype(np.float64)
             return Calibration(
                 levels=stored["levels"],
                 offsets=stored["offsets"],
                 factors=dict(zip(stored["names"].tolist(), stored["factors"].tolist(), strict=True)),
                 errors=errors,
-                weights=even(len(errors), separate),
+                weights=even_weights(len(errors), separate),
                 age=stored["age"] if "age" in stored else np.zeros(len(errors)),
                 windows=windows,
                 separate=separate,

@@ -1,10 +1,17 @@
-"""Conformal calibration: quantiles from the errors that the model made on windows that its weights had not seen.
+"""Conformal calibration: quantiles from a model's errors on windows that its weights have not seen.
 
-Each error is divided by a unit of its own window and step, the unit being the geometric mean of what the network thinks (the
-distance from its point forecast to its outer quantile on that side) and of what the series does (its mean seasonal difference
-over the context). So errors of all series make one pool, and few windows per series suffice; and wide stays wide where the
-network said so. A level's offset at a step ahead is the conformal quantile of the scaled errors at that step and, where those
-are few, of its neighbours', each brought to the step's own size.
+Four modules work together. This one learns a `Calibration` from a `Pool` of errors. `train` pools the errors of the tested
+weights on the test windows (evaluation/cross_conformal.py) and stores the result in calibration.npz: offsets for each level
+and step, a factor for each series, and the scaled errors of up to MAX_ERRORS windows. `quantiles` applies the stored
+calibration to the forecasts of `predict`. `recent_windows` pools the errors of the serving weights on windows later than the
+training; `predict` extends the calibration by them and stores nothing. `recalibrate` pools the errors of the forecasts in a
+ledger and stores a new calibration, as a new version of the model.
+
+Each error is divided by a unit of its window and step: the geometric mean of the network's own width (from its point forecast
+to its outer quantile on the error's side) and of the series' mean seasonal difference over the context. So the errors of all
+series form one pool, few windows per series suffice, and a step that the network finds uncertain keeps a wide interval. The
+offset of a level at a step is the conformal quantile of the scaled errors at that step. Where these are few, the errors of
+neighbouring steps are added, each rescaled to this step's mean error.
 
 Sources: Romano, Patterson & Candès 2019, "Conformalized Quantile Regression"; Lei et al. 2018, "Distribution-Free Predictive
 Inference for Regression", section 5.2 (locally weighted errors).
@@ -23,26 +30,26 @@ from forecaster.data.windows import evenly
 if TYPE_CHECKING:
     from forecaster.typing import BoolArray, FloatArray, IntArray
 
-# Levels whose offsets are kept; others are read off the line between two of them.
+# Levels whose offsets are stored; other levels are interpolated.
 GRID = (0.005, 0.01, 0.025, *(round(0.05 * i, 2) for i in range(1, 20)), 0.975, 0.99, 0.995)
-MIN_ERRORS = 600  # errors for one step's quantiles; where there are fewer its neighbours' are taken, too
-MIN_SHARE = 0.05  # of the series' unit: the network's own is taken to be no smaller
-OWN_WINDOWS = 5  # separate windows of a series, from which on it has a factor of its own
-PRIOR_WINDOWS = 10  # a factor is drawn towards 1 as by this many windows of a series like all others
-HALF_LIFE = 10.0  # horizons after which a window says half as much of how large errors are: benchmarks/adapting.py
-MAX_ERRORS = 1000  # windows whose errors are kept, for samples and to learn on from
+MIN_ERRORS = 600  # for the quantiles of one step; with fewer, the errors of neighbouring steps are added
+MIN_SHARE = 0.05  # lower limit of the network's own width, as a share of the series' seasonal difference
+OWN_WINDOWS = 5  # separate windows that a series needs for a factor of its own
+PRIOR_WINDOWS = 10  # shrinkage of a factor: so many additional windows with the mean error of all series
+HALF_LIFE = 10.0  # horizons after which a window's weight in the size of errors is halved: benchmarks/adapting.py
+MAX_ERRORS = 1000  # windows whose errors are stored, for samples and for later extension
 
 
 @dataclass(frozen=True)
 class Pool:
-    """Forecasts with their actuals: W windows that the weights had not seen."""
+    """Forecasts and actuals of W windows that the weights have not seen."""
 
     forecast: FloatArray  # [W, H, 1 + Q] raw: the point forecast, then the network's own quantiles
     target: FloatArray  # [W, H] caller's units; NaN = not observed
-    seasonal_scale: FloatArray  # [W] see `context_scale`
-    series: IntArray  # [W] which series
+    seasonal_scale: FloatArray  # [W] of the contexts, see `context_scale`
+    series: IntArray  # [W] index of each window's series
     separate: int  # windows among them that do not overlap
-    age: FloatArray  # [W] horizons that have passed since each, up to the latest rows there are
+    age: FloatArray  # [W] horizons between each window and the latest rows
 
     def take(self, chosen: IntArray, separate: int) -> Pool:
         """The windows at these positions."""
@@ -56,7 +63,7 @@ class Pool:
         )
 
     def scaled(self) -> FloatArray:
-        """[W, H] errors over their units; NaN where nothing is observed or a window has no unit."""
+        """[W, H] errors divided by their units; NaN where the target is not observed or the unit is 0."""
         miss = self.target - self.forecast[:, :, 0]
         down, up = _units(self.forecast, self.seasonal_scale)
         unit = np.where(miss > 0, up, down)
@@ -65,34 +72,34 @@ class Pool:
 
 @dataclass(frozen=True)
 class Calibration:
-    """What was learnt from a pool. Plain numbers: it can be stored, and put into the place of another."""
+    """What was learnt from a pool, as plain numbers and arrays that can be stored."""
 
     levels: FloatArray  # [G] ascending
     offsets: FloatArray  # [G, H] in units, ascending along G
-    factors: Mapping[str, float]  # series -> what its units are multiplied by; 1 for those that are not there
-    errors: FloatArray  # [M, H] scaled errors of windows, evenly taken from all; NaN = not observed
-    weights: FloatArray  # [M] how many windows that do not overlap each counts for
-    age: FloatArray  # [M] horizons that had passed since each
-    windows: int  # learnt from
-    separate: int  # of them that do not overlap
+    factors: Mapping[str, float]  # series -> factor of its units; 1 for a series that is not listed
+    errors: FloatArray  # [M, H] scaled errors of an even choice of the windows; NaN = not observed
+    weights: FloatArray  # [M] the number of separate windows that each stands for
+    age: FloatArray  # [M] horizons between each window and the latest rows at the time
+    windows: int  # in the pool
+    separate: int  # windows among them that do not overlap
 
     @property
     def horizon(self) -> int:
-        """Steps that errors are known of."""
+        """Steps with known errors, H."""
         return int(self.offsets.shape[1])
 
     @property
     def whole(self) -> BoolArray:
-        """[M] windows of which every error is known: paths that the future may take."""
+        """[M] whether every error of a window is known, so that it can serve as a sample path."""
         return np.asarray(np.isfinite(self.errors).all(axis=1))
 
     def quantiles(
         self, forecast: FloatArray, seasonal_scale: FloatArray, series: Sequence[str], levels: Sequence[float]
     ) -> FloatArray:
-        """Raw [n, h, 1 + Q] of the series named -> calibrated [n, h, Q], ascending along Q. h may be longer than H.
+        """Raw forecasts [n, h, 1 + Q] of the named series -> calibrated quantiles [n, h, len(levels)], ascending.
 
-        The centre is the raw point forecast. Beyond H, where nothing was measured, the last step's offsets grow with
-        the root of the step, as a random walk's errors do.
+        The quantiles are offsets from the raw point forecast. h may be longer than H: beyond H the last step's offsets
+        grow with the square root of the step, as the errors of a random walk do.
         """
         down, up = self._units(forecast, seasonal_scale, series)
         offsets = self._offsets(levels, forecast.shape[1])[None]
@@ -102,15 +109,15 @@ class Calibration:
     def samples(
         self, forecast: FloatArray, seasonal_scale: FloatArray, series: Sequence[str], count: int
     ) -> FloatArray:
-        """Raw [n, H, 1 + Q] of the series named -> [n, H, count] paths that the future may take.
+        """Raw forecasts [n, H, 1 + Q] of the named series -> [n, H, count] sample paths.
 
-        Whole windows' errors, drawn by themselves for each series, the same ones every time: so the steps of a path hang
-        together as errors do, and quantiles of sums over steps are those of paths' sums. ValueError where no window was
-        observed whole.
+        A path adds the errors of one whole window, so its steps are correlated as errors are, and quantiles of a sum over
+        steps can be read off the paths. Draws are independent between series and the same at every call. ValueError
+        where no window was observed whole.
         """
         whole = self.whole
         if not whole.any():
-            raise ValueError("no whole window was held back")
+            raise ValueError("no test window was observed whole")
         down, up = self._units(forecast, seasonal_scale, series)
         share = self.weights[whole] / self.weights[whole].sum()
         drawn = np.random.default_rng(0).choice(len(share), size=(len(forecast), count), p=share)
@@ -119,21 +126,21 @@ class Calibration:
         return np.asarray(forecast[:, :, :1] + unit * paths)
 
     def cut(self, horizon: int) -> Calibration:
-        """For forecasts of fewer steps."""
+        """The calibration of the first `horizon` steps."""
         return replace(self, offsets=self.offsets[:, :horizon], errors=self.errors[:, :horizon])
 
     def extended(self, pool: Pool, names: Sequence[str]) -> Calibration:
-        """With what a later pool adds, whose series are numbers into `names`. The series' factors stay as they are.
+        """The calibration, extended by a later pool whose series are indices into `names`. Factors do not change.
 
-        The shape of the errors' distribution is learnt from all windows alike, as tails need many; their size above all
-        from the later ones: there a window counts half after HALF_LIFE horizons.
+        The shape of the error distribution is learnt from all windows alike, as tails need many. Its size is learnt
+        mostly from the later windows: the weight of a window is halved every HALF_LIFE horizons.
         """
         factor = np.array([self.factors.get(str(name), 1.0) for name in names])
         more = pool.scaled() / factor[pool.series][:, None]
         if not np.isfinite(more).any() or not np.isfinite(self.errors).any():
             return self
         errors = np.concatenate([self.errors, more])
-        weights = np.concatenate([self.weights, even(len(more), pool.separate)])
+        weights = np.concatenate([self.weights, even_weights(len(more), pool.separate)])
         count = self.separate + pool.separate
         age = pool.age - pool.age.min()
         age = np.concatenate([self.age + age.max() + 1.0, age])
@@ -157,7 +164,7 @@ class Calibration:
         return down * factor, up * factor
 
     def _offsets(self, levels: Sequence[float], horizon: int) -> FloatArray:
-        """[horizon, Q]"""
+        """[horizon, Q] offsets of these levels, in units."""
         known = self.horizon
         steps = np.minimum(np.arange(horizon), known - 1)
         growth = np.sqrt(np.maximum(np.arange(horizon) + 1.0, known) / known)
@@ -166,17 +173,17 @@ class Calibration:
 
 
 def separate(series: IntArray, first: IntArray, horizon: int) -> int:
-    """How many windows do not overlap, counted by blocks of a horizon; `first` [W] is each one's first step, from anywhere on."""
+    """How many windows do not overlap, counted by blocks of a horizon; `first` [W] is each one's first step, from any origin."""
     return len(np.unique(np.stack([series, first // horizon]), axis=1).T)
 
 
-def even(windows: int, separate: int) -> FloatArray:
-    """[W] what each window counts where all count the same."""
+def even_weights(windows: int, separate: int) -> FloatArray:
+    """[W] equal weights that add up to the number of separate windows."""
     return np.full(windows, separate / max(windows, 1))
 
 
 def _units(forecast: FloatArray, seasonal_scale: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """[n, h] units of errors below and above the point forecast, caller's units."""
+    """Two [n, h] in the caller's units: the unit of an error below the point forecast, and of one above."""
     size = np.broadcast_to(seasonal_scale[:, None], forecast.shape[:2])
     if forecast.shape[2] < 3:
         return size, size
@@ -186,7 +193,7 @@ def _units(forecast: FloatArray, seasonal_scale: FloatArray) -> tuple[FloatArray
 
 
 def calibrate(pool: Pool, names: Sequence[str]) -> Calibration | None:
-    """Learn from a pool whose series are numbers into `names`. None where not one error has a unit."""
+    """Learn from a pool whose series are indices into `names`. None where fewer than two errors have a unit."""
     scaled = pool.scaled()
     if np.isfinite(scaled).sum() < 2:
         return None
@@ -198,7 +205,7 @@ def calibrate(pool: Pool, names: Sequence[str]) -> Calibration | None:
         offsets=_quantiles(scaled, np.ones(len(scaled)), pool.separate),
         factors={str(names[int(n)]): float(factor[n]) for n in np.flatnonzero(factor != 1.0)},
         errors=scaled[kept],
-        weights=even(len(kept), pool.separate),
+        weights=even_weights(len(kept), pool.separate),
         age=pool.age[kept],
         windows=len(scaled),
         separate=pool.separate,
@@ -206,7 +213,7 @@ def calibrate(pool: Pool, names: Sequence[str]) -> Calibration | None:
 
 
 def _factors(scaled: FloatArray, pool: Pool) -> FloatArray:
-    """[N] how large each series' scaled errors are over those of all series, where it has enough windows to measure it."""
+    """[N] mean scaled error of each series over that of all series, shrunk towards 1; 1 with fewer than OWN_WINDOWS."""
     count = int(pool.series.max()) + 1
     seen = np.isfinite(scaled)
     sums = np.bincount(pool.series, np.where(seen, np.abs(scaled), 0.0).sum(axis=1), count)
@@ -220,10 +227,10 @@ def _factors(scaled: FloatArray, pool: Pool) -> FloatArray:
 
 
 def _quantiles(scaled: FloatArray, weights: FloatArray, separate: int) -> FloatArray:
-    """[W, H] scaled errors and what each window counts [W] -> [G, H] conformal quantiles.
+    """Scaled errors [W, H] and weights of the windows [W] -> conformal quantiles [G, H].
 
-    Conformal prediction takes the ((n + 1) · level)-th smallest of n errors that are independent. Steps of one window are
-    not: they count between once and H times, taken here as sqrt(H) times.
+    Conformal prediction takes the ((n + 1) · level)-th smallest of n independent errors. The H steps of one window are
+    correlated, so they are worth between 1 and H independent errors: sqrt(H) is assumed.
     """
     horizon = scaled.shape[1]
     size = _sizes(scaled, weights)
@@ -242,14 +249,14 @@ def _quantiles(scaled: FloatArray, weights: FloatArray, separate: int) -> FloatA
 
 
 def _mean_size(scaled: FloatArray, weights: FloatArray) -> float:
-    """Mean absolute error of the windows [W, H], each of which counts its weight [W]."""
+    """Mean over windows [W, H] of their mean absolute error, weighted [W]."""
     seen = np.isfinite(scaled)
     size = np.where(seen, np.abs(scaled), 0.0).sum(axis=1) / np.maximum(seen.sum(axis=1), 1)
     return float(np.average(size, weights=weights * seen.any(axis=1)))
 
 
 def _weighted_quantile(values: FloatArray, weights: FloatArray, levels: FloatArray) -> FloatArray:
-    """[G]; with equal weights what numpy.quantile gives: the smallest value is at 0, the largest at 1."""
+    """[G] weighted quantiles. With equal weights they are numpy.quantile's: level 0 is the smallest value, 1 the largest."""
     order = np.argsort(values)
     values, weights = values[order], weights[order]
     place = np.cumsum(weights) - weights / 2.0

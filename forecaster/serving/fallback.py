@@ -1,4 +1,4 @@
-"""What is forecast where a model cannot answer: seasonal naive; and the rule by which an answer is nonsense."""
+"""Seasonal naive forecasts where a model has none, and the rule by which a forecast is implausible."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ if TYPE_CHECKING:
     from forecaster.typing import BoolArray, FloatArray, IntArray
 
 SEASONAL_NAIVE = "seasonal-naive"  # in the column `source`
-MAX_RANGES = 10  # a value farther than this many ranges outside of all that was observed is absurd
-MIN_OBSERVED = 20  # values whose range can be trusted
-MAX_SEASONS = 4  # in whose rows seasonal naive looks for the latest observed values
+MAX_RANGES = 10  # a value farther outside of all observed ones, in ranges of the series, is implausible
+MIN_OBSERVED = 20  # values for a reliable range
+MAX_SEASONS = 4  # that seasonal naive searches for the latest observed values
 
 
-def thinkable(panel: Panel) -> tuple[FloatArray, FloatArray]:
-    """[N] lowest and [N] highest value that a series' history makes thinkable: 10 of its ranges beyond what it held.
+def plausible_range(panel: Panel) -> tuple[FloatArray, FloatArray]:
+    """[N] lowest and [N] highest plausible value of each series: MAX_RANGES of its ranges outside of its past values.
 
-    Measured on the actual futures of 1,750 series of four competition sets: none of them leaves its history by more
-    than 4 ranges (one in a hundred by more than 1), whereas a log model that runs away is off by powers of ten. The
-    range of fewer than 20 values says little (1 future in 80 leaves that of 10 values so far), and that of equal values
-    nothing: there the range reaches to zero. NaN where nothing is observed.
+    Measured on the actual futures of 1,750 series of four competition sets: none is more than 4 ranges outside of its
+    history, and one in a hundred more than 1, whereas a log model that diverges is off by powers of ten. The range of
+    fewer than 20 values is unreliable (1 future in 80 leaves that of 10 values so far), and that of equal values is 0:
+    there the range extends to zero. NaN where nothing is observed.
     """
     low, high = panel.lowest, panel.highest
     spread = high - low
@@ -38,14 +38,14 @@ def thinkable(panel: Panel) -> tuple[FloatArray, FloatArray]:
     return low - MAX_RANGES * spread, high + MAX_RANGES * spread
 
 
-def absurd(values: FloatArray, low: FloatArray, high: FloatArray) -> BoolArray:
-    """[n] whether any of a series' values [n, H, 1 + Q] is outside of `low` and `high` [n]; NaN is not."""
+def implausible(values: FloatArray, low: FloatArray, high: FloatArray) -> BoolArray:
+    """[n] whether a value of a forecast [n, H, 1 + Q] is below `low` or above `high` [n]; NaN is neither."""
     outside = (values < low[:, None, None]) | (values > high[:, None, None])
     return np.asarray(outside.any(axis=(1, 2)))
 
 
 def naive_forecast(panel: Panel, chosen: IntArray, horizon: int) -> FloatArray:
-    """[n, H] seasonal naive of the series `chosen` [n], from as far back as it takes; NaN where nothing is observed."""
+    """[n, H] seasonal naive of the series `chosen` [n], from their latest observed values; NaN where none is observed."""
     season = panel.season_length
     rows = max(season, min(MAX_SEASONS * season, int(panel.lengths.max())))
     context = latest_windows(panel).take(chosen).gather(rows, 0)
@@ -57,10 +57,11 @@ def naive_forecast(panel: Panel, chosen: IntArray, horizon: int) -> FloatArray:
 
 
 def naive_quantiles(panel: Panel, chosen: IntArray, forecast: FloatArray, quantiles: tuple[float, ...]) -> FloatArray:
-    """[n, H, Q] quantiles around seasonal naive [n, H]: those of the series' own seasonal differences about their
-    median, times the root of how many seasons ahead a step is.
+    """[n, H, Q] quantiles around seasonal naive forecasts [n, H].
 
-    Source: Hyndman & Athanasopoulos, "Forecasting: Principles and Practice", section 5.5, without the normal law.
+    The quantiles are those of the series' seasonal differences about their median, times the square root of the number
+    of seasons ahead. Source: Hyndman & Athanasopoulos, "Forecasting: Principles and Practice", section 5.5,
+    without the normal distribution.
     """
     horizon, season = forecast.shape[1], panel.season_length
     growth = np.sqrt(np.arange(horizon) // season + 1.0)

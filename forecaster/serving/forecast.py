@@ -1,4 +1,7 @@
-"""The result of predicting: what it holds, and how it is written. Nothing that is not finite leaves through here."""
+"""The result of `predict`, and how it is written. Every written value is finite.
+
+CSV and JSON are written by this module and not by pandas, so that a forecast needs no pandas.
+"""
 
 from __future__ import annotations
 
@@ -22,21 +25,21 @@ if TYPE_CHECKING:
     from forecaster.data.panel import Panel
     from forecaster.typing import FloatArray, IntArray, TextArray
 
-MODEL = "model"  # the source of what a stored model forecast
-FORMULA = ("=", "+", "-", "@", "\t", "\r")  # beginnings that a spreadsheet takes for a formula's
-CHUNK_ROWS = 50_000  # rows that are turned into text at once, so that memory does not follow N x H
+MODEL = "model"  # in the column `source`: a stored model
+FORMULA = ("=", "+", "-", "@", "\t", "\r")  # first characters of a formula in a spreadsheet
+CHUNK_ROWS = 50_000  # rows that are turned into text at once, so that memory does not grow with N x H
 
 
 @dataclass(frozen=True)
 class About:
-    """What made a forecast: for its metadata and for the ledger."""
+    """Where a forecast comes from, for its metadata and for the ledger."""
 
     model: str
-    version: int  # 0: no stored model answered
+    version: int  # 0: no stored model
     cutoff: IntArray  # [N] the last timestamp of each series, in the units of `Forecast.timestamps`
-    failed: tuple[str, ...]  # series left out: nothing of them is observed
+    failed: tuple[str, ...]  # series that were left out, as nothing is observed
     season_length: int
-    expected: float | None = None  # the model's error over seasonal naive's on its test windows; None = it had none
+    expected: float | None = None  # the model's MASE over seasonal naive's on its test windows; None = not tested
 
 
 @dataclass(frozen=True)
@@ -50,17 +53,17 @@ class Forecast:
     quantile_forecasts: FloatArray  # [N, H, Q] float64, the value at each level
     source: TextArray  # [N] "model", or the fallback's name
     freq: Freq
-    zone: str | None  # the zone that timestamps are written in; None = they have none
+    zone: str | None  # of the written timestamps; None = without zone
     about: About | None = None
-    samples: FloatArray | None = None  # [N, H, S] paths that the future may take
+    samples: FloatArray | None = None  # [N, H, S] sample paths; None = none were asked for
 
     @property
     def fallbacks(self) -> int:
-        """How many series something else than the model answered for."""
+        """Number of series that were not forecast by the model."""
         return int(np.count_nonzero(self.source != MODEL))
 
     def only(self, n: int) -> Forecast:
-        """The forecast of the n-th series alone."""
+        """The forecast of the n-th series."""
         one = slice(n, n + 1)
         about = replace(self.about, cutoff=self.about.cutoff[one], failed=()) if self.about else None
         return replace(
@@ -75,7 +78,7 @@ class Forecast:
         )
 
     def metadata(self) -> dict[str, object]:
-        """What made the forecast, for JSON: model, version, cutoff, series, rows, fallbacks, failed series."""
+        """For JSON: model, version, cutoff, series, rows, fallbacks, failed series."""
         if not self.about:
             return {}
         cutoff = self.about.cutoff
@@ -92,7 +95,7 @@ class Forecast:
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """Column names, in the order in which they are written."""
+        """Column names, in the order of the file."""
         paths = 0 if self.samples is None else self.samples.shape[2]
         drawn = (f"sample {i + 1}" for i in range(paths))
         return (
@@ -138,7 +141,7 @@ class Forecast:
 
         `format` is a row of FORMATS; None = the file's suffix, else csv. With `safe_csv` names that a spreadsheet would
         run as formulas begin with an apostrophe, as OWASP advises. ArtifactError as in `check`; UsageError where
-        nothing can be written; BrokenPipeError is left to the caller, since a reader who has had enough is no fault.
+        nothing can be written. BrokenPipeError passes through: the reader has closed the pipe, which is no error here.
         """
         format = _format(output, format)
         if safe_csv and format != "csv":
@@ -161,7 +164,7 @@ class Forecast:
 
 @dataclass(frozen=True)
 class ForecastRun:
-    """A forecast of N series, and the rows that it was made from: for plots and for the ledger."""
+    """A forecast of N series and the rows that it was made from, for plots and for the ledger."""
 
     forecast: Forecast
     panel: Panel
@@ -176,7 +179,7 @@ def _csv(forecast: Forecast, stream: IO[bytes]) -> None:
 
 
 def _json(forecast: Forecast, stream: IO[bytes]) -> None:
-    """One object; `forecast` is a list with an object per row, keyed by column; then what made it."""
+    """One object; `forecast` is a list with an object per row, keyed by column; next to it `metadata`."""
     row = "{" + ", ".join(f'"{column}": %s' for column in forecast.columns) + "}"
     stream.write(b'{"forecast": [')
     separator = "\n"
@@ -204,10 +207,10 @@ def _parquet(forecast: Forecast, stream: IO[bytes]) -> None:
 
 
 def _texts(forecast: Forecast, text: Callable[[str], str]) -> Iterator[list[list[str]]]:
-    """The columns as lists of what is written, CHUNK_ROWS or one series at a time; `text` encodes a string."""
+    """The columns as lists of texts, CHUNK_ROWS or one series at a time; `text` encodes a string."""
     horizon = forecast.timestamps.shape[1]
     names, sources = ([text(str(name)) for name in names] for names in (forecast.series, forecast.source))
-    # Series share their timestamps, and a format is chosen for all, so each distinct one is written out once.
+    # Series share timestamps, so each distinct one is formatted once.
     distinct, index = np.unique(forecast.timestamps, return_inverse=True)
     whole = forecast.freq.whole_numbers
     stamps = [str(s) if whole else text(s) for s in format_timestamps(distinct, forecast.freq, forecast.zone).tolist()]
@@ -224,7 +227,7 @@ def _texts(forecast: Forecast, text: Callable[[str], str]) -> Iterator[list[list
 
 
 def _unlike_formulas(names: TextArray) -> TextArray:
-    """Names of which none begins as a spreadsheet's formula does (OWASP, CSV injection)."""
+    """Names that no spreadsheet runs as a formula (OWASP, CSV injection)."""
     return np.array([f"'{name}" if str(name).startswith(FORMULA) else name for name in names], dtype=object)
 
 
@@ -247,8 +250,8 @@ def _format(output: str | Path, format: str | None) -> str:
 
 @contextmanager
 def _stdout() -> Iterator[IO[bytes]]:
-    if not hasattr(sys.stdout, "buffer"):  # closed before the start, or replaced by something that takes text only
-        raise UsageError("standard output takes no forecast.", "Write to a file with --output FILE.")
+    if not hasattr(sys.stdout, "buffer"):  # closed, or replaced by a stream of text
+        raise UsageError("standard output cannot take a forecast.", "Write to a file with --output FILE.")
     sys.stdout.flush()
     yield sys.stdout.buffer
 

@@ -1,4 +1,4 @@
-"""What is in a folder, as SHA-256, and whether it still is."""
+"""SHA-256 of the files of a stored version, and the check that they are unchanged."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from pathlib import Path
 from forecaster.errors import ArtifactError, quoted
 from forecaster.files import reason
 
-MANIFEST = "manifest.json"  # holds the hashes of a version's other files, so it is not among them
+MANIFEST = "manifest.json"  # lists the hashes of a version's other files, so it has none itself
 DAMAGED = "Train again, or serve another version with `forecaster models rollback`."
 
 
 def hash_files(folder: Path) -> dict[str, str]:
-    """SHA-256 in hex of every file below `folder` but its manifest, by relative path with '/', in path order.
+    """Relative path with '/' -> SHA-256 in hex, for every file below `folder` but its manifest, in path order.
 
-    ArtifactError for whatever is neither a file nor a folder (a link may change after it was hashed) or is unreadable.
+    ArtifactError where a file cannot be read, and for a link or special file: a link may change after it was hashed.
     """
     found: dict[str, str] = {}
     try:
@@ -33,7 +33,7 @@ def hash_files(folder: Path) -> dict[str, str]:
 
 
 def verify(folder: Path, hashes: dict[str, str]) -> None:
-    """ArtifactError naming the first file of `hashes` (as of `hash_files`) that is missing or damaged, or not in it."""
+    """ArtifactError naming the first file that is missing, damaged, or not in `hashes` (as of `hash_files`)."""
     found = hash_files(folder)
     for path in sorted(hashes.keys() | found.keys()):
         if path not in found:
@@ -48,7 +48,7 @@ def verify(folder: Path, hashes: dict[str, str]) -> None:
 
 
 def _walk(folder: Path) -> Iterator[Path]:
-    """Every path below `folder` that is not a folder itself; links are not followed."""
+    """Every path below `folder` that is not a folder. Links are not followed."""
     for entry in os.scandir(folder):
         if entry.is_dir(follow_symlinks=False):
             yield from _walk(Path(entry.path))

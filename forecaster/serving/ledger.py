@@ -1,4 +1,4 @@
-"""The ledger: every forecast that was delivered, in one SQLite file, so that `monitor` can compare it with the actuals."""
+"""The ledger: every delivered forecast, in one SQLite file, for `monitor` to compare with the actuals."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from forecaster.typing import FloatArray, IntArray, TextArray
 
 FORMAT = 1  # PRAGMA user_version
-BUSY_SECONDS = 60.0  # another writer needs a moment, not minutes
+BUSY_SECONDS = 60.0  # to wait for another writer
 _TABLES = """
 CREATE TABLE IF NOT EXISTS versions (
     id INTEGER PRIMARY KEY, model TEXT NOT NULL, version INTEGER NOT NULL, freq TEXT NOT NULL, zone TEXT NOT NULL,
@@ -39,7 +39,7 @@ CREATE TABLE IF NOT EXISTS forecasts (
 
 @dataclass(frozen=True)
 class Version:
-    """What forecast, as the ledger knows it."""
+    """A model version in the ledger."""
 
     id: int
     model: str
@@ -48,7 +48,7 @@ class Version:
     zone: str | None
     season_length: int
     quantiles: tuple[float, ...]
-    expected: float | None  # its error over seasonal naive's on its test windows
+    expected: float | None  # its MASE over seasonal naive's on its test windows
 
 
 @dataclass(frozen=True)
@@ -62,20 +62,20 @@ class Entries:
     timestamp: IntArray  # [E]
     prediction: FloatArray  # [E] caller's units
     quantile_forecasts: FloatArray  # [E, Q]
-    naive: FloatArray  # [E] NaN = unknown
-    scale: FloatArray  # [E] NaN = undefined
+    naive: FloatArray  # [E] seasonal naive's forecasts; NaN = unknown
+    scale: FloatArray  # [E] seasonal scale; NaN = undefined
 
 
 def append(path: str | Path, made: ForecastRun) -> int:
-    """Note a forecast; the rows that were new. What is there for the same model version, series and cutoff stays.
+    """Add a forecast and return the number of new rows. A row of the same version, series, cutoff and step stays.
 
-    UsageError where the file cannot be written or is no ledger; LockError where others keep it too long.
+    UsageError where the file cannot be written or is not a ledger; LockError where another writer keeps it locked.
     """
     forecast = made.forecast
     about = forecast.about
     if about is None:
-        raise ValueError("a forecast for the ledger says what made it")
-    # What errors are compared with later, worked out before others are kept waiting.
+        raise ValueError("a forecast without `about` cannot be added to the ledger")
+    # Computed before the file is locked.
     panel, horizon = made.panel, forecast.timestamps.shape[1]
     naive = naive_forecast(panel, made.positions, horizon)
     scale = seasonal_scale(panel.target, panel.offsets, panel.offsets[1:], panel.season_length)[made.positions]
@@ -100,7 +100,7 @@ def append(path: str | Path, made: ForecastRun) -> int:
 
 
 def _rows(number: int, forecast: Forecast, naive: FloatArray, scale: FloatArray) -> Iterator[tuple[object, ...]]:
-    """A row for each step; `naive` [N, H] and `scale` [N] are what its error is compared with."""
+    """A row for each step, with seasonal naive's forecast [N, H] and the seasonal scale [N]."""
     if forecast.about is None:
         return
     for n, name in enumerate(forecast.series):
@@ -118,7 +118,7 @@ def _rows(number: int, forecast: Forecast, naive: FloatArray, scale: FloatArray)
 
 
 def versions(path: str | Path) -> tuple[Version, ...]:
-    """All that forecast, oldest first. UsageError where the file is missing or no ledger."""
+    """All versions with forecasts, oldest first. UsageError where the file is missing or not a ledger."""
     with _opened(Path(path), write=False) as ledger:
         rows = ledger.execute(
             "SELECT id, model, version, freq, zone, season_length, quantiles, expected FROM versions ORDER BY id"
@@ -139,21 +139,19 @@ def versions(path: str | Path) -> tuple[Version, ...]:
 
 
 def find_version(path: str | Path, reference: str | None) -> Version:
-    """The version called "name" (its latest) or "name@version", or the one that forecast last. DataError if not there."""
+    """The version "name@version", the latest of "name", or, for None, the last one added. DataError if not there."""
     known = [one for one in versions(path) if one.version]
     name, _, number = (reference or "").partition("@")
     found = [one for one in known if name in ("", one.model) and number in ("", str(one.version))]
     if not found:
         named = tuple(dict.fromkeys(f"{one.model}@{one.version}" for one in known))
         what = f"of '{reference}'" if reference else "of a stored model"
-        raise DataError(
-            f"{path}: holds no forecast {what}.", nearest(name, named) if named else "Predict with --ledger."
-        )
+        raise DataError(f"{path}: no forecast {what}.", nearest(name, named) if named else "Predict with --ledger.")
     return found[-1] if not name else max(found, key=lambda one: (one.version, one.id))
 
 
 def entries(path: str | Path, version: Version) -> Entries:
-    """Everything that one version forecast, by series, cutoff and step."""
+    """All forecasts of one version, by series, cutoff and step."""
     with _opened(Path(path), write=False) as ledger:
         rows = ledger.execute(
             "SELECT series, source, cutoff, step, timestamp, prediction, bands, naive, scale FROM forecasts "
@@ -180,7 +178,7 @@ def entries(path: str | Path, version: Version) -> Entries:
 
 @contextmanager
 def _opened(path: Path, *, write: bool) -> Iterator[sqlite3.Connection]:
-    """One transaction: all of it is there afterwards, or nothing, however the process ends."""
+    """One transaction: it is stored whole or not at all, however the process ends."""
     if not write and not path.is_file():
         raise UsageError(f"{path}: no such ledger.", "Predict with --ledger first.")
     try:
@@ -197,6 +195,6 @@ def _opened(path: Path, *, write: bool) -> Iterator[sqlite3.Connection]:
     except sqlite3.OperationalError as error:
         if "locked" in str(error):
             raise LockError(f"{path}: other runs are writing this ledger.", "Try again later.") from error
-        raise UsageError(f"{path}: {error}.", "Name with --ledger a file in a folder that can be written.") from error
+        raise UsageError(f"{path}: {error}.", "Choose a file in a writable folder with --ledger.") from error
     except sqlite3.DatabaseError as error:
         raise UsageError(f"{path}: not a ledger ({error}).", "Name another file with --ledger.") from error

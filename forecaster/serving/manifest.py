@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import Field, asdict, dataclass, field, fields, replace
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from forecaster.data.encodings import Encoding
 from forecaster.data.limits import NO_LIMITS, Limits
@@ -15,13 +15,11 @@ from forecaster.data.model_inputs import Needs
 from forecaster.errors import ArtifactError
 from forecaster.models.settings import FitSettings, NetworkSettings
 from forecaster.models.smoothing import Smoothing
-from forecaster.serving.integrity import hash_files, verify
-from forecaster.serving.runtime import RUNTIMES, Runtime, held_to
-from forecaster.serving.training_record import Contribution, PlanRow
+from forecaster.serving.integrity import MANIFEST, hash_files, verify
+from forecaster.serving.runtime import RUNTIMES, Runtime, within_limits
 
 FORMAT = 1
-MANIFEST = "manifest.json"
-TEST_WEIGHTS = "judged.onnx"  # the graph with the weights that were tested, where other weights serve
+TEST_WEIGHTS = "judged.onnx"  # the graph with the tested weights, where other weights serve
 HISTORY = "history.csv"
 
 T = TypeVar("T")
@@ -29,9 +27,9 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class DataFacts:
-    """What the model was trained on, and how such data is read."""
+    """The training data, and how it was read."""
 
-    path: str  # absolute, or "-" or "data frame" where there is no file to go back to
+    path: str  # absolute; "-" or "data frame" where there is no file to read again
     series: str | None  # column names
     timestamp: str | None
     target: str | None
@@ -42,16 +40,47 @@ class DataFacts:
     timestamp_format: str | None
     rows: int
     series_count: int
-    first: int  # oldest and newest timestamp, as in Panel
+    first: int  # oldest and latest timestamp, as in Panel
     last: int
     sha256: str  # of names, timestamps and targets
-    level: float | None = None  # median over series of their medians; None: not noted by the release that trained
+    level: float | None = None  # median over series of their medians; None: trained by a release that did not store it
     scale: float | None = None  # median over series of their robust standard deviations
 
 
 @dataclass(frozen=True)
+class PlanRow:
+    """One setting of the plan, and why it has its value."""
+
+    setting: str
+    value: str | int | float | bool
+    reason: str
+
+
+@dataclass(frozen=True)
+class Contribution:
+    """What one member adds to an ensemble."""
+
+    member: str  # what it is, for people
+    error: float | None  # its own MASE on the test windows; None = undefined
+    without: float | None  # MASE of the ensemble without it
+
+
+def plan_lines(plan: Sequence[PlanRow]) -> list[str]:
+    """The plan as text: a header, then one aligned line for each setting."""
+    cells = [("setting", "value", "because"), *((row.setting, _shown(row.value), row.reason) for row in plan)]
+    widths = [max(len(line[column]) for line in cells) for column in range(2)]
+    return [f"{setting:<{widths[0]}}  {value:<{widths[1]}}  {reason}" for setting, value, reason in cells]
+
+
+def _shown(value: str | int | float | bool) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+@dataclass(frozen=True)
 class Manifest:
-    """manifest.json."""
+    """manifest.json. A field is stored under its own name, or under the `key` of its metadata."""
 
     format: int
     name: str
@@ -63,47 +92,52 @@ class Manifest:
     members: tuple[NetworkSettings, ...]
     fit: FitSettings
     parameters: int
-    epochs: int  # epochs that the serving weights were fitted for
+    epochs: int  # of the fit of the serving weights
     stopped: str
-    held_back: int  # test windows per series, a horizon apart, that the test weights have not seen; 0 = not tested
-    judged_is_served: bool  # True: the serving weights are those that were tested, nothing was fitted again
+    # Test windows per series, one horizon apart, that the tested weights have not seen; 0 = not tested.
+    test_windows: int = field(metadata={"key": "held_back"})
+    # True: the tested weights serve; False: other weights, fitted after the test.
+    serves_tested_weights: bool = field(metadata={"key": "judged_is_served"})
     metrics: Mapping[str, Mapping[str, float | None]]  # "model" and each baseline -> score -> value
     plan: tuple[PlanRow, ...]
     versions: Mapping[str, str]  # library -> version
     files: Mapping[str, str]  # every other file here -> sha256
-    error_scales: tuple[str, ...] = ()  # each member's, where it is not the fit's
-    floor: Smoothing | None = None  # statistical forecast that is blended in
+    error_scales: tuple[str, ...] = ()  # each member's; empty = that of `fit`
+    # Exponential smoothing that is blended in; None = none.
+    smoothing: Smoothing | None = field(default=None, metadata={"key": "floor"})
     calendar: tuple[str, ...] = ()  # rows of CALENDAR that make the graph's input `known`
     limits: Limits = NO_LIMITS  # of the target
-    recalibrated: int | None = None  # version that this one differs from in its calibration only
-    recalibrated_until: int | None = None  # latest timestamp of the data that the calibration was learnt from then
-    refused: str = ""  # why this version was kept from serving when it was trained
-    contributions: tuple[Contribution, ...] = ()  # what each member adds on the test windows
+    recalibrated: int | None = None  # the version that this one was recalibrated from; None = trained
+    recalibrated_until: int | None = None  # latest timestamp of the data of that recalibration
+    refused: str = ""  # why this version did not serve after its training; "" = it did
+    contributions: tuple[Contribution, ...] = ()  # each member's, on the test windows
 
     @property
     def seen_until(self) -> int:
-        """Latest timestamp of all that the weights and the calibration may have learnt from."""
+        """Latest timestamp of the data that the weights or the calibration may have learnt from."""
         last = self.data.last
         return last if self.recalibrated_until is None else max(last, self.recalibrated_until)
 
     @property
     def needs(self) -> Needs:
-        """What the graph reads of a panel."""
+        """The inputs of the graph."""
         return Needs(self.context_length, self.horizon, self.calendar, self.covariates)
 
     @property
     def covariates(self) -> tuple[Encoding, ...]:
-        """Columns that the graph reads, in its order."""
+        """The covariates that the graph reads, in the order of its inputs."""
         return self.members[0].covariates
 
     def to_json(self) -> str:
-        """Indented JSON with a closing newline; its last key seals the others, as no other file holds their hash."""
-        whole = json.loads(json.dumps(asdict(self), allow_nan=False))
+        """Indented JSON with a closing newline. The last key, `seal`, is the hash of the others: no file lists it."""
+        values = asdict(self)
+        stored = {_key(one): values[one.name] for one in fields(self)}
+        whole = json.loads(json.dumps(stored, allow_nan=False))
         return json.dumps({**whole, "seal": _seal(whole)}, indent=1) + "\n"
 
 
 def read_manifest(folder: Path) -> Manifest:
-    """ArtifactError where it is missing, damaged, or of a format that only a later release knows."""
+    """The manifest in `folder`. ArtifactError where it is missing, damaged, or of a format newer than this release."""
     path = folder / MANIFEST
     try:
         raw = json.loads(path.read_text(encoding="utf-8"))
@@ -131,14 +165,19 @@ def read_manifest(folder: Path) -> Manifest:
 
 
 def _seal(raw: Mapping[str, object]) -> str:
-    """SHA-256 of a manifest's values. It finds damage; it keeps nobody from writing another manifest."""
+    """SHA-256 of a manifest's values. It detects damage, not forgery: anybody can write another manifest."""
     return hashlib.sha256(json.dumps(raw).encode()).hexdigest()
 
 
 def _record(kind: type[T], raw: Mapping[str, object]) -> T:
-    """A dataclass from the keys that it knows; keys of later minor additions are passed over."""
-    known = {field.name for field in fields(kind)}  # type: ignore[arg-type]
-    return kind(**{key: value for key, value in raw.items() if key in known})
+    """A dataclass from the keys that it knows. Keys that a later release added are ignored."""
+    names = {_key(one): one.name for one in fields(kind)}  # type: ignore[arg-type]
+    return kind(**{names[key]: value for key, value in raw.items() if key in names})
+
+
+def _key(stored: Field[Any]) -> str:
+    """The JSON key of a dataclass's field."""
+    return str(stored.metadata.get("key", stored.name))
 
 
 def _network(raw: Mapping[str, object]) -> NetworkSettings:
@@ -160,26 +199,28 @@ def _encoding(raw: Mapping[str, object]) -> Encoding:
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> Manifest:
-    """The manifest last: it lists the hashes of everything that is then there. Returns it as it was written."""
+    """Write manifest.json, with the hashes of all files in `folder`; return the manifest as written. Call it last."""
     whole = replace(manifest, files=hash_files(folder))
     (folder / MANIFEST).write_text(whole.to_json(), encoding="utf-8")
     return whole
 
 
 def load_runtime(folder: Path, manifest: Manifest, runtime: str, threads: int = 0) -> Runtime:
-    """The serving graph, its files' hashes checked first."""
+    """The serving graph. ArtifactError where a file's hash is not the manifest's, or the graph does not load."""
     verify(folder, dict(manifest.files))
     part, make = RUNTIMES[runtime]
-    return held_to(make(folder / part, threads), manifest.limits)
+    return within_limits(make(folder / part, threads), manifest.limits)
 
 
 def load_test_weights(folder: Path, manifest: Manifest, threads: int = 0) -> Runtime:
-    """The graph with the weights that have not seen the test windows, its files' hashes checked first."""
+    """The graph whose weights have not seen the test windows. ArtifactError as in `load_runtime`."""
     verify(folder, dict(manifest.files))
     return open_test_weights(folder, manifest, threads)
 
 
 def open_test_weights(folder: Path, manifest: Manifest, threads: int = 0) -> Runtime:
-    """The same graph, just written: nothing is checked."""
+    """The same graph without a check of the hashes, for files that this process has just written."""
     part, make = RUNTIMES["onnx"]
-    return held_to(make(folder / (part if manifest.judged_is_served else TEST_WEIGHTS), threads), manifest.limits)
+    return within_limits(
+        make(folder / (part if manifest.serves_tested_weights else TEST_WEIGHTS), threads), manifest.limits
+    )

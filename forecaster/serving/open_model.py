@@ -1,4 +1,4 @@
-"""A stored model, opened; and data read as its training data was read."""
+"""Open a stored model, and read data as its training data was read."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
     from forecaster.config import InputOptions
     from forecaster.data.panel import Panel
 
-MAX_ATTEMPTS = 5  # at the version that serves, should it be pruned between finding and reading it
+MAX_ATTEMPTS = 5  # where the serving version is pruned between finding and reading it
 
 
 @dataclass(frozen=True)
 class Opened:
-    """A stored model that was found in good order."""
+    """A stored model whose manifest has been read."""
 
     folder: Path
     version: int
@@ -43,7 +43,7 @@ def open_model(models: str, reference: str | None) -> Opened:
 
 
 def trained_options(manifest: Manifest) -> ReadOptions:
-    """How the model's training data was read."""
+    """The options that the model's training data was read with."""
     facts = manifest.data
     columns = replace(
         columns_of(manifest.covariates), series=facts.series, timestamp=facts.timestamp, target=facts.target
@@ -58,7 +58,7 @@ def trained_options(manifest: Manifest) -> ReadOptions:
 
 
 def read_for(manifest: Manifest, data: str | Path | pd.DataFrame | None, settings: InputOptions) -> Panel:
-    """The data as `settings` say, else as the training data was read; None = the file that the model was trained on.
+    """The data, read by `settings` and, where these are silent, as the training data; None = the training file.
 
     DataError for rows that cannot be used; ArtifactError where the model does not fit the data's frequency.
     """

@@ -1,6 +1,6 @@
 """The verb `predict`: forecasts after each series' last row, without TensorFlow by default.
 
-Flow: find the model, read the data, forecast, replace what must not be served.
+Flow: find the model, read the data, forecast, replace or refuse implausible forecasts.
 """
 
 from __future__ import annotations
@@ -16,25 +16,32 @@ import numpy as np
 from forecaster.config import TrainSettings
 from forecaster.data.covariates import missing_ahead, with_future
 from forecaster.data.freshness import fresh
-from forecaster.data.model_inputs import ExtraInputs
 from forecaster.data.reading.reader import read_as, read_future
 from forecaster.data.windows import latest_windows
 from forecaster.errors import ArtifactError, DataError, UsageError
 from forecaster.progress import Watch
-from forecaster.serving.fallback import MAX_RANGES, SEASONAL_NAIVE, absurd, naive_forecast, naive_quantiles, thinkable
+from forecaster.serving.fallback import (
+    MAX_RANGES,
+    SEASONAL_NAIVE,
+    implausible,
+    naive_forecast,
+    naive_quantiles,
+    plausible_range,
+)
 from forecaster.serving.forecast import MODEL, About, Forecast, ForecastRun
 from forecaster.serving.manifest import Manifest, load_runtime
 from forecaster.serving.open_model import Opened, open_model, read_for
 from forecaster.serving.quantiles import QuantileSource, quantile_source
+from forecaster.serving.raw_forecasts import raw_forecasts
 from forecaster.serving.recent_windows import recent_windows
-from forecaster.serving.runtime import Runtime, forecast
+from forecaster.serving.runtime import Runtime
 
 if TYPE_CHECKING:
     from forecaster.config import PredictSettings
     from forecaster.data.panel import Panel
     from forecaster.typing import BoolArray, Data, FloatArray, IntArray, TextArray
 
-MAX_ATTEMPTS = 5  # at the version that serves, should it be pruned between finding and reading it
+MAX_ATTEMPTS = 5  # where the serving version is pruned between finding and reading it
 MAX_DEFAULT_HORIZON = 96  # steps, where no model says how many
 
 Load: TypeAlias = Callable[[Path, Manifest, str, int], Runtime]
@@ -42,7 +49,7 @@ Load: TypeAlias = Callable[[Path, Manifest, str, int], Runtime]
 
 @dataclass(frozen=True)
 class ServedModel:
-    """A stored model that can answer."""
+    """A stored model, loaded."""
 
     opened: Opened
     runtime: Runtime
@@ -50,14 +57,14 @@ class ServedModel:
 
 @dataclass(frozen=True)
 class NoModel:
-    """No stored model can answer, and --fallback says to forecast without one."""
+    """No stored model can be loaded, and --fallback is given: seasonal naive answers."""
 
-    opened: Opened | None  # what could be read of the model that was asked for; None = nothing
+    opened: Opened | None  # the model that was asked for, where its manifest can be read
 
 
 @dataclass(frozen=True)
 class Request:
-    """What is to be forecast: N series, H steps, Q quantiles."""
+    """What to forecast: N series, H steps, Q quantiles."""
 
     panel: Panel
     positions: IntArray  # [N] of the series that can be forecast, among the panel's
@@ -78,7 +85,7 @@ class Request:
 
 @dataclass(frozen=True)
 class Answer:
-    """What a model forecasts, not yet checked."""
+    """A model's forecasts, before they are checked."""
 
     values: FloatArray  # [N, H, 1 + Q] point forecast, then quantiles; NaN = none
     samples: FloatArray | None  # [N, H, S] paths; None = none were asked for
@@ -91,10 +98,10 @@ def predict(
     load: Load = load_runtime,
     now: datetime | None = None,
 ) -> Forecast:
-    """Forecast `horizon` steps after the last row of each series. Nothing that is not finite or absurd leaves.
+    """Forecast `horizon` steps after the last row of each series. Every value is finite and plausible.
 
     A series without an observed value is left out and named in the result's `about.failed`. `load` opens the graph.
-    `now` is what the data's age is measured from; None = this machine's clock.
+    The age of the data is measured from `now`; None = this machine's clock.
     """
     return run_forecast(data, settings, watch, load, now).forecast
 
@@ -106,7 +113,7 @@ def run_forecast(
     load: Load = load_runtime,
     now: datetime | None = None,
 ) -> ForecastRun:
-    """As `predict`, with the rows that the forecast was made from."""
+    """As `predict`, and return the rows that the forecast was made from, too."""
     model = _find(data, settings, watch, load)
     panel = fresh(_read(data, model, settings), settings.max_age, settings.drop_incomplete, watch, now)
     request = _request(panel, model, settings)
@@ -117,7 +124,7 @@ def run_forecast(
     if settings.fallback:
         values, source = _with_fallback(request, answer.values, watch)
     else:
-        _refuse_absurd(request, answer.values)
+        _refuse_implausible(request, answer.values)
         values, source = answer.values, np.full(len(request.positions), MODEL, dtype=object)
     if model.opened:
         values = model.opened.manifest.limits.hold(values)
@@ -138,7 +145,7 @@ def run_forecast(
 
 
 def _find(data: Data | None, settings: PredictSettings, watch: Watch, load: Load) -> ServedModel | NoModel:
-    """The model that was asked for. ArtifactError where it cannot answer and --fallback is not given."""
+    """The model that was asked for. ArtifactError where it cannot be loaded and --fallback is not given."""
     opened = None
     for left in reversed(range(MAX_ATTEMPTS)):
         try:
@@ -146,8 +153,8 @@ def _find(data: Data | None, settings: PredictSettings, watch: Watch, load: Load
             runtime = load(opened.folder, opened.manifest, settings.runtime, settings.threads or 0)
         except ArtifactError as error:
             if left and opened and not opened.folder.is_dir():
-                continue  # pruned between finding and reading: another version serves
-            if not settings.fallback or (data is None and not opened):  # without a model nobody knows its data
+                continue  # pruned between finding and reading: another version serves now
+            if not settings.fallback or (data is None and not opened):  # without a model its data is unknown
                 raise
             watch.warn(f"seasonal naive for every series: {error.message}")
             break
@@ -169,14 +176,14 @@ def _note(opened: Opened, settings: PredictSettings, watch: Watch) -> None:
 
 
 def _read(data: Data | None, model: ServedModel | NoModel, settings: PredictSettings) -> Panel:
-    """The data as its model's was read; without a model, as a training would read it."""
+    """The data, read as the model's training data; without a model, as `train` would read it."""
     if model.opened:
         return read_for(model.opened.manifest, data, settings)
     return read_as("-" if data is None else data, settings.read_options())
 
 
 def _request(panel: Panel, model: ServedModel | NoModel, settings: PredictSettings) -> Request:
-    """What the settings ask for, else what the model was trained for. DataError where no series can be forecast."""
+    """What to forecast: from the settings, else from the model. DataError where no series can be forecast."""
     if model.opened:
         manifest = model.opened.manifest
         horizon, quantiles, reach = manifest.horizon, manifest.quantiles, manifest.context_length
@@ -186,7 +193,7 @@ def _request(panel: Panel, model: ServedModel | NoModel, settings: PredictSettin
     horizon = settings.horizon or horizon
     if settings.future is not None:
         panel = _with_future(panel, settings, horizon)
-    # The model needs a value among the rows that it sees; seasonal naive one anywhere.
+    # The model needs a value within its context; seasonal naive needs one anywhere.
     observed = _observed(panel, int(panel.lengths.max()) if settings.fallback else reach)
     return Request(
         panel=panel,
@@ -198,7 +205,7 @@ def _request(panel: Panel, model: ServedModel | NoModel, settings: PredictSettin
 
 
 def _with_future(panel: Panel, settings: PredictSettings, horizon: int) -> Panel:
-    """UsageError where the model knows no column ahead."""
+    """The panel with known values from --future. UsageError where the model reads none."""
     if not panel.columns.known:
         raise UsageError("--future has no effect: the model was trained without --known.", "Leave it out.")
     future = read_future(str(settings.future), panel, settings.timestamp_format)
@@ -206,30 +213,28 @@ def _with_future(panel: Panel, settings: PredictSettings, horizon: int) -> Panel
 
 
 def _observed(panel: Panel, reach: int) -> BoolArray:
-    """[series] which have an observed target among their last `reach` rows. DataError where none has."""
+    """[series] whether a target is observed in the last `reach` rows. DataError where none is."""
     first = np.maximum(panel.offsets[:-1], panel.offsets[1:] - reach)
     observed = panel.observed_between(first, panel.offsets[1:]) > 0
     if not observed.any():
         raise DataError(
-            f"{panel.source}: no series has an observed target among its newest rows: nothing to forecast from.",
-            "Give newer rows.",
+            f"{panel.source}: no series has an observed target in its last {reach:,} rows.",
+            "Give later rows.",
         )
     return observed
 
 
 def _answer(request: Request, model: ServedModel, settings: PredictSettings, watch: Watch) -> Answer:
-    """The model's forecast; NaN for a series that lacks a value known ahead. DataError for that without --fallback."""
+    """The model's forecasts. A series that lacks a known value ahead is NaN with --fallback, else a DataError."""
     panel, manifest = request.panel, model.opened.manifest
     source = _quantile_source(panel, model, settings, watch)
     windows = latest_windows(panel).take(request.positions)
-    context = windows.gather(manifest.context_length, 0)
-    beside = ExtraInputs(panel, windows, manifest.needs, -(-request.horizon // manifest.horizon))
-    raw, names = forecast(model.runtime, context, request.horizon, beside), request.series.tolist()
-    values = source.answer(raw, context, names)
-    samples = source.samples(raw, context, names, settings.samples)
-    unknown, said = missing_ahead(panel, request.positions, request.horizon)
+    raw = raw_forecasts(model.runtime, manifest, panel, windows, request.horizon)
+    values = source.answer(raw.values, raw.context, raw.names)
+    samples = source.samples(raw.values, raw.context, raw.names, settings.samples)
+    unknown, examples = missing_ahead(panel, request.positions, request.horizon)
     if len(unknown):
-        what = f"{panel.source}: known values are missing: {said}."
+        what = f"{panel.source}: known values are missing: {examples}."
         if not settings.fallback:
             raise DataError(what, "Give them as rows after the last target, or in --future FILE.")
         watch.warn(what)
@@ -238,7 +243,7 @@ def _answer(request: Request, model: ServedModel, settings: PredictSettings, wat
 
 
 def _quantile_source(panel: Panel, model: ServedModel, settings: PredictSettings, watch: Watch) -> QuantileSource:
-    """Where the model's quantiles come from, its errors since the training included."""
+    """How the model's quantiles are made. With --adapt its errors since the training count, too."""
     opened = model.opened
     source = quantile_source(opened.folder, opened.manifest, settings)
     if not settings.adapt or not source.calibration or not (source.levels or settings.samples):
@@ -246,26 +251,26 @@ def _quantile_source(panel: Panel, model: ServedModel, settings: PredictSettings
     recent = recent_windows(panel, opened.manifest, model.runtime)
     if not recent:
         return source
-    watch.note(f"quantiles: learnt from {recent.pool.separate} window(s) since the training, too")
+    watch.note(f"quantiles: adapted to {recent.pool.separate} window(s) since the training")
     return replace(source, calibration=recent.extend(source.calibration))
 
 
-def _refuse_absurd(request: Request, values: FloatArray) -> None:
-    """ArtifactError naming the first series of whose forecast [N, H, 1 + Q] a value is absurd; NaN is not."""
-    absurd_ones = _absurd(request, values)
-    if absurd_ones.any():
-        name = request.series[int(np.argmax(absurd_ones))]
+def _refuse_implausible(request: Request, values: FloatArray) -> None:
+    """ArtifactError naming the first series with an implausible value in its forecast [N, H, 1 + Q]."""
+    found = _implausible(request, values)
+    if found.any():
+        name = request.series[int(np.argmax(found))]
         raise ArtifactError(
-            f"series '{name}': the forecast is absurd: more than {MAX_RANGES} times its range outside of all that it "
-            "ever held.",
+            f"series '{name}': the forecast is implausible: more than {MAX_RANGES} times the series' range outside of its "
+            "past values.",
             "Give --fallback for seasonal naive in its place, or train again.",
         )
 
 
 def _with_fallback(request: Request, values: FloatArray, watch: Watch) -> tuple[FloatArray, TextArray]:
-    """The forecasts [N, H, 1 + Q] with seasonal naive for those that are absurd or no numbers; [N] who made each."""
+    """The forecasts [N, H, 1 + Q], with seasonal naive for those that are implausible or not finite; [N] their sources."""
     source = np.full(len(request.positions), MODEL, dtype=object)
-    bad = np.flatnonzero(_absurd(request, values) | ~np.isfinite(values).all(axis=(1, 2)))
+    bad = np.flatnonzero(_implausible(request, values) | ~np.isfinite(values).all(axis=(1, 2)))
     if not len(bad):
         return values, source
     panel, positions, values = request.panel, request.positions[bad], values.copy()
@@ -277,10 +282,10 @@ def _with_fallback(request: Request, values: FloatArray, watch: Watch) -> tuple[
     return values, source
 
 
-def _absurd(request: Request, values: FloatArray) -> BoolArray:
-    """[N] whether a series' history makes a value of its forecast [N, H, 1 + Q] unthinkable."""
-    low, high = thinkable(request.panel)
-    return absurd(values, low[request.positions], high[request.positions])
+def _implausible(request: Request, values: FloatArray) -> BoolArray:
+    """[N] whether a series' forecast [N, H, 1 + Q] has an implausible value."""
+    low, high = plausible_range(request.panel)
+    return implausible(values, low[request.positions], high[request.positions])
 
 
 def _about(request: Request, opened: Opened | None) -> About:

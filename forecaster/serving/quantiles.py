@@ -1,4 +1,4 @@
-"""From what a stored graph answers to the quantiles that were asked for: calibrated ones, or the network's own."""
+"""The quantiles that `predict` returns: calibrated ones, or the network's own."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class QuantileSource:
-    """Which quantiles a forecast has, and where they come from."""
+    """The quantile levels of a forecast, and how their values are made from a raw one."""
 
-    levels: tuple[float, ...]  # asked for, ascending
-    trained: tuple[float, ...]  # that the graph answers with
+    levels: tuple[float, ...]  # of the forecast, ascending
+    trained: tuple[float, ...]  # of the graph
     season_length: int
-    calibration: Calibration | None  # None: the network's own
+    calibration: Calibration | None  # None: the network's own quantiles
     limits: Limits
 
     def answer(self, raw: FloatArray, context: FloatArray, series: Sequence[str]) -> FloatArray:
-        """Raw [n, h, 1 + Q] of the series named, from their contexts [n, L] -> [n, h, 1 + Q]."""
+        """Raw forecasts [n, h, 1 + Q] of the named series and their contexts [n, L] -> [n, h, 1 + len(levels)]."""
         if self.calibration:
             found = self.calibration.quantiles(raw, context_scale(context, self.season_length), series, self.levels)
             return np.concatenate([raw[:, :, :1], self.limits.hold(found)], axis=2)
@@ -41,17 +41,19 @@ class QuantileSource:
     def samples(
         self, raw: FloatArray, context: FloatArray, series: Sequence[str], count: int | None
     ) -> FloatArray | None:
-        """[n, H, count] paths; None where none are asked for. UsageError where there is nothing to draw them from."""
+        """[n, H, count] sample paths; None where `count` is. UsageError where the model has no errors to draw from."""
         if count is None:
             return None
         if not self.calibration or not self.calibration.whole.any():
             raise UsageError(
-                "--samples: this model holds no errors of whole held-back windows.",
+                "--samples: this model has no errors of whole test windows.",
                 "Leave it out, and --no-calibrate too, or train again with more rows.",
             )
         known = self.calibration.horizon
         if raw.shape[1] > known:
-            raise UsageError(f"--samples: errors are known of {known} steps only.", f"Give --horizon {known} or less.")
+            raise UsageError(
+                f"--samples: the model has errors of {known} steps only.", f"Give --horizon {known} or less."
+            )
         found = self.calibration.cut(raw.shape[1]).samples(
             raw, context_scale(context, self.season_length), series, count
         )
@@ -59,12 +61,15 @@ class QuantileSource:
 
 
 def quantile_source(folder: Path, manifest: Manifest, settings: PredictSettings) -> QuantileSource:
-    """What the version in `folder` can give. UsageError for levels that it knows nothing of, and for --calibrate without."""
+    """The quantiles that the version in `folder` gives with these settings.
+
+    UsageError for a level that it cannot give, and for --calibrate where it has no calibration.
+    """
     stored = None if settings.calibrate is False else load_calibration(folder, manifest)
     if settings.calibrate and not stored:
         raise UsageError(
             f"--calibrate: this version of {manifest.name} has no calibration.",
-            "Leave it out, or train again with enough rows to hold some back.",
+            "Leave it out, or train again with enough rows for test windows.",
         )
     levels = manifest.quantiles if settings.quantiles is None else settings.quantiles
     for level in levels:

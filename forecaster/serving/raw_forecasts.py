@@ -1,4 +1,7 @@
-"""What a stored graph forecasts for windows of a panel, before calibration."""
+"""Run a stored graph on windows of a panel: gather its inputs, keep windows and forecasts together.
+
+Raw: the graph's own quantiles, before calibration. Everything here works on a panel; `runtime` works on arrays.
+"""
 
 from __future__ import annotations
 
@@ -20,20 +23,20 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class RawForecasts:
-    """W windows of a panel with what a graph forecasts for them, caller's units."""
+    """W windows of a panel and a graph's forecasts of them, caller's units."""
 
     panel: Panel
     windows: Windows  # W
-    context: FloatArray  # [W, L] values before each cutoff that the graph has read; NaN = missing
+    context: FloatArray  # [W, L] the graph's input: values before each cutoff; NaN = missing
     values: FloatArray  # [W, H, 1 + Q] the point forecast, then the graph's own quantiles
 
     @property
     def names(self) -> list[str]:
-        """[W] the series of each window."""
+        """[W] names of the windows' series."""
         return [str(self.panel.series[n]) for n in self.windows.series]
 
     def take(self, chosen: IntArray) -> RawForecasts:
-        """Those of the windows at these positions."""
+        """The windows at these positions, with their forecasts."""
         return RawForecasts(
             panel=self.panel,
             windows=self.windows.take(chosen),
@@ -43,7 +46,10 @@ class RawForecasts:
 
 
 def raw_forecasts(runtime: Runtime, manifest: Manifest, panel: Panel, windows: Windows, horizon: int) -> RawForecasts:
-    """`horizon` steps ahead of each cutoff, which may be more than the graph's own; NaN from a context without a value."""
+    """Forecasts of the W windows, `horizon` steps each, which may be more than the graph's own.
+
+    NaN where a window's context has no observed value.
+    """
     context, needs = windows.gather(manifest.context_length, 0), manifest.needs
     inputs = ExtraInputs(panel, windows, needs, -(-horizon // needs.horizon))
     values = forecast(runtime, context, horizon, inputs)
@@ -56,10 +62,10 @@ def raw_forecasts(runtime: Runtime, manifest: Manifest, panel: Panel, windows: W
 
 
 def with_context(windows: Windows, context_length: int) -> Windows:
-    """The windows with an observed value before their cutoff: the others cannot be forecast."""
+    """The windows with an observed value among the `context_length` rows before the cutoff; others have no forecast."""
     return windows.take(np.flatnonzero(~np.isnan(windows.gather(context_length, 0)).all(axis=1)))
 
 
 def with_actuals(windows: Windows, horizon: int) -> Windows:
-    """The windows with an observed value from their cutoff on: the others have no errors."""
+    """The windows with an observed value among the `horizon` rows from the cutoff on; others have no error."""
     return windows.take(np.flatnonzero(~np.isnan(windows.gather(0, horizon)).all(axis=1)))

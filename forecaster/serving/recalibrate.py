@@ -1,4 +1,4 @@
-"""New quantiles from what a ledger's forecasts got wrong, without new weights: a version that differs in nothing else."""
+"""Learn a calibration from a ledger's forecasts and their actuals, and store it as a new version with the same weights."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ MIN_WINDOWS = 10  # with actuals
 
 
 def recalibrate(models: str, version: Version, made: Entries, actual: FloatArray, panel: Panel) -> int:
-    """Store a new version of the model with quantiles learnt from forecasts `made` and their actuals [E]; its number.
+    """Store a version whose calibration is learnt from forecasts `made` and their actuals [E]; return its number.
 
-    It serves from then on; the old one stays for `models rollback`. DataError where too few actuals are there;
-    ArtifactError where the version that made the forecasts is not in the store.
+    The new version serves; the old one stays for `models rollback`. DataError with too few actuals; ArtifactError where
+    the version that made the forecasts is not in the store.
     """
     store = Store(Path(models))
     folder = store.resolve(f"{version.model}@{version.version}")
@@ -53,11 +53,11 @@ def _learnt(folder: Path, manifest: Manifest, made: Entries, actual: FloatArray,
     windows, prediction, target = _windows(manifest.horizon, made, actual, panel)
     if len(windows) < MIN_WINDOWS:
         raise DataError(
-            f"{panel.source}: {len(windows)} forecasts have actuals to recalibrate on: {MIN_WINDOWS} are needed.",
-            "Wait for more of them.",
+            f"{panel.source}: {len(windows)} forecasts have actuals: recalibration needs {MIN_WINDOWS}.",
+            "Wait for more actuals.",
         )
     raw = raw_forecasts(load_runtime(folder, manifest, "onnx"), manifest, panel, windows, manifest.horizon)
-    # The errors are those of what was forecast then; the graph only says again how wide it took each step to be.
+    # Errors are those of the delivered forecasts. The graph runs again for its widths only.
     moved = raw.values + (prediction - raw.values[:, :, 0])[:, :, None]
     pool = Pool(
         forecast=moved,
@@ -69,12 +69,12 @@ def _learnt(folder: Path, manifest: Manifest, made: Entries, actual: FloatArray,
     )
     learnt = calibrate(pool, tuple(map(str, panel.series)))
     if learnt is None:
-        raise DataError(f"{panel.source}: the series that were forecast never change.", "Nothing is to be calibrated.")
+        raise DataError(f"{panel.source}: the forecast series are constant.", "They need no calibration.")
     return learnt
 
 
 def _windows(horizon: int, made: Entries, actual: FloatArray, panel: Panel) -> tuple[Windows, FloatArray, FloatArray]:
-    """The windows with an actual, what was forecast for them, and the actuals [W, H]; NaN = not there yet."""
+    """The windows with an actual, their forecasts [W, H] and their actuals [W, H]; NaN = not observed yet."""
     number = {str(name): n for n, name in enumerate(panel.series)}
     keys: dict[tuple[int, int], int] = {}
     window, step, kept = [], [], []

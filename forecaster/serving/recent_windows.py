@@ -1,11 +1,11 @@
-"""Past windows with their actuals; and quantiles that keep up with the rows that came since the training.
+"""Past windows with their actuals, and quantiles that adapt to the rows after the training.
 
-At the training, quantiles are learnt from the test windows. Where the data that is forecast from reaches beyond that
-training, whole windows of later rows are as unseen: the weights that serve forecast them, and the quantiles are learnt from
-those errors, too. Nothing is stored: the same data gives the same quantiles.
+`train` learns quantiles from the test windows. Where the data of `predict` goes on after the training data, the serving
+weights have not seen whole windows of the later rows either. These windows are forecast, and their errors extend the
+calibration. Nothing is stored: the same data gives the same quantiles.
 
-Source: Barber, Candès, Ramdas & Tibshirani 2023, "Conformal prediction beyond exchangeability" (older windows count less; here
-for the size of errors alone, as benchmarks/adapting.py found better than for their tails).
+Source: Barber, Candès, Ramdas & Tibshirani 2023, "Conformal prediction beyond exchangeability". Older windows have less weight;
+here in the size of errors only, which benchmarks/adapting.py found better than in their tails.
 """
 
 from __future__ import annotations
@@ -28,35 +28,35 @@ if TYPE_CHECKING:
     from forecaster.serving.raw_forecasts import RawForecasts
     from forecaster.serving.runtime import Runtime
 
-MAX_WINDOWS = 2000  # that are forecast to learn from
+MAX_WINDOWS = 2000  # that are forecast for this
 
 
 @dataclass(frozen=True)
 class RecentWindows:
-    """Windows later than all that a model has learnt from, and the errors that it made there."""
+    """Windows later than all data that a model has learnt from, with the model's errors."""
 
     panel: Panel
     windows: Windows  # W
     pool: Pool  # of these windows
 
     def before(self, timestamp: int) -> RecentWindows:
-        """The windows whose last row is older than a timestamp; there may be none."""
+        """The windows whose last row is before a timestamp; there may be none."""
         horizon = self.pool.target.shape[1]
         chosen = np.flatnonzero(self.panel.timestamps[self.windows.cutoff + horizon - 1] < timestamp)
         windows = self.windows.take(chosen)
         return RecentWindows(self.panel, windows, self.pool.take(chosen, _separate(windows, horizon)))
 
     def extend(self, calibration: Calibration) -> Calibration:
-        """The calibration, learnt from these windows, too."""
+        """The calibration, extended by these windows."""
         if not len(self.windows):
             return calibration
         return calibration.extended(self.pool, tuple(map(str, self.panel.series)))
 
 
 def recent_windows(panel: Panel, manifest: Manifest, runtime: Runtime) -> RecentWindows | None:
-    """What the graph forecasts for later windows: as dense as MAX_WINDOWS allows, the latest ones where they are more.
+    """Forecasts of the windows after the model's training data, MAX_WINDOWS at most: the densest, then the latest.
 
-    None where no whole window is later than all that the model has learnt from.
+    None where no whole window is later than all data that the model has learnt from.
     """
     horizon, ends = manifest.horizon, panel.offsets[1:]
     new = rows_after(panel, manifest.seen_until)
@@ -73,13 +73,13 @@ def recent_windows(panel: Panel, manifest: Manifest, runtime: Runtime) -> Recent
     return RecentWindows(panel, windows, pooled(raw)) if len(windows) else None
 
 
-def densest(horizon: int, rows: int, most: int) -> int:
-    """The smallest divisor of the horizon at which windows over so many rows are at most `most`; else the horizon."""
-    return next((s for s in range(1, horizon) if horizon % s == 0 and rows // s <= most), horizon)
+def densest(horizon: int, rows: int, max_windows: int) -> int:
+    """Stride between windows: the smallest divisor of the horizon that gives at most `max_windows` over `rows` rows."""
+    return next((s for s in range(1, horizon) if horizon % s == 0 and rows // s <= max_windows), horizon)
 
 
 def pooled(raw: RawForecasts) -> Pool:
-    """Forecasts of past windows with their actuals."""
+    """A pool of forecasts of past windows, with their actuals from the panel."""
     windows, horizon = raw.windows, raw.values.shape[1]
     return Pool(
         forecast=raw.values,
@@ -92,5 +92,5 @@ def pooled(raw: RawForecasts) -> Pool:
 
 
 def _separate(windows: Windows, horizon: int) -> int:
-    """Windows that do not overlap, counted from their series' ends back."""
+    """How many windows do not overlap, counted back from the ends of their series."""
     return separate(windows.series, windows.remaining, horizon)

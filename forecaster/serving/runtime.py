@@ -1,4 +1,7 @@
-"""Stored graphs that forecast. onnxruntime by default, so that a forecast costs no TensorFlow; TensorFlow for a GPU."""
+"""Load a stored graph and run it on arrays: contexts in, forecasts out. `raw_forecasts` runs it on windows of a panel.
+
+onnxruntime is the default, as it starts without TensorFlow; TensorFlow can use a GPU.
+"""
 
 from __future__ import annotations
 
@@ -17,18 +20,21 @@ from forecaster.models.device import require_tensorflow
 if TYPE_CHECKING:
     from forecaster.typing import FloatArray
 
-BATCH = 2048  # windows a call
+BATCH = 2048  # windows per run of the graph
 
 
 class Runtime(Protocol):
     """A loaded graph."""
 
     def run(self, context: FloatArray, extra: Mapping[str, FloatArray] | None = None) -> FloatArray:
-        """Context [B, L] float64, NaN = missing, and the graph's other inputs by name -> [B, H, 1 + Q], caller's units."""
+        """Context [B, L] float64, NaN = missing, and the graph's other inputs by name -> [B, H, 1 + Q].
+
+        The last axis is the point forecast, then the Q quantiles, all in the caller's units.
+        """
 
 
 class OnnxRuntime:
-    """model.onnx by onnxruntime on the CPU. `threads` 0 = as many as there are cores."""
+    """model.onnx by onnxruntime, on the CPU. `threads` 0 = one for each core. ArtifactError where it does not load."""
 
     def __init__(self, path: Path, threads: int = 0) -> None:
         import onnxruntime
@@ -39,10 +45,11 @@ class OnnxRuntime:
         options.log_severity_level = 4
         try:
             self._session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-        except Exception as error:  # onnxruntime raises classes of its own, one a cause
+        except Exception as error:  # onnxruntime has an exception class for each cause, without a common one
             raise ArtifactError(f"{path}: not a graph that onnxruntime can load.", "Train again.") from error
 
     def run(self, context: FloatArray, extra: Mapping[str, FloatArray] | None = None) -> FloatArray:
+        """As `Runtime.run`."""
         named = {"context": context, **(extra or {})}
         inputs = {name: np.ascontiguousarray(values, np.float64) for name, values in named.items()}
         (forecast,) = self._session.run(["forecast"], inputs)
@@ -50,14 +57,14 @@ class OnnxRuntime:
 
 
 class TensorflowRuntime:
-    """saved_model/ by TensorFlow, on a GPU where there is one."""
+    """saved_model/ by TensorFlow, on a GPU where there is one. ArtifactError where it does not load."""
 
     def __init__(self, path: Path, threads: int = 0) -> None:
         require_tensorflow()
         import tensorflow as tf
 
         if threads:
-            with suppress(RuntimeError):  # TensorFlow has run before in this process: that setting stays
+            with suppress(RuntimeError):  # too late once TensorFlow has run in this process
                 tf.config.threading.set_intra_op_parallelism_threads(threads)
         try:
             self._loaded = tf.saved_model.load(str(path))
@@ -66,6 +73,7 @@ class TensorflowRuntime:
         self._serve = self._loaded.signatures["serving_default"]
 
     def run(self, context: FloatArray, extra: Mapping[str, FloatArray] | None = None) -> FloatArray:
+        """As `Runtime.run`."""
         import tensorflow as tf
 
         inputs = {name: tf.constant(values, tf.float64) for name, values in (extra or {}).items()}
@@ -75,41 +83,41 @@ class TensorflowRuntime:
 
 @dataclass(frozen=True)
 class LimitedRuntime:
-    """A graph whose forecasts are kept within what the target can be."""
+    """A graph whose forecasts are clipped to the limits of the target."""
 
     graph: Runtime
     limits: Limits
 
     def run(self, context: FloatArray, extra: Mapping[str, FloatArray] | None = None) -> FloatArray:
+        """As `Runtime.run`, within the limits."""
         return self.limits.hold(self.graph.run(context, extra))
 
 
-def held_to(graph: Runtime, limits: Limits) -> Runtime:
-    """The graph itself where there are no limits."""
+def within_limits(graph: Runtime, limits: Limits) -> Runtime:
+    """The graph with its forecasts clipped; the graph itself where there are no limits."""
     return LimitedRuntime(graph, limits) if limits else graph
 
 
-# Runtime -> the part of an artifact that it loads, and how.
+# Name of a runtime -> the part of a stored version that it loads, and its class.
 RUNTIMES: dict[str, tuple[str, Callable[[Path, int], Runtime]]] = {
     "onnx": ("model.onnx", OnnxRuntime),
     "tensorflow": ("saved_model", TensorflowRuntime),
 }
 
-
-# The windows of a slice -> the inputs alongside their context by name, [b, blocks, ...] each: see data/model_inputs.py.
+# A slice of the windows -> their extra inputs by name, [b, blocks, ...] each: see data/model_inputs.py.
 Gather: TypeAlias = "Callable[[slice], Mapping[str, FloatArray]]"
 
 
-def nothing(_part: slice) -> dict[str, FloatArray]:
-    """For graphs that read the context alone."""
+def no_extra_inputs(_part: slice) -> dict[str, FloatArray]:
+    """No extra inputs, for graphs that read the context alone."""
     return {}
 
 
-def forecast(runtime: Runtime, context: FloatArray, horizon: int, extra: Gather = nothing) -> FloatArray:
-    """[B, L] -> [B, horizon, 1 + Q] for any horizon: a longer one feeds point forecasts back as the newest context.
+def forecast(runtime: Runtime, context: FloatArray, horizon: int, extra: Gather = no_extra_inputs) -> FloatArray:
+    """Contexts [B, L] -> forecasts [B, horizon, 1 + Q], in batches. NaN for a context without an observed value.
 
-    The `extra` inputs have a block for each run of the graph. A context row with nothing observed gives NaN: there is
-    nothing to forecast from.
+    Where `horizon` is longer than the graph's own, the graph runs again with its point forecasts appended to the
+    context. The `extra` inputs have one block for each run.
     """
     batches = (slice(i, i + BATCH) for i in range(0, len(context), BATCH))
     parts = [_forecast(runtime, context[part], horizon, extra(part)) for part in batches]

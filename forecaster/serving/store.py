@@ -1,7 +1,7 @@
-"""Where trained models live: `<root>/<name>/<version>/`, and `<root>/<name>/current` with the version that serves.
+"""The model store: `<root>/<name>/<version>/`, and `<root>/<name>/current` with the number of the version that serves.
 
-A version appears by a rename and `current` changes by a rename, so whoever reads sees whole versions only, and a writer
-that is killed leaves nothing but a folder `.new-*` that the next writer removes. Reading writes nothing.
+A version appears by a rename and `current` changes by a rename, so readers see whole versions only. A killed writer leaves
+a folder `.new-*`, which the next writer removes. Reading writes nothing.
 """
 
 from __future__ import annotations
@@ -38,12 +38,12 @@ _COMPRESSED = (".gz", ".bz2", ".xz", ".zst", ".zip")
 
 @dataclass(frozen=True)
 class Draft:
-    """A version that nobody can see yet."""
+    """A version that readers cannot see yet."""
 
     folder: Path  # to fill; in the model's own folder, so that a rename makes it a version
 
     def publish(self, *, serves: bool = True) -> int:
-        """Store the folder as the next version and return its number; it is served unless `serves` says otherwise.
+        """Store the folder as the next version and return its number. It serves, unless `serves` is False.
 
         ValueError for an empty folder. Nothing may be written into the folder afterwards.
         """
@@ -66,7 +66,7 @@ class Store:
 
     def names(self) -> tuple[str, ...]:
         """The models that have a version, in alphabetical order."""
-        named = (name for name in list_folder(self.root) if _NAME.fullmatch(name) and self._holds(self.root / name))
+        named = (name for name in list_folder(self.root) if _NAME.fullmatch(name) and self._contains(self.root / name))
         return tuple(name for name in named if self.versions(name))
 
     def versions(self, name: str) -> tuple[int, ...]:
@@ -80,7 +80,7 @@ class Store:
         folder, why = self._folder(name), f"`{CURRENT}` names none"
         for _ in range(3):  # a writer may serve another version and prune this one between the two looks
             try:
-                # A version has nine digits at most; whatever else this file is, it is not read whole.
+                # A version has nine digits at most: a file that holds something else is not read whole.
                 with (folder / CURRENT).open(encoding="ascii", errors="replace") as file:
                     text = file.read(32).strip()
             except OSError as error:
@@ -93,7 +93,7 @@ class Store:
         raise ArtifactError(f"model '{name}' has no version that serves: {why}.", hint)
 
     def latest(self) -> tuple[str, int]:
-        """The model that was trained last, by its newest manifest's `created`, and the version of it that serves.
+        """The model that was trained last, by `created` in its latest manifest, and the version of it that serves.
 
         ArtifactError if the store is empty or a manifest cannot be read.
         """
@@ -117,7 +117,7 @@ class Store:
                 raise UsageError(f"{quoted(text)} is not a version.", f"Versions are whole numbers, e.g. {name}@1.")
             version = self._version(name, int(text)) if at else self.current(name)
         folder = self._folder(name) / str(version)
-        if not self._holds(folder):
+        if not self._contains(folder):
             raise _leads_out(folder)
         return folder
 
@@ -125,8 +125,8 @@ class Store:
     def new_version(self, name: str) -> Iterator[Draft]:
         """A draft of the model's next version, with an empty folder to fill.
 
-        The folder goes, unless the draft was published: after an error the store is as it was. UsageError if the store
-        cannot be written.
+        Unless the draft is published, its folder is removed: after an error the store is unchanged. UsageError if the
+        store cannot be written.
         """
         folder = self._folder(name)
         fresh = folder / temporary_name()
@@ -140,23 +140,23 @@ class Store:
 
     @contextmanager
     def training(self, name: str, wait: float) -> Iterator[None]:
-        """Keep other trainings of the same model out, which would mix up what they leave to --resume from.
+        """Lock out other trainings of the same model, as they would overwrite each other's checkpoints for --resume.
 
         LockError after `wait` seconds; UsageError for an impossible name and where the store cannot be written.
         """
         self._folder(name)
-        with ExitStack() as held:
+        with ExitStack() as stack:
             with writing(self.root):
                 if not self.root.exists():
                     self.root.mkdir(parents=True, exist_ok=True)
-                    held.callback(_remove_if_empty, self.root)
-                held.enter_context(file_lock(self.root / f".{name}.lock", wait, f"model '{name}'"))
+                    stack.callback(_remove_if_empty, self.root)
+                stack.enter_context(file_lock(self.root / f".{name}.lock", wait, f"model '{name}'"))
             yield
 
     def rollback(self, name: str, version: int | None = None) -> int:
-        """Serve `version`, or the newest one before the one that serves, and return it. ArtifactError if not there.
+        """Serve `version`, or the latest one before the one that serves, and return it. ArtifactError if not there.
 
-        Versions that were refused when they were trained are served only if they are named.
+        A version that was refused when it was trained serves only if it is named.
         """
         if version is None:
             serving = self.current(name)
@@ -172,7 +172,7 @@ class Store:
         return version
 
     def prune(self, name: str, keep: int) -> tuple[int, ...]:
-        """Remove all but the newest `keep` versions and the one that serves; the versions removed, oldest first."""
+        """Remove all but the latest `keep` versions and the one that serves. Returns those removed, oldest first."""
         if keep < 1:
             raise UsageError(f"cannot keep {keep} versions.", "Keep 1 or more.")
         folder = self._folder(name)
@@ -181,7 +181,7 @@ class Store:
             serving = self.current(name)
             removed = tuple(version for version in self.versions(name)[:-keep] if version != serving)
             for version in removed:
-                # Renamed away first: no reader finds half a version.
+                # Renamed first, so that no reader finds a part of a version.
                 gone = folder / temporary_name()
                 (folder / str(version)).rename(gone)
                 shutil.rmtree(gone, ignore_errors=True)
@@ -191,11 +191,11 @@ class Store:
     def _folder(self, name: str) -> Path:
         """The model's folder, there or not; ArtifactError if it leads out of the store."""
         folder = self.root / check_name(name)
-        if not self._holds(folder):
+        if not self._contains(folder):
             raise _leads_out(folder)
         return folder
 
-    def _holds(self, path: Path) -> bool:
+    def _contains(self, path: Path) -> bool:
         try:
             return path.resolve().is_relative_to(self.root.resolve())
         except RuntimeError:  # links in a circle, before Python 3.13
@@ -217,12 +217,12 @@ class Store:
         return version
 
     def _listing(self, name: str) -> str:
-        newest = self.versions(name)[-10:]
-        return f"Versions: {', '.join(map(str, newest))}."
+        latest = self.versions(name)[-10:]
+        return f"Versions: {', '.join(map(str, latest))}."
 
 
 def check_name(name: str) -> str:
-    """`name` if a model can be called so, which also keeps it inside the store; else UsageError."""
+    """`name` if it is a valid model name, which cannot lead out of the store; else UsageError."""
     if not _NAME.fullmatch(name):
         hint = "Use 1 to 100 letters, digits, '.', '_' and '-', not starting with '.' or '-'."
         raise UsageError(f"{quoted(name)} is not a model name.", hint)
@@ -230,7 +230,7 @@ def check_name(name: str) -> str:
 
 
 def name_from_path(path: str) -> str:
-    """A model name for a data file: its stem, with '-' for what a name cannot hold; `stdin` for "-"."""
+    """A model name for a data file: its stem, with '-' for characters that a name cannot have; `stdin` for "-"."""
     if path == "-":
         return "stdin"
     file = Path(path)
@@ -248,7 +248,7 @@ def _remove_if_empty(folder: Path) -> None:
 
 
 def _refused(folder: Path) -> bool:
-    """Whether the version was kept from serving when it was trained."""
+    """Whether the version was refused when it was trained."""
     try:
         return bool(json.loads((folder / MANIFEST).read_text(encoding="utf-8")).get("refused"))
     except (OSError, ValueError, AttributeError, RecursionError):
@@ -260,7 +260,7 @@ def _leads_out(path: Path) -> ForecasterError:
 
 
 def _created(folder: Path) -> tuple[datetime, int]:
-    """When the version in `folder` was trained; the manifest's own time decides within the same second."""
+    """When the version in `folder` was trained, and the file time of its manifest, which decides within a second."""
     path = folder / MANIFEST
     try:
         written = path.stat().st_mtime_ns
@@ -268,6 +268,6 @@ def _created(folder: Path) -> tuple[datetime, int]:
         text = json.loads(path.read_text(encoding="utf-8"))["created"].replace("Z", "+00:00")
         created = datetime.fromisoformat(text)
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        hint = "Name the model that is meant with --model NAME."
-        raise ArtifactError(f"'{path}': says no time of training that can be read.", hint) from error
+        hint = "Name the model with --model NAME."
+        raise ArtifactError(f"'{path}': the time of training cannot be read.", hint) from error
     return created if created.tzinfo else created.replace(tzinfo=timezone.utc), written

@@ -1,4 +1,4 @@
-"""The proof that stored graphs are portable and give the numbers of the network that was trained."""
+"""Checks that stored graphs are portable and forecast as the trained network does."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ def prove(
     inputs: Mapping[str, FloatArray],
     smoothing: Smoothing | None = None,
 ) -> None:
-    """Raise unless both stored graphs in `folder` are portable and agree with the trained networks on these inputs."""
+    """ForecasterError unless both graphs in `folder` are portable and agree with the trained networks on these inputs."""
     from forecaster.serving.runtime import OnnxRuntime, TensorflowRuntime
 
     context, extra = inputs["context"], {name: values for name, values in inputs.items() if name != "context"}
     expected = np.asarray(joint_forecast(members, list(inputs.values()), smoothing=smoothing))
     scan(folder / "saved_model")
-    # Relative to the window's own size: a forecast that crosses zero would make any rounding look large.
+    # Relative to the size of the window: relative to a forecast near 0, any rounding would be large.
     size = np.maximum(np.abs(expected).max(axis=(1, 2)), np.where(np.isnan(context), 0.0, np.abs(context)).max(axis=1))
     _agree("SavedModel", TensorflowRuntime(folder / "saved_model").run(context, extra), expected, size)
     _agree("ONNX", OnnxRuntime(folder / "model.onnx").run(context, extra), expected, size)
@@ -42,14 +42,14 @@ def prove(
 
 
 def _agree(what: str, found: FloatArray, expected: FloatArray, size: FloatArray) -> None:
-    """found and expected [B, H, 1 + Q], size [B]."""
+    """Compare `found` with `expected` [B, H, 1 + Q], relative to `size` [B]."""
     worst = float((np.abs(found - expected) / np.where(size > 0, size, 1.0)[:, None, None]).max())
     if not worst <= TOLERANCE:
         raise ForecasterError(f"the {what} graph differs from the trained network by {worst:.1e} (relative).")
 
 
 def scan(folder: Path) -> None:
-    """No GPU-only operation, no Python callback and no path of this machine in the stored graph."""
+    """ForecasterError for an operation that needs a GPU, a Python callback, or a path of this machine in the graph."""
     from tensorflow.core.protobuf import saved_model_pb2
 
     raw = (folder / "saved_model.pb").read_bytes()
@@ -59,15 +59,15 @@ def scan(folder: Path) -> None:
         for node in [*meta.graph_def.node, *functions]:
             if "cudnn" in node.op.lower() or "PyFunc" in node.op:
                 raise ForecasterError(
-                    f"the SavedModel holds the operation {node.op}, which only runs where it was trained."
+                    f"the SavedModel contains the operation {node.op}, which only runs where it was trained."
                 )
     for place in (Path.cwd(), Path.home(), folder.parent):
         if len(place.parts) > 1 and str(place).encode() in raw:
-            raise ForecasterError(f"the SavedModel holds the path {place} of this machine.")
+            raise ForecasterError(f"the SavedModel contains the path {place} of this machine.")
 
 
 def _without_gpu(folder: Path) -> None:
-    """Where this process sees a GPU, load the SavedModel in one that does not."""
+    """Where this process sees a GPU, load the SavedModel in a process that does not."""
     import tensorflow as tf
 
     if not tf.config.get_visible_devices("GPU"):

@@ -12,7 +12,7 @@ import numpy as np
 from forecaster.data.limits import NO_LIMITS, Limits
 from forecaster.data.model_inputs import ExtraInputs, Needs
 from forecaster.models.smoothing import Smoothing, smooth
-from forecaster.serving.training_record import Contribution
+from forecaster.serving.manifest import Contribution
 
 if TYPE_CHECKING:
     from forecaster.data.panel import Panel

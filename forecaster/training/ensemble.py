@@ -14,7 +14,7 @@ import numpy as np
 
 from forecaster.errors import UsageError
 from forecaster.progress import Progress, Watch
-from forecaster.serving.training_record import plan_lines
+from forecaster.serving.manifest import plan_lines
 from forecaster.training.checkpoints import FINAL_STAGE, TEST_STAGE, Checkpoints, NoCheckpoints
 from forecaster.training.combination import EvaluationSet, combined, final_smoothing, member_forecasts
 from forecaster.training.fit import FitControl, fit

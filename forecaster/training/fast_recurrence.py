@@ -105,7 +105,7 @@ def _weights(layer: Any) -> Tensors:
 
 
 def _lstm(layer: Any, inputs: Tensor, states: Tensors) -> Tensors:
-    """As `_stepwise`, by TensorFlow's own operation for all steps. (Its second version has a wrong gradient.)"""
+    """As `_stepwise`, by TensorFlow's own operation for all steps, of which the second version has a wrong gradient."""
     import tensorflow as tf
 
     kernel, recurrent, bias = _weights(layer)

@@ -56,6 +56,7 @@ class RowGatherer:
         return values, self.gather_extra(bounds, series, cutoff, before, horizon)
 
     def gather(self, bounds: SeriesBounds, series: Tensor, cutoff: Tensor, before: int, after: int) -> Tensor:
+        """Windows [B, before + after], NaN where no row may be read."""
         import tensorflow as tf
 
         rows, there = _rows(bounds, series, cutoff, before, after)

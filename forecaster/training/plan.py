@@ -10,7 +10,7 @@ from forecaster.data.model_inputs import Needs
 from forecaster.models.cells import CELLS
 from forecaster.models.settings import FitSettings, NetworkSettings
 from forecaster.models.smoothing import Smoothing
-from forecaster.serving.training_record import PlanRow
+from forecaster.serving.manifest import PlanRow
 from forecaster.training.task import MemberFit
 
 T = TypeVar("T", int, float, str, bool)
@@ -25,6 +25,7 @@ class Chooser:
         self.rows: list[PlanRow] = []
 
     def __call__(self, setting: str, given: T | None, automatic: T, reason: str) -> T:
+        """The value of `setting`, noted with its reason."""
         value, because = (automatic, reason) if given is None else (given, "as given")
         self.rows.append(PlanRow(setting, value, because))
         return value

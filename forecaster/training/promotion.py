@@ -47,7 +47,7 @@ class Champion:
         served = np.asarray(first > facts.last)
         if self.test is None:
             return served, self.serving
-        back = np.array([-self.manifest.held_back * self.manifest.horizon])
+        back = np.array([-self.manifest.test_windows * self.manifest.horizon])
         until = Freq.parse(facts.freq).advance(np.array([facts.last]), back, facts.zone)[0]
         tested = np.asarray(first > until)
         return (tested, self.test) if tested.sum() > served.sum() else (served, self.serving)
@@ -95,7 +95,7 @@ def _champion(store: Store, name: str) -> tuple[Champion | None, str]:
     try:
         folder = store.resolve(f"{name}@{version}")
         manifest = read_manifest(folder)
-        test = load_test_weights(folder, manifest) if manifest.held_back else None
+        test = load_test_weights(folder, manifest) if manifest.test_windows else None
         return Champion(f"{name}@{version}", manifest, load_runtime(folder, manifest, "onnx"), test), ""
     except ArtifactError as error:
         return None, f"{name}@{version} cannot answer: {error.message}"

@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from forecaster.data.panel import Panel
     from forecaster.data.windows import Windows
     from forecaster.serving.conformal import Calibration
+    from forecaster.serving.manifest import Contribution
     from forecaster.serving.store import Store
-    from forecaster.serving.training_record import Contribution
     from forecaster.training.plan import Plan
     from forecaster.training.report import Verdict
     from forecaster.training.task import Stage
@@ -202,14 +202,14 @@ def _manifest(training: Training) -> Manifest:
         parameters=sum(network.parameters for network in served.networks),
         epochs=max(one.best_epoch for one in served.fits),
         stopped=served.stopped,
-        held_back=plan.windows if training.test else 0,
-        judged_is_served=training.test is not None and training.final is None,
+        test_windows=plan.windows if training.test else 0,
+        serves_tested_weights=training.test is not None and training.final is None,
         metrics={},
         plan=plan.rows,
         versions={name: library_version(name) for name in LIBRARIES},
         files={},
         error_scales=tuple(one.error_scale for one in served.fit_settings),
-        floor=served.smoothing,
+        smoothing=served.smoothing,
         calendar=plan.calendar,
         limits=training.settings.limits,
     )

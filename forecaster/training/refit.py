@@ -32,7 +32,7 @@ def refit(panel: Panel, opened: Opened, settings: EvaluateSettings, watch: Watch
 
     configure("auto", settings.threads)
     manifest = opened.manifest
-    count = settings.windows or max(manifest.held_back, FOLDS)
+    count = settings.windows or max(manifest.test_windows, FOLDS)
     windows = holdout_windows(panel, manifest.horizon, count)
     if not len(windows):
         raise DataError(
@@ -78,4 +78,4 @@ def _fold(panel: Panel, opened: Opened, ends: IntArray, windows: Windows, watch:
         own = replace(manifest.fit, seed=seed, patience=0, stop_after=manifest.epochs, error_scale=scale)
         fit(network, work, own, FitControl(watch, "refit"))
         networks.append(network)
-    return manifest.limits.hold(joined(panel, windows, needs, networks, manifest.floor))
+    return manifest.limits.hold(joined(panel, windows, needs, networks, manifest.smoothing))

@@ -10,7 +10,7 @@ from forecaster.errors import QualityError
 from forecaster.evaluation.report import Report, Subject
 
 if TYPE_CHECKING:
-    from forecaster.serving.training_record import Contribution, PlanRow
+    from forecaster.serving.manifest import Contribution, PlanRow
     from forecaster.typing import Json
 
 

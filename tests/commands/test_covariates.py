@@ -249,7 +249,7 @@ def test_resuming_goes_on_with_the_columns_that_were_kept(screened, tmp_path):
 
 def test_held_back_rows_have_no_say_in_what_is_left_out(screened):
     frame, settings, report = screened
-    end = len(frame) - 24 - 24 * read_manifest(Path(report.path)).held_back
+    end = len(frame) - 24 - 24 * read_manifest(Path(report.path)).test_windows
     other = frame.copy()
     other.loc[end:, "noise"] = other.sold[end:].fillna(0.0)
     assert planned(other, settings) == ["price"]

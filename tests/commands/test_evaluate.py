@@ -48,14 +48,14 @@ def test_on_its_own_data_it_gives_the_scores_that_train_stored(trained):
     assert found.windows == 2
 
 
-def test_fewer_windows_may_be_asked_for_but_no_more_than_were_held_back(trained):
+def test_fewer_windows_may_be_asked_for_but_no_more_than_there_are(trained):
     assert evaluated(trained[0], windows=1).windows == 1
-    with pytest.raises(DataError, match="only the newest 2 window") as error:
+    with pytest.raises(DataError, match="the model has 2 test window") as error:
         evaluated(trained[0], windows=3)
     assert "--refit" in error.value.hint
 
 
-def test_newer_data_is_judged_on_windows_wholly_after_the_training(trained, tmp_path):
+def test_later_data_is_tested_on_windows_wholly_after_the_training(trained, tmp_path):
     longer = write_air(tmp_path / "longer.csv", 20)
     found = evaluated(trained[0], longer)
     assert found.windows == 3  # 20 rows hold 3 whole windows of 6 steps
@@ -83,7 +83,7 @@ def test_rows_after_a_window_do_not_change_its_forecast_and_rows_of_training_are
 def test_data_without_newer_rows_is_refused(trained, tmp_path):
     cut = tmp_path / "cut.csv"
     cut.write_text("\n".join(air_lines()[:-3]) + "\n")
-    with pytest.raises(DataError, match="no window of 6 steps lies wholly after") as error:
+    with pytest.raises(DataError, match="no window of 6 steps is wholly after") as error:
         evaluated(trained[0], cut)
     assert "--refit" in error.value.hint
 

@@ -69,7 +69,7 @@ def test_the_manifest_tells_what_was_done(trained):
     manifest = read_manifest(Path(report.path))
     assert manifest.data.path == str(AIR)
     assert (manifest.data.freq, manifest.data.season_length, manifest.data.rows) == ("MS", 12, 144)
-    assert (manifest.horizon, manifest.context_length, manifest.held_back) == (6, 12, 2)
+    assert (manifest.horizon, manifest.context_length, manifest.test_windows) == (6, 12, 2)
     assert manifest.parameters == report.parameters > 0
     assert set(manifest.versions) >= {"forecaster", "tensorflow", "keras", "numpy"}
     assert {"model", "seasonal-naive", "naive", "drift"} <= set(manifest.metrics)
@@ -169,7 +169,7 @@ def test_another_seed_gives_another_forecast_and_without_a_final_fit_the_judged_
     report = train(AIR, train_settings(tmp_path, name="air", seed=1, final_fit=False), Recorder())
     assert not np.allclose(numbers(tmp_path), numbers(trained[0]))
     folder = Path(report.path)
-    assert read_manifest(folder).judged_is_served
+    assert read_manifest(folder).serves_tested_weights
     assert not (folder / "judged.onnx").exists()
     assert set(states(folder)) == {"judge-0.npz"}
 
@@ -189,7 +189,13 @@ def test_rows_behind_the_cutoff_move_neither_weights_nor_choices_of_the_judged_s
         assert [w.tobytes() for w in judged.best_weights] == [w.tobytes() for w in again.best_weights]
         assert (judged.best_epoch, judged.best_loss) == (again.best_epoch, again.best_loss)
     a, b = read_manifest(Path(first.path)), read_manifest(Path(report.path))
-    assert (a.members, a.plan, a.fit, a.floor, a.error_scales) == (b.members, b.plan, b.fit, b.floor, b.error_scales)
+    assert (a.members, a.plan, a.fit, a.smoothing, a.error_scales) == (
+        b.members,
+        b.plan,
+        b.fit,
+        b.smoothing,
+        b.error_scales,
+    )
     reasons = {row.setting: row.reason for row in a.plan}
     assert all("validation" in reasons[asked] for asked in ("transform", "cell", "floor"))
     assert a.metrics["model"] != b.metrics["model"]  # the scores are of the changed rows

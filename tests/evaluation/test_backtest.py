@@ -21,12 +21,12 @@ HORIZON, CONTEXT = 3, 8
 
 
 def last_value(context):
-    """[W, H, 3] the newest value, and 2 below and above it."""
+    """[W, H, 3] the latest value, and 2 below and above it."""
     return np.repeat(context[:, -1:], HORIZON, axis=1)[:, :, None] + np.array([0.0, -2.0, 2.0])
 
 
 def backtested(panel, windows=None, learned=False):
-    """The newest value as the forecast of the `windows`, or of the newest two of each series."""
+    """The latest value as the forecast of the `windows`, or of the latest two of each series."""
     windows = holdout_windows(panel, HORIZON, 2) if windows is None else windows
     holdout = make_holdout(panel, windows, horizon=HORIZON, context_length=CONTEXT, description="4 windows")
     forecasts = last_value(holdout.windows.gather(CONTEXT, 0))

@@ -42,7 +42,7 @@ def test_windows_of_one_series_count_together():
     assert (a.low, a.high, a.ahead) == pytest.approx((b.low, b.high, b.ahead))
 
 
-def test_undefined_errors_are_left_out_and_too_few_say_nothing():
+def test_undefined_errors_are_left_out_and_too_few_give_none():
     errors = np.array([1.0, NAN, 2.0, 3.0])
     assert paired(errors, np.array([2.0, 1.0, NAN, 4.0]), np.arange(4)).windows == 2
     assert paired(errors[:2], errors[:2], np.arange(2)) is None

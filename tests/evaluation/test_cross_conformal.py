@@ -1,4 +1,4 @@
-"""Which windows calibrate, and that no window is ever judged by quantiles that its own targets made."""
+"""Which windows calibrate, and that no window is ever tested with quantiles that its own targets made."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ HORIZON, LENGTH, LEVELS = 4, 8, (0.1, 0.9)
 
 
 class Mean:
-    """The mean of the two newest seasons, and quantiles far too near."""
+    """The mean of the two latest seasons, and quantiles far too near."""
 
     def run(self, context, _extra=None):
         point = (context[:, -4:] + context[:, -8:-4]) / 2
@@ -31,7 +31,7 @@ class Mean:
 def manifest(count):
     needs = Needs(LENGTH, HORIZON, ())
     return SimpleNamespace(
-        horizon=HORIZON, held_back=count, context_length=LENGTH, needs=needs, quantiles=LEVELS, limits=NO_LIMITS
+        horizon=HORIZON, test_windows=count, context_length=LENGTH, needs=needs, quantiles=LEVELS, limits=NO_LIMITS
     )
 
 
@@ -46,14 +46,14 @@ def asked(panel, count):
     return raw_forecasts(Mean(), manifest(count), panel, windows, HORIZON)
 
 
-def test_many_series_are_calibrated_on_each_others_newest_window():
+def test_many_series_are_calibrated_on_each_others_latest_window():
     panel = panel_of(*waves(40))
-    held = errors(panel, 1)
-    assert len(held.windows) == held.pool.separate == 40
-    assert (held.windows.cutoff == panel.offsets[1:] - HORIZON).all()
+    found = errors(panel, 1)
+    assert len(found.windows) == found.pool.separate == 40
+    assert (found.windows.cutoff == panel.offsets[1:] - HORIZON).all()
 
 
-def test_where_no_held_back_target_was_observed_there_is_nothing_to_learn_from():
+def test_where_no_test_target_was_observed_there_is_nothing_to_learn_from():
     values = waves(1, 40)[0]
     values[-2 * HORIZON :] = np.nan
     short = panel_of(values[: HORIZON + 2])
@@ -61,11 +61,11 @@ def test_where_no_held_back_target_was_observed_there_is_nothing_to_learn_from()
     assert not len(errors(short, 1).windows) and errors(short, 1).learn() is None
 
 
-def test_one_series_gives_a_window_for_every_row_held_back():
+def test_one_series_gives_a_window_for_every_test_row():
     panel = panel_of(waves(1, 200)[0])
-    held = errors(panel, 12)
-    assert len(held.windows) == 11 * HORIZON + 1 and held.pool.separate == 12
-    assert held.windows.cutoff.min() == 200 - 12 * HORIZON  # what the judged weights have seen is not among them
+    found = errors(panel, 12)
+    assert len(found.windows) == 11 * HORIZON + 1 and found.pool.separate == 12
+    assert found.windows.cutoff.min() == 200 - 12 * HORIZON  # what the tested weights have seen is not among them
 
 
 @pytest.mark.parametrize(("series", "count"), [(40, 1), (1, 12), (1, 2), (1, 1)])
@@ -74,7 +74,7 @@ def test_a_windows_own_targets_do_not_move_its_quantiles(series, count):
     raw = asked(panel, count)
     before = errors(panel, count).crossed(raw, LEVELS)
     changed = panel.target.copy()
-    last = slice(panel.offsets[1] - HORIZON, panel.offsets[1])  # the newest window of the first series
+    last = slice(panel.offsets[1] - HORIZON, panel.offsets[1])  # the latest window of the first series
     changed[last] += 1000.0
     after = errors(replace(panel, target=changed), count).crossed(raw, LEVELS)
     mine = (raw.windows.series == 0) & (raw.windows.cutoff == panel.offsets[1] - HORIZON)
@@ -83,7 +83,7 @@ def test_a_windows_own_targets_do_not_move_its_quantiles(series, count):
         assert (after[~mine] != before[~mine]).any()  # while others have learnt from it
 
 
-def test_quantiles_hold_what_they_promise_on_windows_that_they_were_not_made_from():
+def test_empirical_coverage_is_nominal_on_windows_that_the_quantiles_were_not_made_from():
     panel = panel_of(*waves(300))
     raw = asked(panel, 1)
     found = errors(panel, 1).crossed(raw, LEVELS)
@@ -95,7 +95,7 @@ def test_quantiles_hold_what_they_promise_on_windows_that_they_were_not_made_fro
 
 def test_where_windows_are_few_history_helps_out_with_errors_that_no_weights_made_small():
     class Clairvoyant:
-        """Knows all rows but the newest 8 by heart, as overfitted weights do."""
+        """Knows all rows but the latest 8 by heart, as overfitted weights do."""
 
         def run(self, context, _extra=None):
             table = {tuple(panel.target[i - LENGTH : i]): panel.target[i : i + HORIZON] for i in range(LENGTH, 112)}
@@ -103,14 +103,14 @@ def test_where_windows_are_few_history_helps_out_with_errors_that_no_weights_mad
             return np.stack([point, point - 0.1, point + 0.1], axis=2)
 
     panel = panel_of(waves(1, 120)[0])
-    held = errors(panel, 2, Clairvoyant())
-    assert len(held.windows) == HORIZON + 1
-    whole = held.pooled(np.arange(HORIZON + 1))
+    found = errors(panel, 2, Clairvoyant())
+    assert len(found.windows) == HORIZON + 1
+    whole = found.pooled(np.arange(HORIZON + 1))
     assert whole.separate == 10
     new, old = np.split(whole.scaled(), [HORIZON + 1])
-    # Where the weights have seen the truth, errors are still of the size that seasonal naive's are.
+    # Where the weights have seen the actuals, errors are still of the size that seasonal naive's are.
     assert np.abs(old).mean() > 0.3 * np.abs(new).mean()
-    assert np.sort(old.ravel()).mean() == pytest.approx(0.0, abs=1e-9)  # both ways up
+    assert np.sort(old.ravel()).mean() == pytest.approx(0.0, abs=1e-9)  # with both signs
 
 
 def test_the_dense_windows_hold_the_test_windows_and_are_forecast_alike():

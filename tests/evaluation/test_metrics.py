@@ -1,4 +1,4 @@
-"""Scores against numbers worked by hand, against a slow loop, and against what must hold for any numbers."""
+"""Scores against numbers worked by hand, against a slow loop, and against what is true of any numbers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Scores of quantiles against numbers worked by hand, and against what must hold of proper scores."""
+"""Scores of quantiles against numbers worked by hand, and against what is true of proper scores."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def test_scores_of_two_steps_worked_by_hand():
     assert found.crps == pytest.approx(
         (0.3 * 0.2 + 0.4 * 0.5 + 0.3 * 0.4) + (0.3 * 0.8 + 0.4 * 2.5 + 0.3 * 1.8)
     )  # times 2, over 2 steps
-    assert (found.promised, found.coverage, found.width) == (pytest.approx(0.8), 0.5, 6.0)
+    assert (found.nominal_coverage, found.empirical_coverage, found.width) == (pytest.approx(0.8), 0.5, 6.0)
     # widths 6 and 6, and 2 / 0.2 times the miss of 2; over scale 2
     assert found.msis == pytest.approx((6 + 6 + 20) / 2 / 2)
     assert found.below == {0.1: 0.0, 0.5: 0.5, 0.9: 0.5}
@@ -34,9 +34,11 @@ def test_missing_targets_weigh_nothing_and_windows_without_scale_are_left_out_of
     quantile_forecasts = np.array([[[0.0, 1.0, 2.0]] * 2] * 2)
     target = np.array([[1.0, NAN], [5.0, 1.0]])
     found = quantile_scores(target, quantile_forecasts, LEVELS, np.array([1.0, NAN]))
-    assert found.coverage == pytest.approx(2 / 3)
+    assert found.empirical_coverage == pytest.approx(2 / 3)
     assert found.msis == 2.0
-    assert math.isnan(quantile_scores(np.full((1, 2), NAN), quantile_forecasts[:1], LEVELS, np.ones(1)).coverage)
+    assert math.isnan(
+        quantile_scores(np.full((1, 2), NAN), quantile_forecasts[:1], LEVELS, np.ones(1)).empirical_coverage
+    )
 
 
 def test_msis_of_the_m4_rules_scales_each_window_by_itself():
@@ -48,7 +50,7 @@ def test_msis_of_the_m4_rules_scales_each_window_by_itself():
 def test_no_levels_no_scores_and_one_level_no_interval():
     assert quantile_scores(np.ones((1, 1)), np.ones((1, 1, 0)), (), np.ones(1)) is None
     found = quantile_scores(np.ones((1, 1)), np.zeros((1, 1, 1)), (0.3,), np.ones(1))
-    assert found.pinball == pytest.approx(0.3) and math.isnan(found.coverage) and math.isnan(found.msis)
+    assert found.pinball == pytest.approx(0.3) and math.isnan(found.empirical_coverage) and math.isnan(found.msis)
 
 
 def test_the_true_quantiles_score_best():
@@ -61,4 +63,4 @@ def test_the_true_quantiles_score_best():
     }
     for name in ("pinball", "wql", "crps", "msis"):
         assert min(scores, key=lambda factor: getattr(scores[factor], name)) == 1.0
-    assert scores[1.0].coverage == pytest.approx(0.8, abs=0.02)
+    assert scores[1.0].empirical_coverage == pytest.approx(0.8, abs=0.02)

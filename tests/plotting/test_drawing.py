@@ -27,7 +27,7 @@ def place(tmp_path, monkeypatch):
     return tmp_path
 
 
-def test_a_plot_is_written_beside_the_forecast_and_changes_nothing_of_it(place, capfd):
+def test_a_plot_is_written_next_to_the_forecast_and_changes_nothing_of_it(place, capfd):
     assert run(["predict", "--quiet"]) == 0
     plain = capfd.readouterr().out
     assert run(["predict", "--quiet", "--plot", "p.png"]) == 0
@@ -58,7 +58,7 @@ def test_a_terminal_plot_stays_off_a_stdout_that_carries_something_else(capfd):
     assert "--plot - has no effect with --quiet" in capfd.readouterr().err
 
 
-def test_a_terminal_plot_has_room_for_a_series_whose_newest_rows_hold_nothing():
+def test_a_terminal_plot_has_room_for_a_series_whose_latest_rows_are_missing():
     (view,) = forecast_views(ahead(("a",)), ())
     drawn = terminal.draw([replace(view, observed=view.observed * np.nan)], 80, color=False, unicode=True)
     assert "forecast" in drawn and "observed" not in drawn
@@ -72,7 +72,7 @@ def test_a_terminal_plot_obeys_no_series_name_and_has_ascii_for_old_terminals():
 
 
 WRONG = [
-    (["--plot", "p.gif"], "'p.gif' is no place to draw to. Give FILE.png or FILE.html, or - for the terminal."),
+    (["--plot", "p.gif"], "'p.gif' is not a place to draw to. Give FILE.png or FILE.html, or - for the terminal."),
     (["--plot-series", "a"], "--plot-series has no effect without --plot."),
     (["--plot", "p.png", "--output", "p.png"], "--plot and --output both name 'p.png'."),
     (["--plot", "p.png", "--plot-series", "c", "--output", "f.csv"], "there is no series 'c'."),
@@ -81,7 +81,7 @@ WRONG = [
 
 
 @pytest.mark.parametrize(("words", "said"), WRONG, ids=lambda value: " ".join(value) if isinstance(value, list) else "")
-def test_wrong_use_is_told_in_one_line_and_leaves_no_file(words, said, place, capfd):
+def test_wrong_use_is_named_in_one_line_and_leaves_no_file(words, said, place, capfd):
     before = set(place.iterdir())
     assert run(["predict", *words]) == 2
     out, err = capfd.readouterr()
@@ -112,8 +112,8 @@ def test_without_the_extra_it_says_what_to_install_before_any_work(words, librar
 @pytest.mark.usefixtures("place")
 def test_a_report_has_to_be_a_page_and_series_need_a_report(capfd):
     for words, said in (
-        (["--report", "r.png"], "'r.png' is no place to draw to. Give FILE.html."),
-        (["--report", "-"], "'-' is no place to draw to."),
+        (["--report", "r.png"], "'r.png' is not a place to draw to. Give FILE.html."),
+        (["--report", "-"], "'-' is not a place to draw to."),
         (["--plot-series", "a"], "--plot-series has no effect without --report."),
     ):
         assert run(["evaluate", *words]) == 2

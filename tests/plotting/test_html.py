@@ -59,11 +59,11 @@ def test_it_shows_every_section(page):
     assert found.tags.count("h1") == 1
     sections = re.findall(r"<h2[^>]*>([^<]*)", page.read_text())
     assert sections == [
-        "Beside the baselines",
-        "Forecast against truth",
+        "Scores alongside the baselines",
+        "Forecasts and actuals",
         "Error by step ahead",
         "Error by series",
-        "Can the intervals be trusted?",
+        "Calibration of the intervals",
         "Training",
         "The plan",
         "The data",
@@ -115,7 +115,7 @@ def test_a_caller_who_styles_matplotlib_gets_the_same_figure_and_keeps_his_style
 
 def test_the_intervals_numbers_are_counted_on_what_was_observed(tmp_path):
     values = waves(1, 40)
-    last = values[0][-4]  # what the newest window forecasts, 2 more and less at the quantiles
+    last = values[0][-4]  # what the latest window forecasts, 2 more and less at the quantiles
     values[0][-3:] = [last, last + 10, NAN]
     found = evaluation_content(tmp_path, names=("a",), values=values, windows=1).backtest
     (interval,) = Interval.between(found.quantiles)

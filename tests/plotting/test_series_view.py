@@ -41,11 +41,11 @@ def test_a_backtest_shows_the_forecasts_where_they_were_made(tmp_path):
     assert one.times[one.starts[1]] - one.times[one.starts[0]] == np.timedelta64(HORIZON, "D")
 
 
-def test_a_series_without_a_judged_window_cannot_be_drawn(tmp_path):
+def test_a_series_without_a_test_window_cannot_be_drawn(tmp_path):
     values = waves(4, 40)
     values[0][:-3] = NAN
     found = evaluation_content(tmp_path, values=values)
-    with pytest.raises(DataError, match="'a' has no judged window"):
+    with pytest.raises(DataError, match="'a' has no test window"):
         backtest_views(found.backtest, found.panel, found.report.by_series, ["a"])
 
 
@@ -59,7 +59,7 @@ def test_a_forecast_follows_its_history():
     assert forecast_views(ahead(source="seasonal-naive"), ["a"])[0].note == "forecast by seasonal-naive"
 
 
-def test_series_are_chosen_by_name_and_an_unknown_one_is_told():
+def test_series_are_chosen_by_name_and_an_unknown_one_is_named():
     assert choose_series([], ["a", "b", "c"], 2) == ("a", "b")
     assert choose_series(["c", "a", "c"], ["a", "b", "c"]) == ("c", "a")
     with pytest.raises(UsageError, match="no series 'bergen'") as error:

@@ -1,4 +1,4 @@
-"""Quantiles from held-back errors: they hold what they promise, whatever the network thought, in any units."""
+"""Quantiles from errors on test windows: their empirical coverage is the nominal one, whatever the network says, in any units."""
 
 from __future__ import annotations
 
@@ -32,19 +32,19 @@ def drawn(windows, horizon=6, *, seed=0, units=None, width=None):
     return pooled(forecast, target, unit, np.zeros(windows, np.int64), windows)
 
 
-def held(pool, calibration):
+def share_below(pool, calibration):
     """[Q] share of the targets at or below each level's value."""
     found = calibration.quantiles(pool.forecast, pool.seasonal_scale, ["s"] * len(pool.target), LEVELS)
     return (pool.target[:, :, None] <= found).mean(axis=(0, 1))
 
 
 @pytest.mark.parametrize("width", [None, 0.01, 50.0])
-def test_new_windows_lie_below_each_level_as_often_as_it_says_however_wrong_the_network_is(width):
+def test_new_windows_are_below_each_level_as_often_as_it_says_however_wrong_the_network_is(width):
     def sample(count, seed):
         units = np.random.default_rng(seed).uniform(0.1, 10, count)
         return drawn(count, seed=seed, units=units, width=None if width is None else np.full(count, width))
 
-    np.testing.assert_allclose(held(sample(4000, 2), calibrate(sample(500, 1), ["s"])), LEVELS, atol=0.02)
+    np.testing.assert_allclose(share_below(sample(4000, 2), calibrate(sample(500, 1), ["s"])), LEVELS, atol=0.02)
 
 
 def test_each_step_has_its_own_width():
@@ -124,7 +124,7 @@ def test_beyond_the_horizon_the_last_width_grows_with_the_root_of_the_step():
     assert (np.diff(width[5:]) > 0).all()
 
 
-def test_totals_of_sampled_paths_hold_what_they_promise_where_errors_hang_together():
+def test_totals_of_sampled_paths_have_nominal_coverage_where_errors_are_correlated():
     def joint(count, seed):
         noise = np.random.default_rng(seed).normal(size=(count, 1)) + 0.3 * np.random.default_rng(seed + 1).normal(
             size=(count, 6)
@@ -139,7 +139,7 @@ def test_totals_of_sampled_paths_hold_what_they_promise_where_errors_hang_togeth
     assert ((low <= total) & (total <= high)).mean() == pytest.approx(0.8, abs=0.04)
     step = learnt.quantiles(new.forecast, new.seasonal_scale, ["s"] * 2000, (0.1, 0.9))
     width = (step[:, :, 1] - step[:, :, 0]).mean()
-    assert (high - low).mean() > 4.5 * width  # of 6 steps that err together; were they independent, 2.4
+    assert (high - low).mean() > 4.5 * width  # of 6 steps with equal errors; of independent ones, 2.4
     np.testing.assert_array_equal(paths, learnt.samples(new.forecast, new.seasonal_scale, ["s"] * 2000, 200))
 
 
@@ -167,7 +167,7 @@ def test_each_separate_window_counts_the_same_however_densely_a_pool_was_taken()
     wild = replace(wild, seasonal_scale=np.ones(900))
     dense = wild.take(np.repeat(np.arange(900), 7), 900)
     once, often = (calibrate(calm, ["s"]).extended(pool, ["s"]) for pool in (wild, dense))
-    inner = slice(3, -3)  # the outermost levels lie between a few errors only
+    inner = slice(3, -3)  # the outermost levels are interpolated between a few errors only
     np.testing.assert_allclose(often.offsets[inner], once.offsets[inner], rtol=0.03, atol=0.05)
     assert (once.offsets[-4] > 1.5 * calibrate(calm, ["s"]).offsets[-4]).all()
 

@@ -11,7 +11,7 @@ import pytest
 from forecaster.cli.main import run
 from forecaster.config import PredictSettings
 from forecaster.errors import ArtifactError, DataError
-from forecaster.serving.fallback import absurd, naive_forecast, naive_quantiles, thinkable
+from forecaster.serving.fallback import implausible, naive_forecast, naive_quantiles, plausible_range
 from forecaster.serving.predict import predict
 from tests.support.factories import NAN, Recorder, panel_of
 from tests.support.stored_models import stored, wave, write_csv
@@ -72,9 +72,9 @@ def test_only_the_series_that_the_model_cannot_answer_for_falls_back(shop):
     assert np.isfinite(found.quantile_forecasts).all() and watch.warnings == ["seasonal naive for 1 of 2 series (a)"]
 
 
-def test_absurd_values_are_an_error_and_fall_back(shop):
+def test_implausible_values_are_an_error_and_fall_back(shop):
     stored(shop / "models", factor=1e6)
-    with pytest.raises(ArtifactError, match="absurd"):
+    with pytest.raises(ArtifactError, match="implausible"):
         predicted(shop)
     assert set(predicted(shop, fallback=True)[0].source) == {"seasonal-naive"}
 
@@ -94,7 +94,7 @@ def test_a_series_with_nothing_observed_is_left_out_and_the_exit_is_7(shop, capf
         predicted(shop, "all.csv", fallback=True)
 
 
-def test_the_counter_stands_in_the_json_forecast_too(shop, capfd, monkeypatch):
+def test_the_counter_is_in_the_json_forecast_too(shop, capfd, monkeypatch):
     monkeypatch.chdir(shop)
     damage(shop)
     assert run(["predict", "data.csv", "--json", "--fallback", "--quiet"]) == 0
@@ -103,15 +103,15 @@ def test_the_counter_stands_in_the_json_forecast_too(shop, capfd, monkeypatch):
     assert found["cutoff"] == "2024-01-05 03:00:00"
 
 
-def test_thinkable_is_ten_ranges_beyond_a_long_history_and_ten_levels_beyond_a_short_or_flat_one():
+def test_the_plausible_range_is_ten_ranges_beyond_a_long_history_and_ten_levels_beyond_a_short_or_flat_one():
     long = [10.0, 12.0] * 10
     panel = panel_of(long, [100.0, 101.0], [5.0] * 30, [0.0] * 30, [NAN, NAN])
-    low, high = thinkable(panel)
+    low, high = plausible_range(panel)
     np.testing.assert_allclose(low[:4], [-10, 100 - 1010, -45, -10])
     np.testing.assert_allclose(high[:4], [32, 101 + 1010, 55, 10])
     assert np.isnan(low[4])
     values = np.array([[[33.0]], [[1000.0]], [[NAN]], [[1.0]], [[1e9]]])
-    assert absurd(values, low, high).tolist() == [True, False, False, False, False]
+    assert implausible(values, low, high).tolist() == [True, False, False, False, False]
 
 
 def test_seasonal_naive_looks_back_as_far_as_it_takes():

@@ -110,7 +110,7 @@ def test_csv_parquet_and_frame_say_the_same_instants(tmp_path, zone):
     forecast.write(tmp_path / "out.csv")
     forecast.write(tmp_path / "out.parquet")
     frame, stored = forecast.to_frame(), pd.read_parquet(tmp_path / "out.parquet")
-    # Told by what is written: a fixed offset is read as pytz' own where that is installed.
+    # Compared as text: a fixed offset is read as pytz' own where that is installed.
     assert list(map(str, stored["timestamp"])) == list(map(str, frame["timestamp"]))
     pd.testing.assert_frame_equal(stored, frame, check_dtype=False)
     texts = [row["timestamp"] for row in rows_of(tmp_path / "out.csv")]

@@ -44,7 +44,7 @@ def test_a_forecast_is_noted_once_for_a_version_and_a_cutoff(shop):
     assert [(one.model, one.version, one.expected) for one in versions(ledger)] == [("m", 1, 0.8), ("m", 2, 0.8)]
 
 
-def test_what_comes_back_is_what_was_forecast_with_naive_beside_it(shop):
+def test_what_comes_back_is_what_was_forecast_with_naive_for_each_step(shop):
     run = forecast_of(shop)
     append(shop / "l.db", run)
     found = run.forecast
@@ -65,7 +65,7 @@ def test_a_fallback_and_the_model_of_the_same_cutoff_are_both_noted(shop):
     assert append(shop / "l.db", forecast_of(shop, fallback=True)) == 12
 
 
-def test_a_version_is_chosen_by_name_or_as_the_newest(shop):
+def test_a_version_is_chosen_by_name_or_as_the_latest(shop):
     ledger = shop / "l.db"
     append(ledger, forecast_of(shop))
     stored(shop / "models")
@@ -75,7 +75,7 @@ def test_a_version_is_chosen_by_name_or_as_the_newest(shop):
         find_version(ledger, "m@3")
 
 
-def test_files_that_are_no_ledger_are_told_in_one_line(shop):
+def test_files_that_are_no_ledger_are_named_in_one_line(shop):
     with pytest.raises(UsageError, match="no such ledger"):
         versions(shop / "none.db")
     with pytest.raises(UsageError, match="not a ledger"):
@@ -99,7 +99,8 @@ def test_a_ledger_that_others_keep_busy_is_a_lock(shop, monkeypatch):
 
 def test_a_killed_append_leaves_nothing_of_itself(shop):
     program = (
-        "import os, sys\nimport forecaster.serving.ledger as ledger\nfrom tests import test_ledger\nfrom pathlib import Path\n"
+        "import os, sys\nfrom pathlib import Path\n"
+        "import forecaster.serving.ledger as ledger\nfrom tests.serving import test_ledger\n"
         "shop = Path(sys.argv[1])\nrows = ledger._rows\n"
         "def some(*given):\n"
         "    for i, row in enumerate(rows(*given)):\n"

@@ -1,4 +1,4 @@
-"""The manifest and the state: JSON and arrays only, told in one line where they are damaged."""
+"""The manifest: JSON that comes back as it was, and a message of one line where it is damaged."""
 
 from __future__ import annotations
 
@@ -8,8 +8,16 @@ from dataclasses import replace
 import pytest
 
 from forecaster.errors import ArtifactError
-from forecaster.serving.manifest import FORMAT, DataFacts, Manifest, load_runtime, read_manifest, write_manifest
-from forecaster.serving.training_record import PlanRow
+from forecaster.models.smoothing import Smoothing
+from forecaster.serving.manifest import (
+    FORMAT,
+    DataFacts,
+    Manifest,
+    PlanRow,
+    load_runtime,
+    read_manifest,
+    write_manifest,
+)
 from forecaster.training.checkpoints import write_history
 from forecaster.training.task import Epoch
 from tests.support.factories import fit_settings, network_settings
@@ -43,8 +51,8 @@ MANIFEST = Manifest(
     parameters=123,
     epochs=7,
     stopped="patience",
-    held_back=2,
-    judged_is_served=False,
+    test_windows=2,
+    serves_tested_weights=False,
     metrics={"model": {"mae": 1.5, "mase": None}},
     plan=(PlanRow("units", 4, "as given"), PlanRow("cell", "gru", "best for its cost")),
     versions={"numpy": "2"},
@@ -71,6 +79,14 @@ def test_a_manifest_is_plain_json(folder):
     raw = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
     assert raw["data"]["freq"] == "MS"
     assert raw["members"][1]["cell"] == "lstm"
+
+
+def test_fields_keep_the_keys_that_they_were_first_stored_under(folder):
+    whole = replace(MANIFEST, smoothing=Smoothing(season_length=4, length=8, horizon=3, log=False, weight=0.5))
+    raw = json.loads(write_manifest(folder, whole).to_json())
+    assert (raw["held_back"], raw["judged_is_served"], raw["floor"]["weight"]) == (2, False, 0.5)
+    assert not {"test_windows", "serves_tested_weights", "smoothing"} & raw.keys()
+    assert replace(read_manifest(folder), files={}) == whole
 
 
 def test_keys_of_later_minor_releases_are_passed_over(folder):
@@ -139,7 +155,7 @@ def test_what_is_no_manifest_is_damaged(folder, content):
         read_manifest(folder)
 
 
-def test_a_missing_manifest_is_told_with_its_path(tmp_path):
+def test_a_missing_manifest_is_named_with_its_path(tmp_path):
     with pytest.raises(ArtifactError, match=r"manifest.json: cannot be read \(No such file"):
         read_manifest(tmp_path)
 
@@ -152,7 +168,7 @@ def test_every_files_hash_is_checked_before_use(folder, runtime, part):
         load_runtime(folder, read_manifest(folder), runtime)
 
 
-def test_a_missing_file_and_one_too_many_are_told(folder):
+def test_a_missing_file_and_one_too_many_are_named(folder):
     manifest = read_manifest(folder)
     (folder / "extra").write_text("x")
     with pytest.raises(ArtifactError, match="extra"):
@@ -164,7 +180,7 @@ def test_a_missing_file_and_one_too_many_are_told(folder):
 
 
 @pytest.mark.parametrize("runtime", ["onnx", "tensorflow"])
-def test_a_graph_that_does_not_load_is_told_in_one_line(folder, runtime):
+def test_a_graph_that_does_not_load_is_named_in_one_line(folder, runtime):
     """Its hash is right: it was stored like that."""
     with pytest.raises(ArtifactError, match="not a") as error:
         load_runtime(folder, read_manifest(folder), runtime)

@@ -65,7 +65,7 @@ def test_a_longer_horizon_is_noted(trained):
 
 
 def test_a_longer_horizon_equals_a_loop_over_growing_data(trained, tmp_path):
-    """Write the forecast behind the data, predict again, and so on."""
+    """Append the forecast to the data, predict again, and so on."""
     longer = predicted(trained[0], horizon=18).prediction[0]
     lines, parts = AIR.read_text().splitlines(), []
     for turn in range(3):
@@ -92,7 +92,7 @@ def test_a_series_shorter_than_the_context_is_forecast(trained, tmp_path):
     assert np.isfinite(predicted(trained[0], short).prediction).all()
 
 
-def test_missing_newest_rows_are_forecast_over(trained, tmp_path):
+def test_missing_latest_rows_are_forecast_over(trained, tmp_path):
     lines = AIR.read_text().splitlines()
     gap = tmp_path / "gap.csv"
     gap.write_text("\n".join([*lines[:-2], *(line.split(",")[0] + "," for line in lines[-2:])]) + "\n")
@@ -101,11 +101,11 @@ def test_missing_newest_rows_are_forecast_over(trained, tmp_path):
     assert str(found.timestamps[0].astype("M8[us]")[0]).startswith("1961-01")
 
 
-def test_nothing_observed_in_reach_is_told_with_the_series(trained, tmp_path):
+def test_nothing_observed_in_reach_is_a_data_error(trained, tmp_path):
     lines = AIR.read_text().splitlines()
     empty = tmp_path / "empty.csv"
     empty.write_text("\n".join([*lines[:-12], *(line.split(",")[0] + "," for line in lines[-12:])]) + "\n")
-    with pytest.raises(DataError, match="nothing to forecast from"):
+    with pytest.raises(DataError, match="no series has an observed target in its last"):
         predicted(trained[0], empty)
 
 
@@ -117,7 +117,7 @@ def test_data_of_another_kind_of_step_is_refused(trained, tmp_path):
 
 
 @pytest.mark.parametrize("part", ["model.onnx", "manifest.json"])
-def test_a_damaged_or_missing_part_is_told(store, part):
+def test_a_damaged_or_missing_part_is_named(store, part):
     path = store / "air" / "1" / part
     path.write_bytes(path.read_bytes()[:-20])
     with pytest.raises(ArtifactError):

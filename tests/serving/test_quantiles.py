@@ -73,7 +73,7 @@ def test_samples_are_columns_of_their_own_on_both_runtimes(trained):
         predicted(trained[0], samples=5, horizon=7)
     with pytest.raises(UsageError, match="--samples and --fallback exclude each other"):
         predicted(trained[0], samples=5, fallback=True)
-    with pytest.raises(UsageError, match="holds no errors"):
+    with pytest.raises(UsageError, match="has no errors of whole test windows"):
         predicted(trained[0], samples=5, calibrate=False)
 
 
@@ -92,7 +92,7 @@ def test_calibrations_of_earlier_artifacts_are_read(store):
     assert not then.age.any() and then.weights.sum() == pytest.approx(now.separate)
 
 
-def test_a_damaged_calibration_is_told(store):
+def test_a_damaged_calibration_is_named(store):
     path = store / "air" / "1" / "calibration.npz"
     path.write_bytes(path.read_bytes()[:-1] + b"x")
     with pytest.raises(ArtifactError, match=r"calibration\.npz"):
@@ -104,12 +104,12 @@ def test_a_damaged_calibration_is_told(store):
 def test_the_report_has_scores_of_quantiles_after_and_before(trained):
     report = trained[1].report
     assert report.intervals and report.raw_intervals and "shares" in report.calibrated.replace("share ", "shares ")
-    assert report.intervals.promised == pytest.approx(0.8)
-    assert report.intervals.coverage >= report.raw_intervals.coverage
+    assert report.intervals.nominal_coverage == pytest.approx(0.8)
+    assert report.intervals.empirical_coverage >= report.raw_intervals.empirical_coverage
     found = evaluate(None, EvaluateSettings(models=str(trained[0]), model="air"), Recorder())
     assert (found.intervals, found.raw_intervals) == (report.intervals, report.raw_intervals)
     said = report.to_json()
-    assert said["intervals"]["coverage"] == report.intervals.coverage and "0.1" in said["intervals"]["below"]
+    assert said["intervals"]["coverage"] == report.intervals.empirical_coverage and "0.1" in said["intervals"]["below"]
 
 
 @pytest.fixture
@@ -121,7 +121,7 @@ def newer(tmp_path):
     return str(tmp_path / "newer.csv")
 
 
-def test_on_newer_data_the_stored_calibration_is_judged_as_it_would_have_served(trained, newer):
+def test_on_later_data_the_stored_calibration_is_tested_as_it_would_have_served(trained, newer):
     settings = EvaluateSettings(models=str(trained[0]), model="air")
     found, stayed = (evaluate(newer, replace(settings, adapt=adapt), Recorder()) for adapt in (True, False))
     assert found.windows == stayed.windows == 2
@@ -135,7 +135,7 @@ def test_quantiles_learn_from_rows_that_came_since_the_training(trained, newer):
     watch = Recorder()
     settings = PredictSettings(models=str(trained[0]), model="air", samples=50)
     found, stayed = predict(newer, settings, watch), predict(newer, replace(settings, adapt=False), Recorder())
-    assert "quantiles: learnt from 2 window(s) since the training, too" in watch.notes
+    assert "quantiles: adapted to 2 window(s) since the training" in watch.notes
     np.testing.assert_array_equal(found.prediction, stayed.prediction)
     assert (found.quantile_forecasts != stayed.quantile_forecasts).all()
     assert (found.samples != stayed.samples).any()
@@ -160,12 +160,12 @@ def test_no_adapt_is_refused_where_nothing_would_adapt(trained, newer, capfd):
         assert "--no-adapt has no effect" in capfd.readouterr().err
 
 
-def test_nothing_is_calibrated_where_train_is_told_so(tmp_path, capfd):
+def test_nothing_is_calibrated_with_no_calibrate(tmp_path, capfd):
     base = ["train", str(AIR), "--name", "air", "--models", str(tmp_path), "--quiet", "--epochs", "1"]
     tiny = ["--steps-per-epoch", "1", "--horizon", "3", "--units", "2", "--members", "1", "--transform", "none"]
     assert run([*base, *tiny, "--no-calibrate"]) == 0
     out = capfd.readouterr().out
-    assert "promised" in out and "calibrated:" not in out
+    assert "nominal" in out and "empirical" in out and "calibrated:" not in out
     assert not (tmp_path / "air" / "1" / "calibration.npz").exists()
 
 

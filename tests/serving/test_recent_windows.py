@@ -24,7 +24,7 @@ ROWS, TRAINED = 160, 80  # of each series; of them, those that the model was tra
 
 
 class Mean:
-    """The mean of the two newest seasons."""
+    """The mean of the two latest seasons."""
 
     def run(self, context, _extra=None):
         point = (context[:, -4:] + context[:, -8:-4]) / 2
@@ -34,7 +34,7 @@ class Mean:
 def manifest(last=TRAINED - 1):
     needs = Needs(LENGTH, HORIZON, ())
     return SimpleNamespace(
-        horizon=HORIZON, context_length=LENGTH, needs=needs, quantiles=LEVELS, seen_until=last, held_back=0
+        horizon=HORIZON, context_length=LENGTH, needs=needs, quantiles=LEVELS, seen_until=last, test_windows=0
     )
 
 
@@ -82,7 +82,7 @@ def test_windows_of_which_nothing_was_observed_teach_nothing():
     assert newer(panel_of(series)) is None
 
 
-def test_windows_are_fewer_than_the_bound_and_the_newest(monkeypatch):
+def test_windows_are_at_most_the_limit_and_the_latest(monkeypatch):
     panel = panel_of(*waves(3, ROWS))
     monkeypatch.setattr(adapt, "MAX_WINDOWS", 12)
     few = newer(panel).windows
@@ -103,7 +103,7 @@ def test_a_few_series_with_newer_rows_among_many_cost_no_more_than_themselves():
 
 
 def test_the_stride_is_a_divisor_of_the_horizon():
-    assert [densest(12, 100, most) for most in (100, 50, 30, 10, 0)] == [1, 2, 4, 12, 12]
+    assert [densest(12, 100, limit) for limit in (100, 50, 30, 10, 0)] == [1, 2, 4, 12, 12]
 
 
 def test_only_windows_that_had_ended_before_are_learnt_from():
@@ -127,7 +127,7 @@ def test_what_comes_at_and_after_a_window_does_not_move_its_quantiles():
     assert (after[~early] != before[~early]).any()
 
 
-def test_quantiles_come_to_hold_what_they_promise_where_errors_grow_after_the_training():
+def test_empirical_coverage_becomes_nominal_where_errors_grow_after_the_training():
     panel = wild(10, 500)
     raw = asked(panel)
     target, late = raw.windows.gather(0, HORIZON), panel.timestamps[raw.windows.cutoff] >= 400

@@ -59,7 +59,7 @@ def store(tmp_path):
 # Publishing
 
 
-def test_versions_count_up_and_the_newest_serves(store):
+def test_versions_count_up_and_the_latest_serves(store):
     assert [publish(store, "sales", writer(str(n))) for n in range(3)] == [1, 2, 3]
     assert store.names() == ("sales",)
     assert store.versions("sales") == (1, 2, 3)
@@ -103,7 +103,7 @@ def test_a_draft_that_is_not_published_leaves_the_old_version_serving(store):
     assert contents(store.root / "a") == ["1", "current"]
 
 
-def test_a_version_that_may_not_serve_is_kept_beside_the_one_that_does(store):
+def test_a_version_that_may_not_serve_is_kept_next_to_the_one_that_does(store):
     publish(store, "a", writer("old"))
     with store.new_version("a") as draft:
         writer("new")(draft.folder)
@@ -350,7 +350,7 @@ def test_the_latest_model_answers_with_the_version_that_serves(store):
 def test_a_manifest_without_a_time_is_an_artifact_error(store, text):
     publish(store, "a", writer())
     (store.root / "a" / "1" / "manifest.json").write_text(text, errors="surrogateescape")
-    with pytest.raises(ArtifactError, match=r"manifest.json': says no time"):
+    with pytest.raises(ArtifactError, match=r"manifest.json': the time of training cannot be read"):
         store.latest()
 
 
@@ -428,7 +428,7 @@ def test_rollback_stops_at_the_oldest(store):
         store.rollback("a")
 
 
-def test_prune_keeps_the_newest_and_the_one_that_serves(store):
+def test_prune_keeps_the_latest_and_the_one_that_serves(store):
     for _ in range(5):
         publish(store, "a", writer())
     store.rollback("a", 2)

@@ -20,7 +20,7 @@ EVIL = "<script>alert(1)</script> & $x_1$ \"'"
 
 
 def answer(context):
-    """[W, 3, 3] the newest value, and 2 below and above it."""
+    """[W, 3, 3] the latest value, and 2 below and above it."""
     return np.repeat(context[:, -1:], HORIZON, axis=1)[:, :, None] + np.array([0.0, -2.0, 2.0])
 
 
@@ -39,7 +39,7 @@ def evaluation_content(folder, names=("a", "b", "c", EVIL), values=None, windows
         holdout_windows(panel, HORIZON, windows),
         horizon=HORIZON,
         context_length=MANIFEST.context_length,
-        description="the newest 2 windows of each series",
+        description="the latest 2 windows of each series",
     )
     forecasts = answer(holdout.windows.gather(holdout.context_length, 0))
     tested = backtest(holdout, forecasts, MANIFEST.quantiles, baseline_forecasts(holdout, learned=False))

@@ -104,7 +104,7 @@ def test_only_windows_that_the_champion_has_not_seen_count(tmp_path, panel):
     store = Store(tmp_path / "models")
     champion = store.resolve("m@1")
     store.rollback("m", 1)
-    write_manifest(champion, replace(read_manifest(champion), held_back=0))
+    write_manifest(champion, replace(read_manifest(champion), test_windows=0))
     found, _ = contest(tmp_path, panel, bias=4.8)
     assert found.windows == 4  # only the weights that serve, which have seen more
     write_manifest(champion, replace(read_manifest(champion), data=replace(read_manifest(champion).data, last=last)))

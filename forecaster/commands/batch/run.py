@@ -47,12 +47,15 @@ class SystemClock:
     """The machine's."""
 
     def now(self) -> datetime:
+        """The time in UTC."""
         return datetime.now(timezone.utc)
 
     def monotonic(self) -> float:
+        """Seconds that never go back."""
         return time.monotonic()
 
     def sleep(self, seconds: float) -> None:
+        """Wait."""
         time.sleep(seconds)
 
 

@@ -52,7 +52,7 @@ class NoStatusFile:
 
     fault = ""
 
-    def key(self, job: str) -> str:
+    def key(self, job: str) -> str:  # noqa: ARG002
         """Nothing."""
         return ""
 

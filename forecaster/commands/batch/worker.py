@@ -25,7 +25,8 @@ from forecaster.config.option import flag, options
 from forecaster.config.resolve import PREFIX
 from forecaster.errors import ArtifactError, ForecasterError
 from forecaster.files import output_lock, write_whole
-from forecaster.serving.manifest import MANIFEST, Manifest, load_runtime
+from forecaster.serving.integrity import MANIFEST
+from forecaster.serving.manifest import Manifest, load_runtime
 from forecaster.serving.store import Store
 
 if TYPE_CHECKING:
