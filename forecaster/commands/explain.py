@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
-from forecaster.commands.evaluate import trained_on
 from forecaster.data.calendar import width
 from forecaster.data.model_inputs import ExtraInputs
 from forecaster.errors import DataError
@@ -71,7 +70,7 @@ def explain(data: Data | None, settings: ExplainSettings, watch: Watch) -> Expla
     opened = open_model(settings.models, settings.model)
     manifest = opened.manifest
     panel = read_for(manifest, data, settings)
-    test = stored_test(panel, opened, settings, on_training_data=trained_on(panel, manifest))
+    test = stored_test(panel, opened, count=settings.windows, runtime=settings.runtime, threads=settings.threads or 0)
     holdout, windows = test.holdout, test.holdout.windows
     if len(windows) < 2:
         raise DataError(f"{panel.source}: one window has nothing to exchange its inputs with.", "Give more rows.")
