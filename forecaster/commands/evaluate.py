@@ -1,4 +1,4 @@
-"""The verb `evaluate`: a rolling-origin backtest of a stored model and the baselines."""
+"""The command `evaluate`: a rolling-origin backtest of a stored model and the baselines."""
 
 from __future__ import annotations
 
@@ -50,10 +50,7 @@ def evaluate(data: Data | None, settings: EvaluateSettings, watch: Watch) -> Rep
             _refuse_unknown_series(settings.plot_series, panel)
         for note in panel.notes:
             watch.note(note)
-        if settings.refit:
-            tested = _test_refitted(panel, opened, settings, watch)
-        else:
-            tested = _test_stored(panel, opened, settings)
+        tested = _refitted(panel, opened, settings, watch) if settings.refit else _stored(panel, opened, settings)
         report = make_report(subject(opened.manifest, opened.version, time.monotonic() - began), tested)
         if settings.report:
             from forecaster.plotting.evaluation_page import EvaluationContent, write_page
@@ -80,8 +77,8 @@ def _refuse_unknown_series(chosen: tuple[str, ...], panel: Panel) -> None:
     choose_series(chosen, [str(name) for name in panel.series])
 
 
-def _test_refitted(panel: Panel, opened: Opened, settings: EvaluateSettings, watch: Watch) -> Backtest:
-    """Fresh weights on the latest windows."""
+def _refitted(panel: Panel, opened: Opened, settings: EvaluateSettings, watch: Watch) -> Backtest:
+    """Backtest of fresh weights, fitted before each of the latest windows."""
     from forecaster.training.refit import refit
 
     return refit(
@@ -94,8 +91,8 @@ def _test_refitted(panel: Panel, opened: Opened, settings: EvaluateSettings, wat
     )
 
 
-def _test_stored(panel: Panel, opened: Opened, settings: EvaluateSettings) -> Backtest:
-    """The stored weights on windows that they have not seen; quantiles are calibrated where the model is."""
+def _stored(panel: Panel, opened: Opened, settings: EvaluateSettings) -> Backtest:
+    """Backtest of the stored weights on windows that they have not seen, with the model's calibration of the quantiles."""
     manifest, levels = opened.manifest, opened.manifest.quantiles
     test = stored_test(panel, opened, count=settings.windows, runtime=settings.runtime, threads=settings.threads or 0)
     baselines = baseline_forecasts(test.holdout, learned=settings.baselines == "all")

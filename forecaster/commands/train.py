@@ -1,4 +1,4 @@
-"""The verb `train`: read, plan, fit, test on the newest windows, fit again on all rows, store."""
+"""The command `train`: read, plan, fit, test on the latest windows, fit again on all rows, store."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ if TYPE_CHECKING:
     from forecaster.typing import Data
 
 
-FRAME = "data frame"  # in the place of a path
+FRAME = "data frame"  # in place of a path
 
 
 def train(data: Data, settings: TrainSettings, watch: Watch) -> TrainReport:
-    """Train on `data` and store a new version, which serves from then on.
+    """Train on `data` and store a new version, which then serves.
 
-    Raises the error classes of `errors`; the store is then as it was. Ctrl-C keeps the best weights so far. With
-    `promote_if_better` the new version may be kept without serving: the report's `verdict` says so.
+    Raises the error classes of `errors`; the store is then unchanged. Ctrl-C keeps the best weights so far. With
+    `promote_if_better` the new version may be stored without serving; the report's `verdict` is then the reason.
     """
     require_tensorflow()
     name = settings.name or name_from_path(str(data) if isinstance(data, (str, Path)) else "frame")
@@ -75,14 +75,14 @@ def _train(data: Data, settings: TrainSettings, watch: Watch, store: Store, name
 
 
 def _path(data: Data) -> str:
-    """Where the data is: an absolute path, "-", or FRAME."""
+    """The source of the data: an absolute path, "-", or FRAME."""
     if not isinstance(data, (str, Path)):
         return FRAME
     return "-" if str(data) == "-" else str(Path(data).absolute())
 
 
 def _as_stored(plan: Plan, manifest: Manifest, panel: Panel, settings: TrainSettings) -> Draft:
-    """The stored model's networks, to go on with. UsageError where an option asks for another one."""
+    """A plan that continues the stored networks. UsageError where an option asks for another network."""
     first = manifest.members[0]
     _refuse_other_columns(plan, manifest, panel)
     for field in fields(first):
@@ -92,7 +92,7 @@ def _as_stored(plan: Plan, manifest: Manifest, panel: Panel, settings: TrainSett
         stored = stored or "none" if field.name == "distribution" else stored
         if given is not None and given != stored and (field.name, given) != ("transform", "auto"):
             flag = field.name.replace("_", "-")
-            raise UsageError(f"--{flag} {given}: --resume goes on with a network that has {stored}.", "Leave one out.")
+            raise UsageError(f"--{flag} {given}: --resume continues a network that has {stored}.", "Leave one out.")
     fit = replace(
         manifest.fit,
         epochs=settings.epochs or manifest.fit.epochs,
@@ -112,7 +112,7 @@ def _as_stored(plan: Plan, manifest: Manifest, panel: Panel, settings: TrainSett
 
 
 def _refuse_other_columns(plan: Plan, manifest: Manifest, panel: Panel) -> None:
-    """UsageError where the stored networks lack a column of the plan's, or the data one of theirs."""
+    """UsageError where the stored networks lack a column of the plan, or the data lacks one of theirs."""
     planned, stored, given = (
         {(one.name, one.role) for one in some}
         for some in (plan.needs.covariates, manifest.covariates, panel.covariates)
@@ -120,12 +120,12 @@ def _refuse_other_columns(plan: Plan, manifest: Manifest, panel: Panel) -> None:
     if not planned <= stored <= given:
         reads = ", ".join(f"{one.role} {one.name}" for one in manifest.covariates) or "no covariates"
         raise UsageError(
-            f"--resume goes on with a network that reads {reads}.", "Give the same columns, or train anew."
+            f"--resume continues a network that reads {reads}.", "Give the same columns, or leave out --resume."
         )
 
 
 def read(data: Data, settings: PlanSettings, watch: Watch) -> Panel:
-    """The panel, what was inferred said. DataError for rows that cannot be used."""
+    """The panel; what was inferred is noted. DataError for rows that cannot be used."""
     panel = read_as(data, settings.read_options())
     panel = replace(panel, notes=(*panel.notes, *oddities(panel)))
     for note in panel.notes:
@@ -134,12 +134,12 @@ def read(data: Data, settings: PlanSettings, watch: Watch) -> Panel:
         refuse_all_but_counts(panel, settings.likelihood)
     settings.limits.refuse_broken(panel)
     if np.isnan(panel.target).all():
-        raise DataError(f"{panel.source}: not one target is observed.", "Check --target.")
+        raise DataError(f"{panel.source}: no target is observed.", "Check --target.")
     return panel
 
 
 def _checkpoints(store: Store, name: str, settings: TrainSettings, watch: Watch) -> Checkpoints:
-    """ArtifactError where --resume or --from finds nothing."""
+    """Where fitting stores and finds its state. ArtifactError where --resume or --from finds none."""
     unfinished = store.root / name / UNFINISHED
     if settings.start_from:
         return Checkpoints(unfinished, store.resolve(settings.start_from) / STATE, weights_only=True)
@@ -148,7 +148,7 @@ def _checkpoints(store: Store, name: str, settings: TrainSettings, watch: Watch)
         fresh.clear()
         return fresh
     if unfinished.is_dir():
-        watch.note("going on with a training that did not finish")
+        watch.note("continuing the unfinished training")
         return Checkpoints(unfinished, unfinished, weights_only=False)
     return Checkpoints(unfinished, store.resolve(name) / STATE, weights_only=False)
 
