@@ -65,7 +65,7 @@ class Invocation:
     given: dict[str, Any]  # options and arguments: text, True or False; None = not given
 
     def settle(self) -> tuple[Any, CommonSettings]:
-        """The command's settings and the common ones, from flags, variables and the file. UsageError for values that are wrong."""
+        """The command's settings and the common ones, from flags, variables and the file. UsageError for wrong values."""
         file = config.load_toml(self.given["config"] or os.environ.get(f"{config.PREFIX}CONFIG"))
         common = config.resolve(CommonSettings, self.given, os.environ, file, self.command.name)
         return config.resolve(self.command.settings, self.given, os.environ, file, self.command.name), common

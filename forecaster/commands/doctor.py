@@ -104,7 +104,7 @@ def _processors() -> int:
 
 def _store(root: Path) -> Iterator[Finding]:
     there = root if root.is_dir() else next(folder for folder in root.resolve().parents if folder.is_dir())
-    yield Finding("store", "path", str(root.resolve()), "" if root.is_dir() else "the first train creates it")
+    yield Finding("store", "path", str(root.resolve()), "" if root.is_dir() else "made by the first train")
     writable = os.access(there, os.W_OK | os.X_OK)
     yield Finding(
         "store", "writable", "yes" if writable else "no", "" if writable else "train cannot store here: give --models"

@@ -165,7 +165,7 @@ def test_nothing_is_calibrated_where_train_is_told_so(tmp_path, capfd):
     tiny = ["--steps-per-epoch", "1", "--horizon", "3", "--units", "2", "--members", "1", "--transform", "none"]
     assert run([*base, *tiny, "--no-calibrate"]) == 0
     out = capfd.readouterr().out
-    assert "promised" in out and "calibrated:" not in out
+    assert "nominal" in out and "calibrated:" not in out
     assert not (tmp_path / "air" / "1" / "calibration.npz").exists()
 
 

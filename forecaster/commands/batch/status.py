@@ -82,7 +82,7 @@ class StatusFile:
         return self.jobs.get(job, JobStatus()).key
 
     def note(self, line: JobLine, key: str, now: datetime) -> None:
-        """Record the outcome and write the file. UsageError where it cannot be written; LockError where others write it too long."""
+        """Record the outcome and write the file. UsageError where it cannot be written; LockError where others write it."""
         with output_lock(self.path, WAIT_SECONDS):
             self._read()
             self._note(line, key, now)
