@@ -25,9 +25,9 @@ METAVARS = {
     "int": "N",
     "float": "X",
     "bool": "",
-    "duration": "5m",
+    "duration": "DURATION",
     "margin": "[MARGIN]",
-    "quantiles": "0.1,0.9",
+    "quantiles": "LEVEL,…",
     "columns": "NAME,…",
 }
 EPILOG = (

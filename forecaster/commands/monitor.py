@@ -91,12 +91,12 @@ class ForecastActuals:
         own = self.entries
         error, naive = np.abs(own.prediction - self.actual), np.abs(own.naive - self.actual)
         scaled = ~np.isnan(own.scale)
-        ours, theirs = (_mean(part[scaled] / own.scale[scaled]) for part in (error, naive))
+        model, baseline = (_mean(part[scaled] / own.scale[scaled]) for part in (error, naive))
         covered = float("nan")
         if own.quantile_forecasts.shape[1] > 1:
             inside = (own.quantile_forecasts[:, 0] <= self.actual) & (self.actual <= own.quantile_forecasts[:, -1])
             covered = _mean(inside.astype(np.float64))
-        relative = ours / theirs if theirs > 0 else float("nan")
+        relative = model / baseline if baseline > 0 else float("nan")
         return LiveScores(
             group=group,
             count=len(self.actual),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import fields, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,18 +12,16 @@ import numpy as np
 from forecaster.data.limits import refuse_all_but_counts
 from forecaster.data.oddities import oddities
 from forecaster.data.reading.reader import read_as
-from forecaster.errors import DataError, UsageError
+from forecaster.errors import DataError
 from forecaster.evaluation.report import make_report, subject
 from forecaster.models.device import require_tensorflow
 from forecaster.progress import Watch
-from forecaster.serving.manifest import Manifest, read_manifest
 from forecaster.serving.store import Store, name_from_path
 from forecaster.training.auto_plan import draft_plan
-from forecaster.training.checkpoints import STATE, UNFINISHED, Checkpoints
 from forecaster.training.ensemble import Fitting
-from forecaster.training.plan import Draft, OpenQuestions, Plan
 from forecaster.training.publish import Published, Training, publish
 from forecaster.training.report import TrainReport
+from forecaster.training.resume import continue_stored, find_checkpoints
 from forecaster.training.split import split
 
 if TYPE_CHECKING:
@@ -52,9 +50,9 @@ def _train(data: Data, settings: TrainSettings, watch: Watch, store: Store, name
     began = time.monotonic()
     panel = read(data, settings, watch)
     draft = draft_plan(panel, settings)
-    checkpoints = _checkpoints(store, name, settings, watch)
-    if settings.resume and checkpoints.source != checkpoints.unfinished and checkpoints.source:
-        draft = _as_stored(draft.plan, read_manifest(checkpoints.source.parent), panel, settings)
+    checkpoints = find_checkpoints(store, name, settings, watch)
+    if settings.resume:
+        draft = continue_stored(draft, checkpoints, panel, settings)
     fitting = Fitting(settings, checkpoints, watch, began)
     parts = split(panel, draft.plan.needs, draft.plan.windows)
     made = fitting.fit_stages(draft, panel, parts)
@@ -81,49 +79,6 @@ def _path(data: Data) -> str:
     return "-" if str(data) == "-" else str(Path(data).absolute())
 
 
-def _as_stored(plan: Plan, manifest: Manifest, panel: Panel, settings: TrainSettings) -> Draft:
-    """A plan that continues the stored networks. UsageError where an option asks for another network."""
-    first = manifest.members[0]
-    _refuse_other_columns(plan, manifest, panel)
-    for field in fields(first):
-        if field.name == "known":  # a count there, columns here
-            continue
-        given, stored = getattr(settings, field.name, None), getattr(first, field.name)
-        stored = stored or "none" if field.name == "distribution" else stored
-        if given is not None and given != stored and (field.name, given) != ("transform", "auto"):
-            flag = field.name.replace("_", "-")
-            raise UsageError(f"--{flag} {given}: --resume continues a network that has {stored}.", "Leave one out.")
-    fit = replace(
-        manifest.fit,
-        epochs=settings.epochs or manifest.fit.epochs,
-        learning_rate=settings.learning_rate or manifest.fit.learning_rate,
-        patience=manifest.fit.patience if settings.patience is None else settings.patience,
-    )
-    plan = replace(
-        plan,
-        horizon=manifest.horizon,
-        members=manifest.members,
-        fit=fit,
-        calendar=manifest.calendar,
-        error_scales=manifest.error_scales,
-        smoothing=manifest.floor,
-    )
-    return Draft(plan, OpenQuestions.decided(first, fit))
-
-
-def _refuse_other_columns(plan: Plan, manifest: Manifest, panel: Panel) -> None:
-    """UsageError where the stored networks lack a column of the plan, or the data lacks one of theirs."""
-    planned, stored, given = (
-        {(one.name, one.role) for one in some}
-        for some in (plan.needs.covariates, manifest.covariates, panel.covariates)
-    )
-    if not planned <= stored <= given:
-        reads = ", ".join(f"{one.role} {one.name}" for one in manifest.covariates) or "no covariates"
-        raise UsageError(
-            f"--resume continues a network that reads {reads}.", "Give the same columns, or leave out --resume."
-        )
-
-
 def read(data: Data, settings: PlanSettings, watch: Watch) -> Panel:
     """The panel; what was inferred is noted. DataError for rows that cannot be used."""
     panel = read_as(data, settings.read_options())
@@ -136,21 +91,6 @@ def read(data: Data, settings: PlanSettings, watch: Watch) -> Panel:
     if np.isnan(panel.target).all():
         raise DataError(f"{panel.source}: no target is observed.", "Check --target.")
     return panel
-
-
-def _checkpoints(store: Store, name: str, settings: TrainSettings, watch: Watch) -> Checkpoints:
-    """Where fitting stores and finds its state. ArtifactError where --resume or --from finds none."""
-    unfinished = store.root / name / UNFINISHED
-    if settings.start_from:
-        return Checkpoints(unfinished, store.resolve(settings.start_from) / STATE, weights_only=True)
-    if not settings.resume:
-        fresh = Checkpoints(unfinished, None, weights_only=False)
-        fresh.clear()
-        return fresh
-    if unfinished.is_dir():
-        watch.note("continuing the unfinished training")
-        return Checkpoints(unfinished, unfinished, weights_only=False)
-    return Checkpoints(unfinished, store.resolve(name) / STATE, weights_only=False)
 
 
 def _report(training: Training, published: Published, seconds: float) -> TrainReport:

@@ -58,8 +58,8 @@ class PredictSettings(LockOptions, PlotOptions, MachineOptions, AdaptOptions, Se
     max_age: float | None = option(
         None, "Refuse data whose latest target is older, e.g. 2d.", "Input", kind="duration", bounds="(0, inf)"
     )
-    drop_incomplete: bool = switch(False, "Leave out a last period that has not ended.", "Input")
-    fallback: bool = switch(False, "Forecast by seasonal naive, and mark it, where the model cannot.", "Forecast")
+    drop_incomplete: bool = switch(False, "Leave out the last period if it has not ended.", "Input")
+    fallback: bool = switch(False, "Use seasonal naive, marked as such, where the model cannot forecast.", "Forecast")
     future: str | None = option(None, "File with the future values of the known columns.", "Input")
     ledger: str | None = option(None, "Record the forecasts in this SQLite file.", "Forecast")
     plot: str | None = option(None, "Draw the forecast to FILE.png or FILE.html; - is the terminal.", "Drawing")
