@@ -1,4 +1,4 @@
-"""The Python API: the commands' verbs, options and words, on a path or a data frame."""
+"""The Python API: the commands `train`, `predict` and `evaluate` on a path or a data frame, with the same options."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ S = TypeVar("S")
 
 @dataclass(frozen=True)
 class Model:
-    """A stored model. It holds no weights: every call reads them from `path`, so it is cheap to keep and to pass on."""
+    """A stored model. It has no weights in memory: every call reads them from `path`."""
 
     name: str
     version: int
@@ -34,21 +34,23 @@ class Model:
     def predict(self, data: Data | None = None, **options: object) -> pd.DataFrame:
         """Forecasts after each series' last row, in the columns `series, timestamp, prediction, <quantiles>, source`.
 
-        `data`: None = what the model was trained on. Options are those of `forecaster predict`, e.g. `horizon=7`, apart
-        from those that say which model and where to write.
+        `data`: None = the file that the model was trained on. Options are those of `forecaster predict`, e.g. `horizon=7`,
+        except those that name the model and the output. Raises the error classes of `errors`, e.g. DataError for a series
+        without an observed target.
         """
         from forecaster.serving.predict import predict
 
         _refuse(options, ("output", "format", "ledger", "wait", "plot", "plot_series"), "predict()")
         found = predict(data, self._settings(PredictSettings, options, "predict()"), Silent())
         if found.about and found.about.failed:
-            raise DataError(f"series '{found.about.failed[0]}' has no observed target.", "Take it out.")
+            raise DataError(f"series '{found.about.failed[0]}' has no observed target.", "Leave it out.")
         return found.to_frame()
 
     def evaluate(self, data: Data | None = None, **options: object) -> Report:
-        """The model compared with the baselines, on windows at the end of `data` (None = what it was trained on).
+        """The model compared with the baselines on test windows at the end of `data`.
 
-        Options are those of `forecaster evaluate`, e.g. `windows=4`.
+        `data`: None = the file that the model was trained on. Options are those of `forecaster evaluate`, e.g.
+        `windows=4`, except those that name the model. Raises the error classes of `errors`.
         """
         from forecaster.commands.evaluate import evaluate
 
@@ -61,9 +63,10 @@ class Model:
 
 
 def train(data: Data, **options: object) -> Model:
-    """Fit a network on `data`, test it, store it as a new version of a model, and return that.
+    """Fit a network on `data`, test it, store it as a new version of a model, and return that version.
 
-    Options are those of `forecaster train`, e.g. `horizon=28, cell="lstm"`; a data frame needs a `name`.
+    Options are those of `forecaster train`, e.g. `horizon=28, cell="lstm"`; a data frame needs a `name`. Raises the error
+    classes of `errors`, e.g. QualityError where `promote_if_better` keeps the version from serving.
     """
     from forecaster.commands.train import train as fit
 
@@ -74,9 +77,9 @@ def train(data: Data, **options: object) -> Model:
 
 
 def load(model: str | None = None, models: str | Path = "models") -> Model:
-    """The stored model `"sales"` (the version that serves), `"sales@3"`, or None (the one trained last).
+    """The stored model `"sales"` (the version that serves), `"sales@3"`, or None (the model trained last).
 
-    ArtifactError if it is not there or damaged.
+    ArtifactError where it is missing or damaged.
     """
     from forecaster.serving.manifest import read_manifest
 

@@ -1,4 +1,4 @@
-"""The commands of an operator: `batch`, `monitor`, `schedule`."""
+"""The commands that run and monitor many models: `batch`, `monitor`, `schedule`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def _batch(settings: BatchSettings, console: Console, jobs: str) -> None:
-    """Run the jobs of a file: predictions, trainings, evaluations; none stops the rest."""
+    """Run the jobs of a file: predictions, trainings, evaluations. A job that fails does not stop the others."""
     from forecaster.commands.batch.run import batch
 
     printer = _LinePrinter(console)
@@ -25,7 +25,7 @@ def _batch(settings: BatchSettings, console: Console, jobs: str) -> None:
 
 
 class _LinePrinter:
-    """Prints an object a line. Whoever reads may stop reading, and a log's disk may be full: the jobs go on."""
+    """Prints one JSON object per line. The jobs go on if the reader stops reading or the log's disk is full."""
 
     def __init__(self, console: Console) -> None:
         self.console = console
@@ -40,7 +40,7 @@ class _LinePrinter:
                 self.fault = fault
 
     def end(self) -> None:
-        """BrokenPipeError or UsageError where not all could be printed."""
+        """BrokenPipeError or UsageError where a line could not be printed."""
         if isinstance(self.fault, BrokenPipeError):
             raise self.fault
         if self.fault is not None:
@@ -48,7 +48,7 @@ class _LinePrinter:
 
 
 def _monitor(settings: MonitorSettings, console: Console, ledger: str, data: str) -> None:
-    """Hold the forecasts of a ledger against what came since; say whether to retrain."""
+    """Compare the forecasts of a ledger with the actuals, and say whether to retrain."""
     from forecaster.cli.tables import live_table
     from forecaster.commands.monitor import monitor
 
@@ -79,7 +79,7 @@ def _schedule(settings: ScheduleSettings, console: Console, jobs: str) -> None:
 
 JOBS = Argument("jobs", "TOML file of jobs.", required=True)
 LEDGER = Argument("ledger", "SQLite file that `predict --ledger` wrote.", required=True)
-ACTUALS = Argument("data", "CSV or Parquet file with what came since.", required=True)
+ACTUALS = Argument("data", "CSV or Parquet file with the actuals.", required=True)
 
 COMMANDS = (
     Command("batch", BatchSettings, _batch, (JOBS,), hush=True),

@@ -1,6 +1,7 @@
-"""`python -m forecaster.cli.child_process` is the `forecaster` command as a part of another process: it ends when that one does.
+"""`python -m forecaster.cli.child_process` is the `forecaster` command as a child process that ends with its parent.
 
-The other process holds the writing end of this one's standard input. A kill leaves it no time to say anything, but closes it.
+The parent holds the writing end of this process's standard input. A kill leaves the parent no time to signal, but it closes
+the pipe.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import threading
 
 
 def end_with_parent() -> None:
-    """End this process as a kill would once its standard input is closed: what it was writing stays unpublished."""
+    """Kill this process once its standard input is closed. A version that it was writing is then not published."""
 
     def watch() -> None:
         while os.read(0, 1):

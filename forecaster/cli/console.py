@@ -18,12 +18,14 @@ if TYPE_CHECKING:
     from forecaster.errors import ForecasterError
     from forecaster.progress import Progress
 
-TENTHS = 10  # without a terminal, progress is a line per tenth of the epochs …
-MIN_PAUSE, MAX_PAUSE = 5.0, 60.0  # … but none earlier than this after the last one, and one after that: seconds
+TENTHS = 10  # without a terminal, progress is one line per tenth of the epochs …
+MIN_PAUSE, MAX_PAUSE = 5.0, 60.0  # … but at least, and at most, this many seconds after the last line
+# Stage, as stored files name it -> as people read it.
+STAGES: Mapping[str, str] = {"trial": "model selection", "judge": "test fit", "final": "final fit"}
 
 
 class Console:
-    """A `Watch` that prints. Use it as a context: leaving it takes the progress bar off the screen."""
+    """A `Watch` that prints. As a context manager it removes the progress bar at its end."""
 
     def __init__(
         self,
@@ -46,12 +48,12 @@ class Console:
         self._end_bar()
 
     def note(self, text: str) -> None:
-        """Print `text` on stderr, unless quiet."""
+        """One line on stderr, unless quiet."""
         if not self.quiet:
             self._aside(text)
 
     def warn(self, text: str) -> None:
-        """Print `text` as a warning on stderr, unless quiet."""
+        """One line on stderr, marked as a warning, unless quiet."""
         if not self.quiet:
             self._aside(f"warning: {text}")
 
@@ -65,16 +67,16 @@ class Console:
             _write(sys.stderr, f"error: {error}")
 
     def progress(self, progress: Progress) -> None:
-        """Move the bar of a terminal, or print a line now and then, unless quiet."""
+        """A bar on a terminal; elsewhere a line on stderr, at intervals. Nothing when quiet."""
         if self.quiet:
             return
         if _is_terminal(sys.stderr):
             self._move_bar(progress)
         elif self._is_due(progress):
-            self._aside(f"{progress.stage}: {_state(progress)}")
+            self._aside(f"{_stage_name(progress)}: {_state(progress)}")
 
     def result(self, value: object) -> None:
-        """One JSON object on stdout; what JSON has no number for becomes null."""
+        """One JSON object on stdout; NaN and infinity become null."""
         self._end_bar()
         _write(sys.stdout, json.dumps(_finite(value), allow_nan=False))
 
@@ -84,7 +86,7 @@ class Console:
         _write(sys.stdout, text)
 
     def table(self, header: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-        """A table on stdout: numbers to the right, drawn on a terminal, plain text elsewhere."""
+        """A table on stdout, numbers aligned to the right: drawn on a terminal, plain text elsewhere."""
         self._end_bar()
         cells = [[_cell(value) for value in row] for row in rows]
         right = [bool(rows) and all(_is_number(row[i]) or row[i] is None for row in rows) for i in range(len(header))]
@@ -95,9 +97,9 @@ class Console:
                 _write(sys.stdout, text)
 
     def drawing(self, draw: Callable[[int, bool, bool], str], *, result: bool) -> None:
-        """What `draw` makes of the terminal's columns, whether it shows colours, and more than ASCII.
+        """A drawing on stdout where it is the `result`, on stderr where stdout carries something else.
 
-        On stdout where it is the `result`; on stderr where stdout carries something else.
+        `draw` takes the number of columns, whether the terminal shows colours, and whether it shows more than ASCII.
         """
         self._end_bar()
         stream = sys.stdout if result else sys.stderr
@@ -143,10 +145,14 @@ def _start_bar(progress: Progress) -> tuple[Bar, TaskID]:
 
     plain = {"markup": False}
     columns = (TextColumn("{task.description}", **plain), BarColumn(20), TextColumn("{task.fields[state]}", **plain))  # type: ignore[arg-type]
-    # The bar leaves stdout and stderr alone: what goes there is the result and `Console`'s own lines.
+    # No redirection: `Console` writes the result and its own lines to stdout and stderr.
     bar = Bar(*columns, console=Screen(file=sys.stderr), redirect_stdout=False, redirect_stderr=False)
     bar.start()
-    return bar, bar.add_task(progress.stage, total=progress.epochs, state="")
+    return bar, bar.add_task(_stage_name(progress), total=progress.epochs, state="")
+
+
+def _stage_name(progress: Progress) -> str:
+    return STAGES.get(progress.stage, progress.stage)
 
 
 def _state(progress: Progress) -> str:

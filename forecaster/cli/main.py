@@ -1,4 +1,4 @@
-"""The command line: parse, call one verb, print, exit. Options come from the settings classes in `config.py`."""
+"""The command line: parse, run one command, print, exit. The options come from the settings classes of `config`."""
 
 from __future__ import annotations
 
@@ -11,9 +11,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from forecaster import __version__
-from forecaster.cli import batch_commands as operating
-from forecaster.cli import search_commands as choosing
-from forecaster.cli import store_commands as storing
+from forecaster.cli import batch_commands, search_commands, store_commands
 from forecaster.cli.console import Console
 from forecaster.cli.stdio import drop_stdout, fill_closed, hushed
 from forecaster.cli.typer_adapter import Argument, Command, Group, Invocation, add, usage_error
@@ -38,13 +36,13 @@ YES = ("1", "true", "yes", "on")
 
 
 def main() -> None:
-    """The `forecaster` command. Ends the process with the exit code of DESIGN §1."""
+    """The `forecaster` command. Ends the process with the exit code that `run` returns."""
     fill_closed()
     sys.exit(run(sys.argv[1:]))
 
 
 def run(argv: list[str]) -> int:
-    """Do what a command line says and return the exit code. Only bugs raise."""
+    """Run a command line and return its exit code: 0, or that of an error class of `errors`. Only bugs raise."""
     console = Console(json="--json" in argv or os.environ.get(f"{PREFIX}JSON", "").lower() in YES)
     try:
         parsed = _parse(argv or ["--help"])
@@ -77,7 +75,7 @@ def _do(invocation: Invocation) -> int:
 
 
 def _parse(argv: list[str]) -> Invocation | int:
-    """What a command line calls, or the exit code if that is all, as after --help."""
+    """The command that a command line calls; or only an exit code, as after --help."""
     try:
         found = typer.main.get_command(_app(argv)).main(argv, prog_name="forecaster", standalone_mode=False)
     except Exception as fault:
@@ -88,11 +86,11 @@ def _parse(argv: list[str]) -> Invocation | int:
 
 
 def _app(argv: list[str]) -> typer.Typer:
-    # Declaring every command's options takes longer than parsing one's: only those that may be called get theirs.
+    # Declaring the options of all commands takes longer than parsing one command's: only those that may run get theirs.
     def parses(command: Command) -> bool:
         return command.name in argv or COMPLETION in os.environ
 
-    # rich_markup_mode=None: Typer's rich help alone takes longer than everything else that --help does.
+    # rich_markup_mode=None: Typer's rich help takes longer than the rest of --help.
     app = typer.Typer(cls=Group, help="Recurrent-network forecasting from CSV files.", rich_markup_mode=None)
     app.callback()(_root)
     for command in COMMANDS:
@@ -100,7 +98,7 @@ def _app(argv: list[str]) -> typer.Typer:
     models = typer.Typer(
         name="models", cls=Group, help="List, show, roll back and prune stored models.", rich_markup_mode=None
     )
-    for command in storing.COMMANDS:
+    for command in store_commands.COMMANDS:
         add(models, command, parses=parses(command))
     app.add_typer(models)
     return app
@@ -119,7 +117,7 @@ def _root(
 
 
 def _train(settings: TrainSettings, console: Console, data: str) -> None:
-    """Fit a network, judge it against baselines on held-back windows, store it as a new version of a model."""
+    """Fit a network, compare it with baselines on test windows, and store it as a new version of a model."""
     from forecaster.cli.tables import contribution_table
     from forecaster.commands.train import train
 
@@ -137,7 +135,7 @@ def _train(settings: TrainSettings, console: Console, data: str) -> None:
 
 
 def _evaluate(settings: EvaluateSettings, console: Console, data: str | None) -> None:
-    """Judge a stored model beside the baselines, on windows at the end of the data."""
+    """Compare a stored model with the baselines on test windows at the end of the data."""
     from forecaster.commands.evaluate import evaluate
 
     report = evaluate(data, settings, console)
@@ -148,7 +146,7 @@ def _evaluate(settings: EvaluateSettings, console: Console, data: str | None) ->
 
 
 def _explain(settings: ExplainSettings, console: Console, data: str | None) -> None:
-    """Show how much each input, and each stretch of the context, moves a stored model's forecasts."""
+    """Show how much each input, and each stretch of the context, changes a stored model's forecasts."""
     from forecaster.cli.tables import effect_table
     from forecaster.commands.explain import explain
 
@@ -161,7 +159,6 @@ def _explain(settings: ExplainSettings, console: Console, data: str | None) -> N
 
 
 def _print_report(report: Report, console: Console) -> None:
-
     from forecaster.cli.tables import interval_table, score_table, series_table, step_table
 
     console.table(*score_table(report))
@@ -172,13 +169,13 @@ def _print_report(report: Report, console: Console) -> None:
         for rows in (step_table(report), series_table(report)):
             console.line()
             console.table(*rows)
-    console.line(f"Judged on {report.judged_on}.")
+    console.line(f"Tested on {report.judged_on}.")
     if report.calibrated:
         console.line(f"Quantiles calibrated: {report.calibrated}.")
 
 
 def _predict(settings: PredictSettings, console: Console, data: str | None) -> None:
-    """Forecast what comes after each series' last row."""
+    """Forecast the steps after each series' last row."""
     to_stdout = settings.output == "-"
     if console.json and to_stdout and settings.format not in (None, "json"):
         raise UsageError(f"--json and --format {settings.format} exclude each other.", "Keep one, or give --output.")
@@ -200,7 +197,7 @@ def _predict(settings: PredictSettings, console: Console, data: str | None) -> N
 
 
 def _check(settings: CheckSettings, console: Console, data: str) -> None:
-    """Show every fault in the data with what mends it, what the data holds, and whether it still fits a model."""
+    """Show every fault in the data and its remedy, a summary of the data, and whether the data still fits a model."""
     from forecaster.cli.tables import fault_table, match_table, summary_table
     from forecaster.commands.check import check
 
@@ -219,7 +216,7 @@ def _check(settings: CheckSettings, console: Console, data: str) -> None:
 
 
 def _doctor(settings: StoreSettings, console: Console) -> None:
-    """Show versions, devices (GPU or not, and why), threads and the model store."""
+    """Show versions, devices (and why a GPU is not used), threads and the model store."""
     from forecaster.commands.doctor import doctor, to_json
 
     rows = doctor(settings)
@@ -239,7 +236,7 @@ COMMANDS = (
     Command("explain", ExplainSettings, _explain, (SEEN_DATA,), hush=True),
     Command("predict", PredictSettings, _predict, (SEEN_DATA,), hush=True),
     Command("check", CheckSettings, _check, (DATA,)),
-    *choosing.COMMANDS,
-    *operating.COMMANDS,
+    *search_commands.COMMANDS,
+    *batch_commands.COMMANDS,
     Command("doctor", StoreSettings, _doctor, hush=True),
 )

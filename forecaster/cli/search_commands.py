@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def _compare(settings: CompareSettings, console: Console, data: str) -> None:
-    """Train rnn, lstm and gru alike and show which does best on this data; nothing is stored."""
+    """Train rnn, lstm and gru with the same plan and show which has the lowest error. Nothing is stored."""
     from forecaster.cli.tables import comparison_table
     from forecaster.commands.compare import compare
 
@@ -38,7 +38,7 @@ def _tune(settings: TuneSettings, console: Console, data: str) -> None:
     else:
         console.table(*tuned_table(found))
         console.line(found.sentence)
-        console.line(f"Written to {settings.output}: `forecaster train --config {settings.output} …` takes it.")
+        console.line(f"Written to {settings.output}. Train with `forecaster train --config {settings.output} …`.")
 
 
 DATA = Argument("data", "CSV or Parquet file, or - for standard input.", required=True)

@@ -10,11 +10,11 @@ from contextlib import contextmanager
 
 @contextmanager
 def hushed() -> Iterator[None]:
-    """Only what Python writes to `sys.stderr` reaches the caller's stderr: tracebacks and our own lines.
+    """Keep the libraries' logs off stderr; tracebacks and our own lines still reach it.
 
     TensorFlow and onnxruntime log from C++ to descriptor 2, at import and later, and no flag silences all of it. So
-    descriptor 2 leads nowhere meanwhile and `sys.stderr` writes to a copy of it. The libraries' Python side (warnings,
-    logging) is turned off by its own means.
+    descriptor 2 is the null device meanwhile, and `sys.stderr` writes to a copy of it. Python's warnings and logging are
+    turned off.
     """
     import logging
     import warnings
@@ -39,9 +39,9 @@ def hushed() -> Iterator[None]:
 
 
 def fill_closed() -> None:
-    """Occupy the standard descriptors that the caller closed: the next file opened would get their numbers.
+    """Open the null device on the standard descriptors that the caller closed, else the next file would get their numbers.
 
-    `sys.stdout` and `sys.stderr` stay None then, as Python has them.
+    `sys.stdout` and `sys.stderr` stay None.
     """
     while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:
         pass
@@ -49,7 +49,7 @@ def fill_closed() -> None:
 
 
 def drop_stdout() -> None:
-    """Forget what could not be written to a closed stdout: Python would try once more, and complain, when it ends."""
+    """Discard what could not be written to a closed stdout: Python would try again at exit, and print an error."""
     _point_at_nothing(1)
 
 

@@ -1,4 +1,4 @@
-"""The commands of `models`: what is stored, and which version of it serves."""
+"""The commands of `models`: list, show, roll back and prune stored models."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def _list(settings: StoreSettings, console: Console) -> None:
-    """List the stored models and which version serves."""
+    """List the stored models and the version of each that serves."""
     store = _store(settings)
     models = [(name, store.current(name), store.versions(name)) for name in store.names()]
     if console.json:
@@ -27,7 +27,7 @@ def _list(settings: StoreSettings, console: Console) -> None:
 
 
 def _show(settings: StoreSettings, console: Console, model: str | None) -> None:
-    """Show what is known of a stored model: its manifest."""
+    """Show the manifest of a stored model."""
     import json
 
     folder = _store(settings).resolve(model)
@@ -42,7 +42,7 @@ def _show(settings: StoreSettings, console: Console, model: str | None) -> None:
 
 
 def _rollback(settings: StoreSettings, console: Console, name: str, version: str | None) -> None:
-    """Let an older version of a model serve again: VERSION, or the one before."""
+    """Let an older version of a model serve again: VERSION, or the one before the current."""
     if version is not None and not version.isdecimal():
         raise UsageError(f"'{version}' is not a version.", f"See `forecaster models show {name}`.")
     serves = _store(settings).rollback(name, None if version is None else int(version))
@@ -53,7 +53,7 @@ def _rollback(settings: StoreSettings, console: Console, name: str, version: str
 
 
 def _prune(settings: PruneSettings, console: Console, name: str) -> None:
-    """Remove old versions of a model; the one that serves stays."""
+    """Remove old versions of a model. The version that serves is kept."""
     removed = _store(settings).prune(name, settings.keep)
     if console.json:
         console.result({"model": name, "removed": removed})

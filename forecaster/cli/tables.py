@@ -31,7 +31,7 @@ def interval_table(report: Report) -> TextTable:
         for name, one in kinds.items()
         if one
     ]
-    return ["", "nominal", "empirical", "width", "MSIS", "pinball", "WQL", "CRPS"], rows
+    return ["", "nominal", "coverage", "width", "MSIS", "pinball", "WQL", "CRPS"], rows
 
 
 def step_table(report: Report) -> TextTable:
@@ -49,30 +49,30 @@ def series_table(report: Report) -> TextTable:
 
 
 def contribution_table(report: TrainReport) -> TextTable:
-    """Header and rows: what each member adds."""
+    """Header and rows: the error of each member alone, and of the others without it."""
     rows: list[list[object]] = [[one.member, one.error, one.without] for one in report.contributions]
     return ["member", "MASE alone", "all others"], rows
 
 
 def effect_table(found: Explanation) -> TextTable:
-    """Header and rows: how much each input moves the forecasts."""
+    """Header and rows: how much each input changes the forecasts."""
     rows: list[list[object]] = [[one.role, one.name, one.moved, one.error] for one in found.effects]
-    return ["role", "input", "moves the forecast by", "MASE grows by"], rows
+    return ["role", "input", "changes the forecast by", "raises MASE by"], rows
 
 
 def fault_table(report: CheckReport) -> TextTable:
-    """Header and rows: each fault that is shown, and a count of those that are not."""
+    """Header and rows: the faults that are shown, and the number of the others."""
     rows: list[list[object]] = []
     for kind in report.checked.kinds:
         rows += [[fault.line, fault.column, fault.series, fault.found, fault.hint] for fault in kind.shown]
         more = kind.count - len(kind.shown)
         if more:
             rows.append([None, None, None, f"and {more:,} more like these", ""])
-    return ["line", "column", "series", "found", "what mends it"], rows
+    return ["line", "column", "series", "found", "remedy"], rows
 
 
 def summary_table(report: CheckReport) -> TextTable:
-    """Header and rows: the panel at a glance, of the rows that have no fault."""
+    """Header and rows: a summary of the rows that have no fault."""
     about = report.summary
     if about is None:
         return ["about", "found"], [["rows", report.checked.rows]]
@@ -106,7 +106,7 @@ def comparison_table(found: Comparison) -> TextTable:
 
 
 def tuned_table(found: Tuned) -> TextTable:
-    """Header and rows: each searched setting, as the automatic plan has it and as the best one does."""
+    """Header and rows: each searched setting in the automatic plan and in the best plan."""
     return ["setting", "automatic", "best"], [[name, found.automatic[name], found.best[name]] for name in found.best]
 
 
@@ -115,4 +115,4 @@ def live_table(title: str, groups: tuple[LiveScores, ...]) -> TextTable:
     rows: list[list[object]] = [
         [one.group, one.count, one.mae, one.naive_mae, one.relative, one.coverage] for one in groups
     ]
-    return [title, "forecasts", "MAE", "naive's", "of naive's", "coverage"], rows
+    return [title, "forecasts", "MAE", "naive MAE", "relative", "coverage"], rows

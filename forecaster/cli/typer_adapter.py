@@ -1,4 +1,4 @@
-"""From settings classes to Typer commands: no option is written twice."""
+"""Typer commands made from settings classes, so that no option is declared twice."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ from forecaster.config import resolve as config
 from forecaster.config.option import Option, flag, names_in, options
 from forecaster.errors import ForecasterError, UsageError
 
-Do: TypeAlias = Callable[..., None]  # gets its settings, the console, and each of its arguments by name
+Do: TypeAlias = Callable[..., None]  # takes the settings, the console, and each argument by name
 
 METAVARS = {
     "text": "TEXT",
     "int": "N",
     "float": "X",
     "bool": "",
-    "duration": "5m",
+    "duration": "DURATION",
     "margin": "[MARGIN]",
-    "quantiles": "0.1,0.9",
+    "quantiles": "LEVEL,…",
     "columns": "NAME,…",
 }
 EPILOG = (
-    f"Any option may also come from a variable ({config.PREFIX}HORIZON=28) or from {FILE} (horizon = 28). "
-    "What is given on the command line wins, then the variable, then the file."
+    f"Every option can also be set by a variable ({config.PREFIX}HORIZON=28) or in {FILE} (horizon = 28). "
+    "The command line has precedence over the variable, and the variable over the file."
 )
 
 
@@ -48,7 +48,7 @@ class Argument:
 
 @dataclass(frozen=True)
 class Command:
-    """A command: its name, its options and what it does; the docstring of `do` is its help."""
+    """A command: its name, its options and its function `do`, whose docstring is the help."""
 
     name: str
     settings: type
@@ -59,13 +59,13 @@ class Command:
 
 @dataclass(frozen=True)
 class Invocation:
-    """A command as it was called: a parsed command line."""
+    """A parsed command line."""
 
     command: Command
     given: dict[str, Any]  # options and arguments: text, True or False; None = not given
 
     def settle(self) -> tuple[Any, CommonSettings]:
-        """The command's settings and the common ones, from flags, variables and the file. Else UsageError."""
+        """The command's settings and the common ones, from flags, variables and the file. UsageError for wrong values."""
         file = config.load_toml(self.given["config"] or os.environ.get(f"{config.PREFIX}CONFIG"))
         common = config.resolve(CommonSettings, self.given, os.environ, file, self.command.name)
         return config.resolve(self.command.settings, self.given, os.environ, file, self.command.name), common
@@ -76,13 +76,13 @@ class Invocation:
 
 
 def add(app: typer.Typer, command: Command, *, parses: bool) -> None:
-    """Let `app` list `command` and, where it `parses`, its words: calling it returns an `Invocation`."""
+    """Add `command` to `app`; with its options only where it `parses` them. Calling it returns an `Invocation`."""
 
     def callback(**given: Any) -> Invocation:
         return Invocation(command, given)
 
     parameters = _parameters(command) if parses else []
-    # Typer reads the signature and the annotations; both are made here instead of being written out.
+    # Typer reads the signature and the annotations: both are made from the options.
     callback.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     callback.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
     app.command(command.name, cls=SectionedCommand, help=command.do.__doc__, epilog=EPILOG)(callback)
@@ -97,9 +97,9 @@ def _parameters(command: Command) -> list[inspect.Parameter]:
 
 @dataclass(frozen=True)
 class _Plain:
-    """A parameter's `process_value` that leaves text and truth values alone.
+    """A parameter's `process_value` that passes text and booleans on as they are.
 
-    It spares every command the import of pydantic, which Typer converts values with: `config.py` converts ours.
+    `config` converts them. Typer would convert them with pydantic, which every command would then import.
     """
 
     parameter: Any
@@ -120,7 +120,7 @@ def _leave_text(parameters: list[Any]) -> list[Any]:
 
 
 class Group(TyperGroup):
-    """A group of commands that leaves conversion to `config.py`."""
+    """A group of commands that leaves the conversion of values to `config`."""
 
     def get_params(self, ctx: Any) -> Any:
         """Its options, --help among them."""
@@ -128,10 +128,10 @@ class Group(TyperGroup):
 
 
 class SectionedCommand(TyperCommand):
-    """A command that shows its options under headings and leaves conversion to `config.py`."""
+    """A command that shows its options under headings and leaves the conversion of values to `config`."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> Any:
-        """Read the command line; an option of kind "margin" need not be given a number, then it is 0."""
+        """Read the command line. An option of kind "margin" without a number is 0."""
         optional = {flag for one in self.get_params(ctx) if one.metavar == METAVARS["margin"] for flag in one.opts}
         lists = {flag for one in self.get_params(ctx) if one.metavar == METAVARS["columns"] for flag in one.opts}
         return super().parse_args(ctx, _joined(_with_margins(args, optional), lists))
@@ -141,10 +141,10 @@ class SectionedCommand(TyperCommand):
         return _leave_text(super().get_params(ctx))
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
-        """Write one section per heading: arguments first, what every command takes last."""
+        """Write one section per heading: arguments first, the common options last."""
         sections: dict[str, list[tuple[str, str]]] = {}
         for parameter in self.get_params(ctx):
-            if ":" in (parameter.metavar or ""):  # looked up only now: the tables are in other modules
+            if ":" in (parameter.metavar or ""):  # looked up only for help: the tables are in other modules
                 parameter.metavar = "|".join(names_in(tuple(parameter.metavar.split())))
             heading = "Arguments" if parameter.param_type_name == "argument" else _heading(parameter)
             if record := parameter.get_help_record(ctx):
@@ -166,7 +166,7 @@ def _with_margins(arguments: list[str], optional: set[str]) -> list[str]:
 
 
 def _joined(arguments: list[str], lists: set[str]) -> list[str]:
-    """`arguments` with the values of flags in `lists` that are given several times put together: `a` and `b` as `a,b`."""
+    """`arguments` in which a flag of `lists` that is given several times is given once, its values joined: `a,b`."""
     values: dict[str, list[str]] = {}
     left: list[str] = []
     words = iter(arguments)
@@ -180,7 +180,7 @@ def _joined(arguments: list[str], lists: set[str]) -> list[str]:
             continue
         found = value if is_joined else next(words, None)
         if found is None:
-            left.append(word)  # Typer complains
+            left.append(word)  # Typer refuses it
         else:
             values.setdefault(name, []).append(found)
     return [*(part for name, found in values.items() for part in (name, ",".join(found))), *left]
@@ -250,13 +250,13 @@ def _complete_models(ctx: typer.Context, incomplete: str) -> list[str]:
         store = Store(Path(config.resolve(StoreSettings, given, os.environ, file, "").models))
         name, at, _ = incomplete.partition("@")
         found = [f"{name}@{version}" for version in store.versions(name)] if at else list(store.names())
-    except ForecasterError:  # completion has nowhere to say what is wrong
+    except ForecasterError:  # completion cannot show an error
         return []
     return [item for item in found if item.startswith(incomplete)]
 
 
 def usage_error(fault: Exception) -> UsageError:
-    """Typer's own complaint about a command line, as ours: `fault` has `format_message`, and may have `ctx`."""
+    """Typer's error about a command line as a UsageError. `fault` has `format_message`, and may have `ctx`."""
     context = getattr(fault, "ctx", None)
     path = context.command_path if context else "forecaster"
     return UsageError(fault.format_message(), f"See `{path} --help`.")  # type: ignore[attr-defined]

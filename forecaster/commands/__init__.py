@@ -1,1 +1,1 @@
-"""One module for each command: what it does, from its settings to its result. Nothing is printed here."""
+"""One module per command, from its settings to its result. Nothing is printed here."""

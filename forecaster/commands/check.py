@@ -1,4 +1,4 @@
-"""The verb `check`: every fault in the data, what the data holds, and whether it still fits a model."""
+"""The command `check`: every fault in the data, a summary of the data, and whether it still fits a model."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ MAX_DRIFT = 3.0  # of the level, in the training data's scales; of the scale, as
 
 @dataclass(frozen=True)
 class ModelMatch:
-    """Whether the data is like what a model was trained on, in one respect."""
+    """Whether the data is like a model's training data in one respect."""
 
     about: str
     trained: str
@@ -43,17 +43,17 @@ class CheckReport:
     """What `check` found."""
 
     checked: Checked
-    summary: Summary | None  # of the rows that have no fault; None where these make no panel
-    unfinished: int  # series whose last period is not over yet
+    summary: Summary | None  # of the rows without faults; None where these make no panel
+    unfinished: int  # series whose last period has not ended
     model: str | None  # "name@version"
-    matches: tuple[ModelMatch, ...]  # with that model; none without one
+    matches: tuple[ModelMatch, ...]  # with that model; empty without one
 
     def refuse_faults(self) -> None:
-        """DataError where there are any."""
+        """DataError where the data has faults."""
         count = self.checked.faults
         if count:
             faults = f"{count:,} fault{'s' * (count > 1)}"
-            raise DataError(f"{self.checked.source}: {faults}.", "Mend them as said for each.")
+            raise DataError(f"{self.checked.source}: {faults}.", "Correct them as each fault says.")
 
     def to_json(self) -> dict[str, Json]:
         """Everything, by name."""
@@ -81,9 +81,10 @@ class CheckReport:
 
 
 def check(data: Data, settings: CheckSettings, watch: Watch, now: datetime | None = None) -> CheckReport:
-    """Look at everything in `data`. ArtifactError where --model names none; `now` None = this machine's clock.
+    """Faults and summary of `data`, and how it compares with a model's training data. Faults are not raised.
 
-    Data that is unlike the training data is warned of, not refused: its reader decides what that means.
+    `now`: None = this machine's clock. Data that is unlike the training data is warned of. ArtifactError where the model
+    is missing or damaged.
     """
     opened = open_model(settings.models, settings.model) if settings.model else None
     options = settings.read_options()
@@ -108,7 +109,7 @@ def check(data: Data, settings: CheckSettings, watch: Watch, now: datetime | Non
 
 
 def _matches(checked: Checked, facts: DataFacts) -> tuple[ModelMatch, ...]:
-    """Columns, frequency, freshness, number of series, level and scale against the training data's."""
+    """Columns, frequency, number of series, latest row, level and scale, compared with the training data's."""
     panel = checked.panel
     if panel is None:
         return (ModelMatch("rows", f"{facts.rows:,}", "none that can be used", False),)
@@ -123,24 +124,24 @@ def _matches(checked: Checked, facts: DataFacts) -> tuple[ModelMatch, ...]:
         ModelMatch(
             "series", f"{facts.series_count:,}", f"{len(panel.series):,}", len(panel.series) >= facts.series_count
         ),
-        _newest(panel, facts),
+        _latest(panel, facts),
     ]
     return (*matches, *_drift(panel, facts))
 
 
-def _newest(panel: Panel, facts: DataFacts) -> ModelMatch:
-    newest = latest_observed(panel)
+def _latest(panel: Panel, facts: DataFacts) -> ModelMatch:
+    latest = latest_observed(panel)
     trained = panel.timestamp_text(facts.last)
-    if newest is None:
+    if latest is None:
         return ModelMatch("newest row", trained, "no target is observed", False)
-    ends = panel.freq.ordinals(np.array([facts.last, newest]), panel.zone)
+    ends = panel.freq.ordinals(np.array([facts.last, latest]), panel.zone)
     steps = int(ends[1] - ends[0])
     away = f", {abs(steps):,} steps {'after' if steps > 0 else 'before'}" if steps else ""
-    return ModelMatch("newest row", trained, f"{panel.timestamp_text(newest)}{away}", steps >= 0)
+    return ModelMatch("newest row", trained, f"{panel.timestamp_text(latest)}{away}", steps >= 0)
 
 
 def _drift(panel: Panel, facts: DataFacts) -> tuple[ModelMatch, ...]:
-    """Level and scale of the rows that the model has not seen, or of all where there are none, against the trained."""
+    """Level and scale of the rows after the training, or else of all rows, compared with the training data's."""
     if facts.level is None or facts.scale is None:
         return ()
     new = level_and_scale(panel, facts.last) or level_and_scale(panel)

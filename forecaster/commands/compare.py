@@ -1,4 +1,4 @@
-"""The verb `compare`: every cell trained alike on the same rows, tested on the same windows. Nothing is stored."""
+"""The command `compare`: every cell with the same plan, rows and test windows. Nothing is stored."""
 
 from __future__ import annotations
 
@@ -38,9 +38,9 @@ if TYPE_CHECKING:
     from forecaster.typing import Data, FloatArray, Json
 
 
-COMPARED = ("cell", "bidirectional", "floor", "members")  # rows of the plan that do not hold for all
+COMPARED = ("cell", "bidirectional", "floor", "members")  # rows of the plan that differ between cells
 SURE, LIKELY = 0.975, 0.8  # shares of the bootstrap's draws
-MIN_DRAWN = 8  # series or windows; a bootstrap of fewer knows too little of how far errors scatter
+MIN_DRAWN = 8  # series or windows; fewer are too few to estimate how errors vary
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ class Entry:
 
     @property
     def error(self) -> float:
-        """Mean over windows; infinite where a fit diverged or nothing can be said."""
+        """Mean over windows; infinite where a fit diverged or no window has an error."""
         known = self.errors[~np.isnan(self.errors)]
         return float(known.mean()) if len(known) else float("inf")
 
@@ -67,7 +67,7 @@ class Entry:
         return float(np.mean([getattr(one, name) for one in self.scores]))
 
     def to_json(self) -> dict[str, Json]:
-        """The row; with several seeds each one's scores."""
+        """The row, with the scores of each seed."""
         return {
             "cell": self.cell,
             "bidirectional": self.bidirectional,
@@ -81,7 +81,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class Comparison:
-    """What comparing found: best first."""
+    """The compared cells, best first."""
 
     entries: tuple[Entry, ...]
     baselines: Mapping[str, Scores]
@@ -91,22 +91,24 @@ class Comparison:
 
     @property
     def sentence(self) -> str:
-        """Which to take, how sure that is, and whether a baseline would do as well."""
+        """Which cell to take, how sure that is, and whether a baseline is as good."""
         return self._choice() + self._caution()
 
     def _caution(self) -> str:
-        """What else to know where a baseline errs no more."""
+        """A warning where a baseline has no higher error."""
         known = {name: scores.mase for name, scores in self.baselines.items() if math.isfinite(scores.mase)}
-        name, least = min(known.items(), key=lambda item: item[1], default=("", math.inf))
+        name, lowest = min(known.items(), key=lambda item: item[1], default=("", math.inf))
         own = self.entries[0].score("mase")
-        return "" if own < least or not known else f" But {name} errs no more: MASE {least:.3g} against {own:.3g}."
+        if own < lowest or not known:
+            return ""
+        return f" But {name} has no higher error: MASE {lowest:.3g}, compared with {own:.3g}."
 
     def _choice(self) -> str:
         first, *others = self.entries
         if not others:
             return f"Take {first.name}: nothing else was tried."
         if self.lead is None:
-            return f"Take {first.name} for want of a better reason: too few windows tell it from {others[0].name}."
+            return f"Take {first.name}, but nothing is sure: too few windows to compare it with {others[0].name}."
         lead = self.lead
         sure = "sure" if lead.ahead >= SURE else "likely, not sure" if lead.ahead >= LIKELY else "not sure at all"
         if lead.drawn < MIN_DRAWN:
@@ -131,10 +133,10 @@ class Comparison:
 
 
 def compare(data: Data, settings: CompareSettings, watch: Watch) -> Comparison:
-    """Fit every cell on the rows before the test windows and compare them there with the baselines.
+    """Fit every cell on the rows before the test windows, and compare the cells and the baselines on these windows.
 
-    Transform and training schedule are settled once, on validation windows with a GRU, and hold for all. DataError where
-    there are too few rows for test windows.
+    A GRU settles the transform and the training schedule on validation windows, for all cells. DataError where there are
+    too few rows for test windows.
     """
     require_tensorflow()
     began = time.monotonic()
@@ -144,7 +146,7 @@ def compare(data: Data, settings: CompareSettings, watch: Watch) -> Comparison:
     plan = draft.plan
     parts = split(panel, plan.needs, plan.windows)
     if parts.test is None:
-        raise DataError(f"{panel.source}: too few rows to hold any back: nothing to compare on.", "Give more history.")
+        raise DataError(f"{panel.source}: too few rows for test windows: nothing to compare on.", "Give more history.")
     fitting = EnsembleFitter(own, NoCheckpoints(), watch, began)
     if parts.selection:
         plan = select_settings(draft, panel, parts.selection, fitting.fit_all, watch).plan
@@ -155,10 +157,10 @@ def compare(data: Data, settings: CompareSettings, watch: Watch) -> Comparison:
     of_baselines = baseline_forecasts(holdout, learned=settings.baselines == "all")
     baselines = {name: holdout.scores(forecast) for name, forecast in of_baselines.items()}
     entries = []
-    for both in (False, True) if settings.bidirectional is None else (settings.bidirectional,):
+    for bidirectional in (False, True) if settings.bidirectional is None else (settings.bidirectional,):
         for cell in settings.cells:
             alone = plan.with_cell(cell, "")
-            alone = replace(alone, members=tuple(replace(one, bidirectional=both) for one in alone.members))
+            alone = replace(alone, members=tuple(replace(one, bidirectional=bidirectional) for one in alone.members))
             entries.append(_entry(alone, parts.test, holdout, fitting, settings.seeds))
             watch.note(f"{entries[-1].name}: MASE {entries[-1].score('mase'):.4g}")
     entries.sort(key=lambda entry: entry.error)
@@ -187,7 +189,7 @@ def _entry(plan: Plan, task: Task, holdout: Holdout, fitting: EnsembleFitter, se
                 raise KeyboardInterrupt
             history = stage.fits[0].history
             ends = [0.0, *(epoch.seconds for epoch in history)]
-            # The first epoch compiles the graph, too.
+            # The first epoch also compiles the graph.
             seconds.append(float(np.median(np.diff(ends[1:] if len(ends) > 2 else ends))) if history else float("nan"))
             parameters = stage.networks[0].parameters
             found = fitting.settings.limits.hold(forecasts(holdout.panel, holdout.windows, plan.needs, stage.networks))

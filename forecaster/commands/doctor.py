@@ -1,4 +1,4 @@
-"""What `forecaster doctor` shows: versions, devices and why a GPU is or is not used, threads, the model store."""
+"""The command `doctor`: versions, devices and why a GPU is not used, threads, the model store."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ NVIDIA_DRIVER = Path("/proc/driver/nvidia/version")
 
 @dataclass(frozen=True)
 class Finding:
-    """One finding."""
+    """One row of the result."""
 
     topic: str  # "versions" | "devices" | "threads" | "store"
     name: str
@@ -32,7 +32,7 @@ class Finding:
 
 
 def doctor(settings: StoreSettings) -> tuple[Finding, ...]:
-    """All findings. Imports tensorflow, since nothing else knows what it can use."""
+    """All findings. Imports tensorflow, which alone knows the devices that it can use."""
     return (*_versions(), *_devices(), *_threads(), *_store(Path(settings.models)))
 
 
@@ -72,12 +72,12 @@ def _devices() -> Iterator[Finding]:
 
 
 def why_no_gpu(built_with_cuda: bool, has_driver: bool) -> str:
-    """Why TensorFlow sees no GPU, and what mends it: the first cause that holds."""
+    """Why TensorFlow sees no GPU, and the remedy: the first cause that applies."""
     if not has_driver:
         return "no NVIDIA driver on this machine"
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     if visible is not None and visible.strip() in ("", "-1"):
-        return f"CUDA_VISIBLE_DEVICES='{visible}' hides it: unset that variable"
+        return f"CUDA_VISIBLE_DEVICES='{visible}' hides it: unset this variable"
     if not built_with_cuda:
         return "this TensorFlow is built without CUDA: pip install 'tensorflow[and-cuda]'"
     return "TensorFlow does not find the CUDA libraries: pip install 'tensorflow[and-cuda]', or see doctor --verbose"
@@ -88,7 +88,7 @@ def _has_driver() -> bool:
 
 
 def _threads() -> Iterator[Finding]:
-    yield Finding("threads", "usable", str(_processors()), "all are used unless --threads says otherwise")
+    yield Finding("threads", "usable", str(_processors()), "all are used unless --threads is given")
     for name in THREAD_VARIABLES:
         if name in os.environ:
             yield Finding("threads", name, os.environ[name], "set in the environment")
@@ -107,7 +107,7 @@ def _store(root: Path) -> Iterator[Finding]:
     yield Finding("store", "path", str(root.resolve()), "" if root.is_dir() else "made by the first train")
     writable = os.access(there, os.W_OK | os.X_OK)
     yield Finding(
-        "store", "writable", "yes" if writable else "no", "" if writable else "train cannot store: use --models"
+        "store", "writable", "yes" if writable else "no", "" if writable else "train cannot store here: give --models"
     )
     try:
         store = Store(root)

@@ -1,11 +1,10 @@
-"""The verb `evaluate`: a rolling-origin backtest of a stored model and the baselines."""
+"""The command `evaluate`: a rolling-origin backtest of a stored model and the baselines."""
 
 from __future__ import annotations
 
 import time
 from typing import TYPE_CHECKING
 
-from forecaster.data.panel import fingerprint
 from forecaster.errors import UsageError
 from forecaster.evaluation.backtest import Backtest, backtest, baseline_forecasts
 from forecaster.evaluation.cross_conformal import (
@@ -27,62 +26,79 @@ from forecaster.serving.recent_windows import recent_windows
 if TYPE_CHECKING:
     from forecaster.config import EvaluateSettings
     from forecaster.data.panel import Panel
-    from forecaster.serving.manifest import Manifest
     from forecaster.typing import Data
 
 
 def evaluate(data: Data | None, settings: EvaluateSettings, watch: Watch) -> Report:
-    """Scores on windows that the weights have not seen.
+    """Scores of a stored model and of the baselines on windows that the weights have not seen.
 
-    On the data of the training those are its test windows, forecast by the weights that were fitted before them; on
-    newer data, every window after the last row of training. With `refit`, fresh weights are fitted before each window,
-    so any window will do.
+    On the training data these are its test windows, forecast by the weights that were fitted before them. On newer data
+    they are the windows after the last training row. With `refit`, fresh weights are fitted before each window, so any
+    window will do.
+
+    UsageError for an option that has no effect; ArtifactError for a missing or damaged model; DataError for rows that
+    cannot be used, or too few; LockError where another run is writing the page.
     """
     began = time.monotonic()
+    _refuse_no_effect(settings)
     if settings.report:
         check_place(settings.report, "--report", (".html",))
+    with output_lock(settings.report or "-", 0.0):
+        opened = open_model(settings.models, settings.model)
+        panel = read_for(opened.manifest, data, settings)
+        if settings.plot_series:
+            _refuse_unknown_series(settings.plot_series, panel)
+        for note in panel.notes:
+            watch.note(note)
+        tested = _refitted(panel, opened, settings, watch) if settings.refit else _stored(panel, opened, settings)
+        report = make_report(subject(opened.manifest, opened.version, time.monotonic() - began), tested)
+        if settings.report:
+            from forecaster.plotting.evaluation_page import EvaluationContent, write_page
+
+            found = EvaluationContent(
+                report=report, backtest=tested, panel=panel, manifest=opened.manifest, folder=opened.folder
+            )
+            write_page(settings.report, found, settings.plot_series)
+    return report
+
+
+def _refuse_no_effect(settings: EvaluateSettings) -> None:
+    """UsageError for options of stored weights where fresh ones are fitted."""
     if settings.refit and settings.runtime != "onnx":
         raise UsageError("--runtime has no effect with --refit: no stored graph runs.", "Leave it out.")
     if settings.refit and not settings.adapt:
         raise UsageError("--no-adapt has no effect with --refit: the quantiles are the networks' own.", "Leave it out.")
-    with output_lock(settings.report or "-", 0.0):
-        return _evaluate(data, settings, watch, began)
 
 
-def _evaluate(data: Data | None, settings: EvaluateSettings, watch: Watch, began: float) -> Report:
-    opened = open_model(settings.models, settings.model)
-    panel = read_for(opened.manifest, data, settings)
-    if settings.plot_series:
-        from forecaster.plotting.series_view import choose_series
+def _refuse_unknown_series(chosen: tuple[str, ...], panel: Panel) -> None:
+    """UsageError for series to draw that the data does not have, before any work is done."""
+    from forecaster.plotting.series_view import choose_series
 
-        choose_series(settings.plot_series, [str(name) for name in panel.series])
-    for note in panel.notes:
-        watch.note(note)
-    if settings.refit:
-        from forecaster.training.refit import refit
-
-        tested = refit(panel, opened, settings, watch)
-    else:
-        tested = _test(panel, opened, settings)
-    report = make_report(subject(opened.manifest, opened.version, time.monotonic() - began), tested)
-    if settings.report:
-        from forecaster.plotting.evaluation_page import EvaluationContent, write_page
-
-        found = EvaluationContent(
-            report=report, backtest=tested, panel=panel, manifest=opened.manifest, folder=opened.folder
-        )
-        write_page(settings.report, found, settings.plot_series)
-    return report
+    choose_series(chosen, [str(name) for name in panel.series])
 
 
-def _test(panel: Panel, opened: Opened, settings: EvaluateSettings) -> Backtest:
-    """The stored weights on windows that they have not seen."""
+def _refitted(panel: Panel, opened: Opened, settings: EvaluateSettings, watch: Watch) -> Backtest:
+    """Backtest of fresh weights, fitted before each of the latest windows."""
+    from forecaster.training.refit import refit
+
+    return refit(
+        panel,
+        opened,
+        watch,
+        windows=settings.windows,
+        threads=settings.threads,
+        learned_baselines=settings.baselines == "all",
+    )
+
+
+def _stored(panel: Panel, opened: Opened, settings: EvaluateSettings) -> Backtest:
+    """Backtest of the stored weights on windows that they have not seen, with the model's calibration of the quantiles."""
     manifest, levels = opened.manifest, opened.manifest.quantiles
-    test = stored_test(panel, opened, settings, on_training_data=trained_on(panel, manifest))
+    test = stored_test(panel, opened, count=settings.windows, runtime=settings.runtime, threads=settings.threads or 0)
     baselines = baseline_forecasts(test.holdout, learned=settings.baselines == "all")
     calibration = load_calibration(opened.folder, manifest)
     if calibration and test.on_training_data:
-        # The calibration is made of the errors of these windows: each window gets one that is made of others' errors.
+        # The calibration was learnt from the errors of these windows: each window needs one learnt from the others.
         return cross_calibrated(test.holdout, manifest, test.runtime, baselines).backtest
     raw = raw_forecasts(test.runtime, manifest, panel, test.holdout.windows, manifest.horizon)
     found = backtest(test.holdout, raw.values, levels, baselines)
@@ -95,8 +111,3 @@ def _test(panel: Panel, opened: Opened, settings: EvaluateSettings) -> Backtest:
     quantiles = adapted_quantiles(calibration, recent, raw, levels)
     description += ", and on those since that had ended before each"
     return with_quantiles(found, quantiles, manifest.limits, description)
-
-
-def trained_on(panel: Panel, manifest: Manifest) -> bool:
-    """Whether a model was trained on this very panel."""
-    return fingerprint(panel) == manifest.data.sha256

@@ -1,7 +1,9 @@
-"""The verb `explain`: how much each input of a stored model, and each stretch of its context, moves the forecast.
+"""The command `explain`: how much each input of a stored model, and each stretch of its context, changes the forecast.
 
-An input is given to each window as another window has it (Breiman 2001, permutation importance), everything else left as it
-is. A stretch of context is swapped by its place within the window's own level and spread, so that series of any size compare.
+Each window gets an input of another window, all other inputs stay (permutation importance, Breiman 2001). A stretch of context
+is standardised by each window's own level and spread before the exchange, so that series of any size are comparable.
+
+Our own code: scikit-learn's `permutation_importance` takes one table, the network takes several arrays of windows.
 """
 
 from __future__ import annotations
@@ -14,7 +16,6 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
-from forecaster.commands.evaluate import trained_on
 from forecaster.data.calendar import width
 from forecaster.data.model_inputs import ExtraInputs
 from forecaster.errors import DataError
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 
 Inputs: TypeAlias = "Mapping[str, FloatArray]"  # name -> [W, …]; "context" among them
 
-REPEATS = 3  # permutations, whose mean is shown
+REPEATS = 3  # permutations; the mean is shown
 MAX_STRETCHES = 14
 
 
@@ -40,13 +41,13 @@ class Effect:
 
     role: str  # "known" | "past" | "static" | "calendar" | "lags" | "context"
     name: str
-    moved: float  # mean absolute change of the forecast, over the in-sample seasonal difference as in MASE
-    error: float  # by how much MASE grows without it; NaN where it is undefined
+    moved: float  # mean absolute change of the forecast, over the seasonal scale as in MASE
+    error: float  # increase of MASE when it is permuted; NaN where it is undefined
 
 
 @dataclass(frozen=True)
 class Explanation:
-    """What moves a model's forecasts, most first within the inputs; stretches from the oldest to the newest."""
+    """How much each input changes the forecasts, in descending order; then each stretch, from the oldest to the latest."""
 
     model: str
     version: int
@@ -63,18 +64,18 @@ class Explanation:
 
 
 def explain(data: Data | None, settings: ExplainSettings, watch: Watch) -> Explanation:
-    """Permute each input over the windows that `evaluate` would test on.
+    """Permute each input over the test windows of `evaluate`.
 
-    DataError where there are too few windows to exchange anything between them.
+    DataError where there are fewer than two windows; the other errors are those of `evaluate`.
     """
     began = time.monotonic()
     opened = open_model(settings.models, settings.model)
     manifest = opened.manifest
     panel = read_for(manifest, data, settings)
-    test = stored_test(panel, opened, settings, on_training_data=trained_on(panel, manifest))
+    test = stored_test(panel, opened, count=settings.windows, runtime=settings.runtime, threads=settings.threads or 0)
     holdout, windows = test.holdout, test.holdout.windows
     if len(windows) < 2:
-        raise DataError(f"{panel.source}: one window has nothing to exchange its inputs with.", "Give more rows.")
+        raise DataError(f"{panel.source}: only one test window: no other to exchange inputs with.", "Give more rows.")
     others = {name: values[:, 0] for name, values in ExtraInputs(panel, windows, manifest.needs)().items()}
     inputs: Inputs = {"context": windows.gather(manifest.context_length, 0), **others}
 
@@ -103,7 +104,7 @@ Change: TypeAlias = Callable[["Inputs", "IntArray"], "Inputs"]  # inputs, and th
 
 
 class _Measure:
-    """Forecasts with one thing exchanged, against those with nothing."""
+    """Compares the forecasts after one exchange with those without."""
 
     def __init__(
         self, answer: Callable[[Inputs], FloatArray], inputs: Inputs, target: FloatArray, scale: FloatArray
@@ -132,7 +133,7 @@ def _mean(values: FloatArray) -> float:
 
 
 def _others(count: int, rng: np.random.Generator) -> IntArray:
-    """For each window another one: a random cycle, so that none keeps its own."""
+    """[W] another window for each window: a random cycle, so that none keeps its own."""
     order = rng.permutation(count)
     other = np.empty(count, dtype=np.int64)
     other[order] = np.roll(order, 1)
@@ -140,7 +141,7 @@ def _others(count: int, rng: np.random.Generator) -> IntArray:
 
 
 def _changes(manifest: Manifest) -> list[tuple[str, str, Change]]:
-    """Everything that the graph reads: (role, name, how to exchange it)."""
+    """Everything that the graph reads, as (role, name, exchange)."""
     return [*_covariates(manifest), *_calendar(manifest), *_stretches(manifest)]
 
 
@@ -167,7 +168,7 @@ def _swapped(inputs: Inputs, other: IntArray, where: Mapping[str, int]) -> Input
 
 
 def _calendar(manifest: Manifest) -> list[tuple[str, str, Change]]:
-    """The stamps' numbers together, and the values of long ago together."""
+    """All calendar inputs together, and all lagged values together."""
     member = manifest.members[0]
     found: list[tuple[str, str, Change]] = []
     if width(manifest.calendar):
@@ -192,7 +193,7 @@ def _calendar(manifest: Manifest) -> list[tuple[str, str, Change]]:
 
 
 def _stretches(manifest: Manifest) -> list[tuple[str, str, Change]]:
-    """Seasons of the context, or so many of them together that there are 14 at most."""
+    """Stretches of one season, or of several, so that there are 14 at most."""
     length, season = manifest.context_length, max(manifest.data.season_length, manifest.members[0].segment)
     step = season * max(1, -(-length // (season * MAX_STRETCHES)))
     edges = [*range(length, 0, -step), 0][::-1]
@@ -214,7 +215,7 @@ def _stretches(manifest: Manifest) -> list[tuple[str, str, Change]]:
 
 
 def _located(context: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """[W, 1] mean and [W, 1] spread of what each window holds; a constant window's spread counts as 1."""
+    """[W, 1] mean and [W, 1] standard deviation of each window; 1 for a constant window."""
     level = np.nanmean(context, axis=1, keepdims=True)
     spread = np.nanstd(context, axis=1, keepdims=True)
     return level, np.where(spread > 0.0, spread, 1.0)

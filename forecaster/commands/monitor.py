@@ -1,4 +1,4 @@
-"""The verb `monitor`: a ledger's forecasts compared with the actuals; and whether it is time to retrain."""
+"""The command `monitor`: a ledger's forecasts compared with the actuals, and whether to retrain."""
 
 from __future__ import annotations
 
@@ -21,22 +21,22 @@ if TYPE_CHECKING:
     from forecaster.data.panel import Panel
     from forecaster.typing import BoolArray, FloatArray, IntArray, TextArray
 
-RECENT_HORIZONS = 2  # the verdict is on the latest actuals: as many steps as this many horizons
+RECENT_HORIZONS = 2  # the verdict is on the latest actuals: the steps of this many horizons
 MIN_FORECASTS = 30  # with their actuals, for a verdict
-MAX_DECAY = 1.25  # of the error over naive's, as a factor of that on the test windows
+MAX_DECAY = 1.25  # relative error, as a factor of that on the test windows
 MAX_COVERAGE_GAP = 0.15  # between the nominal coverage of the outermost quantiles and the empirical one
 
 
 @dataclass(frozen=True)
 class LiveScores:
-    """The scores of one group of forecasts whose actuals are there."""
+    """The scores of one group of forecasts that have their actuals."""
 
     group: str  # a step ahead, a week, a series
     count: int
     mae: float  # caller's units
-    naive_mae: float  # seasonal naive's, made from the same rows
-    relative: float  # the error over naive's, each forecast scaled by its series; below 1 is better than naive
-    coverage: float  # share of actuals between the outermost quantiles; NaN where there are none
+    naive_mae: float  # of seasonal naive, from the same rows
+    relative: float  # relative error: the scaled error over that of seasonal naive; below 1 is better than naive
+    coverage: float  # empirical coverage: share of actuals between the outermost quantiles; NaN without quantiles
 
     def to_json(self) -> dict[str, str | int | float]:
         """The fields by name."""
@@ -53,14 +53,14 @@ class MonitorReport:
     reason: str
     promised: float | None  # nominal coverage of the outermost quantiles
     expected: float | None  # relative error on the test windows
-    waiting: int  # forecasts whose actuals are not there yet
-    fallbacks: int  # forecasts, actual there or not, that something else than the model made
+    waiting: int  # forecasts without actuals yet
+    fallbacks: int  # forecasts, with or without actuals, that the fallback made
     overall: LiveScores
     recent: LiveScores
     by_step: tuple[LiveScores, ...]
     by_week: tuple[LiveScores, ...]
     by_series: tuple[LiveScores, ...]
-    recalibrated: int | None = None  # the version that serves now, with quantiles learnt from these forecasts
+    recalibrated: int | None = None  # the version that serves now, calibrated on these forecasts
 
     def to_json(self) -> dict[str, object]:
         """Everything, by name."""
@@ -69,34 +69,34 @@ class MonitorReport:
         return {**plain, "overall": self.overall.to_json(), "recent": self.recent.to_json(), **groups}
 
     def refuse_decay(self) -> None:
-        """QualityError where it is time to retrain."""
+        """QualityError where the verdict is to retrain."""
         if self.verdict == "retrain":
             raise QualityError(f"{self.model}@{self.version}: retrain: {self.reason}.", "Run `forecaster train`.")
 
 
 @dataclass(frozen=True)
 class ForecastActuals:
-    """E forecasts of one step with their actuals."""
+    """E forecasts, each of one step, with their actuals."""
 
     entries: Entries
-    actual: FloatArray  # [E] caller's units; NaN = not there yet
+    actual: FloatArray  # [E] caller's units; NaN = not observed yet
 
     def take(self, chosen: IntArray | BoolArray) -> ForecastActuals:
-        """Those at these positions."""
+        """The forecasts at these positions."""
         parts = {name: values[chosen] for name, values in vars(self.entries).items()}
         return ForecastActuals(Entries(**parts), self.actual[chosen])
 
     def scores(self, group: str) -> LiveScores:
-        """Their scores; NaN where there is nothing to score."""
+        """Scores of these forecasts; NaN where there are none."""
         own = self.entries
         error, naive = np.abs(own.prediction - self.actual), np.abs(own.naive - self.actual)
         scaled = ~np.isnan(own.scale)
-        ours, theirs = (_mean(part[scaled] / own.scale[scaled]) for part in (error, naive))
+        model, baseline = (_mean(part[scaled] / own.scale[scaled]) for part in (error, naive))
         covered = float("nan")
         if own.quantile_forecasts.shape[1] > 1:
             inside = (own.quantile_forecasts[:, 0] <= self.actual) & (self.actual <= own.quantile_forecasts[:, -1])
             covered = _mean(inside.astype(np.float64))
-        relative = ours / theirs if theirs > 0 else float("nan")
+        relative = model / baseline if baseline > 0 else float("nan")
         return LiveScores(
             group=group,
             count=len(self.actual),
@@ -108,23 +108,25 @@ class ForecastActuals:
 
 
 def monitor(ledger: str, data: str, settings: MonitorSettings, watch: Watch) -> MonitorReport:
-    """Join a version's forecasts with the data's actuals. DataError where the ledger has none of it."""
+    """Compare a version's forecasts with the data's actuals. DataError where the data has none of the ledger's series."""
     version = find_version(ledger, settings.model)
     then = ReadOptions.of(freq=version.freq, season_length=version.season_length, zone=version.zone)
     panel = read_as(data, settings.read_options().or_else(then))
     made = entries(ledger, version)
     own = made.source == MODEL
     forecasts = ForecastActuals(made, _actuals(panel, made)).take(own)
-    there = ~np.isnan(forecasts.actual)
+    observed = ~np.isnan(forecasts.actual)
     if not len(made.series) or not np.isin(made.series, panel.series.astype(object)).any():
-        raise DataError(f"{panel.source}: holds none of the series in {ledger}.", "Name the data that was forecast.")
-    known = forecasts.take(there)
+        raise DataError(f"{panel.source}: has none of the series in {ledger}.", "Name the data that was forecast.")
+    known = forecasts.take(observed)
     if settings.model is None:
         watch.note(f"model {version.model}@{version.version}")
     serves = None
     if settings.recalibrate:
         serves = recalibrate(settings.models, version, known.entries, known.actual, panel)
-        watch.note(f"{version.model}@{serves} serves: the weights of {version.version}, quantiles from what came")
+        watch.note(
+            f"{version.model}@{serves} serves: the weights of {version.version}, quantiles calibrated on the actuals"
+        )
     recent = known.take(_recent(known)).scores("recent")
     nominal = version.quantiles[-1] - version.quantiles[0] if len(version.quantiles) > 1 else None
     verdict, reason = _verdict(recent, version.expected, nominal)
@@ -135,7 +137,7 @@ def monitor(ledger: str, data: str, settings: MonitorSettings, watch: Watch) -> 
         reason=reason,
         promised=nominal,
         expected=version.expected,
-        waiting=int((~there).sum()),
+        waiting=int((~observed).sum()),
         fallbacks=int((~own).sum()),
         overall=known.scores("all"),
         recent=recent,
@@ -149,26 +151,26 @@ def monitor(ledger: str, data: str, settings: MonitorSettings, watch: Watch) -> 
 def _verdict(recent: LiveScores, expected: float | None, nominal: float | None) -> tuple[str, str]:
     """The verdict and its reason. `expected` is the relative error on the test windows, `nominal` the nominal coverage.
 
-    Retrain where, over the latest two horizons of actuals, the model is no better than seasonal naive, which costs
-    nothing; or its error over naive's has grown by a quarter since its test windows; or the empirical coverage of its
-    outermost quantiles is far below the nominal one.
+    The verdict is to retrain where, over the latest two horizons of actuals, the model is no better than seasonal naive;
+    or its relative error is a quarter above that on the test windows; or the empirical coverage of its outermost
+    quantiles is far below the nominal coverage.
     """
     if recent.count < MIN_FORECASTS or not np.isfinite(recent.relative):
-        return "too few", f"fewer than {MIN_FORECASTS} forecasts have their actuals"
+        return "too few", f"fewer than {MIN_FORECASTS} forecasts have actuals"
     reasons = []
     if recent.relative >= 1:
         reasons.append(f"its error is {recent.relative:.2f} of seasonal naive's")
     elif expected and recent.relative > MAX_DECAY * expected:
-        reasons.append(f"its error is {recent.relative:.2f} of seasonal naive's, {expected:.2f} where it was judged")
+        reasons.append(f"its error is {recent.relative:.2f} of seasonal naive's, {expected:.2f} on the test windows")
     if nominal and recent.coverage < nominal - MAX_COVERAGE_GAP:
-        reasons.append(f"its quantiles hold {recent.coverage:.0%} of what came, not {nominal:.0%}")
+        reasons.append(f"its quantiles cover {recent.coverage:.0%} of the actuals, not {nominal:.0%}")
     if not reasons:
         return "keep", f"its error is {recent.relative:.2f} of seasonal naive's"
-    return "retrain", f"over the newest {recent.count:,} forecasts " + " and ".join(reasons)
+    return "retrain", f"over the latest {recent.count:,} forecasts " + " and ".join(reasons)
 
 
 def _actuals(panel: Panel, made: Entries) -> FloatArray:
-    """[E] the actual at each forecast's timestamp; NaN where nothing is observed (yet)."""
+    """[E] the actual at each forecast's timestamp; NaN where none is observed yet."""
     number = {str(name): n for n, name in enumerate(panel.series)}
     actual = np.full(len(made.series), np.nan)
     names, index = np.unique(made.series.astype(str), return_inverse=True)
@@ -184,7 +186,7 @@ def _actuals(panel: Panel, made: Entries) -> FloatArray:
 
 
 def _recent(known: ForecastActuals) -> BoolArray:
-    """[E] the forecasts of the latest two horizons of steps."""
+    """[E] whether a forecast is of the latest two horizons of steps."""
     stamps = np.unique(known.entries.timestamp)
     horizon = int(known.entries.step.max()) if len(stamps) else 1
     oldest = stamps[-min(len(stamps), RECENT_HORIZONS * horizon)] if len(stamps) else 0
@@ -192,7 +194,7 @@ def _recent(known: ForecastActuals) -> BoolArray:
 
 
 def _weeks(timestamps: IntArray, version: Version, freq: Freq) -> TextArray:
-    """[E] the Monday of each stamp's week; whole-number steps in blocks of seven."""
+    """[E] the Monday of each timestamp's week; whole-number steps in blocks of seven."""
     if freq.whole_numbers:
         return np.asarray(timestamps // (7 * freq.count) * (7 * freq.count))
     days = wall_clock(timestamps, version.zone) // DAY
@@ -201,7 +203,7 @@ def _weeks(timestamps: IntArray, version: Version, freq: Freq) -> TextArray:
 
 
 def _grouped(known: ForecastActuals, groups: IntArray | TextArray) -> tuple[LiveScores, ...]:
-    """A score for each group, in their order."""
+    """Scores of each group, in ascending order."""
     order = np.argsort(groups, kind="stable")
     names, first = np.unique(groups[order], return_index=True)
     parts = np.split(order, first[1:]) if len(names) else []

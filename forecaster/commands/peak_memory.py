@@ -1,41 +1,41 @@
-"""The most memory that this process holds while something runs."""
+"""The peak memory of this process while something runs."""
 
 from __future__ import annotations
 
 import gc
 import threading
 
-POLL_SECONDS = 0.02  # between two looks
+POLL_SECONDS = 0.02  # between two measurements
 
 
 class PeakMemory:
-    """As a context: looks at what is resident every 20 ms, so that `bytes` is the most seen.
+    """Context manager that measures the resident memory every 20 ms; `bytes` is the maximum.
 
-    The kernel's own mark (VmHWM) would be exact, but it covers the process's whole life wherever it may not be reset.
+    The kernel's own maximum (VmHWM) would be exact, but where it may not be reset it covers the whole life of the process.
     """
 
     def __init__(self) -> None:
-        import psutil  # hosts that only predict do not have it
+        import psutil  # not installed where models only predict
 
         self.bytes = 0
         self._process = psutil.Process()
         self._done = threading.Event()
-        self._looking = threading.Thread(target=self._look, daemon=True)
+        self._thread = threading.Thread(target=self._measure, daemon=True)
 
     def __enter__(self) -> PeakMemory:
         gc.collect()
         self._note()
-        self._looking.start()
+        self._thread.start()
         return self
 
     def __exit__(self, *error: object) -> None:
         self._done.set()
         self._note()
-        self._looking.join()
+        self._thread.join()
 
     def _note(self) -> None:
         self.bytes = max(self.bytes, self._process.memory_info().rss)
 
-    def _look(self) -> None:
+    def _measure(self) -> None:
         while not self._done.wait(POLL_SECONDS):
             self._note()

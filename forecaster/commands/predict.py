@@ -1,4 +1,4 @@
-"""A forecast from start to end: the output's lock, the forecast, the file, the ledger. What a cron job runs."""
+"""The command `predict`: lock the output, forecast, write the file, record the forecasts in the ledger."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ def deliver(
     load: Load = load_runtime,
     now: datetime | None = None,
 ) -> ForecastRun:
-    """Predict and write to `settings.output`, which nobody else writes meanwhile; then note it in the ledger.
+    """Forecast, write to `settings.output` under a lock, and record the forecasts in the ledger.
 
-    Where the output's name holds {series}, every series gets a file of its own. `now` is what the data's age is
-    measured from; None = this machine's clock. The caller refuses `about.failed` (`refuse_failed`) after it has said
+    Where the output's name contains {series}, every series gets its own file. The data's age is measured from `now`;
+    None = this machine's clock. The caller refuses the series in `about.failed` (`refuse_failed`) after it has reported
     what was written. LockError where another run is writing the same output.
     """
     if settings.wait and settings.output == "-":
@@ -71,12 +71,12 @@ def deliver(
 def _write_each(forecast: Forecast, settings: PredictSettings, format: str | None) -> None:
     for n, name in enumerate(forecast.series):
         output = settings.output.replace(SERIES, safe_part(str(name)))
-        with output_lock(output, 0.0):  # removes what a killed run left beside it
+        with output_lock(output, 0.0):  # removes files that a killed run left beside it
             forecast.only(n).write(output, format, safe_csv=settings.safe_csv)
 
 
 def safe_part(name: str) -> str:
-    """A series' name as a part of a file name: it cannot leave the folder, and no two names give the same."""
+    """A series' name as a part of a file name: it cannot leave the folder, and different names stay different."""
     plain = re.sub(r"[^A-Za-z0-9._-]+", "-", name).lstrip(".-")[:80]
     if plain and plain == name:
         return plain
@@ -84,10 +84,10 @@ def safe_part(name: str) -> str:
 
 
 def refuse_failed(failed: Sequence[str], written: int) -> None:
-    """PartialError that names the series which could not be forecast, where `written` others were."""
+    """PartialError that names the series that could not be forecast; `written` others were."""
     if failed:
         names = ", ".join(failed[:5]) + (", …" if len(failed) > 5 else "")
         raise PartialError(
-            f"{len(failed)} of {len(failed) + written} series were not forecast, nothing of them is observed: {names}.",
-            "Take them out, or give newer rows.",
+            f"{len(failed)} of {len(failed) + written} series were not forecast, because they have no observed target: {names}.",
+            "Leave them out, or give newer rows.",
         )

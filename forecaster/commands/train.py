@@ -1,9 +1,9 @@
-"""The verb `train`: read, plan, fit, test on the newest windows, fit again on all rows, store."""
+"""The command `train`: read, plan, fit, test on the latest windows, fit again on all rows, store."""
 
 from __future__ import annotations
 
 import time
-from dataclasses import fields, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,18 +12,16 @@ import numpy as np
 from forecaster.data.limits import refuse_all_but_counts
 from forecaster.data.reading.reader import read_as
 from forecaster.data.summary import degenerate_series_notes
-from forecaster.errors import DataError, UsageError
+from forecaster.errors import DataError
 from forecaster.evaluation.report import make_report, subject
 from forecaster.models.device import require_tensorflow
 from forecaster.progress import Watch
-from forecaster.serving.manifest import Manifest, read_manifest
 from forecaster.serving.store import Store, name_from_path
 from forecaster.training.auto_plan import draft_plan
-from forecaster.training.checkpoints import STATE, UNFINISHED, Checkpoints
 from forecaster.training.ensemble import EnsembleFitter
-from forecaster.training.plan import Draft, OpenQuestions, Plan
 from forecaster.training.publish import Published, Training, publish
 from forecaster.training.report import TrainReport
+from forecaster.training.resume import continue_stored, find_checkpoints
 from forecaster.training.split import split
 
 if TYPE_CHECKING:
@@ -32,14 +30,14 @@ if TYPE_CHECKING:
     from forecaster.typing import Data
 
 
-FRAME = "data frame"  # in the place of a path
+FRAME = "data frame"  # in place of a path
 
 
 def train(data: Data, settings: TrainSettings, watch: Watch) -> TrainReport:
-    """Train on `data` and store a new version, which serves from then on.
+    """Train on `data` and store a new version, which then serves.
 
-    Raises the error classes of `errors`; the store is then as it was. Ctrl-C keeps the best weights so far. With
-    `promote_if_better` the new version may be kept without serving: the report's `verdict` says so.
+    Raises the error classes of `errors`; the store is then unchanged. Ctrl-C keeps the best weights so far. With
+    `promote_if_better` the new version may be stored without serving; the report's `verdict` is then the reason.
     """
     require_tensorflow()
     name = settings.name or name_from_path(str(data) if isinstance(data, (str, Path)) else "frame")
@@ -52,9 +50,9 @@ def _train(data: Data, settings: TrainSettings, watch: Watch, store: Store, name
     began = time.monotonic()
     panel = read(data, settings, watch)
     draft = draft_plan(panel, settings)
-    checkpoints = _checkpoints(store, name, settings, watch)
-    if settings.resume and checkpoints.source != checkpoints.unfinished and checkpoints.source:
-        draft = _as_stored(draft.plan, read_manifest(checkpoints.source.parent), panel, settings)
+    checkpoints = find_checkpoints(store, name, settings, watch)
+    if settings.resume:
+        draft = continue_stored(draft, checkpoints, panel, settings)
     fitting = EnsembleFitter(settings, checkpoints, watch, began)
     parts = split(panel, draft.plan.needs, draft.plan.windows)
     made = fitting.fit_stages(draft, panel, parts)
@@ -75,57 +73,14 @@ def _train(data: Data, settings: TrainSettings, watch: Watch, store: Store, name
 
 
 def _path(data: Data) -> str:
-    """Where the data is: an absolute path, "-", or FRAME."""
+    """The source of the data: an absolute path, "-", or FRAME."""
     if not isinstance(data, (str, Path)):
         return FRAME
     return "-" if str(data) == "-" else str(Path(data).absolute())
 
 
-def _as_stored(plan: Plan, manifest: Manifest, panel: Panel, settings: TrainSettings) -> Draft:
-    """The stored model's networks, to go on with. UsageError where an option asks for another one."""
-    first = manifest.members[0]
-    _refuse_other_columns(plan, manifest, panel)
-    for field in fields(first):
-        if field.name == "known":  # a count there, columns here
-            continue
-        given, stored = getattr(settings, field.name, None), getattr(first, field.name)
-        stored = stored or "none" if field.name == "distribution" else stored
-        if given is not None and given != stored and (field.name, given) != ("transform", "auto"):
-            flag = field.name.replace("_", "-")
-            raise UsageError(f"--{flag} {given}: --resume goes on with a network that has {stored}.", "Leave one out.")
-    fit = replace(
-        manifest.fit,
-        epochs=settings.epochs or manifest.fit.epochs,
-        learning_rate=settings.learning_rate or manifest.fit.learning_rate,
-        patience=manifest.fit.patience if settings.patience is None else settings.patience,
-    )
-    plan = replace(
-        plan,
-        horizon=manifest.horizon,
-        members=manifest.members,
-        fit=fit,
-        calendar=manifest.calendar,
-        error_scales=manifest.error_scales,
-        smoothing=manifest.smoothing,
-    )
-    return Draft(plan, OpenQuestions.decided(first, fit))
-
-
-def _refuse_other_columns(plan: Plan, manifest: Manifest, panel: Panel) -> None:
-    """UsageError where the stored networks lack a column of the plan's, or the data one of theirs."""
-    planned, stored, given = (
-        {(one.name, one.role) for one in some}
-        for some in (plan.needs.covariates, manifest.covariates, panel.covariates)
-    )
-    if not planned <= stored <= given:
-        reads = ", ".join(f"{one.role} {one.name}" for one in manifest.covariates) or "no covariates"
-        raise UsageError(
-            f"--resume goes on with a network that reads {reads}.", "Give the same columns, or train anew."
-        )
-
-
 def read(data: Data, settings: PlanSettings, watch: Watch) -> Panel:
-    """The panel, what was inferred said. DataError for rows that cannot be used."""
+    """The panel; what was inferred is noted. DataError for rows that cannot be used."""
     panel = read_as(data, settings.read_options())
     panel = replace(panel, notes=(*panel.notes, *degenerate_series_notes(panel)))
     for note in panel.notes:
@@ -134,23 +89,8 @@ def read(data: Data, settings: PlanSettings, watch: Watch) -> Panel:
         refuse_all_but_counts(panel, settings.likelihood)
     settings.limits.refuse_broken(panel)
     if np.isnan(panel.target).all():
-        raise DataError(f"{panel.source}: not one target is observed.", "Check --target.")
+        raise DataError(f"{panel.source}: no target is observed.", "Check --target.")
     return panel
-
-
-def _checkpoints(store: Store, name: str, settings: TrainSettings, watch: Watch) -> Checkpoints:
-    """ArtifactError where --resume or --from finds nothing."""
-    unfinished = store.root / name / UNFINISHED
-    if settings.start_from:
-        return Checkpoints(unfinished, store.resolve(settings.start_from) / STATE, weights_only=True)
-    if not settings.resume:
-        fresh = Checkpoints(unfinished, None, weights_only=False)
-        fresh.clear()
-        return fresh
-    if unfinished.is_dir():
-        watch.note("going on with a training that did not finish")
-        return Checkpoints(unfinished, unfinished, weights_only=False)
-    return Checkpoints(unfinished, store.resolve(name) / STATE, weights_only=False)
 
 
 def _report(training: Training, published: Published, seconds: float) -> TrainReport:

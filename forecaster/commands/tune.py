@@ -1,4 +1,4 @@
-"""The verb `tune`: a search over the plan's settings, on validation windows only. The test windows are never seen.
+"""The command `tune`: a search over the plan's settings on validation windows. The test windows are never seen.
 
 Source of the search: Optuna's tree-structured Parzen estimator (Bergstra et al. 2011) with median pruning.
 """
@@ -40,35 +40,35 @@ if TYPE_CHECKING:
 
 Setting: TypeAlias = "str | int | float | bool"
 
-TENTHS = 10  # of its schedule at which a trial is compared with the others
+TENTHS = 10  # of its schedule, after each of which a trial is compared with the others
 STARTUP = 4  # trials before any is pruned
 RATES = (3e-4, 3e-2)
 
 
 @dataclass(frozen=True)
 class Tuned:
-    """What the search found."""
+    """The result of the search."""
 
-    automatic: Mapping[str, Setting]  # the automatic plan's values of what was searched
+    automatic: Mapping[str, Setting]  # the automatic plan's values of the searched settings
     best: Mapping[str, Setting]
-    automatic_error: float  # on the validation windows, one network
+    automatic_error: float  # of one network on the validation windows
     error: float
     trials: int  # fitted to the end, earlier runs included
     pruned: int
-    toml: str  # what `train --config` takes
+    toml: str  # a file for `train --config`
     seconds: float
 
     @property
     def sentence(self) -> str:
-        """What it gained, for people."""
-        runs = f"{self.trials} plans tried, {self.pruned} of them given up early"
+        """How far the error fell, for people."""
+        runs = f"{self.trials} plans tried, {self.pruned} of them pruned"
         if self.error >= self.automatic_error:
-            return f"{runs}: none errs less than the automatic plan ({self.automatic_error:.4g})."
+            return f"{runs}: none has a lower error than the automatic plan ({self.automatic_error:.4g})."
         gain = 1.0 - self.error / self.automatic_error
         return f"{runs}: validation error {self.error:.4g}, {gain:.1%} below the automatic plan's {self.automatic_error:.4g}."
 
     def to_json(self) -> dict[str, Json]:
-        """All but the TOML."""
+        """Everything but the TOML, by name."""
         return {
             "trials": self.trials,
             "pruned": self.pruned,
@@ -82,7 +82,7 @@ def tune(data: Data, settings: TuneSettings, watch: Watch) -> Tuned:
     """Search, and write the best plan to `settings.output` (unless that is "-").
 
     The automatic plan is the first trial, so the best is never worse on these windows. Ctrl-C and the time budget end the
-    search with the best so far. UsageError without optuna, DataError where there are too few rows for validation windows.
+    search and keep the best so far. UsageError without optuna, DataError where there are too few rows for validation windows.
     """
     optuna = _optuna()
     require_tensorflow()
@@ -126,7 +126,7 @@ def _optuna() -> Any:
 
 
 def _study(optuna: Any, settings: TuneSettings, name: str) -> Any:
-    """The study of this data and these fixed settings; a file may hold many."""
+    """The study of this data and these settings; a file may contain several."""
     storage = f"sqlite:///{Path(settings.study).absolute()}" if settings.study else None
     try:
         return optuna.create_study(
@@ -144,7 +144,7 @@ def _study(optuna: Any, settings: TuneSettings, name: str) -> Any:
 
 
 class _Search:
-    """What is searched, and one trial of it."""
+    """The search space, and one trial."""
 
     def __init__(self, panel: Panel, settings: TuneSettings, watch: Watch, began: float) -> None:
         self.panel, self.settings, self.watch, self.began = panel, settings, watch, began
@@ -157,7 +157,7 @@ class _Search:
         self.name = f"forecaster-{hashlib.sha256(facts.encode()).hexdigest()[:16]}"
 
     def automatic(self, study: Any) -> dict[str, Setting]:
-        """The automatic plan's values of what is searched, its open questions settled; noted in the study."""
+        """The automatic plan's values of the searched settings, after model selection; stored in the study."""
         if "automatic" not in study.user_attrs:
             task = split(self.panel, self.plan.needs, self.plan.windows).selection
             if task is None:
@@ -188,7 +188,7 @@ class _Search:
             tenth, before = (TENTHS * epoch // plan.fit.epochs for epoch in (state.epoch, state.epoch - 1))
             if tenth > before:
                 trial.report(state.last_error, tenth)
-            # The automatic plan is always fitted to its end: the search may not end below it.
+            # The automatic plan is always fitted to its end, so that the best plan is never worse.
             if trial.params != automatic and (self.time_is_up() or trial.should_prune()):
                 raise optuna.TrialPruned
 
@@ -211,16 +211,17 @@ class _Search:
         }
 
     def _train(self, tried: Mapping[str, Setting | None]) -> TrainSettings:
-        """As `_toml` says it: epochs stay epochs of so many steps."""
+        """The settings of `train` that `_toml` would write."""
         return one_network(self.settings, **{"cell": self.settings.cell, **tried, **_steps(self.settings, tried)})
 
     def time_is_up(self) -> bool:
+        """Whether the time budget is spent."""
         budget = self.settings.time_budget
         return budget is not None and time.monotonic() - self.began > budget
 
 
 def _steps(settings: TuneSettings, found: Mapping[str, Setting | None]) -> dict[str, Setting]:
-    """Epochs that were searched are of so many steps; without it they would be passes over the data."""
+    """The number of steps in a searched epoch; without it an epoch would be one pass over the data."""
     return {"steps_per_epoch": settings.steps_per_epoch or EPOCH_STEPS} if "epochs" in found else {}
 
 
@@ -228,7 +229,7 @@ RUN = ("trials", "time_budget", "study", "output", "threads", "device")  # do no
 
 
 def _space(draft: Draft, settings: TuneSettings) -> dict[str, list[Setting]]:
-    """Values to choose from, the automatic one among them; what is given is not searched."""
+    """The values of each searched setting, the automatic one among them. An option that is given is not searched."""
     member, questions = draft.plan.members[0], draft.questions
     segments = [d for d in range(member.segment, 0, -1) if member.segment % d == 0]
     lengths = {member.segment * max(1, round(member.context_length * share / member.segment)) for share in (0.5, 1, 2)}
@@ -237,7 +238,7 @@ def _space(draft: Draft, settings: TuneSettings) -> dict[str, list[Setting]]:
         "units": sorted({32, 64, 128, member.units}),
         "layers": [1, 2],
         "context_length": sorted(lengths | {member.context_length}),
-        # Many steps are slow and forgetful: the largest few.
+        # Only the largest three: many recurrent steps are slow and forget the early ones.
         "segment": [*segments[:3]],
         "center": list(CENTERS),
         "dropout": sorted({0.0, 0.1, 0.2, 0.3, member.dropout}),
@@ -250,7 +251,7 @@ def _space(draft: Draft, settings: TuneSettings) -> dict[str, list[Setting]]:
 
 
 def _run(optuna: Any, study: Any, search: _Search, automatic: Mapping[str, Setting]) -> None:
-    """Trials until there are enough or the time is up; progress is reported after each."""
+    """Run trials until there are enough or the time budget is spent. Report progress after each."""
     began, before, wanted = time.monotonic(), len(study.trials), search.settings.trials
 
     def report(study: Any, trial: Any) -> None:
@@ -259,9 +260,9 @@ def _run(optuna: Any, study: Any, search: _Search, automatic: Mapping[str, Setti
             (one.value for one in study.trials if one.value is not None and one.state.name == "COMPLETE"),
             default=math.nan,
         )
-        state = f"validation error {trial.value:.4g}" if trial.state.name == "COMPLETE" else "given up"
-        said = ", ".join(f"{name} {_short(value)}" for name, value in trial.params.items())
-        search.watch.note(f"plan {done}: {state}, best {best:.4g}: {said}")
+        state = f"validation error {trial.value:.4g}" if trial.state.name == "COMPLETE" else "pruned"
+        values = ", ".join(f"{name} {_short(value)}" for name, value in trial.params.items())
+        search.watch.note(f"plan {done}: {state}, best {best:.4g}: {values}")
         left = (time.monotonic() - began) / max(done - before, 1) * max(wanted - done, 0)
         search.watch.progress(Progress("tune", done, wanted, trial.value or best, best, left))
         if search.time_is_up():
@@ -279,8 +280,9 @@ def _short(value: Setting) -> str:
 
 
 def _toml(settings: TuneSettings, horizon: int, automatic: Mapping[str, Setting], best: Mapping[str, Setting]) -> str:
-    """A file for `train --config`: what was given and what was found. Values that are automatic anyway stay open, so that
-    members may still differ in them.
+    """A file for `train --config`: the options that were given and the values that were found.
+
+    Values that equal the automatic ones are commented out, so that members may still differ in them.
     """
     given = {
         item.name: value
@@ -292,7 +294,7 @@ def _toml(settings: TuneSettings, horizon: int, automatic: Mapping[str, Setting]
     given |= {"horizon": horizon, **_steps(settings, changed)}
     lines += [f"{name} = {_value(value)}" for name, value in given.items()]
     for name, value in best.items():
-        mark, why = ("", "") if name in changed else ("# ", "  # as the automatic plan has it")
+        mark, why = ("", "") if name in changed else ("# ", "  # as in the automatic plan")
         lines.append(f"{mark}{name} = {_value(value)}{why}")
     return "\n".join(lines) + "\n"
 
@@ -300,4 +302,4 @@ def _toml(settings: TuneSettings, horizon: int, automatic: Mapping[str, Setting]
 def _value(value: object) -> str:
     if isinstance(value, tuple):
         return json.dumps(list(value), ensure_ascii=False)
-    return json.dumps(value, ensure_ascii=False)  # numbers, truth values and plain strings are written alike in TOML
+    return json.dumps(value, ensure_ascii=False)  # TOML writes numbers, booleans and plain strings as JSON does

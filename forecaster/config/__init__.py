@@ -1,7 +1,8 @@
 """The settings of every command, each option once.
 
-From a field come its flag, its `FORECASTER_*` variable, its TOML key, its Python keyword, its checks and its completion
-(`options.py`); `config.py` reads them.
+A field declares an option once: its flag, its `FORECASTER_*` variable, its TOML key, its Python keyword, its checks and its
+completion follow from it (`option.py`). `resolve.py` reads the values. No library is used: Typer declares flags alone, and a
+settings library such as pydantic would have to be imported by every command.
 """
 
 from __future__ import annotations
@@ -51,7 +52,7 @@ __all__ = [
     "one_network",
 ]
 
-# One row per command that has settings: their names are the tables that a TOML file may hold.
+# The commands that a TOML file may have a table for.
 SETTINGS: Mapping[str, type] = {
     "train": TrainSettings,
     "evaluate": EvaluateSettings,

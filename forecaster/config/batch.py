@@ -1,4 +1,4 @@
-"""The settings of what runs and watches many models."""
+"""The settings of the commands that run and monitor many models."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ class BatchSettings(LockOptions, MachineOptions):
     """Settings of `batch`."""
 
     only: str | None = option(None, "Run only this job, or these: NAME,NAME.", "Jobs")
-    dry_run: bool = switch(False, "Say what would be done, and do nothing.", "Jobs")
-    force: bool = switch(False, "Do again what is done already.", "Jobs")
-    status: str | None = option(None, "Keep track in this file, for health probes (default: the jobs file's).", "Jobs")
+    dry_run: bool = switch(False, "Print what would be done, and do nothing.", "Jobs")
+    force: bool = switch(False, "Run again the jobs that are done already.", "Jobs")
+    status: str | None = option(None, "Status file for health probes (default: the jobs file's).", "Jobs")
 
 
 @dataclass(frozen=True)
 class MonitorSettings(StoreOptions, InputOptions):
     """Settings of `monitor`."""
 
-    model: str | None = option(None, "NAME or NAME@VERSION (default: what forecast last).", "Judging")
-    recalibrate: bool = switch(False, "Store a version with quantiles learnt from what came.", "Judging")
+    model: str | None = option(None, "NAME or NAME@VERSION (default: the model that forecast last).", "Monitoring")
+    recalibrate: bool = switch(False, "Store a version with quantiles calibrated on the actuals.", "Monitoring")
 
 
 @dataclass(frozen=True)
@@ -33,4 +33,4 @@ class ScheduleSettings:
     cron: bool = switch(False, "Print lines for a crontab (the default).", "Form")
     systemd: bool = switch(False, "Print service and timer units.", "Form")
     only: str | None = option(None, "Schedule only this job, or these: NAME,NAME.", "Form")
-    log: str | None = option(None, "File for the jobs' lines (default: beside the jobs file).", "Form")
+    log: str | None = option(None, "Log file of the jobs (default: beside the jobs file).", "Form")

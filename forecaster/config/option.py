@@ -1,4 +1,4 @@
-"""What an option is, and how its value is read from text (flags, variables) or taken as it is (TOML, Python)."""
+"""What an option is, and how its value is read: from text (flags, variables) or as it is (TOML, Python)."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Value: TypeAlias = str | int | float | bool | tuple[float, ...] | tuple[str, ...
 
 @dataclass(frozen=True)
 class Option:
-    """What there is to know about one field of a settings class, apart from its name and default."""
+    """One field of a settings class, apart from its name and default."""
 
     help: str
     panel: str  # heading in --help
@@ -51,7 +51,7 @@ def switch(default: bool | None, help: str, panel: str = "Options") -> Any:
 
 
 def count(help: str, panel: str) -> Any:
-    """A whole number, at least 1, that need not be given."""
+    """An optional whole number, at least 1."""
     return option(None, help, panel, kind="int", bounds="[1, inf)")
 
 
@@ -66,7 +66,7 @@ def options(settings: type) -> dict[str, Option]:
 
 
 def spelling(name: str, known: Option) -> str:
-    """The option's name for people, with underscores: `start_from` is spelt `from`."""
+    """The option's public name, with underscores: `start_from` is spelt `from`."""
     return (known.flag or name).replace("-", "_")
 
 
@@ -76,7 +76,7 @@ def flag(name: str, known: Option) -> str:
 
 
 def names_in(choices: tuple[str, ...]) -> tuple[str, ...]:
-    """The names that may be chosen, tables looked up; nothing heavy is imported for it."""
+    """The names that may be chosen, tables looked up. No heavy library is imported."""
     names: dict[str, None] = {}
     for item in choices:
         module, _, table = item.partition(":")
@@ -85,7 +85,7 @@ def names_in(choices: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _table_names(module: str, table: str) -> tuple[str, ...]:
-    """The keys of a table. Help and completion must not wait for what its module imports, so the source is read."""
+    """The keys of a table, read from its module's source: help and completion must not wait for the module's imports."""
     spec = None if module in sys.modules else importlib.util.find_spec(module)
     if spec and spec.origin:
         for node in ast.parse(Path(spec.origin).read_bytes()).body:
@@ -99,7 +99,7 @@ def _table_names(module: str, table: str) -> tuple[str, ...]:
 
 
 def parse_duration(text: str) -> float:
-    """Seconds in `300`, `90s`, `5m`, `2h`, `1h30m` or `2d`. Anything else is a UsageError."""
+    """Seconds in `300`, `90s`, `5m`, `2h`, `1h30m` or `2d`. UsageError for anything else."""
     number = r"\d+(?:\.\d+)?"
     found = re.fullmatch(rf"(?:({number})d)?(?:({number})h)?(?:({number})m)?(?:({number})s?)?", text.strip().lower())
     if not found or not any(found.groups()):
@@ -109,7 +109,7 @@ def parse_duration(text: str) -> float:
 
 
 def read(known: Option, value: object, label: str, *, text: bool) -> Value:
-    """The value of an option, checked. `text`: it comes from a flag or a variable, so `12` means the number.
+    """The checked value of an option. `text`: it comes from a flag or a variable, so `12` means the number.
 
     Errors (UsageError) begin with `label`, the option as the caller wrote it.
     """
@@ -138,14 +138,14 @@ def _range(bounds: str) -> str:
 
 def _guess(word: str, allowed: tuple[str, ...]) -> str:
     guess = nearest(word, allowed)
-    return guess if guess.startswith("Did") else ""  # the message has the names already
+    return guess if guess.startswith("Did") else ""  # the message already lists the names
 
 
 def _inside(value: float, bounds: str) -> bool:
     low, high = (float(end) for end in bounds[1:-1].split(","))
     above = value >= low if bounds[0] == "[" else value > low
     below = value <= high if bounds[-1] == "]" else value < high
-    return above and below  # NaN is nowhere
+    return above and below  # False for NaN
 
 
 def _text(value: object) -> Value:
@@ -177,7 +177,7 @@ def _seconds(value: object) -> Value:
 
 
 def _margin(value: object) -> Value:
-    """A share; True, as a TOML file may say it, means 0."""
+    """A share; True, as a TOML file may write it, means 0."""
     return 0.0 if value is True else _number(value)
 
 
@@ -223,7 +223,7 @@ def _names(value: object) -> Value:
     return tuple(names)
 
 
-# Kind -> what checks a typed value, as TOML and Python give it.
+# Kind -> function that checks a typed value, as TOML and Python give it.
 READERS: Mapping[str, Callable[[object], Value]] = {
     "text": _text,
     "choice": _text,
@@ -240,7 +240,7 @@ READERS: Mapping[str, Callable[[object], Value]] = {
 
 
 def _parse_whole(text: str) -> object:
-    """The number, or the text as it is where it holds none: the kind's reader refuses that."""
+    """The number, or else the text itself, which the kind's reader refuses."""
     return int(text) if re.fullmatch(r"\s*[+-]?\d+\s*", text) else text
 
 
@@ -256,7 +256,7 @@ def _parse_truth(text: str) -> object:
     return word in ("1", "true", "yes", "on") if word in ("1", "true", "yes", "on", "0", "false", "no", "off") else text
 
 
-# Kind -> what makes a typed value of the text of a flag or a variable; the other kinds are read from text anyway.
+# Kind -> function that turns the text of a flag or a variable into a typed value. The other kinds are read from text.
 FROM_TEXT: Mapping[str, Callable[[str], object]] = {
     "int": _parse_whole,
     "float": _parse_number,

@@ -1,4 +1,4 @@
-"""The settings of the commands that use a stored model. None means "not given": its manifest decides."""
+"""The settings of the commands that use a stored model. None means "not given": the model's manifest decides."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ class EvaluateSettings(
 ):
     """Settings of `evaluate`."""
 
-    refit: bool = switch(False, "Fit fresh weights for every window.", "Judging")
-    report: str | None = option(None, "Page to write: FILE.html.", "Drawing")
+    refit: bool = switch(False, "Fit fresh weights for every test window.", "Testing")
+    report: str | None = option(None, "HTML page to write: FILE.html.", "Drawing")
 
     def __post_init__(self) -> None:
         if self.plot_series and not self.report:
@@ -49,21 +49,25 @@ class ExplainSettings(HoldoutOptions, MachineOptions, ServeOptions, StoreOptions
 class PredictSettings(LockOptions, PlotOptions, MachineOptions, AdaptOptions, ServeOptions, StoreOptions, InputOptions):
     """Settings of `predict`."""
 
-    horizon: int | None = count("Steps ahead (default: as trained).", "Forecast")
+    horizon: int | None = count("Steps ahead to forecast (default: as trained).", "Forecast")
     output: str = option("-", "File to write; - is standard output.", "Forecast")
-    format: str | None = choice(None, "csv json parquet", "Default: by the file's ending, else csv.", "Forecast")
-    safe_csv: bool = switch(False, "Keep spreadsheets from running series names as formulas.", "Forecast")
-    max_age: float | None = option(
-        None, "Refuse data whose newest target is older, e.g. 2d.", "Input", kind="duration", bounds="(0, inf)"
+    format: str | None = choice(
+        None, "csv json parquet", "Format of the output (default: by the file's ending, else csv).", "Forecast"
     )
-    drop_incomplete: bool = switch(False, "Leave out a last period that is not over yet.", "Input")
-    fallback: bool = switch(False, "Seasonal naive, marked so, where the model cannot answer.", "Forecast")
-    future: str | None = option(None, "File of what is known ahead.", "Input")
-    ledger: str | None = option(None, "Note what was forecast in this SQLite file.", "Forecast")
-    plot: str | None = option(None, "Draw to FILE.png or FILE.html; - is the terminal.", "Drawing")
-    quantiles: tuple[float, ...] | None = option(None, "Levels, or none.", "Forecast", kind="quantiles")
-    samples: int | None = count("Columns with a path each that the future may take.", "Forecast")
-    calibrate: bool | None = switch(None, "Calibrate the quantiles, by the held-back windows.", "Forecast")
+    safe_csv: bool = switch(False, "Escape series names that a spreadsheet would run as formulas.", "Forecast")
+    max_age: float | None = option(
+        None, "Refuse data whose latest target is older, e.g. 2d.", "Input", kind="duration", bounds="(0, inf)"
+    )
+    drop_incomplete: bool = switch(False, "Leave out the last period if it has not ended.", "Input")
+    fallback: bool = switch(False, "Use seasonal naive, marked as such, where the model cannot forecast.", "Forecast")
+    future: str | None = option(None, "File with the future values of the known columns.", "Input")
+    ledger: str | None = option(None, "Record the forecasts in this SQLite file.", "Forecast")
+    plot: str | None = option(None, "Draw the forecast to FILE.png or FILE.html; - is the terminal.", "Drawing")
+    quantiles: tuple[float, ...] | None = option(
+        None, "Quantile levels to forecast, or none.", "Forecast", kind="quantiles"
+    )
+    samples: int | None = count("Sample paths to add, a column each.", "Forecast")
+    calibrate: bool | None = switch(None, "Calibrate the quantiles on the test windows.", "Forecast")
 
     def __post_init__(self) -> None:
         if self.samples and self.fallback:
@@ -71,7 +75,7 @@ class PredictSettings(LockOptions, PlotOptions, MachineOptions, AdaptOptions, Se
                 "--samples and --fallback exclude each other: seasonal naive has no paths.", "Leave one out."
             )
         if self.calibrate is False and not self.adapt:
-            raise UsageError("--no-adapt has no effect beside --no-calibrate.", "Leave it out.")
+            raise UsageError("--no-adapt has no effect with --no-calibrate.", "Leave it out.")
         if self.plot_series and not self.plot:
             raise UsageError("--plot-series has no effect without --plot.", "Leave it out, or give --plot FILE.png.")
         if self.plot and self.plot != "-" and self.plot == self.output:
@@ -82,10 +86,10 @@ class PredictSettings(LockOptions, PlotOptions, MachineOptions, AdaptOptions, Se
 class CheckSettings(FrequencyOptions, StoreOptions, InputOptions):
     """Settings of `check`."""
 
-    model: str | None = option(None, "Hold the data against this model, NAME or NAME@VERSION.", "Store", kind="model")
+    model: str | None = option(None, "Compare the data with this model's, NAME or NAME@VERSION.", "Store", kind="model")
 
     def read_options(self) -> ReadOptions:
-        """What is said of how the data is read. UsageError for a frequency or a zone that is none."""
+        """How to read the data, as far as it is given. UsageError for an unknown frequency or time zone."""
         from forecaster.data.reading.reader import ReadOptions
 
         return ReadOptions.of(self.columns, freq=self.freq, zone=self.zone, timestamp_format=self.timestamp_format)
@@ -96,5 +100,5 @@ class PruneSettings(StoreOptions):
     """Settings of `models prune`."""
 
     keep: int = option(
-        3, "Newest versions to keep, beside the one that serves.", "Store", kind="int", bounds="[1, inf)"
+        3, "Latest versions to keep; the one that serves is always kept.", "Store", kind="int", bounds="[1, inf)"
     )

@@ -1,4 +1,4 @@
-"""Settings from flags, `FORECASTER_*` variables, a TOML file and Python keywords: who wins, and what is refused."""
+"""Settings from flags, `FORECASTER_*` variables, a TOML file and Python keywords: their precedence and their checks."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from forecaster.config.option import Option, Value, flag, options, read, spellin
 from forecaster.errors import UsageError, nearest
 
 PREFIX = "FORECASTER_"
-# What Kubernetes sets in every pod beside a service whose name begins with "forecaster".
+# Kubernetes sets these variables in every pod where a service has a name that begins with "forecaster".
 SERVICE_LINK = re.compile(
     rf"{PREFIX}(.*_)?(SERVICE_(HOST|PORT(_.+)?)|PORT|PORT_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)"
 )
@@ -24,14 +24,14 @@ S = TypeVar("S")
 
 @dataclass(frozen=True)
 class ConfigFile:
-    """A TOML file, its names checked; values are checked by the command that uses them."""
+    """A TOML file with checked names. The command that uses a value checks it."""
 
     where: str  # for messages
     shared: Mapping[str, object]  # field → value, for every command that has the field
     tables: Mapping[str, Mapping[str, object]]  # command → field → value
 
     def values(self, settings: type, command: str) -> dict[str, Value]:
-        """The checked values for one settings class: the command's own table wins over the shared keys."""
+        """The checked values of one settings class. The command's own table has precedence over the shared keys."""
         own = {**self.shared, **self.tables.get(command, {})}
         return _read_all(
             settings,
@@ -69,9 +69,9 @@ def resolve(
 
 
 def unknown_variables(environment: Mapping[str, str]) -> tuple[str, ...]:
-    """`FORECASTER_*` variables that no option has and that are nobody's links to a service.
+    """`FORECASTER_*` variables that belong to no option and link to no service.
 
-    UsageError for one that nearly names an option: it would be ignored, and nobody would see it.
+    UsageError for one that nearly names an option: ignoring a typing error would hide it.
     """
     import difflib
 
@@ -86,10 +86,10 @@ def unknown_variables(environment: Mapping[str, str]) -> tuple[str, ...]:
 
 
 def load_toml(path: str | None) -> ConfigFile:
-    """The settings file `path`, or `forecaster.toml` in the working directory if it is there, or nothing.
+    """The settings file `path`, else `forecaster.toml` in the working directory, else nothing.
 
-    Keys at the top are for every command that has them, the tables [train], [evaluate] … (SETTINGS) for one command.
-    A file that cannot be read and a key that no command knows are UsageErrors.
+    Keys at the top are for every command that has them; the tables [train], [evaluate] … (SETTINGS) are for one command.
+    UsageError for a file that cannot be read and for a key that no command knows.
     """
     if path is None and not Path(FILE).is_file():
         return ConfigFile(FILE, {}, {})
@@ -109,7 +109,7 @@ def load_toml(path: str | None) -> ConfigFile:
 
 
 def parse_toml(path: Path, where: str) -> dict[str, object]:
-    """What a TOML file holds. UsageError that begins with `where` for one that cannot be read."""
+    """The content of a TOML file. UsageError that begins with `where` for a file that cannot be read."""
     if sys.version_info >= (3, 11):
         import tomllib
     else:
@@ -126,7 +126,7 @@ def parse_toml(path: Path, where: str) -> dict[str, object]:
 
 
 def _field(key: str, known: Mapping[str, Option], where: str, noun: str) -> str:
-    """The field that `key` names: its own name or its flag, with dashes or underscores."""
+    """The field that `key` names, by its name or its flag, with dashes or underscores."""
     plain = key.replace("-", "_")
     for name, item in known.items():
         if plain in (name, spelling(name, item)):

@@ -20,24 +20,24 @@ class CompareSettings(PlanSettings):
         kind="names",
         choices=("forecaster.models.cells:CELLS",),
     )
-    seeds: int = option(
-        1, "Fits of each cell, each with a seed of its own.", "Comparing", kind="int", bounds="[1, 100]"
-    )
+    seeds: int = option(1, "Fits of each cell, each with its own seed.", "Comparing", kind="int", bounds="[1, 100]")
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.patience:
-            raise UsageError("--patience has no effect: every cell is fitted for as many epochs.", "Leave it out.")
+            raise UsageError(
+                "--patience has no effect: every cell is fitted for the same number of epochs.", "Leave it out."
+            )
 
 
 @dataclass(frozen=True)
 class TuneSettings(BudgetOptions, CellOptions, PlanSettings):
-    """Settings of `tune`. What is given is held fixed."""
+    """Settings of `tune`. An option that is given is not searched."""
 
     trials: int = option(
-        30, "Plans to try, those of an earlier run of this study included.", "Tuning", kind="int", bounds="[1, inf)"
+        30, "Plans to try, including those of earlier runs of this study.", "Tuning", kind="int", bounds="[1, inf)"
     )
-    study: str | None = option(None, "SQLite file to keep the search in, and to go on from.", "Tuning")
+    study: str | None = option(None, "SQLite file to store the search in and to continue from.", "Tuning")
     output: str = option("best.toml", "File to write; - is standard output.", "Forecast")
 
     def __post_init__(self) -> None:
@@ -47,4 +47,4 @@ class TuneSettings(BudgetOptions, CellOptions, PlanSettings):
         if self.patience:
             raise UsageError("--patience has no effect: the number of epochs is searched.", "Leave it out.")
         if self.baselines != "naive":
-            raise UsageError("--baselines has no effect: plans are held against each other.", "Leave it out.")
+            raise UsageError("--baselines has no effect: plans are compared with each other.", "Leave it out.")

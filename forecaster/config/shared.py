@@ -1,4 +1,4 @@
-"""Options that several commands take. A class `…Options` is a part of a command's settings; `…Settings` are all of one's."""
+"""Options that several commands take. `…Options` are a part of a command's settings, `…Settings` the whole."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ FILE = "forecaster.toml"  # read from the working directory where --config is no
 
 @dataclass(frozen=True)
 class CommonSettings:
-    """What every command takes."""
+    """The options of every command."""
 
-    config: str | None = option(None, f"Read settings from this TOML file (default: {FILE}, if there).")
-    json: bool = switch(False, "Print one JSON object; errors too.")
-    quiet: bool = switch(False, "Print the result and errors only.")
+    config: str | None = option(None, f"Read settings from this TOML file (default: {FILE}, if it exists).")
+    json: bool = switch(False, "Print results and errors as JSON objects.")
+    quiet: bool = switch(False, "Print only the result and errors.")
     verbose: bool = switch(False, "Print more, and TensorFlow's own log.")
 
     def __post_init__(self) -> None:
@@ -48,7 +48,7 @@ class InputOptions:
     series: str | None = option(None, "Column that names the series (default: inferred).", "Input")
     timestamp: str | None = option(None, "Column of timestamps (default: inferred).", "Input")
     target: str | None = option(None, "Column to forecast (default: inferred).", "Input")
-    zone: str | None = option(None, "Zone of the timestamps, e.g. Europe/Berlin.", "Input")
+    zone: str | None = option(None, "Time zone of the timestamps, e.g. Europe/Berlin.", "Input")
     timestamp_format: str | None = option(None, "Format of the timestamps, e.g. %d.%m.%Y.", "Input")
 
     @property
@@ -59,7 +59,7 @@ class InputOptions:
         return Columns(self.series, self.timestamp, self.target)
 
     def read_options(self) -> ReadOptions:
-        """What is said of how the data is read; the rest is open. UsageError for a zone that is none."""
+        """How to read the data, as far as it is given. UsageError for an unknown time zone."""
         from forecaster.data.reading.reader import ReadOptions
 
         return ReadOptions.of(self.columns, zone=self.zone, timestamp_format=self.timestamp_format)
@@ -76,49 +76,49 @@ class FrequencyOptions:
 class HoldoutOptions:
     """The test windows of a backtest."""
 
-    windows: int | None = count("Held-back windows per series for the scores.", "Judging")
+    windows: int | None = count("Test windows per series.", "Testing")
 
 
 @dataclass(frozen=True)
 class BaselineOptions:
-    """What a model is compared with."""
+    """The baselines that a model is compared with."""
 
-    baselines: str = choice("naive", "naive all", "Baselines to judge against; all adds slower ones.", "Judging")
+    baselines: str = choice("naive", "naive all", "Baselines to compare with; all adds slower ones.", "Testing")
 
 
 @dataclass(frozen=True)
 class ServeOptions:
-    """Which stored model runs, and on what."""
+    """Which stored model runs, and which library runs it."""
 
     model: str | None = option(None, "NAME or NAME@VERSION (default: the model trained last).", "Store", kind="model")
-    runtime: str = choice("onnx", "onnx tensorflow", "What runs the network.", "Running")
+    runtime: str = choice("onnx", "onnx tensorflow", "Library that runs the network.", "Running")
 
 
 @dataclass(frozen=True)
 class AdaptOptions:
-    """Whether a stored calibration keeps up with newer rows."""
+    """Whether a stored calibration is updated with rows after the training."""
 
-    adapt: bool = switch(True, "Learn the quantiles from rows newer than the training, too.", "Forecast")
+    adapt: bool = switch(True, "Also calibrate the quantiles on rows after the training.", "Forecast")
 
 
 @dataclass(frozen=True)
 class PlotOptions:
-    """What is drawn."""
+    """Which series are drawn."""
 
-    plot_series: tuple[str, ...] = option((), "Series to draw (default: a few).", "Drawing", kind="columns")
+    plot_series: tuple[str, ...] = option((), "Series to draw (default: some).", "Drawing", kind="columns")
 
 
 @dataclass(frozen=True)
 class MachineOptions:
-    """How much of the machine is used."""
+    """How many processors are used."""
 
     threads: int | None = count("Processor threads (default: all).", "Running")
 
 
 @dataclass(frozen=True)
 class LockOptions:
-    """What happens where another run holds a lock."""
+    """How long to wait for a lock of another run."""
 
     wait: float | None = option(
-        None, "Wait this long for a lock, e.g. 5m.", "Running", kind="duration", bounds="[0, inf)"
+        None, "Wait up to this long for a lock, e.g. 5m.", "Running", kind="duration", bounds="[0, inf)"
     )

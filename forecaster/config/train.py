@@ -1,4 +1,4 @@
-"""The settings of `train`, by part. None means "not given": the plan decides."""
+"""The settings of `train`, in parts. None means "not given": the plan decides."""
 
 from __future__ import annotations
 
@@ -26,27 +26,29 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class SeasonOptions(FrequencyOptions):
-    """The step of the timestamps, and how many make a season."""
+    """The step of the timestamps, and the number of steps in a season."""
 
     season_length: int | None = count("Steps in a season; 1 = none (default: from freq).", "Input")
 
 
 @dataclass(frozen=True)
 class CovariateOptions:
-    """Columns that the networks read, apart from the target."""
+    """Columns that the networks read as extra inputs."""
 
-    known: tuple[str, ...] = option((), "Columns that are known ahead: price, weather.", "Input", kind="columns")
-    past: tuple[str, ...] = option((), "Columns known up to now.", "Input", kind="columns")
+    known: tuple[str, ...] = option((), "Columns known ahead, e.g. price or weather.", "Input", kind="columns")
+    past: tuple[str, ...] = option((), "Columns known up to the last row.", "Input", kind="columns")
     static: tuple[str, ...] = option((), "Columns with one value per series.", "Input", kind="columns")
-    screen: bool = switch(True, "Leave out known columns that tell nothing of the target.", "Input")
+    screen: bool = switch(True, "Leave out uninformative known columns.", "Input")
 
 
 @dataclass(frozen=True)
 class HorizonOptions:
-    """What is forecast: how many steps, and which quantiles of each."""
+    """The number of steps to forecast, and the quantiles of each."""
 
     horizon: int | None = count("Steps ahead to forecast.", "Forecast")
-    quantiles: tuple[float, ...] = option((0.1, 0.5, 0.9), "Levels, or none.", "Forecast", kind="quantiles")
+    quantiles: tuple[float, ...] = option(
+        (0.1, 0.5, 0.9), "Quantile levels to forecast, or none.", "Forecast", kind="quantiles"
+    )
 
 
 @dataclass(frozen=True)
@@ -56,38 +58,44 @@ class NetworkOptions:
     units: int | None = count("Width of each recurrent layer.", "Network")
     layers: int | None = count("Recurrent layers.", "Network")
     bidirectional: bool | None = switch(None, "Read the context in both directions.", "Network")
-    dropout: float | None = option(None, "Share of units dropped.", "Network", kind="float", bounds="[0, 1)")
+    dropout: float | None = option(
+        None, "Share of units that dropout leaves out.", "Network", kind="float", bounds="[0, 1)"
+    )
     residual: bool | None = switch(None, "Add each layer's input to its output.", "Network")
     context_length: int | None = count("Observations that the network sees.", "Network")
-    segment: int | None = count("Observations per recurrent step; 1 = the textbook's network.", "Network")
-    head: str | None = choice(None, "forecaster.models.heads:HEADS", "From states to forecast.", "Network")
+    segment: int | None = count("Observations per recurrent step.", "Network")
+    head: str | None = choice(
+        None, "forecaster.models.heads:HEADS", "Layers that turn states into a forecast.", "Network"
+    )
     transform: str | None = choice(
         None, "auto forecaster.models.scaling:TRANSFORMS", "Transform of the values.", "Network"
     )
     linear: bool | None = switch(None, "Add a linear path from context to horizon.", "Network")
-    calendar: bool | None = switch(None, "Tell the network each step's hour, weekday, time of year.", "Network")
-    holidays: str | None = option(None, "Tell it a country's holidays, e.g. US or DE-BY.", "Network")
-    center: str | None = choice(None, "forecaster.models.scaling:CENTERS", "What is subtracted first.", "Network")
+    calendar: bool | None = switch(None, "Add each step's hour, weekday and time of year to the inputs.", "Network")
+    holidays: str | None = option(None, "Add a country's holidays to the inputs, e.g. US or DE-BY.", "Network")
+    center: str | None = choice(
+        None, "forecaster.models.scaling:CENTERS", "What is subtracted from the values.", "Network"
+    )
     input_initializer: str | None = choice(
-        None, "forecaster.models.cells:INITIALIZERS", "First input weights.", "Network"
+        None, "forecaster.models.cells:INITIALIZERS", "Initial input weights.", "Network"
     )
     recurrent_initializer: str | None = choice(
-        None, "forecaster.models.cells:INITIALIZERS", "First recurrent weights.", "Network"
+        None, "forecaster.models.cells:INITIALIZERS", "Initial recurrent weights.", "Network"
     )
 
     def refuse_single_residual(self) -> None:
-        """UsageError for a residual link where there is one layer."""
+        """UsageError for a residual connection on a single layer."""
         if self.residual and (self.layers or 1) == 1:
             raise UsageError("--residual has no effect on one layer.", "Give --layers 2 or more.")
 
     def refuse_inputs_ahead(self) -> None:
-        """UsageError for inputs of the steps ahead with a head that reads none."""
+        """UsageError for inputs of the steps ahead where the head reads none."""
         for name in ("linear", "calendar", "holidays"):
             if getattr(self, name):
                 self.refuse_closed_head(name)
 
     def refuse_closed_head(self, name: str) -> None:
-        """UsageError where the option `name` has no effect on the head, as that feeds its forecasts back."""
+        """UsageError where the head ignores the option `name`, because it feeds its forecasts back."""
         from forecaster.models.heads import OPEN_HEADS
 
         if self.head is not None and self.head not in OPEN_HEADS:
@@ -98,28 +106,30 @@ class NetworkOptions:
 class FitOptions:
     """How a network is fitted."""
 
-    loss: str | None = choice(None, "forecaster.models.losses:LOSSES", "What is minimised.", "Fitting")
+    loss: str | None = choice(None, "forecaster.models.losses:LOSSES", "Loss that fitting minimises.", "Fitting")
     error_scale: str | None = choice(
         None, "forecaster.models.losses:ERROR_SCALES", "What errors are divided by.", "Fitting"
     )
-    epochs: int | None = count("Epochs, at most.", "Fitting")
-    batch_size: int | None = count("Windows per step.", "Fitting")
-    steps_per_epoch: int | None = count("Steps per epoch.", "Fitting")
-    learning_rate: float | None = option(None, "Adam's first rate.", "Fitting", kind="float", bounds="(0, inf)")
-    schedule: str | None = choice(None, "forecaster.training.trainer:SCHEDULES", "Course of the rate.", "Fitting")
+    epochs: int | None = count("Maximum number of epochs.", "Fitting")
+    batch_size: int | None = count("Windows per batch.", "Fitting")
+    steps_per_epoch: int | None = count("Batches per epoch.", "Fitting")
+    learning_rate: float | None = option(
+        None, "Adam's initial learning rate.", "Fitting", kind="float", bounds="(0, inf)"
+    )
+    schedule: str | None = choice(None, "forecaster.training.trainer:SCHEDULES", "Learning-rate schedule.", "Fitting")
     clip_norm: float | None = option(
-        None, "Largest norm of the gradient; 0 = any.", "Fitting", kind="float", bounds="[0, inf)"
+        None, "Maximum norm of the gradient; 0 = no clipping.", "Fitting", kind="float", bounds="[0, inf)"
     )
     patience: int | None = option(
-        None, "Epochs without gain before stopping; 0 = never stop.", "Fitting", kind="int", bounds="[0, inf)"
+        None, "Epochs without improvement before stopping; 0 = never stop.", "Fitting", kind="int", bounds="[0, inf)"
     )
-    seed: int = option(0, "Decides whatever is random.", "Fitting", kind="int", bounds="[0, 4294967296)")
-    device: str = choice("auto", "auto cpu gpu", "Where to fit.", "Running")
+    seed: int = option(0, "Seed of all random numbers.", "Fitting", kind="int", bounds="[0, 4294967296)")
+    device: str = choice("auto", "auto cpu gpu", "Device to fit on.", "Running")
 
 
 @dataclass(frozen=True)
 class TargetOptions:
-    """What values the target can have, and how they are distributed."""
+    """The values that the target can have, and their distribution."""
 
     min: float | None = option(
         None, "Smallest value that the target can have.", "Forecast", kind="float", bounds="(-inf, inf)"
@@ -131,18 +141,18 @@ class TargetOptions:
     distribution: str | None = choice(
         None,
         "none forecaster.models.distributions:DISTRIBUTIONS",
-        "Learn a whole distribution of each step.",
+        "Distribution to learn for each step.",
         "Network",
     )
 
     @property
     def limits(self) -> Limits:
-        """What the target can be: counts are never below 0."""
+        """The values that the target can have; counts start at 0."""
         return Limits(0.0 if self.counts and self.min is None else self.min, self.max, self.integer)
 
     @property
     def counts(self) -> bool:
-        """The target must be whole numbers from 0 up, as the distribution is one of these."""
+        """Whether the distribution is one of counts: whole numbers from 0."""
         if not self.likelihood:
             return False
         from forecaster.models.distributions import DISTRIBUTIONS
@@ -151,7 +161,7 @@ class TargetOptions:
 
     @property
     def likelihood(self) -> str:
-        """The distribution that is learnt; empty = each quantile by itself."""
+        """The distribution to learn; empty = each quantile is learnt by itself."""
         return "" if self.distribution in (None, "none") else str(self.distribution)
 
     def refuse_empty_limits(self) -> None:
@@ -161,13 +171,13 @@ class TargetOptions:
         if not self.min < self.max:
             raise UsageError(f"--min {self.min:g} is not below --max {self.max:g}.", "Exchange them.")
         if self.integer and math.ceil(self.min) > math.floor(self.max):
-            raise UsageError(f"no whole number lies between --min {self.min:g} and --max {self.max:g}.")
+            raise UsageError(f"no whole number is between --min {self.min:g} and --max {self.max:g}.")
 
     def refuse_negative_counts(self) -> None:
         """UsageError for a smallest value below 0 where the target is a count."""
         if self.counts and self.min is not None and self.min < 0:
             raise UsageError(
-                f"--min {self.min:g} has no effect beside --distribution {self.likelihood}: counts begin at 0.",
+                f"--min {self.min:g} has no effect with --distribution {self.likelihood}: counts start at 0.",
                 "Leave it out.",
             )
 
@@ -185,7 +195,7 @@ class PlanSettings(
     HoldoutOptions,
     InputOptions,
 ):
-    """What shapes a plan, whichever cell it is for. Help shows the parts from the last to the first."""
+    """The settings of a plan, apart from its cell. Help shows the base classes from the last to the first."""
 
     def __post_init__(self) -> None:
         """UsageError for options that contradict each other, or of which one has no effect with another."""
@@ -201,11 +211,11 @@ class PlanSettings(
 
     @property
     def columns(self) -> Columns:
-        """The columns that are named, covariates among them; None = to be inferred."""
+        """The columns that are named, with the covariates; None = to be inferred."""
         return replace(super().columns, known=self.known, past=self.past, static=self.static)
 
     def read_options(self) -> ReadOptions:
-        """What is said of how the data is read. UsageError for a frequency or a zone that is none."""
+        """How to read the data, as far as it is given. UsageError for an unknown frequency or time zone."""
         from forecaster.data.reading.reader import ReadOptions
 
         return ReadOptions.of(
@@ -221,7 +231,7 @@ class PlanSettings(
         what = f"--distribution {self.likelihood}"
         for name, given in (("loss", self.loss), ("error-scale", self.error_scale)):
             if given is not None:
-                raise UsageError(f"--{name} has no effect beside {what}, which has a likelihood.", "Leave one out.")
+                raise UsageError(f"--{name} has no effect with {what}, which has a likelihood.", "Leave one out.")
         if self.counts and self.transform not in (None, "auto", "none"):
             raise UsageError(f"--transform {self.transform}: {what} takes counts as they are.", "Leave one out.")
 
@@ -231,7 +241,10 @@ class CellOptions:
     """The recurrent cell."""
 
     cell: str | None = choice(
-        None, "auto forecaster.models.cells:CELLS", "Recurrent cell; auto = whichever does best.", "Network"
+        None,
+        "auto forecaster.models.cells:CELLS",
+        "Recurrent cell; auto = the one with the lowest validation error.",
+        "Network",
     )
 
 
@@ -239,10 +252,12 @@ class CellOptions:
 class GateOptions(CellOptions):
     """The recurrent cell, and where its reset gate acts."""
 
-    reset_after: bool | None = switch(None, "GRU: reset gate behind the product, as cuDNN has it.", "Network")
+    reset_after: bool | None = switch(
+        None, "GRU: apply the reset gate after the matrix product, as cuDNN does.", "Network"
+    )
 
     def refuse_no_reset_gate(self) -> None:
-        """UsageError where the cell has no reset gate that could act anywhere."""
+        """UsageError where the cell has no reset gate."""
         from forecaster.models.cells import CELLS
 
         if self.reset_after is None or self.cell is None:
@@ -255,18 +270,18 @@ class GateOptions(CellOptions):
 
 @dataclass(frozen=True)
 class EnsembleOptions:
-    """What is combined to one forecast."""
+    """What is combined into one forecast."""
 
     floor: float | None = option(
-        None, "Share of a statistical forecast in the blend; 0 = none.", "Network", kind="float", bounds="[0, 1]"
+        None, "Weight of exponential smoothing in the forecast; 0 = none.", "Network", kind="float", bounds="[0, 1]"
     )
-    members: int | None = count("Networks that are joined to one forecast.", "Network")
+    members: int | None = count("Networks in the ensemble.", "Network")
     combine: str | None = choice(
-        None, "forecaster.models.export:COMBINATIONS", "How the members' forecasts are joined.", "Network"
+        None, "forecaster.models.export:COMBINATIONS", "How the ensemble's forecasts are combined.", "Network"
     )
 
     def refuse_single_combination(self) -> None:
-        """UsageError for a way to combine one member."""
+        """UsageError for a combination of a single member."""
         if self.combine and self.members == 1:
             raise UsageError("--combine has no effect on one member.", "Leave it out, or give --members 2 or more.")
 
@@ -284,8 +299,8 @@ class BudgetOptions:
 class StartOptions:
     """The weights that fitting starts with; fresh ones by default."""
 
-    resume: bool = switch(False, "Go on from this model's current version.", "Fitting")
-    start_from: str | None = option(None, "Start with this model's weights.", "Fitting", kind="model", flag="from")
+    resume: bool = switch(False, "Continue from this model's current version.", "Fitting")
+    start_from: str | None = option(None, "Start from this model's weights.", "Fitting", kind="model", flag="from")
 
     def refuse_two_starts(self) -> None:
         """UsageError for weights from two places."""
@@ -298,15 +313,15 @@ class TrainSettings(LockOptions, StartOptions, BudgetOptions, EnsembleOptions, G
     """Settings of `train`."""
 
     name: str | None = option(None, "Name to store the model under (default: the data file's stem).", "Store")
-    final_fit: bool = switch(True, "After judging, fit again on all rows.", "Fitting")
+    final_fit: bool = switch(True, "After testing, fit again on all rows.", "Fitting")
     promote_if_better: float | None = option(
         None,
-        "Serve the new version only if it is better by this share.",
-        "Judging",
+        "Serve the new version only if its error is lower by this share.",
+        "Testing",
         kind="margin",
         bounds="[0, 1)",
     )
-    calibrate: bool = switch(True, "Calibrate the quantiles, by the held-back windows.", "Forecast")
+    calibrate: bool = switch(True, "Calibrate the quantiles on the test windows.", "Forecast")
 
     def __post_init__(self) -> None:
         """UsageError for options that contradict each other, or of which one has no effect with another."""
@@ -316,12 +331,12 @@ class TrainSettings(LockOptions, StartOptions, BudgetOptions, EnsembleOptions, G
         self.refuse_two_starts()
         if self.promote_if_better is not None and (self.resume or self.start_from):
             raise UsageError(
-                "--promote-if-better needs weights that have not seen the held-back rows.",
+                "--promote-if-better needs weights that have not seen the test windows.",
                 "Leave --resume and --from out.",
             )
 
 
 def one_network(settings: PlanSettings, **changes: object) -> TrainSettings:
-    """Of what shapes a plan, with `changes`: settings for one network without smoothing, so that plans compare."""
-    alike = {item.name: getattr(settings, item.name) for item in fields(PlanSettings)}
-    return TrainSettings(**{**alike, **changes}, members=1, floor=0.0)
+    """The plan's settings with `changes`, for one network without smoothing, so that plans are comparable."""
+    shared = {item.name: getattr(settings, item.name) for item in fields(PlanSettings)}
+    return TrainSettings(**{**shared, **changes}, members=1, floor=0.0)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from forecaster.data.panel import fingerprint
 from forecaster.data.seasonal_scale import seasonal_scale
 from forecaster.data.windows import Windows, rolling, rows_after
 from forecaster.errors import DataError, UsageError
@@ -15,7 +16,6 @@ from forecaster.serving.manifest import load_runtime, load_test_weights
 from forecaster.serving.raw_forecasts import with_context
 
 if TYPE_CHECKING:
-    from forecaster.config import EvaluateSettings, ExplainSettings
     from forecaster.data.panel import Panel
     from forecaster.serving.open_model import Opened
     from forecaster.serving.runtime import Runtime
@@ -111,26 +111,25 @@ class StoredTest:
     on_training_data: bool  # True: the graph with the tested weights; False: the one that serves
 
 
-def stored_test(
-    panel: Panel, opened: Opened, settings: EvaluateSettings | ExplainSettings, *, on_training_data: bool
-) -> StoredTest:
-    """The test of a stored model on `panel`.
+def stored_test(panel: Panel, opened: Opened, *, count: int | None, runtime: str, threads: int) -> StoredTest:
+    """On the data of the training, the windows that it was tested on; on other data, windows after its last row.
 
-    On the training data, the windows are those of the training's own test; on other data, windows after the last
-    training row. DataError where there are none, or fewer than asked for.
+    `count` windows of each series, None = as many as there are. `runtime` runs the graph that serves on `threads`
+    processors, 0 = all. DataError where there are no windows, or fewer than asked for.
     """
-    manifest, threads = opened.manifest, settings.threads or 0
+    manifest = opened.manifest
+    on_training_data = fingerprint(panel) == manifest.data.sha256
     if on_training_data:
-        windows, description = _windows_of_training(panel, opened, settings.windows)
-        if settings.runtime != "onnx":
+        windows, description = _windows_of_training(panel, opened, count)
+        if runtime != "onnx":
             raise UsageError(
                 "--runtime has no effect on the training data: the tested weights are stored as ONNX.",
                 "Leave it out, or give later data.",
             )
-        runtime = load_test_weights(opened.folder, manifest, threads)
+        graph = load_test_weights(opened.folder, manifest, threads)
     else:
-        windows, description = _windows_after_training(panel, opened, settings.windows)
-        runtime = load_runtime(opened.folder, manifest, settings.runtime, threads)
+        windows, description = _windows_after_training(panel, opened, count)
+        graph = load_runtime(opened.folder, manifest, runtime, threads)
     holdout = make_holdout(
         panel,
         windows,
@@ -138,7 +137,7 @@ def stored_test(
         context_length=manifest.context_length,
         description=description,
     )
-    return StoredTest(holdout, runtime, on_training_data)
+    return StoredTest(holdout, graph, on_training_data)
 
 
 def _windows_of_training(panel: Panel, opened: Opened, count: int | None) -> tuple[Windows, str]:

@@ -37,6 +37,11 @@ class Checkpoints:
     source: Path | None  # where to start from; None = from scratch
     weights_only: bool  # True: another model's best weights, with a fresh optimiser
 
+    @property
+    def continues_unfinished(self) -> bool:
+        """Whether fitting starts from a training that did not end."""
+        return self.source == self.unfinished
+
     def start(self, stage: str, member: int, network: Network) -> State | None:
         """The state to go on from, or None for a fresh fit (of a network that may have been given weights).
 
@@ -62,7 +67,7 @@ class Checkpoints:
         own = self.source / f"{stage}-{member}.npz"
         if own.exists():
             return own
-        if self.source == self.unfinished:
+        if self.continues_unfinished:
             return None  # killed before this fit began
         # A model that was not fitted again has one stage only, and that one serves.
         return self.source / f"{TEST_STAGE if stage == FINAL_STAGE else FINAL_STAGE}-{member}.npz"

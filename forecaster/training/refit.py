@@ -17,7 +17,6 @@ from forecaster.training.fit import FitControl, fit
 from forecaster.training.split import Needs, source_of, task
 
 if TYPE_CHECKING:
-    from forecaster.config import EvaluateSettings
     from forecaster.data.panel import Panel
     from forecaster.progress import Watch
     from forecaster.serving.open_model import Opened
@@ -26,35 +25,43 @@ if TYPE_CHECKING:
 FOLDS = 3  # where the caller does not say how many
 
 
-def refit(panel: Panel, opened: Opened, settings: EvaluateSettings, watch: Watch) -> Backtest:
+def refit(
+    panel: Panel,
+    opened: Opened,
+    watch: Watch,
+    *,
+    windows: int | None,
+    threads: int | None,
+    learned_baselines: bool,
+) -> Backtest:
     """Test the settings, not the stored weights, on the newest windows of each series, one horizon apart."""
     from forecaster.models.device import configure
 
-    configure("auto", settings.threads)
+    configure("auto", threads)
     manifest = opened.manifest
-    count = settings.windows or max(manifest.test_windows, FOLDS)
-    windows = holdout_windows(panel, manifest.horizon, count)
-    if not len(windows):
+    count = windows or max(manifest.test_windows, FOLDS)
+    tested = holdout_windows(panel, manifest.horizon, count)
+    if not len(tested):
         raise DataError(
             f"{panel.source}: no series has {2 * manifest.horizon} rows: too few to hold a window back.",
             "Give more history.",
         )
     holdout = make_holdout(
         panel,
-        windows,
+        tested,
         horizon=manifest.horizon,
         context_length=manifest.context_length,
         description=f"{count} window(s) of each series, {manifest.horizon} steps apart, fresh weights for each",
     )
-    windows = holdout.windows
-    forecasts = np.full((len(windows), manifest.horizon, 1 + len(manifest.quantiles)), np.nan)
-    folds = windows.remaining // manifest.horizon  # 1 = the newest
+    tested = holdout.windows
+    forecasts = np.full((len(tested), manifest.horizon, 1 + len(manifest.quantiles)), np.nan)
+    folds = tested.remaining // manifest.horizon  # 1 = the newest
     for done, fold in enumerate(sorted(set(folds.tolist()), reverse=True)):
         chosen = np.flatnonzero(folds == fold)
         watch.note(f"fold {done + 1} of {len(set(folds.tolist()))}: fitting fresh weights")
         ends = np.maximum(panel.offsets[1:] - fold * manifest.horizon, panel.offsets[:-1])
-        forecasts[chosen] = _fold(panel, opened, ends, windows.take(chosen), watch)
-    baselines = baseline_forecasts(holdout, learned=settings.baselines == "all")
+        forecasts[chosen] = _fold(panel, opened, ends, tested.take(chosen), watch)
+    baselines = baseline_forecasts(holdout, learned=learned_baselines)
     return backtest(holdout, forecasts, manifest.quantiles, baselines)
 
 

@@ -116,8 +116,8 @@ def test_without_a_terminal_progress_is_a_line_per_tenth_and_five_seconds(capfd:
         console.progress(at(epoch))
     lines = capfd.readouterr().err.splitlines()
     assert len(lines) == 11
-    assert lines[0] == "judge: epoch 1/100, loss 0.5, 2 min 5 s left"
-    assert lines[1] == "judge: epoch 10/100, loss 0.5, validation 0.25, 2 min 5 s left"
+    assert lines[0] == "test fit: epoch 1/100, loss 0.5, 2 min 5 s left"
+    assert lines[1] == "test fit: epoch 10/100, loss 0.5, validation 0.25, 2 min 5 s left"
 
 
 def test_fast_training_prints_few_lines_and_slow_training_one_a_minute(capfd: pytest.CaptureFixture[str]) -> None:
@@ -142,7 +142,7 @@ def test_on_a_terminal_progress_is_a_bar_with_notes_above_it(monkeypatch: pytest
         console.progress(at(2))
         console.progress(at(1, stage="final"))
     text = terminal.text()
-    assert "[a note]" in text and "validation 0.25" in text and "final" in text
+    assert "[a note]" in text and "validation 0.25" in text and "final fit" in text
     assert text.rstrip().endswith("\x1b[?25h")  # the cursor is shown again
 
 

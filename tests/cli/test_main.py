@@ -96,7 +96,7 @@ def test_help_groups_options_and_lists_the_choices_of_the_tables(shell: Shell) -
 def test_what_libraries_write_to_descriptor_2_is_shown_only_when_verbose(command: list[str], shell: Shell) -> None:
     done = shell(*command, stub="noise")
     assert done.returncode == 0
-    assert done.stderr.splitlines() == ["a note", "judge: epoch 1/10, loss 0.5, 3 s left"]
+    assert done.stderr.splitlines() == ["a note", "test fit: epoch 1/10, loss 0.5, 3 s left"]
     assert "NOISE of a library in C++" in shell(*command, "--verbose", stub="noise").stderr
 
 
@@ -121,7 +121,7 @@ def test_train_prints_the_scores_and_where_the_model_is(shell: Shell) -> None:
         "                MAE  RMSE  sMAPE  MASE",
         "air@3 (gru)       1     2      3     -",
         "seasonal naive    1     2      3     -",
-        "Judged on 4 windows.",
+        "Tested on 4 windows.",
         "air@3 stored in models/air/3",
     ]
 

@@ -39,15 +39,15 @@ def daily(days: int = 60, start: str = "2024-01-01", level: float = 100.0) -> pd
     return pd.DataFrame({"timestamp": pd.date_range(start, periods=days), "sales": level + noise})
 
 
-def test_faults_are_shown_with_what_mends_them_and_end_with_exit_3(
+def test_faults_are_shown_with_their_remedy_and_end_with_exit_3(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(BAD)
     assert run(["check", "many-faults.csv", "--quiet"]) == 3
     out, err = capsys.readouterr()
-    assert err == "error: many-faults.csv: 10 faults. Mend them as said for each.\n"
+    assert err == "error: many-faults.csv: 10 faults. Correct them as each fault says.\n"
     lines = out.splitlines()
-    assert lines[0].split() == ["line", "column", "series", "found", "what", "mends", "it"]
+    assert lines[0].split() == ["line", "column", "series", "found", "remedy"]
     assert any(line.split()[:3] == ["17", "timestamp", "Total"] for line in lines)
     assert any(line.split() == ["duplicates", "1"] for line in lines)
 

@@ -37,7 +37,7 @@ TINY = {
 
 
 def frame(last=None):
-    """Six series of 40 days; `last` replaces the held-back values."""
+    """Six series of 40 days; `last` replaces the values of the test windows."""
     values = waves(6, 40)
     for row in values if last is not None else ():
         row[-4:] = last
@@ -84,7 +84,7 @@ def test_the_sentence_says_how_sure_it_is(compared):
         for ahead in (0.5, 0.9, 1.0)
     }
     assert [said[ahead].rsplit(": ")[-1] for ahead in said] == ["not sure at all.", "likely, not sure.", "sure."]
-    assert "want of a better reason" in replace(compared, lead=None).sentence
+    assert "nothing is sure: too few windows" in replace(compared, lead=None).sentence
     assert "nothing else was tried" in replace(compared, entries=compared.entries[:1]).sentence
 
 
@@ -92,7 +92,7 @@ def test_the_sentence_says_so_where_a_baseline_errs_no_more(compared):
     first, (name, scores) = compared.entries[0], next(iter(compared.baselines.items()))
     better = replace(compared, baselines={name: replace(scores, mase=first.score("mase") / 2)})
     assert better.sentence.endswith(
-        f"But {name} errs no more: MASE {first.score('mase') / 2:.3g} against {first.score('mase'):.3g}."
+        f"But {name} has no higher error: MASE {first.score('mase') / 2:.3g}, compared with {first.score('mase'):.3g}."
     )
     worse = replace(compared, baselines={name: replace(scores, mase=first.score("mase") * 2)})
     assert "But" not in worse.sentence
@@ -100,7 +100,7 @@ def test_the_sentence_says_so_where_a_baseline_errs_no_more(compared):
 
 
 @pytest.mark.slow
-def test_cells_differ_in_nothing_but_the_cell_and_learn_nothing_from_the_held_back_rows(cpu, monkeypatch):
+def test_cells_differ_in_nothing_but_the_cell_and_learn_nothing_from_the_test_windows(cpu, monkeypatch):
     made = []
     monkeypatch.setattr(
         "forecaster.commands.compare.forecasts", lambda *given: made.append(forecasts(*given)) or made[-1]

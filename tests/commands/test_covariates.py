@@ -1,4 +1,4 @@
-"""Covariates from the command line: trained, judged and predicted with; what is missing is named."""
+"""Covariates from the command line: trained, tested and predicted with; what is missing is named."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def test_the_manifest_holds_what_was_fitted(shop):
     ]  # fmt: skip
     assert manifest.covariates[1].levels == ("rain", "sun")
     rows = shops()
-    fitted = np.concatenate([rows["price"][:48], rows["price"][78 : 78 + 48]])  # without the held-back windows
+    fitted = np.concatenate([rows["price"][:48], rows["price"][78 : 78 + 48]])  # without the test windows
     assert manifest.covariates[0].mean == pytest.approx(fitted.mean())
 
 
@@ -103,9 +103,9 @@ def test_missing_future_values_are_named_by_series_and_timestamp(shop):
     frame = frame.drop(frame[(frame["shop"] == "s1") & (frame["day"] >= "2024-03-02")].index)
     with pytest.raises(
         DataError, match="price of series 's1' at 2024-03-02, price of series 's1' at 2024-03-03"
-    ) as told:
+    ) as error:
         forecast(shop, frame)
-    assert told.value.code == 3 and "\n" not in str(told.value) and "--future" in str(told.value)
+    assert error.value.code == 3 and "\n" not in str(error.value) and "--future" in str(error.value)
     found = forecast(shop, frame, fallback=True)
     assert found.source.tolist() == ["model", "seasonal-naive"]
 
@@ -189,7 +189,7 @@ def test_resuming_needs_the_same_columns(shop, tmp_path):
 
     models = shutil.copytree(shop[0] / "models", tmp_path / "models")
     settings = train_settings(models, known=("price",), target="sold", resume=True, name="shops", transform=None)
-    with pytest.raises(UsageError, match="--resume goes on with a network that reads known price, known sky"):
+    with pytest.raises(UsageError, match="--resume continues a network that reads known price, known sky"):
         train(shop[0] / "shops.csv", settings, Recorder())
 
 
@@ -223,8 +223,8 @@ def test_a_known_column_that_tells_nothing_is_left_out_and_said(screened):
     rows = {row.setting: row for row in report.plan}
     assert rows["known"].value == "price" and rows["left_out"].value == "noise"
     assert "--no-screen" in rows["left_out"].reason
-    told = predict(frame.drop(columns="noise"), PredictSettings(models=settings.models), Recorder())
-    assert pd.Timestamp(told.to_frame()["timestamp"].iloc[0]) == frame.hour.iloc[-24]
+    forecast = predict(frame.drop(columns="noise"), PredictSettings(models=settings.models), Recorder())
+    assert pd.Timestamp(forecast.to_frame()["timestamp"].iloc[0]) == frame.hour.iloc[-24]
 
 
 def test_no_screen_keeps_every_column(screened):
@@ -247,7 +247,7 @@ def test_resuming_goes_on_with_the_columns_that_were_kept(screened, tmp_path):
     assert reads(resumed) == ["price"]
 
 
-def test_held_back_rows_have_no_say_in_what_is_left_out(screened):
+def test_the_test_windows_do_not_decide_which_columns_are_left_out(screened):
     frame, settings, report = screened
     end = len(frame) - 24 - 24 * read_manifest(Path(report.path)).test_windows
     other = frame.copy()

@@ -48,7 +48,7 @@ def test_on_its_own_data_it_gives_the_scores_that_train_stored(trained):
     assert found.windows == 2
 
 
-def test_fewer_windows_may_be_asked_for_but_no_more_than_there_are(trained):
+def test_fewer_windows_may_be_asked_for_but_no_more_than_the_training_had(trained):
     assert evaluated(trained[0], windows=1).windows == 1
     with pytest.raises(DataError, match="the model has 2 test window") as error:
         evaluated(trained[0], windows=3)
@@ -105,7 +105,7 @@ def test_every_baseline_stands_beside_the_model(trained):
 
 
 def test_an_option_that_has_no_effect_is_refused(trained):
-    """On its own data only the judged graph answers, and that is stored for onnxruntime alone."""
+    """On the training data only the graph of the test weights runs, and that is stored for onnxruntime alone."""
     with pytest.raises(UsageError, match="--runtime"):
         evaluated(trained[0], runtime="tensorflow")
 

@@ -47,17 +47,17 @@ def test_what_makes_the_series_moves_its_forecast_most(driven):
 def test_the_same_data_gives_the_same_answer_as_a_table_and_as_json(driven, capsys):
     words = ["explain", str(driven / "driven.csv"), "--models", str(driven / "models")]
     assert run([*words, "--json"]) == 0
-    told = json.loads(capsys.readouterr().out)
-    assert {"model", "version", "windows", "mase", "effects"} <= set(told)
+    found = json.loads(capsys.readouterr().out)
+    assert {"model", "version", "windows", "mase", "effects"} <= set(found)
     assert run(words) == 0
     out = capsys.readouterr().out
-    assert "moves the forecast by" in out and all(one["name"] in out for one in told["effects"])
+    assert "changes the forecast by" in out and all(one["name"] in out for one in found["effects"])
     again = explain(None, ExplainSettings(models=str(driven / "models")), Recorder())
-    assert again.to_json()["effects"] == told["effects"]
+    assert again.to_json()["effects"] == found["effects"]
 
 
-def test_one_window_is_told_to_be_too_few(driven):
-    with pytest.raises(DataError, match="one window has nothing to exchange its inputs with"):
+def test_one_window_is_too_few(driven):
+    with pytest.raises(DataError, match="only one test window: no other to exchange inputs with"):
         explain(None, ExplainSettings(models=str(driven / "models"), windows=1), Recorder())
 
 

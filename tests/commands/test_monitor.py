@@ -1,4 +1,4 @@
-"""Forecasts held against what came: joined by stamp, scored beside naive, and a verdict with its reason."""
+"""Forecasts compared with the actuals: joined by timestamp, scored alongside naive, and a verdict with its reason."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def test_a_model_no_better_than_naive_is_to_be_retrained(tmp_path):
     stored(tmp_path / "models", bias=2.0)
     found = monitored(tmp_path, forecast_hourly(tmp_path, 3))
     assert found.verdict == "retrain" and "of seasonal naive's" in found.reason
-    with pytest.raises(QualityError, match=r"m@1: retrain: over the newest"):
+    with pytest.raises(QualityError, match=r"m@1: retrain: over the latest"):
         found.refuse_decay()
 
 
@@ -82,9 +82,11 @@ def test_a_model_that_is_as_good_as_it_was_is_kept(tmp_path):
 
 def test_a_lead_that_is_lost_and_quantiles_that_hold_nothing_are_reasons(tmp_path):
     growing = lambda n, t: wave(n, t) + 0.2 * t  # noqa: E731
-    stored(tmp_path / "models", bias=0.05)  # barely better than naive, though it was judged at 0.8
+    stored(
+        tmp_path / "models", bias=0.05
+    )  # barely better than naive, though its relative error was 0.8 on the test windows
     found = monitored(tmp_path, forecast_hourly(tmp_path, 3, value=growing))
-    assert found.verdict == "retrain" and "quantiles hold" in found.reason
+    assert found.verdict == "retrain" and "quantiles cover" in found.reason
 
 
 def test_fallbacks_are_counted_and_not_blamed_on_the_model(tmp_path):
@@ -118,7 +120,7 @@ def test_the_command_prints_tables_or_json_and_exits_5_when_it_says_retrain(tmp_
     data = forecast_hourly(tmp_path, 3)
     assert run(["monitor", str(tmp_path / "l.db"), str(data), "--quiet"]) == 5
     out, err = capfd.readouterr()
-    assert "m@1: retrain: over the newest" in out and err.startswith("error: m@1: retrain")
+    assert "m@1: retrain: over the latest" in out and err.startswith("error: m@1: retrain")
     assert run(["monitor", str(tmp_path / "l.db"), str(data), "--json", "--quiet"]) == 5
     found = json.loads(capfd.readouterr().out)
     assert found["verdict"] == "retrain" and len(found["by_step"]) == 6 and found["overall"]["count"] == 36
@@ -139,7 +141,7 @@ def test_quantiles_are_learnt_anew_from_what_came_and_served_without_new_weights
     assert new.about.version == 2
     assert manifest.seen_until == manifest.recalibrated_until == new.about.cutoff.max() > manifest.data.last
     np.testing.assert_array_equal(new.prediction, old.prediction)
-    # What came lay below the forecast nearly always, and the quantiles know it now.
+    # Nearly all actuals were below the forecast, and the quantiles follow them now.
     assert (new.quantile_forecasts[:, :, 1] < old.quantile_forecasts[:, :, 1]).all()
 
 

@@ -62,7 +62,7 @@ def test_counts_are_learnt_as_such_and_everything_that_goes_with_a_model_goes_wi
         assert values.min() >= 0 and (values == np.rint(values)).all()
     np.testing.assert_array_equal(found[0].quantile_forecasts, found[1].quantile_forecasts)
     assert (raw.quantile_forecasts[:, :, 0] < raw.quantile_forecasts[:, :, 1]).any()
-    with pytest.raises(UsageError, match="--distribution normal: --resume goes on with a network that has negative"):
+    with pytest.raises(UsageError, match="--distribution normal: --resume continues a network that has negative"):
         fitted(tmp_path, frame, **{**given, "distribution": "normal"}, resume=True)
     fitted(tmp_path, frame, **given, resume=True)
     with pytest.raises(DataError, match=r"series 'd': the target 0.5 at .* is not a count"):
@@ -98,8 +98,8 @@ def test_mostly_zeros_are_forecast_with_totals_that_are_right_where_absolute_err
     mean, error = {}, {}
     for loss in (None, "mae"):
         models = tmp_path / str(loss)
-        course = {"epochs": 4, "steps_per_epoch": 40, "learning_rate": 5e-3, "context_length": 42}
-        fitted(models, frame, loss=loss, transform=None, min=0.0, quantiles=(), windows=1, **course)
+        schedule = {"epochs": 4, "steps_per_epoch": 40, "learning_rate": 5e-3, "context_length": 42}
+        fitted(models, frame, loss=loss, transform=None, min=0.0, quantiles=(), windows=1, **schedule)
         found = predicted(models, frame).prediction
         mean[loss] = found.mean()
         error[loss] = np.sqrt(((found - truth[:, None]) ** 2).mean())  # against the mean that is to be expected

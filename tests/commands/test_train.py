@@ -25,7 +25,7 @@ from tests.support.factories import AIR, NAN, Recorder, frame_of, train_settings
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("cpu")]
 
 
-OPEN = {"transform": None, "cell": "auto", "floor": None, "members": 2, "epochs": 1}  # what trials decide
+OPEN = {"transform": None, "cell": "auto", "floor": None, "members": 2, "epochs": 1}  # what model selection decides
 
 
 def fingerprint(folder):
@@ -79,12 +79,12 @@ def test_the_manifest_tells_what_was_done(trained):
 def test_history_has_every_epoch_of_both_stages(trained):
     with (Path(trained[1].path) / "history.csv").open() as file:
         rows = list(csv.DictReader(file))
-    judge = [row for row in rows if row["stage"].startswith("judge")]
+    test = [row for row in rows if row["stage"].startswith("judge")]
     final = [row for row in rows if row["stage"].startswith("final")]
-    assert [row["epoch"] for row in judge] == ["1", "2"]
+    assert [row["epoch"] for row in test] == ["1", "2"]
     assert len(final) == trained[1].epochs
     assert all(np.isfinite(float(row["loss"])) for row in rows)
-    assert all(row["validation_loss"] for row in judge)
+    assert all(row["validation_loss"] for row in test)
     assert not any(row["validation_loss"] for row in final)
 
 
@@ -185,9 +185,9 @@ def test_rows_behind_the_cutoff_move_neither_weights_nor_choices_of_the_judged_s
         train(data, train_settings(tmp_path / "models", **open_questions), Recorder()) for data in (AIR, changed)
     )
     for member in ("judge-0.npz", "judge-1.npz"):
-        judged, again = states(first.path)[member], states(report.path)[member]
-        assert [w.tobytes() for w in judged.best_weights] == [w.tobytes() for w in again.best_weights]
-        assert (judged.best_epoch, judged.best_loss) == (again.best_epoch, again.best_loss)
+        tested, again = states(first.path)[member], states(report.path)[member]
+        assert [w.tobytes() for w in tested.best_weights] == [w.tobytes() for w in again.best_weights]
+        assert (tested.best_epoch, tested.best_loss) == (again.best_epoch, again.best_loss)
     a, b = read_manifest(Path(first.path)), read_manifest(Path(report.path))
     assert (a.members, a.plan, a.fit, a.smoothing, a.error_scales) == (
         b.members,
@@ -221,7 +221,7 @@ def test_resume_goes_on_from_the_stored_state(store):
 
 
 def test_resume_goes_on_with_a_training_that_was_killed(trained, tmp_path, monkeypatch):
-    """Killed after the first epoch of the judged stage, it ends up as if it had never been."""
+    """Killed after the first epoch of the test fit, it ends up as if it had never been."""
 
     class Killed(BaseException):
         pass
@@ -254,7 +254,7 @@ def test_from_starts_with_another_models_weights(store):
 
 def test_a_state_of_another_shape_is_refused_and_the_store_left_as_it_was(store):
     before = fingerprint(store)
-    with pytest.raises(UsageError, match=r"another shape|--resume goes on with"):
+    with pytest.raises(UsageError, match=r"another shape|--resume continues"):
         train(AIR, train_settings(store, name="air", units=5, resume=True), Recorder())
     assert fingerprint(store) == before
 

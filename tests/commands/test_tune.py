@@ -66,7 +66,7 @@ def test_the_automatic_plan_is_first_and_the_search_goes_on_where_it_stopped(tmp
     later = tune(frame(), settings_of(tmp_path, trials=3, study=study), more)
     assert next(note for note in more.notes if note.startswith("plan ")).startswith("plan 3: ")
     assert later.trials == 3 and later.error <= first.error
-    # Other rows are another study, and those that are held back move no error.
+    # Other rows are another study, and those of the test windows change no error.
     assert again.trials == 1
     assert again.automatic_error == first.automatic_error
 
@@ -98,7 +98,7 @@ def test_time_ends_the_search_but_not_before_the_automatic_plan(tmp_path, cpu):
     pytest.importorskip("optuna")
     found = tune(frame(), settings_of(tmp_path, trials=50, time_budget=1e-3), Recorder())
     assert found.trials == 1 and found.best == found.automatic
-    assert "none errs less" in found.sentence
+    assert "none has a lower error" in found.sentence
 
 
 def test_a_file_that_is_no_study_is_refused(tmp_path, cpu):

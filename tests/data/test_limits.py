@@ -55,7 +55,7 @@ def test_whatever_is_no_count_is_named(value, said):
         (["--min", "nan"], 2, "--min"),
         (["--max", "500"], 3, "above --max 500"),
         (["--min", "105"], 3, "the target 104 at 1949-11-01 is below --min 105"),
-        (["--distribution", "normal", "--loss", "mse"], 2, "--loss has no effect beside --distribution normal"),
+        (["--distribution", "normal", "--loss", "mse"], 2, "--loss has no effect with --distribution normal"),
         (["--distribution", "normall"], 2, "'normall' is not one of none, normal, student-t, negative-binomial"),
     ],
 )

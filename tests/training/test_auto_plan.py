@@ -144,10 +144,10 @@ def test_each_setting_has_a_row_with_its_reason(air):
         ({"resume": True, "start_from": "a"}, "--resume and --from"),
         ({"head": "recursive", "linear": True}, "--linear has no effect"),
         ({"head": "recursive", "calendar": True}, "--calendar has no effect"),
-        ({"distribution": "normal", "loss": "mse"}, "--loss has no effect beside --distribution normal"),
-        ({"distribution": "student-t", "error_scale": "window"}, "--error-scale has no effect beside"),
+        ({"distribution": "normal", "loss": "mse"}, "--loss has no effect with --distribution normal"),
+        ({"distribution": "student-t", "error_scale": "window"}, "--error-scale has no effect with"),
         ({"distribution": "negative-binomial", "transform": "log"}, "--transform log: .* takes counts as they are"),
-        ({"distribution": "negative-binomial", "min": -1.0}, "--min -1 has no effect beside"),
+        ({"distribution": "negative-binomial", "min": -1.0}, "--min -1 has no effect with"),
     ],
 )
 def test_settings_that_contradict_each_other_are_refused(air, given, message):

@@ -73,7 +73,7 @@ def refitted_on_days(models, frame):
     from forecaster.training.refit import refit
 
     panel = read_panel(frame, Columns("series", "timestamp", "target"))
-    return refit(panel, open_model(str(models), "air"), EvaluateSettings(windows=1), Recorder())
+    return refit(panel, open_model(str(models), "air"), Recorder(), windows=1, threads=None, learned_baselines=False)
 
 
 def test_an_option_that_has_no_effect_is_refused(trained):

@@ -1,10 +1,10 @@
-"""JOBS.toml: what `batch` runs and `schedule` schedules, every name and value checked before anything runs.
+"""JOBS.toml, the jobs of `batch` and `schedule`. Every name and value is checked before anything runs.
 
-    status = "status.json"          # for health probes, and to know what is done already
+    status = "status.json"          # for health probes, and to skip jobs that are done
     schedule = "15 4 * * *"         # for `forecaster schedule`
     zone = "Europe/Berlin"          # of the schedule and of {date}
 
-    [defaults]                      # whatever a job may say
+    [defaults]                      # any key of a job
     wait = "10m"
 
     [jobs.sales]
@@ -13,7 +13,7 @@
     model = "sales"
     output = "out/{date}/sales.csv"
 
-Paths are relative to the file's folder, so that it does not matter where cron starts.
+Paths are relative to the file's folder, so that cron may start anywhere.
 """
 
 from __future__ import annotations
@@ -45,33 +45,35 @@ CommandSettings: TypeAlias = PredictSettings | TrainSettings | EvaluateSettings
 
 @dataclass(frozen=True)
 class JobSettings:
-    """What a job says in addition to its command's own options."""
+    """The keys of a job in addition to its command's options."""
 
     command: str = option("predict", "predict, train or evaluate.", kind="choice", choices=tuple(COMMANDS))
     data: str | None = option(None, "Input file.")
     output: str | None = option(None, "Output file.")
-    wait: float | None = option(None, "Wait for the input and for locks.", kind="duration", bounds="[0, inf)")
-    timeout: float | None = option(None, "Longest time.", kind="duration", bounds="(0, inf)")
-    schedule: str | None = option(None, "When `schedule` has it run, as cron says it.")
+    wait: float | None = option(
+        None, "How long to wait for the input and for locks.", kind="duration", bounds="[0, inf)"
+    )
+    timeout: float | None = option(None, "Maximum run time.", kind="duration", bounds="(0, inf)")
+    schedule: str | None = option(None, "When to run it, in cron's five fields.")
 
 
 @dataclass(frozen=True)
 class JobsFileSettings:
-    """What is at the top of the file."""
+    """The keys at the top of the file."""
 
     status: str | None = option(None, "File for health probes.")
-    schedule: str = option("15 4 * * *", "When `schedule` has the jobs run, as cron says it.")
-    zone: str | None = option(None, "Zone of the schedule and of {date}.")
+    schedule: str = option("15 4 * * *", "When to run the jobs, in cron's five fields.")
+    zone: str | None = option(None, "Time zone of the schedule and of {date}.")
 
 
 @dataclass(frozen=True)
 class BatchJob:
-    """One job, placeholders not yet filled in."""
+    """One job. Placeholders are not filled in yet."""
 
     name: str
     command: str
     data: str | None  # absolute path; None = the file that the model was trained on
-    output: str | None  # absolute path; None = nothing is written but the store, the ledger or the report's line
+    output: str | None  # absolute path; None = only the store, the ledger or the job's line is written
     wait: float  # seconds for the input and for locks
     timeout: float | None
     schedule: str
@@ -93,7 +95,7 @@ class JobsFile:
     jobs: tuple[BatchJob, ...]
 
     def only(self, names: tuple[str, ...]) -> tuple[BatchJob, ...]:
-        """The jobs called so, in the file's order; all where no name is given. UsageError for an unknown name."""
+        """The jobs of these names, in the file's order; all without names. UsageError for an unknown name."""
         known = tuple(job.name for job in self.jobs)
         for name in names:
             if name not in known:
@@ -102,12 +104,12 @@ class JobsFile:
 
 
 def load_jobs(path: str | Path) -> JobsFile:
-    """UsageError for a file that cannot be read and for whatever in it is unknown or contradicts itself."""
+    """A jobs file, checked. UsageError where it cannot be read, has unknown keys or contradicts itself."""
     file, where = Path(path).absolute(), str(path)
     content = parse_toml(file, where)
     tables = {key: content.pop(key) for key in ("defaults", "jobs") if key in content}
     if "jobs" not in tables or not isinstance(tables["jobs"], dict) or not tables["jobs"]:
-        raise UsageError(f"{where}: holds no job.", 'Add a table [jobs.NAME] with data = "FILE.csv".')
+        raise UsageError(f"{where}: has no job.", 'Add a table [jobs.NAME] with data = "FILE.csv".')
     top = from_mapping(JobsFileSettings, content, where)
     defaults = tables.get("defaults", {})
     if not isinstance(defaults, dict):
@@ -163,7 +165,7 @@ def _job(
 
 
 def _check_places(own: JobSettings, where: str) -> None:
-    """UsageError for what a job cannot read from or write to."""
+    """UsageError for inputs and outputs that a job cannot have."""
     if own.data == "-" or own.output == "-":
         raise UsageError(f"{where}: a job has no standard input or output of its own.", "Name files.")
     if own.command == "predict" and not own.output:
@@ -191,7 +193,7 @@ def _refuse_unknown_defaults(defaults: Mapping[str, object], where: str) -> None
 
 
 def _refuse_shared_outputs(jobs: list[BatchJob], where: str) -> None:
-    """UsageError where two jobs write the same file: the second would undo the first."""
+    """UsageError where two jobs write the same file: the second would overwrite the first."""
     seen: dict[str, str] = {}
     for job in jobs:
         if job.output:
@@ -201,13 +203,13 @@ def _refuse_shared_outputs(jobs: list[BatchJob], where: str) -> None:
 
 
 def _dated(settings: CommandSettings, date: str) -> CommandSettings:
-    """The settings with {date} filled in where they name a picture or a page."""
+    """The settings with {date} filled in in the paths of a plot and a report."""
     named = {name: getattr(settings, name, None) for name in ("plot", "report")}
     return replace(settings, **{name: text.replace("{date}", date) for name, text in named.items() if text})
 
 
 def _names(*kinds: type) -> set[str]:
-    """What the options of these settings are called."""
+    """The names of the options of these settings."""
     return {called for kind in kinds for name, item in options(kind).items() for called in (name, spelling(name, item))}
 
 

@@ -1,4 +1,4 @@
-"""What a batch reports: a line of JSON for each job, and one for the whole run."""
+"""The output of a batch: a line of JSON for each job, and one for the whole run."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from forecaster.errors import LockError, PartialError
 
 @dataclass(frozen=True)
 class JobResult:
-    """What a job made that ran to its end."""
+    """The result of a job that ran to its end."""
 
-    output: str | None  # the file that was written; None = no file was asked for
+    output: str | None  # the file that was written; None = the job has no output file
     facts: Mapping[str, object]  # of the forecast or the report, for the job's line
     cutoff: str | int | None = None  # latest timestamp that a forecast was made from
     series: int = 0  # that were forecast
     failed: tuple[str, ...] = ()  # series that could not be forecast
-    fallbacks: int = 0  # series that the model did not answer for
+    fallbacks: int = 0  # series that the fallback forecast
 
     def to_json(self) -> dict[str, object]:
         """A part of the job's line."""
@@ -43,7 +43,7 @@ class JobFault:
 
 @dataclass(frozen=True)
 class JobLine:
-    """What became of a job in this run."""
+    """The outcome of a job in this run."""
 
     job: str
     command: str
@@ -69,7 +69,7 @@ class JobLine:
 
     @property
     def fallbacks(self) -> int:
-        """Series that the model did not answer for."""
+        """Series that the fallback forecast."""
         return self.result.fallbacks if self.result else 0
 
     def to_json(self) -> dict[str, object]:
@@ -82,11 +82,11 @@ class JobLine:
 
 @dataclass(frozen=True)
 class PlannedJob:
-    """What a run would do."""
+    """A job that a run would do."""
 
     job: str
     command: str
-    data: str | None  # absolute path; None = it cannot be found out
+    data: str | None  # absolute path; None = unknown
     data_is_there: bool
     model: str | None  # name@version; None = no model is read
     output: str | None
@@ -108,7 +108,7 @@ class PlannedJob:
 
 @dataclass(frozen=True)
 class BatchSummary:
-    """A run that is over."""
+    """The outcome of a run."""
 
     lines: tuple[JobLine, ...]  # in the order in which the jobs ended
     seconds: float
@@ -116,12 +116,12 @@ class BatchSummary:
 
     @property
     def failed_jobs(self) -> list[str]:
-        """Names."""
+        """Names of the jobs that failed."""
         return [line.job for line in self.lines if line.status == "failed"]
 
     @property
     def locked(self) -> int:
-        """How many jobs another run was doing."""
+        """Number of jobs that another run was doing."""
         return sum(line.fault is not None and line.fault.kind == LockError.kind for line in self.lines)
 
     def to_json(self) -> dict[str, object]:
@@ -138,22 +138,25 @@ class BatchSummary:
         return {"summary": {**summary, "status_error": self.status_error} if self.status_error else summary}
 
     def refuse_failures(self) -> None:
-        """PartialError that names the jobs which failed, or LockError where others are doing them all; PartialError
-        too where the status file could not be written.
+        """PartialError that names the jobs that failed; LockError where other runs are doing all of these.
+
+        PartialError also where the status file could not be written.
         """
         failed = self.failed_jobs
         if failed and len(failed) == self.locked:
             raise LockError(f"another run is doing {', '.join(failed[:5])}.", "Try again later, or give --wait 5m.")
         if failed:
             names = ", ".join(failed[:5]) + (", …" if len(failed) > 5 else "")
-            raise PartialError(f"{len(failed)} job{'s' * (len(failed) > 1)} failed: {names}.", "Their lines say why.")
+            raise PartialError(
+                f"{len(failed)} job{'s' * (len(failed) > 1)} failed: {names}.", "Their lines give the reasons."
+            )
         if self.status_error:
             raise PartialError(self.status_error, "The jobs were done; the next run will do them again.")
 
 
 @dataclass(frozen=True)
 class DryRun:
-    """A run that was only planned."""
+    """The outcome of a dry run."""
 
     lines: tuple[PlannedJob, ...]
 
@@ -162,7 +165,7 @@ class DryRun:
         return {"summary": {"jobs": len(self.lines), "planned": len(self.lines)}}
 
     def refuse_failures(self) -> None:
-        """Nothing was run."""
+        """Never raises: nothing was run."""
 
 
 Line: TypeAlias = JobLine | PlannedJob | BatchSummary | DryRun

@@ -1,4 +1,4 @@
-"""The verb `batch`: the jobs of a file, one after another, none of them able to stop the rest."""
+"""The command `batch`: the jobs of a file, one after another. A job that fails does not stop the others."""
 
 from __future__ import annotations
 
@@ -22,36 +22,36 @@ if TYPE_CHECKING:
     from forecaster.config import BatchSettings
     from forecaster.progress import Watch
 
-POLL_SECONDS = 5.0  # between two looks at inputs that are not there yet
-LOCK_SECONDS = 0.5  # between two tries at a lock
-MIN_SETTLED_SECONDS = 2.0  # an input that was written to more lately may be half there
-RETRIED = (DataError.code, StaleError.code, LockError.code)  # faults that time may mend, where the job says to wait
+POLL_SECONDS = 5.0  # between two checks for inputs that are missing
+LOCK_SECONDS = 0.5  # between two attempts at a lock
+MIN_SETTLED_SECONDS = 2.0  # an input that was changed more recently may be incomplete
+RETRIED = (DataError.code, StaleError.code, LockError.code)  # faults that may pass, where the job has a `wait`
 TIMEOUT = "timeout"
-TIMEOUT_CODE = LockError.code  # as if somebody else had the lock: try later
+TIMEOUT_CODE = LockError.code  # as for a lock: try later
 
 
 class Clock(Protocol):
-    """Time, which tests may let run faster."""
+    """Time; tests replace it."""
 
     def now(self) -> datetime:
         """The wall clock, UTC."""
 
     def monotonic(self) -> float:
-        """Seconds that never go back."""
+        """Seconds of a clock that is never set back."""
 
     def sleep(self, seconds: float) -> None:
         """Wait."""
 
 
 class SystemClock:
-    """The machine's."""
+    """The machine's clock."""
 
     def now(self) -> datetime:
-        """The time in UTC."""
+        """The wall clock, UTC."""
         return datetime.now(timezone.utc)
 
     def monotonic(self) -> float:
-        """Seconds that never go back."""
+        """Seconds of a clock that is never set back."""
         return time.monotonic()
 
     def sleep(self, seconds: float) -> None:
@@ -61,7 +61,7 @@ class SystemClock:
 
 @dataclass(frozen=True)
 class FileState:
-    """What changes when a file is written."""
+    """The properties of a file that change when it is written."""
 
     changed_ns: int  # since 1970
     size: int  # bytes
@@ -72,8 +72,8 @@ class Pending:
     """A job that is still to be done."""
 
     job: BatchJob
-    deadline: float  # until when what is not there is waited for, by the monotonic clock
-    tried: FileState | None = None  # the input when it was tried in vain; None: it was not tried, or was not there
+    deadline: float  # of waiting for the input and locks, by the monotonic clock
+    tried: FileState | None = None  # the input at the last failed attempt; None: no attempt, or no input
     waits_for_lock: bool = False
 
 
@@ -86,8 +86,8 @@ def batch(
 ) -> BatchSummary | DryRun:
     """Run the jobs of a file; `emit` gets each job's line as it ends.
 
-    UsageError for a file with faults, before anything runs. Runs of one file may overlap: a job that another run is
-    doing is waited for as long as it says, and fails with LockError's code then.
+    UsageError for a file with faults, before anything runs. Runs of one file may overlap: this run waits for a
+    job that another run is doing for as long as the job's `wait`, and then the job fails with LockError's code.
     """
     jobs = load_jobs(path)
     chosen = jobs.only(tuple(filter(None, (settings.only or "").split(","))))
@@ -121,7 +121,7 @@ class BatchRun:
             watch.warn(status.fault)
 
     def run(self, emit: Emit) -> BatchSummary:
-        """All jobs, those first whose input is there."""
+        """Run all jobs, those first whose input exists."""
         lines: list[JobLine] = []
         while self.pending:
             before = len(lines)
@@ -137,7 +137,7 @@ class BatchRun:
         return BatchSummary(tuple(lines), self._seconds_since(self.began), self.status_error)
 
     def _is_due(self, one: Pending) -> bool:
-        """Whether the input is there, whole and not the one that was tried in vain; or the time for it is over."""
+        """Whether the input is complete and has changed since the last attempt, or the deadline is over."""
         if self.clock.monotonic() >= one.deadline or one.waits_for_lock:
             return True
         path = data_path(one.job)
@@ -149,7 +149,7 @@ class BatchRun:
         return not 0 <= self.clock.now().timestamp() - state.changed_ns / 1e9 < MIN_SETTLED_SECONDS
 
     def _attempt(self, one: Pending) -> JobLine | None:
-        """The job's line; None where it is to be tried again later."""
+        """The job's line; None where it will be tried again."""
         job, began = one.job, self.clock.monotonic()
         state = _state(path) if (path := data_path(job)) else None
         key = "" if self.force else job_key(job)
@@ -173,8 +173,8 @@ class BatchRun:
         return line
 
     def _note(self, job: BatchJob, line: JobLine) -> None:
-        """Keep in the status file what became of a job."""
-        # A training whose version may not serve would only come to the same again.
+        """Record a job's outcome in the status file."""
+        # A training whose version may not serve would have the same outcome again.
         refused = job.command == "train" and line.code == QualityError.code
         whole = (line.status == "done" and not line.fallbacks) or refused
         try:
@@ -183,7 +183,7 @@ class BatchRun:
             self.status_error = fault.message
 
     def _do(self, job: BatchJob) -> tuple[JobResult | None, JobFault | None]:
-        """Run the job: what it made, if it ran to its end, and why it failed, if it did."""
+        """Run the job: its result, if it ran to its end, and its fault, if it failed."""
         result = None
         try:
             result = self.worker.run(job)
@@ -206,12 +206,12 @@ class BatchRun:
 
 
 def _may_pass(fault: JobFault) -> bool:
-    """Whether time may mend it. A job that took too long is not tried again."""
+    """Whether a later attempt may succeed. A job that took too long is not tried again."""
     return fault.code in RETRIED and fault.kind != TIMEOUT
 
 
 def _planned(job: BatchJob, status: Status, force: bool) -> PlannedJob:
-    """What would be done."""
+    """The job as a run would do it."""
     path, key = data_path(job), job_key(job)
     return PlannedJob(
         job=job.name,
@@ -234,7 +234,7 @@ def _model(job: BatchJob) -> str | None:
 
 
 def _state(path: Path) -> FileState | None:
-    """None where there is no file, or an empty one."""
+    """The state of a file; None for a missing or empty file."""
     try:
         found = path.stat()
     except OSError:
@@ -243,9 +243,9 @@ def _state(path: Path) -> FileState | None:
 
 
 def _date(jobs: JobsFile, clock: Clock) -> str:
-    """{date}: today's, in the file's zone or else the machine's."""
+    """{date}: today in the file's time zone, or else the machine's."""
     try:
         zone = ZoneInfo(jobs.zone) if jobs.zone else None
     except (ZoneInfoNotFoundError, ValueError):
-        raise UsageError(f"{jobs.path}: zone '{jobs.zone}' is not known.", "Expected e.g. Europe/Berlin.") from None
+        raise UsageError(f"{jobs.path}: unknown time zone '{jobs.zone}'.", "Expected e.g. Europe/Berlin.") from None
     return clock.now().astimezone(zone).date().isoformat()

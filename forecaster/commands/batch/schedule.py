@@ -1,6 +1,6 @@
-"""The verb `schedule`: a jobs file as crontab lines, or as systemd services and timers.
+"""The command `schedule`: a jobs file as crontab lines, or as systemd services and timers.
 
-cronsim says what cron's fields hold. It also knows what cron does not (L, #, seconds, 5/2), which is refused here.
+cronsim parses the fields. It also accepts forms that cron lacks (L, #, seconds, 5/2); these are refused here.
 """
 
 from __future__ import annotations
@@ -40,11 +40,11 @@ class JobGroup:
     name: str  # of the unit
     when: tuple[str, ...]  # cron's five fields
     jobs: tuple[BatchJob, ...]
-    all: bool  # whether these are all jobs of the file
+    all: bool  # whether the file has no other jobs
 
 
 def schedule(path: str | Path, settings: ScheduleSettings) -> str:
-    """What to install. UsageError for a file with faults and for a time that cron does not know."""
+    """The text to install. UsageError for a file with faults and for a time that cron does not accept."""
     if settings.cron and settings.systemd:
         raise UsageError("--cron and --systemd exclude each other.", "Keep one.")
     if settings.systemd and settings.log:
@@ -57,7 +57,7 @@ def schedule(path: str | Path, settings: ScheduleSettings) -> str:
 
 
 def _groups(jobs: JobsFile, only: tuple[str, ...]) -> list[JobGroup]:
-    """One group for each schedule, so that jobs which are due together share one process."""
+    """One group per schedule, so that jobs that are due together share one process."""
     chosen = jobs.only(only)
     groups: dict[tuple[str, ...], list[BatchJob]] = {}
     for job in chosen:
@@ -75,10 +75,12 @@ def _groups(jobs: JobsFile, only: tuple[str, ...]) -> list[JobGroup]:
 
 
 def _parse(text: str, where: str) -> tuple[str, ...]:
-    """Cron's five fields, checked; names such as MON as numbers, which every cron and systemd's conversion read."""
+    """Cron's five fields, checked. Names such as MON become numbers, which every cron accepts."""
     fields = _NICKNAMES.get(text.strip(), text).split()
     if len(fields) != len(_FIELDS):
-        raise UsageError(f"{where}: schedule '{text}' has not five fields.", 'Expected e.g. "15 4 * * *" or "@hourly".')
+        raise UsageError(
+            f"{where}: schedule '{text}' does not have five fields.", 'Expected e.g. "15 4 * * *" or "@hourly".'
+        )
     for position, (name, low, high) in enumerate(_FIELDS):
         for part in fields[position].split(","):
             if not _PART.fullmatch(part) or not _values(part, position):
@@ -93,7 +95,7 @@ def _in_numbers(field: str, position: int) -> str:
 
 
 def _values(field: str, position: int) -> list[int]:
-    """The numbers that one of cron's fields holds, ascending; none where cron does not know it."""
+    """The numbers of one of cron's fields, ascending; empty where cron does not accept it."""
     try:
         from cronsim import CronSim, CronSimError
     except ImportError:
@@ -109,7 +111,7 @@ def _values(field: str, position: int) -> list[int]:
 
 
 def _command(jobs: JobsFile, group: JobGroup) -> list[str]:
-    """Quiet: the lines on standard output say all; errors still go to standard error."""
+    """The command to run. --quiet: standard output has a line for each job; errors go to standard error."""
     only = [] if group.all else ["--only", ",".join(job.name for job in group.jobs)]
     return [str(Path(sys.executable).absolute()), "-m", "forecaster", "batch", str(jobs.path), "--quiet", *only]
 
@@ -117,8 +119,8 @@ def _command(jobs: JobsFile, group: JobGroup) -> list[str]:
 def _cron(jobs: JobsFile, groups: list[JobGroup], log: Path) -> str:
     lines = [
         "# Put these lines into `crontab -e`.",
-        f"# Each run appends a line of JSON per job to {log}; cron mails what goes wrong.",
-        "# A job that another run is doing is left to it; a run that could do nothing for that ends with exit 75.",
+        f"# Each run appends a line of JSON per job to {log}; cron mails errors.",
+        "# A job that another run is doing is skipped; a run that could do no job for this reason exits with 75.",
     ]
     lines += ["SHELL=/bin/sh", "LC_ALL=C.UTF-8"]
     if jobs.zone:
@@ -150,7 +152,7 @@ def _systemd(jobs: JobsFile, groups: list[JobGroup]) -> str:
 
 
 def _service(jobs: JobsFile, group: JobGroup, names: str) -> str:
-    # 75: the last run still goes on, which is no failure. systemd never starts a service twice at once anyway.
+    # 75: another run is still doing the jobs, which is no failure. systemd never runs a service twice at once.
     return f"""
 # {group.name}.service
 [Unit]
@@ -189,7 +191,7 @@ WantedBy=timers.target"""
 def calendar_of(when: tuple[str, ...]) -> list[str]:
     """Cron's five fields as systemd's calendar events.
 
-    Cron runs where the day or the weekday fits if neither begins with a star: two events. Else both must fit.
+    Where neither the day nor the weekday begins with a star, cron runs if either matches: two events. Else both must match.
     """
     minute, hour, day, month, weekday = when
     time = f"{_numbers(hour, 0)}:{_numbers(minute, 0)}:00"
@@ -201,12 +203,12 @@ def calendar_of(when: tuple[str, ...]) -> list[str]:
 
 
 def _numbers(field: str, first: int) -> str:
-    """A field of numbers: `*/15` counts from the first one, `1-5` is `1..5`."""
+    """A field of numbers in systemd's form: `*/15` counts from `first`, `1-5` is `1..5`."""
     return ",".join(part.replace("*/", f"{first}/").replace("-", "..") for part in field.split(","))
 
 
 def _weekday(part: str) -> str:
-    """Names: cron's numbers start on Sunday, which is 0 and 7. Steps are written out, which systemd has not for days."""
+    """Weekdays by name: Sunday is cron's 0 and 7. Steps are written out, because systemd has none for weekdays."""
     span, _, step = part.partition("/")
     low, _, high = ("0-6" if span == "*" else span).partition("-")
     days = range(int(low), int(high or low) + 1, int(step or 1))
@@ -218,7 +220,7 @@ def _escaped(text: str) -> str:
 
 
 def _quoted(word: str) -> str:
-    """A word for ExecStart: quoted where it must be, specifiers and variables switched off."""
+    """A word for ExecStart: quoted where needed, specifiers and variables escaped."""
     plain = _escaped(word).replace("$", "$$")
     if re.fullmatch(r"[\w@%+=:,./$-]+", plain):
         return plain

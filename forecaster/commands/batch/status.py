@@ -1,4 +1,4 @@
-"""status.json: what became of each job, for health probes, and what is done already."""
+"""status.json: the outcome of each job, for health probes and to skip jobs that are done."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from forecaster.files import output_lock, write_whole
 if TYPE_CHECKING:
     from forecaster.commands.batch.lines import JobLine
 
-WAIT_SECONDS = 30.0  # others need a moment to write the file
+WAIT_SECONDS = 30.0  # for other runs that are writing the file
 
 
 @dataclass(frozen=True)
@@ -26,38 +26,38 @@ class JobStatus:
     last_code: int = 0
     last_error: str | None = None
     cutoff: str | int | None = None  # latest timestamp that the last success was made from
-    fallbacks: int = 0  # series that the last success had no model for
+    fallbacks: int = 0  # series that the fallback forecast in the last success
     done: int = 0
     failed: int = 0
     skipped: int = 0
-    key: str = ""  # what was done last, which need not be done again; empty = it must
+    key: str = ""  # `job_key` of what was done last; empty = the job must run
 
 
 class Status(Protocol):
-    """What a run knows of the runs before it, and keeps for those to come."""
+    """The outcomes of earlier runs, for this run and the next."""
 
     @property
     def fault(self) -> str:
-        """Why what was kept cannot be read; empty where it can."""
+        """Why the earlier outcomes cannot be read; empty where they can."""
 
     def key(self, job: str) -> str:
-        """What was done last and need not be done again, or nothing."""
+        """The `job_key` of what was done last; empty where the job must run."""
 
     def note(self, line: JobLine, key: str, now: datetime) -> None:
-        """Count what became of a job. `key`: what was done, which need not be done again; empty = it must."""
+        """Record the outcome of a job. `key`: its `job_key`; empty where the job must run again."""
 
 
 class NoStatusFile:
-    """Nothing is known and nothing is kept: every job is done."""
+    """No earlier outcomes and no record: every job runs."""
 
     fault = ""
 
     def key(self, job: str) -> str:  # noqa: ARG002
-        """Nothing."""
+        """Always empty."""
         return ""
 
     def note(self, line: JobLine, key: str, now: datetime) -> None:
-        """Nothing."""
+        """Records nothing."""
 
 
 class StatusFile:
@@ -74,15 +74,15 @@ class StatusFile:
                 raw = json.loads(self.path.read_text(encoding="utf-8"))["jobs"]
                 self.jobs = {str(name): _record(job) for name, job in raw.items()}
             except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-                self.fault = f"{self.path}: cannot be read ({error}); every job is taken for not done"
+                self.fault = f"{self.path}: cannot be read ({error}); every job runs again"
 
     def key(self, job: str) -> str:
-        """What was done last and need not be done again, or nothing."""
+        """The `job_key` of what was done last; empty where the job must run."""
         self._read()
         return self.jobs.get(job, JobStatus()).key
 
     def note(self, line: JobLine, key: str, now: datetime) -> None:
-        """Count it and write the file. UsageError where it cannot be written, LockError where others write it too long."""
+        """Record the outcome and write the file. UsageError where it cannot be written; LockError where others write it."""
         with output_lock(self.path, WAIT_SECONDS):
             self._read()
             self._note(line, key, now)
@@ -107,7 +107,7 @@ class StatusFile:
 
 
 def _age(job: JobStatus, now: datetime) -> float | None:
-    """Seconds since the last success; not below 0, should the clock have been set back."""
+    """Seconds since the last success; 0 where the clock was set back."""
     if job.last_success is None:
         return None
     return max(0.0, round((now - datetime.fromisoformat(job.last_success)).total_seconds(), 1))

@@ -1,4 +1,4 @@
-"""One job of a batch, run: forecasts in this process with the graphs kept loaded, trainings in a process of their own."""
+"""Runs one job of a batch: forecasts in this process, where graphs stay loaded; trainings in a child process."""
 
 from __future__ import annotations
 
@@ -34,16 +34,16 @@ if TYPE_CHECKING:
     from forecaster.progress import Watch
     from forecaster.serving.runtime import Runtime
 
-MAX_GRAPHS = 8  # loaded at once, so that memory does not follow the number of models
+MAX_GRAPHS = 8  # loaded at once, so that memory does not grow with the number of models
 CHUNK_BYTES = 1 << 20
 
 
 class TimeLimit(BaseException):
-    """A job took too long. No `Exception`: nothing on the way may take it for a fault of its own."""
+    """A job took too long. Not an `Exception`, so that no handler on the way catches it."""
 
 
 class ChildError(ForecasterError):
-    """What a process of its own ended with."""
+    """The error of a child process."""
 
     def __init__(self, code: int, kind: str, message: str, hint: str) -> None:
         super().__init__(message, hint)
@@ -58,13 +58,13 @@ class Worker:
         self._graphs: OrderedDict[tuple[str, str, int, str], Runtime] = OrderedDict()
 
     def run(self, job: BatchJob) -> JobResult:
-        """Do the job. TimeLimit when it takes longer than it may; ForecasterError where it cannot be done."""
+        """Run the job. TimeLimit when it exceeds its `timeout`; ForecasterError where it fails."""
         with time_limit(job.timeout):
             if isinstance(job.settings, PredictSettings):
                 return self._predict(job, job.settings)
             if isinstance(job.settings, EvaluateSettings) and not job.settings.refit:
                 return self._evaluate(job, job.settings)
-            return self._in_a_process(job)
+            return self._in_child(job)
 
     def _predict(self, job: BatchJob, settings: PredictSettings) -> JobResult:
         output = str(job.output)
@@ -91,8 +91,8 @@ class Worker:
         report = evaluate(job.data, replace(settings, threads=settings.threads or self.threads), self.watch).to_json()
         return self._report(job, report)
 
-    def _in_a_process(self, job: BatchJob) -> JobResult:
-        """A training: its memory and its threads are given back with the process, and a time limit really ends it."""
+    def _in_child(self, job: BatchJob) -> JobResult:
+        """A training: its memory and threads end with the process, and so does it at a time limit."""
         done = _run(_command(job, self.threads))
         report: dict[str, object] = json.loads(done.stdout) if done.stdout.strip() else {}
         if report:
@@ -102,7 +102,7 @@ class Worker:
         return self._report(job, report)
 
     def _report(self, job: BatchJob, report: Mapping[str, object]) -> JobResult:
-        """Write the report where the job says."""
+        """Write the report to the job's output, if it has one."""
         if job.output:
             Path(job.output).parent.mkdir(parents=True, exist_ok=True)
             with output_lock(job.output, job.wait):
@@ -111,7 +111,7 @@ class Worker:
         return JobResult(output=job.output, facts=facts)
 
     def load(self, folder: Path, manifest: Manifest, runtime: str, threads: int) -> Runtime:
-        """The graph of a version; loaded and its hashes checked once, while its manifest stays the same."""
+        """The graph of a version, loaded and checked once for as long as its manifest stays the same."""
         key = (str(folder), runtime, threads, hashlib.sha256((folder / MANIFEST).read_bytes()).hexdigest())
         if key not in self._graphs:
             self._graphs[key] = load_runtime(folder, manifest, runtime, threads)
@@ -122,19 +122,20 @@ class Worker:
 
 
 def job_key(job: BatchJob) -> str:
-    """What a job is made from: the data's bytes, the model's version, the options, the program. Empty where something
-    is missing: such a job is never taken for done.
+    """Hash of the data's bytes, the model's version, the options and the program's version.
+
+    Empty where a file is missing: such a job is never skipped.
     """
     settings = job.settings
     if isinstance(settings, PredictSettings) and (settings.max_age is not None or settings.drop_incomplete):
-        return ""  # what comes of it depends on the hour
+        return ""  # the outcome depends on the time
     digest = hashlib.sha256(forecaster.__version__.encode())
     digest.update(json.dumps([job.command, job.data, job.output, asdict(job.settings)], sort_keys=True).encode())
     try:
         if not isinstance(job.settings, TrainSettings):
             digest.update((Store(Path(job.settings.models)).resolve(job.settings.model) / MANIFEST).read_bytes())
         path = data_path(job)
-        if path is None or not path.is_file():  # a pipe would have to be read to know what it holds
+        if path is None or not path.is_file():  # the content of a pipe is known only by reading it
             return ""
         if job.output and SERIES not in job.output and not Path(job.output).is_file():
             return ""
@@ -152,7 +153,7 @@ def job_key(job: BatchJob) -> str:
 
 
 def data_path(job: BatchJob) -> Path | None:
-    """The job's input: its own, or the file that its model was trained on. None where it cannot be found out."""
+    """The job's input: its own, or the file that its model was trained on. None where it is unknown."""
     if job.data is not None or isinstance(job.settings, TrainSettings):
         return Path(job.data) if job.data else None
     try:
@@ -165,7 +166,7 @@ def data_path(job: BatchJob) -> Path | None:
 
 @contextmanager
 def time_limit(seconds: float | None) -> Iterator[None]:
-    """TimeLimit from inside once `seconds` are over. Only the main thread can be interrupted so."""
+    """Raise TimeLimit inside the block after `seconds`. Only the main thread can be interrupted."""
     if seconds is None or threading.current_thread() is not threading.main_thread() or not hasattr(signal, "setitimer"):
         yield
         return
@@ -184,7 +185,7 @@ def time_limit(seconds: float | None) -> Iterator[None]:
 
 @contextmanager
 def terminable() -> Iterator[None]:
-    """SIGTERM ends what goes on inside as an error would: locks are let go and processes of our own are ended."""
+    """SIGTERM ends the block as an error would: locks are released and child processes end."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -200,7 +201,7 @@ def terminable() -> Iterator[None]:
 
 
 def _command(job: BatchJob, threads: int | None) -> list[str]:
-    """The job as a command line that reads no settings from anywhere else."""
+    """The job as a command line that reads no variables and no settings file."""
     settings = replace(job.settings, threads=job.settings.threads or threads)
     words = [sys.executable, "-m", "forecaster.cli.child_process", job.command, *([job.data] if job.data else [])]
     words += ["--json", "--quiet", "--config", os.devnull]
@@ -218,26 +219,26 @@ def _command(job: BatchJob, threads: int | None) -> list[str]:
 
 
 def _joined(values: tuple[object, ...]) -> str:
-    """A list as a flag takes it: numbers as they are, names in quotes."""
+    """A list as the value of a flag: numbers as they are, names in quotes."""
     return ",".join(f'"{v.replace(chr(34), 2 * chr(34))}"' if isinstance(v, str) else repr(v) for v in values) or "none"
 
 
 def _run(command: list[str]) -> subprocess.CompletedProcess[str]:
-    """Run to the end; whatever interrupts the waiting kills the process, which leaves its store as it was.
+    """Run a child process to its end. An interruption kills the child, which leaves the store unchanged.
 
-    So does a kill of this process: the pipe that is the other's standard input closes then.
+    A kill of this process ends the child, too, because it closes the pipe that is the child's standard input.
     """
     plain = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
-    theirs, ours = os.pipe()
+    child_end, own_end = os.pipe()
     try:
-        return subprocess.run(command, env=plain, stdin=theirs, capture_output=True, text=True, check=False)
+        return subprocess.run(command, env=plain, stdin=child_end, capture_output=True, text=True, check=False)
     finally:
-        os.close(theirs)
-        os.close(ours)
+        os.close(child_end)
+        os.close(own_end)
 
 
 def _fault(code: int, errors: str) -> ForecasterError:
-    """The error that a process wrote, as one of this process."""
+    """The error that a child process wrote, as an exception."""
     last = (errors.strip().splitlines() or [""])[-1]
     try:
         fault = json.loads(last)["error"]

@@ -291,7 +291,7 @@ def test_an_evaluation_and_the_ledger_and_the_report(shop):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "holds no job"),
+        ("", "has no job"),
         ("[jobs.a]\nhorizn = 1\ndata='a'\noutput='b'", "[jobs.a]: unknown option 'horizn'. Did you mean 'horizon'?"),
         ("[jobs.a]\ncommand = 'predit'", "command: 'predit' is not one of predict, train, evaluate."),
         ("[jobs.a]\ndata = 'a.csv'", "a predict job needs an output."),
@@ -304,7 +304,7 @@ def test_an_evaluation_and_the_ledger_and_the_report(shop):
         ("[jobs.a]\noutput='b'\nwait='soon'", "'soon' is not a duration."),
         ("[defaults]\nhorizn = 1\n[jobs.a]\noutput='b'", "[defaults]: unknown key 'horizn'."),
         ("statsu = 's'\n[jobs.a]\noutput='b'", "unknown option 'statsu'."),
-        ("zone = 'Mars'\n[jobs.a]\noutput='b'", "zone 'Mars' is not known."),
+        ("zone = 'Mars'\n[jobs.a]\noutput='b'", "unknown time zone 'Mars'."),
         ("[jobs.a", "not TOML"),
     ],
 )
@@ -331,7 +331,7 @@ def test_the_command_prints_json_lines_and_exits_7_when_some_failed(shop, capfd)
     (shop / "data.csv").unlink()
     assert run(["batch", str(shop / "jobs.toml"), "--quiet"]) == 7
     out, err = capfd.readouterr()
-    assert len(out.splitlines()) == 3 and err == "error: 2 jobs failed: one, two. Their lines say why.\n"
+    assert len(out.splitlines()) == 3 and err == "error: 2 jobs failed: one, two. Their lines give the reasons.\n"
 
 
 def test_a_closed_reader_does_not_stop_the_jobs(shop):
@@ -394,7 +394,7 @@ def test_a_job_draws_where_it_is_told_and_again_when_the_picture_is_gone(shop):
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="looks for processes as Linux tells them")
+@pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="looks for processes as Linux lists them")
 def test_a_killed_batch_leaves_no_training_behind(shop):
     os.mkfifo(shop / "pipe.csv")  # which the training waits for
     (shop / "jobs.toml").write_text('[jobs.night]\ncommand = "train"\ndata = "pipe.csv"\nname = "n"\n')
