@@ -77,7 +77,7 @@ def test_standard_output_and_devices_are_not_locked():
         pass
 
 
-def test_a_folder_that_is_not_there_is_told_before_any_work(tmp_path):
+def test_a_missing_folder_is_refused_before_any_work(tmp_path):
     with (
         pytest.raises(UsageError, match=r"out\.csv': cannot be written: no such file"),
         output_lock(tmp_path / "no" / "out.csv", 0.0),
@@ -147,7 +147,7 @@ def test_two_trainings_of_one_model_exclude_each_other_and_two_models_do_not(tmp
             pass
         with store.training("b", 0.0):
             pass
-    assert list(tmp_path.iterdir()) == []  # a store that nothing came of is not left behind
+    assert list(tmp_path.iterdir()) == []  # a store without a model is not left
 
 
 @pytest.mark.parametrize("name", ["..", "../x", "/etc", "", ".hidden", "a/b", "\n", "é", "x" * 300])

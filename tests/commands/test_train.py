@@ -12,7 +12,7 @@ import pytest
 
 from forecaster.commands.train import train
 from forecaster.config import PredictSettings
-from forecaster.data.reading.text_columns import LARGEST
+from forecaster.data.reading.text_columns import MAX_MAGNITUDE
 from forecaster.errors import ArtifactError, DataError, UsageError
 from forecaster.evaluation.cross_conformal import cross_calibrated
 from forecaster.serving.integrity import hash_files
@@ -275,10 +275,10 @@ def test_going_on_from_nothing_is_refused(tmp_path, given):
 
 def test_the_largest_numbers_that_are_read_can_be_learnt_from_and_answered(tmp_path):
     (wave,) = waves(1, 60)
-    rows = frame_of(a=wave / wave.max() * LARGEST)
+    rows = frame_of(a=wave / wave.max() * MAX_MAGNITUDE)
     train(rows, train_settings(tmp_path, name="vast", members=2), Recorder())
     found = numbers(tmp_path, "vast", rows)
-    assert np.isfinite(found).all() and (np.abs(found) > LARGEST / 100).all()
+    assert np.isfinite(found).all() and (np.abs(found) > MAX_MAGNITUDE / 100).all()
 
 
 def test_a_time_budget_ends_the_training_with_the_judged_weights(tmp_path):

@@ -1,4 +1,4 @@
-"""Limits of the target: held by whatever is forecast, and refused where the data breaks them."""
+"""Limits of the target: forecasts are kept within them, and data outside them is refused."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from forecaster.errors import DataError
 from tests.support.factories import AIR, NAN, panel_of
 
 
-def test_values_become_the_nearest_that_are_possible():
+def test_values_become_the_nearest_allowed_ones():
     values = np.array([-3.0, 0.4, 2.5, 3.6, 9.0, NAN])
     np.testing.assert_array_equal(Limits(0, 5).hold(values), [0, 0.4, 2.5, 3.6, 5, NAN])
     np.testing.assert_array_equal(Limits(integer=True).hold(values), [-3, 0, 2, 4, 9, NAN])
@@ -25,30 +25,30 @@ def test_quantiles_that_ascend_still_do():
 
 
 @pytest.mark.parametrize(
-    ("limits", "said"),
+    ("limits", "message"),
     [
         (Limits(low=2), r"panel: series 's1': the target 1 at 0 is below --min 2"),
         (Limits(high=4), r"series 's0': the target 4.5 at 1 is above --max 4"),
         (Limits(integer=True), r"series 's0': the target 4.5 at 1 is not a whole number"),
     ],
 )
-def test_the_first_value_that_cannot_be_is_named(limits, said):
+def test_the_first_value_outside_the_limits_is_named(limits, message):
     panel = panel_of([3.0, 4.5, NAN], [1.0, 2.0, 3.0])
-    with pytest.raises(DataError, match=said):
+    with pytest.raises(DataError, match=message):
         limits.refuse_broken(panel)
     Limits(1, 4.5).refuse_broken(panel)
 
 
-@pytest.mark.parametrize(("value", "said"), [(-2.0, "target -2 at 1"), (2.5, "target 2.5 at 1")])
-def test_whatever_is_no_count_is_named(value, said):
-    with pytest.raises(DataError, match=rf"panel: series 's1': the {said} is not a count") as error:
+@pytest.mark.parametrize(("value", "message"), [(-2.0, "target -2 at 1"), (2.5, "target 2.5 at 1")])
+def test_a_value_that_is_not_a_count_is_named(value, message):
+    with pytest.raises(DataError, match=rf"panel: series 's1': the {message} is not a count") as error:
         refuse_all_but_counts(panel_of([0.0, 1.0, NAN], [3.0, value, 0.5]), "negative-binomial")
     assert "normal or student-t" in error.value.hint
     refuse_all_but_counts(panel_of([0.0, 7.0, NAN]), "negative-binomial")
 
 
 @pytest.mark.parametrize(
-    ("options", "code", "said"),
+    ("options", "code", "message"),
     [
         (["--min", "5", "--max", "5"], 2, "--min 5 is not below --max 5"),
         (["--min", "0.2", "--max", "0.8", "--integer"], 2, "no whole number"),
@@ -59,7 +59,7 @@ def test_whatever_is_no_count_is_named(value, said):
         (["--distribution", "normall"], 2, "'normall' is not one of none, normal, student-t, negative-binomial"),
     ],
 )
-def test_wrong_limits_are_told_in_one_line(options, code, said, tmp_path, capfd):
+def test_wrong_limits_are_refused_in_one_line(options, code, message, tmp_path, capfd):
     assert run(["train", str(AIR), "--models", str(tmp_path), "--quiet", *options]) == code
     err = capfd.readouterr().err
-    assert said in err and err.count("\n") == 1
+    assert message in err and err.count("\n") == 1

@@ -1,4 +1,4 @@
-"""What graphs read beside the context, gathered on either side, and what it must not hold."""
+"""What graphs read in addition to the context: the same for training and prediction, and nothing from the future."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a panel says of itself."""
+"""Properties that a panel derives from its rows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Known columns that tell nothing of the target are found, and nothing else is."""
+"""Uninformative known covariates are found, and no others."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from forecaster.data.screening import uninformative_covariates
 
 ROWS = 16_000
 HOURS = pd.date_range("2024-01-01", periods=ROWS, freq="h")
-LEFT_FOR_TESTS = 240
+TEST_ROWS = 240
 
 
 def draw(seed: int) -> np.ndarray:
@@ -27,11 +27,11 @@ def smooth(seed: int, memory: float) -> np.ndarray:
 
 
 def plain(seed: int = 0) -> np.ndarray:
-    """A daily season and what no column explains."""
+    """A daily season and noise that no column explains."""
     return 10 + 3 * np.sin(np.arange(ROWS) * np.pi / 12) + smooth(seed, 0.7)
 
 
-def found(columns: dict[str, object], target: np.ndarray, before: int = ROWS - LEFT_FOR_TESTS) -> tuple[str, ...]:
+def found(columns: dict[str, object], target: np.ndarray, before: int = ROWS - TEST_ROWS) -> tuple[str, ...]:
     frame = pd.DataFrame({"timestamp": HOURS, "target": target, **columns})
     panel = read_panel(frame, Columns(target="target", known=tuple(columns)))
     return uninformative_covariates(panel, np.array([before]), 24)
@@ -41,10 +41,10 @@ def test_noise_is_found():
     letters = {f"letters {seed}": np.random.default_rng(seed).choice(list("abc"), ROWS) for seed in range(10)}
     coins = {f"coins {seed}": (draw(seed + 200) > 0).astype(int) for seed in range(10)}
     columns = letters | coins | {f"noise {seed}": draw(seed + 100) for seed in range(20)}
-    assert len(found(columns, plain())) >= 38  # one in a hundred is taken for more than noise
+    assert len(found(columns, plain())) >= 38  # one in a hundred counts as informative
 
 
-TELLING = {
+INFORMATIVE = {
     "plainly": lambda x: x,
     "by its logarithm": lambda x: np.log(x - x.min() + 1),
     "by how far it is from its middle": lambda x: x**2,
@@ -56,14 +56,14 @@ TELLING = {
 
 
 @pytest.mark.parametrize("memory", [0.0, 0.95])
-@pytest.mark.parametrize("how", TELLING)
-def test_a_column_that_tells_of_the_target_stays(how, memory):
+@pytest.mark.parametrize("how", INFORMATIVE)
+def test_an_informative_column_stays(how, memory):
     column = smooth(7, memory)
-    effect = TELLING[how](column)
-    assert found({"told": column, "noise": draw(8)}, plain() + 0.3 * effect / effect.std()) == ("noise",)
+    effect = INFORMATIVE[how](column)
+    assert found({"informative": column, "noise": draw(8)}, plain() + 0.3 * effect / effect.std()) == ("noise",)
 
 
-def test_a_category_and_a_rare_flag_that_tell_stay():
+def test_an_informative_category_and_rare_flag_stay():
     flag = np.random.default_rng(3).random(ROWS) < 0.005
     levels = np.random.default_rng(4).choice(list("abcd"), ROWS)
     assert found({"flag": flag.astype(int), "levels": levels}, plain() + 3 * flag + 0.5 * (levels == "c")) == ()
@@ -85,7 +85,7 @@ def test_a_constant_target_leaves_every_column():
     assert found({"noise": draw(1)}, np.full(ROWS, 5.0)) == ()
 
 
-def test_rows_behind_the_end_do_not_count():
+def test_rows_after_the_end_do_not_count():
     noise, target = draw(5), plain()
     end = ROWS - 1000
     other = noise.copy()
@@ -94,26 +94,26 @@ def test_rows_behind_the_end_do_not_count():
 
 
 def test_neither_units_nor_gaps_change_the_answer():
-    told, noise, target = smooth(7, 0.5), draw(8), plain()
-    target = target + 0.3 * told
+    informative, noise, target = smooth(7, 0.5), draw(8), plain()
+    target = target + 0.3 * informative
     holes = np.random.default_rng(9).random(ROWS) < 0.1
-    columns = {"told": 1e-6 * told - 3, "noise": np.where(holes, np.nan, np.exp(noise))}
+    columns = {"informative": 1e-6 * informative - 3, "noise": np.where(holes, np.nan, np.exp(noise))}
     assert found(columns, np.where(np.roll(holes, 50), np.nan, 1e9 * target)) == ("noise",)
 
 
-def test_many_series_are_looked_at_together():
+def test_many_series_are_screened_together():
     series, rows = 20, 900
     days = pd.date_range("2024-01-01", periods=rows, freq="D")
     draws = np.random.default_rng(0)
-    told, noise, error = draws.normal(size=(3, series, rows))
+    informative, noise, error = draws.normal(size=(3, series, rows))
     frame = pd.DataFrame(
         {
             "series": np.repeat([f"s{i}" for i in range(series)], rows),
             "timestamp": np.tile(days, series),
-            "target": (np.arange(series)[:, None] * 100 + error + 0.3 * told).ravel(),
-            "told": told.ravel(),
+            "target": (np.arange(series)[:, None] * 100 + error + 0.3 * informative).ravel(),
+            "informative": informative.ravel(),
             "noise": noise.ravel(),
         }
     )
-    panel = read_panel(frame, Columns(known=("told", "noise")))
+    panel = read_panel(frame, Columns(known=("informative", "noise")))
     assert uninformative_covariates(panel, panel.offsets[1:] - 14, 14) == ("noise",)

@@ -1,4 +1,4 @@
-"""The season that values tell where stamps do not."""
+"""The season inferred from values where timestamps imply none."""
 
 from __future__ import annotations
 
@@ -36,9 +36,9 @@ def test_the_shortest_of_several_seasons_is_taken():
 def test_walks_and_noise_have_no_season():
     rng = np.random.default_rng(0)
     wrong = 0
-    for trial in range(100):
+    for attempt in range(100):
         steps = rng.normal(size=(int(rng.integers(1, 6)), int(rng.integers(20, 300))))
-        wrong += found(*(np.cumsum(steps, axis=1) if trial % 2 else steps)) != 1
+        wrong += found(*(np.cumsum(steps, axis=1) if attempt % 2 else steps)) != 1
     assert wrong <= 2
 
 
@@ -72,7 +72,7 @@ def test_missing_values_and_outliers_do_not_hide_it():
     assert found(values) == 12
 
 
-def test_the_newer_half_has_no_say():
+def test_the_later_half_has_no_influence():
     rng = np.random.default_rng(2)
     series = [seasonal(rng, 200, 12) for _ in range(3)]
     changed = [np.r_[values[:100], rng.normal(size=100) * 50] for values in series]

@@ -21,7 +21,7 @@ LENGTHS = st.lists(st.integers(1, 12), min_size=1, max_size=5)
 
 
 def numbered(lengths):
-    """A panel whose values tell their series and place: series n holds 100 n, 100 n + 1, …"""
+    """A panel whose values show their series and place: series n holds 100 n, 100 n + 1, …"""
     return panel_of(*([100.0 * n + t for t in range(length)] for n, length in enumerate(lengths)))
 
 
@@ -119,7 +119,7 @@ def test_a_series_shorter_than_the_context_is_padded_with_missing():
     np.testing.assert_array_equal(context, [NAN, NAN, 1, 2, 3])
 
 
-def test_the_newest_windows_end_with_the_last_row_of_each_series():
+def test_the_latest_windows_end_with_the_last_row_of_each_series():
     assert latest_windows(numbered([4, 2, 7])).gather(2, 0).tolist() == [[2, 3], [100, 101], [205, 206]]
 
 

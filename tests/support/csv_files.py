@@ -1,4 +1,4 @@
-"""What must hold whatever the bytes of a file are; shared by the tests and by `make torture`."""
+"""What must hold for any bytes of a file; shared by the tests and by `make torture`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from forecaster.errors import ForecasterError
 
 BAD = Path(__file__).parents[1] / "data" / "reading" / "bad"
 ZONES = (None, "Europe/Berlin", "America/St_Johns", "UTC", "+05:30")
-LONGEST_MESSAGE = 1000
+MAX_MESSAGE = 1000
 
 
 def examine(content: bytes, path: Path, zone: str | None = None) -> bool:
@@ -23,26 +23,26 @@ def examine(content: bytes, path: Path, zone: str | None = None) -> bool:
     line that says why, or where `find_faults` sees it otherwise.
     """
     path.write_bytes(content)
-    told = None
+    message = None
     try:
         hold(read_panel(path, zone=zone))
     except ForecasterError as error:
-        told = str(error)
+        message = str(error)
         assert error.code in (2, 3)
-        assert "\n" not in told and len(told) < LONGEST_MESSAGE, told
+        assert "\n" not in message and len(message) < MAX_MESSAGE, message
     try:
         checked = find_faults(path, ReadOptions.of(Columns(), None, None, zone, None))
     except ForecasterError as error:
-        assert error.code == 2 and told is not None
+        assert error.code == 2 and message is not None
         return False
-    assert bool(checked.faults) == (told is not None), (told, checked.kinds)
-    if told is not None and all(kind.count <= MAX_SHOWN for kind in checked.kinds):
+    assert bool(checked.faults) == (message is not None), (message, checked.kinds)
+    if message is not None and all(kind.count <= MAX_SHOWN for kind in checked.kinds):
         shown = [fault for kind in checked.kinds for fault in kind.shown]
-        assert any(_tail(fault.found) in told for fault in shown), (told, shown)
+        assert any(_tail(fault.found) in message for fault in shown), (message, shown)
     if checked.panel is not None:
         hold(checked.panel)
         assert summarise(checked.panel).series == len(checked.panel.series)
-    return told is None
+    return message is None
 
 
 def _tail(found: str) -> str:

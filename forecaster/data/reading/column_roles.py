@@ -238,7 +238,7 @@ class _Clues:
 
 
 def _repeats(stamps: IntArray, series: IntArray) -> int:
-    """Rows whose stamp and series were seen before."""
+    """How many rows repeat the timestamp and series of an earlier row."""
     pairs = stamps.astype(np.int64) * (int(series.max()) + 1) + series
     return len(pairs) - len(np.unique(pairs))
 

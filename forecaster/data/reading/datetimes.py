@@ -60,7 +60,7 @@ def offset_of(zone: str | None) -> int | None:
 
 
 def other_form(match: re.Match[str] | None, day: str, month: str) -> tuple[int, None] | None:
-    """Wall clock of a match of OTHER whose groups named `day` and `month` hold these; None where it is no date."""
+    """Wall clock of a match of OTHER; `day` and `month` name the groups that hold these. None where it is not a date."""
     if match is None:
         return None
     wall = _wall(match, int(match["y"]), int(match[month]), int(match[day]))

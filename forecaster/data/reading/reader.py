@@ -283,7 +283,7 @@ def _filled_covariates(covariates: tuple[Covariate, ...], rows: SortedRows, fill
 
 
 def _cut_unobserved(panel: Panel, rows: SortedRows, steps: IntArray) -> Panel:
-    """`panel` as `cut_unobserved` leaves it, its gaps counted anew. `steps` [R] of `rows` since their series' first."""
+    """`panel` after `cut_unobserved`, with its gaps counted again. `steps` [R] of `rows` since their series' first."""
     panel = cut_unobserved(panel)
     kept = steps < np.repeat(panel.lengths, np.diff(rows.offsets))
     return replace(panel, gaps=len(panel.target) - int(np.count_nonzero(kept)))

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 MISSING = ("", "NA", "N/A", "n/a", "na", "NaN", "nan", "NAN", "-nan", "NULL", "Null", "null", "None", "<NA>", "#N/A")
 _MIN_PANDAS_TEXTS = 1000  # texts from which pandas is quicker than Python
-LARGEST = 1e36  # of a number: members are sorted in 32 bits, up to 3.4e38, and forecasts may go beyond the data
+MAX_MAGNITUDE = 1e36  # of a number: members are sorted in 32 bits, up to 3.4e38, and forecasts may go beyond the data
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|[+-]?(inf|infinity)", re.IGNORECASE)
 
 
@@ -99,7 +99,7 @@ def _not_a_number(text: str, column: str) -> tuple[str, str]:
 
 def too_large(values: FloatArray) -> IntArray:
     """Rows whose number is too large to compute with."""
-    return np.flatnonzero(np.abs(values) > LARGEST)
+    return np.flatnonzero(np.abs(values) > MAX_MAGNITUDE)
 
 
 def why_too_large(value: float) -> tuple[str, str]:

@@ -52,9 +52,7 @@ def test_presets_are_recognised_as_they_are(roles: Callable[..., Roles], header:
         (table("ds,unique_id,load", "2024-01-01,A,1", "2024-01-02,A,1"), Roles("unique_id", "ds", ("load",))),
     ],
 )  # fmt: skip
-def test_columns_are_told_by_name_and_by_what_they_hold(
-    roles: Callable[..., Roles], text: str, expected: Roles
-) -> None:
+def test_roles_are_inferred_from_names_and_values(roles: Callable[..., Roles], text: str, expected: Roles) -> None:
     assert roles(text) == expected
 
 

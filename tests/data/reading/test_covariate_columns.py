@@ -1,4 +1,4 @@
-"""Columns beside the target, as they come from files."""
+"""Columns of covariates, read from files."""
 
 from __future__ import annotations
 
@@ -98,12 +98,12 @@ def test_a_single_series_needs_no_target_where_one_column_is_left(read):
     ],
 )  # fmt: skip
 def test_wrong_columns_are_refused_in_one_line(read, columns, error, message):
-    with pytest.raises(error) as told:
+    with pytest.raises(error) as caught:
         read(columns=columns)
-    assert message in str(told.value) and "\n" not in str(told.value)
+    assert message in str(caught.value) and "\n" not in str(caught.value)
 
 
-def test_text_among_numbers_is_told_by_line(read):
+def test_text_among_numbers_is_given_with_its_line(read):
     text = LONG.replace("a,2024-01-02,2,,", "a,2024-01-02,2,cheap,")
     with pytest.raises(DataError, match=r"x\.csv:3: known 'cheap' \(column price\) is not a number\."):
         read(text, Columns("shop", "day", "sold", known=("price",), texts=()))
@@ -145,9 +145,9 @@ def test_a_future_file_is_matched_by_series_and_timestamp(read, tmp_path):
 
 
 def test_each_missing_future_value_is_named(read):
-    lacking, told = missing_ahead(read(), np.array([0, 1]), 2)
+    lacking, listed = missing_ahead(read(), np.array([0, 1]), 2)
     assert lacking.tolist() == [0, 1]
-    assert told == (
+    assert listed == (
         "price of series 'a' at 2024-01-04, price of series 'b' at 2024-01-04, price of series 'b' at 2024-01-05, "
         "sky of series 'a' at 2024-01-04, sky of series 'b' at 2024-01-04 and 1 more"
     )

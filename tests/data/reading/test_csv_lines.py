@@ -1,4 +1,4 @@
-"""The quick second look after a fault sees what the slow one sees."""
+"""The quick pass after a fault finds what the slow one finds."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ PIECES = st.lists(st.sampled_from(["a", "1", ",", ",", "\n", "\n", "\r\n", " ", 
 
 
 @given(PIECES)
-def test_records_are_counted_where_they_stand(pieces: list[str]) -> None:
+def test_records_are_counted_on_their_lines(pieces: list[str]) -> None:
     data = "".join(["series,timestamp\n", *pieces]).encode()
     quick = lines_of("a.csv", data, ",")
     if quick is not None:
@@ -28,7 +28,7 @@ def test_records_are_counted_where_they_stand(pieces: list[str]) -> None:
         assert list(zip(quick.number.tolist(), quick.fields.tolist(), strict=True)) == slow
 
 
-def test_a_field_over_several_lines_is_left_to_the_slow_look() -> None:
+def test_a_field_over_several_lines_is_left_to_the_slow_pass() -> None:
     assert lines_of("a.csv", b'a,b\n"x\ny",1\n', ",") is None
     assert lines_of("a.csv", b"a,b\rx,1\r", ",") is None
     plain = lines_of("a.csv", b'a,b\n\n"x, y",1\n   \nz,2,3', ",")
@@ -66,16 +66,16 @@ STAMPS = ("2024-01-01", "2024-01-01 10:30", "2024-02-30", "0001-01-01", "2024Q2"
 
 
 @given(st.lists(st.sampled_from(STAMPS), min_size=1), st.sampled_from(["", "Z", "+01:00"]))
-def test_a_few_stamps_that_pandas_cannot_read_are_looked_at_alone(texts: list[str], offset: str) -> None:
+def test_a_few_stamps_that_pandas_cannot_read_are_parsed_one_by_one(texts: list[str], offset: str) -> None:
     index = pd.Index([text + offset if text[-2:].isdigit() else text for text in texts], dtype=object)
     origin = Origin("date", TextColumn(np.arange(len(index)), index), lambda _: "a.csv:2")
 
-    def told(read) -> object:
+    def result_of(read) -> object:
         try:
             stamps = read()
         except DataError as error:
             return str(error)
         return stamps and (stamps.values.tolist(), stamps.zone)
 
-    quick = told(lambda: _quick(index, origin, iso))
-    assert quick in (None, told(lambda: _exact(index, origin)))
+    quick = result_of(lambda: _quick(index, origin, iso))
+    assert quick in (None, result_of(lambda: _exact(index, origin)))

@@ -105,7 +105,7 @@ def test_numbers_are_read_to_the_bit(values):
         "\n".join(f"{name},{i},1" for i in range(50) for name in "ab"),  # series in turn
     ],
 )
-def test_whatever_is_unusual_is_left_to_pandas(text):
+def test_a_file_that_is_not_plain_is_left_to_pandas(text):
     assert plain(text) is None
 
 
@@ -120,7 +120,7 @@ def test_blocks_meet_without_a_seam(monkeypatch):
     assert cut.texts == whole.texts
 
 
-def test_a_timestamp_format_is_still_held_against_every_row(tmp_path):
+def test_a_timestamp_format_is_checked_in_every_row(tmp_path):
     path = tmp_path / "data.csv"
     path.write_text("timestamp,target\n2020-01-01,1\n2020-01-02,2\n2020-01-03,3\n")
     with pytest.raises(DataError, match="2020-01-01"):

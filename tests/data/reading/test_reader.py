@@ -93,7 +93,7 @@ def test_rows_written_are_read_back_to_the_same_panel(
     zone = None if name == "3" else zone
     try:
         panel = read_panel(path, zone=zone)
-    except DataError as error:  # the clock skips an hour, or an hour of a finer series stands for two
+    except DataError as error:  # the clock skips an hour, or shows an hour of a finer series twice
         assert zone == "Europe/Berlin"
         assert "does not exist" in str(error) or "does not fit" in str(error)
         return
@@ -132,7 +132,7 @@ def test_a_wide_file_has_a_series_per_numeric_column(write: Callable[..., str]) 
 
 
 @pytest.mark.parametrize("name", ["x.csv.gz", "x.gz", "x.csv"])
-def test_gzip_is_told_by_its_content(write: Callable[..., str], name: str) -> None:
+def test_gzip_is_recognised_by_its_content(write: Callable[..., str], name: str) -> None:
     assert same(read_panel(write(gzip.compress(LONG.encode()), name)), read_panel(write(LONG, "plain.csv")))
 
 
@@ -196,8 +196,8 @@ def test_an_hourly_series_keeps_both_hours_when_the_clock_is_set_back(write: Cal
     panel = read_panel(write(text), zone="Europe/Berlin")
     assert (panel.gaps, panel.target.tolist()) == (0, [0, 1, 2, 3, 4])
     assert (np.diff(panel.timestamps) == 3_600_000_000).all()
-    newest_first = "timestamp,v\n" + "".join(f"2024-10-27 {h},{i}\n" for i, h in reversed(list(enumerate(hours))))
-    assert same(read_panel(write(newest_first), zone="Europe/Berlin"), panel)
+    latest_first = "timestamp,v\n" + "".join(f"2024-10-27 {h},{i}\n" for i, h in reversed(list(enumerate(hours))))
+    assert same(read_panel(write(latest_first), zone="Europe/Berlin"), panel)
 
 
 def test_an_hourly_series_has_no_gap_where_the_clock_is_set_forward(write: Callable[..., str]) -> None:

@@ -1,4 +1,4 @@
-"""Every fault that a file can have: one line that says where, what and what next."""
+"""Faults of files: each gives one line that says where, what and what next."""
 
 from __future__ import annotations
 
@@ -184,7 +184,7 @@ def test_parquet_without_pyarrow_is_one_line(write: Callable[..., str], monkeypa
 
 @settings(max_examples=300, deadline=None)
 @given(st.data())
-def test_whatever_is_done_to_a_file_there_is_a_panel_or_one_line(
+def test_any_change_to_a_file_gives_a_panel_or_one_line(
     tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
 ) -> None:
     content = bytearray(
@@ -242,7 +242,7 @@ def test_standard_input_is_named_so(monkeypatch: pytest.MonkeyPatch) -> None:
          f"data frame row 1: target 'inf' (column v) is not finite. {BLANK}"),
     ],
 )  # fmt: skip
-def test_faults_of_a_data_frame_are_told_by_row(frame: pd.DataFrame, message: str) -> None:
+def test_faults_of_a_data_frame_are_given_with_their_rows(frame: pd.DataFrame, message: str) -> None:
     with pytest.raises(DataError) as caught:
         read_panel(frame)
     assert str(caught.value) == message

@@ -73,7 +73,7 @@ def test_whole_numbers_are_steps_unless_all_look_like_years_or_compact_dates() -
     assert parse("20240131", "20240132").whole_numbers  # no such day
 
 
-def test_day_first_and_month_first_are_told_apart_by_all_rows() -> None:
+def test_day_first_and_month_first_are_distinguished_by_all_rows() -> None:
     assert parse("01/02/2024", "31/01/2024").values.tolist() == micros("2024-02-01", "2024-01-31")
     assert parse("01/02/2024", "31/01/2024").note == "timestamps such as '01/02/2024' are read day first."
     assert parse("01/02/2024 1:30 PM", "01/31/2024 12:00 AM").values.tolist() == micros(
@@ -114,7 +114,7 @@ def test_a_format_given_overrides() -> None:
          "Write all timestamps the same way."),
     ],
 )  # fmt: skip
-def test_faults_are_told_by_line(texts: list[str], given_: dict[str, Any], message: str) -> None:
+def test_faults_are_given_with_their_lines(texts: list[str], given_: dict[str, Any], message: str) -> None:
     with pytest.raises(DataError) as caught:
         parse(*texts, **given_)
     assert str(caught.value) == message

@@ -1,4 +1,4 @@
-"""Every fault in one pass, in the reader's own words; and the fixed set of bad files, `bad/expected.tsv`."""
+"""Every fault at once, as the reader describes it; and the fixed set of bad files, `bad/expected.tsv`."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def options(zone: str | None = None) -> ReadOptions:
     return ReadOptions.of(Columns(), None, None, zone, None)
 
 
-def test_every_bad_file_stands_in_the_table() -> None:
+def test_every_bad_file_has_a_row_in_the_table() -> None:
     assert {row[0] for row in TABLE} == {path.name for path in BAD.glob("*.csv")}
     assert len(TABLE) >= 60
 
@@ -50,11 +50,11 @@ def test_a_bad_file_is_read_right_or_refused_in_one_line(
     except ForecasterError as error:
         assert (str(error.code), str(error)) == (code, expected)
         return
-    told = [note for note in panel.notes if "read" in note or "separated" in note]
+    noted = [note for note in panel.notes if "read" in note or "separated" in note]
     count, missing = len(panel.series), int(np.isnan(panel.target).sum())
     shape = f"{count} × {len(panel.target) // count} rows, {panel.gaps} gaps, {missing} missing"
     assert code == "0"
-    assert "; ".join([f"{panel.layout}, {panel.freq}, {shape}", *told]) == expected
+    assert "; ".join([f"{panel.layout}, {panel.freq}, {shape}", *noted]) == expected
 
 
 @pytest.mark.parametrize(("file", "zone"), [row[:2] for row in TABLE], ids=[f"{row[0]} {row[1]}" for row in TABLE])
@@ -92,7 +92,7 @@ def test_faults_of_a_kind_are_shown_up_to_a_number_and_counted(write: Callable[.
     assert [fault.line for fault in checked.kinds[0].shown] == [30, 31, 32, 33, 34]
 
 
-def test_faults_of_a_frame_are_told_by_row() -> None:
+def test_faults_of_a_frame_are_given_with_their_rows() -> None:
     frame = pd.DataFrame({"ds": pd.date_range("2024-01-01", periods=4), "y": ["1", "x", "3", "y"]})
     checked = find_faults(frame, INFERRED)
     assert [(fault.line, fault.series) for fault in checked.kinds[0].shown] == [(1, None), (3, None)]
