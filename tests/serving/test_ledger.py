@@ -99,7 +99,8 @@ def test_a_ledger_that_others_keep_busy_is_a_lock(shop, monkeypatch):
 
 def test_a_killed_append_leaves_nothing_of_itself(shop):
     program = (
-        "import os, sys\nimport forecaster.serving.ledger as ledger\nfrom tests.serving import test_ledger\nfrom pathlib import Path\n"
+        "import os, sys\nfrom pathlib import Path\n"
+        "import forecaster.serving.ledger as ledger\nfrom tests.serving import test_ledger\n"
         "shop = Path(sys.argv[1])\nrows = ledger._rows\n"
         "def some(*given):\n"
         "    for i, row in enumerate(rows(*given)):\n"
