@@ -120,15 +120,23 @@ SCORE_NAMES = tuple(metric.label for metric in METRICS.values())  # the columns 
 def score(target: FloatArray, prediction: FloatArray, scale: FloatArray) -> Scores:
     """Scores of all windows ([W, H], [W, H], [W]) together."""
     everything = np.zeros(len(target), np.int64)
-    return _scores(Errors(target, prediction, scale, everything, 1))[0]
+    return _scores(Errors(target=target, prediction=prediction, scale=scale, group=everything, groups=1))[0]
 
 
 def score_by_step(target: FloatArray, prediction: FloatArray, scale: FloatArray) -> list[Scores]:
     """H scores, one per step ahead, of windows [W, H], [W, H], [W]."""
     windows, horizon = target.shape
     step = np.repeat(np.arange(horizon), windows)
-    # A step of a window is a window of one step: one path for all scores.
-    return _scores(Errors(target.T.reshape(-1, 1), prediction.T.reshape(-1, 1), np.tile(scale, horizon), step, horizon))
+    # Each step of a window is scored as a window of one step.
+    return _scores(
+        Errors(
+            target=target.T.reshape(-1, 1),
+            prediction=prediction.T.reshape(-1, 1),
+            scale=np.tile(scale, horizon),
+            group=step,
+            groups=horizon,
+        )
+    )
 
 
 def score_by_series(
@@ -138,7 +146,7 @@ def score_by_series(
 
     A series without windows has NaN scores.
     """
-    return _scores(Errors(target, prediction, scale, series_index, count))
+    return _scores(Errors(target=target, prediction=prediction, scale=scale, group=series_index, groups=count))
 
 
 def _scores(errors: Errors) -> list[Scores]:

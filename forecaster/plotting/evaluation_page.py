@@ -207,10 +207,11 @@ def _levels(curves: Mapping[str, Mapping[float, float]]) -> PageTable:
     return page_table("Each quantile in numbers", header, rows, folded=True)
 
 
-# Stage in history.csv -> what it is, for people.
-STAGES = {
-    "judge": "The tested fit, which has not seen the test windows.",
-    "final": "The serving fit, on all rows, for as many epochs as the tested one.",
+# Stage in history.csv -> title and caption of its figure.
+STAGE_TITLES = {"judge": "Loss of the tested fit", "final": "Loss of the serving fit"}
+STAGE_CAPTIONS = {
+    "judge": "It has not seen the test windows.",
+    "final": "On all rows, for as many epochs as the tested fit.",
 }
 
 
@@ -219,7 +220,8 @@ def _training(found: EvaluationContent) -> Section | None:
     if not stages:
         return None
     drawn = tuple(
-        PageFigure(f"Loss: {stage}", STAGES.get(stage, ""), figures.losses(lines)) for stage, lines in stages.items()
+        PageFigure(STAGE_TITLES.get(stage, f"Loss: {stage}"), STAGE_CAPTIONS.get(stage, ""), figures.losses(lines))
+        for stage, lines in stages.items()
     )
     networks = len(found.manifest.members)
     text = f"{counted(networks, 'network')}; the training ended by {found.manifest.stopped}. Dashed: on validation windows."

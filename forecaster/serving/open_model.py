@@ -58,7 +58,7 @@ def trained_options(manifest: Manifest) -> ReadOptions:
 
 
 def read_for(manifest: Manifest, data: str | Path | pd.DataFrame | None, settings: InputOptions) -> Panel:
-    """The data, read by `settings` and, where these are silent, as the training data; None = the training file.
+    """The data, read as `settings` say, else as the training data was; None = the training file.
 
     DataError for rows that cannot be used; ArtifactError where the model does not fit the data's frequency.
     """

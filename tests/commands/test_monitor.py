@@ -149,6 +149,6 @@ def test_too_few_forecasts_are_not_recalibrated_on_and_the_store_stays_as_it_was
     models = tmp_path / "models"
     stored(models)
     data = forecast_hourly(tmp_path, 2)
-    with pytest.raises(DataError, match="4 forecasts have actuals to recalibrate on: 10 are needed"):
+    with pytest.raises(DataError, match="4 forecasts have actuals: recalibration needs 10"):
         monitored(tmp_path, data, models=str(models), recalibrate=True)
     assert sorted(path.name for path in (models / "m").iterdir()) == ["1", "current"]
