@@ -20,7 +20,15 @@ from forecaster.evaluation.holdout import make_holdout
 from forecaster.serving.calibration_file import write_calibration
 from forecaster.serving.manifest import FORMAT, TEST_WEIGHTS, DataFacts, Manifest, open_test_weights, write_manifest
 from forecaster.serving.raw_forecasts import raw_forecasts
-from forecaster.training.checkpoints import FINAL_STAGE, STATE, TEST_STAGE, write_history, write_state
+from forecaster.training.checkpoints import (
+    FINAL_STAGE,
+    STATE,
+    STORED_STAGES,
+    TEST_STAGE,
+    state_file,
+    write_history,
+    write_state,
+)
 from forecaster.training.combination import contributions
 from forecaster.training.promotion import promotion
 
@@ -144,8 +152,11 @@ def _write_networks(folder: Path, training: Training) -> None:
     stages = {name: stage for name, stage in ((TEST_STAGE, training.test), (FINAL_STAGE, training.final)) if stage}
     for name, stage in stages.items():
         for i, one in enumerate(stage.fits):
-            write_state(folder / STATE / f"{name}-{i}.npz", one.state)
-    write_history(folder, {f"{n} {i}": one.history for n, stage in stages.items() for i, one in enumerate(stage.fits)})
+            write_state(folder / STATE / state_file(name, i), one.state)
+    write_history(
+        folder,
+        {f"{STORED_STAGES[n]} {i}": one.history for n, stage in stages.items() for i, one in enumerate(stage.fits)},
+    )
     prove(folder, served.networks, _proof_inputs(training), smoothing=served.smoothing)
 
 

@@ -297,7 +297,7 @@ def test_a_state_comes_back_as_it_was(unbroken, tmp_path):
 def test_a_state_is_read_without_running_anything(tmp_path):
     path = tmp_path / "state.npz"
     np.savez(path, facts=np.array([print], dtype=object))  # a pickle inside
-    with pytest.raises(ArtifactError, match="no state to go on from"):
+    with pytest.raises(ArtifactError, match="no state to start from"):
         read_state(path)
 
 
@@ -305,6 +305,6 @@ def test_a_state_is_read_without_running_anything(tmp_path):
 def test_a_damaged_state_is_told_in_one_line(tmp_path, content):
     path = tmp_path / "state.npz"
     path.write_bytes(content)
-    with pytest.raises(ArtifactError, match="no state to go on from") as error:
+    with pytest.raises(ArtifactError, match="no state to start from") as error:
         read_state(path)
     assert "\n" not in error.value.message
