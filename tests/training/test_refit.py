@@ -84,5 +84,5 @@ def test_an_option_that_has_no_effect_is_refused(trained):
 def test_data_too_short_for_a_fold_is_refused(trained, tmp_path):
     short = tmp_path / "short.csv"
     short.write_text("\n".join(AIR.read_text().splitlines()[:9]) + "\n")
-    with pytest.raises(DataError, match="too few to hold a window back"):
+    with pytest.raises(DataError, match="too few for a test window"):
         refitted(trained[0], short)
