@@ -42,7 +42,7 @@ def store(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def answers(store):
-    """Folder -> what the trained network said there, filled by the tests."""
+    """Folder -> the trained network's forecasts, filled by the tests."""
     return {}
 
 
@@ -103,7 +103,7 @@ def test_a_longer_horizon_feeds_all_forecasts_back_and_a_shorter_one_is_its_star
     parts = []
     while sum(part.shape[1] for part in parts) < LONGER:
         parts.append(runtime.run(context, {}))
-        for step in range(HORIZON):  # one by one, each forecast becomes the newest observation
+        for step in range(HORIZON):  # one by one, each forecast becomes the latest observation
             context = np.concatenate([context[:, 1:], parts[-1][:, step : step + 1, 0]], axis=1)
     expected = np.concatenate(parts, axis=1)[:, :LONGER]
     found = forecast(runtime, contexts(), LONGER)

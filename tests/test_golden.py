@@ -20,7 +20,7 @@ FOLDERS = sorted((Path(__file__).parent / "golden").glob("format-*"))
 
 @pytest.fixture(params=FOLDERS, ids=lambda folder: folder.name)
 def golden(request):
-    """A store of one format, and what its model is asked and must answer."""
+    """A store of one format, and the contexts and forecasts of its model."""
     with np.load(request.param / "answers.npz", allow_pickle=False) as stored:
         return request.param, {name: stored[name] for name in stored.files}
 
@@ -41,7 +41,7 @@ def test_the_served_graph_predicts_the_same_numbers(golden):
     np.testing.assert_allclose(found, answers["served"], rtol=1e-6)
 
 
-def test_the_judged_graph_predicts_the_same_numbers(golden):
+def test_the_tested_graph_predicts_the_same_numbers(golden):
     folder, answers = golden
     version = Store(folder).resolve("air")
     found = forecast(

@@ -65,7 +65,7 @@ class Network:
         return keras.Model(inputs, self.forecast(inputs))
 
     def forecast(self, inputs: Sequence[Tensor], recur: Recurrence = run_layer) -> Tensor:
-        """[B, H, 1 + Q] in the caller's units, float64, quantiles ascending. `inputs` are as those of `inputs()`, NaN missing."""
+        """[B, H, 1 + Q] in the caller's units, float64, quantiles ascending, from the values of `inputs()`, NaN = missing."""
         encoder = self.encoder.with_recurrence(recur)
         z, center, scale = self._in_network_units(inputs, encoder, self.head.forecast)
         return self.answer(z, center, scale, self.settings.quantiles)

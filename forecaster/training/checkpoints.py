@@ -1,4 +1,4 @@
-"""What fits leave behind, and where they start from: states for --resume, --from and trainings that were killed; histories."""
+"""Stored states of fits, for --resume, --from and trainings that were killed, and the history of their losses."""
 
 from __future__ import annotations
 
@@ -23,18 +23,19 @@ if TYPE_CHECKING:
     from forecaster.models.network import Network
     from forecaster.training.task import Epoch
 
-TEST_STAGE, FINAL_STAGE = "judge", "final"  # the two stages of a training, as stored files name them
-UNFINISHED = ".unfinished"  # beside a model's versions
-STATE = "state"  # in an artifact
+TEST_STAGE, FINAL_STAGE = "test", "final"  # the two stages of a training, as reports of progress name them
+STORED_STAGES = {TEST_STAGE: "judge", FINAL_STAGE: "final"}  # as stored files name them
+UNFINISHED = ".unfinished"  # folder beside a model's versions
+STATE = "state"  # folder in a version
 EVERY_SECONDS = 20.0
 
 
 @dataclass(frozen=True)
 class Checkpoints:
-    """States of one training, a file for each stage and member."""
+    """Stored states of one training, a file for each stage and member."""
 
-    unfinished: Path  # written while fitting, removed once the model is stored
-    source: Path | None  # where to start from; None = from scratch
+    unfinished: Path  # folder written while fitting, removed once the model is stored
+    source: Path | None  # folder of states to start from; None = from scratch
     weights_only: bool  # True: another model's best weights, with a fresh optimiser
 
     @property
@@ -43,9 +44,9 @@ class Checkpoints:
         return self.source == self.unfinished
 
     def start(self, stage: str, member: int, network: Network) -> State | None:
-        """The state to go on from, or None for a fresh fit (of a network that may have been given weights).
+        """The state to continue from; None for a new fit, of `network` as it is or with stored weights.
 
-        UsageError where the stored network has another shape; ArtifactError where the state is missing or damaged.
+        UsageError where the stored weights have other shapes; ArtifactError where the state is missing or damaged.
         """
         path = self._find(stage, member)
         if path is None:
@@ -53,7 +54,7 @@ class Checkpoints:
         state = read_state(path)
         if [w.shape for w in state.weights] != [w.shape for w in network.weights]:
             raise UsageError(
-                "the stored network has another shape than the one asked for.",
+                "the stored network has another shape than the settings describe.",
                 "Give the settings that it was trained with, or train from scratch.",
             )
         if not self.weights_only:
@@ -64,17 +65,17 @@ class Checkpoints:
     def _find(self, stage: str, member: int) -> Path | None:
         if self.source is None:
             return None
-        own = self.source / f"{stage}-{member}.npz"
+        own = self.source / state_file(stage, member)
         if own.exists():
             return own
         if self.continues_unfinished:
-            return None  # killed before this fit began
-        # A model that was not fitted again has one stage only, and that one serves.
-        return self.source / f"{TEST_STAGE if stage == FINAL_STAGE else FINAL_STAGE}-{member}.npz"
+            return None  # the training was killed before this fit began
+        # A model that was not fitted again has the state of one stage only.
+        return self.source / state_file(TEST_STAGE if stage == FINAL_STAGE else FINAL_STAGE, member)
 
     def save(self, stage: str, member: int) -> Callable[[State], None]:
-        """A function that keeps the states that it is given, the first one and then every EVERY_SECONDS."""
-        path = self.unfinished / f"{stage}-{member}.npz"
+        """A function that stores a state: the first one, then one every EVERY_SECONDS, and the finished one."""
+        path = self.unfinished / state_file(stage, member)
         written = 0.0
 
         def keep(state: State) -> None:
@@ -90,14 +91,19 @@ class Checkpoints:
         shutil.rmtree(self.unfinished, ignore_errors=True)
 
 
+def state_file(stage: str, member: int) -> str:
+    """Name of the file with the state of one member's fit."""
+    return f"{STORED_STAGES[stage]}-{member}.npz"
+
+
 class NoCheckpoints:
-    """No state is kept, and every fit is fresh."""
+    """No state is stored, and every fit starts from scratch."""
 
     def start(self, _stage: str, _member: int, _network: Network) -> None:
-        """There is no state to go on from."""
+        """None: there is no state."""
 
     def save(self, _stage: str, _member: int) -> Callable[[State], None]:
-        """A function that keeps nothing."""
+        """A function that stores nothing."""
         return keep_nothing
 
 
@@ -105,7 +111,7 @@ _ARRAYS = ("weights", "best_weights", "optimizer")
 
 
 def write_state(path: Path, state: State) -> None:
-    """A fit's state as plain arrays, whole or not at all."""
+    """Write a fit's state as plain arrays, atomically."""
     arrays = {f"{kind}-{i}": array for kind in _ARRAYS for i, array in enumerate(getattr(state, kind))}
     facts = np.array(
         [state.epoch, state.finished, state.best_epoch, state.best_loss, state.best_error, state.last_error], np.float64
@@ -116,7 +122,7 @@ def write_state(path: Path, state: State) -> None:
 
 
 def read_state(path: Path) -> State:
-    """ArtifactError where it is missing or damaged."""
+    """The stored state. ArtifactError where it is missing or damaged."""
     try:
         with np.load(path, allow_pickle=False) as stored:
             epoch, finished, best_epoch, best_loss, best_error, last_error = stored["facts"].tolist()
@@ -125,7 +131,9 @@ def read_state(path: Path) -> State:
                 for kind in _ARRAYS
             }
     except (OSError, EOFError, ValueError, KeyError, TypeError, AttributeError, BadZipFile, zlib.error) as error:
-        raise ArtifactError(f"{path}: no state to go on from.", "Train from scratch: leave --resume out.") from error
+        raise ArtifactError(
+            f"{path}: missing or damaged: no state to start from.", "Leave --resume out to train from scratch."
+        ) from error
     return State(
         epoch=int(epoch),
         finished=bool(finished),
@@ -138,7 +146,7 @@ def read_state(path: Path) -> State:
 
 
 def write_history(folder: Path, stages: Mapping[str, Sequence[Epoch]]) -> None:
-    """history.csv: loss per epoch of every stage."""
+    """Write history.csv to `folder`: one row for each epoch of each stage."""
     lines = ["stage,epoch,loss,validation_loss,seconds"]
     for stage, rows in stages.items():
         for row in rows:

@@ -1,4 +1,4 @@
-"""What is joined to one forecast: members on different scalings, and smoothing; chosen on windows that no fit has seen."""
+"""Forecast combination: members on different scalings, and smoothing, chosen on windows that no fit has seen."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ if TYPE_CHECKING:
     from forecaster.typing import FloatArray
 
 BATCH = 2048  # windows forecast at once
-MIN_GAIN = 0.01  # that a mixture must win by: less is within the noise of a validation window
+MIN_GAIN = 0.01  # share by which several scalings must lower the error: less is noise of the validation windows
 
 
 def forecasts(panel: Panel, windows: Windows, needs: Needs, networks: Sequence[Network]) -> FloatArray:
-    """Point forecasts [W, H] of `networks`, joined."""
+    """Combined point forecasts [W, H] of `networks`."""
     return joined(panel, windows, needs, networks)[:, :, 0]
 
 
 def joined(
     panel: Panel, windows: Windows, needs: Needs, networks: Sequence[Network], smoothing: Smoothing | None = None
 ) -> FloatArray:
-    """Forecasts [W, H, 1 + Q] of `networks` and of smoothing, joined as in the stored graph."""
+    """Forecasts [W, H, 1 + Q] of `networks` and of smoothing, combined as in the stored graph."""
     from forecaster.models.export import joint_forecast
 
     parts = []
@@ -52,7 +52,7 @@ def member_forecasts(panel: Panel, windows: Windows, needs: Needs, networks: Seq
 
 
 def combined(members: FloatArray, networks: Sequence[Network]) -> FloatArray:
-    """Members' point forecasts [M, W, H] -> those of all together [W, H]."""
+    """Members' point forecasts [M, W, H] -> combined point forecasts [W, H]."""
     return np.asarray(getattr(np, networks[0].settings.combine)(members, axis=0))
 
 
@@ -64,16 +64,16 @@ def smoothed(windows: Windows, smoothing: Smoothing) -> FloatArray:
 
 @dataclass(frozen=True)
 class EvaluationSet:
-    """Windows that forecasts are measured on, and by what."""
+    """Windows that forecasts are compared on, and the error that compares them."""
 
     panel: Panel
     windows: Windows
     scale: FloatArray  # [N] seasonal scale of each series
-    relative: bool  # every value is positive, so that relative errors mean something
+    relative: bool  # every value is positive: relative errors are defined
     needs: Needs
 
     def forecast(self, networks: Sequence[Network]) -> FloatArray:
-        """Point forecasts [W, H] of `networks`, joined."""
+        """Combined point forecasts [W, H] of `networks`."""
         return forecasts(self.panel, self.windows, self.needs, networks)
 
     def smoothed(self, smoothing: Smoothing) -> FloatArray:
@@ -81,7 +81,7 @@ class EvaluationSet:
         return smoothed(self.windows, smoothing)
 
     def error(self, forecast: FloatArray) -> float:
-        """Error of forecasts [W, H], as that of one fit is measured (`models.fit`)."""
+        """Error of forecasts [W, H], defined as the validation error of a fit (`training.fit`)."""
         truth = self.windows.gather(0, self.needs.horizon)
         miss, size = np.abs(truth - forecast), np.abs(truth) + np.abs(forecast)
         scaled = _mean(miss / self.scale[self.windows.series][:, None])
@@ -91,7 +91,7 @@ class EvaluationSet:
 
 
 def _mean(each: FloatArray) -> float:
-    """[W, H], NaN = not observed -> mean over windows of their means; windows with nothing observed are left out."""
+    """Mean over windows of their means of [W, H], NaN = not observed; windows without an observed value are left out."""
     seen = ~np.isnan(each).all(axis=1)
     return float(np.nanmean(each[seen], axis=1).mean())
 
@@ -99,9 +99,9 @@ def _mean(each: FloatArray) -> float:
 def select_scalings(
     plan: Plan, evaluation: EvaluationSet, fitted: Mapping[TargetScaling, Network], leader: TargetScaling, watch: Watch
 ) -> Plan:
-    """Give each member the scaling with which, joined, their error is lowest (Caruana et al. 2004).
+    """Give each member a scaling so that their combined error is lowest: forward selection with replacement.
 
-    The first keeps the leader's. The others are picked one by one, each scaling as often as it helps.
+    The first member has the leader's scaling. Source: Caruana et al. 2004, "Ensemble selection from libraries of models".
     """
     if len(fitted) < 2 or len(plan.members) < 2:
         return plan
@@ -111,20 +111,20 @@ def select_scalings(
         errors = {one: evaluation.error(join([found[other] for other in [*chosen, one]], axis=0)) for one in found}
         chosen.append(min(errors, key=errors.__getitem__))
     alone, together = evaluation.error(found[leader]), evaluation.error(join([found[one] for one in chosen], axis=0))
-    said = ", ".join(map(str, chosen))
-    watch.note(f"trial: members on transforms {said}: validation error {together:.4g}, alone {alone:.4g}")
+    names = ", ".join(map(str, chosen))
+    watch.note(f"model selection: members on {names}: validation error {together:.4g}, of the first alone {alone:.4g}")
     if together > alone * (1.0 - MIN_GAIN):
         return plan
-    return plan.with_scalings(chosen, f"validation error {together:.3g} together, {alone:.3g} alone")
+    return plan.with_scalings(chosen, f"validation error {together:.3g} combined, {alone:.3g} of the first alone")
 
 
 def choose_smoothing(
     selection: Selection, evaluation: EvaluationSet, network: FloatArray, where: str, watch: Watch
 ) -> Selection:
-    """The selection with the smoothing weight whose error is lowest on these windows and on those measured before.
+    """The selection with the smoothing weight whose mean error is lowest on these windows and on earlier sets of windows.
 
-    `network` [W, H] is what the networks forecast for the evaluation's windows. One cutoff may be a lucky one for smoothing, so
-    each set of windows counts alike however many it has.
+    `network` [W, H] are the networks' combined forecasts for the windows of `evaluation`. The error at one cutoff may be low
+    by chance, so each set of windows has the same weight, however many windows it has.
     """
     if not selection.smoothings:
         return selection
@@ -134,11 +134,13 @@ def choose_smoothing(
     relative = {weight: error / (errors[0.0] or 1.0) for weight, error in errors.items()}
     measured = (*selection.smoothing_errors, relative)
     means = {weight: float(np.mean([one[weight] for one in measured])) for weight in weights}
-    # No margin here: forecasts that err differently err less together (Bates & Granger 1969).
+    # No margin here: combining forecasts with different errors lowers the error (Bates & Granger 1969).
     best = min(means, key=means.__getitem__)
-    said = ", ".join(f"{weight:g}: {error:.4g}" for weight, error in means.items())
-    watch.note(f"share of smoothing in the blend, and error on {where}, without it 1: {said}; {best:g} taken")
-    plan = selection.plan.with_row("floor", best, f"error {means[best]:.3g} of that without it on {where}")
+    each = ", ".join(f"{weight:g}: {error:.4g}" for weight, error in means.items())
+    watch.note(
+        f"model selection: smoothing weight {best:g}; error on {where} relative to no smoothing, by weight: {each}"
+    )
+    plan = selection.plan.with_row("floor", best, f"error {means[best]:.3g} times that without smoothing on {where}")
     chosen = next((one for one in selection.smoothings if one.weight == best), None)
     return replace(selection, plan=replace(plan, smoothing=chosen), smoothing_errors=measured)
 
@@ -146,15 +148,15 @@ def choose_smoothing(
 def final_smoothing(
     selection: Selection, evaluation: EvaluationSet, network: FloatArray, watch: Watch
 ) -> tuple[Plan, Smoothing | None]:
-    """The plan with the smoothing of the final weights, chosen on the test windows, too; and that of the test weights.
+    """The plan with the smoothing of the final weights, chosen also on the test windows; and the smoothing of the test weights.
 
-    The test weights keep theirs, so the scores stay those of choices that were made without seeing their windows.
-    `network` [W, H]: what the networks with the test weights forecast for these windows.
+    The test weights keep theirs, so the scores are those of choices that have not seen the test windows. `network` [W, H] are
+    the combined forecasts of the networks with the test weights for these windows.
     """
-    plan = choose_smoothing(selection, evaluation, network, "validation and held-back windows", watch).plan
+    plan = choose_smoothing(selection, evaluation, network, "validation and test windows", watch).plan
     final, test = plan.smoothing, selection.plan.smoothing
     either = final or test
-    if either:  # both graphs read the same context
+    if either:  # both graphs must read the same context
         final, test = (one or replace(either, weight=0.0) for one in (final, test))
     return replace(plan, smoothing=final), test
 
@@ -162,9 +164,9 @@ def final_smoothing(
 def contributions(
     holdout: Holdout, stage: Stage, members: FloatArray, limits: Limits = NO_LIMITS
 ) -> tuple[Contribution, ...]:
-    """Each member's own MASE and that of the others without it, smoothing blended in both; nothing for one member.
+    """Each member's own MASE and that of the others without it, both with smoothing; empty for one member.
 
-    `members` [M, W, H]: what each network forecasts for the windows of the holdout.
+    `members` [M, W, H]: each network's point forecasts for the windows of the holdout.
     """
     networks, smoothing = stage.networks, stage.smoothing
     if len(networks) < 2 or not len(holdout.target):

@@ -1,4 +1,4 @@
-"""What networks are told beside the target: the calendar, holidays, and the columns that the data has to offer."""
+"""The plan's inputs alongside the target: calendar features, holidays and covariates."""
 
 from __future__ import annotations
 
@@ -20,31 +20,36 @@ if TYPE_CHECKING:
 
 
 def calendar_of(choose: Chooser, settings: TrainSettings, panel: Panel, head: str) -> tuple[str, ...]:
-    """What the networks are told of each step ahead."""
+    """Calendar features of each step ahead, by name. UsageError where none suits the panel but --calendar is given."""
     names = usable(panel)
     if settings.calendar and not names:
-        raise UsageError("--calendar: these timestamps, or so short a history, tell nothing.", "Leave it out.")
+        raise UsageError(
+            "--calendar: no calendar feature suits these timestamps and so short a history.", "Leave out --calendar."
+        )
     if settings.calendar is False or head not in OPEN_HEADS:
         names = ()
     if settings.holidays is not None:
         names = (*names, holiday_calendar(settings.holidays, panel))
-    said = ", ".join(names) or "none"
-    choose("calendar", None if settings.calendar is None else said, said, "as steps and span allow")
+    shown = ", ".join(names) or "none"
+    choose("calendar", None if settings.calendar is None else shown, shown, "as the frequency and the history allow")
     return names
 
 
 def covariates_of(
     choose: Chooser, settings: TrainSettings, panel: Panel, ends: IntArray, horizon: int
 ) -> tuple[Encoding, ...]:
-    """Encodings of the columns that the networks read, by the rows before `ends`."""
+    """Encodings of the columns that the networks read, fitted to the rows before `ends` [N]."""
     left_out = uninformative_covariates(panel, ends, horizon) if settings.screen else ()
-    if len(left_out) == len(settings.known):  # by a known column, reading tells the future's rows from missing targets
+    if len(left_out) == len(settings.known):  # reading needs a known column to recognise rows of the future
         left_out = ()
     for role in ROLES:
         if named := [name for name in getattr(settings, role) if name not in left_out]:
             choose(role, ", ".join(named), "", "")
     if left_out:
         choose(
-            "left_out", None, ", ".join(left_out), "their changes tell nothing of the target's; --no-screen keeps them"
+            "left_out",
+            None,
+            ", ".join(left_out),
+            "their changes do not inform those of the target; --no-screen keeps them",
         )
     return tuple(one for one in fit_encodings(panel, ends) if one.name not in left_out)

@@ -1,4 +1,4 @@
-"""The fits of a training: every member, at once where there are processors, within the time budget."""
+"""Fits of all members, in parallel where there are processors, within the time budget."""
 
 from __future__ import annotations
 
@@ -34,16 +34,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Stages:
-    """What the fits of a training made."""
+    """The fitted stages of a training."""
 
-    plan: Plan  # with its questions answered
-    test: Stage | None  # fitted before the test windows; None: too few rows for any
+    plan: Plan  # after model selection
+    test: Stage | None  # fitted on the rows before the test windows; None: too few rows for test windows
     final: Stage | None  # fitted on all rows; None: the tested weights serve
     members: FloatArray  # [M, W, H] point forecasts of the W test windows by each tested network
 
 
 class EnsembleFitter:
-    """The fits of one training, within its time budget."""
+    """Fits the members of one training, within its time budget."""
 
     def __init__(
         self, settings: TrainSettings, checkpoints: Checkpoints | NoCheckpoints, watch: Watch, began: float
@@ -56,15 +56,18 @@ class EnsembleFitter:
         watch.note(f"fitting on the {configure(settings.device, self.threads)}")
 
     def fit_stages(self, draft: Draft, panel: Panel, parts: Split) -> Stages:
-        """Answer the draft's questions, fit before the test windows and, where asked and possible, on all rows."""
+        """Select the model, fit it on the rows before the test windows and, where asked and possible, on all rows.
+
+        UsageError where every fit diverged; KeyboardInterrupt where none was fitted.
+        """
         selection = self._select(draft, panel, parts.selection)
         plan = selection.plan
         for line in plan_lines(plan.rows):
             self.watch.note(line)
-        # Early stopping needs windows to stop by; without it the test fit may use the rows of those windows, too.
+        # Early stopping needs the validation windows; without it the test fit also uses their rows.
         task = parts.selection if plan.fit.patience and parts.selection else parts.test
         if task is None:
-            self.watch.warn("too few rows to hold any back: the model is not judged")
+            self.watch.warn("too few rows for test windows: the model is not tested")
             final = self.fit_all(FINAL_STAGE, parts.final, plan.member_fits)
             none = np.empty((0, 0, plan.horizon))
             return Stages(plan, None, replace(final, smoothing=plan.smoothing), none)
@@ -80,7 +83,7 @@ class EnsembleFitter:
         return Stages(plan, replace(test, smoothing=smoothing), replace(last, smoothing=plan.smoothing), members)
 
     def _select(self, draft: Draft, panel: Panel, task: Task | None) -> Selection:
-        """The plan as the validation windows decide it; as drafted where there are none."""
+        """The plan after model selection on the validation windows; as drafted where there are none."""
         if task is None:
             return Selection(draft.plan, draft.questions.smoothings)
         selection = select_settings(draft, panel, task, self.fit_all, self.watch)
@@ -89,7 +92,7 @@ class EnsembleFitter:
         return replace(selection, plan=choose_cell(selection.plan, task, self.fit_all, self.watch))
 
     def _final(self, task: Task, test: Stage, test_seconds: float) -> Stage | None:
-        """Fit on all rows for as many epochs as were best; None where the weights of the test fit must do."""
+        """Fit on all rows, for each member's best number of epochs; None where the tested weights must serve."""
         why = "interrupted" if test.stopped == "interrupted" else ""
         left = self._seconds_left()
         if left is not None and left < test_seconds:
@@ -102,24 +105,24 @@ class EnsembleFitter:
             final = self.fit_all(FINAL_STAGE, task, members)
             if final.stopped not in ("interrupted", "time budget"):
                 return final
-            # Half-way through its schedule it may be worse than the test weights, and nothing has measured it.
+            # Half-way through its schedule it may have a higher error than the tested weights, and no window measures it.
             why = final.stopped
-        self.watch.warn(f"{why}: the best weights so far are kept, which have not seen the newest rows")
+        self.watch.warn(f"{why}: the tested weights serve, which are not fitted on the latest rows")
         return None
 
     def fit_all(self, stage: str, task: Task, members: Sequence[MemberFit]) -> Stage:
-        """Fit every network, as many at once as there are processors; a few more share them, so that none idles at the end."""
+        """Fit every member. As many run at once as there are processors; up to twice as many all run at once."""
         from forecaster.models.network import Network
 
         workers = len(members) if len(members) < 2 * self.threads else self.threads
-        parts = max(self.threads // workers, 1)  # of each batch: one member alone still has every processor
-        # Members never share their draws.
+        parts = max(self.threads // workers, 1)  # of each batch: one member alone uses every processor, too
+        # Each member draws from random streams of its own.
         seeded = [replace(one.fit, seed=one.fit.seed * 1000 + i) for i, one in enumerate(members)]
         networks = [Network(one.network, fit.seed) for one, fit in zip(members, seeded, strict=True)]
         together = _JointProgress(self.watch, stage, [one.fit.stop_after or one.fit.epochs for one in members])
         stop = Event()
         checkpoints = NoCheckpoints() if stage == SELECTION_STAGE else self.checkpoints
-        _ = task.source.rows  # made once, before there are threads
+        _ = task.source.rows  # made before the threads start
 
         def one(i: int) -> Fitted:
             settings = replace(seeded[i], time_budget=self._share(stage, -(-(len(members) - i) // workers)))
@@ -140,23 +143,23 @@ class EnsembleFitter:
                 self.watch.warn("interrupted: stopping after this step")
             if not all(future.done() and not future.exception() for future in running):
                 stop.set()
-        return _whole(networks, members, running, self.watch, keep_diverged=stage == SELECTION_STAGE)
+        return _fitted_stage(networks, members, running, self.watch, keep_diverged=stage == SELECTION_STAGE)
 
     def _seconds_left(self) -> float | None:
         budget = self.settings.time_budget
         return None if budget is None else max(budget - (time.monotonic() - self.began), 0.0)
 
     def _share(self, stage: str, members_left: int) -> float | None:
-        """Seconds for one fit: a test stage may take half of what is left where a final one follows."""
+        """Seconds for one fit; None without a time budget."""
         left = self._seconds_left()
         if left is None:
             return None
-        # Model selection and a test fit leave time for what follows them.
+        # Model selection leaves time for the stages after it, and a test fit for the final one.
         parts = {SELECTION_STAGE: 4, TEST_STAGE: 2 if self.settings.final_fit else 1}.get(stage, 1)
         return left / members_left / parts
 
 
-def _whole(
+def _fitted_stage(
     networks: Sequence[Network],
     members: Sequence[MemberFit],
     running: Sequence[Future[Fitted]],
@@ -164,9 +167,9 @@ def _whole(
     *,
     keep_diverged: bool,
 ) -> Stage:
-    """The members that were fitted. KeyboardInterrupt where none was; any other failure is raised as it is.
+    """The members that were fitted; those that diverged are left out with a warning.
 
-    UsageError where all diverged; some that did are left out, and it is said.
+    UsageError where all diverged, KeyboardInterrupt where none was fitted; any other error of a fit is raised.
     """
     fitted, lost = [], 0
     for network, member, future in zip(networks, members, running, strict=True):
@@ -178,9 +181,9 @@ def _whole(
         elif error is None:
             fitted.append((network, member.fit, future.result()))
     if lost:
-        watch.warn(f"{lost} of {len(networks)} fits diverged: their loss is no number")
+        watch.warn(f"{lost} of {len(networks)} fits diverged: the loss is NaN or infinite")
     if lost and not fitted:
-        raise UsageError("training diverged: the loss is no number.", "Give a smaller --learning-rate.")
+        raise UsageError("training diverged: the loss is NaN or infinite.", "Give a smaller --learning-rate.")
     if not fitted:
         raise KeyboardInterrupt
     return Stage(
@@ -191,7 +194,7 @@ def _whole(
 
 
 class _JointProgress:
-    """Progress of members that are fitted at once, as that of one fit."""
+    """Progress of members that are fitted at once, reported as that of one fit."""
 
     def __init__(self, watch: Watch, stage: str, epochs: Sequence[int]) -> None:
         self.watch, self.stage, self.epochs = watch, stage, list(epochs)
@@ -200,10 +203,11 @@ class _JointProgress:
         self.lock = Lock()
 
     def member(self, i: int) -> Watch:
-        """A watch for one member."""
+        """The watch of one member."""
         return _MemberWatch(self, i)
 
     def report(self, member: int, progress: Progress) -> None:
+        """Report the sum of all members' epochs and the mean of their losses."""
         with self.lock:
             self.latest[member] = progress
             done = sum(one.epoch for one in self.latest.values())
@@ -216,16 +220,19 @@ class _JointProgress:
 
 
 class _MemberWatch:
-    """Hands one member's progress on."""
+    """Passes one member's notes and progress on."""
 
     def __init__(self, together: _JointProgress, member: int) -> None:
         self.together, self.number = together, member
 
     def note(self, text: str) -> None:
+        """Pass a note on."""
         self.together.watch.note(text)
 
     def warn(self, text: str) -> None:
+        """Pass a warning on."""
         self.together.watch.warn(text)
 
     def progress(self, progress: Progress) -> None:
+        """Report this member's progress."""
         self.together.report(self.number, progress)

@@ -1,10 +1,12 @@
-"""Recurrent layers for training on a CPU: the same numbers as Keras' own layers, in about two thirds of the time.
+"""Recurrent layers with hand-derived backpropagation through time (BPTT), for training on a CPU.
 
-Keras runs a step of the loop as it stands and lets TensorFlow work the gradient out, one small product of weights a step.
-Here the inputs of all steps are multiplied at once, a step does only what depends on the step before, its gradient is worked
-by hand, and the gradient of the weights is one product over all steps (as in cuDNN, Appleyard et al. 2016).
+They compute what Keras' layers compute, in about two thirds of the time. Keras' layers run each step as a whole, and TensorFlow
+derives the gradient with one small product of weights for each step. Here one product multiplies the inputs of all steps; a step
+computes only what depends on the step before; its gradient is written out; and one product over all steps gives the gradient of
+the weights (as in cuDNN, Appleyard et al. 2016).
 
-Equations and names are those of `cells.py`. "a" is what a gate's σ or tanh is taken of, "d" a derivative of the loss.
+Equations and names are those of `models/cells.py`. x = W x_t + b and u = U h_{t-1} + b_u are a step's inputs and recurrent
+products, a is the argument of a σ or tanh, and da is the derivative of the loss with respect to a.
 """
 
 from __future__ import annotations
@@ -25,12 +27,12 @@ Tensors: TypeAlias = "tuple[Tensor, ...]"
 class Step:
     """A row of STEPS: one step of a cell, and its derivative. G gate blocks, states [B, U] each.
 
-    `forward(inputs [B, G·U], products [B, G·U], states)` gives the next states, the output first, and what the way back
-    needs. `backward(d_states, kept, states before)` gives d_inputs and d_products [B, G·U], and what goes to each of the
-    states before past the products; None = nothing does.
+    `forward(inputs [B, G·U], products [B, G·U], states)` returns the next states, the output first, and the tensors that
+    `backward` needs. `backward(d_states, kept, states before)` returns d_inputs and d_products [B, G·U], and the part of the
+    derivative of each state before that is not by the products; None where it is zero.
     """
 
-    keeps: int  # tensors that `forward` keeps
+    keeps: int  # number of tensors that `forward` keeps for `backward`
     forward: Callable[[Tensor, Tensor, Tensors], tuple[Tensors, Tensors]]
     backward: Callable[[Tensors, Tensors, Tensors], tuple[Tensor, Tensor, tuple[Tensor | None, ...]]]
 
@@ -38,10 +40,11 @@ class Step:
 def _sigmoid(a: Tensor) -> Tensor:
     import tensorflow as tf
 
-    return 0.5 * tf.tanh(0.5 * a) + 0.5  # quicker than TensorFlow's own
+    return 0.5 * tf.tanh(0.5 * a) + 0.5  # faster than TensorFlow's sigmoid
 
 
 def _rnn(x: Tensor, u: Tensor, _states: Tensors) -> tuple[Tensors, Tensors]:
+    """h_t = tanh(x + u)."""
     import tensorflow as tf
 
     h = tf.tanh(x + u)
@@ -49,13 +52,14 @@ def _rnn(x: Tensor, u: Tensor, _states: Tensors) -> tuple[Tensors, Tensors]:
 
 
 def _rnn_back(d: Tensors, kept: Tensors, _before: Tensors) -> tuple[Tensor, Tensor, tuple[Tensor | None, ...]]:
+    """da = dh_t ⊙ (1 − h_t²)."""
     (h,) = kept
     da = d[0] * (1.0 - h * h)
     return da, da, (None,)
 
 
 def _gru(x: Tensor, u: Tensor, states: Tensors) -> tuple[Tensors, Tensors]:
-    """`reset_after`: the reset gate is behind the product."""
+    """z, r = σ(x + u); h̃ = tanh(x + r ⊙ u); h_t = h̃ + z ⊙ (h_{t-1} − h̃): a GRU with `reset_after`."""
     import tensorflow as tf
 
     (h,) = states
@@ -67,6 +71,10 @@ def _gru(x: Tensor, u: Tensor, states: Tensors) -> tuple[Tensors, Tensors]:
 
 
 def _gru_back(d: Tensors, kept: Tensors, before: Tensors) -> tuple[Tensor, Tensor, tuple[Tensor | None, ...]]:
+    """With dh = dh_t, each with respect to the argument of its σ or tanh.
+
+    dz = dh ⊙ z ⊙ (h_{t-1} − h̃) ⊙ (1 − z), dh̃ = dh ⊙ (1 − z) ⊙ (1 − h̃²), dr = dh̃ ⊙ u ⊙ r ⊙ (1 − r); dh ⊙ z goes to h_{t-1}.
+    """
     import tensorflow as tf
 
     (dh,), (z, r, candidate, u), (h,) = d, kept, before
@@ -85,14 +93,14 @@ STEPS: dict[str, Step] = {  # by Keras' name of the layer
 
 
 def fast_layer(layer: Any, inputs: Tensor, states: Sequence[Tensor] | None) -> tuple[Tensor, list[Tensor]]:
-    """A `Recurrence` that gives what `run_layer` does, with weights that must exist already."""
+    """A `Recurrence` that returns what `run_layer` returns; the layer's weights must exist already."""
     import keras
 
     steps = inputs.shape[1]
     if steps == 1 or not getattr(layer, "reset_after", True):
         return run_layer(layer, inputs, states)
-    through = _lstm if type(layer).__name__ == "LSTM" else _stepwise
-    run = keras.layers.Lambda(lambda given: through(layer, given[0], tuple(given[1:])), dtype="float32")
+    run_steps = _lstm if type(layer).__name__ == "LSTM" else _stepwise
+    run = keras.layers.Lambda(lambda given: run_steps(layer, given[0], tuple(given[1:])), dtype="float32")
     sequence, *after = run([inputs, *(states or ())])
     return sequence, after
 
@@ -105,7 +113,7 @@ def _weights(layer: Any) -> Tensors:
 
 
 def _lstm(layer: Any, inputs: Tensor, states: Tensors) -> Tensors:
-    """As `_stepwise`, by TensorFlow's own operation for all steps, of which the second version has a wrong gradient."""
+    """As `_stepwise`, by TensorFlow's BlockLSTM, one operation for all steps; BlockLSTMV2 has a wrong gradient."""
     import tensorflow as tf
 
     kernel, recurrent, bias = _weights(layer)
@@ -141,27 +149,27 @@ def _stepwise(layer: Any, inputs: Tensor, states: Tensors) -> Tensors:
 
 
 def _loop(step: Step, x: Tensor, recurrent: Tensor, inner: Tensor | None, starts: Tensors) -> Tensors:
-    """x [T, B, G·U], recurrent weights [U, G·U], a bias of theirs [G·U] or None -> outputs [T, B, U] and final states."""
+    """Outputs [T, B, U] and final states, of x [T, B, G·U], recurrent weights [U, G·U] and their bias [G·U] or None."""
     import tensorflow as tf
 
     bias = tf.zeros(recurrent.shape[1]) if inner is None else inner
 
     @tf.custom_gradient  # type: ignore[untyped-decorator]
     def run(x: Tensor, recurrent: Tensor, bias: Tensor, *starts: Tensor) -> tuple[Tensors, Callable[..., Tensors]]:
-        way = _there(step, x, recurrent, bias, starts)
+        forward = _forward_pass(step, x, recurrent, bias, starts)
 
         def back(d_outputs: Tensor, *d_after: Tensor) -> Tensors:
-            return _back(step, way, recurrent, starts, d_outputs, d_after)
+            return _backward_pass(step, forward, recurrent, starts, d_outputs, d_after)
 
-        return (way.outputs, *way.after), back
+        return (forward.outputs, *forward.after), back
 
     result: Tensors = run(x, recurrent, bias, *starts)
     return result
 
 
 @dataclass(frozen=True)
-class _Way:
-    """What going through all steps leaves behind."""
+class _ForwardPass:
+    """Results of all steps that the backward pass needs."""
 
     outputs: Tensor  # [T, B, U]
     after: Tensors  # final states
@@ -179,7 +187,8 @@ def _write(arrays: tuple[Any, ...], t: Tensor, values: Tensors) -> tuple[Any, ..
     return tuple(array.write(t, value) for array, value in zip(arrays, values, strict=True))
 
 
-def _there(step: Step, x: Tensor, recurrent: Tensor, bias: Tensor, starts: Tensors) -> _Way:
+def _forward_pass(step: Step, x: Tensor, recurrent: Tensor, bias: Tensor, starts: Tensors) -> _ForwardPass:
+    """All steps in turn; the arguments are those of `_loop`."""
     import tensorflow as tf
 
     length = x.shape[0]
@@ -191,28 +200,30 @@ def _there(step: Step, x: Tensor, recurrent: Tensor, bias: Tensor, starts: Tenso
 
     begin = (0, starts, _arrays(len(starts) + step.keeps, length))
     _, after, arrays = tf.while_loop(lambda t, *_: t < length, body, begin, parallel_iterations=1)
-    return _Way(arrays[0].stack(), after, arrays[: len(starts)], arrays[len(starts) :])
+    return _ForwardPass(arrays[0].stack(), after, arrays[: len(starts)], arrays[len(starts) :])
 
 
-def _back(step: Step, way: _Way, recurrent: Tensor, starts: Tensors, d_outputs: Tensor, d_after: Tensors) -> Tensors:
-    """Derivatives of what `_loop` was given: x, recurrent weights, bias, starts."""
+def _backward_pass(
+    step: Step, forward: _ForwardPass, recurrent: Tensor, starts: Tensors, d_outputs: Tensor, d_after: Tensors
+) -> Tensors:
+    """Derivatives of the loss with respect to x, recurrent weights, bias and starts: all steps in reverse."""
     import tensorflow as tf
 
-    length, units = way.outputs.shape[0], recurrent.shape[0]
+    length, units = forward.outputs.shape[0], recurrent.shape[0]
 
     def body(t: Tensor, d: Tensors, arrays: tuple[Any, ...]) -> tuple[Tensor, Tensors, tuple[Any, ...]]:
         before = tuple(
             tf.cond(t > 0, lambda a=array: a.read(t - 1), lambda s=start: s)
-            for array, start in zip(way.states, starts, strict=True)
+            for array, start in zip(forward.states, starts, strict=True)
         )
         d = (d[0] + d_outputs[t], *d[1:])
-        dx, du, past = step.backward(d, tuple(array.read(t) for array in way.kept), before)
+        dx, du, past = step.backward(d, tuple(array.read(t) for array in forward.kept), before)
         through = tf.matmul(du, recurrent, transpose_b=True)
         return t - 1, (through if past[0] is None else through + past[0], *past[1:]), _write(arrays, t, (dx, du))
 
     begin = (length - 1, tuple(d_after), _arrays(2, length))
     _, d_starts, (dx, du) = tf.while_loop(lambda t, *_: t >= 0, body, begin, parallel_iterations=1)
-    before = tf.reshape(tf.concat([starts[0][None], way.outputs[:-1]], axis=0), (-1, units))
+    before = tf.reshape(tf.concat([starts[0][None], forward.outputs[:-1]], axis=0), (-1, units))
     d_products = tf.reshape(du.stack(), (-1, recurrent.shape[1]))
     d_recurrent = tf.matmul(before, d_products, transpose_a=True)
     return (dx.stack(), d_recurrent, tf.reduce_sum(d_products, axis=0), *d_starts)

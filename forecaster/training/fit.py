@@ -1,6 +1,6 @@
-"""Fitting a network: epochs of training, validation after each, the best weights kept.
+"""Fitting a network: epochs of training, each followed by validation; the best weights are kept.
 
-Back-propagation through time over whole windows with Adam (Kingma & Ba 2015), gradients clipped by their global norm
+Backpropagation through time over whole windows with Adam (Kingma & Ba 2015), gradients clipped by their global norm
 (Pascanu et al. 2013).
 """
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from forecaster.models.network import Network
     from forecaster.typing import FloatArray, IntArray
 
-STEPS_PER_CALL = 10  # enough to hide the cost of a call, few enough for Ctrl-C and the time budget to be heard soon
+STEPS_PER_CALL = 10  # enough to hide the cost of a call, few enough for Ctrl-C and the time budget to take effect soon
 VALIDATION_BATCH = 1024
 
 
@@ -34,21 +34,21 @@ def keep_nothing(_state: State) -> None:
 
 @dataclass(frozen=True)
 class FitControl:
-    """What a fit reports to, where it goes on from, and what ends it early.
+    """What a fit reports to, which state it starts from, and what ends it early.
 
-    `checkpoint` is given the state after each epoch. Setting `stop` from another thread ends the fit like Ctrl-C does: after
-    a whole epoch at least the best weights so far are kept, before that KeyboardInterrupt is raised.
+    `checkpoint` is called with the state after each epoch. Setting `stop` from another thread ends the fit as Ctrl-C does: the
+    best weights so far are kept after the first whole epoch, and KeyboardInterrupt is raised before.
     """
 
     watch: Watch
     stage: str  # its name in reports of progress
-    start: State | None = None  # None: there is none, the network's weights are fresh
+    start: State | None = None  # None: a new fit of the network's weights
     checkpoint: Callable[[State], None] = keep_nothing
     stop: Event = field(default_factory=Event)
 
 
 class _Fit:
-    """One fit: epochs of training, validation after each, the best weights kept."""
+    """One fit: epochs of training, each followed by validation; the best weights are kept."""
 
     def __init__(self, trainer: Trainer, task: Task, settings: FitSettings, control: FitControl) -> None:
         self.trainer, self.task, self.settings, self.control = trainer, task, settings, control
@@ -58,10 +58,11 @@ class _Fit:
         self.history: list[Epoch] = []
 
     def run(self) -> Fitted:
+        """Fit until the last epoch, early stopping, the time budget, Ctrl-C or divergence."""
         start = self.control.start
         state = self._fresh() if start is None else self._continue(start)
         began = time.monotonic()
-        # A fit that was killed after its last epoch has nothing left to do.
+        # A fit that was killed after its last epoch is complete.
         stopped = "patience" if self._patience_is_out(state) else "epochs"
         last = min(self.settings.epochs, self.settings.stop_after or self.settings.epochs)
         while state.epoch < last and stopped == "epochs":
@@ -69,7 +70,7 @@ class _Fit:
                 state = self._epoch(state, began)
             except KeyboardInterrupt:
                 if not state.epoch:
-                    raise  # nothing learnt yet that would be worth keeping
+                    raise  # there are no fitted weights to keep
                 stopped = "interrupted"
                 break
             except FloatingPointError:
@@ -106,7 +107,7 @@ class _Fit:
         )
 
     def _continue(self, start: State) -> State:
-        """Go on from `start`; a finished fit goes on for another round of epochs."""
+        """The state to continue from: `start`, or, of a finished fit, its weights for another round of epochs."""
         self.network.weights = start.weights
         variables = self.trainer.optimizer.variables
         for variable, value in zip(variables, start.optimizer, strict=True):
@@ -114,17 +115,17 @@ class _Fit:
         if not start.finished:
             return start
         self.trainer.optimizer.iterations.assign(0)
-        # Nothing held back: the newest weights are the best known, so what is learnt now must count.
+        # Without validation windows the last weights are taken as the best, so any later epoch must replace them.
         best = start.best_loss if self.task.validation is not None else float("inf")
         return replace(start, epoch=0, finished=False, best_loss=best)
 
     def _epoch(self, state: State, began: float) -> State:
-        # Each epoch has its own stream of draws, so a resumed fit draws what the unbroken one would have drawn.
+        # Each epoch has its own random stream, so a resumed fit draws the same windows as an uninterrupted one.
         rng = np.random.default_rng((self.settings.seed, state.epoch))
         series, cutoff = self.task.sampler.epoch(self.batch * self.batches, rng)
         loss = self._train(series, cutoff)
         if not math.isfinite(loss):
-            raise FloatingPointError  # nothing good comes after it: the state before this epoch is kept
+            raise FloatingPointError  # the weights are lost: the state before this epoch is kept
         valid, error = self._validate()
         epoch = state.epoch + 1
         row = Epoch(epoch, loss, valid, time.monotonic() - began)
@@ -135,7 +136,9 @@ class _Fit:
         weights = self.network.weights
         optimizer = [np.asarray(v) for v in self.trainer.optimizer.variables]
         state = replace(state, epoch=epoch, last_error=error, weights=weights, optimizer=optimizer)
-        rank = valid if valid is not None else -epoch  # without validation windows the last weights are the best known
+        rank = (
+            valid if valid is not None else -epoch
+        )  # without validation windows the last weights are taken as the best
         if rank < state.best_loss:
             return replace(state, best_epoch=epoch, best_loss=rank, best_error=error, best_weights=weights)
         return state
@@ -154,8 +157,8 @@ class _Fit:
     def _validate(self) -> tuple[float | None, float]:
         """Validation loss and error.
 
-        The error is the mean of MAE over the seasonal scale (MASE) and, where all values are positive, its geometric mean
-        with the symmetric relative error (sMAPE): M4's two measures, neither weighing more for its unit.
+        The error is MAE over the seasonal scale (MASE); where all values are positive, its geometric mean with the symmetric
+        relative error (sMAPE). These are M4's two measures, and a geometric mean does not depend on their units.
         """
         if self.task.validation is None:
             return None, float("nan")
@@ -171,7 +174,7 @@ class _Fit:
         return 0 < self.settings.patience <= state.epoch - state.best_epoch
 
     def _time_is_up(self, began: float) -> bool:
-        """True where one more epoch like those so far would pass the budget."""
+        """Whether one more epoch, as long as those so far, would exceed the time budget."""
         budget, spent = self.settings.time_budget, time.monotonic() - began
         return budget is not None and spent + spent / max(len(self.history), 1) > budget
 
@@ -187,8 +190,8 @@ def fit(
 ) -> Fitted:
     """Fit `network` in place and leave the best weights in it.
 
-    On a CPU each batch is cut into `parts` that are worked on at once, a processor each. `trainers` are those of fits before:
-    what they compiled is used again.
+    On a CPU each batch is cut into `parts` that run in parallel. `trainers` are those of earlier fits, whose compiled steps are
+    used again. KeyboardInterrupt where the first epoch was interrupted.
     """
     steps = settings.batches(len(task.sampler)) * settings.epochs
     with (trainers or Trainers()).lend(network, task, settings, steps, parts) as trainer:

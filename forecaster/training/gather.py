@@ -1,6 +1,6 @@
-"""The flat rows as tensors, and windows of them gathered in the graph.
+"""A panel's rows as tensors, from which the training graph gathers its windows.
 
-Gathering is many small operations on indices: compiled into one loop it takes a seventh of the time (benchmarks/ABLATIONS.md).
+Gathering is many small operations on indices. Compiled into one loop it takes a seventh of the time (benchmarks/ABLATIONS.md).
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class SeriesBounds(NamedTuple):
 
 
 class RowGatherer:
-    """A panel's rows as tensors that hold each value once, and windows of them. Same rules as `Windows.gather`."""
+    """A panel's rows as tensors, each value once, and windows of them by the rules of `Windows.gather`."""
 
     def __init__(
         self, target: FloatArray, known: KnownRows | None = None, covariates: EncodedCovariates | None = None
@@ -40,7 +40,7 @@ class RowGatherer:
 
     @cached_property
     def compiled(self) -> Callable[..., tuple[Tensor, list[Tensor]]]:
-        """`gather_all` in one loop instead of an operation at a time; for batches of one size."""
+        """`gather_all` compiled into one loop, for batches of one size."""
         import tensorflow as tf
 
         compiled: Callable[..., tuple[Tensor, list[Tensor]]] = tf.function(
@@ -51,12 +51,12 @@ class RowGatherer:
     def gather_all(
         self, bounds: SeriesBounds, series: Tensor, cutoff: Tensor, before: int, after: int, horizon: int
     ) -> tuple[Tensor, list[Tensor]]:
-        """Windows [B, before + after], and the graph's extra inputs."""
+        """Windows [B, before + after] around each cutoff, and the graph's extra inputs."""
         values = self.gather(bounds, series, cutoff, before, after)
         return values, self.gather_extra(bounds, series, cutoff, before, horizon)
 
     def gather(self, bounds: SeriesBounds, series: Tensor, cutoff: Tensor, before: int, after: int) -> Tensor:
-        """Windows [B, before + after], NaN where no row may be read."""
+        """Windows [B, before + after] around each cutoff; NaN outside the bounds."""
         import tensorflow as tf
 
         rows, there = _rows(bounds, series, cutoff, before, after)
@@ -64,7 +64,7 @@ class RowGatherer:
         return tf.where(there, values, tf.constant(np.nan, tf.float64))
 
     def gather_known(self, bounds: SeriesBounds, series: Tensor, cutoff: Tensor, horizon: int) -> list[Tensor]:
-        """[B, H, F + 3J] as `known_ahead`, 0 outside the series, in a list; an empty list where nothing is known."""
+        """A list of one tensor [B, H, F + 3J], as `known_ahead`, 0 outside the series; an empty list without a calendar."""
         import tensorflow as tf
 
         if not self.known:
@@ -84,7 +84,7 @@ class RowGatherer:
     ) -> list[Tensor]:
         """The graph's extra inputs, as `ExtraInputs` gathers them: known, past and static, where there are any.
 
-        What is known of rows after the bounds reads as missing.
+        Covariates of rows outside the bounds are missing.
         """
         import tensorflow as tf
 
@@ -103,7 +103,10 @@ class RowGatherer:
 
 
 def _rows(bounds: SeriesBounds, series: Tensor, cutoff: Tensor, before: int, after: int) -> tuple[Tensor, Tensor]:
-    """Rows around each cutoff, and whether they may be read. One comparison: below a series' start wraps around."""
+    """Rows [B, before + after] around each cutoff, and whether they are in the bounds.
+
+    One unsigned comparison tests both bounds: a position before the series' start wraps around.
+    """
     import tensorflow as tf
 
     start, end = tf.gather(bounds.first, series), tf.gather(bounds.end, series)

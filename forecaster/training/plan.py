@@ -1,4 +1,4 @@
-"""What will be trained: the plan, its rows with their reasons, and the questions that model selection answers."""
+"""The plan of a training: its settings with their reasons, and the questions that model selection answers."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ EPOCH_STEPS = 50
 
 
 class Chooser:
-    """Collects settings with their reasons: a given value wins, else what the rule says."""
+    """Collects the plan's rows: each setting with its value and the reason."""
 
     def __init__(self) -> None:
         self.rows: list[PlanRow] = []
 
     def __call__(self, setting: str, given: T | None, automatic: T, reason: str) -> T:
-        """The value of `setting`, noted with its reason."""
+        """The given value, else the automatic one with its reason; either becomes a row."""
         value, because = (automatic, reason) if given is None else (given, "as given")
         self.rows.append(PlanRow(setting, value, because))
         return value
@@ -44,7 +44,7 @@ class TargetScaling:
 
 @dataclass(frozen=True)
 class TrainingSchedule:
-    """How long a fit goes on, and how fast it learns at first."""
+    """Length of a fit and its first learning rate."""
 
     epochs: int
     learning_rate: float
@@ -71,7 +71,7 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Plan:
-    """What will be trained, and how: decisions only."""
+    """Every decision about a training."""
 
     horizon: int
     members: tuple[NetworkSettings, ...]
@@ -104,13 +104,13 @@ class Plan:
 
     @property
     def member_fits(self) -> tuple[MemberFit, ...]:
-        """Each member, and how it is fitted."""
+        """Each member with its fit settings."""
         scales = self.error_scales or (self.fit.error_scale,) * len(self.members)
         fits = [replace(self.fit, error_scale=scale) for scale in scales]
         return tuple(MemberFit(member, fit) for member, fit in zip(self.members, fits, strict=True))
 
     def with_row(self, setting: str, value: str | int | float | bool, reason: str) -> Plan:
-        """The plan with another value and reason in the row of `setting`, where it has such a row."""
+        """The plan with another value and reason in the row of `setting`, where there is one."""
         changed = PlanRow(setting, value, reason)
         return replace(self, rows=tuple(changed if row.setting == setting else row for row in self.rows))
 
@@ -130,16 +130,16 @@ class Plan:
 
 @dataclass(frozen=True)
 class OpenQuestions:
-    """What the rows of a panel do not say: answers to choose from. A question with one answer is decided."""
+    """What the rows of a panel do not decide: answers to choose from. A question with one answer is decided."""
 
     scalings: tuple[TargetScaling, ...]  # the likeliest first
     contexts: tuple[int, ...]  # context lengths, the rule's own first
-    schedules: tuple[TrainingSchedule, ...]  # the cheapest first
-    smoothings: tuple[Smoothing, ...] = ()  # besides none; empty = decided
+    schedules: tuple[TrainingSchedule, ...]  # the shortest first
+    smoothings: tuple[Smoothing, ...] = ()  # apart from none; empty = decided
 
     @classmethod
     def decided(cls, member: NetworkSettings, fit: FitSettings) -> OpenQuestions:
-        """No question: all members are as `member`, and fitted as `fit` says."""
+        """No open question: all members have the settings of `member`, fitted as `fit`."""
         return cls(
             scalings=(TargetScaling(member.transform, fit.error_scale),),
             contexts=(member.context_length,),
@@ -157,7 +157,7 @@ class OpenQuestions:
         names = ["transform", "error_scale"] if len(self.scalings) > 1 else []
         if len(self.schedules) > 1:
             names += ["epochs", "learning_rate"]
-        if candidate.context_length != self.contexts[0]:  # the reason of the rule's own context says more
+        if candidate.context_length != self.contexts[0]:  # else the rule's own reason is kept
             names.append("context_length")
         return names
 
@@ -185,8 +185,8 @@ class Draft:
 
 @dataclass(frozen=True)
 class Selection:
-    """The plan that model selection has reached, and how smoothing did on each set of windows so far."""
+    """The plan after model selection so far, and the errors of smoothing on each set of windows so far."""
 
     plan: Plan
-    smoothings: tuple[Smoothing, ...] = ()  # to choose from, besides none; empty = decided
+    smoothings: tuple[Smoothing, ...] = ()  # to choose from, apart from none; empty = decided
     smoothing_errors: tuple[Mapping[float, float], ...] = ()  # weight -> error of the blend, 1 without smoothing

@@ -1,4 +1,4 @@
-"""Champion and challenger: whether a new version may serve in place of the one that does."""
+"""Champion and challenger: whether a new version may replace the one that serves."""
 
 from __future__ import annotations
 
@@ -28,19 +28,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Champion:
-    """The version that serves, and the weights of it that may be compared on a window."""
+    """The version that serves, and its weights that can be compared on a window."""
 
     label: str  # name@version
     manifest: Manifest
     serving: Runtime
-    test: Runtime | None  # the weights that were tested at its training; None: it had no test windows
+    test: Runtime | None  # weights that were tested at its training; None: it had no test windows
 
     def unseen(self, panel: Panel, windows: Windows) -> tuple[BoolArray, Runtime]:
-        """[W] windows that the champion's weights have not seen, and the weights: those that serve, or those that were
-        tested at its own training, whichever have seen fewer of these windows.
+        """Which windows [W] the champion's weights have not seen, and these weights.
 
-        The serving weights have seen rows up to the newest of their training, the tested ones rows up to their test
-        windows.
+        The serving weights have seen all rows of their training; the tested ones the rows before their test windows. Those
+        that have seen fewer of these windows are taken, the serving ones where both have seen as many.
         """
         first = panel.timestamps[windows.cutoff]
         facts = self.manifest.data
@@ -58,13 +57,13 @@ class Champion:
 
 
 def promotion(store: Store, name: str, tested: Backtest | None, margin: float, *, learned: bool) -> Verdict:
-    """Whether a new version serves: it must beat the version that does, and the baselines, by the margin.
+    """Whether a new version serves: its error must be lower by the margin than the champion's and the baselines'.
 
-    `tested` is its backtest, None where there were no test windows. Only windows count that the champion has not seen
-    either. `learned`: the baselines that have to be fitted are among the opponents.
+    `tested` is its backtest, None where there were no test windows. Only windows that the champion has not seen either are
+    compared. `learned`: the baselines that have to be fitted are among the opponents.
     """
     if tested is None:
-        return Verdict(False, "too few rows to hold any back, so nothing shows that it is better")
+        return Verdict(False, "too few rows for test windows, so it cannot be compared")
     champion, why = _champion(store, name)
     if champion is None:
         found = _verdict(tested.scores(), "", len(tested.target), margin)
@@ -79,7 +78,7 @@ def promotion(store: Store, name: str, tested: Backtest | None, margin: float, *
     context = windows.gather(min(tested.holdout.context_length, champion.manifest.context_length), 0)
     chosen = np.flatnonzero(unseen & ~np.isnan(context).all(axis=1))
     if not len(chosen):
-        return Verdict(False, f"{champion.label} has seen every window, so nothing shows that this is better")
+        return Verdict(False, f"{champion.label} has seen every window, so the new version cannot be compared with it")
     common = tested if len(chosen) == len(windows) else _part(tested, chosen, learned=learned)
     opponent = champion.forecast(panel, common.holdout.windows, common.holdout.horizon, runtime)
     scores = {**common.scores(), champion.label: common.holdout.scores(opponent)}
@@ -87,7 +86,7 @@ def promotion(store: Store, name: str, tested: Backtest | None, margin: float, *
 
 
 def _champion(store: Store, name: str) -> tuple[Champion | None, str]:
-    """The version that serves, or None and why there is none to beat."""
+    """The version that serves, or None and the reason."""
     try:
         version = store.current(name)
     except ArtifactError:
@@ -102,7 +101,7 @@ def _champion(store: Store, name: str) -> tuple[Champion | None, str]:
 
 
 def _part(tested: Backtest, chosen: IntArray, *, learned: bool) -> Backtest:
-    """The same forecasts of the windows at these positions; the baselines may learn from all that is before them."""
+    """The backtest on the windows at these positions; baselines are fitted to all rows before them."""
     whole = tested.holdout
     part = make_holdout(
         whole.panel, whole.windows.take(chosen), horizon=whole.horizon, context_length=whole.context_length
@@ -111,15 +110,15 @@ def _part(tested: Backtest, chosen: IntArray, *, learned: bool) -> Backtest:
 
 
 def _verdict(scores: Mapping[str, Scores], champion: str, count: int, margin: float) -> Verdict:
-    """Better than everybody else by the margin, in MASE, or in MAE where that is undefined.
+    """Whether its MASE, or MAE where that is undefined, is lower than all others' by the margin.
 
-    `scores` are those of `count` windows; `champion` is "" where none of the others serves.
+    `scores` are those of `count` windows; `champion` is "" where no version serves.
     """
     metric = "MASE" if np.isfinite(scores[MODEL].mase) else "MAE"
     found = {who: float(getattr(one, metric.lower())) for who, one in scores.items()}
     own, others = found[MODEL], {who: value for who, value in found.items() if who != MODEL}
     on = f"on {count} window{'s' if count > 1 else ''} that neither had seen" if champion else f"on {count} windows"
-    # A score that is no number is of an opponent that could not answer.
+    # An opponent whose score is NaN could not forecast.
     ahead = [who for who, value in others.items() if np.isfinite(value) and not own < (1 - margin) * value]
     promoted = not ahead and bool(np.isfinite(own))
     if promoted:

@@ -1,4 +1,4 @@
-"""From fitted networks to a stored version: graphs, proof, scores on the test windows, manifest."""
+"""From fitted networks to a stored version: graphs and their verification, scores on the test windows, manifest."""
 
 from __future__ import annotations
 
@@ -20,7 +20,15 @@ from forecaster.evaluation.holdout import make_holdout
 from forecaster.serving.calibration_file import write_calibration
 from forecaster.serving.manifest import FORMAT, TEST_WEIGHTS, DataFacts, Manifest, open_test_weights, write_manifest
 from forecaster.serving.raw_forecasts import raw_forecasts
-from forecaster.training.checkpoints import FINAL_STAGE, STATE, TEST_STAGE, write_history, write_state
+from forecaster.training.checkpoints import (
+    FINAL_STAGE,
+    STATE,
+    STORED_STAGES,
+    TEST_STAGE,
+    state_file,
+    write_history,
+    write_state,
+)
 from forecaster.training.combination import contributions
 from forecaster.training.promotion import promotion
 
@@ -36,13 +44,13 @@ if TYPE_CHECKING:
     from forecaster.training.task import Stage
     from forecaster.typing import FloatArray
 
-PROOF_WINDOWS = 64  # contexts on which the stored graphs must agree with the trained networks
+PROOF_WINDOWS = 64  # contexts on which the stored graphs must forecast as the trained networks do
 LIBRARIES = ("forecaster", "tensorflow", "keras", "numpy", "pandas", "onnx", "onnxruntime")
 
 
 @dataclass(frozen=True)
 class Training:
-    """Fitted networks, and what they were made from."""
+    """Fitted networks with their data, plan and settings."""
 
     name: str  # of the model
     path: str  # of the data, absolute where it is a file
@@ -59,7 +67,7 @@ class Training:
         """The weights that serve."""
         stage = self.final or self.test
         if stage is None:
-            raise ValueError("a training has a stage")
+            raise ValueError("a training has a test stage or a final one")
         return stage
 
     @property
@@ -76,28 +84,28 @@ class Training:
 
 @dataclass(frozen=True)
 class TrainingTest:
-    """What the test windows say of a training."""
+    """Results on the test windows of a training."""
 
     backtest: Backtest
-    calibration: Calibration | None  # None: not asked for, or too little is known
+    calibration: Calibration | None  # None: not asked for, or too few windows
     contributions: tuple[Contribution, ...]
 
 
 @dataclass(frozen=True)
 class Published:
-    """A version that a training has stored."""
+    """The version that a training has stored."""
 
     folder: Path
     version: int
     manifest: Manifest
     backtest: Backtest | None  # None: there were no test windows
-    verdict: Verdict | None  # None: it serves without having been compared with the version before
+    verdict: Verdict | None  # None: it serves without a comparison with the version before
 
 
 def publish(training: Training, store: Store) -> Published:
-    """Store the networks as the model's next version, proved portable and tested.
+    """Store the networks as the model's next version, after verifying its graphs and testing it.
 
-    It serves, unless it had to win against the version that does and did not. After an error the store is as it was.
+    It serves, unless it was compared with the version that serves and was not better. After an error the store is unchanged.
     """
     with store.new_version(training.name) as draft:
         _write_networks(draft.folder, training)
@@ -122,7 +130,7 @@ def publish(training: Training, store: Store) -> Published:
 
 
 def _verdict(training: Training, store: Store, tested: Backtest | None) -> Verdict | None:
-    """Whether the new version wins against the one that serves; None where it need not."""
+    """Comparison with the version that serves; None where it is not asked for."""
     margin = training.settings.promote_if_better
     if margin is None:
         return None
@@ -130,7 +138,7 @@ def _verdict(training: Training, store: Store, tested: Backtest | None) -> Verdi
 
 
 def _write_networks(folder: Path, training: Training) -> None:
-    """Graphs, states and history. ForecasterError where the graphs are not portable or differ from the networks."""
+    """Write graphs, states and history. ForecasterError where the graphs are not portable or differ from the networks."""
     from forecaster.models.export import write_onnx, write_saved_model
     from forecaster.serving.verify_export import prove
 
@@ -144,13 +152,16 @@ def _write_networks(folder: Path, training: Training) -> None:
     stages = {name: stage for name, stage in ((TEST_STAGE, training.test), (FINAL_STAGE, training.final)) if stage}
     for name, stage in stages.items():
         for i, one in enumerate(stage.fits):
-            write_state(folder / STATE / f"{name}-{i}.npz", one.state)
-    write_history(folder, {f"{n} {i}": one.history for n, stage in stages.items() for i, one in enumerate(stage.fits)})
+            write_state(folder / STATE / state_file(name, i), one.state)
+    write_history(
+        folder,
+        {f"{STORED_STAGES[n]} {i}": one.history for n, stage in stages.items() for i, one in enumerate(stage.fits)},
+    )
     prove(folder, served.networks, _proof_inputs(training), smoothing=served.smoothing)
 
 
 def _proof_inputs(training: Training) -> dict[str, FloatArray]:
-    """What the graphs read of the latest windows of some series."""
+    """The graphs' inputs for the latest windows of some series."""
     windows = latest_windows(training.panel)
     some = windows.take(evenly(len(windows), PROOF_WINDOWS))
     inputs = ExtraInputs(training.panel, some, replace(training.plan.needs, context_length=training.context_length))
@@ -159,10 +170,9 @@ def _proof_inputs(training: Training) -> dict[str, FloatArray]:
 
 
 def _test(folder: Path, training: Training, test: Stage, manifest: Manifest) -> TrainingTest:
-    """The graph in `folder` that has not seen the test windows, on these.
+    """Results on the test windows of the stored weights that have not seen them.
 
-    The calibration is made of the errors of these weights: those of the weights that serve are not known, and hardly
-    larger.
+    The calibration is from the errors of these weights. Those of the weights that serve are not known, but hardly larger.
     """
     settings, count = training.settings, training.plan.windows
     holdout = make_holdout(
@@ -170,7 +180,7 @@ def _test(folder: Path, training: Training, test: Stage, manifest: Manifest) -> 
         training.test_windows,
         horizon=manifest.horizon,
         context_length=manifest.context_length,
-        description=f"the newest {count} window{'s' if count > 1 else ''} of each series, held back from this fit",
+        description=f"the latest {count} window{'s' if count > 1 else ''} of each series, by weights fitted before them",
     )
     runtime = open_test_weights(folder, manifest)
     baselines = baseline_forecasts(holdout, learned=training.learned_baselines)
@@ -179,14 +189,14 @@ def _test(folder: Path, training: Training, test: Stage, manifest: Manifest) -> 
     else:
         raw = raw_forecasts(runtime, manifest, training.panel, holdout.windows, manifest.horizon)
         found = CrossCalibration(backtest(holdout, raw.values, manifest.quantiles, baselines), None)
-    # A holdout has those of the test windows that can be forecast; cutoffs are rows of the panel, and ascend.
+    # The holdout has the test windows that can be forecast; cutoffs are rows of the panel and ascend.
     members = training.members[:, np.searchsorted(training.test_windows.cutoff, holdout.windows.cutoff)]
     added = contributions(holdout, test, members, settings.limits)
     return TrainingTest(found.backtest, found.calibration, added)
 
 
 def _manifest(training: Training) -> Manifest:
-    """All but what the test windows and the files say."""
+    """The manifest without scores, contributions and hashes of files."""
     plan, served = training.plan, training.served
     return Manifest(
         format=FORMAT,
@@ -216,7 +226,7 @@ def _manifest(training: Training) -> Manifest:
 
 
 def data_facts(panel: Panel, path: str, timestamp_format: str | None) -> DataFacts:
-    """What a panel is, with its fingerprint."""
+    """A description of the panel, with its fingerprint."""
     level, scale = level_and_scale(panel) or (None, None)
     return DataFacts(
         path=path,

@@ -1,4 +1,4 @@
-"""Rolling origin with fresh weights: for each cutoff the model's own settings are fitted again on the rows before it."""
+"""Rolling origin with refitting: before each cutoff the model's settings are fitted again, on the rows before it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from forecaster.serving.open_model import Opened
     from forecaster.typing import FloatArray, IntArray
 
-FOLDS = 3  # where the caller does not say how many
+DEFAULT_FOLDS = 3
 
 
 def refit(
@@ -34,16 +34,19 @@ def refit(
     threads: int | None,
     learned_baselines: bool,
 ) -> Backtest:
-    """Test the settings, not the stored weights, on the newest windows of each series, one horizon apart."""
+    """Backtest of the settings with fresh weights on the latest windows of each series, one horizon apart.
+
+    DataError where the rows are too few for a window, or for a fit before one.
+    """
     from forecaster.models.device import configure
 
     configure("auto", threads)
     manifest = opened.manifest
-    count = windows or max(manifest.test_windows, FOLDS)
+    count = windows or max(manifest.test_windows, DEFAULT_FOLDS)
     tested = holdout_windows(panel, manifest.horizon, count)
     if not len(tested):
         raise DataError(
-            f"{panel.source}: no series has {2 * manifest.horizon} rows: too few to hold a window back.",
+            f"{panel.source}: no series has {2 * manifest.horizon} rows: too few for a test window.",
             "Give more history.",
         )
     holdout = make_holdout(
@@ -55,7 +58,7 @@ def refit(
     )
     tested = holdout.windows
     forecasts = np.full((len(tested), manifest.horizon, 1 + len(manifest.quantiles)), np.nan)
-    folds = tested.remaining // manifest.horizon  # 1 = the newest
+    folds = tested.remaining // manifest.horizon  # 1 = the latest
     for done, fold in enumerate(sorted(set(folds.tolist()), reverse=True)):
         chosen = np.flatnonzero(folds == fold)
         watch.note(f"fold {done + 1} of {len(set(folds.tolist()))}: fitting fresh weights")
@@ -66,7 +69,7 @@ def refit(
 
 
 def _fold(panel: Panel, opened: Opened, ends: IntArray, windows: Windows, watch: Watch) -> FloatArray:
-    """Forecasts [W, H, 1 + Q] of weights that were fitted on the rows before `ends`."""
+    """Forecasts [W, H, 1 + Q] by weights fitted on the rows before `ends` [N]."""
     from forecaster.models.network import Network
 
     manifest = opened.manifest
@@ -74,9 +77,7 @@ def _fold(panel: Panel, opened: Opened, ends: IntArray, windows: Windows, watch:
     needs = Needs(manifest.context_length, manifest.horizon, manifest.calendar, covariates)
     work = task(panel, ends, None, needs, source_of(panel, needs))
     if not len(work.sampler):
-        raise DataError(
-            f"{panel.source}: no rows to fit on are left before the oldest window.", "Judge fewer --windows."
-        )
+        raise DataError(f"{panel.source}: no rows are left to fit on before the first window.", "Give fewer --windows.")
     networks = []
     for i, member in enumerate(manifest.members):
         seed = manifest.fit.seed * 1000 + i

@@ -1,4 +1,4 @@
-"""What a training did, in the words of the command line's JSON."""
+"""The report of a training, and its JSON."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Verdict:
-    """Whether a new version may serve in place of the one that did."""
+    """Whether a new version may replace the one that serves."""
 
     promoted: bool
     reason: str  # for people
-    windows: int = 0  # that everybody forecast
+    windows: int = 0  # that all of them forecast
     metric: str = ""
     scores: Mapping[str, float | None] = field(default_factory=dict)  # the new version's ("model") and its opponents'
 
@@ -42,7 +42,7 @@ class Verdict:
 
 @dataclass(frozen=True)
 class TrainReport(Subject):
-    """What `train` did; the model is stored under `path`."""
+    """The report of `train`; the model is stored under `path`."""
 
     path: str
     epochs: int  # run
@@ -50,11 +50,11 @@ class TrainReport(Subject):
     plan: tuple[PlanRow, ...]
     notes: tuple[str, ...]
     report: Report | None  # None where there were too few rows for test windows
-    verdict: Verdict | None = None  # None: it serves without a contest
+    verdict: Verdict | None = None  # None: it serves without a comparison
     contributions: tuple[Contribution, ...] = ()  # of each member, where there are several and they were tested
 
     def refuse_unpromoted(self) -> None:
-        """QualityError where the new version was kept but may not serve."""
+        """QualityError where the new version is stored but may not serve."""
         if self.verdict and not self.verdict.promoted:
             raise QualityError(
                 f"{self.model}@{self.version} is stored but does not serve: {self.verdict.reason}.",
@@ -62,8 +62,8 @@ class TrainReport(Subject):
             )
 
     def to_json(self) -> dict[str, Json]:
-        """The report's keys, whether or not there is one, and what is known of the training."""
-        tested: dict[str, Json] = {"windows": 0, "metrics": None, "baselines": {}, "judged_on": "nothing was held back"}
+        """The keys of the test's report, also where there is none, and those of the training."""
+        tested: dict[str, Json] = {"windows": 0, "metrics": None, "baselines": {}, "judged_on": "no test windows"}
         if self.report:
             tested = self.report.to_json()
         return {

@@ -1,7 +1,7 @@
-"""Model selection: short fits answer what the rows alone do not say: which scaling, how long a context and a schedule.
+"""Model selection: short fits choose the scaling, the context length, the training schedule and the cell.
 
-Every answer is measured on the validation windows, which lie before those that the scores are taken from. Nothing after them
-is seen, so the scores stay honest.
+Every choice is made on the validation windows, which are before the test windows. So the scores on the test windows are those of
+choices that have not seen them.
 """
 
 from __future__ import annotations
@@ -26,14 +26,13 @@ if TYPE_CHECKING:
 # Fits every network on a task, at once where there are processors.
 FitAll: TypeAlias = "Callable[[str, Task, Sequence[MemberFit]], Stage]"
 
-SELECTION_STAGE = "trial"  # as reports of progress name it
-MIN_GAIN = 0.01  # that a longer schedule must win by: less is within the noise of a validation window
-# That longer schedules must have won by for a still longer one to be tried, or another context by.
-MIN_CLEAR_GAIN = 0.03
+SELECTION_STAGE = "model selection"  # as reports of progress name it
+MIN_GAIN = 0.01  # share by which a longer schedule must lower the error: less is noise of the validation windows
+MIN_CLEAR_GAIN = 0.03  # share by which the last schedule must for a longer one to be tried, and another context must
 
 
 def select_settings(draft: Draft, panel: Panel, task: Task, fit_all: FitAll, watch: Watch) -> Selection:
-    """The plan with its open questions answered on `task`'s validation windows."""
+    """The plan with its open questions answered on `task`'s validation windows; as drafted where there are none."""
     plan, questions = draft.plan, draft.questions
     selection = Selection(plan, questions.smoothings)
     if task.validation is None or not questions.is_open:
@@ -41,7 +40,9 @@ def select_settings(draft: Draft, panel: Panel, task: Task, fit_all: FitAll, wat
     fits = _CandidateFits(draft, task, fit_all)
     best = fits.search()
     for candidate, error in fits.errors.items():
-        watch.note(f"trial: {candidate}: validation error {error:.4g}{' (taken)' if candidate == best else ''}")
+        watch.note(
+            f"model selection: {candidate}: validation error {error:.4g}{' (chosen)' if candidate == best else ''}"
+        )
     others = ", ".join(f"{error:.3g}" for candidate, error in fits.errors.items() if candidate != best)
     reason = f"validation error {fits.errors[best]:.3g}, others {others}" if others else "as given"
     needs = replace(plan.needs, context_length=max(questions.contexts))
@@ -51,7 +52,7 @@ def select_settings(draft: Draft, panel: Panel, task: Task, fit_all: FitAll, wat
     selection = replace(selection, plan=mixed)
     if not questions.smoothings:
         return selection
-    # The other scalings' networks are used in place of the members that will be on them.
+    # The short fits' networks represent the members that will have their scalings.
     networks = [fitted[scaling] for scaling in mixed.scalings if scaling in fitted]
     return choose_smoothing(selection, evaluation, evaluation.forecast(networks), "validation windows", watch)
 
@@ -67,14 +68,14 @@ def choose_cell(plan: Plan, task: Task, fit_all: FitAll, watch: Watch) -> Plan:
     best = min(errors, key=errors.__getitem__)
     others = ", ".join(f"{cell} {error:.3g}" for cell, error in errors.items() if cell != best)
     because = f"validation error {errors[best]:.3g}, {others}"
-    watch.note(f"trial: cell {best}: {because}")
+    watch.note(f"model selection: cell {best}: {because}")
     return plan.with_cell(best, because)
 
 
 def try_all(plans: Sequence[Plan], task: Task, fit_all: FitAll) -> list[tuple[Network, float]]:
     """The first member of each plan, fitted, and its validation error, infinite where it diverged.
 
-    KeyboardInterrupt where not all were fitted: nothing is decided then.
+    KeyboardInterrupt where not all were fitted: no choice can be made then.
     """
     stage = fit_all(SELECTION_STAGE, task, [MemberFit(plan.members[0], plan.fit) for plan in plans])
     if len(stage.fits) < len(plans) or stage.stopped == "interrupted":
@@ -87,7 +88,7 @@ def try_all(plans: Sequence[Plan], task: Task, fit_all: FitAll) -> list[tuple[Ne
 
 
 class _CandidateFits:
-    """Short fits of the first member, each of another candidate."""
+    """Short fits of the first member, one for each candidate."""
 
     def __init__(self, draft: Draft, task: Task, fit_all: FitAll) -> None:
         self.draft, self.questions, self.task, self.fit_all = draft, draft.questions, task, fit_all
@@ -95,10 +96,11 @@ class _CandidateFits:
         self.fitted: dict[Candidate, Network] = {}
 
     def search(self) -> Candidate:
-        """The scaling with the lowest error after the shortest schedule, on the shortest schedule that none clearly beats.
+        """The scaling with the lowest error after the shortest schedule, on the shortest schedule that no other clearly beats.
 
-        Schedules are tried from short to long, a still longer one only where the last one clearly won. Where the shortest is
-        not enough the other scalings are fitted for longer, too, so that they can be mixed with the leader.
+        Schedules are tried from short to long, a longer one only where the last one clearly lowered the error. Where the
+        shortest schedule is not the best, the other scalings are fitted for longer, too, so that they can be combined with
+        the leader.
         """
         shortest, *longer = sorted({schedule.epochs for schedule in self.questions.schedules})
         leader = self._leader()
@@ -115,41 +117,41 @@ class _CandidateFits:
         return best
 
     def _leader(self) -> Candidate:
-        """The scaling with the lowest error on the first schedule, on the context that clearly suits the likeliest best."""
+        """The scaling with the lowest error on the first schedule, and a shorter context where its error is clearly lower."""
         context, schedule = self.questions.contexts[0], self.questions.schedules[0]
         candidates = [Candidate(scaling, context, schedule) for scaling in self.questions.scalings]
         first = candidates[0]
         others = [replace(first, context_length=length) for length in self.questions.contexts[1:]]
         self._fit([*candidates, *others])
-        leader, suited = (min(some, key=self.errors.__getitem__) for some in (candidates, [first, *others]))
-        if self.errors[suited] < self.errors[first] * (1.0 - MIN_CLEAR_GAIN):
-            leader = replace(leader, context_length=suited.context_length)
+        leader, best_context = (min(some, key=self.errors.__getitem__) for some in (candidates, [first, *others]))
+        if self.errors[best_context] < self.errors[first] * (1.0 - MIN_CLEAR_GAIN):
+            leader = replace(leader, context_length=best_context.context_length)
         return leader
 
     def _schedules(self, candidate: Candidate, epochs: int) -> list[Candidate]:
-        """The candidate on every schedule of this length that it has not been on."""
+        """The candidate on every schedule of this length that it was not fitted on."""
         schedules = [schedule for schedule in self.questions.schedules if schedule.epochs == epochs]
         candidates = [replace(candidate, schedule=schedule) for schedule in schedules]
         return [one for one in candidates if one not in self.errors]
 
     def _others(self, best: Candidate, shortest: int) -> list[Candidate]:
-        """The other scalings on the best schedule, where they may be mixed and have only been on the shortest."""
+        """The other scalings on the best schedule, where they may be combined and were only fitted on the shortest."""
         if best.schedule.epochs == shortest or len(self.draft.plan.members) == 1:
             return []
         done = {candidate.scaling for candidate in self.errors if candidate.schedule.epochs > shortest}
         return [replace(best, scaling=scaling) for scaling in self.questions.scalings if scaling not in done]
 
     def _cheapest(self, scaling: TargetScaling) -> Candidate:
-        """The scaling's shortest schedule that no longer one beats by more than the margin."""
+        """The scaling's shortest schedule whose error is within MIN_GAIN of the lowest."""
         errors = {candidate: error for candidate, error in self.errors.items() if candidate.scaling == scaling}
-        least = min(errors.values())
-        good = [candidate for candidate, error in errors.items() if error <= least * (1.0 + MIN_GAIN)]
+        lowest = min(errors.values())
+        good = [candidate for candidate, error in errors.items() if error <= lowest * (1.0 + MIN_GAIN)]
         return min(good, key=lambda candidate: (candidate.schedule.epochs, errors[candidate]))
 
     def longest(self, best: Candidate) -> dict[TargetScaling, Network]:
-        """Each scaling's network of its longest schedule, the best of several; of the best scaling the best one.
+        """Each scaling's network with the lowest error on its longest schedule; of the best scaling that of `best`.
 
-        Those that diverged are left out.
+        Networks that diverged are left out.
         """
         found = {}
         for candidate in sorted(self.fitted, key=lambda one: (one.schedule.epochs, -self.errors[one])):

@@ -1,4 +1,4 @@
-"""Rows in order of time: the newest windows are for the scores, the ones before them for validation, the rest to fit on."""
+"""The split in order of time: rows to fit on, then validation windows, then test windows."""
 
 from __future__ import annotations
 
@@ -20,27 +20,27 @@ if TYPE_CHECKING:
     from forecaster.data.panel import Panel
     from forecaster.typing import FloatArray, IntArray
 
-MIN_VALIDATION_WINDOWS = 30  # fewer validation windows than this are stretched over more cutoffs
+MIN_VALIDATION_WINDOWS = 30  # with fewer series, each has several validation windows
 
 
 @dataclass(frozen=True)
 class Split:
-    """Time-ordered: fit rows, then validation, then the windows for the scores."""
+    """The test windows, and the tasks of the fits before and after them."""
 
-    test_windows: Windows  # for the scores; may be empty
-    selection: Task | None  # fits before the validation windows, which pick weights and settings; None = too few rows
-    test: Task | None  # fits before the test windows; None = too few rows for any
+    test_windows: Windows  # may be empty
+    selection: Task | None  # fits before the validation windows, which choose weights and settings; None: too few rows
+    test: Task | None  # fits before the test windows; None: too few rows for test windows
     final: Task  # fits on all rows
 
 
 def split(panel: Panel, needs: Needs, windows: int) -> Split:
-    """DataError where not even all rows give a window to fit on."""
+    """The split with `windows` test windows of each series. DataError where all rows give no window to fit on."""
     start, end, horizon = panel.offsets[:-1], panel.offsets[1:], needs.horizon
     source = source_of(panel, needs)
     final = task(panel, end, None, needs, source)
     if not len(final.sampler):
         raise DataError(
-            f"{panel.source}: the longest series has {int(panel.lengths.max())} rows: too few to learn from.",
+            f"{panel.source}: the longest series has {int(panel.lengths.max())} rows: too few to fit on.",
             "Give more history.",
         )
     test_windows = holdout_windows(panel, horizon, windows)
@@ -65,18 +65,18 @@ def _validation(panel: Panel, ends: IntArray, horizon: int) -> Windows | None:
         return None
     count = max(1, min(MIN_VALIDATION_WINDOWS // len(panel.series), rows // (6 * horizon)))
     windows = rolling(panel, ends, horizon, count, max(1, horizon // 2))
-    observed = ~np.isnan(windows.gather(0, horizon)).all(axis=1)  # the others cannot tell good weights from bad ones
+    observed = ~np.isnan(windows.gather(0, horizon)).all(axis=1)  # the others have no error
     return windows.take(np.flatnonzero(observed)) if observed.any() else None
 
 
 def source_of(panel: Panel, needs: Needs) -> Source:
-    """The panel's rows as networks read them."""
+    """The panel's rows with their calendar features and encoded covariates."""
     covariates = encode(panel, needs.covariates) if needs.covariates else None
     return Source(panel.target, known_rows(panel, needs.horizon, needs.calendar), covariates)
 
 
 def task(panel: Panel, end: IntArray, validation: Windows | None, needs: Needs, source: Source) -> Task:
-    """Fit on the rows of `source` before `end` [N]."""
+    """The task of a fit on the rows of `source` before `end` [N]."""
     start = panel.offsets[:-1]
     empty = np.empty(0, np.int64)
     rows = Windows(panel.target, start, end, empty, empty)
@@ -94,7 +94,7 @@ def task(panel: Panel, end: IntArray, validation: Windows | None, needs: Needs, 
 
 
 def _seasonal_scale(panel: Panel, end: IntArray) -> FloatArray:
-    """[N] positive: the in-sample seasonal difference; for a series without one the panel's median, or 1."""
+    """[N] seasonal scale of each series, positive; for a series without one the panel's median, or 1."""
     scale = seasonal_scale(panel.target, panel.offsets, end, panel.season_length)
     known = scale[np.isfinite(scale)]
     return np.where(np.isfinite(scale), scale, np.median(known) if len(known) else 1.0)

@@ -1,4 +1,4 @@
-"""What fits are given and what they return: rows and windows, states, histories, the fitted members of a stage."""
+"""Inputs and results of fits: rows and windows, states, histories, the fitted members of a stage."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class State:
-    """All that is needed to go on fitting where it stopped."""
+    """The state of a fit, from which it can be resumed."""
 
     epoch: int  # epochs done
     finished: bool
@@ -45,44 +45,44 @@ class Epoch:
 
 @dataclass(frozen=True)
 class Fitted:
-    """What came of a fit. The network holds the best weights."""
+    """The result of a fit. The network has the best weights."""
 
     history: tuple[Epoch, ...]
     best_epoch: int
-    error: float  # of the best epoch, see `_Fit._validate`; NaN = not known
+    error: float  # validation error of the best epoch, see `_Fit._validate`; NaN without validation windows
     stopped: str  # "epochs" | "patience" | "time budget" | "interrupted" | "diverged"
     state: State
 
 
 @dataclass(frozen=True)
 class Source:
-    """The rows of a panel, which all its tasks share."""
+    """The rows of a panel, shared by all its tasks."""
 
     target: FloatArray  # [R]
-    known: KnownRows | None = None  # what is known of each row
+    known: KnownRows | None = None  # calendar features of each row
     covariates: EncodedCovariates | None = None  # of each row and series
 
     @cached_property
     def rows(self) -> RowGatherer:
-        """As tensors."""
+        """The rows as tensors."""
         return RowGatherer(self.target, self.known, self.covariates)
 
 
 @dataclass(frozen=True)
 class Task:
-    """What a fit works on."""
+    """The data of a fit."""
 
-    training: Windows  # rows that training may see, by its `end`; its own windows are not used
+    training: Windows  # its `end` bounds the rows that training reads; it has no windows of its own
     sampler: Sampler
-    validation: Windows | None  # windows whose loss picks the best weights; None = the last weights are kept
+    validation: Windows | None  # windows whose loss chooses the best weights; None: the last weights are kept
     scale: FloatArray  # [N] seasonal scale of each series, for error_scale "series"; positive
     source: Source
-    relative: bool = False  # every value is positive, so that relative errors mean something
+    relative: bool = False  # every value is positive: relative errors are defined
 
 
 @dataclass(frozen=True)
 class MemberFit:
-    """One member that is to be fitted, and how."""
+    """One member, and how it is fitted."""
 
     network: NetworkSettings
     fit: FitSettings
@@ -95,7 +95,7 @@ class Stage:
     networks: tuple[Network, ...]
     fits: tuple[Fitted, ...]
     fit_settings: tuple[FitSettings, ...] = ()  # how each was fitted
-    smoothing: Smoothing | None = None  # that is blended with their forecasts
+    smoothing: Smoothing | None = None  # blended with their forecasts
 
     @property
     def stopped(self) -> str:

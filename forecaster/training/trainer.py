@@ -1,4 +1,4 @@
-"""The compiled steps of a fit: windows gathered inside the graph, several steps a call."""
+"""The compiled training and validation steps: windows are gathered in the graph, and a call takes several steps."""
 
 from __future__ import annotations
 
@@ -23,10 +23,11 @@ if TYPE_CHECKING:
     from forecaster.typing import IntArray, Tensor
 
 
-MAX_IDLE = 6  # trainers that are kept for fits to come: a stage's, and some of the stage before
+MAX_IDLE = 6  # trainers kept for later fits: those of a stage, and some of the stage before
 
 
 def _constant(rate: float, _steps: int) -> Any:
+    """The same rate at every step."""
     return rate
 
 
@@ -41,20 +42,20 @@ SCHEDULES: dict[str, Callable[[float, int], Any]] = {"constant": _constant, "cos
 
 
 class TaskTensors(NamedTuple):
-    """What the graph reads of a task."""
+    """A task's tensors that the graph reads."""
 
     bounds: SeriesBounds
     scale: Tensor  # [N] seasonal scale of each series
 
 
 class ValidationSums(NamedTuple):
-    """Sums over windows that were forecast as in use; float64 scalars."""
+    """Sums over validation windows that were forecast as in use; float64 scalars."""
 
     loss: Tensor
-    steps: Tensor  # that the loss is over
-    scaled: Tensor  # each window's MAE over the seasonal scale
-    relative: Tensor  # each window's symmetric relative error
-    windows: Tensor  # with steps
+    steps: Tensor  # number of steps in the loss
+    scaled: Tensor  # of each window's MAE over the seasonal scale
+    relative: Tensor  # of each window's symmetric relative error
+    windows: Tensor  # number of windows with an observed step
 
 
 class Trainer:
@@ -66,16 +67,16 @@ class Trainer:
         import keras
         import tensorflow as tf
 
-        on_gpu = bool(tf.config.get_visible_devices("GPU"))  # which has kernels of its own for Keras' layers
+        on_gpu = bool(tf.config.get_visible_devices("GPU"))  # where Keras' layers use cuDNN
         self.recur = run_layer if on_gpu else fast_layer
         self.network, self.settings = network, settings
         self.parts = 1 if on_gpu else parts
         self.traces = 0
         self.rows = task.source.rows
-        # The kernels of a GPU are called one by one: a compiler of its own would have to be installed.
+        # On a GPU the gather is not compiled: XLA would need a compiler that is not installed with TensorFlow.
         self.fetch = self.rows.gather_all if on_gpu else self.rows.compiled
         self.model = network.training_model(self.recur)
-        self.horizon_model: Any = None  # drawn once there is something to validate on
+        self.horizon_model: Any = None  # made once there are validation windows
         self.variables = network.model.trainable_variables
         self.optimizer = keras.optimizers.Adam(
             SCHEDULES[settings.schedule](settings.learning_rate, total_steps),
@@ -83,7 +84,7 @@ class Trainer:
         )
         self.optimizer.build(self.variables)
         self.first = [np.asarray(variable) for variable in self.optimizer.variables]
-        # Nothing here is for autograph to convert, which writes a file of its own for each function that it converts.
+        # Nothing here needs autograph, which would write a file for each function that it converts.
         pairs, each = tf.TensorSpec((None, None), tf.int64), tf.TensorSpec((None,), tf.int64)
         read = TaskTensors(SeriesBounds(each, each), tf.TensorSpec((None,), tf.float64))
         self._run = tf.function(self._steps, input_signature=(read, pairs, pairs), autograph=False)
@@ -91,19 +92,19 @@ class Trainer:
         self._read(task)
 
     def _read(self, task: Task) -> None:
-        """From now on read what this task may see."""
+        """Read this task's rows from now on."""
         import tensorflow as tf
 
-        seen, scale = task.validation or task.training, tf.constant(task.scale, tf.float64)
+        validation, scale = task.validation or task.training, tf.constant(task.scale, tf.float64)
         self.training, self.validation = (
             TaskTensors(SeriesBounds(tf.constant(windows.start), tf.constant(windows.end)), scale)
-            for windows in (task.training, seen)
+            for windows in (task.training, validation)
         )
         if task.validation and not self.horizon_model:
             self.horizon_model = self.network.horizon_model(self.recur)
 
     def restart(self, network: Network, task: Task) -> None:
-        """Begin anew, with the weights and the draws of another network of the same settings, on a task of the same rows."""
+        """Reset to the weights and seeds of another network with the same settings, and to a task on the same rows."""
         for mine, theirs in zip(self.network.model.variables, network.model.variables, strict=True):
             mine.assign(theirs)
         for variable, value in zip(self.optimizer.variables, self.first, strict=True):
@@ -111,11 +112,11 @@ class Trainer:
         self._read(task)
 
     def steps(self, series: IntArray, cutoff: IntArray) -> Tensor:
-        """Index pairs [k, B]: k steps, one after the other -> mean loss of each [k]."""
+        """k steps in turn, on the windows of index pairs [k, B] -> mean loss of each step [k]."""
         return self._run(self.training, series, cutoff)
 
     def validate(self, series: IntArray, cutoff: IntArray) -> ValidationSums:
-        """Windows [W], forecast as in use -> sums over them."""
+        """Index pairs of windows [W], forecast as in use -> sums over the windows."""
         sums: ValidationSums = self._validation_sums(self.validation, series, cutoff)
         return sums
 
@@ -132,7 +133,7 @@ class Trainer:
         return tf.while_loop(lambda i, _: i < count, step, (0, losses), parallel_iterations=1)[1].stack()
 
     def _step(self, read: TaskTensors, series: Tensor, cutoff: Tensor) -> Tensor:
-        """One step on a batch, cut into parts that are worked on at once -> its mean loss."""
+        """One step on a batch, cut into parts that run in parallel -> its mean loss."""
         import tensorflow as tf
 
         count = tf.shape(series)[0]
@@ -145,7 +146,7 @@ class Trainer:
         return loss
 
     def _part(self, read: TaskTensors, series: Tensor, cutoff: Tensor) -> tuple[Tensor, Tensor]:
-        """Windows [B] -> the sum of their losses and how many steps it is over."""
+        """Windows [B] -> the sum of their losses and its number of steps."""
         import tensorflow as tf
 
         length = self.network.settings.context_length
@@ -156,23 +157,23 @@ class Trainer:
         return self._loss(z, window[:, first:last], center, scale, tf.gather(read.scale, series))
 
     def _loss(
-        self, z: Tensor, truth: Tensor, center: Tensor, scale: Tensor, seasonal_scale: Tensor
+        self, z: Tensor, target: Tensor, center: Tensor, scale: Tensor, seasonal_scale: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """z [B, P, K] against truth [B, P] in caller's units, NaN = not observed -> sum of losses, steps it is over."""
+        """Sum of losses and its number of steps, of z [B, P, K] and targets [B, P] in the caller's units, NaN = not observed."""
         import tensorflow as tf
 
-        observed = ~tf.math.is_nan(truth)
-        truth = tf.where(observed, truth, 0.0)
+        observed = ~tf.math.is_nan(target)
+        target = tf.where(observed, target, 0.0)
         scaler = self.network.scaler
         if self.network.settings.distribution:
-            return self._likelihood(z, truth, observed, center, scale)
+            return self._likelihood(z, target, observed, center, scale)
         if self.settings.error_scale == "series":
             forecast = scaler.restore(z, center, scale)
-            errors = (truth[:, :, None] - forecast) / seasonal_scale[:, None, None]
+            errors = (target[:, :, None] - forecast) / seasonal_scale[:, None, None]
         else:
-            # A window without spread cannot be moved by the network: it teaches nothing.
+            # The network cannot change the forecast of a constant window, so that window has no loss.
             observed &= scale > 0.0
-            errors = scaler.normalise(truth, center, scale)[:, :, None] - tf.cast(z, tf.float64)
+            errors = scaler.normalise(target, center, scale)[:, :, None] - tf.cast(z, tf.float64)
             if self.settings.error_scale == "transform":
                 errors *= scale[:, :, None]
         errors = tf.cast(tf.where(observed[:, :, None], errors, 0.0), tf.float32)
@@ -181,15 +182,15 @@ class Trainer:
         return mean_loss(errors, weight, self.settings.loss, self.network.settings.quantiles) * steps, steps
 
     def _likelihood(
-        self, z: Tensor, truth: Tensor, observed: Tensor, center: Tensor, scale: Tensor
+        self, z: Tensor, target: Tensor, observed: Tensor, center: Tensor, scale: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """As `_loss`: negative log likelihoods of truth [B, P] under the distributions z [B, P, K]."""
+        """As `_loss`: negative log likelihoods of targets [B, P] under the distributions with parameters z [B, P, K]."""
         import tensorflow as tf
 
         row = DISTRIBUTIONS[self.network.settings.distribution]
-        place = row.units(self.network.scaler, center, scale)
-        observed &= place.scale > 0.0  # a window that the network cannot move teaches nothing
-        each = tf.where(observed, row.loss(z, truth, place), 0.0)
+        units = row.units(self.network.scaler, center, scale)
+        observed &= units.scale > 0.0  # the network cannot change the forecast of other windows
+        each = tf.where(observed, row.loss(z, target, units), 0.0)
         return tf.cast(tf.reduce_sum(each), tf.float32), tf.reduce_sum(tf.cast(observed, tf.float32))
 
     def _validate(self, read: TaskTensors, series: Tensor, cutoff: Tensor) -> ValidationSums:
@@ -197,21 +198,21 @@ class Trainer:
 
         length, horizon = self.network.settings.context_length, self.network.settings.horizon
         window, extra = self.rows.gather_all(read.bounds, series, cutoff, length, horizon, horizon)
-        truth = window[:, length:]
+        target = window[:, length:]
         z, center, scale = self.horizon_model([window[:, :length], *extra], training=False)
         seasonal_scale = tf.gather(read.scale, series)
-        loss, learnt = self._loss(z, truth, center, scale, seasonal_scale)
-        observed = ~tf.math.is_nan(truth)
+        loss, loss_steps = self._loss(z, target, center, scale, seasonal_scale)
+        observed = ~tf.math.is_nan(target)
         steps = tf.reduce_sum(tf.cast(observed, tf.float64), axis=1)
-        misses = truth - self.network.answer(z, center, scale, ())[:, :, 0]
+        misses = target - self.network.answer(z, center, scale, ())[:, :, 0]
         error = tf.reduce_sum(tf.where(observed, tf.abs(misses), 0.0), axis=1) / tf.maximum(steps, 1.0) / seasonal_scale
         windows = tf.reduce_sum(tf.cast(steps > 0.0, tf.float64))
-        size = tf.abs(truth) + tf.abs(truth - misses)
+        size = tf.abs(target) + tf.abs(target - misses)
         share = tf.where(observed & (size > 0.0), 2.0 * tf.abs(misses) / size, 0.0)
         relative = tf.reduce_sum(tf.reduce_sum(share, axis=1) / tf.maximum(steps, 1.0))
         return ValidationSums(
             loss=tf.cast(loss, tf.float64),
-            steps=tf.cast(learnt, tf.float64),
+            steps=tf.cast(loss_steps, tf.float64),
             scaled=tf.reduce_sum(error),
             relative=relative,
             windows=windows,
@@ -219,10 +220,10 @@ class Trainer:
 
 
 class Trainers:
-    """Compiled trainers, each lent to one fit at a time: a fit like one before it needs no compiling."""
+    """A pool of compiled trainers, each lent to one fit at a time: a fit like an earlier one needs no compiling."""
 
     def __init__(self) -> None:
-        self.idle: list[tuple[Hashable, Trainer]] = []  # the newest last
+        self.idle: list[tuple[Hashable, Trainer]] = []  # the last used last
         self._lock = Lock()
 
     @contextmanager
@@ -230,8 +231,8 @@ class Trainers:
         """A trainer with this network's weights, in a network of its own."""
         from forecaster.models.network import Network
 
-        alike = (settings.loss, settings.error_scale, settings.learning_rate, settings.schedule, settings.clip_norm)
-        key = (network.settings, alike, steps, parts, task.source.rows)
+        compiled = (settings.loss, settings.error_scale, settings.learning_rate, settings.schedule, settings.clip_norm)
+        key = (network.settings, compiled, steps, parts, task.source.rows)
         trainer = self._take(key)
         if trainer is None:
             trainer = Trainer(Network(network.settings, 0), task, settings, steps, parts=parts)

@@ -97,7 +97,7 @@ def test_the_report_says_what_was_chosen_and_how_good_it_is(trained):
     for key in ("model", "version", "cell", "parameters", "horizon", "context_length", "freq", "season_length",
                 "metrics", "baselines", "windows", "seconds"):  # fmt: skip
         assert key in raw
-    assert {p.stage for p in watch.reports} == {"judge", "final"}
+    assert {p.stage for p in watch.reports} == {"test", "final"}
     assert any("fitting on the CPU" in note for note in watch.notes)
 
 
@@ -134,8 +134,8 @@ def test_the_plan_is_said_with_its_reasons_after_the_trials_and_before_the_judge
     assert said == [row.setting for row in report.plan]
     (transform,) = [line for line in watch.order if line.startswith("transform ")]
     assert "validation error" in transform
-    assert "trial" in watch.order[:header]
-    assert "judge" not in watch.order[:header] and "judge" in watch.order[header:]
+    assert "model selection" in watch.order[:header]
+    assert "test" not in watch.order[:header] and "test" in watch.order[header:]
     assert len(tests) == 1  # for the manifest and the report both
     assert len(hashed) == 1  # nothing that was just written is checked
 
@@ -144,8 +144,8 @@ def test_cell_auto_takes_the_cell_that_errs_least_on_the_validation_windows_and_
     watch = Recorder()
     report = train(AIR, train_settings(tmp_path, cell="auto", members=2, final_fit=False, epochs=1), watch)
     (row,) = [row for row in report.plan if row.setting == "cell"]
-    (note,) = [note for note in watch.notes if note.startswith("trial: cell ")]
-    assert note == f"trial: cell {row.value}: {row.reason}"
+    (note,) = [note for note in watch.notes if note.startswith("model selection: cell ")]
+    assert note == f"model selection: cell {row.value}: {row.reason}"
     found = [float(part.split()[-1]) for part in row.reason.split(",")]
     assert len(found) == 3 and found[0] == min(found)
     manifest = read_manifest(Path(report.path))
@@ -336,7 +336,7 @@ def test_a_panel_too_short_to_judge_is_trained_and_says_so(tmp_path):
         watch,
     )
     assert report.report is None
-    assert any("not judged" in warning for warning in watch.warnings)
+    assert any("not tested" in warning for warning in watch.warnings)
     assert report.to_json()["windows"] == 0
 
 

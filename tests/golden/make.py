@@ -1,6 +1,6 @@
 """Write `format-<n>/`: a tiny model of the present format, contexts, and the numbers that it must always predict.
 
-Run once a format, from the repository's root: python -m tests.golden.make. What lies there is never written again, since
+Run once a format, from the repository's root: python -m tests.golden.make. A stored format is never written again, since
 artifacts of every released format must load in every later release.
 """
 
@@ -28,7 +28,7 @@ NAME = "air"
 
 
 def contexts(length: int) -> np.ndarray:
-    """[5, L] the newest rows of AirPassengers, and awkward windows made of them."""
+    """[5, L] the latest rows of AirPassengers, and awkward windows made of them."""
     (air,) = latest_windows(read_panel(AIR)).gather(length, 0)
     missing, short, single = air.copy(), air.copy(), np.full(length, np.nan)
     missing[2:4] = short[: length // 2] = np.nan

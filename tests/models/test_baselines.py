@@ -53,7 +53,7 @@ def test_seasonal_naive_goes_back_a_season_where_a_value_is_missing():
     assert seasonal_naive(context, 3, 3).tolist() == [[1, 8, 3]]
 
 
-def test_seasonal_naive_takes_the_newest_value_where_a_season_position_has_none():
+def test_seasonal_naive_takes_the_latest_value_where_a_season_position_has_none():
     context = np.array([[NAN, 8.0, 9, NAN, 2, NAN]])
     assert seasonal_naive(context, 3, 3).tolist() == [[2, 2, 9]]
 
@@ -62,7 +62,7 @@ def test_seasonal_naive_of_less_than_a_season_takes_what_there_is():
     assert seasonal_naive(np.array([[1.0, 2]]), 4, 4).tolist() == [[2, 2, 1, 2]]
 
 
-def test_naive_repeats_the_newest_observed_value():
+def test_naive_repeats_the_latest_observed_value():
     assert naive(np.array([[1.0, 5, NAN], [2, NAN, 3]]), 2, 1).tolist() == [[5, 5], [3, 3]]
 
 
@@ -135,7 +135,7 @@ def test_gradient_boosting_scales_with_the_data(boosted):
     assert np.allclose(boosted(context + 4096.0), boosted(context) + 4096.0, rtol=1e-3)
 
 
-def test_gradient_boosting_forecasts_a_window_that_does_not_vary_by_its_value(boosted):
+def test_gradient_boosting_forecasts_a_constant_window_by_its_value(boosted):
     context = np.full((2, 36), 0.1)
     context[1, :30] = np.nan
     assert np.allclose(boosted(context), 0.1, rtol=1e-12)

@@ -98,7 +98,7 @@ def test_a_cell_follows_its_equations(cell, reset_after):
         np.testing.assert_allclose(state, expected_state, atol=1e-5)
 
 
-def test_the_reset_gate_stands_before_or_behind_the_product():
+def test_the_reset_gate_is_applied_before_or_after_the_product():
     before, after = layer_of("gru", reset_after=False), layer_of("gru", reset_after=True)
     kernel, recurrent, bias = random_weights(before)
     after.set_weights([kernel, recurrent, np.stack([bias, np.zeros_like(bias)])])

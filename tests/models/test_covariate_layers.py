@@ -109,7 +109,7 @@ def test_like_rows_are_whole_seasons_back():
     np.testing.assert_array_equal(_seasonal_rows(3, 2, 5), [[2, 1, 0], [2, 1, 0]])
 
 
-def test_alike_days_count_more():
+def test_seasons_with_similar_covariates_weigh_more():
     """With one key learnt, the earlier season whose covariate was the same gives nearly all of the mean."""
     path = CovariatePath(context_length=8, horizon=2, season_length=4, outputs=1, dropout=0.0, seed=lambda: 1)
     before, ahead = np.zeros((1, 8, 1), np.float32), np.zeros((1, 2, 1), np.float32)

@@ -163,20 +163,20 @@ def learnt(cpu):
         )
         net = Network(settings, seed=1)
         task = split(panel_of(*values[:, :90]), Needs(24, HORIZON, calendar=()), 0).final
-        course = fit_settings(epochs=4, steps_per_epoch=40, batch_size=64, schedule="cosine", learning_rate=2e-2)
-        fit(net, task, course, FitControl(Recorder(), "coverage"))
+        options = fit_settings(epochs=4, steps_per_epoch=40, batch_size=64, schedule="cosine", learning_rate=2e-2)
+        fit(net, task, options, FitControl(Recorder(), "coverage"))
         found[name] = net, values
     return found
 
 
 def counted(level):
-    """Share of the drawn counts that the true quantiles hold: more than promised, since their ends are counts, too."""
+    """Share of the drawn counts within the true quantiles: more than nominal, since their ends are counts, too."""
     true = stats.nbinom(2.0, 2.0 / (2.0 + np.linspace(1, 12, SERIES)))
     return (true.cdf(true.ppf(level)) - true.cdf(true.ppf(1 - level) - 1)).mean()
 
 
 def rolled(net, values):
-    """Answers [W, H, 1 + Q] and truth [W, H] of windows behind what was fitted on."""
+    """Answers [W, H, 1 + Q] and truth [W, H] of windows after the rows that were fitted on."""
     cutoffs = range(114, LENGTH - HORIZON, HORIZON)
     context = np.concatenate([values[:, c - 24 : c] for c in cutoffs])
     return np.asarray(net.model([context])), np.concatenate([values[:, c : c + HORIZON] for c in cutoffs])
@@ -184,14 +184,14 @@ def rolled(net, values):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", DISTRIBUTIONS)
-def test_what_it_learns_covers_as_promised(name, learnt):
+def test_the_empirical_coverage_is_near_the_nominal_one(name, learnt):
     answer, truth = rolled(*learnt[name])
     if DISTRIBUTIONS[name].counts:
         answer = np.rint(answer)
     for low, high, level in ((2, 3, 0.9), (1, 4, 0.975)):
-        held = ((truth >= answer[:, :, low]) & (truth <= answer[:, :, high])).mean()
-        promised = counted(level) if DISTRIBUTIONS[name].counts else 2 * level - 1
-        assert held == pytest.approx(promised, abs=0.05), f"{held:.3f} of {promised}"
+        covered = ((truth >= answer[:, :, low]) & (truth <= answer[:, :, high])).mean()
+        nominal = counted(level) if DISTRIBUTIONS[name].counts else 2 * level - 1
+        assert covered == pytest.approx(nominal, abs=0.05), f"{covered:.3f} of {nominal}"
 
 
 @pytest.mark.slow

@@ -117,7 +117,7 @@ def test_graphs_with_other_weights_are_refused(pair, tmp_path, which):
 
 
 def test_forecasts_that_cross_zero_raise_no_false_alarm(tmp_path):
-    """Rounding is small beside the window, however small the forecast itself happens to be."""
+    """Rounding is small compared with the window, however small the forecast itself happens to be."""
     net = Network(network_settings(horizon=1, units=8), seed=1)
     folder = write([net], tmp_path)
     context = np.random.default_rng(0).normal(size=(4000, 8))

@@ -35,7 +35,7 @@ def test_pinball_weighs_truth_above_and_below_by_the_level():
 
 @settings(max_examples=30, deadline=None)
 @given(st.lists(st.integers(-50, 50), min_size=1, max_size=30), st.sampled_from([0.1, 0.25, 0.5, 0.9]))
-def test_pinball_is_least_at_the_quantile(values, level):
+def test_pinball_is_lowest_at_the_quantile(values, level):
     values = np.array(values, float)
     candidates = np.unique(values)
     losses = [float(np.mean(np.asarray(pinball(values - c, level)))) for c in candidates]

@@ -188,7 +188,7 @@ def test_a_log_needs_values_of_0_and_above():
         plan_of(panel, transform="log")
 
 
-def test_the_automatic_plan_does_not_look_at_held_back_rows():
+def test_the_automatic_plan_does_not_look_at_rows_of_test_windows():
     panel = panel_of(*waves(3, 80))
     draft = draft_of(panel)
     plan = draft.plan
@@ -219,7 +219,7 @@ def test_more_series_need_fewer_windows_each():
     assert plan_of(many, horizon=4).windows == 1
 
 
-def test_a_long_series_holds_back_windows_enough_to_learn_how_far_forecasts_stray_and_no_more_than_it_can_spare():
+def test_a_long_series_has_test_windows_enough_to_calibrate_intervals_within_a_share_of_its_rows():
     long, alike = panel_of(*waves(1, 6000)), panel_of(*waves(4, 6000))
     assert plan_of(long, horizon=4).windows == 60
     assert plan_of(alike, horizon=4).windows == 15
@@ -227,7 +227,7 @@ def test_a_long_series_holds_back_windows_enough_to_learn_how_far_forecasts_stra
     assert plan_of(long, horizon=100).windows == 10  # a fifth
 
 
-def test_a_log_is_not_refused_where_every_row_is_held_back():
+def test_a_log_is_not_refused_where_every_row_is_in_a_test_window():
     panel = panel_of([1.0, 2.0, 3.0, 4.0, 5.0])
     assert plan_of(panel, horizon=4, windows=2, transform="log").members[0].transform == "log"
 
@@ -248,7 +248,7 @@ def test_epochs_of_so_many_steps_are_no_textbook(air):
     assert len(draft.plan.members) > 1 and draft.questions.smoothings
 
 
-def test_members_are_joined_by_their_median_unless_asked_otherwise_and_one_alone_by_nothing(air):
+def test_members_are_combined_by_their_median_unless_asked_otherwise_and_one_alone_by_nothing(air):
     assert {member.combine for member in plan_of(air).members} == {"median"}
     assert {member.combine for member in plan_of(air, combine="mean").members} == {"mean"}
     assert "combine" not in [row.setting for row in plan_of(air, members=1).rows]

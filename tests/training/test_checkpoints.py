@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from forecaster.errors import ArtifactError, UsageError
-from forecaster.training.checkpoints import FINAL_STAGE, TEST_STAGE, Checkpoints, read_state, write_state
+from forecaster.training.checkpoints import FINAL_STAGE, TEST_STAGE, Checkpoints, read_state, state_file, write_state
 from forecaster.training.task import State
 
 
@@ -52,7 +52,7 @@ def test_starting_from_another_model_takes_its_best_weights_only(tmp_path):
 
 @pytest.mark.parametrize(("there", "asked"), [(TEST_STAGE, FINAL_STAGE), (FINAL_STAGE, TEST_STAGE)])
 def test_a_model_of_one_stage_serves_for_both(tmp_path, there, asked):
-    write_state(tmp_path / f"{there}-0.npz", state(7))
+    write_state(tmp_path / state_file(there, 0), state(7))
     assert Checkpoints(tmp_path / "u", tmp_path, weights_only=False).start(asked, 0, network()).epoch == 7
 
 
@@ -67,8 +67,8 @@ def test_another_shape_is_refused(tmp_path):
         Checkpoints(tmp_path / "u", tmp_path, weights_only=False).start(TEST_STAGE, 0, network(3))
 
 
-def test_a_missing_state_is_told(tmp_path):
-    with pytest.raises(ArtifactError, match="no state to go on from"):
+def test_a_missing_state_is_refused(tmp_path):
+    with pytest.raises(ArtifactError, match="no state to start from"):
         Checkpoints(tmp_path / "u", tmp_path, weights_only=False).start(TEST_STAGE, 0, network())
 
 

@@ -1,4 +1,4 @@
-"""What is joined: members are mixed and smoothing is blended in only where held-back windows gain by it."""
+"""Members get several scalings, and smoothing is blended in, only where that lowers the error on unseen windows."""
 
 from __future__ import annotations
 
@@ -61,16 +61,16 @@ def plan(selection):
     return selection.plan
 
 
-def test_forecasts_that_err_to_both_sides_are_mixed(plan):
-    mixed = select_scalings(plan, evaluation_set(), {NONE: TRUTH + 1.0, LOG: TRUTH - 1.0}, NONE, Recorder())
-    assert mixed.scalings[0] == NONE
-    assert set(mixed.scalings) == {NONE, LOG}
-    assert mixed.rows[-1].setting == "mixture"
+def test_scalings_with_opposite_errors_are_combined(plan):
+    combined = select_scalings(plan, evaluation_set(), {NONE: TRUTH + 1.0, LOG: TRUTH - 1.0}, NONE, Recorder())
+    assert combined.scalings[0] == NONE
+    assert set(combined.scalings) == {NONE, LOG}
+    assert combined.rows[-1].setting == "mixture"
 
 
-def test_a_pair_that_does_not_help_is_left_out(plan):
-    decided = select_scalings(plan, evaluation_set(), {NONE: TRUTH + 1.0, LOG: TRUTH + 3.0}, NONE, Recorder())
-    assert decided is plan
+def test_a_scaling_that_does_not_lower_the_error_is_left_out(plan):
+    unchanged = select_scalings(plan, evaluation_set(), {NONE: TRUTH + 1.0, LOG: TRUTH + 3.0}, NONE, Recorder())
+    assert unchanged is plan
 
 
 def test_each_member_is_fitted_as_its_scaling_says(plan):
@@ -125,7 +125,7 @@ def test_relative_errors_join_in_where_values_are_positive():
 @pytest.mark.slow
 @pytest.mark.usefixtures("cpu")
 @pytest.mark.parametrize("weight", [0.0, 0.5])
-def test_each_is_judged_alone_and_by_what_the_others_are_without_it(weight):
+def test_each_member_has_its_own_error_and_that_of_the_others_without_it(weight):
     panel = panel_of(*waves(3, 40))
     networks = [
         Network(network_settings(center=center), seed) for seed, center in enumerate(("mean", "last", "season"))

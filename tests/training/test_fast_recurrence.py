@@ -1,4 +1,4 @@
-"""The lean loop gives what Keras' layers give, forwards and backwards."""
+"""Hand-derived BPTT gives the outputs and the gradients of Keras' layers."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ def parts_of(panel=PANEL, windows=1):
 
 
 def fitted(task=None, *, network=None, watch=None, start=None, checkpoint=keep_nothing, stop=None, **changes):
-    """A tiny network after its fit, and what came of it."""
+    """A tiny network after its fit, and the result."""
     net = network or Network(network_settings(), seed=1)
     work = task or parts_of().selection
     control = FitControl(watch or Recorder(), "test", start=start, checkpoint=checkpoint, stop=stop or Event())
@@ -83,7 +83,7 @@ def test_a_resumed_cosine_goes_on_where_it_was(cosine):
 
 
 def test_a_finished_fit_goes_on_for_another_round_and_keeps_what_it_learns():
-    task = parts_of().final  # nothing held back: the newest weights serve
+    task = parts_of().final  # no validation windows: the last weights serve
     first, done = fitted(task, epochs=2)
     before = bytes_of(first.weights)
     net, more = fitted(task, epochs=2, network=Network(network_settings(), seed=99), start=done.state)
@@ -263,7 +263,7 @@ def test_validation_weighs_observed_steps_alike_in_batches_of_any_kind(monkeypat
     assert found[0] == pytest.approx(found[1], rel=1e-5)
 
 
-def test_rows_behind_the_cutoff_move_no_weight():
+def test_rows_after_the_cutoff_change_no_weight():
     parts = parts_of(windows=2)
     changed = PANEL.target.copy()
     for n in range(3):
@@ -297,14 +297,14 @@ def test_a_state_comes_back_as_it_was(unbroken, tmp_path):
 def test_a_state_is_read_without_running_anything(tmp_path):
     path = tmp_path / "state.npz"
     np.savez(path, facts=np.array([print], dtype=object))  # a pickle inside
-    with pytest.raises(ArtifactError, match="no state to go on from"):
+    with pytest.raises(ArtifactError, match="no state to start from"):
         read_state(path)
 
 
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04 not a zip", b"nonsense"])
-def test_a_damaged_state_is_told_in_one_line(tmp_path, content):
+def test_a_damaged_state_is_refused_in_one_line(tmp_path, content):
     path = tmp_path / "state.npz"
     path.write_bytes(content)
-    with pytest.raises(ArtifactError, match="no state to go on from") as error:
+    with pytest.raises(ArtifactError, match="no state to start from") as error:
         read_state(path)
     assert "\n" not in error.value.message

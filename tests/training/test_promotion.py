@@ -1,4 +1,4 @@
-"""Champion and challenger: the same windows, seen by neither, and a clear margin over everybody."""
+"""Champion and challenger: compared on windows that neither has seen, with a margin."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def panel(tmp_path):
     return read_panel(write_csv(tmp_path / "data.csv", 240, value=growing))
 
 
-def contest(tmp_path, panel, *, bias, margin=0.0, windows=4, judge=True, **changes):
+def contest(tmp_path, panel, *, bias, margin=0.0, windows=4, tested=True, **changes):
     """What becomes of a challenger with this bias: the verdict, and the version that it got."""
     store = Store(tmp_path / "models")
     shelf = stored(tmp_path / "other", bias=bias, horizon=6, **changes)
@@ -45,8 +45,8 @@ def contest(tmp_path, panel, *, bias, margin=0.0, windows=4, judge=True, **chang
     manifest = read_manifest(folder)
     holdout = make_holdout(panel, holdout_windows(panel, 6, windows), horizon=6, context_length=manifest.context_length)
     raw = raw_forecasts(load_runtime(folder, manifest, "onnx"), manifest, panel, holdout.windows, 6)
-    tested = backtest(holdout, raw.values, manifest.quantiles, baseline_forecasts(holdout, learned=False))
-    verdict = promotion(store, "m", tested if judge else None, margin, learned=False)
+    found = backtest(holdout, raw.values, manifest.quantiles, baseline_forecasts(holdout, learned=False))
+    verdict = promotion(store, "m", found if tested else None, margin, learned=False)
     with store.new_version("m") as draft:
         shutil.copytree(folder, draft.folder, dirs_exist_ok=True)
         write_manifest(draft.folder, replace(manifest, refused=verdict.refusal))
@@ -98,9 +98,9 @@ def test_a_refused_version_is_kept_says_why_and_is_passed_over_by_rollback(tmp_p
 
 def test_only_windows_that_the_champion_has_not_seen_count(tmp_path, panel):
     last = int(panel.timestamps[-1])
-    stored(tmp_path / "models", bias=4.0, last=last - 12 * HOUR)  # held back 1 window of 6 hours before that
+    stored(tmp_path / "models", bias=4.0, last=last - 12 * HOUR)  # with 1 test window of 6 hours before that
     found, _ = contest(tmp_path, panel, bias=4.8)
-    assert found.windows == 6  # its judged weights have not seen 3 of the 4 windows of each series
+    assert found.windows == 6  # its tested weights have not seen 3 of the 4 windows of each series
     store = Store(tmp_path / "models")
     champion = store.resolve("m@1")
     store.rollback("m", 1)
@@ -113,19 +113,19 @@ def test_only_windows_that_the_champion_has_not_seen_count(tmp_path, panel):
     assert not found.promoted and "has seen every window" in found.reason
 
 
-def test_the_serving_weights_are_judged_where_they_have_seen_no_more_than_the_judged_ones(tmp_path, panel):
+def test_the_serving_weights_are_compared_where_they_have_seen_no_more_than_the_tested_ones(tmp_path, panel):
     stored(tmp_path / "models", last=0)
     manifest = read_manifest(Store(tmp_path / "models").resolve("m"))
     windows = holdout_windows(panel, 6, 4)
-    seen, weights = Champion("m@1", manifest, "serving", "judged").unseen(panel, windows)
+    seen, weights = Champion("m@1", manifest, "serving", "tested").unseen(panel, windows)
     assert seen.all() and weights == "serving"
     manifest = replace(manifest, data=replace(manifest.data, last=int(panel.timestamps[-1])))
-    seen, weights = Champion("m@1", manifest, "serving", "judged").unseen(panel, windows)
-    assert weights == "judged" and np.array_equal(seen, [False, False, False, True] * 2)
+    seen, weights = Champion("m@1", manifest, "serving", "tested").unseen(panel, windows)
+    assert weights == "tested" and np.array_equal(seen, [False, False, False, True] * 2)
 
 
-def test_nothing_held_back_another_frequency_or_a_damaged_champion(tmp_path, panel):
-    found, _ = contest(tmp_path, panel, bias=4.8, judge=False)
+def test_no_test_windows_another_frequency_or_a_damaged_champion(tmp_path, panel):
+    found, _ = contest(tmp_path, panel, bias=4.8, tested=False)
     assert not found.promoted and "too few rows" in found.reason
     stored(tmp_path / "models", bias=4.8)
     graph = tmp_path / "models" / "m" / "2" / "model.onnx"

@@ -1,4 +1,4 @@
-"""What a training says of its data, and what it stores."""
+"""The facts that a training stores about its data."""
 
 from __future__ import annotations
 

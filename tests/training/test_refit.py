@@ -17,7 +17,7 @@ def refitted(models, data=None, watch=None, **changes):
     return evaluate(data, EvaluateSettings(models=str(models), model="air", refit=True, **changes), watch or Recorder())
 
 
-def test_each_fold_is_fitted_afresh_and_judged_beside_the_baselines(trained):
+def test_each_fold_is_fitted_afresh_and_compared_with_the_baselines(trained):
     watch = Recorder()
     found = refitted(trained[0], windows=2, watch=watch)
     assert found.windows == 2
@@ -26,7 +26,7 @@ def test_each_fold_is_fitted_afresh_and_judged_beside_the_baselines(trained):
     assert "fresh weights" in found.judged_on
 
 
-def test_a_fold_does_not_see_the_rows_behind_its_cutoff(trained, tmp_path):
+def test_a_fold_does_not_see_the_rows_after_its_cutoff(trained, tmp_path):
     """The older fold of two equals the only fold of the data that ends there."""
     lines = AIR.read_text().splitlines()
     cut = tmp_path / "cut.csv"
@@ -36,33 +36,33 @@ def test_a_fold_does_not_see_the_rows_behind_its_cutoff(trained, tmp_path):
     wild.write_text("\n".join([*lines[:-6], *(f"{line.split(',')[0]},{10**6}" for line in lines[-6:])]) + "\n")
     both = refitted(trained[0], wild, windows=2)
     # Of two windows, the older one's absolute error is what the other run found.
-    newest_target = 10.0**6
-    mae_of_newest = 2 * both.metrics.mae - older.metrics.mae
-    assert 0.99 * newest_target < mae_of_newest < newest_target
+    last_target = 10.0**6
+    mae_of_last = 2 * both.metrics.mae - older.metrics.mae
+    assert 0.99 * last_target < mae_of_last < last_target
 
 
 def test_series_without_an_observed_context_are_left_out_and_move_no_other_forecast(trained, monkeypatch):
-    """Whoever is left out, everybody else keeps his own forecast."""
+    """A series that is left out changes no forecast of another."""
     values = waves(3, 40)
-    values[0][:-6] = NAN  # nothing observed before its newest window
+    values[0][:-6] = NAN  # nothing observed before its last window
     seen = {}
 
     def answer(_panel, _opened, _ends, windows, _watch):
         return np.broadcast_to(100.0 * (windows.series[:, None, None] + 1), (len(windows), 6, 3))
 
-    def judge(*arguments, **named):
+    def keep(*arguments, **named):
         from forecaster.evaluation.backtest import backtest
 
-        seen["judged"] = backtest(*arguments, **named)
-        return seen["judged"]
+        seen["tested"] = backtest(*arguments, **named)
+        return seen["tested"]
 
     monkeypatch.setattr("forecaster.training.refit._fold", answer)
-    monkeypatch.setattr("forecaster.training.refit.backtest", judge)
+    monkeypatch.setattr("forecaster.training.refit.backtest", keep)
     frame = frame_of(a=values[0], b=values[1], c=values[2])
     refitted_on_days(trained[0], frame)
-    judged = seen["judged"]
-    np.testing.assert_array_equal(judged.prediction[:, 0], 100.0 * (judged.holdout.windows.series + 1))
-    assert set(judged.holdout.windows.series.tolist()) == {1, 2}
+    tested = seen["tested"]
+    np.testing.assert_array_equal(tested.prediction[:, 0], 100.0 * (tested.holdout.windows.series + 1))
+    assert set(tested.holdout.windows.series.tolist()) == {1, 2}
 
 
 def refitted_on_days(models, frame):
@@ -84,5 +84,5 @@ def test_an_option_that_has_no_effect_is_refused(trained):
 def test_data_too_short_for_a_fold_is_refused(trained, tmp_path):
     short = tmp_path / "short.csv"
     short.write_text("\n".join(AIR.read_text().splitlines()[:9]) + "\n")
-    with pytest.raises(DataError, match="too few to hold a window back"):
+    with pytest.raises(DataError, match="too few for a test window"):
         refitted(trained[0], short)

@@ -1,4 +1,4 @@
-"""Model selection fits what is cheap first, longer only where longer paid, the others only where they may be mixed."""
+"""Model selection fits short schedules first, longer ones only where they lower the error, other scalings only to combine."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ def test_one_member_needs_no_other_scaling_to_be_mixed_with(draft):
     assert len(rounds) == 2
 
 
-def test_a_fit_that_diverged_is_never_taken_nor_mixed(draft):
+def test_a_fit_that_diverged_is_never_chosen_nor_combined(draft):
     errors = {
         ("none", 6, 5e-3): math.inf,
         ("log", 6, 5e-3): 1.1,
@@ -133,11 +133,11 @@ def test_half_the_context_is_taken_for_all_that_follows_where_it_clearly_wins(dr
     best = fits.search()
     assert best == candidate(LOG, 12, 6, 5e-3)
     assert [len(jobs) for jobs in rounds] == [3, 3]
-    decided = draft.decided(best, "so it erred least")
+    decided = draft.decided(best, "so its error was lowest")
     assert decided.context_length == 12
     assert {member.context_length for member in decided.members} == {12}
     assert [(row.value, row.reason) for row in decided.rows if row.setting == "context_length"] == [
-        (12, "so it erred least")
+        (12, "so its error was lowest")
     ]
 
 
@@ -154,5 +154,5 @@ def test_half_the_context_that_barely_wins_is_not_taken_but_its_network_may_stan
     best = fits.search()
     assert best == candidate(LOG, 24, 6, 5e-3)
     assert fits.longest(best) == {NONE: ("none", 6, 5e-3, 12), LOG: ("log", 6, 5e-3)}
-    said = [row for row in draft.decided(best, "it erred least").rows if row.setting == "context_length"]
-    assert said == [row for row in draft.plan.rows if row.setting == "context_length"]
+    rows = [row for row in draft.decided(best, "its error was lowest").rows if row.setting == "context_length"]
+    assert rows == [row for row in draft.plan.rows if row.setting == "context_length"]

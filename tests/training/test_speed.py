@@ -1,4 +1,4 @@
-"""What keeps training and predicting fast and small, where it cannot be noisy."""
+"""What keeps training and predicting fast and small, tested by counts rather than by time."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ def trainer_of(panel, context_length=8, **options):
 
 
 def fit_twice(first, second, trainers):
-    """Weights of the second of two fits, each (task, settings, seed, course)."""
-    for task, settings, seed, course in (first, second):
+    """Weights of the second of two fits, each (task, settings, seed, fit_options)."""
+    for task, settings, seed, fit_options in (first, second):
         network = Network(settings, seed)
-        fit(network, task, course, FitControl(Recorder(), "test"), trainers=trainers)
+        fit(network, task, fit_options, FitControl(Recorder(), "test"), trainers=trainers)
     return network.weights
 
 
@@ -130,9 +130,12 @@ def test_a_fit_like_one_before_is_not_compiled_again_and_learns_what_it_would_ha
     parts = parts_of(panel_of(*waves(3, 60)))
     open_head = {"linear": True} if head in OPEN_HEADS else {}
     settings = network_settings(head=head, dropout=0.2, layers=2, bidirectional=head != "recursive", **open_head)
-    course = fit_settings(epochs=2, schedule=schedule)
+    fit_options = fit_settings(epochs=2, schedule=schedule)
     lent = Trainers()
-    first, second = (parts.selection, settings, 1, course), (parts.final, settings, 2, replace(course, seed=5))
+    first, second = (
+        (parts.selection, settings, 1, fit_options),
+        (parts.final, settings, 2, replace(fit_options, seed=5)),
+    )
     again = fit_twice(first, second, lent)
     alone = fit_twice(second, second, None)
     assert [trainer.traces for _, trainer in lent.idle] == [1]
@@ -144,15 +147,15 @@ def test_a_fit_like_one_before_is_not_compiled_again_and_learns_what_it_would_ha
 @pytest.mark.usefixtures("cpu")
 def test_a_fit_that_differs_gets_a_trainer_of_its_own():
     parts = parts_of(panel_of(*waves(3, 60)))
-    settings, course = network_settings(), fit_settings(epochs=1)
+    settings, fit_options = network_settings(), fit_settings(epochs=1)
     lent = Trainers()
     others = [
-        (parts.test, network_settings(units=5), 1, course),
-        (parts.test, settings, 1, replace(course, learning_rate=0.1)),
-        (parts.test, settings, 1, replace(course, epochs=2)),
-        (parts.test, settings, 1, replace(course, error_scale="window")),
-        (parts_of(panel_of(*waves(3, 60))).test, settings, 1, course),
+        (parts.test, network_settings(units=5), 1, fit_options),
+        (parts.test, settings, 1, replace(fit_options, learning_rate=0.1)),
+        (parts.test, settings, 1, replace(fit_options, epochs=2)),
+        (parts.test, settings, 1, replace(fit_options, error_scale="window")),
+        (parts_of(panel_of(*waves(3, 60))).test, settings, 1, fit_options),
     ]
     for other in others:
-        fit_twice((parts.test, settings, 1, course), other, lent)
+        fit_twice((parts.test, settings, 1, fit_options), other, lent)
     assert len(lent.idle) == 1 + len(others)

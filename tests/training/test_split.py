@@ -1,4 +1,4 @@
-"""What is held back: time-ordered, and out of sight of whatever is fitted before it."""
+"""Splits are in order of time, and no fit sees validation or test windows."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def observed(values):
 
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.integers(1, 40), min_size=1, max_size=4), st.integers(1, 3))
-def test_what_is_judged_or_validated_is_never_fitted_on(lengths, windows):
+def test_rows_of_test_and_validation_windows_are_never_fitted_on(lengths, windows):
     panel = numbered_panel(lengths)  # every value is the number of its row
     try:
         parts = split(panel, NEEDS, windows)
@@ -47,33 +47,33 @@ def test_what_is_judged_or_validated_is_never_fitted_on(lengths, windows):
         return
     if parts.test is None:
         return
-    judged = observed(parts.test_windows.gather(0, HORIZON))
+    tested = observed(parts.test_windows.gather(0, HORIZON))
     fitted = observed(seen_while_fitting(parts.test))
-    assert judged and fitted
-    assert not fitted & judged
+    assert tested and fitted
+    assert not fitted & tested
     if parts.selection:
         values = parts.selection.validation.gather(CONTEXT, HORIZON)
         validated = observed(values[:, CONTEXT:])
         tried = observed(seen_while_fitting(parts.selection))
         assert not tried & validated
-        assert not tried & judged
-        assert not observed(values) & judged
+        assert not tried & tested
+        assert not observed(values) & tested
 
 
 @settings(max_examples=40, deadline=None)
 @given(st.lists(st.integers(12, 60), min_size=1, max_size=4), st.integers(1, 3))
-def test_a_series_is_fitted_then_validated_then_judged(lengths, windows):
+def test_fit_rows_come_before_validation_windows_and_these_before_test_windows(lengths, windows):
     panel = numbered_panel(lengths)
     parts = split(panel, NEEDS, windows)
     for n in range(len(lengths)):
-        judged = parts.test_windows.cutoff[parts.test_windows.series == n]
-        if not parts.selection or len(judged) < windows:
+        tested = parts.test_windows.cutoff[parts.test_windows.series == n]
+        if not parts.selection or len(tested) < windows:
             continue  # too short for all of them
         valid = parts.selection.validation
         validated = valid.cutoff[valid.series == n]
-        assert parts.selection.training.end[n] <= min([*validated, *judged])
-        assert parts.test.training.end[n] <= judged.min()
-        assert all(cutoff + HORIZON <= judged.min() for cutoff in validated)
+        assert parts.selection.training.end[n] <= min([*validated, *tested])
+        assert parts.test.training.end[n] <= tested.min()
+        assert all(cutoff + HORIZON <= tested.min() for cutoff in validated)
 
 
 def test_the_final_fit_sees_every_row():
@@ -84,7 +84,7 @@ def test_the_final_fit_sees_every_row():
     assert final.validation is None
 
 
-def test_the_judged_windows_are_those_that_can_be_found_again():
+def test_the_test_windows_are_those_of_holdout_windows():
     panel = panel_of(*waves(3, 40))
     parts, again = split(panel, NEEDS, 2), holdout_windows(panel, HORIZON, 2)
     np.testing.assert_array_equal(parts.test_windows.cutoff, again.cutoff)
@@ -102,7 +102,7 @@ def test_scales_are_those_of_the_rows_that_are_fitted_on():
     assert (again.final.scale > parts.final.scale).all()
 
 
-def test_a_series_without_a_yardstick_takes_the_median_of_the_others():
+def test_a_series_without_a_seasonal_scale_takes_the_median_of_the_others():
     a, b, _ = waves(3, 40)
     parts = split(panel_of(a, b, [5.0] * 40), NEEDS, 1)
     scale = parts.test.scale
@@ -110,14 +110,14 @@ def test_a_series_without_a_yardstick_takes_the_median_of_the_others():
     assert split(panel_of([5.0] * 40), NEEDS, 1).test.scale.tolist() == [1]
 
 
-def test_series_too_short_to_hold_back_from_are_fitted_and_not_judged():
+def test_series_too_short_for_a_test_window_are_fitted_and_not_tested():
     panel = panel_of(*waves(2, 40), [1.0, 2.0, 3.0])
     parts = split(panel, NEEDS, 1)
     assert set(parts.test_windows.series.tolist()) == {0, 1}
     assert 2 in parts.final.sampler.series
 
 
-def test_without_rows_to_spare_nothing_is_judged():
+def test_a_panel_too_short_for_a_test_window_is_fitted_and_not_tested():
     parts = split(panel_of([1.0, 2.0, 3.0, 4.0]), NEEDS, 1)
     assert parts.test is None
     assert len(parts.test_windows) == 0
