@@ -1,4 +1,4 @@
-"""What the documents name is in the repository."""
+"""Modules, make targets and links that a document names exist in the repository."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 DOCUMENTS = (
+    "CHANGELOG.md",
     "CONTRIBUTING.md",
     "README.md",
     "SECURITY.md",
-    *(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md")),
+    *(f"{folder}/{path.name}" for folder in ("benchmarks", "docs") for path in sorted((ROOT / folder).glob("*.md"))),
 )
 FOLDERS = tuple(ROOT / name for name in ("forecaster", "tests", "benchmarks"))
 PLACES = (ROOT, *FOLDERS, *(path for folder in FOLDERS for path in folder.rglob("*") if path.is_dir()))

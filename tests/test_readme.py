@@ -1,4 +1,4 @@
-"""What the README shows runs, as it stands there."""
+"""Commands and Python of the README run as shown."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def blocks(language: str) -> list[str]:
 
 
 def commands() -> list[str]:
-    """Every `forecaster …` line of the sh blocks, and of the console blocks behind their prompt."""
+    """Every `forecaster …` line of the sh blocks, and of the console blocks after their prompt."""
     lines = [line for block in blocks("sh") for line in block.splitlines()]
     lines += [line[2:] for block in blocks("console") for line in block.splitlines() if line.startswith("$ ")]
     return [line for line in lines if line.startswith("forecaster ")]
@@ -30,7 +30,7 @@ def commands() -> list[str]:
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder as the README's reader has it: the sample data, and a file of his own."""
+    """A folder like that of a reader: the sample data, and a file `data.csv`."""
     folder = tmp_path_factory.mktemp("readme")
     shutil.copytree(ROOT / "data", folder / "data")
     shutil.copy(ROOT / "data" / "AirPassengers.csv", folder / "data.csv")
