@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import re
 import shlex
 import shutil
@@ -35,6 +36,20 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     shutil.copytree(ROOT / "data", folder / "data")
     shutil.copy(ROOT / "data" / "AirPassengers.csv", folder / "data.csv")
     return folder
+
+
+def test_a_new_session_keeps_the_cuts_and_takes_the_new_lines() -> None:
+    spec = importlib.util.spec_from_file_location("readme_session", ROOT / "benchmarks" / "readme_session.py")
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    assert module.BLOCK.search(README)
+    shown = ["read", "…", "cell  gru", "units 64", "…", "stored in a"]
+    printed = ["read 9 rows", "epoch 1", "plan", "cell rnn", "units 32", "epoch 2", "stored in b"]
+    expected = ["read 9 rows", "…", "cell rnn", "units 32", "…", "stored in b"]
+    assert module.shorten(shown, printed) == expected
+    with pytest.raises(ValueError, match="no line of the output begins with 'cell'"):
+        module.shorten(shown, ["read 9 rows", "stored in b"])
 
 
 @pytest.mark.slow
