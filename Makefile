@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 MODELS := $(VENV)/demo
 PYTEST := $(BIN)/python -m pytest -n auto --dist loadfile
 
-.PHONY: help demo quick test coverage format lint check audit bench torture clean
+.PHONY: help demo quick test coverage format lint check audit bench session torture clean
 
 # List the targets.
 help:
@@ -24,11 +24,11 @@ quick: $(VENV)/installed
 test: $(VENV)/installed
 	$(PYTEST) -rs
 
-# The whole test suite, with the share of lines and branches that it runs; fails below `fail_under` in pyproject.toml.
+# The whole test suite, with coverage of lines and branches; fails below `fail_under` in pyproject.toml.
 coverage: $(VENV)/installed
 	$(PYTEST) --cov --cov-report=term
 
-# Put the code into its format, and mend what ruff can mend.
+# Format the code, and fix what ruff can fix.
 format: $(VENV)/installed
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
@@ -39,12 +39,12 @@ lint: $(VENV)/installed
 	$(BIN)/ruff format --check .
 	$(BIN)/typos
 
-# Everything but the tests, as CI runs it: lint, types, and which package may import which.
+# All checks but the tests, as CI runs them: lint, types, and which package may import which.
 check: lint
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-# Known vulnerabilities of the installed packages; asks PyPI's advisories, and fails where these cannot be had.
+# Known vulnerabilities of the installed packages, by PyPI's advisories; fails if these cannot be read.
 audit: $(VENV)/installed
 	$(BIN)/python -m pip list --format freeze --exclude-editable > $(VENV)/audited.txt
 	$(BIN)/pip-audit --strict --no-deps --disable-pip --progress-spinner off --requirement $(VENV)/audited.txt
@@ -53,15 +53,19 @@ audit: $(VENV)/installed
 bench: $(VENV)/installed
 	$(BIN)/python benchmarks/speed.py $(BENCH)
 
+# The session that README.md shows, from a real run of its commands: a minute or two.
+session: $(VENV)/installed
+	$(BIN)/python benchmarks/readme_session.py
+
 # Kills, full disks, flipped bytes, a week of cron: hours; TORTURE=--short takes minutes.
 torture: $(VENV)/installed
 	$(BIN)/python -m tests.torture $(TORTURE)
 
-# Remove the virtual environment and whatever the tools have left.
+# Remove the virtual environment and the caches of the tools.
 clean:
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .coverage htmlcov
 
-# Installed again only when pyproject.toml changes.
+# Installs again only when pyproject.toml changes.
 $(VENV)/installed: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --editable '.[dev]'

@@ -3,9 +3,10 @@
 
     python benchmarks/ablations.py --root DIR [--seeds 0 1 2] [--sets NAME ...] [--changes NAME ...] [--runs FILE.json]
 
-DIR is as for accuracy.py; only the rows that a set is trained on are read, and the newest windows of those are judged, as `train`
-judges them. Transform and course are settled once, by the default's trial fits with seed 0, and hold for every change. FILE.json
-keeps what has been run, so that it can be run in parts. Writes the section of ablations in benchmarks/ABLATIONS.md.
+DIR is described in accuracy.py. Only the training rows of a set are read; the scores come from the latest windows of
+these rows, as those of `train` do. Transform and training schedule are chosen once, by model selection with seed 0, and
+stay for every change. FILE.json keeps finished runs, so that the benchmark can run in parts. Writes the section of
+ablations in benchmarks/ABLATIONS.md.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
 Values: TypeAlias = "Mapping[str, str | int | float | bool]"  # of settings, by name
 
 DEFAULT = "the default"
-# Each default, and what else it could be. What a set's plan has anyway is left out there.
+# Each default, and an alternative. An alternative that a set's plan has already is left out for that set.
 CHANGES: dict[str, Values] = {
     "cell rnn": {"cell": "rnn"},
     "cell lstm": {"cell": "lstm"},
@@ -70,8 +71,8 @@ def frame(name: str, root: Path) -> pd.DataFrame:
     return wide_etth1(root).iloc[:KNOWN] if name == "etth1" else pd.read_csv(root / "data" / name / "train.csv.gz")
 
 
-class Ground:
-    """One set: its rows, and the automatic plan of a single network with its questions answered."""
+class BenchmarkSet:
+    """One set: its rows, and the automatic plan of a single network after model selection."""
 
     def __init__(self, name: str, root: Path) -> None:
         from forecaster.commands.train import read
@@ -91,11 +92,11 @@ class Ground:
         self.plan = select_settings(draft, self.panel, task, self.fitting.fit_all, Silent()).plan if task else plan
 
     def changed(self, change: str) -> Plan | None:
-        """The plan with this change; None where that changes nothing."""
+        """The plan with this change; None if the change has no effect."""
         from forecaster.training.auto_plan import draft_plan
 
         member, fit = self.plan.members[0], self.plan.fit
-        settled: Values = {
+        selected: Values = {
             "transform": member.transform,
             "error_scale": fit.error_scale,
             "epochs": fit.epochs,
@@ -106,12 +107,12 @@ class Ground:
         if change in LENGTHS:
             segments = max(round(member.context_length / member.segment * LENGTHS[change]), 1)
             other["context_length"] = member.segment * segments
-        plan = draft_plan(self.panel, replace(self.base, **settled, **other)).plan  # type: ignore[arg-type]
+        plan = draft_plan(self.panel, replace(self.base, **selected, **other)).plan  # type: ignore[arg-type]
         same = (plan.members, plan.fit, plan.calendar) == (self.plan.members, fit, self.plan.calendar)
         return None if same and change != DEFAULT else plan
 
     def errors(self, plan: Plan, seeds: Sequence[int]) -> list[float]:
-        """MASE on the judged windows, one fit for each seed; infinite where it diverged."""
+        """MASE on the test windows, one fit for each seed; infinite if it diverged."""
         from forecaster.training.selection import SELECTION_STAGE
         from forecaster.training.task import MemberFit
 
@@ -140,23 +141,24 @@ def main() -> None:
     parser.add_argument("--sets", nargs="+", default=list(SETS))
     parser.add_argument("--changes", nargs="+", default=[*CHANGES, *LENGTHS])
     parser.add_argument("--runs", type=Path)
-    asked = parser.parse_args()
-    found: dict[str, dict[str, list[float]]] = {}  # set -> change -> each seed's error; none where it changes nothing
-    if asked.runs and asked.runs.exists():
-        found = json.loads(asked.runs.read_text())
-    for name in asked.sets:
+    arguments = parser.parse_args()
+    # set -> change -> each seed's error; empty if the change has no effect
+    found: dict[str, dict[str, list[float]]] = {}
+    if arguments.runs and arguments.runs.exists():
+        found = json.loads(arguments.runs.read_text())
+    for name in arguments.sets:
         own = found.setdefault(name, {})
-        left = [change for change in (DEFAULT, *asked.changes) if change not in own]
+        left = [change for change in (DEFAULT, *arguments.changes) if change not in own]
         if not left:
             continue
-        ground = Ground(name, asked.root)
+        benchmark_set = BenchmarkSet(name, arguments.root)
         for change in left:
-            plan = ground.changed(change)
-            own[change] = ground.errors(plan, asked.seeds) if plan else []
+            plan = benchmark_set.changed(change)
+            own[change] = benchmark_set.errors(plan, arguments.seeds) if plan else []
             print(name, change, *(f"{error:.4f}" for error in own[change]), flush=True)
-            if asked.runs:
-                asked.runs.write_text(json.dumps(found))
-    write_section("one setting changed", table(found, len(asked.seeds)), ABLATIONS)
+            if arguments.runs:
+                arguments.runs.write_text(json.dumps(found))
+    write_section("one setting changed", table(found, len(arguments.seeds)), ABLATIONS)
 
 
 def table(found: dict[str, dict[str, list[float]]], seeds: int) -> str:
@@ -166,9 +168,10 @@ def table(found: dict[str, dict[str, list[float]]], seeds: int) -> str:
     rows = [[change, *(_against(own, change) for own in found.values())] for change in changes]
     return "\n".join(
         [
-            f"`python benchmarks/ablations.py`: one network of the automatic plan, {seeds} seeds, MASE on the held-back windows",
-            "of the training rows, which no choice was made from; below it what one changed setting adds to the error (below 0:",
-            "the change would be better), with that difference's standard error over the seeds; bold where it is beyond two.",
+            f"`python benchmarks/ablations.py`: one network of the automatic plan, {seeds} seeds, MASE on the holdout windows",
+            "of the training rows, from which nothing was chosen. The rows below show what one changed setting adds to the",
+            "error (below 0: the change has a lower error), with the standard error of that difference over the seeds; bold",
+            "beyond two standard errors.",
             "",
             f"| change | {' | '.join(found)} |",
             f"|{'---|' * (1 + len(found))}",
@@ -178,7 +181,7 @@ def table(found: dict[str, dict[str, list[float]]], seeds: int) -> str:
 
 
 def _against(own: dict[str, list[float]], change: str) -> str:
-    """What a change adds, in percent; a dash where it changes nothing, or was not run."""
+    """What a change adds, in percent; a dash if it has no effect or was not run."""
     if not own.get(change):
         return "–"
     base, other = np.array(own[DEFAULT]), np.array(own[change])
@@ -186,12 +189,12 @@ def _against(own: dict[str, list[float]], change: str) -> str:
         return "**diverged**"
     added = 100.0 * (other.mean() / base.mean() - 1.0)
     error = 100.0 * math.hypot(_spread(base), _spread(other)) / math.sqrt(len(base)) / base.mean()
-    said = f"{added:+.1f} ± {error:.1f} %"
-    return f"**{said}**" if abs(added) > 2.0 * error else said
+    text = f"{added:+.1f} ± {error:.1f} %"
+    return f"**{text}**" if abs(added) > 2.0 * error else text
 
 
 def _spread(errors: Sequence[float] | FloatArray) -> float:
-    """Standard deviation over seeds; 0 of a single one."""
+    """Standard deviation over seeds; 0 for a single seed."""
     return float(np.std(errors, ddof=1)) if len(errors) > 1 else 0.0
 
 

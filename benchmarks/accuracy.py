@@ -1,11 +1,16 @@
 #!/usr/bin/env python3
-"""Run the default command over benchmark sets and hold the scores beside the published ones.
+"""Run the default command on benchmark sets and compare the scores with published ones.
 
     python benchmarks/accuracy.py --root DIR [--seeds 0 1 2] [--sets NAME ...] [--peers LIBRARY:CELL:PYTHON ...]
 
-DIR holds `score.py`, `peers.py` and `data/<set>/`: train.csv.gz and test.csv.gz, or (etth1) the file as published. Every set
-gets the same command, `forecaster train FILE --horizon H`; nothing is chosen by a set's name but its horizon. Writes
-the accuracy section of benchmarks/RESULTS.md. A peer is run by its own interpreter, e.g. `neuralforecast:GRU:nf/bin/python`.
+Every set gets the same command, `forecaster train FILE --horizon H`; only the horizon depends on the set. Writes the
+accuracy section of benchmarks/RESULTS.md. A peer runs in its own interpreter, e.g. `neuralforecast:GRU:nf/bin/python`.
+
+DIR is a folder of the caller's own. The data is not in the repository, as licences differ. The folder contains:
+
+    data/<set>/train.csv.gz, test.csv.gz      columns series, timestamp, target; for etth1 the published file, ETTh1.csv.gz
+    score.py SET FORECASTS --json --root DATA                 prints the set's measures (mase, owa, …) as one JSON object
+    peers.py LIBRARY CELL SET OUTPUT --root DATA              only for --peers: forecasts of another library at its defaults
 """
 
 from __future__ import annotations
@@ -31,12 +36,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Set:
-    """One benchmark: its measure, what is asked of it, and what was published."""
+    """One benchmark: its measure, the required score, and published scores."""
 
     horizon: int
     measure: str
-    floor: float  # the best published by a trained method, or near it
-    goal: float  # beyond everything published
+    required: float  # the best published score of a trained method, or close to it
+    goal: float  # better than every published score
     minutes: float
     published: str
 
@@ -58,7 +63,7 @@ def run(name: str, root: Path, seed: int, work: Path) -> dict[str, float]:
 
 
 def run_panel(name: str, root: Path, seed: int, work: Path) -> dict[str, float]:
-    """A set with train.csv.gz and test.csv.gz, scored by the folder's own scorer."""
+    """A set with train.csv.gz and test.csv.gz, scored by score.py of the caller's folder."""
     out = work / f"{name}.csv"
     began = time.perf_counter()
     train(root / "data" / name / "train.csv.gz", name, SETS[name].horizon, seed, work)
@@ -75,7 +80,7 @@ def train(data: Path, name: str, horizon: int, seed: int, work: Path) -> None:
 
 
 def score(name: str, forecasts: Path, root: Path) -> dict[str, float]:
-    """What score.py says."""
+    """The measures that score.py prints."""
     done = subprocess.run(
         [sys.executable, root / "score.py", name, forecasts, "--json", "--root", root / "data"],
         capture_output=True,
@@ -86,7 +91,7 @@ def score(name: str, forecasts: Path, root: Path) -> dict[str, float]:
 
 
 def run_etth1(root: Path, seed: int, work: Path) -> dict[str, float]:
-    """Every window of the test span by one model that was trained on the rows before it, as in the literature."""
+    """Every window of the test span, by one model trained on the rows before the span, as in the literature."""
     from forecaster.data.model_inputs import ExtraInputs
     from forecaster.data.reading.reader import read_panel
     from forecaster.data.windows import Windows
@@ -112,8 +117,8 @@ def run_etth1(root: Path, seed: int, work: Path) -> dict[str, float]:
     for part in windows.batches(2048):
         values = part.gather(opened.manifest.context_length, horizon)
         context, truth = values[:, :-horizon], values[:, -horizon:]
-        beside = ExtraInputs(panel, part, opened.manifest.needs)
-        error = (truth - forecast(runtime, context, horizon, beside)[:, :, 0]) / spread[part.series][:, None]
+        extra = ExtraInputs(panel, part, opened.manifest.needs)
+        error = (truth - forecast(runtime, context, horizon, extra)[:, :, 0]) / spread[part.series][:, None]
         squares.append((error**2).mean(axis=1))
         sizes.append(np.abs(error).mean(axis=1))
     return {
@@ -160,24 +165,28 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--sets", nargs="+", default=list(SETS))
     parser.add_argument("--peers", nargs="*", default=[])
-    asked = parser.parse_args()
+    arguments = parser.parse_args()
     rows = []
-    for name in asked.sets:
-        if not (asked.root / "data" / name).is_dir():
-            print(f"{name}: not there, skipped", file=sys.stderr)
+    for name in arguments.sets:
+        if not (arguments.root / "data" / name).is_dir():
+            print(f"{name}: not found, skipped", file=sys.stderr)
             continue
         with tempfile.TemporaryDirectory() as work:
-            runs = [told(f"{name}, seed {seed}", run(name, asked.root, seed, Path(work))) for seed in asked.seeds]
+            runs = [
+                reported(f"{name}, seed {seed}", run(name, arguments.root, seed, Path(work)))
+                for seed in arguments.seeds
+            ]
             peers = {
-                peer: told(f"{name}, {peer}", run_peer(peer, name, asked.root, Path(work))) for peer in asked.peers
+                peer: reported(f"{name}, {peer}", run_peer(peer, name, arguments.root, Path(work)))
+                for peer in arguments.peers
             }
         rows.append(row(name, runs, peers))
         print(rows[-1], flush=True)
-    write_section("accuracy", table(rows, asked.seeds))
+    write_section("accuracy", table(rows, arguments.seeds))
 
 
-def told(what: str, found: dict[str, float]) -> dict[str, float]:
-    """What was found, said at once: a peer may take an hour, and the next may never end."""
+def reported(what: str, found: dict[str, float]) -> dict[str, float]:
+    """Print a result as soon as it is there (a peer may take an hour, and the next may never end) and return it."""
     print(f"{what}: {json.dumps(found)}", file=sys.stderr, flush=True)
     return found
 
@@ -187,21 +196,23 @@ def row(name: str, runs: list[dict[str, float]], peers: dict[str, dict[str, floa
     wanted = SETS[name]
     values = [one[wanted.measure] for one in runs]
     median = statistics.median(values)
-    reached = "goal" if median <= wanted.goal else "floor" if median <= wanted.floor else "neither"
+    reached = "goal" if median <= wanted.goal else "required" if median <= wanted.required else "neither"
     seconds = statistics.median(one["seconds"] for one in runs)
-    beside = "; ".join(
+    others = "; ".join(
         f"{':'.join(peer.split(':')[:2])} {one[wanted.measure]:.3f} in {one['seconds']:.0f} s"
         for peer, one in peers.items()
     )
     return (
-        f"| {name} | {wanted.measure.upper()} | **{median:.4f}** | {min(values):.4f}–{max(values):.4f} | {wanted.floor:.3f} | "
-        f"{wanted.goal:.3f} | {reached} | {seconds:.0f} (≤ {wanted.minutes * 60:.0f}) | {wanted.published} | {beside or '–'} |"
+        f"| {name} | {wanted.measure.upper()} | **{median:.4f}** | {min(values):.4f}–{max(values):.4f} | {wanted.required:.3f} | "
+        f"{wanted.goal:.3f} | {reached} | {seconds:.0f} (≤ {wanted.minutes * 60:.0f}) | {wanted.published} | {others or '–'} |"
     )
 
 
 def table(rows: list[str], seeds: list[int]) -> str:
     """The whole section."""
-    head = "| set | measure | ours (median) | spread | floor | goal | reached | seconds | published | peers, same run |"
+    head = (
+        "| set | measure | ours (median) | spread | required | goal | reached | seconds | published | peers, same run |"
+    )
     return "\n".join(
         [
             f"`python benchmarks/accuracy.py`, {len(seeds)} seed(s), the default command on every set:",

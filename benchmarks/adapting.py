@@ -3,11 +3,12 @@
 
     python benchmarks/adapting.py --root DIR [--models DIR] [--half-lives inf 60 30 20 10 5]
 
-Stretches of the sets whose rows all lie before those that intervals.py judges on: a model of one network is trained on what
-comes before a stretch, and quantiles are judged on its windows, each learnt from windows before it only. `--models` keeps the
-models and uses those that it finds. Prints rows of half-life in horizons (none: the stored calibration stays), mean pinball
-loss of the outer levels over that of an infinite half-life, mean distance of coverage from what is promised, and how many
-stretches are within 3 points at both levels.
+The sets are cut into stretches of rows, all before the test rows of intervals.py. A model of one network is trained on
+the rows before a stretch. Its quantiles are tested on the windows of the stretch, each learnt from earlier windows
+only. `--models` keeps the models and uses those that are there. DIR is described in accuracy.py. Prints a row for each
+half-life in horizons (none: the stored calibration stays): mean pinball loss of the outer levels relative to an
+infinite half-life, mean distance of empirical from nominal coverage, and the number of stretches within 3 points at
+both levels.
 """
 
 from __future__ import annotations
@@ -32,16 +33,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Stretch:
-    """Rows (of each series) to train on, then rows to judge on."""
+    """Rows (of each series) to train on, then rows to test on."""
 
     frame: pd.DataFrame
     trained: int
-    judged: int
+    tested: int
     horizon: int
 
 
 def stretches(root: Path) -> Iterator[tuple[str, Stretch]]:
-    """Of bike sharing until September 2012, of ETTh1's first 16 months, of births until 1983."""
+    """Bike sharing until September 2012, the first 16 months of ETTh1, births until 1983."""
     import pandas as pd
 
     data = root / "data"
@@ -64,8 +65,8 @@ def head(frame: pd.DataFrame, rows: int) -> pd.DataFrame:
     return frame.groupby("series", sort=False).head(rows) if "series" in frame else frame.iloc[:rows]
 
 
-def judge(name: str, stretch: Stretch, models: Path, work: Path, half_lives: list[float]) -> list[FloatArray]:
-    """For no adapting and each half-life: pinball of 80 % and 95 %, and their coverage [4]."""
+def measure(name: str, stretch: Stretch, models: Path, work: Path, half_lives: list[float]) -> list[FloatArray]:
+    """Without adapting and for each half-life: pinball loss at 80 % and 95 %, and coverage of these [4]."""
     from forecaster.config import PredictSettings
     from forecaster.data.windows import rolling
     from forecaster.evaluation.cross_conformal import adapted_quantiles, calibrated_quantiles
@@ -82,9 +83,9 @@ def judge(name: str, stretch: Stretch, models: Path, work: Path, half_lives: lis
         forecaster("train", work / f"{name}.csv", *words)
     opened = open_model(str(models), name)
     manifest, horizon = opened.manifest, stretch.horizon
-    panel = read_for(manifest, head(stretch.frame, stretch.trained + stretch.judged), PredictSettings())
+    panel = read_for(manifest, head(stretch.frame, stretch.trained + stretch.tested), PredictSettings())
     serving, stored = load_runtime(opened.folder, manifest, "onnx"), load_calibration(opened.folder, manifest)
-    windows = rolling(panel, panel.offsets[1:], horizon, stretch.judged // horizon, horizon)
+    windows = rolling(panel, panel.offsets[1:], horizon, stretch.tested // horizon, horizon)
     windows = with_actuals(with_context(windows, manifest.context_length), horizon)
     raw = raw_forecasts(serving, manifest, panel, windows, horizon)
     pool, recent = pooled(raw), recent_windows(panel, manifest, serving)
@@ -97,7 +98,7 @@ def judge(name: str, stretch: Stretch, models: Path, work: Path, half_lives: lis
 
 
 def scores(quantile_forecasts: FloatArray, pool: Pool) -> FloatArray:
-    """Pinball over the windows' seasonal scale, and coverage: of 80 %, of 95 %."""
+    """Pinball loss over the windows' seasonal scale, and coverage: at 80 %, at 95 %."""
     from forecaster.evaluation.quantile_metrics import quantile_scores
 
     size = pool.seasonal_scale
@@ -118,20 +119,20 @@ def main() -> None:
     parser.add_argument("--root", type=Path, required=True)
     parser.add_argument("--models", type=Path)
     parser.add_argument("--half-lives", type=float, nargs="+", default=[np.inf, 60.0, 30.0, 20.0, 10.0, 5.0])
-    asked = parser.parse_args()
+    arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
-        models = asked.models or work / "models"
-        judged = []
-        for name, stretch in stretches(asked.root):
-            judged.append(judge(name, stretch, models, work, asked.half_lives))
-            print(f"{name}: {', '.join(f'{one[2]:.1%} {one[3]:.1%}' for one in judged[-1])}", flush=True)
-    found = np.array(judged)  # stretch, half-life, score
+        models = arguments.models or work / "models"
+        measured = []
+        for name, stretch in stretches(arguments.root):
+            measured.append(measure(name, stretch, models, work, arguments.half_lives))
+            print(f"{name}: {', '.join(f'{one[2]:.1%} {one[3]:.1%}' for one in measured[-1])}", flush=True)
+    found = np.array(measured)  # stretch, half-life, score
     print(
         "| half-life | pinball at 80 % | at 95 % | off at 80 % | at 95 % | within 3 points |\n|---|---|---|---|---|---|"
     )
     away = np.abs(found[:, :, 2:] - (0.8, 0.95))
-    for i, half_life in enumerate(["none", *asked.half_lives]):
+    for i, half_life in enumerate(["none", *arguments.half_lives]):
         ratio = np.exp(np.log(found[:, i, :2] / found[:, 1, :2]).mean(axis=0))
         off, within = away[:, i].mean(axis=0), (away[:, i] <= 0.03).all(axis=1).sum()
         print(

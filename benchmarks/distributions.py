@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""Quantiles learnt one by one beside distributions: errors and intervals of each on windows that nothing was learnt from.
+"""Quantiles learnt one by one compared with distributions: errors and intervals of each on test windows.
 
     python benchmarks/distributions.py --root DIR [--sets NAME ...] [--distributions NAME ...] [--seed 0] [--models DIR]
 
-Every set gets the default command with `--distribution`, and its serving weights are judged on test.csv.gz. Prints rows of set,
-distribution, transforms, MASE, then WQL, coverage of 80 % and MSIS raw, and the same calibrated.
-`--models` keeps the trained models there and uses those that it finds.
+Every set gets the default command with `--distribution`; the scores of its serving weights come from test.csv.gz. DIR
+is described in accuracy.py. Prints rows of set, distribution, transforms, MASE, then WQL, coverage of 80 % and MSIS of
+raw quantiles, and the same of calibrated ones. `--models` keeps the trained models and uses those that are there.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ DISTRIBUTIONS = ("none", "normal", "student-t")
 LEVELS = (0.1, 0.5, 0.9)
 
 
-def measure(name: str, distribution: str, asked: argparse.Namespace, models: Path, work: Path) -> str:
+def measure(name: str, distribution: str, arguments: argparse.Namespace, models: Path, work: Path) -> str:
     """One line of the table."""
     from forecaster.config import PredictSettings
     from forecaster.data.windows import rolling
@@ -32,11 +32,11 @@ def measure(name: str, distribution: str, asked: argparse.Namespace, models: Pat
     from forecaster.serving.quantiles import quantile_source
     from forecaster.serving.raw_forecasts import raw_forecasts
 
-    then, now = frames(name, asked.root)
+    then, now = frames(name, arguments.root)
     then.to_csv(work / f"{name}.csv", index=False)
     model = f"{name}-{distribution}"
     if not (models / model / "current").exists():
-        words = ("--models", models, "--seed", asked.seed, "--distribution", distribution, "--quiet")
+        words = ("--models", models, "--seed", arguments.seed, "--distribution", distribution, "--quiet")
         forecaster("train", work / f"{name}.csv", "--horizon", SETS[name].horizon, "--name", model, *words)
     opened = open_model(str(models), model)
     manifest = opened.manifest
@@ -66,11 +66,14 @@ def main() -> None:
     parser.add_argument("--distributions", nargs="+", default=list(DISTRIBUTIONS))
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--models", type=Path)
-    asked = parser.parse_args()
+    arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as work:
-        for name in asked.sets:
-            for distribution in asked.distributions:
-                print(measure(name, distribution, asked, asked.models or Path(work) / "models", Path(work)), flush=True)
+        for name in arguments.sets:
+            for distribution in arguments.distributions:
+                print(
+                    measure(name, distribution, arguments, arguments.models or Path(work) / "models", Path(work)),
+                    flush=True,
+                )
 
 
 if __name__ == "__main__":

@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""Run the default command over series of other steps and lengths, made from the benchmark sets, beside Theta and ETS.
+"""Run the default command on series of other steps and lengths, made from the benchmark sets, compared with Theta and ETS.
 
     python benchmarks/further.py --root DIR [--sets NAME ...] [--seed 0]
 
-DIR is as for accuracy.py. Nothing was tuned on what is scored here: these sets ask whether defaults that win there lose
-elsewhere. The last horizon of every series is kept from training and judged afterwards. Needs statsforecast. Writes the
-section of the further sets in benchmarks/RESULTS.md.
+DIR is described in accuracy.py. Nothing was tuned on these sets: they show whether defaults that win on the benchmark
+sets lose elsewhere. The last horizon of every series is the test window. Needs statsforecast. Writes the section of the
+further sets in benchmarks/RESULTS.md.
 """
 
 from __future__ import annotations
@@ -26,15 +26,15 @@ if TYPE_CHECKING:
     import pandas as pd
 
 MODEL = "model"
-BESIDE = ("seasonal-naive", "theta", "ets", "gradient-boosting")
-FEWEST = 8  # rows that remain to train on; shorter series are left out
+COMPARED = ("seasonal-naive", "theta", "ets", "gradient-boosting")
+MIN_TRAINING_ROWS = 8  # shorter series are left out
 
 Frame: TypeAlias = "pd.DataFrame"  # series, timestamp, target; each series in order
 
 
 @dataclass(frozen=True)
 class Further:
-    """One set: where its rows come from, and what is made of them."""
+    """One set: the source of its rows, and how they are changed."""
 
     source: Callable[[Path], Frame]
     horizon: int
@@ -55,7 +55,7 @@ def whole(name: str) -> Callable[[Path], Frame]:
 
 
 def etth1(root: Path) -> Frame:
-    """Its seven columns as series."""
+    """The seven columns of ETTh1 as series."""
     import pandas as pd
 
     wide = pd.read_csv(root / "data" / "etth1" / "ETTh1.csv.gz", parse_dates=["date"])
@@ -63,7 +63,7 @@ def etth1(root: Path) -> Frame:
 
 
 def bike_sharing(root: Path) -> Frame:
-    """Its users as one series."""
+    """The users of bike sharing as one series."""
     import pandas as pd
 
     frame = pd.read_csv(root / "data" / "bike_sharing" / "bike_sharing.csv.gz")
@@ -71,7 +71,7 @@ def bike_sharing(root: Path) -> Frame:
 
 
 def sums(step: str, parts: int) -> Callable[[Frame], Frame]:
-    """Sums over longer steps; those that do not hold all their `parts` are left out."""
+    """Sums over longer steps; steps without all of their `parts` are left out."""
 
     def make(frame: Frame) -> Frame:
         found = frame.groupby("series", sort=False).resample(step, on="timestamp")["target"].agg(["sum", "size"])
@@ -80,13 +80,13 @@ def sums(step: str, parts: int) -> Callable[[Frame], Frame]:
     return make
 
 
-def newest(rows: int, make: Callable[[Frame], Frame] = lambda frame: frame) -> Callable[[Frame], Frame]:
+def latest(rows: int, make: Callable[[Frame], Frame] = lambda frame: frame) -> Callable[[Frame], Frame]:
     """The last rows of every series."""
     return lambda frame: make(frame).groupby("series", sort=False).tail(rows)
 
 
 def numbered(frame: Frame) -> Frame:
-    """Whole numbers for timestamps."""
+    """Whole numbers as timestamps."""
     return frame.assign(timestamp=frame.groupby("series", sort=False).cumcount() + 1)
 
 
@@ -101,9 +101,9 @@ def quarters_of_hours(frame: Frame) -> Frame:
 SETS = {
     "births, weekly": Further(whole("us_births"), 13, sums("W", 7)),
     "tourism, yearly": Further(whole("tourism_monthly"), 4, sums("YS", 12)),
-    "tourism, yearly, 14 rows": Further(whole("tourism_monthly"), 4, newest(18, sums("YS", 12))),
+    "tourism, yearly, 14 rows": Further(whole("tourism_monthly"), 4, latest(18, sums("YS", 12))),
     "tourism, quarterly": Further(whole("tourism_monthly"), 8, sums("QS", 3)),
-    "M1, quarterly, 14 rows": Further(whole("m1_quarterly"), 8, newest(22)),
+    "M1, quarterly, 14 rows": Further(whole("m1_quarterly"), 8, latest(22)),
     "M4 hourly, daily": Further(whole("m4_hourly"), 7, sums("D", 24)),
     "M4 hourly, numbered": Further(whole("m4_hourly"), 48, numbered),
     "ETTh1, daily": Further(etth1, 14, sums("D", 24)),
@@ -117,7 +117,7 @@ def row(name: str, root: Path, seed: int, work: Path) -> str:
     """One line of the table."""
     own = SETS[name]
     frame = own.make(own.source(root))[["series", "timestamp", "target"]]
-    frame = frame.groupby("series", sort=False).filter(lambda rows: len(rows) >= own.horizon + FEWEST)
+    frame = frame.groupby("series", sort=False).filter(lambda rows: len(rows) >= own.horizon + MIN_TRAINING_ROWS)
     left = frame.groupby("series", sort=False).cumcount(ascending=False)
     frame[left >= own.horizon].to_csv(work / "known.csv", index=False)
     began = time.perf_counter()
@@ -125,16 +125,16 @@ def row(name: str, root: Path, seed: int, work: Path) -> str:
     forecaster("train", work / "known.csv", *words)
     seconds = time.perf_counter() - began
     frame.to_csv(work / "all.csv", index=False)
-    errors = judged(work, own.horizon)
+    errors = test_errors(work, own.horizon)
     best = np.nanmin(list(errors.values()))
-    told = [f"**{errors[who]:.3f}**" if errors[who] == best else f"{errors[who]:.3f}" for who in (MODEL, *BESIDE)]
+    shown = [f"**{errors[who]:.3f}**" if errors[who] == best else f"{errors[who]:.3f}" for who in (MODEL, *COMPARED)]
     rows = frame.groupby("series").size() - own.horizon
     lengths = f"{rows.min():,}–{rows.max():,}" if rows.min() < rows.max() else f"{rows.max():,}"
-    return f"| {' | '.join(map(str, [name, len(rows), lengths, own.horizon, *told, f'{seconds:.0f}']))} |"
+    return f"| {' | '.join(map(str, [name, len(rows), lengths, own.horizon, *shown, f'{seconds:.0f}']))} |"
 
 
-def judged(work: Path, horizon: int) -> dict[str, float]:
-    """MASE of the weights that serve and of everybody beside them, on the last horizon of every series."""
+def test_errors(work: Path, horizon: int) -> dict[str, float]:
+    """MASE of the serving weights and of the compared methods, on the last horizon of every series."""
     from forecaster.data.reading.reader import read_panel
     from forecaster.data.windows import rolling
     from forecaster.evaluation.backtest import baseline_forecasts
@@ -150,7 +150,7 @@ def judged(work: Path, horizon: int) -> dict[str, float]:
     runtime = load_runtime(opened.folder, manifest, "onnx")
     made = raw_forecasts(runtime, manifest, panel, holdout.windows, horizon)
     found = {MODEL: made.values[:, :, 0], **baseline_forecasts(holdout, learned=True)}
-    return {who: holdout.scores(found[who]).mase if who in found else np.nan for who in (MODEL, *BESIDE)}
+    return {who: holdout.scores(found[who]).mase if who in found else np.nan for who in (MODEL, *COMPARED)}
 
 
 def main() -> None:
@@ -159,15 +159,17 @@ def main() -> None:
     parser.add_argument("--root", type=Path, required=True)
     parser.add_argument("--sets", nargs="+", default=list(SETS))
     parser.add_argument("--seed", type=int, default=0)
-    asked = parser.parse_args()
+    arguments = parser.parse_args()
     rows = []
-    for name in asked.sets:
+    for name in arguments.sets:
         with tempfile.TemporaryDirectory() as work:
-            rows.append(row(name, asked.root, asked.seed, Path(work)))
+            rows.append(row(name, arguments.root, arguments.seed, Path(work)))
         print(rows[-1], flush=True)
     head = "| set | series | rows | horizon | ours | seasonal naive | Theta | ETS | gradient boosting | seconds |"
-    said = "`python benchmarks/further.py`, MASE of the newest window of every series, the default command, one seed."
-    write_section("further sets", "\n".join([said, "", head, f"|{'---|' * 10}", *rows]))
+    caption = (
+        "`python benchmarks/further.py`, MASE of the latest window of every series, the default command, one seed."
+    )
+    write_section("further sets", "\n".join([caption, "", head, f"|{'---|' * 10}", *rows]))
 
 
 if __name__ == "__main__":

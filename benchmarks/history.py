@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
-"""What history may stand in for where few windows are held back: every series of a panel calibrated as if it were alone.
+"""Calibration from history where holdout windows are few: every series of a panel calibrated as if it were alone.
 
     python benchmarks/history.py --root DIR --models DIR [--sets NAME ...] [--priors 1 0.8 0.7]
 
-`--models` is what `intervals.py --models` kept. Each series has the windows that were held back, by the judged weights, and the
-errors of seasonal naive before them; its calibrated intervals are judged on its test window, by the serving weights. Prints rows
-of set, prior ratio, coverage of 80 % and 95 %, and the median interval score of both over the mean seasonal difference.
+`--models` is the folder that `intervals.py --models` filled, DIR is described in accuracy.py. A series is calibrated on
+the errors in its holdout windows, by weights that have not seen them, and on the errors of seasonal naive before these
+windows. Its calibrated intervals are then tested on its test window, with the serving weights. Prints rows of set,
+prior ratio, coverage of 80 % and 95 %, and the median interval score of both over the mean seasonal difference.
 """
 
 from __future__ import annotations
@@ -33,16 +34,16 @@ if TYPE_CHECKING:
     from forecaster.data.panel import Panel
     from forecaster.typing import FloatArray
 
-PAIRS = (((1, 2), 0.8), ((0, 3), 0.95))  # columns of LEVELS, and what they promise
+PAIRS = (((1, 2), 0.8), ((0, 3), 0.95))  # columns of LEVELS, and the nominal coverage
 
 
-class Ground:
-    """One set: for each series its held-back errors, and what is needed to judge its test window."""
+class BenchmarkSet:
+    """One set: for each series the errors in its holdout windows, and the panel with its test window."""
 
     def __init__(self, name: str, root: Path, models: Path) -> None:
         opened = open_model(str(models), name)
         self.manifest = opened.manifest
-        self.judged = load_test_weights(opened.folder, self.manifest)
+        self.test_weights = load_test_weights(opened.folder, self.manifest)
         self.serving = load_runtime(opened.folder, self.manifest, "onnx")
         known, whole = frames(name, root)
         series = self.manifest.data.series
@@ -51,32 +52,32 @@ class Ground:
 
     def _one(self, known: pd.DataFrame, whole: pd.DataFrame) -> tuple[HoldoutErrors, Panel]:
         then, now = (read_for(self.manifest, rows, PredictSettings()) for rows in (known, whole))
-        dense = dense_forecasts(then, self.manifest, self.judged)
-        return holdout_errors(dense, self.manifest, self.judged), now
+        dense = dense_forecasts(then, self.manifest, self.test_weights)
+        return holdout_errors(dense, self.manifest, self.test_weights), now
 
     def measure(self) -> str:
         """Coverage and scores of all series together."""
-        found = [one for one in (self._judge(*pair) for pair in self.alone) if one]
+        found = [one for one in (self._test(*pair) for pair in self.alone) if one]
         target, quantile_forecasts, size = (np.concatenate(parts) for parts in zip(*found, strict=True))
-        held, scores = [], []
-        for (low, high), promised in PAIRS:
-            held.append(f"{coverage(target, quantile_forecasts[:, :, low], quantile_forecasts[:, :, high]):.1%}")
+        shares, scores = [], []
+        for (low, high), nominal in PAIRS:
+            shares.append(f"{coverage(target, quantile_forecasts[:, :, low], quantile_forecasts[:, :, high]):.1%}")
             each = [
                 msis(
                     target[i : i + 1],
                     quantile_forecasts[i : i + 1, :, low],
                     quantile_forecasts[i : i + 1, :, high],
-                    promised,
+                    nominal,
                     size[i : i + 1],
                 )
                 for i in range(len(target))
             ]
             scores.append(f"{np.nanmedian(each):.2f}")
-        return f"{', '.join(held)}; {', '.join(scores)}"
+        return f"{', '.join(shares)}; {', '.join(scores)}"
 
-    def _judge(self, held: HoldoutErrors, now: Panel) -> tuple[FloatArray, FloatArray, FloatArray] | None:
-        """The test window [1, H], its quantiles [1, H, Q] and its seasonal scale [1]; None where nothing can be learnt."""
-        learnt, horizon = held.learn(), self.manifest.horizon
+    def _test(self, errors: HoldoutErrors, now: Panel) -> tuple[FloatArray, FloatArray, FloatArray] | None:
+        """The test window [1, H], its quantiles [1, H, Q] and its seasonal scale [1]; None if nothing can be learnt."""
+        learnt, horizon = errors.learn(), self.manifest.horizon
         windows = rolling(now, now.offsets[1:], horizon, 1, horizon)
         if learnt is None or not len(windows):
             return None
@@ -92,12 +93,12 @@ def main() -> None:
     parser.add_argument("--models", type=Path, required=True)
     parser.add_argument("--sets", nargs="+", default=["hospital", "m1_quarterly", "tourism_monthly"])
     parser.add_argument("--priors", type=float, nargs="+", default=[1.0, 0.8, 0.7])
-    asked = parser.parse_args()
-    for name in asked.sets:
-        ground = Ground(name, asked.root, asked.models)
-        for prior in asked.priors:
+    arguments = parser.parse_args()
+    for name in arguments.sets:
+        benchmark_set = BenchmarkSet(name, arguments.root, arguments.models)
+        for prior in arguments.priors:
             conformal.PRIOR_RATIO = prior
-            print(f"| {name} | {prior:g} | {ground.measure()} |", flush=True)
+            print(f"| {name} | {prior:g} | {benchmark_set.measure()} |", flush=True)
 
 
 if __name__ == "__main__":

@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
-"""How many of the targets the intervals hold, calibrated and raw, on windows that nothing was learnt from.
+"""Empirical coverage of the intervals, calibrated and raw, on windows that nothing was learnt from.
 
     python benchmarks/intervals.py --root DIR [--sets NAME ...] [--seed 0] [--models DIR]
 
-Every set gets the default command, `forecaster train FILE --horizon H`, and its serving weights are judged on rows that the file
-does not hold: test.csv.gz, or for the sets published whole the rows behind a cut. Raw quantiles are trained at 0.1 and 0.9 by
-default, so raw coverage is that of 80 %. `--models` keeps the trained models there and uses those that it finds. Writes the
-intervals section of benchmarks/RESULTS.md.
+Every set gets the default command, `forecaster train FILE --horizon H`. Its serving weights are tested on rows that are
+not in the file: test.csv.gz, or the last rows of sets that are published as one table. Raw quantiles are trained at 0.1
+and 0.9 by default, so raw coverage is that of 80 %. DIR is described in accuracy.py. `--models` keeps the trained
+models and uses those that are there. Writes the intervals section of benchmarks/RESULTS.md.
 """
 
 from __future__ import annotations
@@ -44,12 +44,12 @@ LEVELS = (0.025, 0.1, 0.9, 0.975)
 
 @dataclass(frozen=True)
 class Set:
-    """A set: its file, its horizon, and where it is one table, or one long series, how many rows are kept from training."""
+    """A set: its file, its horizon, and the number of its last rows to test on."""
 
     file: str
     horizon: int
-    kept_back: int = 0  # 0: those of its test file
-    rows: int | None = None  # of the file, that are used at all
+    test_rows: int = 0  # 0: those of its test file
+    rows: int | None = None  # of the file that are used at all
     options: tuple[str, ...] = ()
 
 
@@ -73,11 +73,11 @@ def frames(name: str, root: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
     frame = pd.read_csv(folder / own.file).iloc[: own.rows]
     test = folder / "test.csv.gz"
     whole = pd.concat([frame, pd.read_csv(test)]) if test.exists() else frame
-    return whole.iloc[: -own.kept_back] if own.kept_back else frame, whole
+    return whole.iloc[: -own.test_rows] if own.test_rows else frame, whole
 
 
 def train(name: str, data: Path, models: Path, seed: int) -> None:
-    """The default command, unless the model is there."""
+    """The default command, unless the model is stored already."""
     if (models / name / "current").exists():
         return
     words = ("--horizon", SETS[name].horizon, "--name", name, *SETS[name].options)
@@ -107,13 +107,13 @@ def measure(name: str, root: Path, models: Path, seed: int, work: Path) -> str:
     opened = open_model(str(models), name)
     manifest = opened.manifest
     then, now = (read_for(manifest, rows, PredictSettings()) for rows in (known_rows, all_rows))
-    judged = load_test_weights(opened.folder, manifest)
-    dense = dense_forecasts(then, manifest, judged)
-    held = holdout_errors(dense, manifest, judged)
-    learnt = held.learn()
+    test_weights = load_test_weights(opened.folder, manifest)
+    dense = dense_forecasts(then, manifest, test_weights)
+    errors = holdout_errors(dense, manifest, test_weights)
+    learnt = errors.learn()
     if learnt is None:
         return f"| {name} | – |"
-    crossed = judged_coverage(held, dense, manifest)
+    crossed = holdout_coverage(errors, dense, manifest)
     new = int((now.lengths - then.lengths).max())
     windows = rolling(now, now.offsets[1:], manifest.horizon, new // manifest.horizon, manifest.horizon)
     target = windows.gather(0, manifest.horizon)
@@ -138,7 +138,7 @@ def measure(name: str, root: Path, models: Path, seed: int, work: Path) -> str:
 
 
 def published(root: Path, models: Path) -> str:
-    """The M4 hourly set beside figures that others gave for it, and beside the competition's benchmark for intervals."""
+    """M4 hourly, compared with published figures and with the competition's benchmark for intervals."""
     from forecaster.config import PredictSettings
     from forecaster.data.seasonal_scale import seasonal_scale
     from forecaster.data.windows import rolling
@@ -165,16 +165,16 @@ def published(root: Path, models: Path) -> str:
     others = ", ".join(f"{who} {value:.4f}" for who, value in GLUONTS.items())
     return "\n".join(
         [
-            f"m4_hourly beside others. Mean weighted quantile loss over the levels .1 to .9: ours {ours.wql:.4f}; as published",
-            f"by GluonTS (github.com/awslabs/gluonts, evaluations/m4_hourly): {others}.",
-            "MSIS at 95 % of what the competition held intervals against, naive with normal errors that grow with the root of",
+            f"m4_hourly compared with others. Mean weighted quantile loss over the levels .1 to .9: ours {ours.wql:.4f};",
+            f"as published by GluonTS (github.com/awslabs/gluonts, evaluations/m4_hourly): {others}.",
+            "MSIS at 95 % of the competition's benchmark for intervals, naive with normal errors that grow with the root of",
             f"the step, computed anew: {naive[0].msis:.2f}; of the same with a season of 24: {naive[1].msis:.2f}.",
         ]
     )
 
 
 def _random_walk(panel: Panel, horizon: int, lag: int) -> FloatArray:
-    """[N, H, 2] 95 % limits of naive (lag 1) or seasonal naive: normal, sigma of the differences, its root per lag gone by."""
+    """[N, H, 2] 95 % limits of naive (lag 1) or seasonal naive: normal, sigma of the differences times √lags."""
     from forecaster.data.windows import latest_windows
     from forecaster.models.baselines import seasonal_naive
 
@@ -186,18 +186,18 @@ def _random_walk(panel: Panel, horizon: int, lag: int) -> FloatArray:
 
 
 def _within(inner: float, outer: float) -> str:
-    """Whether both intervals hold what they promise, give or take 3 points."""
+    """Whether empirical coverage is within 3 points of nominal coverage for both intervals."""
     return "yes" if abs(inner - 0.8) <= 0.03 and abs(outer - 0.95) <= 0.03 else "no"
 
 
-def judged_coverage(held: HoldoutErrors, dense: RawForecasts, manifest: Manifest) -> tuple[float, float]:
-    """Coverage of 80 % and 95 % on the training's own held-back windows, each calibrated on others."""
+def holdout_coverage(errors: HoldoutErrors, dense: RawForecasts, manifest: Manifest) -> tuple[float, float]:
+    """Coverage of 80 % and 95 % on the holdout windows of the training, each calibrated on others."""
     from forecaster.evaluation.holdout import holdout_windows
     from forecaster.evaluation.quantile_metrics import quantile_scores
 
-    windows = holdout_windows(held.panel, manifest.horizon, manifest.test_windows)
+    windows = holdout_windows(errors.panel, manifest.horizon, manifest.test_windows)
     raw = dense.take(np.flatnonzero(np.isin(dense.windows.cutoff, windows.cutoff)))
-    target, found = raw.windows.gather(0, manifest.horizon), held.crossed(raw, LEVELS)
+    target, found = raw.windows.gather(0, manifest.horizon), errors.crossed(raw, LEVELS)
     scale = np.ones(len(target))
     pairs = [((1, 2), (0.1, 0.9)), ((0, 3), (0.025, 0.975))]
     scores = [quantile_scores(target, found[:, :, list(columns)], levels, scale) for columns, levels in pairs]
@@ -211,28 +211,28 @@ def main() -> None:
     parser.add_argument("--sets", nargs="+", default=list(SETS))
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--models", type=Path)
-    asked = parser.parse_args()
+    arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as work:
-        models = asked.models or Path(work) / "models"
+        models = arguments.models or Path(work) / "models"
         rows = []
-        for name in asked.sets:
-            rows.append(measure(name, asked.root, models, asked.seed, Path(work)))
+        for name in arguments.sets:
+            rows.append(measure(name, arguments.root, models, arguments.seed, Path(work)))
             print(rows[-1], flush=True)
-        beside = published(asked.root, models) if "m4_hourly" in asked.sets else ""
-    write_section("intervals", f"{table(rows)}\n\n{beside}")
+        others = published(arguments.root, models) if "m4_hourly" in arguments.sets else ""
+    write_section("intervals", f"{table(rows)}\n\n{others}")
 
 
 def table(rows: list[str]) -> str:
     """The whole section."""
     return "\n".join(
         [
-            "`python benchmarks/intervals.py`, the default command, one seed. *Learnt from*: separate held-back windows of the",
-            "training; *held back*: coverage on those, each calibrated on others; *judged*: windows behind the training's rows,",
-            "by the serving weights, each one's quantiles learnt from windows that had ended before it only, as `evaluate` and",
-            "`predict` do. Widths over the series' mean seasonal difference; MSIS as M4 defines it, 95 % being the level of the",
-            "competition.",
+            "`python benchmarks/intervals.py`, the default command, one seed. *Learnt from*: separate holdout windows of the",
+            "training. *Holdout*: coverage on these windows, each calibrated on others. *Test windows*: windows after the",
+            "training rows, with the serving weights; the quantiles of each are learnt only from windows that ended before it,",
+            "as in `evaluate` and `predict`. Widths are over the series' mean seasonal difference. MSIS is that of M4, whose",
+            "level is 95 %.",
             "",
-            "| set | learnt from | held back: 80 % | 95 % | within 3 points | judged | raw 80 % | 80 % | 95 % | "
+            "| set | learnt from | holdout: 80 % | 95 % | within 3 points | test windows | raw 80 % | 80 % | 95 % | "
             "within 3 points | width raw 80 % | 80 % | 95 % | MSIS raw 80 % | 80 % | 95 % |",
             f"|{'---|' * 16}",
             *rows,

@@ -1,4 +1,4 @@
-"""Whole processes, measured from outside by the system's own accounts; and helpers that keep running between measurements."""
+"""Time and memory of whole processes, as the system accounts for them; workers that keep running between measurements."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ FORECASTER = (PYTHON, "-m", "forecaster")
 
 
 def forecaster(*words: object) -> str:
-    """Run `forecaster`; what it prints on standard output. A command that fails ends everything."""
+    """Run `forecaster` and return its standard output. SystemExit if the command fails."""
     done = subprocess.run([*FORECASTER, *map(str, words)], capture_output=True, text=True)
     if done.returncode:
         raise SystemExit(f"forecaster {' '.join(map(str, words))}: {done.stderr.strip()}")
@@ -32,7 +32,7 @@ class Spread:
 
     @property
     def median(self) -> float:
-        """What is quoted."""
+        """The figure that is quoted."""
         return statistics.median(self.values)
 
     def text(self, digits: int = 2, unit: str = "") -> str:
@@ -51,12 +51,12 @@ class Runs:
 
 
 def ratio(one: Spread, other: Spread) -> Spread:
-    """Pair by pair, so that a machine that slows down between pairs does not count."""
+    """Ratios pair by pair, so that a machine that slows down between pairs has no influence."""
     return Spread(tuple(a / b for a, b in zip(one.values, other.values, strict=True)))
 
 
 def measure(*commands: Sequence[str], runs: int, cwd: Path | None = None) -> list[Runs]:
-    """The commands in turn, `runs` times after one that does not count. A command that fails ends everything."""
+    """The commands in turn, `runs` times after one run that is not counted. SystemExit if a command fails."""
     found: list[list[tuple[float, float, float]]] = [[] for _ in commands]
     for turn in range(runs + 1):
         for i, command in enumerate(commands):
@@ -71,16 +71,16 @@ def once(command: Sequence[str], cwd: Path | None = None) -> tuple[float, float,
     began = time.perf_counter()
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, cwd=cwd)
     assert process.stderr is not None
-    said = process.stderr.read()
+    errors = process.stderr.read()
     _, status, usage = os.wait4(process.pid, 0)
     seconds = time.perf_counter() - began
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
-        raise SystemExit(f"{' '.join(command)} failed ({process.returncode}):\n{said.decode()[-2000:]}")
+        raise SystemExit(f"{' '.join(command)} failed ({process.returncode}):\n{errors.decode()[-2000:]}")
     return seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024
 
 
-class Helper:
+class Worker:
     """A process that answers each line with one JSON value, so that it starts once and measures often."""
 
     def __init__(self, command: Sequence[str]) -> None:

@@ -1,4 +1,4 @@
-"""RESULTS.md and ABLATIONS.md: each benchmark rewrites its own section and leaves the others."""
+"""RESULTS.md and ABLATIONS.md: each benchmark rewrites its own section only."""
 
 from __future__ import annotations
 

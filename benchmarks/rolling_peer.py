@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
-"""Helper for accuracy.py: NeuralForecast at its defaults over every window of a rolling test span.
+"""Part of accuracy.py: NeuralForecast at its defaults on every window of a rolling test span.
 
     python rolling_peer.py CELL DATA HORIZON FIT KNOWN        (in an environment with neuralforecast)
 
-DATA is wide: a stamp, one column per series. Trains once on the first KNOWN rows, forecasts all windows behind them, and prints
-one JSON object: MSE and MAE of z-scores over the first FIT rows, as the literature has them.
+DATA is wide: a timestamp, then one column for each series. Trains once on the first KNOWN rows, forecasts all windows
+after them, and prints one JSON object: MSE and MAE of z-scores (mean and deviation of the first FIT rows), as in the
+literature.
 """
 
 from __future__ import annotations

@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
-"""Measure speed and memory against what is promised of them, and write the speed section of benchmarks/RESULTS.md.
+"""Measure speed and memory, compare them with their limits, and write the speed section of benchmarks/RESULTS.md.
 
     python benchmarks/speed.py [--root DIR] [--torch PYTHON] [--nf PYTHON] [--runs 5] [--rows help,predict,...]
 
-DIR holds `score.py` and `data/m4_hourly/{train,test}.csv.gz`; --torch and --nf are the interpreters of environments with
-torch and with neuralforecast. BENCH_ROOT, BENCH_TORCH and BENCH_NF do the same. Rows that need one of these are skipped
-without it. What is compared runs in turn in one go and is told as a ratio, pair by pair: median (smallest–largest).
+DIR is a folder of the caller's own with m4_hourly, described in accuracy.py; --torch and --nf are the interpreters of
+environments with torch and with neuralforecast. BENCH_ROOT, BENCH_TORCH and BENCH_NF do the same. Rows that need one of
+these are skipped without it. Programs that are compared run in turn; the figure is the ratio, pair by pair: median
+(smallest–largest).
 """
 
 from __future__ import annotations
@@ -22,8 +23,8 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 import numpy as np
-from floor import floor
-from processes import FORECASTER, PYTHON, Helper, Runs, Spread, measure, once, ratio
+from machine_limits import machine_limit
+from processes import FORECASTER, PYTHON, Runs, Spread, Worker, measure, once, ratio
 from results import write_section
 
 HERE = Path(__file__).parent
@@ -42,8 +43,7 @@ COMMANDS = (
     "doctor",
     "models",
 )
-FEW_STEPS = ("--steps-per-epoch", "5", "--epochs", "1", "--members", "1", "--quiet")
-
+SHORTEST = ("--steps-per-epoch", "5", "--epochs", "1", "--members", "1", "--quiet")
 SHORT = ("--transform", "log", "--floor", "0", "--steps-per-epoch", "50", "--epochs", "8", "--members", "2")
 
 
@@ -52,7 +52,7 @@ class Row:
     """A line of the table."""
 
     what: str
-    at_least: str
+    limit: str
     aim: str
     measured: str
     holds: bool
@@ -61,7 +61,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Bench:
-    """Where things are, and how often to measure."""
+    """Folders, interpreters, and the number of runs."""
 
     work: Path
     root: Path | None
@@ -75,21 +75,21 @@ class Bench:
         return self.root and self.root / "data" / "m4_hourly" / "train.csv.gz"
 
     def model(self, name: str, data: Path, *options: str) -> tuple[str, ...]:
-        """Train a model quickly, its accuracy being of no account; the command that predicts with it."""
+        """Train a model quickly, without regard to accuracy, and return the command that predicts with it."""
         models = str(self.work / "models")
-        once([*FORECASTER, "train", str(data), "--name", name, "--models", models, *options, *FEW_STEPS])
+        once([*FORECASTER, "train", str(data), "--name", name, "--models", models, *options, *SHORTEST])
         output = str(self.work / f"{name}.out.csv")
         return *FORECASTER, "predict", str(data), "--models", models, "--model", name, "--quiet", "--output", output
 
 
-def most(value: float, at_least: float, aim: float) -> tuple[bool, bool]:
-    """Whether a value keeps below what was asked, and below the aim."""
-    return value <= at_least, value <= aim
+def at_most(value: float, limit: float, aim: float) -> tuple[bool, bool]:
+    """Whether a value is within the limit, and within the aim."""
+    return value <= limit, value <= aim
 
 
-def least(value: float, at_least: float, aim: float) -> tuple[bool, bool]:
-    """Whether a value reaches what was asked, and the aim."""
-    return value >= at_least, value >= aim
+def not_below(value: float, limit: float, aim: float) -> tuple[bool, bool]:
+    """Whether a value reaches the limit, and the aim."""
+    return value >= limit, value >= aim
 
 
 def helps(bench: Bench) -> Iterator[Row]:
@@ -100,7 +100,7 @@ def helps(bench: Bench) -> Iterator[Row]:
     worst = max(found, key=lambda run: run.seconds.median)
     name = known[found.index(worst)] or "forecaster"
     text = f"{worst.seconds.text()} s ({name}, the slowest of {len(known)}; {worst.cpu.text()} s of a processor)"
-    yield Row("`--help` of every command", "≤ 0.25 s", "0.15 s", text, *most(worst.seconds.median, 0.25, 0.15))
+    yield Row("`--help` of every command", "≤ 0.25 s", "0.15 s", text, *at_most(worst.seconds.median, 0.25, 0.15))
 
 
 def small(bench: Bench) -> Iterator[Row]:
@@ -108,9 +108,9 @@ def small(bench: Bench) -> Iterator[Row]:
     ours, tensorflow = measure(command, [PYTHON, "-c", "import tensorflow"], runs=bench.runs)
     share = ratio(ours.seconds, tensorflow.seconds)
     yield Row("`predict`, one series of 144 rows, over `import tensorflow`", "≤ 0.30 ×", "≤ 0.20 ×",
-              f"{share.text()} × ({_both(ours, tensorflow)})", *most(share.median, 0.30, 0.20))  # fmt: skip
+              f"{share.text()} × ({_both(ours, tensorflow)})", *at_most(share.median, 0.30, 0.20))  # fmt: skip
     yield Row("its memory", "≤ 200 MB", "≤ 120 MB", f"{ours.megabytes.text(0)} MB",
-              *most(ours.megabytes.median, 200, 120))  # fmt: skip
+              *at_most(ours.megabytes.median, 200, 120))  # fmt: skip
 
 
 def hourly(bench: Bench) -> Iterator[Row]:
@@ -122,7 +122,7 @@ def hourly(bench: Bench) -> Iterator[Row]:
     share = ratio(ours.seconds, other.seconds)
     text = f"{share.text()} × ({_both(ours, other)}; {ours.megabytes.text(0)} MB against {other.megabytes.text(0)} MB)"
     yield Row("`predict`, m4_hourly, over `pandas.read_csv` of the file", "≤ 2.0 ×", "≤ 1.3 ×", text,
-              *most(share.median, 2.0, 1.3))  # fmt: skip
+              *at_most(share.median, 2.0, 1.3))  # fmt: skip
 
 
 def many(bench: Bench) -> Iterator[Row]:
@@ -133,7 +133,7 @@ def many(bench: Bench) -> Iterator[Row]:
     (ours,) = measure(command, runs=bench.runs)
     seconds, memory = ours.seconds.median, ours.megabytes.median
     text = f"{ours.seconds.text(1)} s ({ours.cpu.text(1)} s of a processor), {ours.megabytes.text(0)} MB"
-    holds, reached = (a and b for a, b in zip(most(seconds, 60, 25), most(memory, 2500, 1200), strict=True))
+    holds, reached = (a and b for a, b in zip(at_most(seconds, 60, 25), at_most(memory, 2500, 1200), strict=True))
     yield Row("`predict`, 100,000 series × 48 rows, horizon 12", "≤ 60 s, ≤ 2.5 GB", "≤ 25 s, ≤ 1.2 GB", text,
               holds, reached)  # fmt: skip
 
@@ -142,28 +142,29 @@ def training(bench: Bench) -> Iterator[Row]:
     script = str(HERE / "throughput.py")
     pythons = {"forecaster": PYTHON, "keras": PYTHON, "torch": bench.torch}
     for cell in ("rnn", "lstm", "gru"):
-        helpers = {k: Helper([python, script, k, cell]) for k, python in pythons.items() if python}
-        found: dict[str, list[float]] = {kind: [] for kind in helpers}
+        workers = {k: Worker([python, script, k, cell]) for k, python in pythons.items() if python}
+        found: dict[str, list[float]] = {kind: [] for kind in workers}
         for _ in range(bench.runs):
-            for kind, helper in helpers.items():
-                found[kind].append(helper.ask())
-        for helper in helpers.values():
-            helper.close()
+            for kind, worker in workers.items():
+                found[kind].append(worker.ask())
+        for worker in workers.values():
+            worker.close()
         speed = {kind: Spread(tuple(values)) for kind, values in found.items()}
-        told = "; ".join(f"{kind} {values.text(0)} windows/s" for kind, values in speed.items())
-        for kind, at_least in (("keras", 1.0), ("torch", 0.9)):
+        rates = "; ".join(f"{kind} {values.text(0)} windows/s" for kind, values in speed.items())
+        for kind, limit in (("keras", 1.0), ("torch", 0.9)):
             if kind in speed:
                 gain = ratio(speed["forecaster"], speed[kind])
-                yield Row(f"training, {cell}, S = 1, over {kind}", f"≥ {at_least} ×", "≥ 1.5 ×",
-                          f"{gain.text()} × ({told}; floor {floor(cell)})", *least(gain.median, at_least, 1.5))  # fmt: skip
-                told = "as above"
+                text = f"{gain.text()} × ({rates}; machine limit {machine_limit(cell)})"
+                yield Row(f"training, {cell}, S = 1, over {kind}", f"≥ {limit} ×", "≥ 1.5 ×", text,
+                          *not_below(gain.median, limit, 1.5))  # fmt: skip
+                rates = "as above"
 
 
 def plan(bench: Bench) -> Iterator[Row]:
     if not bench.hourly:
         return
-    helper = [PYTHON, str(HERE / "stepping.py"), str(bench.hourly)]
-    found = json.loads(subprocess.run([*helper, str(bench.runs)], capture_output=True, text=True, check=True).stdout)
+    command = [PYTHON, str(HERE / "stepping.py"), str(bench.hourly)]
+    found = json.loads(subprocess.run([*command, str(bench.runs)], capture_output=True, text=True, check=True).stdout)
     segments, steps = Spread(tuple(found["segments"])), Spread(tuple(found["steps"]))
     gain = ratio(segments, steps)
     text = (
@@ -171,7 +172,7 @@ def plan(bench: Bench) -> Iterator[Row]:
         f"segment {found['segment']})"
     )
     yield Row(
-        "training, the default plan on m4_hourly over S = 1", "≥ 10 ×", "≥ 25 ×", text, *least(gain.median, 10, 25)
+        "training, the default plan on m4_hourly over S = 1", "≥ 10 ×", "≥ 25 ×", text, *not_below(gain.median, 10, 25)
     )
     share = Spread(tuple(100 * value for value in found["gathering"]))
     holds = share.median <= 5 and found["traces"] == 1 and found["compile"] <= 10
@@ -183,7 +184,7 @@ def accurate(bench: Bench) -> Iterator[Row]:
     if not (bench.root and bench.hourly):
         return
     models, output = str(bench.work / "models"), bench.work / "accurate.csv"
-    # The default plan goes on to less than .45: accuracy.py says how long that takes.
+    # The default plan reaches less than .45: accuracy.py measures how long that takes.
     seconds, _, memory = once([*FORECASTER, "train", str(bench.hourly), "--horizon", "48", "--models", models,
                                "--name", "accurate", "--quiet", *SHORT])  # fmt: skip
     once([*FORECASTER, "predict", "--models", models, "--model", "accurate", "--output", str(output), "--quiet"])
@@ -207,12 +208,12 @@ def memory(bench: Bench) -> Iterator[Row]:
         peaks = []
         for context in ("48", "480"):
             options = ("--horizon", "12", "--segment", "12", "--context-length", context, "--name", f"memory{context}")
-            command = [*FORECASTER, "train", str(data), "--models", str(bench.work / "models"), *options, *FEW_STEPS]
+            command = [*FORECASTER, "train", str(data), "--models", str(bench.work / "models"), *options, *SHORTEST]
             peaks.append(once(command)[2])
         share = peaks[1] / peaks[0]
         text = f"{share:.2f} × ({peaks[0]:,.0f} MB at context 48, {peaks[1]:,.0f} MB at 480)"
         yield Row(f"memory of training, {series * rows:,} rows, ten times the context", "≤ 1.2 ×", "the same", text,
-                  *most(share, 1.2, 1.2))  # fmt: skip
+                  *at_most(share, 1.2, 1.2))  # fmt: skip
 
 
 def _both(ours: Runs, other: Runs) -> str:
@@ -257,22 +258,22 @@ def main() -> None:
     parser.add_argument("--torch", default=env("BENCH_TORCH"))
     parser.add_argument("--nf", default=env("BENCH_NF"))
     parser.add_argument("--runs", type=int, default=5)
-    parser.add_argument("--rows", default=",".join(ROWS), help="some of %(default)s; then nothing is written")
-    given = parser.parse_args()
-    root = Path(given.root).absolute() if given.root else None
-    chosen = given.rows.split(",")
+    parser.add_argument("--rows", default=",".join(ROWS), help="some of %(default)s; RESULTS.md is then not written")
+    arguments = parser.parse_args()
+    root = Path(arguments.root).absolute() if arguments.root else None
+    chosen = arguments.rows.split(",")
     rows = []
     with tempfile.TemporaryDirectory() as folder:
-        bench = Bench(Path(folder), root, given.torch, given.nf, given.runs)
+        bench = Bench(Path(folder), root, arguments.torch, arguments.nf, arguments.runs)
         for name in chosen:
             for row in ROWS[name](bench):
                 rows.append(row)
                 print(
-                    f"{'ok  ' if row.holds else 'MISS'} {row.what}: {row.measured} [{row.at_least}; {row.aim}]",
+                    f"{'ok  ' if row.holds else 'MISS'} {row.what}: {row.measured} [{row.limit}; {row.aim}]",
                     flush=True,
                 )
     if chosen == list(ROWS):
-        write_section("speed", _text(rows, given.runs))
+        write_section("speed", _text(rows, arguments.runs))
 
 
 def _text(rows: list[Row], runs: int) -> str:
@@ -282,12 +283,12 @@ def _text(rows: list[Row], runs: int) -> str:
         f"{when}, {os.cpu_count()} processors, Python {sys.version.split()[0]}, {runs} runs of each in turn, load {load} at the "
         "end. Median (smallest–largest).",
         "",
-        "| what | at least | aim | measured | |",
+        "| what | limit | aim | measured | |",
         "|---|---|---|---|---|",
     ]
     for row in rows:
         mark = "aim reached" if row.reached else "holds" if row.holds else "**misses**"
-        lines.append(f"| {row.what} | {row.at_least} | {row.aim} | {row.measured} | {mark} |")
+        lines.append(f"| {row.what} | {row.limit} | {row.aim} | {row.measured} | {mark} |")
     return "\n".join(lines)
 
 

@@ -1,4 +1,4 @@
-"""Helper for speed.py: training steps of the default plan beside the same network one observation a step.
+"""Part of speed.py: training steps of the default plan, and of the same network with one observation in each recurrent step.
 
 python stepping.py DATA RUNS      prints one JSON object
 """
@@ -26,7 +26,7 @@ STEPS = 40
 
 
 def main() -> None:
-    """Measure both in turn."""
+    """Measure both networks in turn."""
     configure("cpu", None)
     panel = read_panel(sys.argv[1])
     plan = draft_plan(panel, TrainSettings(horizon=48)).plan
@@ -53,17 +53,17 @@ def main() -> None:
 
 
 def gathering(trainer: Trainer) -> tf.types.experimental.PolymorphicFunction:
-    """Only the windows of each step, and what is known of the steps ahead."""
+    """A function that only gathers the windows and extra inputs of each step."""
     network, settings, (bounds, _) = trainer.network, trainer.network.settings, trainer.training
 
     @tf.function
     def run(series: tf.Tensor, cutoff: tf.Tensor) -> tf.Tensor:
         total = tf.zeros((), tf.float64)
         for i in tf.range(len(series)):
-            window, beside = trainer.fetch(
+            window, extra = trainer.fetch(
                 bounds, series[i], cutoff[i], settings.context_length, network.reach, settings.horizon
             )
-            total += tf.add_n([part[(0,) * part.shape.rank] for part in (window, *beside)])
+            total += tf.add_n([part[(0,) * part.shape.rank] for part in (window, *extra)])
         return total
 
     return run

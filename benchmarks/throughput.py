@@ -1,8 +1,8 @@
-"""Helpers for speed.py: each trains one network again and again, and answers every line on stdin with windows per second.
+"""Part of speed.py: train one network again and again, and answer every line on stdin with windows per second.
 
     python throughput.py forecaster|keras|torch CELL      the same network: one layer of 64 units, context 96, horizon 48
 
-torch runs in an environment of its own, so nothing of the project is imported here before it is known which one is asked for.
+torch runs in an environment of its own, so nothing of the project is imported at the head of this module.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from collections.abc import Callable
 import numpy as np
 
 UNITS, CONTEXT, HORIZON, BATCH, STEPS = 64, 96, 48, 256, 20
-TORCH_STEPS = 5  # the loop costs nothing to begin, and on busy processors PyTorch takes long
+TORCH_STEPS = 5  # enough for a loop that needs no start-up; PyTorch is slow on busy processors
 DROPOUT, RATE, CLIP = 0.1, 2e-3, 1.0
 
 
 def arrays() -> tuple[np.ndarray, np.ndarray]:
-    """Scaled windows with their masks [W, L, 2] and what follows [W, H], as a user would lay them out."""
+    """Scaled windows with their masks [W, L, 2] and targets [W, H], as a user would lay them out."""
     rng = np.random.default_rng(0)
     values = rng.normal(size=(STEPS * BATCH, CONTEXT + HORIZON)).astype(np.float32)
     context = np.stack([values[:, :CONTEXT], np.ones_like(values[:, :CONTEXT])], axis=2)
@@ -45,7 +45,7 @@ def keras_fit(cell: str) -> Callable[[], None]:
 
 
 def torch_loop(cell: str) -> Callable[[], None]:
-    """Plain PyTorch: a module and the loop of every tutorial."""
+    """Plain PyTorch: a module and the usual training loop."""
     import torch
 
     layer = {"rnn": torch.nn.RNN, "lstm": torch.nn.LSTM, "gru": torch.nn.GRU}[cell](2, UNITS, batch_first=True)
@@ -68,7 +68,7 @@ def torch_loop(cell: str) -> Callable[[], None]:
 
 
 def forecaster_steps(cell: str) -> Callable[[], None]:
-    """What `forecaster train --segment 1` does, from drawing windows out of the rows to the new weights."""
+    """A training step of `forecaster train --segment 1`, from drawing windows to the new weights."""
     from forecaster.data.windows import Windows, sampler
     from forecaster.models.device import configure
     from forecaster.models.network import Network
@@ -106,7 +106,7 @@ def forecaster_steps(cell: str) -> Callable[[], None]:
 
 
 def processors() -> int:
-    """How many a process may use."""
+    """Number of processors that this process may use."""
     import os
 
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
@@ -116,7 +116,7 @@ KINDS = {"keras": keras_fit, "torch": torch_loop, "forecaster": forecaster_steps
 
 
 def serve(run: Callable[[], None], windows: int) -> None:
-    """Answer every line with windows per second of one run, after one that does not count."""
+    """Answer every line with windows per second of one run, after one run that is not counted."""
     run()
     for _ in sys.stdin:
         began = time.perf_counter()

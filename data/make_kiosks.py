@@ -1,7 +1,7 @@
-"""Write `kiosks.csv`: invented daily ice-cream sales of two kiosks with what moves them. Run: python data/make_kiosks.py
+"""Write `kiosks.csv`: invented daily ice-cream sales of two kiosks, with covariates. Run: python data/make_kiosks.py
 
-Known ahead: temperature and sky (as a forecast has them) and whether there is a promotion; static: the kiosk's place. The
-last 14 days have no sales yet: they are the future that is known.
+Known covariates are temperature and sky (a weather forecast) and promotion; the place of the kiosk is static. The last 14 days
+have no sales: they are the horizon, with known covariates only.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ WET = {"sun": 1.0, "cloud": 0.8, "rain": 0.4}
 
 
 def lines() -> list[str]:
-    """Header and rows."""
+    """The lines of the file: header, then one row for each kiosk and day."""
     rng = random.Random(7)
     rows = ["kiosk,date,sales,temperature,sky,promotion,place"]
     weather = []
@@ -37,7 +37,7 @@ def lines() -> list[str]:
 
 
 def write(path: Path) -> None:
-    """The file, the same on every machine."""
+    """Write the file, with the same bytes on every machine."""
     path.write_text("\n".join(lines()) + "\n", encoding="utf-8", newline="\n")
 
 

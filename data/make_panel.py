@@ -1,8 +1,8 @@
 """Write `panel.csv`: invented daily sales of eight shops, two years, long layout. Run: python data/make_panel.py
 
-Level, trend, weekly and yearly season, holidays' dips, noise; some days are missing as an empty value, some as a row
-that is not there; one shop opened two months before the end. Only the standard library is used, whose generator gives
-the same numbers on every platform and in every version.
+Level, trend, weekly and yearly season, dips on holidays, noise. Some days have an empty value, some have no row. One shop
+opened two months before the end. Only the standard library is used: its generator gives the same numbers on every platform
+and in every version.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ WEEK = (0.92, 0.88, 0.93, 1.0, 1.21, 1.34, 0.72)  # Monday first
 
 
 def rows(seed: int = 7) -> list[tuple[str, str, str]]:
-    """`(shop, date, sales)` for every row: sales are whole numbers as text, or empty where nobody wrote them down."""
+    """`(shop, date, sales)` for every row: sales are whole numbers as text, or empty if missing."""
     rng = random.Random(seed)
     return [row for shop in SHOPS for row in _shop(shop, rng)]
 
 
 def write(path: Path) -> None:
-    """The file, header first."""
+    """Write the file, header first."""
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(("shop", "date", "sales"))

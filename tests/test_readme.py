@@ -1,7 +1,8 @@
-"""What the README shows runs, as it stands there."""
+"""Commands and Python of the README run as shown."""
 
 from __future__ import annotations
 
+import importlib.util
 import re
 import shlex
 import shutil
@@ -22,7 +23,7 @@ def blocks(language: str) -> list[str]:
 
 
 def commands() -> list[str]:
-    """Every `forecaster …` line of the sh blocks, and of the console blocks behind their prompt."""
+    """Every `forecaster …` line of the sh blocks, and of the console blocks after their prompt."""
     lines = [line for block in blocks("sh") for line in block.splitlines()]
     lines += [line[2:] for block in blocks("console") for line in block.splitlines() if line.startswith("$ ")]
     return [line for line in lines if line.startswith("forecaster ")]
@@ -30,11 +31,25 @@ def commands() -> list[str]:
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder as the README's reader has it: the sample data, and a file of his own."""
+    """A folder like that of a reader: the sample data, and a file `data.csv`."""
     folder = tmp_path_factory.mktemp("readme")
     shutil.copytree(ROOT / "data", folder / "data")
     shutil.copy(ROOT / "data" / "AirPassengers.csv", folder / "data.csv")
     return folder
+
+
+def test_a_new_session_keeps_the_cuts_and_takes_the_new_lines() -> None:
+    spec = importlib.util.spec_from_file_location("readme_session", ROOT / "benchmarks" / "readme_session.py")
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    assert module.BLOCK.search(README)
+    shown = ["read", "…", "cell  gru", "units 64", "…", "stored in a"]
+    printed = ["read 9 rows", "epoch 1", "plan", "cell rnn", "units 32", "epoch 2", "stored in b"]
+    expected = ["read 9 rows", "…", "cell rnn", "units 32", "…", "stored in b"]
+    assert module.shorten(shown, printed) == expected
+    with pytest.raises(ValueError, match="no line of the output begins with 'cell'"):
+        module.shorten(shown, ["read 9 rows", "stored in b"])
 
 
 @pytest.mark.slow

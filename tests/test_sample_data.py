@@ -1,4 +1,4 @@
-"""The sample data is what it is said to be."""
+"""The sample data has the properties that the documents name."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def test_the_panel_has_missing_values_gaps_and_one_short_series() -> None:
     rows = [line.split(",") for line in (DATA / "panel.csv").read_text().splitlines()[1:]]
     counts = {shop: sum(row[0] == shop for row in rows) for shop in dict.fromkeys(row[0] for row in rows)}
     assert len(counts) == 8 and min(counts.values()) < 70 and max(counts.values()) == 730
-    assert sum(counts.values()) < 7 * 730 + 60  # rows that are not there
+    assert sum(counts.values()) < 7 * 730 + 60  # missing rows
     assert any(row[2] == "" for row in rows)
     assert (DATA / "panel.csv").stat().st_size < 150_000
 

@@ -1,4 +1,4 @@
-"""What this machine could do at best: operations over its matrix rate, bytes over its memory bandwidth."""
+"""The best speed that this machine allows: operations over its matrix rate, bytes over its memory bandwidth."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import time
 from functools import cache
 
 import numpy as np
-from throughput import BATCH, CONTEXT, HORIZON, UNITS
+from throughput import CONTEXT, HORIZON, UNITS
 
 GATES = {"rnn": 1, "lstm": 4, "gru": 3}
 
 
 @cache
 def rates() -> tuple[float, float]:
-    """Operations a second in a product of large matrices, bytes a second in a copy of a large array; all processors."""
+    """Operations per second in a product of large matrices, bytes per second in a copy of a large array; all processors."""
     a = np.ones((2048, 2048), np.float32)
     big = np.ones(32 << 20, np.uint8)
     product = min(_seconds(lambda: a @ a) for _ in range(7))
@@ -21,12 +21,12 @@ def rates() -> tuple[float, float]:
     return 2 * 2048**3 / product, 2 * len(big) / copy
 
 
-def floor(cell: str) -> str:
-    """Windows per second that either bound allows when training the network of throughput.py, and which one binds."""
+def machine_limit(cell: str) -> str:
+    """The smaller bound on windows per second for training the network of throughput.py, and which bound it is."""
     gates = GATES[cell]
     products = 2 * CONTEXT * gates * UNITS * (2 + UNITS) + 2 * UNITS * (UNITS + HORIZON)
-    operations = 3 * products  # there, back to the inputs, back to the weights
-    # Each step's gates are written and read again on the way back, and so are their derivatives.
+    operations = 3 * products  # forward, gradients of the inputs, gradients of the weights
+    # Each step's gates are written, and read again in the backward pass; so are their derivatives.
     moved = 4 * CONTEXT * UNITS * (4 * gates + 4)
     rate, bandwidth = rates()
     bound = {"matrix rate": rate / operations, "bandwidth": bandwidth / moved}
@@ -40,4 +40,4 @@ def _seconds(work) -> float:
     return time.perf_counter() - began
 
 
-__all__ = ["BATCH", "floor", "rates"]
+__all__ = ["machine_limit", "rates"]
