@@ -33,6 +33,7 @@ def seen(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[str, object]:
     return sys.modules["forecaster.commands.train"].seen  # type: ignore[no-any-return]
 
 
+@pytest.mark.slow
 def test_importing_forecaster_costs_nothing() -> None:
     program = (
         "import sys\nbefore = set(sys.modules)\nimport forecaster\nnew = set(sys.modules) - before\n"

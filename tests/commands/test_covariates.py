@@ -19,6 +19,8 @@ from forecaster.serving.predict import predict
 from forecaster.training.auto_plan import draft_plan
 from tests.support.factories import Recorder, train_settings
 
+pytestmark = pytest.mark.slow
+
 ROWS, HORIZON = 60, 6
 KNOWN, PAST, STATIC = ("price", "sky"), ("left",), ("kind",)
 
