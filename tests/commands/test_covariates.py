@@ -258,10 +258,10 @@ def test_held_back_rows_have_no_say_in_what_is_left_out(screened):
 
 
 def test_flags_may_be_repeated_or_listed(monkeypatch, tmp_path, capsys):
-    from tests.support.stub_commands import install
+    from tests.support.stub_commands import MODULES, install
 
-    for name in ("train", "evaluate", "predict"):
-        monkeypatch.setitem(sys.modules, f"forecaster.{name}", sys.modules.get(f"forecaster.{name}"))
+    for name in MODULES:
+        monkeypatch.setitem(sys.modules, name, sys)  # undone after the test
     install("")
     from forecaster.cli.main import run
 

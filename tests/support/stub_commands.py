@@ -50,6 +50,13 @@ TRAINED = TrainReport(
     report=REPORT,
 )
 
+# What `install` replaces in sys.modules; a test that installs stubs restores these modules when it ends.
+TRAIN, EVALUATE, PREDICT = MODULES = (
+    "forecaster.commands.train",
+    "forecaster.commands.evaluate",
+    "forecaster.serving.predict",
+)
+
 
 class Forecast:
     """The part of a `Forecast` that the command line uses; it writes `rows` rows."""
@@ -110,10 +117,10 @@ def install(behaviour: str) -> None:
 
         return run
 
-    stub("train", "forecaster.commands.train", train=TRAINED)
-    stub("evaluate", "forecaster.commands.evaluate", evaluate=REPORT)
+    stub("train", TRAIN, train=TRAINED)
+    stub("evaluate", EVALUATE, evaluate=REPORT)
     forecast = Forecast(1_000_000 if behaviour == "long" else 1)
-    stub("predict", "forecaster.serving.predict", predict=forecast, run_forecast=SimpleNamespace(forecast=forecast))
+    stub("predict", PREDICT, predict=forecast, run_forecast=SimpleNamespace(forecast=forecast))
 
 
 if __name__ == "__main__":
