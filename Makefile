@@ -18,7 +18,7 @@ demo: $(VENV)/installed
 
 # The tests that train no network and start no process: for every change, in under a minute.
 quick: $(VENV)/installed
-	$(PYTEST) -m "not slow"
+	$(PYTEST) -m "not slow" --hypothesis-profile quick
 
 # The whole test suite, as CI runs it: some ten minutes on two cores.
 test: $(VENV)/installed

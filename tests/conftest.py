@@ -1,21 +1,42 @@
-"""Quick tests first; one deterministic processor for all that fit."""
+"""Quick tests first; one deterministic processor for all that fit a network; profiles of Hypothesis.
+
+A test is `slow` if it trains a network, compiles a TensorFlow graph for seconds, or starts a new process. Tests that use
+the fixture `trained` are marked here; all others carry the marker themselves. `make quick` leaves slow tests out.
+"""
 
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import settings
+
+if TYPE_CHECKING:
+    from forecaster.training.report import TrainReport
+    from tests.support.factories import Recorder
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
+# No deadline for one example: on a busy machine it fails tests that are right.
+settings.register_profile("full", deadline=None)
+settings.register_profile("quick", deadline=None, max_examples=10)  # `--hypothesis-profile quick`, as `make quick` says
+settings.load_profile("full")
 
-def pytest_collection_modifyitems(items):
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests that use a trained model as slow, and put slow tests last."""
+    for item in items:
+        if "trained" in getattr(item, "fixturenames", ()):
+            item.add_marker("slow")
     items.sort(key=lambda item: item.get_closest_marker("slow") is not None)
 
 
 @pytest.fixture(scope="session")
-def cpu():
+def cpu() -> str:
     """TensorFlow as `train` sets it up."""
     from forecaster.models.device import configure
 
@@ -23,8 +44,11 @@ def cpu():
 
 
 @pytest.fixture(scope="session")
-def trained(tmp_path_factory, cpu):
-    """A store with a tiny model of AirPassengers, `air`, and the report of its training. Not to be written to."""
+def trained(tmp_path_factory: pytest.TempPathFactory, cpu: str) -> tuple[Path, TrainReport, Recorder]:
+    """A store with a tiny model of AirPassengers, `air`, the report of its training, and what was reported meanwhile.
+
+    All tests share the store: a test that writes to it uses `store` instead.
+    """
     from forecaster.commands.train import train
     from tests.support.factories import AIR, Recorder, train_settings
 
@@ -33,8 +57,6 @@ def trained(tmp_path_factory, cpu):
 
 
 @pytest.fixture
-def store(trained, tmp_path):
-    """A copy of that store to write to."""
-    import shutil
-
+def store(trained: tuple[Path, TrainReport, Recorder], tmp_path: Path) -> Path:
+    """A copy of the store of `trained` to write to."""
     return Path(shutil.copytree(trained[0], tmp_path / "models"))

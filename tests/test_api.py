@@ -22,8 +22,8 @@ ROOT = Path(__file__).parent.parent
 def seen(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[str, object]:
     """Verbs that do nothing, and what they were called with."""
     monkeypatch.chdir(tmp_path)
-    for name in ("train", "evaluate", "predict"):
-        monkeypatch.setitem(sys.modules, f"forecaster.{name}", sys)  # undone after the test
+    for name in stubs.MODULES:
+        monkeypatch.setitem(sys.modules, name, sys)  # undone after the test
     stubs.install("fine")
     monkeypatch.setattr(stubs.Forecast, "to_frame", lambda _: "a frame", raising=False)
     monkeypatch.setattr("forecaster.serving.manifest.read_manifest", lambda _: SimpleNamespace(name="air"))
@@ -33,6 +33,7 @@ def seen(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[str, object]:
     return sys.modules["forecaster.commands.train"].seen  # type: ignore[no-any-return]
 
 
+@pytest.mark.slow
 def test_importing_forecaster_costs_nothing() -> None:
     program = (
         "import sys\nbefore = set(sys.modules)\nimport forecaster\nnew = set(sys.modules) - before\n"

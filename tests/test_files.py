@@ -49,6 +49,7 @@ def test_a_link_and_what_it_names_have_one_lock(tmp_path):
         pass
 
 
+@pytest.mark.slow
 def test_what_a_killed_writer_left_is_removed_by_the_next(tmp_path):
     program = (
         "import os, sys\nfrom pathlib import Path\nfrom forecaster.files import output_lock, whole_file\n"

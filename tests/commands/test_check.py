@@ -75,6 +75,7 @@ def test_a_file_without_faults_ends_with_exit_0(capsys: pytest.CaptureFixture[st
     assert run(["check", "x.csv", "--freq", "fortnight", "--quiet"]) == 2
 
 
+@pytest.mark.slow
 def test_check_does_not_import_tensorflow() -> None:
     program = "import sys\nfrom forecaster.cli.main import run\nrun(['check', sys.argv[1], '--quiet'])\n"
     program += "sys.exit('tensorflow' in sys.modules)\n"

@@ -78,6 +78,7 @@ def test_the_error_is_the_mean_of_the_windows_that_the_sentence_speaks_of(compar
     assert "nothing sure" in compared.sentence  # six series
 
 
+@pytest.mark.slow
 def test_the_sentence_says_how_sure_it_is(compared):
     said = {
         ahead: replace(compared, lead=replace(compared.lead, ahead=ahead, drawn=50), baselines={}).sentence
@@ -88,6 +89,7 @@ def test_the_sentence_says_how_sure_it_is(compared):
     assert "nothing else was tried" in replace(compared, entries=compared.entries[:1]).sentence
 
 
+@pytest.mark.slow
 def test_the_sentence_says_so_where_a_baseline_errs_no_more(compared):
     first, (name, scores) = compared.entries[0], next(iter(compared.baselines.items()))
     better = replace(compared, baselines={name: replace(scores, mase=first.score("mase") / 2)})
@@ -139,6 +141,7 @@ def test_options_that_mean_nothing_here_are_refused(given, message):
         from_mapping(CompareSettings, given, "compare")
 
 
+@pytest.mark.slow
 def test_each_peak_of_memory_is_its_own():
     with PeakMemory() as quiet:
         pass

@@ -19,6 +19,8 @@ from forecaster.serving.predict import predict
 from forecaster.training.auto_plan import draft_plan
 from tests.support.factories import Recorder, train_settings
 
+pytestmark = pytest.mark.slow
+
 ROWS, HORIZON = 60, 6
 KNOWN, PAST, STATIC = ("price", "sky"), ("left",), ("kind",)
 
@@ -256,10 +258,10 @@ def test_the_test_windows_do_not_decide_which_columns_are_left_out(screened):
 
 
 def test_flags_may_be_repeated_or_listed(monkeypatch, tmp_path, capsys):
-    from tests.support.stub_commands import install
+    from tests.support.stub_commands import MODULES, install
 
-    for name in ("train", "evaluate", "predict"):
-        monkeypatch.setitem(sys.modules, f"forecaster.{name}", sys.modules.get(f"forecaster.{name}"))
+    for name in MODULES:
+        monkeypatch.setitem(sys.modules, name, sys)  # undone after the test
     install("")
     from forecaster.cli.main import run
 

@@ -15,6 +15,8 @@ from forecaster.config import ExplainSettings
 from forecaster.errors import DataError
 from tests.support.factories import Recorder, train_settings
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def driven(tmp_path_factory, cpu):

@@ -94,6 +94,7 @@ def test_what_is_automatic_anyway_stays_open_and_epochs_stay_epochs(tmp_path):
     assert len(draft_plan(read_panel(frame(), season_length=4), settings).plan.members) == 4
 
 
+@pytest.mark.slow
 def test_time_ends_the_search_but_not_before_the_automatic_plan(tmp_path, cpu):
     pytest.importorskip("optuna")
     found = tune(frame(), settings_of(tmp_path, trials=50, time_budget=1e-3), Recorder())

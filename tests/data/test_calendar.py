@@ -62,6 +62,7 @@ def test_steps_longer_than_a_day_have_no_holidays():
         holiday_calendar("US", read_panel(monthly))
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("cpu")
 def test_the_model_remembers_them_and_predict_needs_no_flag(tmp_path):
     frame = pd.DataFrame({"timestamp": pd.date_range("2023-11-01", periods=55), "target": np.arange(55) % 7 + 5.0})

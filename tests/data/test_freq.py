@@ -136,6 +136,7 @@ def test_a_million_stamps_are_written_in_seconds() -> None:
     assert time.perf_counter() - start < 5  # measured 0.4; the machine may be busy
 
 
+@pytest.mark.slow
 def test_frequencies_need_no_pandas() -> None:
     code = "import sys, forecaster.data.freq; sys.exit('pandas' in sys.modules or 'tensorflow' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -66,6 +66,7 @@ def test_each_column_moves_the_forecast(name, column):
     assert not np.allclose(answer(net, named), before, rtol=1e-3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("segment", [1, 2])
 @pytest.mark.parametrize("roles", [("known",), ("past",), ("static",), ("known", "past", "static")])
 def test_stored_graphs_answer_as_the_network(tmp_path, cpu, segment, roles):

@@ -132,6 +132,7 @@ def test_evaluate_writes_the_page_of_what_it_says(place, capfd):
     assert re.findall("<h3>([ab]) ", page) == ["b"] and f"{plain['metrics']['mase']:.3g}" in page
 
 
+@pytest.mark.slow
 def test_predict_without_a_plot_imports_nothing_that_draws(place):
     import subprocess
 

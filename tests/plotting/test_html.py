@@ -91,6 +91,7 @@ def test_nothing_is_fetched_and_ids_are_the_pages_own(page):
     assert "@import" not in text and str(page.parent) not in text
 
 
+@pytest.mark.slow
 def test_the_same_backtest_gives_the_same_bytes_in_another_process(page, tmp_path):
     program = (
         "import sys, pathlib\nfrom tests.support.pages import EVIL, evaluation_content\n"

@@ -272,6 +272,7 @@ def test_a_reader_who_has_had_enough_is_left_to_the_caller(monkeypatch):
         make().write("-")
 
 
+@pytest.mark.slow
 def test_writing_csv_and_json_imports_neither_pandas_nor_pyarrow(tmp_path):
     code = (
         "import sys, numpy as np; from forecaster.serving.forecast import Forecast; from forecaster.data.freq import Freq;"

@@ -97,6 +97,7 @@ def test_a_ledger_that_others_keep_busy_is_a_lock(shop, monkeypatch):
     other.rollback()
 
 
+@pytest.mark.slow
 def test_a_killed_append_leaves_nothing_of_itself(shop):
     program = (
         "import os, sys\nfrom pathlib import Path\n"

@@ -117,6 +117,7 @@ def test_a_version_without_files_is_refused(store):
     assert store.names() == ()
 
 
+@pytest.mark.slow
 def test_a_process_killed_while_writing_leaves_the_old_version_and_the_next_clears_up(store):
     publish(store, "a", writer("old"))
     code = (
@@ -158,6 +159,7 @@ def _publish_many(root, label, count):
         publish(Store(root), "a", writer(f"{label}-{n}"))
 
 
+@pytest.mark.slow
 def test_writers_at_once_each_get_a_version_and_current_never_goes_back(store):
     context = multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn")
     writers = [context.Process(target=_publish_many, args=(store.root, label, 10)) for label in range(6)]
@@ -483,6 +485,7 @@ def test_verify_reads_nothing_outside_the_folder(store):
         verify(folder, {**hash_files(folder), "../../../secret": "0" * 64})
 
 
+@pytest.mark.slow
 def test_the_store_needs_the_standard_library_alone():
     code = "import sys, forecaster.serving.store; assert not {'numpy', 'pandas', 'tensorflow'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -1,9 +1,11 @@
-"""Tiny panels, networks and settings, for tests that build or fit something."""
+"""Small panels, data frames and settings, for tests that build or fit something, and a `Watch` that records."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -11,7 +13,13 @@ from forecaster.config import TrainSettings
 from forecaster.data.freq import Freq
 from forecaster.data.panel import Columns, Panel
 from forecaster.models.settings import FitSettings, NetworkSettings
+from forecaster.progress import Progress
+from forecaster.typing import FloatArray
 
+if TYPE_CHECKING:
+    import pandas as pd
+
+AIR = Path(__file__).parents[2] / "data" / "AirPassengers.csv"
 NAN = float("nan")
 
 NETWORK = NetworkSettings(
@@ -47,16 +55,18 @@ FIT = FitSettings(
 )
 
 
-def network_settings(**changes):
+def network_settings(**changes: Any) -> NetworkSettings:
+    """`NETWORK` with other values for some of its fields."""
     return replace(NETWORK, **changes)
 
 
-def fit_settings(**changes):
+def fit_settings(**changes: Any) -> FitSettings:
+    """`FIT` with other values for some of its fields."""
     return replace(FIT, **changes)
 
 
-def panel_of(*series, season_length=4):
-    """A panel of whole-number steps; each series a list of values, NaN = missing."""
+def panel_of(*series: Sequence[float] | FloatArray, season_length: int = 4) -> Panel:
+    """A panel in which each series, named s0, s1, …, begins at timestamp 0 and has a step of 1; NaN = missing."""
     lengths = [len(values) for values in series]
     offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
     return Panel(
@@ -75,38 +85,52 @@ def panel_of(*series, season_length=4):
     )
 
 
-def waves(count=3, length=40, seed=0):
-    """Series on levels of their own with a season of 4 and noise, all above 0."""
+def waves(count: int = 3, length: int = 40, seed: int = 0) -> list[FloatArray]:
+    """`count` series of `length` positive values: a level of its own each, a season of 4 steps, and noise."""
     rng = np.random.default_rng(seed)
     time = np.arange(length)
     return [20 + 10 * n + 5 * np.sin(time * np.pi / 2 + n) + rng.normal(size=length) for n in range(count)]
 
 
-class Recorder:
-    """A `Watch` that keeps what it is told, and may interrupt at one of the reports of progress."""
+def frame_of(**series: Sequence[float] | FloatArray) -> pd.DataFrame:
+    """A long data frame of daily rows from 2024-01-01 on, one series for each keyword."""
+    import pandas as pd
 
-    def __init__(self, interrupt_at=None):
-        self.notes, self.warnings, self.reports = [], [], []
+    parts = [
+        pd.DataFrame({"series": name, "timestamp": pd.date_range("2024-01-01", periods=len(values)), "target": values})
+        for name, values in series.items()
+    ]
+    frame: pd.DataFrame = pd.concat(parts, ignore_index=True)
+    return frame
+
+
+class Recorder:
+    """A `Watch` that keeps what is reported to it. It raises KeyboardInterrupt at the `interrupt_at`-th progress."""
+
+    def __init__(self, interrupt_at: int | None = None) -> None:
+        self.notes: list[str] = []
+        self.warnings: list[str] = []
+        self.reports: list[Progress] = []
         self.interrupt_at = interrupt_at
 
-    def note(self, text):
+    def note(self, text: str) -> None:
+        """Keep the note."""
         self.notes.append(text)
 
-    def warn(self, text):
+    def warn(self, text: str) -> None:
+        """Keep the warning."""
         self.warnings.append(text)
 
-    def progress(self, progress):
+    def progress(self, progress: Progress) -> None:
+        """Keep the progress, or interrupt."""
         self.reports.append(progress)
         if len(self.reports) == self.interrupt_at:
             raise KeyboardInterrupt
 
 
-AIR = Path(__file__).parents[2] / "data" / "AirPassengers.csv"
-
-
-def train_settings(models, **changes):
-    """A training of some seconds."""
-    tiny = {
+def train_settings(models: Path | str, **changes: Any) -> TrainSettings:
+    """Settings of a training that takes seconds: one small member, two epochs of two steps, horizon 6."""
+    tiny: dict[str, Any] = {
         "models": str(models),
         "members": 1,
         "floor": 0.0,
@@ -124,14 +148,3 @@ def train_settings(models, **changes):
         "patience": 5,
     }
     return TrainSettings(**{**tiny, **changes})
-
-
-def frame_of(**series):
-    """A long data frame of daily rows, one series a keyword."""
-    import pandas as pd
-
-    parts = [
-        pd.DataFrame({"series": name, "timestamp": pd.date_range("2024-01-01", periods=len(values)), "target": values})
-        for name, values in series.items()
-    ]
-    return pd.concat(parts, ignore_index=True)

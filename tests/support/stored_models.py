@@ -1,25 +1,38 @@
-"""Stored models without a training: graphs written by hand, so that tests of the running side take no seconds.
+"""Stored models without a training: their graph is written by hand, so that a test of serving takes milliseconds.
 
-The model repeats the newest season of its context, times `factor`, plus `bias`: a missing value in there gives NaN.
+The model repeats the latest season of its context, times `factor`, plus `bias`; a missing value there gives NaN.
 """
 
 from __future__ import annotations
 
 import datetime as dt
 import math
+from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from forecaster.serving.manifest import FORMAT, DataFacts, Manifest, read_manifest, write_manifest
 from forecaster.serving.store import Store
 from tests.support.factories import FIT, network_settings
 
-HOUR = 3_600_000_000
+HOUR = 3_600_000_000  # microseconds, as timestamps count
 START = dt.datetime(2024, 1, 1)
-SEASON = 24
+SEASON = 24  # hours; the context length of the model, too
 
 
-def write_csv(path, rows, series=("a", "b"), *, start=START, value=None):
-    """A long hourly file of `rows` rows a series; `value(series number, hour)`, None = missing."""
-    value = value or wave
+def wave(n: int, t: int) -> float:
+    """Series number `n` at hour `t`: a daily wave, a small trend, and noise that is the same in every run."""
+    return round(50 + 10 * n + 8 * math.sin(t * math.pi / 12) + 0.01 * t + ((t * 7919 + n * 104729) % 97) / 97, 3)
+
+
+def write_csv(
+    path: Path,
+    rows: int,
+    series: Sequence[str] = ("a", "b"),
+    *,
+    start: dt.datetime = START,
+    value: Callable[[int, int], float | None] = wave,
+) -> Path:
+    """Write `rows` hourly rows of each series to `path`, and return it. `value(series number, hour)`, None = missing."""
     lines = ["series,timestamp,target"]
     for n, name in enumerate(series):
         for t in range(rows):
@@ -30,13 +43,21 @@ def write_csv(path, rows, series=("a", "b"), *, start=START, value=None):
     return path
 
 
-def wave(n, t):
-    """A day's wave, a little trend, and noise that is always the same."""
-    return round(50 + 10 * n + 8 * math.sin(t * math.pi / 12) + 0.01 * t + ((t * 7919 + n * 104729) % 97) / 97, 3)
+def stored(
+    models: Path,
+    *,
+    name: str = "m",
+    horizon: int = 6,
+    factor: float = 1.0,
+    bias: float = 0.0,
+    data: Path | str = "-",
+    last: int = 0,
+    created: str = "2024-01-01T00:00:00+00:00",
+) -> int:
+    """Publish a version of the model `name` in the store `models`, and return its number.
 
-
-def stored(models, *, name="m", horizon=6, factor=1.0, bias=0.0, data="-", last=0, created="2024-01-01T00:00:00+00:00"):
-    """Publish a version of a model; its number."""
+    `data`, `last` (the last timestamp of the training data, in microseconds) and `created` go into the manifest.
+    """
     with Store(models).new_version(name) as draft:
         folder = draft.folder
         write_graph(folder / "model.onnx", horizon, factor, bias)
@@ -80,8 +101,8 @@ def stored(models, *, name="m", horizon=6, factor=1.0, bias=0.0, data="-", last=
         return draft.publish()
 
 
-def write_graph(path, horizon, factor, bias):
-    """context [B, L] -> forecast [B, horizon, 3]: point, point - 2, point + 2."""
+def write_graph(path: Path, horizon: int, factor: float, bias: float) -> None:
+    """Write an ONNX graph: context [B, L] -> forecast [B, horizon, 3], which is the point, point - 2 and point + 2."""
     import numpy as np
     from onnx import TensorProto, helper, numpy_helper, save
 

@@ -1,4 +1,8 @@
-"""Run the command line on verbs that do nothing: `python -m tests.support.stub_commands BEHAVIOUR ARGUMENTS…`."""
+"""The command line with stubs in place of commands: `python -m tests.support.stub_commands BEHAVIOUR ARGUMENTS…`.
+
+BEHAVIOUR is what the stubs do besides returning made-up reports: `fine` (nothing more), `bug`, `fault`, `interrupt`,
+`noise` (what libraries write), or `long` (a forecast of a million rows).
+"""
 
 from __future__ import annotations
 
@@ -46,9 +50,16 @@ TRAINED = TrainReport(
     report=REPORT,
 )
 
+# What `install` replaces in sys.modules; a test that installs stubs restores these modules when it ends.
+TRAIN, EVALUATE, PREDICT = MODULES = (
+    "forecaster.commands.train",
+    "forecaster.commands.evaluate",
+    "forecaster.serving.predict",
+)
+
 
 class Forecast:
-    """As much of a `Forecast` as the command line uses."""
+    """The part of a `Forecast` that the command line uses; it writes `rows` rows."""
 
     series = ("a",)
     prediction = SimpleNamespace(size=12)
@@ -58,15 +69,17 @@ class Forecast:
         self._rows = rows
 
     def metadata(self) -> dict[str, object]:
+        """Made-up counts."""
         return {"series": 1, "rows": 12}
 
-    def write(self, _output: str, format: str | None, **_: bool) -> None:
+    def write(self, _output: str, format: str | None, **_options: bool) -> None:
+        """Write the rows to stdout."""
         for _ in range(self._rows):
             sys.stdout.write('{"forecast": []}\n' if format == "json" else "series,timestamp,prediction\n")
 
 
 def behave(behaviour: str, watch: Watch) -> None:
-    """What the stub of a verb does besides returning."""
+    """Do what the stub of a command does besides returning a report."""
     os.write(2, b"NOISE of a library in C++\n")
     watch.note("a note")
     watch.progress(Progress("judge", 1, 10, 0.5, None, 3.0))
@@ -85,18 +98,18 @@ def behave(behaviour: str, watch: Watch) -> None:
 
 
 def install(behaviour: str) -> None:
-    """Put the stubs where the command line finds the verbs. `seen` of their modules keeps what they got."""
+    """Put modules of stubs where the command line imports its commands; their `seen` keeps the arguments of the call."""
     seen: dict[str, object] = {}
 
-    def verb(name: str, place: str, **results: object) -> None:
-        """A module `place` with a function for each of `results`, which it returns."""
-        module = ModuleType(place)
+    def stub(name: str, module_name: str, **results: object) -> None:
+        """A module with a function for each of `results`, which returns it."""
+        module = ModuleType(module_name)
         for function, result in results.items():
-            setattr(module, function, _function(name, result))
+            setattr(module, function, returning(name, result))
         module.seen = seen  # type: ignore[attr-defined]
-        sys.modules[place] = module
+        sys.modules[module_name] = module
 
-    def _function(name: str, result: object) -> Callable[..., object]:
+    def returning(name: str, result: object) -> Callable[..., object]:
         def run(data: object, settings: object, watch: Watch, *_: object) -> object:
             seen.update(verb=name, data=data, settings=settings)
             behave(behaviour, watch)
@@ -104,10 +117,10 @@ def install(behaviour: str) -> None:
 
         return run
 
-    verb("train", "forecaster.commands.train", train=TRAINED)
-    verb("evaluate", "forecaster.commands.evaluate", evaluate=REPORT)
+    stub("train", TRAIN, train=TRAINED)
+    stub("evaluate", EVALUATE, evaluate=REPORT)
     forecast = Forecast(1_000_000 if behaviour == "long" else 1)
-    verb("predict", "forecaster.serving.predict", predict=forecast, run_forecast=SimpleNamespace(forecast=forecast))
+    stub("predict", PREDICT, predict=forecast, run_forecast=SimpleNamespace(forecast=forecast))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""All of it, counts printed as one line of JSON per part: `make torture`, or python -m tests.torture --short."""
+"""Run every part; each prints its counts as lines of JSON: `make torture`, or python -m tests.torture --short."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import argparse
 import subprocess
 import sys
 
-PARTS = (
+PARTS: tuple[tuple[str, list[str], list[str]], ...] = (  # module, arguments, arguments of --short
     (
         "tests.torture.kill",
         ["--trains", "200", "--batches", "500"],
         ["--trains", "3", "--batches", "20", "--step", "5"],
     ),
-    ("tests.torture.flip", [], ["--most", "200"]),
-    ("tests.torture.places", [], []),
+    ("tests.torture.flip", [], ["--max-bytes", "200"]),
+    ("tests.torture.environments", [], []),
     ("tests.torture.fuzz_hypothesis", ["60000"], ["3000"]),
     ("tests.torture.fuzz_atheris", ["60000"], ["3000"]),
     ("tests.torture.week", [], ["--hours", "60"]),
@@ -21,7 +21,7 @@ PARTS = (
 
 
 def main() -> None:
-    """Every part in a process of its own; ends with 1 if one of them failed."""
+    """Run each part in a process of its own; exit with 1 if one of them failed."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--short", action="store_true", help="minutes instead of hours")
     short = parser.parse_args().short

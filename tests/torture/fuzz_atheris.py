@@ -1,6 +1,6 @@
-"""Any bytes make a panel or one line, guided by coverage: python -m tests.torture.fuzz_atheris [INPUTS].
+"""Any bytes make a panel or an error of one line; coverage guides what is tried: python -m tests.torture.fuzz_atheris [INPUTS].
 
-Needs `pip install atheris`; without it this says so and ends.
+Needs `pip install atheris`; where it is missing, this says so and ends.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ MAX_SECONDS, MAX_MEMORY_MIB = 60, 2048  # seconds for one input, on whatever els
 
 
 def main() -> None:
+    """Fuzz, and print the counts."""
     try:
         import atheris
     except ImportError:

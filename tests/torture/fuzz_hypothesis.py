@@ -1,4 +1,4 @@
-"""Any bytes make a panel or one line, by Hypothesis: python -m tests.torture.fuzz_hypothesis [INPUTS]."""
+"""Any bytes make a panel or an error of one line; Hypothesis draws them: python -m tests.torture.fuzz_hypothesis [INPUTS]."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ MAX_GROWTH = 1 << 30  # bytes by which the process may grow, with what Hypothesi
 
 
 def main() -> None:
+    """Fuzz, and print the counts."""
     inputs = int(sys.argv[1]) if len(sys.argv) > 1 else INPUTS
     seen: Counter[str] = Counter()
     start, slowest = time.monotonic(), 0.0

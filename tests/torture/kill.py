@@ -1,4 +1,4 @@
-"""kill -9 at random moments, and at every moment between two steps on the disk: python -m tests.torture.kill --help."""
+"""Kill processes at random moments, and before and after each change of the disk: python -m tests.torture.kill --help."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ import time
 from pathlib import Path
 
 from tests.support.stored_models import stored, write_csv
-from tests.torture.shop import (
-    Killer,
+from tests.torture.sandbox import (
+    KillAtDiskStep,
     batch,
     check,
-    child,
-    ended,
+    exit_code,
     forecasts_in_ledger,
+    fork,
     kill_after,
-    open_shop,
-    strays,
-    whole_outputs,
+    leftovers,
+    make_sandbox,
+    read_outputs,
 )
 
 TRAIN = "--horizon 6 --epochs 2 --steps-per-epoch 2 --units 4 --cell rnn --windows 1 --members 1 --name m --quiet"
 
 
 def preload(*modules: str) -> None:
-    """Import before forking what would cost every child its time; nothing of it may start threads."""
+    """Import once, before forking, what every forked process needs. None of these modules may start threads."""
     for module in (
         "forecaster.cli.main",
         "forecaster.commands.batch.run",
@@ -40,8 +40,8 @@ def preload(*modules: str) -> None:
 
 
 def expect_whole(folder: Path, expected: dict[str, bytes], before: int) -> None:
-    """Outputs are whole or absent, the ledger has whole forecasts, the status file can be read, the model answers."""
-    for name, content in whole_outputs(folder).items():
+    """Check after a kill: outputs are whole or absent, the ledger has whole forecasts, the status file can be read."""
+    for name, content in read_outputs(folder).items():
         check(content == expected[name], f"{name} is whole")
     check((forecasts_in_ledger(folder) - before) in range(0, 10_000, 2), "the ledger has whole forecasts")
     if (folder / "status.json").exists():
@@ -49,35 +49,35 @@ def expect_whole(folder: Path, expected: dict[str, bytes], before: int) -> None:
 
 
 def expect_clean(folder: Path, expected: dict[str, bytes]) -> None:
-    """The next run finishes everything and leaves nothing."""
-    check(ended(child(batch, folder, "--force")) == 0, "the next run does its work")
-    check(whole_outputs(folder) == expected, "all outputs are there")
-    check(strays(folder) == [], f"no stray file stays: {strays(folder)}")
+    """Check that the next run writes all outputs and leaves no temporary files."""
+    check(exit_code(fork(batch, folder, "--force")) == 0, "the next run does its work")
+    check(read_outputs(folder) == expected, "all outputs are there")
+    check(leftovers(folder) == [], f"no leftovers: {leftovers(folder)}")
 
 
 def reference(folder: Path) -> tuple[dict[str, bytes], float]:
-    """What the jobs write, and how long they take in a fresh process."""
+    """What the jobs write, and the seconds that they take in a fresh process."""
     began = time.monotonic()
-    check(ended(child(batch, folder)) == 0, "the jobs run")
-    return whole_outputs(folder), time.monotonic() - began
+    check(exit_code(fork(batch, folder)) == 0, "the jobs run")
+    return read_outputs(folder), time.monotonic() - began
 
 
 def clear(folder: Path) -> None:
-    """As before the first run."""
+    """Remove what the runs wrote."""
     for path in (folder / "status.json", folder / "ledger.db", *(folder / "out").glob("*")):
         path.unlink(missing_ok=True)
 
 
 def kill_batches(folder: Path, count: int, rng: random.Random) -> dict[str, int]:
-    """Random moments."""
+    """Kill batches at random moments. Counts."""
     preload()
-    open_shop(folder)
+    make_sandbox(folder)
     expected, seconds = reference(folder)
     killed = 0
-    for trial in range(count):
-        if trial % 3 == 0:
+    for attempt in range(count):
+        if attempt % 3 == 0:
             clear(folder)
-        code = kill_after(child(batch, folder, "--force"), rng.uniform(0, 1.1 * seconds))
+        code = kill_after(fork(batch, folder, "--force"), rng.uniform(0, 1.1 * seconds))
         killed += code == -9
         expect_whole(folder, expected, 0)
         expect_clean(folder, expected)
@@ -85,14 +85,14 @@ def kill_batches(folder: Path, count: int, rng: random.Random) -> dict[str, int]
 
 
 def kill_at_every_step(folder: Path, step: int = 1) -> dict[str, int]:
-    """Between any two changes of a file system entry, before and after each fsync and rename (every `step`-th)."""
+    """Kill a batch before and after each call that changes the disk; only every `step`-th of these moments. Counts."""
     preload()
-    open_shop(folder)
+    make_sandbox(folder)
     expected, _ = reference(folder)
     moment, killed = 0, 0
     while True:
         clear(folder)
-        code = ended(child(_batch_until, folder, moment))
+        code = exit_code(fork(_batch_until, folder, moment))
         if code == 0:
             break
         check(code == -9, f"killed at moment {moment}, not ended with {code}")
@@ -103,12 +103,12 @@ def kill_at_every_step(folder: Path, step: int = 1) -> dict[str, int]:
 
 
 def _batch_until(folder: Path, moment: int) -> int:
-    with Killer(moment):
+    with KillAtDiskStep(moment):
         return batch(folder)
 
 
 def kill_store_at_every_step(folder: Path, step: int = 1) -> dict[str, int]:
-    """Publish, roll back and prune: whichever version serves answers, and the next writer cleans up."""
+    """Kill publish, rollback and prune likewise: the serving version still forecasts, and the next writer cleans up. Counts."""
     preload()
     counts = {}
     for verb in ("publish", "rollback", "prune"):
@@ -117,14 +117,14 @@ def kill_store_at_every_step(folder: Path, step: int = 1) -> dict[str, int]:
         while True:
             for _ in range(2):  # something to go back to, and something to remove
                 stored(models)
-            code = ended(child(_store_until, models, verb, moment))
-            check(ended(child(answers, folder, models)) == 0, f"the serving version answers after {verb}")
+            code = exit_code(fork(_store_until, models, verb, moment))
+            check(exit_code(fork(answers, folder, models)) == 0, f"the serving version forecasts after {verb}")
             if code == 0:
                 break
             check(code == -9, f"{verb} killed at {moment}, not ended with {code}")
             for verb_after in ("publish", "prune"):
-                check(ended(child(_store_until, models, verb_after, 10_000)) == 0, f"the next {verb_after} works")
-            check(strays(models) == [], f"no stray file stays: {strays(models)}")
+                check(exit_code(fork(_store_until, models, verb_after, 10_000)) == 0, f"the next {verb_after} works")
+            check(leftovers(models) == [], f"no leftovers: {leftovers(models)}")
             moment, killed = moment + step, killed + 1
         counts[f"moments of a {verb}"] = killed
     return counts
@@ -134,7 +134,7 @@ def _store_until(models: Path, verb: str, moment: int) -> int:
     from forecaster.serving.store import Store
 
     store = Store(models)
-    with Killer(moment):
+    with KillAtDiskStep(moment):
         if verb == "publish":
             with store.training("m", 0.0):
                 stored(models)
@@ -146,16 +146,16 @@ def _store_until(models: Path, verb: str, moment: int) -> int:
 
 
 def answers(folder: Path, models: Path, name: str = "m") -> int:
-    """Whether the serving version gives a whole forecast."""
+    """Predict with the serving version in this process; the exit code."""
     from forecaster.cli.main import run
 
     return run(["predict", str(folder / "data.csv"), "--models", str(models), "--model", name, "--quiet"])
 
 
 def kill_trains(folder: Path, count: int, rng: random.Random) -> dict[str, int]:
-    """Real trainings of a tiny network, until `count` were killed: by the clock and between two steps on the disk in turn.
+    """Train a small network until `count` trainings were killed: at a random time, and at a change of the disk, in turn.
 
-    The old version serves on, or the new one does.
+    After each, the old version or the new one serves. Counts.
     """
     tally = {"trainings": 0, "killed while running": 0, "of these between disk steps": 0}
     if not count:
@@ -163,61 +163,61 @@ def kill_trains(folder: Path, count: int, rng: random.Random) -> dict[str, int]:
     preload("tensorflow", "keras", "tf2onnx", "forecaster.commands.train", "forecaster.models.export")
     write_csv(folder / "data.csv", 120)
     began = time.monotonic()
-    check(ended(child(train, folder)) == 0, "the training runs")
+    check(exit_code(fork(train, folder)) == 0, "the training runs")
     seconds = time.monotonic() - began
-    check(ended(child(_moments_of_a_train, folder)) == 0, "the moments of a training are counted")
+    check(exit_code(fork(_moments_of_a_train, folder)) == 0, "the moments of a training are counted")
     moments = int((folder / "moments").read_text())
     while tally["killed while running"] < count:
         by_clock, began = tally["trainings"] % 2 == 0, time.monotonic()
         if by_clock:
-            code = kill_after(child(train, folder), rng.uniform(0, 1.05 * seconds))
+            code = kill_after(fork(train, folder), rng.uniform(0, 1.05 * seconds))
         else:
-            code = ended(child(_train_until, folder, rng.randrange(moments)))
+            code = exit_code(fork(_train_until, folder, rng.randrange(moments)))
         check(code in (0, -9), f"a training ends well or is killed: {code}")
         if code == 0:  # on a busy machine the first may have taken far longer
             seconds = min(seconds, time.monotonic() - began)
         tally["trainings"] += 1
         tally["killed while running"] += code == -9
         tally["of these between disk steps"] += code == -9 and not by_clock
-        check(ended(child(answers, folder, folder / "models")) == 0, "the serving version answers")
+        check(exit_code(fork(answers, folder, folder / "models")) == 0, "the serving version forecasts")
         if tally["trainings"] % 10 == 0:
-            expect_no_strays_after_a_train(folder)
-    expect_no_strays_after_a_train(folder)
+            expect_no_leftovers_after_a_train(folder)
+    expect_no_leftovers_after_a_train(folder)
     return tally
 
 
-def expect_no_strays_after_a_train(folder: Path) -> None:
-    """The next training does its work and clears up after the killed ones."""
-    check(ended(child(train, folder)) == 0, "the next training works")
-    check(strays(folder / "models") == [], f"no stray file stays: {strays(folder / 'models')}")
+def expect_no_leftovers_after_a_train(folder: Path) -> None:
+    """Check that the next training works and removes what the killed ones left."""
+    check(exit_code(fork(train, folder)) == 0, "the next training works")
+    check(leftovers(folder / "models") == [], f"no leftovers: {leftovers(folder / 'models')}")
 
 
 def _train_until(folder: Path, moment: int) -> int:
-    with Killer(moment):
+    with KillAtDiskStep(moment):
         return train(folder)
 
 
 def _moments_of_a_train(folder: Path) -> int:
-    most = 1_000_000
-    with Killer(most) as killer:
+    never = 1_000_000
+    with KillAtDiskStep(never) as killer:
         code = train(folder)
-        (folder / "moments").write_text(str(most - killer.left))
+        (folder / "moments").write_text(str(never - killer.left))
         return code
 
 
 def train(folder: Path) -> int:
-    """One training."""
+    """Train in this process; the exit code."""
     from forecaster.cli.main import run
 
     return run(["train", str(folder / "data.csv"), "--models", str(folder / "models"), *TRAIN.split()])
 
 
 def main() -> None:
-    """Do as many of each as asked and print the counts."""
+    """Run each part as often as the options say, and print the counts."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--trains", type=int, default=200)
     parser.add_argument("--batches", type=int, default=500)
-    parser.add_argument("--step", type=int, default=1, help="of the moments between disk operations, every n-th")
+    parser.add_argument("--step", type=int, default=1, help="kill at every n-th moment only")
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
     rng = random.Random(given.seed)

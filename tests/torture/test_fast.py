@@ -1,4 +1,4 @@
-"""As much of the torture as fits into a test run. Each part is a process of its own: it forks, before any thread."""
+"""A short run of the torture tests. Each part has a process of its own, since it must fork before any thread starts."""
 
 from __future__ import annotations
 
@@ -21,23 +21,24 @@ pytestmark = [
     ("part", "arguments"),
     [
         ("kill", ["--trains", "0", "--batches", "3", "--step", "23"]),
-        ("flip", ["--most", "60"]),
+        ("flip", ["--max-bytes", "60"]),
         ("week", ["--hours", "50"]),
     ],
 )
-def test_it_survives(part: str, arguments: list[str]) -> None:
+def test_a_short_run_of_the_part_passes(part: str, arguments: list[str]) -> None:
     command = [sys.executable, "-m", f"tests.torture.{part}", *arguments]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
     assert all(json.loads(line)["seconds"] >= 0 for line in done.stdout.splitlines())
 
 
-@pytest.mark.parametrize("place", ["full_disk", "read_only", "terminated", "crowd 8"])
-def test_no_place_is_too_odd(place: str) -> None:
+@pytest.mark.parametrize("environment", ["full_disk", "read_only", "terminated", "crowd 8"])
+def test_forecaster_works_or_fails_cleanly_in_the_environment(environment: str) -> None:
     program = (
-        "import sys, tempfile\nfrom pathlib import Path\nfrom tests.torture import places\n"
-        "with tempfile.TemporaryDirectory() as folder:\n    getattr(places, sys.argv[1])(Path(folder), *map(int, sys.argv[2:]))\n"
+        "import sys, tempfile\nfrom pathlib import Path\nfrom tests.torture import environments\n"
+        "with tempfile.TemporaryDirectory() as folder:\n"
+        "    getattr(environments, sys.argv[1])(Path(folder), *map(int, sys.argv[2:]))\n"
     )
-    command = [sys.executable, "-c", program, *place.split()]
+    command = [sys.executable, "-c", program, *environment.split()]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stderr[-2000:]

@@ -1,4 +1,4 @@
-"""A week of an hourly schedule with late files, gaps, a bad deploy and a rollback, replayed with a fake clock."""
+"""Replay a week of an hourly schedule, with late files, gaps, a bad model and a rollback: python -m tests.torture.week."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import json
 import sqlite3
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from forecaster.commands.batch.run import batch
@@ -15,7 +16,7 @@ from forecaster.config import BatchSettings
 from forecaster.progress import Silent
 from forecaster.serving.store import Store
 from tests.support.stored_models import HOUR, START, stored, wave, write_csv
-from tests.torture.shop import check, strays
+from tests.torture.sandbox import check, leftovers
 
 HISTORY = 72  # hours of data before the week begins
 HORIZON = 6
@@ -33,24 +34,27 @@ ledger = "ledger.db"
 """
 
 
-class Hours:
-    """A fake clock; `arrivals` are things that happen at a time of it."""
+class FakeClock:
+    """A clock whose time passes only where the program waits; `arrivals` are calls due at a time."""
 
     def __init__(self) -> None:
         self.time = START + dt.timedelta(hours=HISTORY)
-        self.arrivals: list[tuple[dt.datetime, object]] = []
+        self.arrivals: list[tuple[dt.datetime, Callable[[], object]]] = []
 
     def now(self) -> dt.datetime:
+        """The time, in UTC."""
         return self.time.replace(tzinfo=dt.timezone.utc)
 
     def monotonic(self) -> float:
+        """Seconds since the first row of the data."""
         return (self.time - START).total_seconds()
 
     def sleep(self, seconds: float) -> None:
+        """Let `seconds` pass; at least 0.1, so that time goes on."""
         self.until(self.time + dt.timedelta(seconds=max(seconds, 0.1)))
 
     def until(self, then: dt.datetime) -> None:
-        """Let time pass, and what is due happen."""
+        """Let time pass until `then`, and make the calls that are due."""
         for when, event in sorted(self.arrivals, key=lambda one: one[0]):
             if when <= then:
                 self.arrivals.remove((when, event))
@@ -60,13 +64,13 @@ class Hours:
 
 
 def value(n: int, hour: int) -> float | None:
-    """Two series; a gap of three hours in one of them, twice a week."""
+    """Series number `n` at an hour. The second series lacks three hours in every eighty."""
     return None if n == 1 and hour % 80 in (33, 34, 35) else wave(n, hour)
 
 
 def week(folder: Path, hours: int = 168) -> dict[str, int]:
-    """Replay; what is forecast and noted is compared with what the story says it must be."""
-    models, data, clock = folder / "models", folder / "data.csv", Hours()
+    """Replay `hours` hours. Check each outcome, the output, and the forecasts in the ledger. Counts."""
+    models, data, clock = folder / "models", folder / "data.csv", FakeClock()
     stored(models, data=data)
     (folder / "jobs.toml").write_text(JOBS)
     expected: dict[tuple[int, str, str, int], int] = {}
@@ -81,13 +85,13 @@ def week(folder: Path, hours: int = 168) -> dict[str, int]:
         clock.arrivals.append((arrival, event))
         clock.until(clock.time)
         if turn == 20:
-            stored(models, factor=1e6, data=data)  # a bad deploy: absurd values
+            stored(models, factor=1e6, data=data)  # a bad model is published: its forecasts are implausible
         if turn == 24:
             Store(models).rollback("m")
         if turn == 40:
             graph = models / "m" / "1" / "model.onnx"
             good = graph.read_bytes()
-            graph.write_bytes(good[:-1] + b"?")  # the disk forgets a byte
+            graph.write_bytes(good[:-1] + b"?")  # a byte of the stored model changes
         if turn == 43:
             graph.write_bytes(good)
         summary = batch(folder / "jobs.toml", BatchSettings(), Silent(), lambda line: None, clock)
@@ -109,12 +113,12 @@ def week(folder: Path, hours: int = 168) -> dict[str, int]:
     check(_ledger(folder) == expected, "the ledger is exact")
     status = json.loads((folder / "status.json").read_text())["jobs"]["load"]
     check((status["done"], status["failed"]) == (hours - tally["missed"], tally["missed"]), "the counts are right")
-    check(strays(folder) == [], f"nothing was left: {strays(folder)}")
+    check(leftovers(folder) == [], f"no leftovers: {leftovers(folder)}")
     return {**tally, "forecasts in the ledger": sum(expected.values())}
 
 
 def _ledger(folder: Path) -> dict[tuple[int, str, str, int], int]:
-    """Steps noted for each version, source, series and hour of cutoff."""
+    """The number of steps in the ledger for each version, source, series and hour of the cutoff."""
     start = int(START.replace(tzinfo=dt.timezone.utc).timestamp()) * 1_000_000
     with sqlite3.connect(folder / "ledger.db") as ledger:
         rows = ledger.execute(
@@ -127,7 +131,7 @@ def _ledger(folder: Path) -> dict[tuple[int, str, str, int], int]:
 
 
 def main() -> None:
-    """A whole week, unless told otherwise."""
+    """Replay a week, or as many hours as the option says."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--hours", type=int, default=168)
     given = parser.parse_args()

@@ -334,6 +334,7 @@ def test_the_command_prints_json_lines_and_exits_7_when_some_failed(shop, capfd)
     assert len(out.splitlines()) == 3 and err == "error: 2 jobs failed: one, two. Their lines give the reasons.\n"
 
 
+@pytest.mark.slow
 def test_a_closed_reader_does_not_stop_the_jobs(shop):
     (shop / "jobs.toml").write_text(TWO_JOBS)
     program = f"{sys.executable} -m forecaster batch {shop}/jobs.toml --quiet | true; exit ${{PIPESTATUS[0]}}"
@@ -342,6 +343,7 @@ def test_a_closed_reader_does_not_stop_the_jobs(shop):
     assert (shop / "out" / "two.csv").is_file()
 
 
+@pytest.mark.slow
 def test_a_batch_of_predictions_imports_neither_tensorflow_nor_scikit_learn(shop):
     (shop / "jobs.toml").write_text(TWO_JOBS)
     program = (

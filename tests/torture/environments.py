@@ -1,4 +1,6 @@
-"""Places where nothing works as at home: full disks, read-only folders, no HOME, LANG=C, closed streams, SIGTERM, a crowd."""
+"""Environments in which programs fail: full disks, read-only folders, no HOME, LANG=C, closed streams, SIGTERM, many
+processes at once: python -m tests.torture.environments.
+"""
 
 from __future__ import annotations
 
@@ -11,38 +13,42 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from forecaster.serving.store import Store
 from tests.support.stored_models import stored
 from tests.torture.kill import answers, preload
-from tests.torture.shop import OUTPUTS, batch, check, child, ended, open_shop, strays, whole_outputs
+from tests.torture.sandbox import OUTPUTS, batch, check, exit_code, fork, leftovers, make_sandbox, read_outputs
 
 ROOT = Path(__file__).parents[2]
-WITHOUT_POWERS = "setpriv --bounding-set=-dac_override,-dac_read_search"
+WITHOUT_CAPABILITIES = "setpriv --bounding-set=-dac_override,-dac_read_search"
 
 
-def run(folder: Path, *words: str, shell: str = "", **kept) -> subprocess.CompletedProcess[str]:
-    """`forecaster …` in the shop, or a shell command in which $F stands for it."""
+def run(
+    folder: Path, *words: str, shell: str = "", variables: Mapping[str, str] | None = None, **options: Any
+) -> subprocess.CompletedProcess[str]:
+    """Run `forecaster WORDS…` in `folder`, or a shell command in which $F is `forecaster`. Empty variables are unset."""
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "F": f"{sys.executable} -m forecaster"}
-    for name, value in kept.pop("variables", {}).items():
+    for name, value in (variables or {}).items():
         environment.pop(name, None)
         if value:
             environment[name] = value
     command = ["bash", "-c", shell] if shell else [sys.executable, "-m", "forecaster", *words]
     return subprocess.run(
-        command, cwd=folder, env=environment, capture_output=True, text=True, timeout=120, check=False, **kept
+        command, cwd=folder, env=environment, capture_output=True, text=True, timeout=120, check=False, **options
     )
 
 
 def expect(done: subprocess.CompletedProcess[str], code: int, what: str) -> None:
-    """The exit code, and no traceback."""
+    """Check the exit code, and that there is no traceback."""
     check(done.returncode == code and "Traceback" not in done.stderr, f"{what}: {done.returncode} {done.stderr[-500:]}")
 
 
 def full_disk(folder: Path) -> str:
-    """The old output stays, nothing half-written is left, exit 2 or 7."""
-    open_shop(folder)
+    """On a full disk the old output stays, no partial file is left, and the exit code is 2 or 7. How it was filled."""
+    make_sandbox(folder)
     small = folder / "small"
     small.mkdir()
     words = ["predict", "data.csv", "--model", "m", "--quiet", "--horizon", "2000", "--output", "small/out.csv"]
@@ -71,12 +77,12 @@ def full_disk(folder: Path) -> str:
 
 
 def read_only(folder: Path) -> str:
-    """Reading works where nothing can be written; writing is refused in one line."""
-    open_shop(folder)
-    # The administrator may write anywhere, unless that capability is given up.
-    plain = f"{WITHOUT_POWERS} $F" if os.getuid() == 0 else "$F"
+    """In a read-only folder `predict` to stdout works, and writing fails with an error of one line. How it was tried."""
+    make_sandbox(folder)
+    # Root may write anywhere, unless it drops that capability.
+    plain = f"{WITHOUT_CAPABILITIES} $F" if os.getuid() == 0 else "$F"
     if os.getuid() == 0 and not shutil.which("setpriv"):
-        return "not tried: run as somebody else than root"
+        return "not tried: run as a user other than root"
     for path in (folder, *folder.rglob("*")):
         path.chmod(0o555 if path.is_dir() else 0o444)
     predict = f"{plain} predict data.csv --model m --quiet"
@@ -86,13 +92,13 @@ def read_only(folder: Path) -> str:
     expect(run(folder, shell=f"{plain} models rollback m 1"), 2, "writing to a read-only store")
     for path in (folder, *folder.rglob("*")):
         path.chmod(0o755)
-    check(strays(folder) == [], "nothing was left")
-    return "without powers"
+    check(leftovers(folder) == [], "no leftovers")
+    return "as a user who may not write"
 
 
-def odd_surroundings(folder: Path) -> int:
-    """No HOME, LANG=C, no terminal, closed and shut streams, the clock set back."""
-    open_shop(folder)
+def minimal_environment(folder: Path) -> int:
+    """No HOME, LANG=C, no terminal, closed streams, a full log, the clock set back. The number of these."""
+    make_sandbox(folder)
     predict = "$F predict data.csv --model m --quiet"
     expect(run(folder, shell=predict, variables={"HOME": "", "USER": "", "XDG_CACHE_HOME": ""}), 0, "no HOME")
     plain = {"LC_ALL": "C", "LANG": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}
@@ -105,14 +111,14 @@ def odd_surroundings(folder: Path) -> int:
     status = folder / "status.json"
     status.write_text(status.read_text().replace("20", "29", 1))
     expect(run(folder, "batch", "jobs.toml", "--quiet"), 0, "the clock set back")
-    check(strays(folder) == [], f"nothing was left: {strays(folder)}")
+    check(leftovers(folder) == [], f"no leftovers: {leftovers(folder)}")
     return 7
 
 
 def deleted_while_read(folder: Path) -> int:
-    """Data that is rewritten all the time: a forecast of one of its states, or an error about the data."""
+    """While the data is rewritten, `predict` forecasts from one of its states, or gives an error about the data. Runs."""
     preload()
-    open_shop(folder)
+    make_sandbox(folder)
     short, long = (folder / "data.csv").read_bytes()[:1500], (folder / "data.csv").read_bytes()
 
     def rewrite() -> int:
@@ -123,35 +129,36 @@ def deleted_while_read(folder: Path) -> int:
             (folder / "data.csv").write_bytes(long)
         return 0
 
-    writer, codes = child(rewrite), []
+    writer = fork(rewrite)
+    codes: list[int] = []
     while len(codes) < 8:
-        codes.append(ended(child(answers, folder, folder / "models")))
-    ended(writer)
-    check(set(codes) <= {0, 3}, f"whole forecasts or errors about the data: {codes}")
+        codes.append(exit_code(fork(answers, folder, folder / "models")))
+    exit_code(writer)
+    check(set(codes) <= {0, 3}, f"whole forecasts, or errors about the data: {codes}")
     return len(codes)
 
 
 def terminated(folder: Path) -> int:
-    """SIGTERM at any moment: locks are let go, nothing is left after the next run."""
+    """SIGTERM at any moment releases the locks, and the next run leaves no temporary files. The number of runs."""
     preload()
-    open_shop(folder)
-    check(ended(child(batch, folder)) == 0, "the jobs run")
-    expected = whole_outputs(folder)
-    for trial in range(5):
-        pid = child(batch, folder, "--force")
-        time.sleep(0.02 + 0.06 * trial)
+    make_sandbox(folder)
+    check(exit_code(fork(batch, folder)) == 0, "the jobs run")
+    expected = read_outputs(folder)
+    for attempt in range(5):
+        pid = fork(batch, folder, "--force")
+        time.sleep(0.02 + 0.06 * attempt)
         os.kill(pid, signal.SIGTERM)
-        check(ended(pid) in (0, 143, -15), "SIGTERM ends it")
-        check(all(content == expected[name] for name, content in whole_outputs(folder).items()), "outputs are whole")
-    check(ended(child(batch, folder, "--force")) == 0, "the next run works")
-    check(strays(folder) == [], f"nothing was left: {strays(folder)}")
+        check(exit_code(pid) in (0, 143, -15), "SIGTERM ends it")
+        check(all(content == expected[name] for name, content in read_outputs(folder).items()), "outputs are whole")
+    check(exit_code(fork(batch, folder, "--force")) == 0, "the next run works")
+    check(leftovers(folder) == [], f"no leftovers: {leftovers(folder)}")
     return 5
 
 
 def crowd(folder: Path, count: int = 20) -> dict[str, int]:
-    """Processes that store, serve, prune and predict on one store at once."""
+    """Processes that publish, prune and predict use one store at once, and so do batches. Counts."""
     preload()
-    open_shop(folder)
+    make_sandbox(folder)
     models = folder / "models"
 
     def publish() -> int:
@@ -167,38 +174,38 @@ def crowd(folder: Path, count: int = 20) -> dict[str, int]:
         return answers(folder, models)
 
     work = [(publish, predict, prune, predict)[n % 4] for n in range(count)]
-    codes = [ended(pid) for pid in [child(one) for one in work]]
+    codes = [exit_code(pid) for pid in [fork(one) for one in work]]
     check(codes == [0] * count, f"all end well: {codes}")
     published = work.count(publish) + 1
     check(Store(models).versions("m")[-1] == published, "no version was lost")
-    check(Store(models).current("m") == published, "the newest serves")
-    pids = [child(batch, folder, "--force") for _ in range(count)]
-    codes = [ended(pid) for pid in pids]
+    check(Store(models).current("m") == published, "the latest serves")
+    pids = [fork(batch, folder, "--force") for _ in range(count)]
+    codes = [exit_code(pid) for pid in pids]
     check(set(codes) <= {0, 75}, f"every job is done by one, the others find it locked: {codes}")
-    check(whole_outputs(folder).keys() == set(OUTPUTS), "every output is there")
-    check(ended(child(_waiting, folder)) == 0, "a run that waits gets its turn")
-    check(strays(folder) == [], f"nothing was left: {strays(folder)}")
+    check(read_outputs(folder).keys() == set(OUTPUTS), "every output is there")
+    check(exit_code(fork(_waiting, folder)) == 0, "a run that waits gets its turn")
+    check(leftovers(folder) == [], f"no leftovers: {leftovers(folder)}")
     return {"processes": 2 * count, "found a lock": codes.count(75)}
 
 
 def _waiting(folder: Path) -> int:
-    pids = [child(batch, folder, "--force", "--wait", "30s") for _ in range(4)]
-    return max(ended(pid) for pid in pids)
+    pids = [fork(batch, folder, "--force", "--wait", "30s") for _ in range(4)]
+    return max(exit_code(pid) for pid in pids)
 
 
-PLACES = (full_disk, read_only, odd_surroundings, deleted_while_read, terminated, crowd)
+ENVIRONMENTS = (full_disk, read_only, minimal_environment, deleted_while_read, terminated, crowd)
 
 
 def main() -> None:
-    """Each place in a folder of its own; counts are printed."""
-    for place in PLACES:
+    """Try each environment in a folder of its own, and print the counts."""
+    for environment in ENVIRONMENTS:
         began = time.monotonic()
         folder = Path(tempfile.mkdtemp())
         try:
-            found = place(folder)
+            found = environment(folder)
         finally:
             shutil.rmtree(folder, ignore_errors=True)
-        print(json.dumps({place.__name__: found, "seconds": round(time.monotonic() - began, 1)}), flush=True)
+        print(json.dumps({environment.__name__: found, "seconds": round(time.monotonic() - began, 1)}), flush=True)
 
 
 if __name__ == "__main__":
