@@ -22,7 +22,7 @@ ROOT = Path(__file__).parent.parent
 def seen(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[str, object]:
     """Verbs that do nothing, and what they were called with."""
     monkeypatch.chdir(tmp_path)
-    for name in ("train", "evaluate", "predict"):
+    for name in ("commands.train", "commands.evaluate", "serving.predict"):
         monkeypatch.setitem(sys.modules, f"forecaster.{name}", sys)  # undone after the test
     stubs.install("fine")
     monkeypatch.setattr(stubs.Forecast, "to_frame", lambda _: "a frame", raising=False)
