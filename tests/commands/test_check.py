@@ -136,7 +136,7 @@ def dated(name: str, start: str, rows: int, zone: str | None = None) -> Panel:
     return read_panel(pd.DataFrame({"timestamp": stamps, "y": np.arange(rows, dtype=float)}), zone=zone)
 
 
-def test_the_age_is_that_of_the_newest_observed_target_in_the_datas_zone() -> None:
+def test_the_age_is_that_of_the_newest_observed_target_in_the_zone_of_the_data() -> None:
     panel = dated("D", "2024-01-01", 10, "Europe/Berlin")  # the last at 23:00 UTC of 9 January
     panel = replace(
         panel, target=np.where(np.arange(10) > 8, np.nan, panel.target)
