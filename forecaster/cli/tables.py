@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from forecaster.commands.monitor import LiveScores
     from forecaster.commands.tune import Tuned
     from forecaster.evaluation.report import Report
-    from forecaster.training.report import TrainReport
+    from forecaster.training.train_report import TrainReport
 
 TextTable: TypeAlias = "tuple[list[str], list[list[object]]]"  # header, rows
 

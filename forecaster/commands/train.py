@@ -20,9 +20,9 @@ from forecaster.serving.store import Store, name_from_path
 from forecaster.training.auto_plan import draft_plan
 from forecaster.training.ensemble import EnsembleFitter
 from forecaster.training.publish import Published, Training, publish
-from forecaster.training.report import TrainReport
 from forecaster.training.resume import continue_stored, find_checkpoints
 from forecaster.training.split import split
+from forecaster.training.train_report import TrainReport
 
 if TYPE_CHECKING:
     from forecaster.config import PlanSettings, TrainSettings

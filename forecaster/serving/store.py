@@ -37,7 +37,7 @@ _COMPRESSED = (".gz", ".bz2", ".xz", ".zst", ".zip")
 
 
 @dataclass(frozen=True)
-class Draft:
+class UnpublishedVersion:
     """A version that readers cannot see yet."""
 
     folder: Path  # to fill; in the model's own folder, so that a rename makes it a version
@@ -122,7 +122,7 @@ class Store:
         return folder
 
     @contextmanager
-    def new_version(self, name: str) -> Iterator[Draft]:
+    def new_version(self, name: str) -> Iterator[UnpublishedVersion]:
         """A draft of the model's next version, with an empty folder to fill.
 
         Unless the draft is published, its folder is removed: after an error the store is unchanged. UsageError if the
@@ -134,7 +134,7 @@ class Store:
             fresh.mkdir(parents=True)
             try:
                 remove_stale(folder)
-                yield Draft(fresh)
+                yield UnpublishedVersion(fresh)
             finally:
                 shutil.rmtree(fresh, ignore_errors=True)
 

@@ -16,7 +16,7 @@ from forecaster.serving.forecast import MODEL
 from forecaster.serving.manifest import Manifest, load_runtime, load_test_weights, read_manifest
 from forecaster.serving.raw_forecasts import raw_forecasts
 from forecaster.serving.runtime import Runtime
-from forecaster.training.report import Verdict
+from forecaster.training.train_report import Verdict
 
 if TYPE_CHECKING:
     from forecaster.data.panel import Panel

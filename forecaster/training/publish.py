@@ -40,8 +40,8 @@ if TYPE_CHECKING:
     from forecaster.serving.manifest import Contribution
     from forecaster.serving.store import Store
     from forecaster.training.plan import Plan
-    from forecaster.training.report import Verdict
     from forecaster.training.task import Stage
+    from forecaster.training.train_report import Verdict
     from forecaster.typing import FloatArray
 
 PROOF_WINDOWS = 64  # contexts on which the stored graphs must forecast as the trained networks do

@@ -16,7 +16,7 @@ from forecaster.evaluation.metrics import Scores
 from forecaster.evaluation.report import Report, Subject
 from forecaster.progress import Progress, Watch
 from forecaster.serving.manifest import PlanRow
-from forecaster.training.report import TrainReport
+from forecaster.training.train_report import TrainReport
 
 SCORES = Scores(mae=1.0, rmse=2.0, smape=3.0, mase=float("nan"))
 SUBJECT = Subject(

@@ -20,7 +20,7 @@ from forecaster.serving.manifest import load_runtime, read_manifest, write_manif
 from forecaster.serving.raw_forecasts import raw_forecasts
 from forecaster.serving.store import Store
 from forecaster.training.promotion import Champion, promotion
-from forecaster.training.report import Verdict
+from forecaster.training.train_report import Verdict
 from tests.support.stored_models import HOUR, stored, wave, write_csv
 from tests.support.stub_commands import TRAINED
 
