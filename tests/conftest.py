@@ -1,6 +1,6 @@
 """Quick tests first; one deterministic processor for all that fit a network; profiles of Hypothesis.
 
-A test is `slow` if it trains a network, compiles a TensorFlow graph for seconds, or starts a new process. Tests that use
+A test is `slow` if it trains a network, unrolls or compiles networks for seconds, or starts a new process. Tests that use
 the fixture `trained` are marked here; all others carry the marker themselves. `make quick` leaves slow tests out.
 """
 

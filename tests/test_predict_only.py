@@ -1,4 +1,4 @@
-"""Hosts without TensorFlow: forecasting works there, training says what to install."""
+"""A host without TensorFlow: prediction works, and what needs TensorFlow says what to install."""
 
 from __future__ import annotations
 
@@ -6,11 +6,15 @@ import os
 import subprocess
 import sys
 import venv
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.support.factories import AIR
+
+pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parent.parent
 HEAVY = ("tensorflow", "keras", "tf2onnx", "onnx", "sklearn", "pyarrow")
@@ -24,19 +28,19 @@ NEEDED = (
 )  # as in docs/predict-only.md
 
 
-def without(blocked, *words):
-    """Run the command line in a process in which nothing `blocked` can be imported."""
+def run_without(blocked: Sequence[str], *words: Any) -> subprocess.CompletedProcess[str]:
+    """Run `forecaster WORDS…` in a process that cannot import the modules `blocked`."""
     program = (
         "import sys\n"
-        f"sys.modules.update(dict.fromkeys({(*blocked,)!r}))\n"
+        f"sys.modules.update(dict.fromkeys({tuple(blocked)!r}))\n"
         "from forecaster.cli.main import run\n"
         "sys.exit(run(sys.argv[1:]))\n"
     )
     return subprocess.run([sys.executable, "-c", program, *map(str, words)], capture_output=True, text=True, cwd=ROOT)
 
 
-def after(*words):
-    """Exit code and the modules that the command line has loaded."""
+def loaded_modules(*words: Any) -> tuple[int, set[str]]:
+    """Run `forecaster WORDS…` in a process of its own: the exit code, and the packages that it has imported."""
     program = (
         "import sys\n"
         "from forecaster.cli.main import run\n"
@@ -48,53 +52,47 @@ def after(*words):
     return int(code), set(modules)
 
 
-@pytest.mark.slow
 def test_predict_loads_neither_tensorflow_nor_pandas_for_a_plain_file(trained):
-    code, modules = after("predict", AIR, "--models", trained[0], "--model", "air", "--quiet")
+    code, modules = loaded_modules("predict", AIR, "--models", trained[0], "--model", "air", "--quiet")
     assert code == 0
     assert "onnxruntime" in modules
     assert not modules & {*HEAVY, "pandas", "scipy", "pyarrow"}
 
 
-@pytest.mark.slow
 def test_a_host_without_tensorflow_and_pandas_predicts_the_same_bytes(trained):
     words = ("predict", AIR, "--models", trained[0], "--model", "air")
-    bare, whole = without((*HEAVY, "pandas"), *words), without((), *words)
-    assert (bare.returncode, bare.stdout) == (0, whole.stdout)
+    bare, full = run_without((*HEAVY, "pandas"), *words), run_without((), *words)
+    assert (bare.returncode, bare.stdout) == (0, full.stdout)
     assert bare.stdout.startswith("series,timestamp,prediction")
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("words", [("check", AIR), ("models", "list"), ("models", "show", "air")])
-def test_a_host_without_tensorflow_checks_and_shows(trained, words):
+def test_a_host_without_tensorflow_runs_check_and_models(trained, words):
     options = () if words[0] == "check" else ("--models", trained[0])
-    done = without(HEAVY, *words, *options)
+    done = run_without(HEAVY, *words, *options)
     assert (done.returncode, "Traceback" in done.stderr) == (0, False)
 
 
 @pytest.mark.parametrize(
     "words", [("train", AIR), ("predict", AIR, "--runtime", "tensorflow", "--model", "air")], ids=["train", "runtime"]
 )
-@pytest.mark.slow
-def test_what_needs_tensorflow_says_in_one_line_what_to_install(trained, words, tmp_path):
+def test_a_command_that_needs_tensorflow_says_in_one_line_what_to_install(trained, words, tmp_path):
     models = tmp_path if words[0] == "train" else trained[0]
-    done = without(HEAVY, *words, "--models", models, "--quiet")
+    done = run_without(HEAVY, *words, "--models", models, "--quiet")
     assert done.returncode == 2
     assert done.stderr.count("\n") == 1
     assert "pip install 'tensorflow" in done.stderr
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.slow
 def test_a_file_that_needs_pandas_says_so(trained, tmp_path):
     quoted = tmp_path / "quoted.csv"
     quoted.write_text(AIR.read_text().replace("1949-01,", '"1949-01",'))
-    done = without((*HEAVY, "pandas"), "predict", quoted, "--models", trained[0], "--model", "air")
+    done = run_without((*HEAVY, "pandas"), "predict", quoted, "--models", trained[0], "--model", "air")
     assert done.returncode == 2
     assert "pip install pandas" in done.stderr
 
 
-@pytest.mark.slow
 @pytest.mark.skipif(os.environ.get("ONLINE_TESTS") != "1", reason="downloads 70 MB")
 def test_the_documented_environment_predicts_within_300_megabytes(trained, tmp_path):
     venv.create(tmp_path / "host", with_pip=True)
@@ -105,7 +103,7 @@ def test_the_documented_environment_predicts_within_300_megabytes(trained, tmp_p
     assert size <= 300e6
     command = [python.with_name("forecaster"), "predict", AIR, "--models", trained[0], "--model", "air"]
     done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
-    assert (done.returncode, done.stdout) == (0, without((), *command[1:]).stdout)
+    assert (done.returncode, done.stdout) == (0, run_without((), *command[1:]).stdout)
     train = subprocess.run([command[0], "train", AIR, "--models", tmp_path / "models"], capture_output=True, text=True)
     assert train.returncode == 2
     assert "pip install" in train.stderr

@@ -86,6 +86,7 @@ def test_residual_links_add_a_layers_input_to_its_output():
     assert not np.allclose(plain.read(values, mask).sequence, linked.read(values, mask).sequence)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cell", CELLS)
 @pytest.mark.parametrize("bidirectional", [False, True])
 @pytest.mark.parametrize(("layers", "residual"), STACKS)

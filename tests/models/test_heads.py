@@ -36,6 +36,7 @@ def hand_rolled(net, values, mask):
     return np.concatenate(parts, axis=1)[:, : settings.horizon]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("head", ["recursive", "per-step"])
 @pytest.mark.parametrize("cell", ["rnn", "lstm", "gru"])
 @pytest.mark.parametrize("bidirectional", [False, True])

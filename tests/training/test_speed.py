@@ -1,53 +1,71 @@
-"""What keeps training and predicting fast and small, tested by counts rather than by time."""
+"""What keeps training and predicting fast and small in memory, as far as it can be counted instead of timed."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import pytest
 
+from forecaster.data.panel import Panel
 from forecaster.data.windows import latest_windows
 from forecaster.models.heads import HEADS, OPEN_HEADS
 from forecaster.models.network import Network
+from forecaster.models.settings import FitSettings, NetworkSettings
 from forecaster.serving.runtime import BATCH, forecast
 from forecaster.training.fit import FitControl, fit
-from forecaster.training.split import Needs, split
+from forecaster.training.split import Needs, Split, split
+from forecaster.training.task import Task
 from forecaster.training.trainer import SCHEDULES, Trainer, Trainers
+from forecaster.typing import FloatArray
 from tests.support.factories import Recorder, fit_settings, network_settings, panel_of, waves
 
 
-def parts_of(panel, context_length=8):
+@dataclass(frozen=True)
+class FitCall:
+    """The arguments of a fit. A test replaces one of them at a time."""
+
+    task: Task
+    network: NetworkSettings
+    training: FitSettings
+    seed: int = 1
+
+    def weights(self, trainers: Trainers | None = None) -> list[FloatArray]:
+        """Fit a new network, and return its weights."""
+        network = Network(self.network, self.seed)
+        fit(network, self.task, self.training, FitControl(Recorder(), "test"), trainers=trainers)
+        return network.weights
+
+
+def parts_of(panel: Panel, context_length: int = 8) -> Split:
+    """The panel split for one test window of three steps."""
     return split(panel, Needs(context_length, 3, calendar=()), 1)
 
 
-def trainer_of(panel, context_length=8, **options):
+def trainer_of(panel: Panel, context_length: int = 8, **options: Any) -> Trainer:
+    """A trainer of a new network on the panel."""
     network = Network(network_settings(context_length=context_length), seed=1)
     return Trainer(network, parts_of(panel, context_length).test, fit_settings(), 40, **options)
 
 
-def fit_twice(first, second, trainers):
-    """Weights of the second of two fits, each (task, settings, seed, fit_options)."""
-    for task, settings, seed, fit_options in (first, second):
-        network = Network(settings, seed)
-        fit(network, task, fit_options, FitControl(Recorder(), "test"), trainers=trainers)
-    return network.weights
-
-
-def weights_after(parts):
+def weights_after(parts: int) -> list[FloatArray]:
+    """The weights after a fit that divides each batch into `parts`."""
     network = Network(network_settings(dropout=0.2), seed=1)
     control = FitControl(Recorder(), "test")
     fit(network, parts_of(panel_of(*waves(3, 40))).test, fit_settings(epochs=2), control, parts=parts)
     return network.weights
 
 
-class Answering:
-    """A runtime that keeps the sizes of what it was asked."""
+class CountingRuntime:
+    """A runtime that repeats the latest value, and keeps the size of each batch."""
 
-    def __init__(self):
-        self.sizes = []
+    def __init__(self) -> None:
+        self.sizes: list[int] = []
 
-    def run(self, context, known):
+    def run(self, context: FloatArray, _extra: Mapping[str, FloatArray] | None = None) -> FloatArray:
+        """[B, 3, 1] from [B, L]."""
         self.sizes.append(len(context))
         return np.repeat(context[:, -1:, None], 3, axis=1)
 
@@ -69,7 +87,7 @@ def test_drawing_windows_takes_memory_by_series():
 
 
 def test_predictions_are_made_in_batches_of_bounded_size():
-    runtime = Answering()
+    runtime = CountingRuntime()
     context = np.arange(2.0 * BATCH + 5)[:, None] + np.zeros(4)
     answer = forecast(runtime, context, 7)
     assert answer.shape == (2 * BATCH + 5, 7, 1)
@@ -130,16 +148,13 @@ def test_a_fit_like_one_before_is_not_compiled_again_and_learns_what_it_would_ha
     parts = parts_of(panel_of(*waves(3, 60)))
     open_head = {"linear": True} if head in OPEN_HEADS else {}
     settings = network_settings(head=head, dropout=0.2, layers=2, bidirectional=head != "recursive", **open_head)
-    fit_options = fit_settings(epochs=2, schedule=schedule)
-    lent = Trainers()
-    first, second = (
-        (parts.selection, settings, 1, fit_options),
-        (parts.final, settings, 2, replace(fit_options, seed=5)),
-    )
-    again = fit_twice(first, second, lent)
-    alone = fit_twice(second, second, None)
-    assert [trainer.traces for _, trainer in lent.idle] == [1]
-    for one, other in zip(again, alone, strict=True):
+    first = FitCall(parts.selection, settings, fit_settings(epochs=2, schedule=schedule))
+    second = FitCall(parts.final, settings, replace(first.training, seed=5), seed=2)
+    trainers = Trainers()
+    first.weights(trainers)
+    again = second.weights(trainers)
+    assert [trainer.traces for _, trainer in trainers.idle] == [1]
+    for one, other in zip(again, second.weights(), strict=True):
         assert one.tobytes() == other.tobytes()
 
 
@@ -147,15 +162,16 @@ def test_a_fit_like_one_before_is_not_compiled_again_and_learns_what_it_would_ha
 @pytest.mark.usefixtures("cpu")
 def test_a_fit_that_differs_gets_a_trainer_of_its_own():
     parts = parts_of(panel_of(*waves(3, 60)))
-    settings, fit_options = network_settings(), fit_settings(epochs=1)
-    lent = Trainers()
+    first = FitCall(parts.test, network_settings(), fit_settings(epochs=1))
     others = [
-        (parts.test, network_settings(units=5), 1, fit_options),
-        (parts.test, settings, 1, replace(fit_options, learning_rate=0.1)),
-        (parts.test, settings, 1, replace(fit_options, epochs=2)),
-        (parts.test, settings, 1, replace(fit_options, error_scale="window")),
-        (parts_of(panel_of(*waves(3, 60))).test, settings, 1, fit_options),
+        replace(first, network=network_settings(units=5)),
+        replace(first, training=replace(first.training, learning_rate=0.1)),
+        replace(first, training=replace(first.training, epochs=2)),
+        replace(first, training=replace(first.training, error_scale="window")),
+        replace(first, task=parts_of(panel_of(*waves(3, 60))).test),
     ]
+    trainers = Trainers()
     for other in others:
-        fit_twice((parts.test, settings, 1, fit_options), other, lent)
-    assert len(lent.idle) == 1 + len(others)
+        first.weights(trainers)
+        other.weights(trainers)
+    assert len(trainers.idle) == 1 + len(others)
