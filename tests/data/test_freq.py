@@ -131,9 +131,9 @@ def test_whole_numbers_are_written_as_they_are_and_shapes_kept() -> None:
 
 def test_a_million_stamps_are_written_in_seconds() -> None:
     stamps = micros("2024-01-01") + np.arange(1_200_000) * 3_600_000_000
-    start = time.perf_counter()
+    start = time.process_time()  # not wall time: the machine may be busy
     format_timestamps(stamps, Freq.parse("h"))
-    assert time.perf_counter() - start < 5  # measured 0.4; the machine may be busy
+    assert time.process_time() - start < 5  # measured 0.4
 
 
 @pytest.mark.slow

@@ -35,6 +35,7 @@ def values_and_mask(length=LENGTH, seed=0):
     return values, np.ones_like(values)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cell", CELLS)
 @pytest.mark.parametrize("bidirectional", [False, True])
 @pytest.mark.parametrize(("layers", "residual"), STACKS)

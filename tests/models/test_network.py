@@ -42,6 +42,7 @@ def parameters_by_formula(s):
     return total + dense(width, s.segment * s.outputs)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cell", CELLS)
 @pytest.mark.parametrize("bidirectional", [False, True])
 @pytest.mark.parametrize("head", HEADS)
