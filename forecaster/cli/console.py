@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 TENTHS = 10  # without a terminal, progress is one line per tenth of the epochs …
 MIN_PAUSE, MAX_PAUSE = 5.0, 60.0  # … but at least, and at most, this many seconds after the last line
-# Stage, as stored files name it -> as people read it.
-STAGES: Mapping[str, str] = {"trial": "model selection", "judge": "test fit", "final": "final fit"}
+# Stage, as reports of progress name it -> as people read it.
+STAGES: Mapping[str, str] = {"test": "test fit", "final": "final fit"}
 
 
 class Console:

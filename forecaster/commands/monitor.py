@@ -43,6 +43,9 @@ class LiveScores:
         return dict(vars(self))
 
 
+KEYS = {"nominal_coverage": "promised"}  # field -> key in JSON, where they differ
+
+
 @dataclass(frozen=True)
 class MonitorReport:
     """How a version's forecasts compare with the actuals."""
@@ -51,7 +54,7 @@ class MonitorReport:
     version: int
     verdict: str  # keep | retrain | too few
     reason: str
-    promised: float | None  # nominal coverage of the outermost quantiles
+    nominal_coverage: float | None  # of the interval between the outermost levels
     expected: float | None  # relative error on the test windows
     waiting: int  # forecasts without actuals yet
     fallbacks: int  # forecasts, with or without actuals, that the fallback made
@@ -64,7 +67,9 @@ class MonitorReport:
 
     def to_json(self) -> dict[str, object]:
         """Everything, by name."""
-        plain = {key: value for key, value in vars(self).items() if not isinstance(value, (LiveScores, tuple))}
+        plain = {
+            KEYS.get(key, key): value for key, value in vars(self).items() if not isinstance(value, (LiveScores, tuple))
+        }
         groups = {key: [one.to_json() for one in getattr(self, key)] for key in ("by_step", "by_week", "by_series")}
         return {**plain, "overall": self.overall.to_json(), "recent": self.recent.to_json(), **groups}
 
@@ -135,7 +140,7 @@ def monitor(ledger: str, data: str, settings: MonitorSettings, watch: Watch) -> 
         version=version.version,
         verdict=verdict,
         reason=reason,
-        promised=nominal,
+        nominal_coverage=nominal,
         expected=version.expected,
         waiting=int((~observed).sum()),
         fallbacks=int((~own).sum()),

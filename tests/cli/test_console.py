@@ -25,7 +25,7 @@ class Clock:
         return self.now
 
 
-def at(epoch: int, epochs: int = 100, stage: str = "judge") -> Progress:
+def at(epoch: int, epochs: int = 100, stage: str = "test") -> Progress:
     return Progress(stage, epoch, epochs, 0.5, None if epoch % 2 else 0.25, 125.0)
 
 

@@ -76,7 +76,7 @@ def test_a_model_that_is_as_good_as_it_was_is_kept(tmp_path):
     stored(tmp_path / "models", bias=4.8)
     found = monitored(tmp_path, forecast_hourly(tmp_path, 3, value=drifting))
     assert found.verdict == "keep" and found.recent.relative < 0.5
-    assert found.expected == 0.8 and found.promised == 0.8
+    assert found.expected == 0.8 and found.nominal_coverage == found.to_json()["promised"] == 0.8
     found.refuse_decay()
 
 

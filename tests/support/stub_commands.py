@@ -82,7 +82,7 @@ def behave(behaviour: str, watch: Watch) -> None:
     """Do what the stub of a command does besides returning a report."""
     os.write(2, b"NOISE of a library in C++\n")
     watch.note("a note")
-    watch.progress(Progress("judge", 1, 10, 0.5, None, 3.0))
+    watch.progress(Progress("test", 1, 10, 0.5, None, 3.0))
     if behaviour == "bug":
         raise ZeroDivisionError("a bug")
     if behaviour == "fault":
