@@ -80,7 +80,7 @@ class BenchmarkSet:
         from forecaster.progress import Silent
         from forecaster.training.auto_plan import draft_plan
         from forecaster.training.checkpoints import NoCheckpoints
-        from forecaster.training.ensemble import EnsembleFitter
+        from forecaster.training.fit_members import EnsembleFitter
         from forecaster.training.selection import select_settings
 
         self.base = TrainSettings(horizon=SETS[name].horizon, members=1, floor=0.0)
@@ -113,8 +113,8 @@ class BenchmarkSet:
 
     def errors(self, plan: Plan, seeds: Sequence[int]) -> list[float]:
         """MASE on the test windows, one fit for each seed; infinite if it diverged."""
+        from forecaster.training.fit_types import MemberFit
         from forecaster.training.selection import SELECTION_STAGE
-        from forecaster.training.task import MemberFit
 
         parts = split(self.panel, plan.needs, plan.windows)
         assert parts.test

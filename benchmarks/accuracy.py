@@ -92,7 +92,7 @@ def score(name: str, forecasts: Path, root: Path) -> dict[str, float]:
 
 def run_etth1(root: Path, seed: int, work: Path) -> dict[str, float]:
     """Every window of the test span, by one model trained on the rows before the span, as in the literature."""
-    from forecaster.data.model_inputs import ExtraInputs
+    from forecaster.data.extra_inputs import ExtraInputs
     from forecaster.data.reading.reader import read_panel
     from forecaster.data.windows import Windows
     from forecaster.serving.manifest import load_runtime

@@ -75,7 +75,7 @@ def measure(name: str, stretch: Stretch, models: Path, work: Path, half_lives: l
     from forecaster.serving.manifest import load_runtime
     from forecaster.serving.open_model import open_model, read_for
     from forecaster.serving.raw_forecasts import raw_forecasts, with_actuals, with_context
-    from forecaster.serving.recent_windows import pooled, recent_windows
+    from forecaster.serving.recent_errors import pooled, recent_windows
 
     if not (models / name / "current").exists():
         head(stretch.frame, stretch.trained).to_csv(work / f"{name}.csv", index=False)

@@ -29,7 +29,7 @@ def measure(name: str, distribution: str, arguments: argparse.Namespace, models:
     from forecaster.evaluation.quantile_metrics import quantile_scores
     from forecaster.serving.manifest import load_runtime
     from forecaster.serving.open_model import open_model, read_for
-    from forecaster.serving.quantiles import quantile_source
+    from forecaster.serving.quantile_source import quantile_source
     from forecaster.serving.raw_forecasts import raw_forecasts
 
     then, now = frames(name, arguments.root)

@@ -99,7 +99,7 @@ def measure(name: str, root: Path, models: Path, seed: int, work: Path) -> str:
     from forecaster.serving.manifest import load_runtime, load_test_weights
     from forecaster.serving.open_model import open_model, read_for
     from forecaster.serving.raw_forecasts import raw_forecasts
-    from forecaster.serving.recent_windows import recent_windows
+    from forecaster.serving.recent_errors import recent_windows
 
     known_rows, all_rows = frames(name, root)
     known_rows.to_csv(work / f"{name}.csv", index=False)

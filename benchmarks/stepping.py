@@ -19,8 +19,8 @@ from forecaster.data.reading.reader import read_panel
 from forecaster.models.device import configure
 from forecaster.models.network import Network
 from forecaster.training.auto_plan import draft_plan
+from forecaster.training.compiled_steps import Trainer
 from forecaster.training.split import split
-from forecaster.training.trainer import Trainer
 
 STEPS = 40
 

@@ -73,9 +73,9 @@ def forecaster_steps(cell: str) -> Callable[[], None]:
     from forecaster.models.device import configure
     from forecaster.models.network import Network
     from forecaster.models.settings import FitSettings, NetworkSettings
+    from forecaster.training.compiled_steps import Trainer
     from forecaster.training.fit import STEPS_PER_CALL
-    from forecaster.training.task import Source, Task
-    from forecaster.training.trainer import Trainer
+    from forecaster.training.fit_types import Source, Task
 
     configure("cpu", None)
     rows, series = 1000, 100

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 import typer
 
 from forecaster import __version__
-from forecaster.cli import batch_commands, search_commands, store_commands
+from forecaster.cli import operation_commands, search_commands, store_commands
 from forecaster.cli.console import Console
-from forecaster.cli.stdio import drop_stdout, fill_closed, hushed
+from forecaster.cli.file_descriptors import drop_stdout, fill_closed, hushed
 from forecaster.cli.typer_adapter import Argument, Command, Group, Invocation, add, usage_error
 from forecaster.config import (
     CheckSettings,
@@ -118,7 +118,7 @@ def _root(
 
 def _train(settings: TrainSettings, console: Console, data: str) -> None:
     """Fit a network, compare it with baselines on test windows, and store it as a new version of a model."""
-    from forecaster.cli.tables import contribution_table
+    from forecaster.cli.result_tables import contribution_table
     from forecaster.commands.train import train
 
     done = train(data, settings, console)
@@ -147,7 +147,7 @@ def _evaluate(settings: EvaluateSettings, console: Console, data: str | None) ->
 
 def _explain(settings: ExplainSettings, console: Console, data: str | None) -> None:
     """Show how much each input, and each stretch of the context, changes a stored model's forecasts."""
-    from forecaster.cli.tables import effect_table
+    from forecaster.cli.result_tables import effect_table
     from forecaster.commands.explain import explain
 
     found = explain(data, settings, console)
@@ -159,7 +159,7 @@ def _explain(settings: ExplainSettings, console: Console, data: str | None) -> N
 
 
 def _print_report(report: Report, console: Console) -> None:
-    from forecaster.cli.tables import interval_table, score_table, series_table, step_table
+    from forecaster.cli.result_tables import interval_table, score_table, series_table, step_table
 
     console.table(*score_table(report))
     if report.intervals:
@@ -198,7 +198,7 @@ def _predict(settings: PredictSettings, console: Console, data: str | None) -> N
 
 def _check(settings: CheckSettings, console: Console, data: str) -> None:
     """Show every fault in the data and its remedy, a summary of the data, and whether the data still fits a model."""
-    from forecaster.cli.tables import fault_table, match_table, summary_table
+    from forecaster.cli.result_tables import fault_table, match_table, summary_table
     from forecaster.commands.check import check
 
     report = check(data, settings, console)
@@ -237,6 +237,6 @@ COMMANDS = (
     Command("predict", PredictSettings, _predict, (SEEN_DATA,), hush=True),
     Command("check", CheckSettings, _check, (DATA,)),
     *search_commands.COMMANDS,
-    *batch_commands.COMMANDS,
+    *operation_commands.COMMANDS,
     Command("doctor", StoreSettings, _doctor, hush=True),
 )

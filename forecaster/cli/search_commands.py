@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 def _compare(settings: CompareSettings, console: Console, data: str) -> None:
     """Train rnn, lstm and gru with the same plan and show which has the lowest error. Nothing is stored."""
-    from forecaster.cli.tables import comparison_table
+    from forecaster.cli.result_tables import comparison_table
     from forecaster.commands.compare import compare
 
     found = compare(data, settings, console)
@@ -26,7 +26,7 @@ def _compare(settings: CompareSettings, console: Console, data: str) -> None:
 
 def _tune(settings: TuneSettings, console: Console, data: str) -> None:
     """Search for a better plan on validation windows and write it for `train --config`."""
-    from forecaster.cli.tables import tuned_table
+    from forecaster.cli.result_tables import tuned_table
     from forecaster.commands.tune import tune
 
     found = tune(data, settings, console)

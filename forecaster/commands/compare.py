@@ -23,18 +23,18 @@ from forecaster.serving.manifest import PlanRow, plan_lines
 from forecaster.training.auto_plan import draft_plan
 from forecaster.training.checkpoints import NoCheckpoints
 from forecaster.training.combination import forecasts
-from forecaster.training.ensemble import EnsembleFitter
+from forecaster.training.fit_members import EnsembleFitter
+from forecaster.training.fit_types import MemberFit
 from forecaster.training.plan import Plan
 from forecaster.training.selection import SELECTION_STAGE, select_settings
 from forecaster.training.split import split
-from forecaster.training.task import MemberFit
 
 if TYPE_CHECKING:
     from forecaster.config import CompareSettings
     from forecaster.evaluation.holdout import Holdout
     from forecaster.evaluation.metrics import Scores
     from forecaster.progress import Watch
-    from forecaster.training.task import Task
+    from forecaster.training.fit_types import Task
     from forecaster.typing import Data, FloatArray, Json
 
 

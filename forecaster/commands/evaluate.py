@@ -21,7 +21,7 @@ from forecaster.progress import Watch
 from forecaster.serving.calibration_file import load_calibration
 from forecaster.serving.open_model import Opened, open_model, read_for
 from forecaster.serving.raw_forecasts import raw_forecasts
-from forecaster.serving.recent_windows import recent_windows
+from forecaster.serving.recent_errors import recent_windows
 
 if TYPE_CHECKING:
     from forecaster.config import EvaluateSettings
@@ -79,7 +79,7 @@ def _refuse_unknown_series(chosen: tuple[str, ...], panel: Panel) -> None:
 
 def _refitted(panel: Panel, opened: Opened, settings: EvaluateSettings, watch: Watch) -> Backtest:
     """Backtest of fresh weights, fitted before each of the latest windows."""
-    from forecaster.training.refit import refit
+    from forecaster.training.refit_backtest import refit
 
     return refit(
         panel,

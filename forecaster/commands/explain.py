@@ -1,7 +1,8 @@
 """The command `explain`: how much each input of a stored model, and each stretch of its context, changes the forecast.
 
-Each window gets an input of another window, all other inputs stay (permutation importance, Breiman 2001). A stretch of context
-is standardised by each window's own level and spread before the exchange, so that series of any size are comparable.
+One input of each window is replaced by another window's, and all other inputs stay (permutation importance, Breiman 2001).
+A stretch of context is standardised by each window's own level and spread before the exchange, so that series of any size are
+comparable.
 
 Our own code: scikit-learn's `permutation_importance` takes one table, the network takes several arrays of windows.
 """
@@ -17,7 +18,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 
 from forecaster.data.calendar import width
-from forecaster.data.model_inputs import ExtraInputs
+from forecaster.data.extra_inputs import ExtraInputs
 from forecaster.errors import DataError
 from forecaster.evaluation.holdout import stored_test
 from forecaster.serving.open_model import open_model, read_for

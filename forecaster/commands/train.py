@@ -9,19 +9,19 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from forecaster.data.limits import refuse_all_but_counts
 from forecaster.data.reading.reader import read_as
 from forecaster.data.summary import degenerate_series_notes
+from forecaster.data.target_limits import refuse_all_but_counts
 from forecaster.errors import DataError
 from forecaster.evaluation.report import make_report, subject
 from forecaster.models.device import require_tensorflow
 from forecaster.progress import Watch
 from forecaster.serving.store import Store, name_from_path
 from forecaster.training.auto_plan import draft_plan
-from forecaster.training.ensemble import EnsembleFitter
+from forecaster.training.fit_members import EnsembleFitter
 from forecaster.training.publish import Published, Training, publish
-from forecaster.training.resume import continue_stored, find_checkpoints
 from forecaster.training.split import split
+from forecaster.training.starting_point import continue_stored, find_checkpoints
 from forecaster.training.train_report import TrainReport
 
 if TYPE_CHECKING:

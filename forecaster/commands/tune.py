@@ -25,7 +25,7 @@ from forecaster.models.scaling import CENTERS
 from forecaster.progress import Progress, Silent
 from forecaster.training.auto_plan import draft_plan
 from forecaster.training.checkpoints import NoCheckpoints
-from forecaster.training.ensemble import EnsembleFitter
+from forecaster.training.fit_members import EnsembleFitter
 from forecaster.training.plan import EPOCH_STEPS
 from forecaster.training.selection import select_settings
 from forecaster.training.split import split
@@ -34,8 +34,8 @@ if TYPE_CHECKING:
     from forecaster.config import TuneSettings
     from forecaster.data.panel import Panel
     from forecaster.progress import Watch
+    from forecaster.training.fit_types import State
     from forecaster.training.plan import Draft
-    from forecaster.training.task import State
     from forecaster.typing import Data, Json
 
 Setting: TypeAlias = "str | int | float | bool"

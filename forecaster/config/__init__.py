@@ -9,10 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from forecaster.config.batch import BatchSettings, MonitorSettings, ScheduleSettings
-from forecaster.config.predict import CheckSettings, EvaluateSettings, ExplainSettings, PredictSettings, PruneSettings
+from forecaster.config.operations import BatchSettings, MonitorSettings, ScheduleSettings
 from forecaster.config.search import CompareSettings, TuneSettings
 from forecaster.config.shared import FILE, CommonSettings, InputOptions, StoreOptions, StoreSettings
+from forecaster.config.stored_model import (
+    CheckSettings,
+    EvaluateSettings,
+    ExplainSettings,
+    PredictSettings,
+    PruneSettings,
+)
 from forecaster.config.train import (
     CovariateOptions,
     EnsembleOptions,

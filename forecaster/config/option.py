@@ -1,4 +1,4 @@
-"""What an option is, and how its value is read: from text (flags, variables) or as it is (TOML, Python)."""
+"""Defines an option and reads its value: from text (flags, variables) or already typed (TOML, Python)."""
 
 from __future__ import annotations
 

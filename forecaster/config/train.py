@@ -16,7 +16,7 @@ from forecaster.config.shared import (
     MachineOptions,
     StoreOptions,
 )
-from forecaster.data.limits import Limits
+from forecaster.data.target_limits import Limits
 from forecaster.errors import UsageError
 
 if TYPE_CHECKING:
@@ -116,7 +116,9 @@ class FitOptions:
     learning_rate: float | None = option(
         None, "Adam's initial learning rate.", "Fitting", kind="float", bounds="(0, inf)"
     )
-    schedule: str | None = choice(None, "forecaster.training.trainer:SCHEDULES", "Learning-rate schedule.", "Fitting")
+    schedule: str | None = choice(
+        None, "forecaster.training.compiled_steps:SCHEDULES", "Learning-rate schedule.", "Fitting"
+    )
     clip_norm: float | None = option(
         None, "Maximum norm of the gradient; 0 = no clipping.", "Fitting", kind="float", bounds="[0, inf)"
     )

@@ -1,4 +1,4 @@
-"""The season length of series with whole-number timestamps, which imply none. It is inferred from the values.
+"""Infers the season length from the values, for whole-number timestamps, which imply none.
 
 It is a peak of the autocorrelation of first differences, so that trends do not count, averaged over the series
 (Box & Jenkins 1976, §2.1).

@@ -1,1 +1,1 @@
-"""Tests of forecasts: test windows, baselines, metrics, calibrated intervals, reports."""
+"""Measures the error of forecasts: test windows, baselines, metrics, calibrated intervals, reports."""

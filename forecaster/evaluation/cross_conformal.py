@@ -1,4 +1,4 @@
-"""Calibrate a model on its test windows, and test its quantiles on windows that were not used for them."""
+"""Calibrates a model on its test windows, and tests the calibrated quantiles on windows left out of the calibration."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from forecaster.evaluation.backtest import Backtest, backtest
 from forecaster.models.baselines import seasonal_naive
 from forecaster.serving.conformal import Calibration, Pool, calibrate
 from forecaster.serving.raw_forecasts import raw_forecasts, with_actuals, with_context
-from forecaster.serving.recent_windows import MAX_WINDOWS, densest, pooled
+from forecaster.serving.recent_errors import MAX_WINDOWS, densest, pooled
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from forecaster.data.limits import Limits
     from forecaster.data.panel import Panel
+    from forecaster.data.target_limits import Limits
     from forecaster.data.windows import Windows
     from forecaster.evaluation.holdout import Holdout
     from forecaster.serving.manifest import Manifest
     from forecaster.serving.raw_forecasts import RawForecasts
-    from forecaster.serving.recent_windows import RecentWindows
+    from forecaster.serving.recent_errors import RecentWindows
     from forecaster.serving.runtime import Runtime
     from forecaster.typing import FloatArray, IntArray
 

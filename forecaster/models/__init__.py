@@ -1,1 +1,1 @@
-"""The factory: cells, heads, encoder, losses, distributions and the network that joins them; its export."""
+"""The networks: cells, heads, encoder, losses and distributions, the network that joins them, and its export."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
-    from forecaster.data.encodings import Encoding
+    from forecaster.data.covariate_encodings import Encoding
     from forecaster.typing import IntArray, Tensor
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from forecaster.data.encodings import Encoding
-from forecaster.data.model_inputs import input_shapes
+from forecaster.data.covariate_encodings import Encoding
+from forecaster.data.extra_inputs import input_shapes
 from forecaster.models.distributions import DISTRIBUTIONS
 
 

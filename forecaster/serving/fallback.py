@@ -1,4 +1,4 @@
-"""Seasonal naive forecasts where a model has none, and the rule by which a forecast is implausible."""
+"""Seasonal naive forecasts for series that the model cannot forecast, and the test for an implausible forecast."""
 
 from __future__ import annotations
 

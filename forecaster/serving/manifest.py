@@ -1,4 +1,4 @@
-"""A stored model: its manifest, its graphs and its calibration. JSON and arrays only, nothing executed."""
+"""The manifest of a stored model: what it holds, and how it is written and read. It is JSON: nothing in it is executed."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from dataclasses import Field, asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from forecaster.data.encodings import Encoding
-from forecaster.data.limits import NO_LIMITS, Limits
-from forecaster.data.model_inputs import Needs
+from forecaster.data.covariate_encodings import Encoding
+from forecaster.data.extra_inputs import Needs
+from forecaster.data.target_limits import NO_LIMITS, Limits
 from forecaster.errors import ArtifactError
 from forecaster.models.settings import FitSettings, NetworkSettings
 from forecaster.models.smoothing import Smoothing

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from forecaster.data.encodings import columns_of
+from forecaster.data.covariate_encodings import columns_of
 from forecaster.data.reading.reader import ReadOptions, read_as
 from forecaster.errors import ArtifactError, UsageError
 from forecaster.serving.manifest import Manifest, read_manifest

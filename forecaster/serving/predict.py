@@ -1,4 +1,4 @@
-"""The verb `predict`: forecasts after each series' last row, without TensorFlow by default.
+"""The command `predict`: forecasts after each series' last row, by default without TensorFlow.
 
 Flow: find the model, read the data, forecast, replace or refuse implausible forecasts.
 """
@@ -31,9 +31,9 @@ from forecaster.serving.fallback import (
 from forecaster.serving.forecast import MODEL, About, Forecast, ForecastRun
 from forecaster.serving.manifest import Manifest, load_runtime
 from forecaster.serving.open_model import Opened, open_model, read_for
-from forecaster.serving.quantiles import QuantileSource, quantile_source
+from forecaster.serving.quantile_source import QuantileSource, quantile_source
 from forecaster.serving.raw_forecasts import raw_forecasts
-from forecaster.serving.recent_windows import recent_windows
+from forecaster.serving.recent_errors import recent_windows
 from forecaster.serving.runtime import Runtime
 
 if TYPE_CHECKING:

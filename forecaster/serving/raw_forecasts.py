@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from forecaster.data.model_inputs import ExtraInputs
+from forecaster.data.extra_inputs import ExtraInputs
 from forecaster.serving.runtime import forecast
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 import numpy as np
 
-from forecaster.data.limits import Limits
+from forecaster.data.target_limits import Limits
 from forecaster.errors import ArtifactError
 from forecaster.models.device import require_tensorflow
 
@@ -104,7 +104,7 @@ RUNTIMES: dict[str, tuple[str, Callable[[Path, int], Runtime]]] = {
     "tensorflow": ("saved_model", TensorflowRuntime),
 }
 
-# A slice of the windows -> their extra inputs by name, [b, blocks, ...] each: see data/model_inputs.py.
+# A slice of the windows -> their extra inputs by name, [b, blocks, ...] each: see data/extra_inputs.py.
 Gather: TypeAlias = "Callable[[slice], Mapping[str, FloatArray]]"
 
 

@@ -20,7 +20,8 @@ from pathlib import Path
 
 from forecaster.errors import ArtifactError, ForecasterError, UsageError, nearest, quoted
 from forecaster.files import file_lock, folder_lock, reason, sync_tree
-from forecaster.serving.atomic_folders import (
+from forecaster.serving.integrity import MANIFEST
+from forecaster.serving.version_folders import (
     CURRENT,
     VERSION,
     list_folder,
@@ -30,7 +31,6 @@ from forecaster.serving.atomic_folders import (
     temporary_name,
     writing,
 )
-from forecaster.serving.integrity import MANIFEST
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}")
 _COMPRESSED = (".gz", ".bz2", ".xz", ".zst", ".zip")

@@ -18,7 +18,7 @@ from forecaster.models.heads import OPEN_HEADS
 from forecaster.models.scaling import TRANSFORMS
 from forecaster.models.settings import FitSettings, NetworkSettings
 from forecaster.models.smoothing import WEIGHTS, Smoothing, smoothing_length
-from forecaster.training.covariate_plan import calendar_of, covariates_of
+from forecaster.training.input_plan import calendar_of, covariates_of
 from forecaster.training.plan import EPOCH_STEPS, Chooser, Draft, OpenQuestions, Plan, TargetScaling, TrainingSchedule
 
 if TYPE_CHECKING:

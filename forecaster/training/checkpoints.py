@@ -17,11 +17,11 @@ from forecaster.errors import ArtifactError, UsageError
 from forecaster.files import whole_file
 from forecaster.serving.manifest import HISTORY
 from forecaster.training.fit import keep_nothing
-from forecaster.training.task import State
+from forecaster.training.fit_types import State
 
 if TYPE_CHECKING:
     from forecaster.models.network import Network
-    from forecaster.training.task import Epoch
+    from forecaster.training.fit_types import Epoch
 
 TEST_STAGE, FINAL_STAGE = "test", "final"  # the two stages of a training, as reports of progress name them
 STORED_STAGES = {TEST_STAGE: "judge", FINAL_STAGE: "final"}  # as stored files name them

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from forecaster.data.limits import NO_LIMITS, Limits
-from forecaster.data.model_inputs import ExtraInputs, Needs
+from forecaster.data.extra_inputs import ExtraInputs, Needs
+from forecaster.data.target_limits import NO_LIMITS, Limits
 from forecaster.models.smoothing import Smoothing, smooth
 from forecaster.serving.manifest import Contribution
 
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from forecaster.evaluation.holdout import Holdout
     from forecaster.models.network import Network
     from forecaster.progress import Watch
+    from forecaster.training.fit_types import Stage
     from forecaster.training.plan import Plan, Selection, TargetScaling
-    from forecaster.training.task import Stage
     from forecaster.typing import FloatArray
 
 BATCH = 2048  # windows forecast at once

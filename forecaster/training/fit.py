@@ -17,8 +17,8 @@ import numpy as np
 
 from forecaster.models.settings import FitSettings
 from forecaster.progress import Progress, Watch
-from forecaster.training.task import Epoch, Fitted, State, Task
-from forecaster.training.trainer import Trainer, Trainers, ValidationSums
+from forecaster.training.compiled_steps import Trainer, Trainers, ValidationSums
+from forecaster.training.fit_types import Epoch, Fitted, State, Task
 
 if TYPE_CHECKING:
     from forecaster.models.network import Network

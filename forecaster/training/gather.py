@@ -13,7 +13,7 @@ import numpy as np
 
 if TYPE_CHECKING:
     from forecaster.data.calendar import KnownRows
-    from forecaster.data.encodings import EncodedCovariates
+    from forecaster.data.covariate_encodings import EncodedCovariates
     from forecaster.typing import FloatArray, Tensor
 
 

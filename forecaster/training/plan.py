@@ -1,4 +1,4 @@
-"""The plan of a training: its settings with their reasons, and the questions that model selection answers."""
+"""The plan of a training: its settings with their reasons, and the settings that are left to model selection."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
-from forecaster.data.model_inputs import Needs
+from forecaster.data.extra_inputs import Needs
 from forecaster.models.cells import CELLS
 from forecaster.models.settings import FitSettings, NetworkSettings
 from forecaster.models.smoothing import Smoothing
 from forecaster.serving.manifest import PlanRow
-from forecaster.training.task import MemberFit
+from forecaster.training.fit_types import MemberFit
 
 T = TypeVar("T", int, float, str, bool)
 

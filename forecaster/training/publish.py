@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from forecaster.data.model_inputs import ExtraInputs
+from forecaster.data.extra_inputs import ExtraInputs
 from forecaster.data.panel import fingerprint
 from forecaster.data.summary import level_and_scale
 from forecaster.data.windows import evenly, latest_windows
@@ -39,8 +39,8 @@ if TYPE_CHECKING:
     from forecaster.serving.conformal import Calibration
     from forecaster.serving.manifest import Contribution
     from forecaster.serving.store import Store
+    from forecaster.training.fit_types import Stage
     from forecaster.training.plan import Plan
-    from forecaster.training.task import Stage
     from forecaster.training.train_report import Verdict
     from forecaster.typing import FloatArray
 

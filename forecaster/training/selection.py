@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from forecaster.models.cells import CELLS
 from forecaster.training.combination import EvaluationSet, choose_smoothing, select_scalings
+from forecaster.training.fit_types import MemberFit
 from forecaster.training.plan import Candidate, Draft, Plan, Selection, TargetScaling
-from forecaster.training.task import MemberFit
 
 if TYPE_CHECKING:
     from forecaster.data.panel import Panel
     from forecaster.models.network import Network
     from forecaster.progress import Watch
-    from forecaster.training.task import Stage, Task
+    from forecaster.training.fit_types import Stage, Task
 
 # Fits every network on a task, at once where there are processors.
 FitAll: TypeAlias = "Callable[[str, Task, Sequence[MemberFit]], Stage]"

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from forecaster.data.calendar import known_rows
-from forecaster.data.encodings import encode
-from forecaster.data.model_inputs import Needs as Needs
+from forecaster.data.covariate_encodings import encode
+from forecaster.data.extra_inputs import Needs as Needs
 from forecaster.data.seasonal_scale import seasonal_scale
 from forecaster.data.windows import Sampler, Windows, rolling, sampler
 from forecaster.errors import DataError
 from forecaster.evaluation.holdout import holdout_windows
-from forecaster.training.task import Source, Task
+from forecaster.training.fit_types import Source, Task
 
 if TYPE_CHECKING:
     from forecaster.data.panel import Panel

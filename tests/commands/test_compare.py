@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from forecaster.cli.tables import comparison_table
+from forecaster.cli.result_tables import comparison_table
 from forecaster.commands.compare import compare
 from forecaster.commands.peak_memory import PeakMemory
 from forecaster.config import CompareSettings

@@ -146,12 +146,12 @@ def test_evaluation_reads_known_columns_and_no_later_past_ones(shop):
 
 
 def test_refit_fits_encodings_anew(shop, monkeypatch):
-    import forecaster.training.refit
+    import forecaster.training.refit_backtest
 
     seen = []
-    real = forecaster.training.refit.fit_encodings
+    real = forecaster.training.refit_backtest.fit_encodings
     monkeypatch.setattr(
-        forecaster.training.refit, "fit_encodings", lambda panel, ends: seen.append(ends) or real(panel, ends)
+        forecaster.training.refit_backtest, "fit_encodings", lambda panel, ends: seen.append(ends) or real(panel, ends)
     )
     settings = EvaluateSettings(models=str(shop[0] / "models"), refit=True, windows=1)
     assert np.isfinite(evaluate(None, settings, Recorder()).metrics.mae)

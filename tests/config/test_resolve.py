@@ -232,7 +232,7 @@ def test_names_are_read_from_text_with_commas_and_quotes_or_from_lists() -> None
 
 
 def test_a_command_line_made_from_settings_reads_back_to_the_same_names() -> None:
-    from forecaster.commands.batch.worker import _joined
+    from forecaster.commands.batch.run_job import _joined
 
     names = ("a", 'b, "c"')
     given = {"plot_series": _joined(names), "report": "r.html"}

@@ -8,8 +8,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from forecaster.data.limits import NO_LIMITS
-from forecaster.data.model_inputs import Needs
+from forecaster.data.extra_inputs import Needs
+from forecaster.data.target_limits import NO_LIMITS
 from forecaster.data.windows import rolling
 from forecaster.evaluation.backtest import backtest
 from forecaster.evaluation.cross_conformal import dense_forecasts, holdout_errors, with_quantiles

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from forecaster.data.encodings import Encoding
+from forecaster.data.covariate_encodings import Encoding
 from forecaster.models.covariate_layers import MAX_SCORE, CovariatePath, Features, _seasonal_rows
 from forecaster.models.export import write_onnx, write_saved_model
 from forecaster.models.network import Network

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from forecaster.data.encodings import Encoding
+from forecaster.data.covariate_encodings import Encoding
 from forecaster.models.cells import CELLS
 from forecaster.models.heads import HEADS
 from forecaster.models.network import Network

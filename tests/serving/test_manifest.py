@@ -19,7 +19,7 @@ from forecaster.serving.manifest import (
     write_manifest,
 )
 from forecaster.training.checkpoints import write_history
-from forecaster.training.task import Epoch
+from forecaster.training.fit_types import Epoch
 from tests.support.factories import fit_settings, network_settings
 
 FACTS = DataFacts(

@@ -16,9 +16,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from forecaster.errors import ArtifactError, UsageError
-from forecaster.serving.atomic_folders import temporary_name
 from forecaster.serving.integrity import hash_files, verify
 from forecaster.serving.store import Store, check_name, name_from_path
+from forecaster.serving.version_folders import temporary_name
 
 BAD_NAMES = ["", ".", "..", "../up", "/etc", "a/b", "a\\b", "a\nb", "a\n", "-a", ".a", "a b", "a\0b", "é", "x" * 101]
 BAD_NAMES += ["x" * 300, "~root", "a@1"]

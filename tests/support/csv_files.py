@@ -8,8 +8,8 @@ import numpy as np
 from hypothesis import strategies as st
 
 from forecaster.data.panel import Columns, Panel
+from forecaster.data.reading.find_faults import MAX_SHOWN, find_faults
 from forecaster.data.reading.reader import ReadOptions, read_panel
-from forecaster.data.reading.validation import MAX_SHOWN, find_faults
 from forecaster.data.summary import summarise
 from forecaster.errors import ForecasterError
 

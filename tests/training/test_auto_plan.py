@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from forecaster.config import TrainSettings
-from forecaster.data.limits import Limits
 from forecaster.data.reading.reader import read_panel
+from forecaster.data.target_limits import Limits
 from forecaster.errors import UsageError
 from forecaster.models.cells import CELLS
 from forecaster.models.network import Network

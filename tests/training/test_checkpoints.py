@@ -9,7 +9,7 @@ import pytest
 
 from forecaster.errors import ArtifactError, UsageError
 from forecaster.training.checkpoints import FINAL_STAGE, TEST_STAGE, Checkpoints, read_state, state_file, write_state
-from forecaster.training.task import State
+from forecaster.training.fit_types import State
 
 
 def state(epoch=1, value=1.0, size=2):

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from forecaster.config import TrainSettings
-from forecaster.data.model_inputs import Needs
+from forecaster.data.extra_inputs import Needs
 from forecaster.data.windows import rolling
 from forecaster.evaluation.holdout import holdout_windows, make_holdout
 from forecaster.models.export import joint_forecast
@@ -22,8 +22,8 @@ from forecaster.training.combination import (
     member_forecasts,
     select_scalings,
 )
+from forecaster.training.fit_types import Stage
 from forecaster.training.plan import Selection, TargetScaling
-from forecaster.training.task import Stage
 from tests.support.factories import NAN, Recorder, network_settings, panel_of, waves
 
 NONE, LOG = TargetScaling("none", "series"), TargetScaling("log", "transform")

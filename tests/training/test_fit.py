@@ -12,9 +12,9 @@ from forecaster.errors import ArtifactError
 from forecaster.models.network import Network
 from forecaster.models.settings import FitSettings
 from forecaster.training.checkpoints import read_state, write_state
+from forecaster.training.compiled_steps import Trainer
 from forecaster.training.fit import FitControl, fit, keep_nothing
 from forecaster.training.split import Needs, split
-from forecaster.training.trainer import Trainer
 from tests.support.factories import NAN, Recorder, fit_settings, network_settings, panel_of, waves
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("cpu")]

@@ -12,7 +12,7 @@ from forecaster.cli.main import run
 from forecaster.cli.typer_adapter import _with_margins
 from forecaster.config import TrainSettings
 from forecaster.config.resolve import from_mapping
-from forecaster.data.encodings import Encoding
+from forecaster.data.covariate_encodings import Encoding
 from forecaster.errors import ArtifactError, QualityError, UsageError
 from forecaster.evaluation.backtest import backtest, baseline_forecasts
 from forecaster.evaluation.holdout import holdout_windows, make_holdout

@@ -8,8 +8,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from forecaster.training.fit_types import Stage
 from forecaster.training.publish import data_facts
-from forecaster.training.task import Stage
 from tests.support.factories import panel_of, waves
 
 PANEL = panel_of(*waves(2, 10))

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Protocol
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from forecaster.commands.batch.jobs import BatchJob, JobsFile, load_jobs
-from forecaster.commands.batch.lines import BatchSummary, DryRun, Emit, JobFault, JobLine, JobResult, PlannedJob
+from forecaster.commands.batch.results import BatchSummary, DryRun, Emit, JobFault, JobLine, JobResult, PlannedJob
+from forecaster.commands.batch.run_job import TimeLimit, Worker, data_path, job_key, terminable
 from forecaster.commands.batch.status import NoStatusFile, Status, StatusFile
-from forecaster.commands.batch.worker import TimeLimit, Worker, data_path, job_key, terminable
 from forecaster.commands.predict import refuse_failed
 from forecaster.errors import ArtifactError, DataError, ForecasterError, LockError, QualityError, StaleError, UsageError
 from forecaster.serving.store import Store

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 from forecaster.files import output_lock, write_whole
 
 if TYPE_CHECKING:
-    from forecaster.commands.batch.lines import JobLine
+    from forecaster.commands.batch.results import JobLine
 
 WAIT_SECONDS = 30.0  # for other runs that are writing the file
 

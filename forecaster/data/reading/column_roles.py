@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from forecaster.data.panel import ROLES, Columns
-from forecaster.data.reading.datetimes import looks_like_day_number, looks_like_stamp
+from forecaster.data.reading.datetime_text import looks_like_day_number, looks_like_stamp
 from forecaster.data.reading.table import RawTable
 from forecaster.data.reading.text_columns import NUMBER
 from forecaster.errors import DataError, UsageError, nearest

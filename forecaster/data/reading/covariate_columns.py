@@ -1,4 +1,4 @@
-"""Covariates' columns of a table → `Covariate`: numbers, codes of categories, one value a series where static."""
+"""Turns the covariate columns of a table into `Covariate`s: numbers, codes of categories, one value per series if static."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The line on which each record of a file begins, and its number of fields: a quick pass by NumPy after a fault."""
+"""Finds the line on which each record of a CSV file begins, and its number of fields. Only a fault needs them."""
 
 from __future__ import annotations
 

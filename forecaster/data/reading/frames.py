@@ -1,4 +1,4 @@
-"""Data frames and Parquet files as tables: their columns may come typed."""
+"""Data frames and Parquet files as tables. Unlike those of a CSV file, their columns may have types already."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import numpy as np
 from forecaster.data.reading.csv_bytes import MAX_BYTES, unreadable
 from forecaster.data.reading.table import SAMPLE, check_header
 from forecaster.data.reading.text_columns import MISSING, TextColumn, numbers_of
-from forecaster.data.reading.timestamps import Stamps
+from forecaster.data.reading.timestamp_column import Stamps
 from forecaster.data.time_zones import fixed_zone
 from forecaster.errors import DataError
 

@@ -14,12 +14,12 @@ from forecaster.data.panel import Columns, Covariate, Panel
 from forecaster.data.reading.column_roles import Roles, covariate_roles, infer_roles
 from forecaster.data.reading.covariate_columns import one_per_series, read_covariates
 from forecaster.data.reading.csv_bytes import fetch, name_of
-from forecaster.data.reading.fill_gaps import Filled, fill_gaps
 from forecaster.data.reading.frequency import SortedRows, check_grid, infer_freq, refuse_duplicates
+from forecaster.data.reading.insert_gaps import Filled, insert_gaps
 from forecaster.data.reading.row_errors import RowsError
 from forecaster.data.reading.table import CsvTable, RawTable
 from forecaster.data.reading.text_columns import too_large, why_too_large
-from forecaster.data.reading.timestamps import Origin, Stamps, localize, parse_stamps
+from forecaster.data.reading.timestamp_column import Origin, Stamps, localize, parse_stamps
 from forecaster.data.seasonality import season_of
 from forecaster.data.time_zones import check_zone
 from forecaster.errors import DataError, UsageError
@@ -149,7 +149,7 @@ def _read(table: RawTable, roles: Roles, options: ReadOptions) -> Panel:
 
     covariates = tuple(replace(one, values=rows.sort(one.values)) for one in covariates)
     columns = [*map(rows.sort, targets), *(one.values for one in covariates if one.role != "static")]
-    filled = fill_gaps(rows, freq, steps, np.column_stack(columns))
+    filled = insert_gaps(rows, freq, steps, np.column_stack(columns))
     panel = _panel(rows, filled, roles, freq)
     if covariates:
         panel = replace(panel, covariates=_filled_covariates(covariates, rows, filled))

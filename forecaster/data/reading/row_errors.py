@@ -1,4 +1,4 @@
-"""Errors about rows with one kind of fault. Reading stops at the first of these rows; `validation.py` lists all."""
+"""Errors about rows with one kind of fault. Reading stops at the first of these rows; `find_faults.py` lists all."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tables as files hold them: columns of distinct texts or of numbers, and the line of each row."""
+"""A table as it is in the file, before it is interpreted: columns of text or of numbers, and the line of each row."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ import numpy as np
 
 from forecaster.data.reading.csv_bytes import blanked, records
 from forecaster.data.reading.csv_lines import RecordLines, lines_of
-from forecaster.data.reading.datetimes import looks_like_stamp
+from forecaster.data.reading.datetime_text import looks_like_stamp
 from forecaster.data.reading.row_errors import RowsError
 from forecaster.data.reading.text_columns import MISSING, NUMBER, TextColumn, numbers_error, numbers_in, numbers_of
 from forecaster.errors import DataError, UsageError
 
 if TYPE_CHECKING:
-    from forecaster.data.reading.timestamps import Stamps
+    from forecaster.data.reading.timestamp_column import Stamps
     from forecaster.typing import FloatArray, IntArray
 
 HEAD = 65_536  # bytes from which the delimiter, and whether spaces follow it, is inferred
@@ -186,7 +186,7 @@ class CsvTable:
     def _read_plain(self, types: dict[str, str], stamps: str) -> bool:
         """Read these columns without pandas, where the file is plain enough; whether it was."""
         from forecaster.data.reading.fast_csv import read_plain
-        from forecaster.data.reading.timestamps import Stamps, disguise_note
+        from forecaster.data.reading.timestamp_column import Stamps, disguise_note
 
         kinds = {c: "number" if kind == "float64" else "series" for c, kind in types.items()}
         if stamps not in kinds or stamps in self._stamps:

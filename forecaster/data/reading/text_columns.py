@@ -1,4 +1,4 @@
-"""A column as text, each distinct text once; and the numbers in such a column."""
+"""A column of text, stored as its distinct texts and a code for each row, and its conversion to numbers."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ import pytest
 from forecaster.cli.main import run
 from forecaster.commands.batch.jobs import load_jobs
 from forecaster.commands.batch.run import batch
-from forecaster.commands.batch.worker import TimeLimit, Worker, job_key, time_limit
+from forecaster.commands.batch.run_job import TimeLimit, Worker, job_key, time_limit
 from forecaster.config import BatchSettings
 from forecaster.errors import UsageError
 from forecaster.files import output_lock
@@ -92,7 +92,7 @@ def test_a_graph_is_loaded_once_for_all_jobs(shop, monkeypatch):
 
     calls = []
     monkeypatch.setattr(
-        "forecaster.commands.batch.worker.load_runtime", lambda *given: calls.append(given) or load_runtime(*given)
+        "forecaster.commands.batch.run_job.load_runtime", lambda *given: calls.append(given) or load_runtime(*given)
     )
     ran(shop, TWO_JOBS)
     assert len(calls) == 1
@@ -235,7 +235,7 @@ def test_a_long_job_keeps_nobody_from_the_others_and_both_runs_are_in_the_status
 
 
 def test_a_job_that_takes_too_long_is_ended_and_the_rest_go_on(shop, monkeypatch):
-    monkeypatch.setattr("forecaster.commands.batch.worker.deliver", lambda *given, **kept: slow(*given, **kept))
+    monkeypatch.setattr("forecaster.commands.batch.run_job.deliver", lambda *given, **kept: slow(*given, **kept))
     lines, _ = ran(shop, TWO_JOBS.replace("horizon = 2", 'timeout = "0.2s"'))
     assert lines["two"]["error"]["kind"] == "timeout" and lines["one"]["status"] == "done"
 
@@ -363,7 +363,7 @@ def test_a_training_runs_in_a_process_of_its_own_that_reads_no_other_settings(sh
         fault = {"error": {"code": 5, "kind": "quality", "message": "no better.", "hint": "Look."}}
         return subprocess.CompletedProcess(command, 5, '{"model": "m", "version": 2}', json.dumps(fault))
 
-    monkeypatch.setattr("forecaster.commands.batch.worker._run", child)
+    monkeypatch.setattr("forecaster.commands.batch.run_job._run", child)
     text = (
         '[jobs.t]\ncommand = "train"\ndata = "data.csv"\nname = "m"\npromote_if_better = 0.02\nfinal_fit = false\n'
         'quantiles = [0.1, 0.9]\noutput = "report.json"\n'
@@ -375,7 +375,7 @@ def test_a_training_runs_in_a_process_of_its_own_that_reads_no_other_settings(sh
     text = 'status = "status.json"\n' + text
     assert [ran(shop, text, threads=1)[1][what] for what in ("failed", "skipped")] == [1, 1]
     command = seen[0]
-    assert command[2:5] == ["forecaster.cli.child_process", "train", str(shop / "data.csv")]
+    assert command[2:5] == ["forecaster.cli.child_main", "train", str(shop / "data.csv")]
     assert {"--promote-if-better=0.02", "--no-final-fit", "--quantiles=0.1,0.9", "--threads=1"} <= set(command)
     assert command[command.index("--config") + 1] == os.devnull
 
@@ -403,7 +403,7 @@ def test_a_killed_batch_leaves_no_training_behind(shop):
     command = [sys.executable, "-m", "forecaster", "batch", str(shop / "jobs.toml"), "--quiet"]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL) as parent:
         (training,) = wait_for(lambda: children(parent.pid))
-        wait_for(lambda: b"forecaster.cli.child_process" in Path(f"/proc/{training}/cmdline").read_bytes())
+        wait_for(lambda: b"forecaster.cli.child_main" in Path(f"/proc/{training}/cmdline").read_bytes())
         parent.kill()
     wait_for(lambda: not is_running(training))
 

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from forecaster.data.reading import text_columns as cells
 from forecaster.data.reading.csv_bytes import mended, records, refuse_binary
 from forecaster.data.reading.csv_lines import lines_of
-from forecaster.data.reading.datetimes import iso
+from forecaster.data.reading.datetime_text import iso
 from forecaster.data.reading.text_columns import TextColumn, numbers_in
-from forecaster.data.reading.timestamps import Origin, _exact, _quick
+from forecaster.data.reading.timestamp_column import Origin, _exact, _quick
 from forecaster.errors import DataError
 
 PIECES = st.lists(st.sampled_from(["a", "1", ",", ",", "\n", "\n", "\r\n", " ", '"', '"b, c"', "ü"]), max_size=30)

@@ -10,7 +10,7 @@ from forecaster.errors import UsageError
 
 if TYPE_CHECKING:
     from forecaster.cli.console import Console
-    from forecaster.commands.batch.lines import Line
+    from forecaster.commands.batch.results import Line
 
 
 def _batch(settings: BatchSettings, console: Console, jobs: str) -> None:
@@ -49,7 +49,7 @@ class _LinePrinter:
 
 def _monitor(settings: MonitorSettings, console: Console, ledger: str, data: str) -> None:
     """Compare the forecasts of a ledger with the actuals, and say whether to retrain."""
-    from forecaster.cli.tables import live_table
+    from forecaster.cli.result_tables import live_table
     from forecaster.commands.monitor import monitor
 
     found = monitor(ledger, data, settings, console)
@@ -68,7 +68,7 @@ def _monitor(settings: MonitorSettings, console: Console, ledger: str, data: str
 
 def _schedule(settings: ScheduleSettings, console: Console, jobs: str) -> None:
     """Print a jobs file as crontab lines, or as systemd services and timers."""
-    from forecaster.commands.batch.schedule import schedule
+    from forecaster.commands.batch.crontab import schedule
 
     text = schedule(jobs, settings)
     if console.json:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from forecaster.cli.main import run
-from forecaster.data.limits import Limits, refuse_all_but_counts
+from forecaster.data.target_limits import Limits, refuse_all_but_counts
 from forecaster.errors import DataError
 from tests.support.factories import AIR, NAN, panel_of
 

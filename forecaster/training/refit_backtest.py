@@ -1,4 +1,4 @@
-"""Rolling origin with refitting: before each cutoff the model's settings are fitted again, on the rows before it."""
+"""Rolling-origin backtest that fits the model again before each cutoff, on the rows before it (`evaluate --refit`)."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from forecaster.data.encodings import fit_encodings
+from forecaster.data.covariate_encodings import fit_encodings
 from forecaster.data.windows import Windows
 from forecaster.errors import DataError
 from forecaster.evaluation.backtest import Backtest, backtest, baseline_forecasts

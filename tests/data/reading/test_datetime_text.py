@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from forecaster.data.reading.datetimes import looks_like_day_number, looks_like_stamp
+from forecaster.data.reading.datetime_text import looks_like_day_number, looks_like_stamp
 
 
 def test_only_dates_look_like_stamps() -> None:

@@ -56,8 +56,8 @@ def test_series_without_an_observed_context_are_left_out_and_move_no_other_forec
         seen["tested"] = backtest(*arguments, **named)
         return seen["tested"]
 
-    monkeypatch.setattr("forecaster.training.refit._fold", answer)
-    monkeypatch.setattr("forecaster.training.refit.backtest", keep)
+    monkeypatch.setattr("forecaster.training.refit_backtest._fold", answer)
+    monkeypatch.setattr("forecaster.training.refit_backtest.backtest", keep)
     frame = frame_of(a=values[0], b=values[1], c=values[2])
     refitted_on_days(trained[0], frame)
     tested = seen["tested"]
@@ -70,7 +70,7 @@ def refitted_on_days(models, frame):
     from forecaster.data.panel import Columns
     from forecaster.data.reading.reader import read_panel
     from forecaster.serving.open_model import open_model
-    from forecaster.training.refit import refit
+    from forecaster.training.refit_backtest import refit
 
     panel = read_panel(frame, Columns("series", "timestamp", "target"))
     return refit(panel, open_model(str(models), "air"), Recorder(), windows=1, threads=None, learned_baselines=False)

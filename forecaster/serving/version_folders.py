@@ -1,4 +1,4 @@
-"""A folder of versions. A version appears whole, by a rename; `current` names the one that serves.
+"""A folder of numbered versions. Each appears whole, by a rename; the file `current` names the one that serves.
 
 A killed writer leaves a folder `.new-*`, which the next writer removes.
 """

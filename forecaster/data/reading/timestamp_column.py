@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import numpy as np
 
 from forecaster.data.freq import timestamp_text
-from forecaster.data.reading.datetimes import (
+from forecaster.data.reading.datetime_text import (
     ISO,
     OTHER,
     YEARS,

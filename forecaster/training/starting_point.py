@@ -1,4 +1,4 @@
-"""The start of a training: fresh, from another model's weights, or where an earlier training ended (--resume)."""
+"""Decides what a training starts from: nothing, another model's weights (--from), or an interrupted training (--resume)."""
 
 from __future__ import annotations
 

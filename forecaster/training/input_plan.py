@@ -1,19 +1,19 @@
-"""The plan's inputs alongside the target: calendar features, holidays and covariates."""
+"""Chooses the inputs of a plan other than the target: calendar features, holidays and covariates."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from forecaster.data.calendar import holiday_calendar, usable
-from forecaster.data.encodings import fit_encodings
+from forecaster.data.covariate_encodings import fit_encodings
+from forecaster.data.covariate_screening import uninformative_covariates
 from forecaster.data.panel import ROLES
-from forecaster.data.screening import uninformative_covariates
 from forecaster.errors import UsageError
 from forecaster.models.heads import OPEN_HEADS
 
 if TYPE_CHECKING:
     from forecaster.config import TrainSettings
-    from forecaster.data.encodings import Encoding
+    from forecaster.data.covariate_encodings import Encoding
     from forecaster.data.panel import Panel
     from forecaster.training.plan import Chooser
     from forecaster.typing import IntArray

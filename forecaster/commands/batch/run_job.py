@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import forecaster
-from forecaster.commands.batch.lines import JobResult
+from forecaster.commands.batch.results import JobResult
 from forecaster.commands.predict import SERIES, deliver
 from forecaster.config import EvaluateSettings, PredictSettings, TrainSettings
 from forecaster.config.option import flag, options
@@ -203,7 +203,7 @@ def terminable() -> Iterator[None]:
 def _command(job: BatchJob, threads: int | None) -> list[str]:
     """The job as a command line that reads no variables and no settings file."""
     settings = replace(job.settings, threads=job.settings.threads or threads)
-    words = [sys.executable, "-m", "forecaster.cli.child_process", job.command, *([job.data] if job.data else [])]
+    words = [sys.executable, "-m", "forecaster.cli.child_main", job.command, *([job.data] if job.data else [])]
     words += ["--json", "--quiet", "--config", os.devnull]
     default = type(settings)()
     for name, item in options(type(settings)).items():

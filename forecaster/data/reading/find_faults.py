@@ -14,10 +14,10 @@ import numpy as np
 
 from forecaster.data.reading.column_roles import infer_roles
 from forecaster.data.reading.csv_bytes import mended, name_of, refuse_binary, unpacked
-from forecaster.data.reading.filtered_table import FilteredTable
 from forecaster.data.reading.reader import ReadOptions, open_table, panel_of
 from forecaster.data.reading.row_errors import RowsError
 from forecaster.data.reading.table import CsvTable, RawTable
+from forecaster.data.reading.table_without_faults import FilteredTable
 from forecaster.errors import DataError
 
 if TYPE_CHECKING:

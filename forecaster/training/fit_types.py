@@ -1,4 +1,4 @@
-"""Inputs and results of fits: rows and windows, states, histories, the fitted members of a stage."""
+"""The data types of fits: what a fit gets (rows, windows) and what it gives (state, history, fitted members)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from forecaster.training.gather import RowGatherer
 
 if TYPE_CHECKING:
     from forecaster.data.calendar import KnownRows
-    from forecaster.data.encodings import EncodedCovariates
+    from forecaster.data.covariate_encodings import EncodedCovariates
     from forecaster.data.windows import Sampler, Windows
     from forecaster.models.network import Network
     from forecaster.models.settings import FitSettings, NetworkSettings

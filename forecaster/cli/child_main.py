@@ -1,4 +1,4 @@
-"""`python -m forecaster.cli.child_process` is the `forecaster` command as a child process that ends with its parent.
+"""`python -m forecaster.cli.child_main` is the `forecaster` command as a child process that ends with its parent.
 
 The parent holds the writing end of this process's standard input. A kill leaves the parent no time to signal, but it closes
 the pipe.

@@ -1,4 +1,4 @@
-"""The compiled training and validation steps: windows are gathered in the graph, and a call takes several steps."""
+"""Compiled training and validation steps. Windows are gathered inside the graph, and one call takes several steps."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from forecaster.training.gather import SeriesBounds
 if TYPE_CHECKING:
     from forecaster.models.network import Network
     from forecaster.models.settings import FitSettings
-    from forecaster.training.task import Task
+    from forecaster.training.fit_types import Task
     from forecaster.typing import IntArray, Tensor
 
 

@@ -9,14 +9,14 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from forecaster.data.model_inputs import Needs
+from forecaster.data.extra_inputs import Needs
 from forecaster.data.seasonal_scale import context_scale
 from forecaster.data.windows import rolling
 from forecaster.evaluation.cross_conformal import adapted_quantiles, calibrated_quantiles
-from forecaster.serving import recent_windows as adapt
+from forecaster.serving import recent_errors
 from forecaster.serving.conformal import calibrate
 from forecaster.serving.raw_forecasts import raw_forecasts
-from forecaster.serving.recent_windows import densest, recent_windows
+from forecaster.serving.recent_errors import densest, recent_windows
 from tests.support.factories import panel_of, waves
 
 HORIZON, LENGTH, LEVELS = 4, 8, (0.1, 0.9)
@@ -84,10 +84,10 @@ def test_windows_of_which_nothing_was_observed_teach_nothing():
 
 def test_windows_are_at_most_the_limit_and_the_latest(monkeypatch):
     panel = panel_of(*waves(3, ROWS))
-    monkeypatch.setattr(adapt, "MAX_WINDOWS", 12)
+    monkeypatch.setattr(recent_errors, "MAX_WINDOWS", 12)
     few = newer(panel).windows
     assert len(few) == 12 and panel.timestamps[few.cutoff].min() == ROWS - 4 * HORIZON
-    monkeypatch.setattr(adapt, "MAX_WINDOWS", 2)
+    monkeypatch.setattr(recent_errors, "MAX_WINDOWS", 2)
     assert len(newer(panel).windows) == 2
 
 

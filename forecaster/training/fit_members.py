@@ -1,4 +1,4 @@
-"""Fits of all members, in parallel where there are processors, within the time budget."""
+"""Fits all members of an ensemble, in parallel if there are enough processors, within the time budget."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from forecaster.progress import Progress, Watch
 from forecaster.serving.manifest import plan_lines
 from forecaster.training.checkpoints import FINAL_STAGE, TEST_STAGE, Checkpoints, NoCheckpoints
 from forecaster.training.combination import EvaluationSet, combined, final_smoothing, member_forecasts
+from forecaster.training.compiled_steps import Trainers
 from forecaster.training.fit import FitControl, fit
+from forecaster.training.fit_types import Fitted, MemberFit, Stage, Task
 from forecaster.training.plan import Selection
 from forecaster.training.selection import SELECTION_STAGE, choose_cell, select_settings
-from forecaster.training.task import Fitted, MemberFit, Stage, Task
-from forecaster.training.trainer import Trainers
 
 if TYPE_CHECKING:
     from forecaster.config import TrainSettings

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from forecaster.data.encodings import encode, fit_encodings
-from forecaster.data.model_inputs import ExtraInputs, Needs
+from forecaster.data.covariate_encodings import encode, fit_encodings
+from forecaster.data.extra_inputs import ExtraInputs, Needs
 from forecaster.data.panel import Covariate
 from forecaster.data.windows import Windows, latest_windows
 from forecaster.training.gather import RowGatherer, SeriesBounds

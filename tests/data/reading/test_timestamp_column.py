@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from forecaster.data.reading import timestamps as module
+from forecaster.data.reading import timestamp_column as module
 from forecaster.data.reading.text_columns import TextColumn
-from forecaster.data.reading.timestamps import Origin, Stamps, parse_stamps
+from forecaster.data.reading.timestamp_column import Origin, Stamps, parse_stamps
 from forecaster.errors import DataError
 
 

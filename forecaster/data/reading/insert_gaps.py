@@ -1,4 +1,4 @@
-"""Gaps in the calendar become missing values, and are counted."""
+"""Inserts a missing value for each absent timestamp, so that every series is regular, and counts them."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Filled:
     first: str  # the first gap, for people; empty where there is none
 
 
-def fill_gaps(rows: SortedRows, freq: Freq, steps: IntArray, values: FloatArray) -> Filled:
+def insert_gaps(rows: SortedRows, freq: Freq, steps: IntArray, values: FloatArray) -> Filled:
     """One row a step from each series' first timestamp to its last. `steps` [R] count from the series' first row,
     `values` are [R, C].
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from forecaster.data.limits import Limits
 from forecaster.data.seasonal_scale import context_scale
+from forecaster.data.target_limits import Limits
 from forecaster.errors import UsageError
 from forecaster.serving.calibration_file import load_calibration
 from forecaster.serving.conformal import Calibration

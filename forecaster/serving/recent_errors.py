@@ -1,4 +1,4 @@
-"""Past windows with their actuals, and quantiles that adapt to the rows after the training.
+"""Extends the calibration with the errors in windows later than the training.
 
 `train` learns quantiles from the test windows. Where the data of `predict` goes on after the training data, the serving
 weights have not seen whole windows of the later rows either. These windows are forecast, and their errors extend the

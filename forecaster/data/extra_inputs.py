@@ -1,4 +1,4 @@
-"""What graphs read in addition to the context: the calendar and lags of each step ahead, and covariates."""
+"""The inputs of a network besides the context: calendar features and lags of each step ahead, and covariates."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from forecaster.data.calendar import known_ahead
-from forecaster.data.encodings import EncodedCovariates, Encoding, encode
+from forecaster.data.covariate_encodings import EncodedCovariates, Encoding, encode
 
 if TYPE_CHECKING:
     from forecaster.data.panel import Panel

@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from forecaster.data.covariate_screening import uninformative_covariates
 from forecaster.data.panel import Columns
 from forecaster.data.reading.reader import read_panel
-from forecaster.data.screening import uninformative_covariates
 
 ROWS = 16_000
 HOURS = pd.date_range("2024-01-01", periods=ROWS, freq="h")
