@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from forecaster import __version__
-from forecaster.cli import operation_commands, search_commands, store_commands
+from forecaster.cli import model_commands, operation_commands, search_commands
 from forecaster.cli.console import Console
 from forecaster.cli.file_descriptors import drop_stdout, fill_closed, hushed
 from forecaster.cli.typer_adapter import Argument, Command, Group, Invocation, add, usage_error
@@ -98,7 +98,7 @@ def _app(argv: list[str]) -> typer.Typer:
     models = typer.Typer(
         name="models", cls=Group, help="List, show, roll back and prune stored models.", rich_markup_mode=None
     )
-    for command in store_commands.COMMANDS:
+    for command in model_commands.COMMANDS:
         add(models, command, parses=parses(command))
     app.add_typer(models)
     return app

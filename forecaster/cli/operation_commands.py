@@ -68,7 +68,7 @@ def _monitor(settings: MonitorSettings, console: Console, ledger: str, data: str
 
 def _schedule(settings: ScheduleSettings, console: Console, jobs: str) -> None:
     """Print a jobs file as crontab lines, or as systemd services and timers."""
-    from forecaster.commands.batch.crontab import schedule
+    from forecaster.commands.schedule import schedule
 
     text = schedule(jobs, settings)
     if console.json:

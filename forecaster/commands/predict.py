@@ -1,4 +1,4 @@
-"""The command `predict`: lock the output, forecast, write the file, record the forecasts in the ledger."""
+"""The command `predict`: locks the output, lets `serving.predict` forecast, writes the file, and extends the ledger."""
 
 from __future__ import annotations
 

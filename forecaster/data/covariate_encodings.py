@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from forecaster.data.covariates import recoded
+from forecaster.data.future_covariates import recoded
 from forecaster.data.panel import ROLES, Columns
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from forecaster.data.covariates import cut
+from forecaster.data.future_covariates import cut
 from forecaster.data.time_zones import DAY, SECOND, instants_of, wall_clock
 from forecaster.errors import DataError, StaleError, UsageError
 

@@ -16,7 +16,7 @@ import numpy as np
 
 from forecaster.models.cells import CELLS
 from forecaster.models.encoder import Recurrence, run_layer
-from forecaster.models.smoothing import Smoothing, smooth
+from forecaster.models.exponential_smoothing import Smoothing, smooth
 
 if TYPE_CHECKING:
     from forecaster.models.network import Network

@@ -13,8 +13,8 @@ from forecaster.data.covariate_encodings import Encoding
 from forecaster.data.extra_inputs import Needs
 from forecaster.data.target_limits import NO_LIMITS, Limits
 from forecaster.errors import ArtifactError
+from forecaster.models.exponential_smoothing import Smoothing
 from forecaster.models.settings import FitSettings, NetworkSettings
-from forecaster.models.smoothing import Smoothing
 from forecaster.serving.integrity import MANIFEST, hash_files, verify
 from forecaster.serving.runtime import RUNTIMES, Runtime, within_limits
 

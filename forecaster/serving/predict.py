@@ -1,4 +1,4 @@
-"""The command `predict`: forecasts after each series' last row, by default without TensorFlow.
+"""Forecasts after each series' last row, for `predict`, `batch` and Python; by default without TensorFlow.
 
 Flow: find the model, read the data, forecast, replace or refuse implausible forecasts.
 """
@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 
 from forecaster.config import TrainSettings
-from forecaster.data.covariates import missing_ahead, with_future
 from forecaster.data.freshness import fresh
+from forecaster.data.future_covariates import missing_ahead, with_future
 from forecaster.data.reading.reader import read_as, read_future
 from forecaster.data.windows import latest_windows
 from forecaster.errors import ArtifactError, DataError, UsageError

@@ -15,8 +15,8 @@ from forecaster.errors import ForecasterError
 from forecaster.models.export import joint_forecast
 
 if TYPE_CHECKING:
+    from forecaster.models.exponential_smoothing import Smoothing
     from forecaster.models.network import Network
-    from forecaster.models.smoothing import Smoothing
     from forecaster.typing import FloatArray
 
 TOLERANCE = 1e-4  # relative, between the trained network, SavedModel and ONNX

@@ -14,10 +14,10 @@ import numpy as np
 from forecaster.data.calendar import lag_count, width
 from forecaster.errors import UsageError
 from forecaster.models.cells import CELLS
+from forecaster.models.exponential_smoothing import WEIGHTS, Smoothing, smoothing_length
 from forecaster.models.heads import OPEN_HEADS
 from forecaster.models.scaling import TRANSFORMS
 from forecaster.models.settings import FitSettings, NetworkSettings
-from forecaster.models.smoothing import WEIGHTS, Smoothing, smoothing_length
 from forecaster.training.input_plan import calendar_of, covariates_of
 from forecaster.training.plan import EPOCH_STEPS, Chooser, Draft, OpenQuestions, Plan, TargetScaling, TrainingSchedule
 

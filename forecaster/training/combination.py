@@ -11,7 +11,7 @@ import numpy as np
 
 from forecaster.data.extra_inputs import ExtraInputs, Needs
 from forecaster.data.target_limits import NO_LIMITS, Limits
-from forecaster.models.smoothing import Smoothing, smooth
+from forecaster.models.exponential_smoothing import Smoothing, smooth
 from forecaster.serving.manifest import Contribution
 
 if TYPE_CHECKING:

@@ -12,9 +12,9 @@ if TYPE_CHECKING:
     from forecaster.data.calendar import KnownRows
     from forecaster.data.covariate_encodings import EncodedCovariates
     from forecaster.data.windows import Sampler, Windows
+    from forecaster.models.exponential_smoothing import Smoothing
     from forecaster.models.network import Network
     from forecaster.models.settings import FitSettings, NetworkSettings
-    from forecaster.models.smoothing import Smoothing
     from forecaster.typing import FloatArray
 
 

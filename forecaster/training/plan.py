@@ -8,8 +8,8 @@ from typing import TypeVar
 
 from forecaster.data.extra_inputs import Needs
 from forecaster.models.cells import CELLS
+from forecaster.models.exponential_smoothing import Smoothing
 from forecaster.models.settings import FitSettings, NetworkSettings
-from forecaster.models.smoothing import Smoothing
 from forecaster.serving.manifest import PlanRow
 from forecaster.training.fit_types import MemberFit
 

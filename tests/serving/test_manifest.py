@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from forecaster.errors import ArtifactError
-from forecaster.models.smoothing import Smoothing
+from forecaster.models.exponential_smoothing import Smoothing
 from forecaster.serving.manifest import (
     FORMAT,
     DataFacts,

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from forecaster.data.covariates import cut_unobserved
 from forecaster.data.freq import Freq, format_timestamps
+from forecaster.data.future_covariates import cut_unobserved
 from forecaster.data.panel import Columns, Covariate, Panel
 from forecaster.data.reading.column_roles import Roles, covariate_roles, infer_roles
 from forecaster.data.reading.covariate_columns import one_per_series, read_covariates

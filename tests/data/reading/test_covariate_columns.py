@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from forecaster.data.covariate_encodings import encode, fit_encodings
-from forecaster.data.covariates import cut, missing_ahead, with_future
+from forecaster.data.future_covariates import cut, missing_ahead, with_future
 from forecaster.data.panel import Columns
 from forecaster.data.reading.reader import read_future, read_panel
 from forecaster.errors import DataError, UsageError

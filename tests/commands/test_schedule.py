@@ -8,7 +8,7 @@ import subprocess
 import pytest
 
 from forecaster.cli.main import run
-from forecaster.commands.batch.crontab import calendar_of, schedule
+from forecaster.commands.schedule import calendar_of, schedule
 from forecaster.config import ScheduleSettings
 from forecaster.errors import UsageError
 

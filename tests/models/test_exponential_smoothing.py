@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from forecaster.models.exponential_smoothing import Smoothing, _matrices, smooth, smoothing_length
 from forecaster.models.export import joint_forecast, write_onnx, write_saved_model
 from forecaster.models.network import Network
-from forecaster.models.smoothing import Smoothing, _matrices, smooth, smoothing_length
 from forecaster.serving.verify_export import prove
 from tests.support.factories import network_settings
 
