@@ -202,7 +202,10 @@ def _operator(graph: Any, cut: _Cut, sources: list[str], results: list[str]) -> 
     """Add one recurrent layer's operator, with transposes, as it is time-major."""
     from onnx import helper, numpy_helper
 
-    cell = next(c for c in CELLS.values() if type(cut.layer).__name__ == c.layer)
+    kind = type(cut.layer).__name__
+    cell = next((cell for cell in CELLS.values() if cell.layer == kind), None)
+    if cell is None:
+        raise TypeError(f"no row of CELLS names the layer {kind}")
     weights = cell.to_onnx(cut.layer.get_weights())
     mark = results[0]
     names = {key: f"{mark}_{key}" for key in ("w", "r", "b", "x", "y", "axis0", "axis1")}

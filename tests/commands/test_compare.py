@@ -129,7 +129,7 @@ def test_without_rows_to_hold_back_there_is_nothing_to_compare(cpu):
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"cells": "gru,gro"}, "cells: 'gro' is not one of rnn, lstm, gru"),
+        ({"cells": "gru,gro"}, f"cells: 'gro' is not one of {', '.join(CELLS)}"),
         ({"cells": "gru,gru"}, "is not a list of names, each once"),
         ({"cells": ""}, "is not a list of names"),
         ({"patience": 3}, "--patience has no effect"),

@@ -21,6 +21,7 @@ from forecaster.config import (
 from forecaster.config.option import READERS, flag, names_in, options, parse_duration
 from forecaster.config.resolve import ConfigFile, from_mapping, load_toml, resolve, unknown_variables
 from forecaster.errors import UsageError
+from forecaster.models.cells import CELLS
 
 NOTHING = ConfigFile("forecaster.toml", {}, {})
 
@@ -78,7 +79,7 @@ def test_formats_are_those_that_a_forecast_is_written_in() -> None:
         ({"dropout": 1}, "f.toml: dropout: 1 is not in [0, 1)."),
         ({"dropout": float("nan")}, "f.toml: dropout: nan is not in [0, 1)."),
         ({"learning_rate": 0}, "f.toml: learning_rate: 0 is not above 0."),
-        ({"cell": "gro"}, "f.toml: cell: 'gro' is not one of auto, rnn, lstm, gru. Did you mean 'gru'?"),
+        ({"cell": "gro"}, f"f.toml: cell: 'gro' is not one of auto, {', '.join(CELLS)}. Did you mean 'gru'?"),
         ({"device": "quantum"}, "f.toml: device: 'quantum' is not one of auto, cpu, gpu."),
         ({"bidirectional": 1}, "f.toml: bidirectional: 1 is neither true nor false."),
         ({"time_budget": "5x"}, "f.toml: time_budget: '5x' is not a duration. Expected e.g. 300, 90s, 5m or 1h30m."),

@@ -63,6 +63,7 @@ def gru_loop(x, kernel, recurrent, bias, *, z_keeps=True):
 
 
 LOOPS = {"rnn": rnn_loop, "lstm": lstm_loop, "gru": gru_loop}
+GATE_BLOCKS = {"rnn": 1, "lstm": 4, "gru": 3}
 
 
 def seeds():
@@ -123,7 +124,7 @@ def test_parameters_are_as_the_formula_says(cell, reset_after, count, units):
     layer.build((None, STEPS, count))
     block = units * (count + units + 1)
     second_bias = 3 * units if cell == "gru" and reset_after else 0
-    assert layer.count_params() == {"rnn": 1, "lstm": 4, "gru": 3}[cell] * block + second_bias
+    assert layer.count_params() == GATE_BLOCKS[cell] * block + second_bias
     assert CELLS[cell].parameters(count, units, reset_after) == layer.count_params()
 
 
@@ -167,7 +168,7 @@ def test_another_seed_gives_other_first_weights():
     assert not np.array_equal(a.get_weights()[0], b.get_weights()[0])
 
 
-@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("cell", ["rnn", "lstm", "gru"])
 def test_layers_to_train_keep_the_arguments_that_cudnn_wants(cell):
     layer = layer_of(cell, portable=False)
     assert layer.activation.__name__ == "tanh"

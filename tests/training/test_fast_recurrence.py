@@ -5,26 +5,25 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from forecaster.models.cells import CELLS, CellSettings
 from forecaster.models.encoder import run_layer
 from forecaster.training.fast_recurrence import fast_layer
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("cpu")]
 
 BATCH, STEPS, INPUTS, UNITS = 7, 5, 3, 4
-LAYERS = {"SimpleRNN": {}, "LSTM": {}, "GRU": {}, "GRU before": {"reset_after": False}}
+LAYERS = {"rnn": True, "lstm": True, "gru": True, "gru, reset before": False}  # cell and its `reset_after`
 
 
 def made(name):
     """A layer with weights that make every gate move, and how many states it has."""
-    import keras
-
-    options = {**LAYERS[name], "return_sequences": True, "return_state": True}
-    layer = getattr(keras.layers, name.split()[0])(UNITS, **options)
+    cell = CELLS[name.split(",")[0]]
+    layer = cell.build(CellSettings(UNITS, LAYERS[name], "glorot", "orthogonal", portable=False), lambda: 0)
     layer.build((None, STEPS, INPUTS))
     rng = np.random.default_rng(0)
     for weight in layer.trainable_variables:
         weight.assign(rng.normal(size=weight.shape))
-    return layer, 2 if name == "LSTM" else 1
+    return layer, cell.states
 
 
 def results(recur, name, *, states, steps=STEPS):
@@ -68,7 +67,7 @@ def test_one_step_alone_works(name):
         np.testing.assert_allclose(one, other, rtol=2e-5, atol=2e-5)
 
 
-@pytest.mark.parametrize("name", ["SimpleRNN", "GRU", "LSTM"])
+@pytest.mark.parametrize("name", ["rnn", "gru", "lstm"])
 def test_the_gradient_is_that_of_finite_differences(name):
     """Of the first bias, to the outputs summed with weights: not taken from any framework."""
     import tensorflow as tf
