@@ -238,7 +238,7 @@ def test_resume_goes_on_with_a_training_that_was_killed(trained, tmp_path, monke
     assert (tmp_path / "air" / ".unfinished" / "judge-0.npz").exists()
     watch = Recorder()
     train(AIR, train_settings(tmp_path, name="air", resume=True), watch)
-    assert any("did not finish" in note for note in watch.notes)
+    assert any("the unfinished training" in note for note in watch.notes)
     assert numbers(tmp_path).tobytes() == numbers(trained[0]).tobytes()
     assert not (tmp_path / "air" / ".unfinished").exists()
 

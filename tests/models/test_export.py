@@ -170,7 +170,7 @@ def test_a_path_of_this_machine_is_refused(tmp_path):
         lambda x: {"y": tf.strings.join([x, str(tmp_path.parent / "vocabulary.txt")])},
         [tf.TensorSpec((None,), tf.string)],
     )
-    with pytest.raises(ForecasterError, match=f"holds the path {tmp_path.parent}"):
+    with pytest.raises(ForecasterError, match=f"contains the path {tmp_path.parent}"):
         scan(tmp_path)
 
 
