@@ -122,6 +122,7 @@ def boosted():
     return fit_gradient_boosting(context, future, 6, seed=0)
 
 
+@pytest.mark.slow
 def test_gradient_boosting_beats_naive_on_a_season(boosted):
     context, future = waves(seed=1)
     error = np.nanmean(np.abs(boosted(context) - future))
@@ -155,6 +156,7 @@ def test_gradient_boosting_rows_do_not_see_each_other(boosted):
     assert boosted(context[:0]).shape == (0, 6)
 
 
+@pytest.mark.slow
 def test_gradient_boosting_predicts_more_rows_than_one_chunk_holds(boosted):
     context, _ = waves(rows=7, seed=5)
     many = np.tile(context, (CHUNK_ROWS // 42 + 1, 1))

@@ -54,6 +54,7 @@ def test_inputs_are_named_and_shaped_by_role():
     assert [tensor.name for tensor in net.inputs()] == ["context", "known", "past", "static"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "column"), [("known", 0), ("known", 1), ("past", 0), ("past", 1), ("past", 2), ("static", 0)]
 )

@@ -102,6 +102,7 @@ def test_decoder_segments_know_their_position_and_start_from_the_encoder():
     assert not np.allclose(steps[0], steps[1])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("head", HEADS)
 def test_dropout_acts_in_training_only(head):
     net = network(head=head, dropout=0.5)

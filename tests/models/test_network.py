@@ -56,6 +56,7 @@ def test_every_network_has_its_shape_and_its_parameters(cell, bidirectional, hea
     assert net.parameters == parameters_by_formula(shape)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("segment", "horizon"), [(1, 1), (1, 5), (4, 3), (4, 4), (4, 9), (8, 2)])
 @pytest.mark.parametrize("head", HEADS)
 def test_any_horizon_goes_with_any_segment(segment, horizon, head):
@@ -94,6 +95,7 @@ OTHER = {
 
 
 # What joins it with others is held in test_export.py.
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [field.name for field in fields(NetworkSettings) if field.name != "combine"])
 def test_each_network_setting_changes_the_network(name):
     """Its shapes, its first weights, or what it answers while training."""
@@ -154,6 +156,7 @@ def spread(values):
     return max(values) - min(values)
 
 
+@pytest.mark.slow
 @settings(max_examples=25, deadline=None)
 @given(
     CONTEXTS.filter(lambda v: spread(v) > 1),
@@ -169,6 +172,7 @@ def test_forecasts_scale_and_shift_with_the_data(plain, values, factor, offset, 
     np.testing.assert_allclose(shifted - offset, base, atol=room)
 
 
+@pytest.mark.slow
 @settings(max_examples=25, deadline=None)
 @given(CONTEXTS, st.lists(st.booleans(), min_size=8, max_size=8))
 def test_any_window_with_any_values_missing_is_answered(plain, values, missing):
@@ -177,6 +181,7 @@ def test_any_window_with_any_values_missing_is_answered(plain, values, missing):
     assert np.isfinite(answer).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("head", HEADS)
 @pytest.mark.parametrize("transform", TRANSFORMS)
 @pytest.mark.parametrize("center", ["mean", "last"])

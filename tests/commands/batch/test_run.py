@@ -380,6 +380,7 @@ def test_a_training_runs_in_a_process_of_its_own_that_reads_no_other_settings(sh
     assert command[command.index("--config") + 1] == os.devnull
 
 
+@pytest.mark.slow
 def test_a_job_draws_where_it_is_told_and_again_when_the_picture_is_gone(shop):
     text = (
         'status = "status.json"\n[defaults]\nmodel = "m"\ndata = "data.csv"\n[jobs.one]\noutput = "out/one.csv"\n'

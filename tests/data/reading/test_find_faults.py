@@ -147,6 +147,7 @@ def test_level_and_scale_are_medians_over_series() -> None:
     assert level_and_scale(panel, since=2) is None
 
 
+@pytest.mark.slow
 @settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(FILES, st.sampled_from(ZONES))
 def test_any_bytes_make_a_panel_or_one_line(

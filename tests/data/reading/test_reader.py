@@ -66,6 +66,7 @@ def panels(draw: st.DrawFn) -> tuple[pd.DataFrame, str]:
     return pd.concat(parts), name
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(panels(), st.randoms(use_true_random=False))
 def test_row_order_does_not_matter(
@@ -82,6 +83,7 @@ def test_row_order_does_not_matter(
     assert same(panel, read_panel(path), order=False)
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(panels(), st.sampled_from([None, "UTC", "+01:00", "Europe/Berlin"]))
 def test_rows_written_are_read_back_to_the_same_panel(
