@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,6 +14,7 @@ from forecaster.errors import DataError, QualityError
 from forecaster.progress import Watch
 from forecaster.serving.forecast import MODEL
 from forecaster.serving.ledger import Entries, Version, entries, find_version
+from forecaster.serving.manifest import json_key
 from forecaster.serving.recalibrate import recalibrate
 
 if TYPE_CHECKING:
@@ -43,9 +44,6 @@ class LiveScores:
         return dict(vars(self))
 
 
-KEYS = {"nominal_coverage": "promised"}  # field -> key in JSON, where they differ
-
-
 @dataclass(frozen=True)
 class MonitorReport:
     """How a version's forecasts compare with the actuals."""
@@ -54,7 +52,7 @@ class MonitorReport:
     version: int
     verdict: str  # keep | retrain | too few
     reason: str
-    nominal_coverage: float | None  # of the interval between the outermost levels
+    nominal_coverage: float | None = field(metadata={"key": "promised"})  # of the interval between the outermost levels
     expected: float | None  # relative error on the test windows
     waiting: int  # forecasts without actuals yet
     fallbacks: int  # forecasts, with or without actuals, that the fallback made
@@ -67,9 +65,8 @@ class MonitorReport:
 
     def to_json(self) -> dict[str, object]:
         """Everything, by name."""
-        plain = {
-            KEYS.get(key, key): value for key, value in vars(self).items() if not isinstance(value, (LiveScores, tuple))
-        }
+        values = {json_key(one): getattr(self, one.name) for one in fields(self)}
+        plain = {key: value for key, value in values.items() if not isinstance(value, (LiveScores, tuple))}
         groups = {key: [one.to_json() for one in getattr(self, key)] for key in ("by_step", "by_week", "by_series")}
         return {**plain, "overall": self.overall.to_json(), "recent": self.recent.to_json(), **groups}
 

@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from forecaster.serving.manifest import json_key
+
 if TYPE_CHECKING:
     from forecaster.typing import BoolArray, FloatArray, Json
 
@@ -41,9 +43,7 @@ class QuantileScores:
         """The scores by JSON key; None for NaN and infinity, which JSON does not have."""
         shares: dict[str, Json] = {repr(level): _finite(share) for level, share in self.below.items()}
         numbers: dict[str, Json] = {
-            one.metadata.get("key", one.name): _finite(getattr(self, one.name))
-            for one in fields(self)
-            if one.name != "below"
+            json_key(one): _finite(getattr(self, one.name)) for one in fields(self) if one.name != "below"
         }
         return {**numbers, "below": shares}
 

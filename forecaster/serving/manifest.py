@@ -131,7 +131,7 @@ class Manifest:
     def to_json(self) -> str:
         """Indented JSON with a closing newline. The last key, `seal`, is the hash of the others: no file lists it."""
         values = asdict(self)
-        stored = {_key(one): values[one.name] for one in fields(self)}
+        stored = {json_key(one): values[one.name] for one in fields(self)}
         whole = json.loads(json.dumps(stored, allow_nan=False))
         return json.dumps({**whole, "seal": _seal(whole)}, indent=1) + "\n"
 
@@ -171,12 +171,12 @@ def _seal(raw: Mapping[str, object]) -> str:
 
 def _record(kind: type[T], raw: Mapping[str, object]) -> T:
     """A dataclass from the keys that it knows. Keys that a later release added are ignored."""
-    names = {_key(one): one.name for one in fields(kind)}  # type: ignore[arg-type]
+    names = {json_key(one): one.name for one in fields(kind)}  # type: ignore[arg-type]
     return kind(**{names[key]: value for key, value in raw.items() if key in names})
 
 
-def _key(stored: Field[Any]) -> str:
-    """The JSON key of a dataclass's field."""
+def json_key(stored: Field[Any]) -> str:
+    """The JSON key of a dataclass's field: the `key` of its metadata, else its name."""
     return str(stored.metadata.get("key", stored.name))
 
 
