@@ -92,6 +92,18 @@ class RawTable(Protocol):
         """Where a row is: "sales.csv:17"."""
 
 
+def _turned(texts: Sequence[str]) -> bool:
+    """Whether pandas 3 may turn a column of categories into numbers or truth values, by its first texts."""
+    return all(NUMBER.fullmatch(text) or text.lower() in ("true", "false") for text in texts)
+
+
+def _holds_texts(column: Any) -> bool:
+    """Whether the categories of a column of pandas are texts."""
+    import pandas as pd
+
+    return pd.api.types.is_string_dtype(column.cat.categories.dtype)
+
+
 @dataclass
 class CsvTable:
     """A CSV file in memory. Columns are parsed on demand, each once, by `fast_csv` or by pandas' C parser."""
@@ -259,10 +271,13 @@ class CsvTable:
             column = frame[name]
             if kind == "float64" != column.dtype:
                 self._numbers[name], self._odd[name] = numbers_in(column)
-            elif column.dtype == "float64":
+            elif kind == "float64":
                 self._numbers[name] = column.to_numpy()
             elif column.dtype == "category":
                 self._text_columns[name] = TextColumn(column.cat.codes.to_numpy(), column.cat.categories)
+            elif kind == "category":
+                codes, texts = pd.factorize(column.to_numpy(object))
+                self._text_columns[name] = TextColumn(codes, pd.Index(texts, dtype=object))
             else:
                 self._text_columns[name] = TextColumn(np.arange(len(column)), pd.Index(column))
 
@@ -279,7 +294,19 @@ class CsvTable:
             raise DataError(f"{self.name}: this is not a table: {reason}.", "Save it as CSV in UTF-8.") from None
 
     def _frame(self, types: dict[str, str], missing: Sequence[str] = ()) -> Any:
-        """The columns as pandas reads them. A search for texts that mean missing takes a sixth of the time."""
+        """The columns as pandas reads them, texts as they are in the file.
+
+        pandas 3 turns categories that all look like numbers or truth values into these ("007" into 7), so such columns
+        are read as objects, which takes longer.
+        """
+        sample = self.sample() if "category" in types.values() else {}
+        kinds = {c: "object" if kind == "category" and _turned(sample[c]) else kind for c, kind in types.items()}
+        frame = self._frame_of(kinds, missing)
+        turned = [c for c, kind in kinds.items() if kind == "category" and not _holds_texts(frame[c])]
+        return self._frame_of(kinds | dict.fromkeys(turned, "object"), missing) if turned else frame
+
+    def _frame_of(self, types: dict[str, str], missing: Sequence[str]) -> Any:
+        """The columns as pandas reads them by these types. A search for texts that mean missing takes a sixth of the time."""
         import pandas as pd
 
         old = int(pd.__version__.split(".")[0]) < 3  # what follows is the default since
