@@ -85,6 +85,30 @@ def sync_tree(folder: Path) -> None:
             sync(path)
 
 
+def is_file(path: str | Path) -> bool:
+    """Whether there is a file; False also where nobody can tell, as in a folder that may not be searched."""
+    try:
+        return Path(path).is_file()
+    except (OSError, ValueError):
+        return False
+
+
+def keeps_apart(folder: Path, one: str, other: str) -> bool:
+    """Whether files of these names in `folder` are two files. File systems may ignore case, or how letters are composed.
+
+    A file is made for a moment. UsageError where it cannot be.
+    """
+    common = next((n for n, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), 0)
+    place = f".forecast-{os.getpid()}-{os.urandom(4).hex()}"
+    tried, twin = (folder / f"{place}-{name[common : common + 40]}" for name in (one, other))
+    with saying_why(folder):
+        tried.touch()
+        try:
+            return not twin.exists()
+        finally:
+            tried.unlink()
+
+
 @contextmanager
 def output_lock(output: str | Path, wait: float) -> Iterator[None]:
     """Keep other runs from writing `output` until this one has; files that a killed run left beside it are removed.

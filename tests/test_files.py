@@ -13,7 +13,6 @@ from pathlib import Path
 
 import pytest
 
-from forecaster.commands.predict import safe_part
 from forecaster.errors import LockError, UsageError
 from forecaster.files import file_lock, folder_lock, output_lock, replacing, whole_file, write_whole
 from forecaster.serving.store import Store
@@ -149,10 +148,3 @@ def test_two_trainings_of_one_model_exclude_each_other_and_two_models_do_not(tmp
         with store.training("b", 0.0):
             pass
     assert list(tmp_path.iterdir()) == []  # a store without a model is not left
-
-
-@pytest.mark.parametrize("name", ["..", "../x", "/etc", "", ".hidden", "a/b", "\n", "é", "x" * 300])
-def test_a_series_name_never_leaves_its_folder(name):
-    part = safe_part(name)
-    assert part and part[0] not in ".-" and len(part) < 100 and not set(part) & set('/\\\n\0"')
-    assert part != safe_part(f"{name} ")

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from forecaster.commands.series_files import SERIES, series_files
 from forecaster.errors import PartialError, UsageError
 from forecaster.files import output_lock
 from forecaster.serving.manifest import load_runtime
@@ -21,8 +20,6 @@ if TYPE_CHECKING:
     from forecaster.serving.forecast import Forecast, ForecastRun
     from forecaster.serving.predict import Load
     from forecaster.typing import Data
-
-SERIES = "{series}"
 
 
 def deliver(
@@ -69,18 +66,10 @@ def deliver(
 
 
 def _write_each(forecast: Forecast, settings: PredictSettings, format: str | None) -> None:
-    for n, name in enumerate(forecast.series):
-        output = settings.output.replace(SERIES, safe_part(str(name)))
+    outputs = series_files(settings.output, [str(name) for name in forecast.series])
+    for n, output in enumerate(outputs):
         with output_lock(output, 0.0):  # removes files that a killed run left beside it
             forecast.only(n).write(output, format, safe_csv=settings.safe_csv)
-
-
-def safe_part(name: str) -> str:
-    """A series' name as a part of a file name: it cannot leave the folder, and different names stay different."""
-    plain = re.sub(r"[^A-Za-z0-9._-]+", "-", name).lstrip(".-")[:80]
-    if plain and plain == name:
-        return plain
-    return f"{plain or 'series'}-{hashlib.sha256(name.encode('utf-8', 'surrogatepass')).hexdigest()[:8]}"
 
 
 def refuse_failed(failed: Sequence[str], written: int) -> None:

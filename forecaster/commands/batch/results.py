@@ -19,6 +19,7 @@ class JobResult:
     series: int = 0  # that were forecast
     failed: tuple[str, ...] = ()  # series that could not be forecast
     fallbacks: int = 0  # series that the fallback forecast
+    files: tuple[str, ...] = ()  # names of the files in the output's folder, where each series has its own
 
     def to_json(self) -> dict[str, object]:
         """A part of the job's line."""

@@ -10,12 +10,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from forecaster.commands.batch.done_already import (
+    FileState,
+    Inputs,
+    data_path,
+    file_state,
+    inputs_of,
+    outputs_are_there,
+)
 from forecaster.commands.batch.jobs import BatchJob, JobsFile, load_jobs
 from forecaster.commands.batch.results import BatchSummary, DryRun, Emit, JobFault, JobLine, JobResult, PlannedJob
-from forecaster.commands.batch.run_job import TimeLimit, Worker, data_path, job_key, terminable
+from forecaster.commands.batch.run_job import TimeLimit, Worker, terminable
 from forecaster.commands.batch.status import NoStatusFile, Status, StatusFile
 from forecaster.commands.predict import refuse_failed
 from forecaster.errors import ArtifactError, DataError, ForecasterError, LockError, QualityError, StaleError, UsageError
+from forecaster.files import is_file
 from forecaster.serving.store import Store
 
 if TYPE_CHECKING:
@@ -57,14 +66,6 @@ class SystemClock:
     def sleep(self, seconds: float) -> None:
         """Wait."""
         time.sleep(seconds)
-
-
-@dataclass(frozen=True)
-class FileState:
-    """The properties of a file that change when it is written."""
-
-    changed_ns: int  # since 1970
-    size: int  # bytes
 
 
 @dataclass
@@ -143,18 +144,18 @@ class BatchRun:
         path = data_path(one.job)
         if path is None:
             return True
-        state = _state(path)
+        state = file_state(path)
         if state is None or state == one.tried:
             return False
-        return not 0 <= self.clock.now().timestamp() - state.changed_ns / 1e9 < MIN_SETTLED_SECONDS
+        return not 0 <= self.clock.now().timestamp() - state.written_ns / 1e9 < MIN_SETTLED_SECONDS
 
     def _attempt(self, one: Pending) -> JobLine | None:
         """The job's line; None where it will be tried again."""
         job, began = one.job, self.clock.monotonic()
-        state = _state(path) if (path := data_path(job)) else None
-        key = "" if self.force else job_key(job)
+        state = file_state(path) if (path := data_path(job)) else None
+        inputs = inputs_of(job)  # before the job reads them
         status, result, fault = "skipped", None, None
-        if not key or key != self.status.key(job.name):
+        if self.force or not _is_done(job, inputs, self.status):
             result, fault = self._do(job)
             status = "failed" if fault else "done"
         if fault and _may_pass(fault) and began < one.deadline and self.clock.monotonic() < one.deadline:
@@ -169,16 +170,17 @@ class BatchRun:
             result=result,
             fault=fault,
         )
-        self._note(job, line)
+        self._note(job, line, inputs)
         return line
 
-    def _note(self, job: BatchJob, line: JobLine) -> None:
+    def _note(self, job: BatchJob, line: JobLine, inputs: Inputs) -> None:
         """Record a job's outcome in the status file."""
         # A training whose version may not serve would have the same outcome again.
         refused = job.command == "train" and line.code == QualityError.code
         whole = (line.status == "done" and not line.fallbacks) or refused
+        key = inputs.key_of_what_was_read(inputs_of(job)) if whole else ""
         try:
-            self.status.note(line, job_key(job) if whole else "", self.clock.now())
+            self.status.note(line, key, self.clock.now())
         except ForecasterError as fault:  # a full disk must not cost the other jobs
             self.status_error = fault.message
 
@@ -210,17 +212,23 @@ def _may_pass(fault: JobFault) -> bool:
     return fault.code in RETRIED and fault.kind != TIMEOUT
 
 
+def _is_done(job: BatchJob, inputs: Inputs, status: Status) -> bool:
+    """Whether the last success read these inputs, and all that it wrote is there."""
+    earlier = status.earlier(job.name)
+    return bool(inputs.key) and inputs.key == earlier.key and outputs_are_there(job, earlier.files)
+
+
 def _planned(job: BatchJob, status: Status, force: bool) -> PlannedJob:
     """The job as a run would do it."""
-    path, key = data_path(job), job_key(job)
+    path = data_path(job)
     return PlannedJob(
         job=job.name,
         command=job.command,
         data=str(path) if path else None,
-        data_is_there=bool(path and path.is_file()),
+        data_is_there=bool(path and is_file(path)),
         model=None if job.command == "train" else _model(job),
         output=job.output,
-        done_already=bool(key) and key == status.key(job.name) and not force,
+        done_already=not force and _is_done(job, inputs_of(job), status),
     )
 
 
@@ -231,15 +239,6 @@ def _model(job: BatchJob) -> str | None:
     except ArtifactError:
         return None
     return f"{folder.parent.name}@{folder.name}"
-
-
-def _state(path: Path) -> FileState | None:
-    """The state of a file; None for a missing or empty file."""
-    try:
-        found = path.stat()
-    except OSError:
-        return None
-    return FileState(found.st_mtime_ns, found.st_size) if found.st_size else None
 
 
 def _date(jobs: JobsFile, clock: Clock) -> str:

@@ -12,22 +12,21 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, replace
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import forecaster
 from forecaster.commands.batch.results import JobResult
-from forecaster.commands.predict import SERIES, deliver
-from forecaster.config import EvaluateSettings, PredictSettings, TrainSettings
+from forecaster.commands.predict import deliver
+from forecaster.commands.series_files import SERIES, series_files
+from forecaster.config import EvaluateSettings, PredictSettings
 from forecaster.config.option import flag, options
 from forecaster.config.resolve import PREFIX
-from forecaster.errors import ArtifactError, ForecasterError
+from forecaster.errors import ForecasterError
 from forecaster.files import output_lock, write_whole
 from forecaster.serving.integrity import MANIFEST
 from forecaster.serving.manifest import Manifest, load_runtime
-from forecaster.serving.store import Store
 
 if TYPE_CHECKING:
     from forecaster.commands.batch.jobs import BatchJob
@@ -35,7 +34,6 @@ if TYPE_CHECKING:
     from forecaster.serving.runtime import Runtime
 
 MAX_GRAPHS = 8  # loaded at once, so that memory does not grow with the number of models
-CHUNK_BYTES = 1 << 20
 
 
 class TimeLimit(BaseException):
@@ -74,6 +72,7 @@ class Worker:
         made = deliver(job.data, own, self.watch, settings.format, self.load, self.now()).forecast
         facts = made.metadata()
         cutoff = facts.get("cutoff")
+        own_files = series_files(output, [str(name) for name in made.series]) if SERIES in Path(output).name else []
         return JobResult(
             output=output,
             facts=facts,
@@ -81,6 +80,7 @@ class Worker:
             series=len(made.series),
             failed=made.about.failed if made.about else (),
             fallbacks=made.fallbacks,
+            files=tuple(Path(file).name for file in own_files),
         )
 
     def _evaluate(self, job: BatchJob, settings: EvaluateSettings) -> JobResult:
@@ -119,49 +119,6 @@ class Worker:
         while len(self._graphs) > MAX_GRAPHS:
             self._graphs.popitem(last=False)
         return self._graphs[key]
-
-
-def job_key(job: BatchJob) -> str:
-    """Hash of the data's bytes, the model's version, the options and the program's version.
-
-    Empty where a file is missing: such a job is never skipped.
-    """
-    settings = job.settings
-    if isinstance(settings, PredictSettings) and (settings.max_age is not None or settings.drop_incomplete):
-        return ""  # the outcome depends on the time
-    digest = hashlib.sha256(forecaster.__version__.encode())
-    digest.update(json.dumps([job.command, job.data, job.output, asdict(job.settings)], sort_keys=True).encode())
-    try:
-        if not isinstance(job.settings, TrainSettings):
-            digest.update((Store(Path(job.settings.models)).resolve(job.settings.model) / MANIFEST).read_bytes())
-        path = data_path(job)
-        if path is None or not path.is_file():  # the content of a pipe is known only by reading it
-            return ""
-        if job.output and SERIES not in job.output and not Path(job.output).is_file():
-            return ""
-        drawn = getattr(settings, "plot", None) or getattr(settings, "report", None)
-        if drawn and not Path(drawn).is_file():
-            return ""
-        future = settings.future if isinstance(settings, PredictSettings) else None
-        for source in (path, *([Path(future)] if future else [])):
-            with source.open("rb") as file:
-                while block := file.read(CHUNK_BYTES):
-                    digest.update(block)
-    except (OSError, ForecasterError):
-        return ""
-    return digest.hexdigest()
-
-
-def data_path(job: BatchJob) -> Path | None:
-    """The job's input: its own, or the file that its model was trained on. None where it is unknown."""
-    if job.data is not None or isinstance(job.settings, TrainSettings):
-        return Path(job.data) if job.data else None
-    try:
-        folder = Store(Path(job.settings.models)).resolve(job.settings.model)
-        path = Path(json.loads((folder / MANIFEST).read_bytes())["data"]["path"])
-    except (OSError, ValueError, KeyError, TypeError, ArtifactError):
-        return None
-    return path if path.is_absolute() else None
 
 
 @contextmanager

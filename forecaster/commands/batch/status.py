@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, fields, replace
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from pathlib import Path
+from types import NoneType
 from typing import TYPE_CHECKING, Protocol
 
-from forecaster.files import output_lock, write_whole
+from forecaster.files import is_file, output_lock, write_whole
 
 if TYPE_CHECKING:
     from forecaster.commands.batch.results import JobLine
@@ -30,7 +32,8 @@ class JobStatus:
     done: int = 0
     failed: int = 0
     skipped: int = 0
-    key: str = ""  # `job_key` of what was done last; empty = the job must run
+    key: str = ""  # `job_key` of what was read in the last success; empty = the job must run
+    files: tuple[str, ...] = ()  # that it wrote in the output's folder, where each series has a file of its own
 
 
 class Status(Protocol):
@@ -40,8 +43,8 @@ class Status(Protocol):
     def fault(self) -> str:
         """Why the earlier outcomes cannot be read; empty where they can."""
 
-    def key(self, job: str) -> str:
-        """The `job_key` of what was done last; empty where the job must run."""
+    def earlier(self, job: str) -> JobStatus:
+        """What is known of the job."""
 
     def note(self, line: JobLine, key: str, now: datetime) -> None:
         """Record the outcome of a job. `key`: its `job_key`; empty where the job must run again."""
@@ -52,9 +55,9 @@ class NoStatusFile:
 
     fault = ""
 
-    def key(self, job: str) -> str:  # noqa: ARG002
-        """Always empty."""
-        return ""
+    def earlier(self, job: str) -> JobStatus:  # noqa: ARG002
+        """Nothing."""
+        return JobStatus()
 
     def note(self, line: JobLine, key: str, now: datetime) -> None:
         """Records nothing."""
@@ -69,17 +72,17 @@ class StatusFile:
 
     def _read(self) -> None:
         """Read it again: other runs of the same jobs file write it too."""
-        if self.path.is_file():
+        if is_file(self.path):
             try:
                 raw = json.loads(self.path.read_text(encoding="utf-8"))["jobs"]
                 self.jobs = {str(name): _record(job) for name, job in raw.items()}
-            except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
                 self.fault = f"{self.path}: cannot be read ({error}); every job runs again"
 
-    def key(self, job: str) -> str:
-        """The `job_key` of what was done last; empty where the job must run."""
+    def earlier(self, job: str) -> JobStatus:
+        """What is known of the job, by this run and others."""
         self._read()
-        return self.jobs.get(job, JobStatus()).key
+        return self.jobs.get(job, JobStatus())
 
     def note(self, line: JobLine, key: str, now: datetime) -> None:
         """Record the outcome and write the file. UsageError where it cannot be written; LockError where others write it."""
@@ -95,11 +98,13 @@ class StatusFile:
         if line.status != "skipped":
             after = replace(after, last_code=line.code, last_error=line.error, key=key)
         if line.status == "done":
-            after = replace(after, last_success=when, cutoff=line.cutoff, fallbacks=line.fallbacks)
+            files = line.result.files if line.result else ()
+            after = replace(after, last_success=when, cutoff=line.cutoff, fallbacks=line.fallbacks, files=files)
         self.jobs[line.job] = after
-        write_whole(self.path, json.dumps(self._to_json(now), indent=1) + "\n")
+        write_whole(self.path, json.dumps(self.to_json(now), indent=1) + "\n")
 
-    def _to_json(self, now: datetime) -> dict[str, object]:
+    def to_json(self, now: datetime) -> dict[str, object]:
+        """The file's content, with each job's age at `now`."""
         jobs = {name: {**asdict(job), "age_seconds": _age(job, now)} for name, job in self.jobs.items()}
         statuses = [job.last_status for job in self.jobs.values()]
         counts = {name: statuses.count(name) for name in ("done", "failed", "skipped")}
@@ -113,6 +118,34 @@ def _age(job: JobStatus, now: datetime) -> float | None:
     return max(0.0, round((now - datetime.fromisoformat(job.last_success)).total_seconds(), 1))
 
 
-def _record(raw: dict[str, object]) -> JobStatus:
-    known = {field.name for field in fields(JobStatus)}
-    return JobStatus(**{key: value for key, value in raw.items() if key in known})  # type: ignore[arg-type]
+def _record(raw: object) -> JobStatus:
+    """A job's record. Keys that are missing, or that a later release added, are no fault; TypeError or ValueError are."""
+    if not isinstance(raw, dict):
+        raise TypeError("a job is no object")
+    for key, wanted in _TYPES.items():
+        if key in raw and (not isinstance(raw[key], wanted) or isinstance(raw[key], bool)):
+            raise TypeError(f"{key} is {type(raw[key]).__name__}")
+    for key in ("last_success", "last_run"):
+        if raw.get(key) is not None and datetime.fromisoformat(raw[key]).tzinfo is None:
+            raise ValueError(f"{key} has no zone")
+    files = tuple(raw.get("files", ()))
+    if not all(isinstance(name, str) and name == Path(name).name for name in files):
+        raise TypeError("files are no names")
+    return JobStatus(**{**{key: raw[key] for key in _TYPES if key in raw}, "files": files})
+
+
+_TEXT, _TEXT_OR_NONE = (str,), (str, NoneType)
+_TYPES: Mapping[str, tuple[type, ...]] = {
+    "last_success": _TEXT_OR_NONE,
+    "last_run": _TEXT_OR_NONE,
+    "last_status": _TEXT,
+    "last_code": (int,),
+    "last_error": _TEXT_OR_NONE,
+    "cutoff": (str, int, NoneType),
+    "fallbacks": (int,),
+    "done": (int,),
+    "failed": (int,),
+    "skipped": (int,),
+    "key": _TEXT,
+    "files": (list,),
+}

@@ -16,9 +16,10 @@ from pathlib import Path
 import pytest
 
 from forecaster.cli.main import run
+from forecaster.commands.batch.done_already import job_key
 from forecaster.commands.batch.jobs import load_jobs
 from forecaster.commands.batch.run import batch
-from forecaster.commands.batch.run_job import TimeLimit, Worker, job_key, time_limit
+from forecaster.commands.batch.run_job import TimeLimit, Worker, time_limit
 from forecaster.config import BatchSettings
 from forecaster.errors import UsageError
 from forecaster.files import output_lock
@@ -62,13 +63,6 @@ class FakeClock:
 
     def at(self, seconds, event):
         self.events.append((seconds, event))
-
-
-@pytest.fixture
-def shop(tmp_path):
-    stored(tmp_path / "models")
-    write_csv(tmp_path / "data.csv", 100)
-    return tmp_path
 
 
 def ran(shop, text, clock=None, **options):

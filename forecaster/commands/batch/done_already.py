@@ -1,0 +1,137 @@
+"""Whether a job was done already: what it would read now, and whether what it wrote is still there."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import forecaster
+from forecaster.commands.series_files import SERIES
+from forecaster.config import PredictSettings, TrainSettings
+from forecaster.errors import ArtifactError, ForecasterError
+from forecaster.files import is_file
+from forecaster.serving.integrity import MANIFEST
+from forecaster.serving.store import Store
+from forecaster.serving.version_folders import CURRENT
+
+if TYPE_CHECKING:
+    from forecaster.commands.batch.jobs import BatchJob
+
+CHUNK_BYTES = 1 << 20
+
+
+@dataclass(frozen=True)
+class FileState:
+    """The properties of a file that change when it is written or replaced."""
+
+    device: int
+    inode: int
+    size: int  # bytes
+    written_ns: int  # since 1970; anybody can set it
+    changed_ns: int  # since 1970, by the system's own count
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """All that a job reads, at one moment."""
+
+    key: str  # as `job_key`
+    states: tuple[FileState | None, ...]  # of each file that it reads
+
+    def key_of_what_was_read(self, after: Inputs) -> str:
+        """The key of these inputs if they were still the same `after` the job; else empty, so that the job runs again.
+
+        Files that changed and changed back have another state: nobody knows which of their contents was read.
+        """
+        return self.key if self == after else ""
+
+
+def inputs_of(job: BatchJob) -> Inputs:
+    """What the job would read now. The states are from before the contents."""
+    states = tuple(map(file_state, _sources(job)))
+    return Inputs(job_key(job), states)
+
+
+def job_key(job: BatchJob) -> str:
+    """Hash of the data's bytes, the model's version, the options and the program's version.
+
+    Empty where a file is missing: such a job is never skipped.
+    """
+    settings = job.settings
+    if isinstance(settings, PredictSettings) and (settings.max_age is not None or settings.drop_incomplete):
+        return ""  # the outcome depends on the time
+    digest = hashlib.sha256(forecaster.__version__.encode())
+    digest.update(json.dumps([job.command, job.data, job.output, asdict(settings)], sort_keys=True).encode())
+    try:
+        if not isinstance(settings, TrainSettings):
+            digest.update((_version_folder(job) / MANIFEST).read_bytes())
+        path = data_path(job)
+        if path is None or not is_file(path):  # the content of a pipe is known only by reading it
+            return ""
+        for source in (path, *_future(job)):
+            with source.open("rb") as file:
+                while block := file.read(CHUNK_BYTES):
+                    digest.update(block)
+    except (OSError, ForecasterError):
+        return ""
+    return digest.hexdigest()
+
+
+def outputs_are_there(job: BatchJob, files: Sequence[str]) -> bool:
+    """Whether all that the job wrote is there. `files`: names of the files of its series, where each has its own."""
+    drawn = getattr(job.settings, "plot", None) or getattr(job.settings, "report", None)
+    written = [*([drawn] if drawn else []), *([job.output] if job.output else [])]
+    if job.output and SERIES in Path(job.output).name:
+        written[-1:] = [str(Path(job.output).parent / name) for name in files or [job.output]]
+    return all(map(is_file, written))
+
+
+def data_path(job: BatchJob) -> Path | None:
+    """The job's input: its own, or the file that its model was trained on. None where it is unknown."""
+    if job.data is not None or isinstance(job.settings, TrainSettings):
+        return Path(job.data) if job.data else None
+    try:
+        path = Path(json.loads((_version_folder(job) / MANIFEST).read_bytes())["data"]["path"])
+    except (OSError, ValueError, KeyError, TypeError, ArtifactError):
+        return None
+    return path if path.is_absolute() else None
+
+
+def file_state(path: Path) -> FileState | None:
+    """The state of a file; None for a missing or empty file."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    if not found.st_size:
+        return None
+    return FileState(found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
+
+
+def _sources(job: BatchJob) -> Iterator[Path]:
+    """The files that decide what the job does."""
+    if path := data_path(job):
+        yield path
+    yield from _future(job)
+    if not isinstance(job.settings, TrainSettings):
+        try:
+            folder = _version_folder(job)
+        except ForecasterError:
+            return
+        yield folder / MANIFEST
+        yield folder.parent / CURRENT
+
+
+def _future(job: BatchJob) -> list[Path]:
+    """The file of known values ahead, where the job has one."""
+    future = job.settings.future if isinstance(job.settings, PredictSettings) else None
+    return [Path(future)] if future else []
+
+
+def _version_folder(job: BatchJob) -> Path:
+    """The version of the model that the job reads. ForecasterError where there is none."""
+    return Store(Path(job.settings.models)).resolve(getattr(job.settings, "model", None))
