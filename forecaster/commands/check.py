@@ -13,12 +13,13 @@ from forecaster.data.reading.find_faults import Checked, find_faults
 from forecaster.data.summary import Summary, level_and_scale, summarise
 from forecaster.errors import DataError
 from forecaster.serving.open_model import open_model, trained_options
+from forecaster.serving.sparse_series import described, needed_rows, observed_in_reach
 
 if TYPE_CHECKING:
     from forecaster.config import CheckSettings
     from forecaster.data.panel import Panel
     from forecaster.progress import Watch
-    from forecaster.serving.manifest import DataFacts
+    from forecaster.serving.manifest import DataFacts, Manifest
     from forecaster.typing import Data, Json
 
 MAX_DRIFT = 3.0  # of the level, in the training data's scales; of the scale, as a factor
@@ -92,7 +93,7 @@ def check(data: Data, settings: CheckSettings, watch: Watch, now: datetime | Non
         options = options.or_else(trained_options(opened.manifest))
     checked = find_faults(data, options)
     panel = checked.panel
-    matches = _matches(checked, opened.manifest.data) if opened else ()
+    matches = _matches(checked, opened.manifest) if opened else ()
     for match in matches:
         if not match.matches:
             watch.warn(f"{match.about}: {match.found}, but the model was trained on {match.trained}")
@@ -108,9 +109,9 @@ def check(data: Data, settings: CheckSettings, watch: Watch, now: datetime | Non
     )
 
 
-def _matches(checked: Checked, facts: DataFacts) -> tuple[ModelMatch, ...]:
-    """Columns, frequency, number of series, latest row, level and scale, compared with the training data's."""
-    panel = checked.panel
+def _matches(checked: Checked, manifest: Manifest) -> tuple[ModelMatch, ...]:
+    """Columns, frequency, series, latest row, observed values, level and scale, compared with the training data's."""
+    panel, facts = checked.panel, manifest.data
     if panel is None:
         return (ModelMatch("rows", f"{facts.rows:,}", "none that can be used", False),)
     off = sum(kind.count for kind in checked.kinds if kind.what == "frequency")
@@ -125,6 +126,7 @@ def _matches(checked: Checked, facts: DataFacts) -> tuple[ModelMatch, ...]:
             "series", f"{facts.series_count:,}", f"{len(panel.series):,}", len(panel.series) >= facts.series_count
         ),
         _latest(panel, facts),
+        _observed(panel, manifest),
     ]
     return (*matches, *_drift(panel, facts))
 
@@ -138,6 +140,14 @@ def _latest(panel: Panel, facts: DataFacts) -> ModelMatch:
     steps = int(ends[1] - ends[0])
     away = f", {abs(steps):,} steps {'after' if steps > 0 else 'before'}" if steps else ""
     return ModelMatch("newest row", trained, f"{panel.timestamp_text(latest)}{away}", steps >= 0)
+
+
+def _observed(panel: Panel, manifest: Manifest) -> ModelMatch:
+    """Whether every series has as many observed values in the model's context as a forecast can go by."""
+    needed, reach = needed_rows(manifest), manifest.context_length
+    sparse = np.flatnonzero(observed_in_reach(panel, reach) < needed)
+    found = described(panel, sparse, needed, reach) if len(sparse) else "enough in every series"
+    return ModelMatch("observed values", f"series of at least {needed}", found, not len(sparse))
 
 
 def _drift(panel: Panel, facts: DataFacts) -> tuple[ModelMatch, ...]:

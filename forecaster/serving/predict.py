@@ -35,6 +35,14 @@ from forecaster.serving.quantile_source import QuantileSource, quantile_source
 from forecaster.serving.raw_forecasts import raw_forecasts
 from forecaster.serving.recent_errors import recent_windows
 from forecaster.serving.runtime import Runtime
+from forecaster.serving.sparse_series import (
+    described,
+    needed_rows,
+    observed_in_reach,
+    typical_spread,
+    widened,
+    widened_samples,
+)
 
 if TYPE_CHECKING:
     from forecaster.config import PredictSettings
@@ -71,6 +79,7 @@ class Request:
     failed: tuple[str, ...]  # names of the other series
     horizon: int
     quantiles: tuple[float, ...]
+    sparse: BoolArray  # [N] whether a series has too few observed rows to go by
 
     @property
     def series(self) -> TextArray:
@@ -116,7 +125,8 @@ def run_forecast(
     """As `predict`, and return the rows that the forecast was made from, too."""
     model = _find(data, settings, watch, load)
     panel = fresh(_read(data, model, settings), settings.max_age, settings.drop_incomplete, watch, now)
-    request = _request(panel, model, settings)
+    _note_series(panel, model, watch)
+    request = _request(panel, model, settings, watch)
     if isinstance(model, ServedModel):
         answer = _answer(request, model, settings, watch)
     else:
@@ -126,6 +136,7 @@ def run_forecast(
     else:
         _refuse_implausible(request, answer.values)
         values, source = answer.values, np.full(len(request.positions), MODEL, dtype=object)
+    values, samples = _widened(request, values, answer.samples, model)
     if model.opened:
         values = model.opened.manifest.limits.hold(values)
     result = Forecast(
@@ -137,7 +148,7 @@ def run_forecast(
         source=source,
         freq=request.panel.freq,
         zone=request.panel.zone,
-        samples=answer.samples,
+        samples=samples,
         about=_about(request, model.opened),
     )
     result.check()
@@ -182,7 +193,14 @@ def _read(data: Data | None, model: ServedModel | NoModel, settings: PredictSett
     return read_as("-" if data is None else data, settings.read_options())
 
 
-def _request(panel: Panel, model: ServedModel | NoModel, settings: PredictSettings) -> Request:
+def _note_series(panel: Panel, model: ServedModel | NoModel, watch: Watch) -> None:
+    """Say where the data has fewer series than that of the training."""
+    trained = model.opened.manifest.data.series_count if model.opened else 0
+    if len(panel.series) < trained:
+        watch.note(f"{len(panel.series):,} series; the model was trained on {trained:,}")
+
+
+def _request(panel: Panel, model: ServedModel | NoModel, settings: PredictSettings, watch: Watch) -> Request:
     """What to forecast: from the settings, else from the model. DataError where no series can be forecast."""
     if model.opened:
         manifest = model.opened.manifest
@@ -190,17 +208,24 @@ def _request(panel: Panel, model: ServedModel | NoModel, settings: PredictSettin
     else:
         horizon, quantiles = min(panel.season_length, MAX_DEFAULT_HORIZON) or 1, TrainSettings.quantiles
         reach = int(panel.lengths.max())
+    needed = needed_rows(model.opened.manifest) if model.opened else panel.season_length + 1
     horizon = settings.horizon or horizon
     if settings.future is not None:
         panel = _with_future(panel, settings, horizon)
     # The model needs a value within its context; seasonal naive needs one anywhere.
     observed = _observed(panel, int(panel.lengths.max()) if settings.fallback else reach)
+    sparse = observed & (observed_in_reach(panel, reach) < needed)
+    if sparse.any():
+        what = described(panel, np.flatnonzero(sparse), needed, reach)
+        how = "" if settings.fallback else "; --fallback gives them seasonal naive"
+        watch.warn(f"{what}: too few to go by, so their intervals are wide{how}")
     return Request(
         panel=panel,
         positions=np.flatnonzero(observed),
         failed=tuple(map(str, panel.series[~observed])),
         horizon=horizon,
         quantiles=quantiles if settings.quantiles is None else settings.quantiles,
+        sparse=sparse[observed],
     )
 
 
@@ -214,8 +239,7 @@ def _with_future(panel: Panel, settings: PredictSettings, horizon: int) -> Panel
 
 def _observed(panel: Panel, reach: int) -> BoolArray:
     """[series] whether a target is observed in the last `reach` rows. DataError where none is."""
-    first = np.maximum(panel.offsets[:-1], panel.offsets[1:] - reach)
-    observed = panel.observed_between(first, panel.offsets[1:]) > 0
+    observed = observed_in_reach(panel, reach) > 0
     if not observed.any():
         raise DataError(
             f"{panel.source}: no series has an observed target in its last {reach:,} rows.",
@@ -270,7 +294,7 @@ def _refuse_implausible(request: Request, values: FloatArray) -> None:
 def _with_fallback(request: Request, values: FloatArray, watch: Watch) -> tuple[FloatArray, TextArray]:
     """The forecasts [N, H, 1 + Q], with seasonal naive for those that are implausible or not finite; [N] their sources."""
     source = np.full(len(request.positions), MODEL, dtype=object)
-    bad = np.flatnonzero(_implausible(request, values) | ~np.isfinite(values).all(axis=(1, 2)))
+    bad = np.flatnonzero(_implausible(request, values) | ~np.isfinite(values).all(axis=(1, 2)) | request.sparse)
     if not len(bad):
         return values, source
     panel, positions, values = request.panel, request.positions[bad], values.copy()
@@ -280,6 +304,24 @@ def _with_fallback(request: Request, values: FloatArray, watch: Watch) -> tuple[
     names = ", ".join(map(str, panel.series[positions[:3]])) + (", …" if len(bad) > 3 else "")
     watch.warn(f"seasonal naive for {len(bad)} of {len(source)} series ({names})")
     return values, source
+
+
+def _widened(
+    request: Request, values: FloatArray, samples: FloatArray | None, model: ServedModel | NoModel
+) -> tuple[FloatArray, FloatArray | None]:
+    """Forecasts [N, H, 1 + Q] and paths [N, H, S] whose intervals are wide where too few rows are observed."""
+    sparse = request.sparse
+    if not sparse.any():
+        return values, samples
+    facts = model.opened.manifest.data if model.opened else None
+    spread = typical_spread(request.panel, request.positions[sparse], facts)
+    values = values.copy()
+    values[sparse] = widened(values[sparse], request.quantiles, spread)
+    if samples is not None:
+        samples = samples.copy()
+        samples[sparse] = widened_samples(samples[sparse], spread)
+        samples = samples if model.opened is None else model.opened.manifest.limits.hold(samples)
+    return values, samples
 
 
 def _implausible(request: Request, values: FloatArray) -> BoolArray:

@@ -90,7 +90,7 @@ def against(
     from types import SimpleNamespace
 
     facts = data_facts(read_panel(trained), "data frame", None)
-    manifest = SimpleNamespace(name="m", data=facts, covariates=())
+    manifest = SimpleNamespace(name="m", data=facts, covariates=(), context_length=14)
     monkeypatch.setattr(module, "open_model", lambda *_: Opened(Path(), 1, manifest))  # type: ignore[arg-type]
     watch = Recorder()
     report = check(frame, CheckSettings(model="m"), watch)
@@ -100,7 +100,9 @@ def against(
 
 def test_data_that_a_model_was_trained_on_fits_it(monkeypatch: pytest.MonkeyPatch) -> None:
     fits, watch = against(daily(), daily(), monkeypatch)
-    assert fits == dict.fromkeys(["columns", "frequency", "series", "newest row", "level", "scale"], True)
+    assert fits == dict.fromkeys(
+        ["columns", "frequency", "series", "newest row", "observed values", "level", "scale"], True
+    )
     assert watch.warnings == []
 
 

@@ -1,0 +1,94 @@
+"""Too few observed rows to go by: said, with wide intervals, and left to seasonal naive with --fallback."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from forecaster.commands.check import check
+from forecaster.config import CheckSettings, PredictSettings
+from forecaster.serving.open_model import open_model
+from forecaster.serving.predict import predict
+from forecaster.serving.sparse_series import needed_rows, widened_samples
+from tests.support.factories import Recorder
+from tests.support.stored_models import stored, wave, write_csv
+
+
+def answered(folder, **options):
+    watch = Recorder()
+    settings = PredictSettings(**{"models": str(folder / "models"), "model": "m", "quantiles": (0.1, 0.9), **options})
+    return predict(str(folder / "data.csv"), settings, watch), watch
+
+
+@pytest.fixture
+def folder(tmp_path):
+    stored(tmp_path / "models")
+    return tmp_path
+
+
+SCARCE = {
+    "one row": (1, wave),
+    "three rows": (3, wave),
+    "most of a season": (20, wave),
+    "mostly missing": (100, lambda n, t: wave(n, t) if t % 9 == 3 else None),
+    "an outage since yesterday": (100, lambda n, t: wave(n, t) if t < 88 else None),
+}
+
+
+@pytest.mark.parametrize("kind", SCARCE)
+def test_few_rows_are_warned_of_and_have_wide_intervals(folder, kind):
+    rows, value = SCARCE[kind]
+    write_csv(folder / "data.csv", rows, value=value)
+    found, watch = answered(folder, fallback=True)
+    assert any("fewer than 21 observed values" in warning for warning in watch.warnings)
+    assert set(found.source) == {"seasonal-naive"}
+    low, high = found.quantile_forecasts.transpose(2, 0, 1)
+    level = np.array([[50.0], [60.0]])
+    assert (high - low > 0.5 * level).all()
+    assert ((low < found.prediction) & (found.prediction < high)).all()
+
+
+def test_only_the_short_series_is_warned_of(folder):
+    write_csv(folder / "data.csv", 60, value=lambda n, t: wave(n, t) if n == 0 or t > 56 else None)
+    found, watch = answered(folder, fallback=True)
+    assert list(found.source) == ["model", "seasonal-naive"]
+    assert any("1 of 2 series (b) has fewer" in warning for warning in watch.warnings)
+
+
+@pytest.mark.parametrize("rows", [24, 25, 100])
+def test_a_whole_season_is_enough(folder, rows):
+    write_csv(folder / "data.csv", rows)
+    found, watch = answered(folder, fallback=True)
+    assert set(found.source) == {"model"} and not watch.warnings
+
+
+def test_without_any_model_one_row_has_wide_intervals_too(folder):
+    write_csv(folder / "data.csv", 2)
+    found, watch = answered(folder, fallback=True, model="gone", horizon=3)
+    assert (found.quantile_forecasts[:, :, 1] > found.quantile_forecasts[:, :, 0]).all()
+    assert any("fewer than" in warning for warning in watch.warnings)
+
+
+def test_check_compares_the_observed_values_with_what_the_model_needs(folder):
+    settings = CheckSettings(models=str(folder / "models"), model="m")
+    for rows, fits in ((5, False), (60, True)):
+        watch = Recorder()
+        found = check(str(write_csv(folder / "data.csv", rows)), settings, watch)
+        match = next(match for match in found.matches if match.about == "observed values")
+        assert match.matches == fits
+        assert fits or any("observed values" in warning for warning in watch.warnings)
+
+
+def test_series_as_short_as_those_of_the_training_are_enough(folder):
+    manifest = open_model(str(folder / "models"), "m").manifest
+    assert needed_rows(manifest) == 21
+    assert needed_rows(replace(manifest, data=replace(manifest.data, rows=70, series_count=10))) == 7
+
+
+def test_sample_paths_spread_and_keep_their_order():
+    paths = np.full((1, 4, 9), 5.0) + np.arange(9) / 1000
+    wide = widened_samples(paths, np.array([2.0]))
+    assert (np.diff(wide, axis=2) > 0).all() and 3 < np.ptp(wide[0, 0]) < 9
+    assert np.isfinite(wide).all()
