@@ -14,8 +14,10 @@ if TYPE_CHECKING:
     from forecaster.api import Model, load, train
     from forecaster.errors import ForecasterError
     from forecaster.evaluation.report import Report
+    from forecaster.parts.keras_network import network
+    from forecaster.parts.supervised import windows
 
-__all__ = ["ForecasterError", "Model", "Report", "load", "train"]
+__all__ = ["ForecasterError", "Model", "Report", "load", "network", "train", "windows"]
 
 __version__ = "0.1.0"
 
@@ -24,7 +26,9 @@ _HOMES = {
     "Model": "forecaster.api",
     "Report": "forecaster.evaluation.report",
     "load": "forecaster.api",
+    "network": "forecaster.parts.keras_network",
     "train": "forecaster.api",
+    "windows": "forecaster.parts.supervised",
 }
 
 

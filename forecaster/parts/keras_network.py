@@ -1,0 +1,152 @@
+"""The program's recurrent networks as plain Keras models."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from forecaster.errors import UsageError, nearest
+from forecaster.models.cells import CELLS, INITIALIZERS
+from forecaster.models.encoder import Encoder, EncoderSettings
+from forecaster.models.heads import HEADS, OPEN_HEADS, HeadSettings
+from forecaster.models.skip_paths import KnownPath
+
+if TYPE_CHECKING:
+    from forecaster.models.encoder import EncoderOutput
+    from forecaster.typing import Tensor
+
+
+def network(
+    *,
+    context_length: int,
+    horizon: int,
+    inputs: int = 2,
+    known: int = 0,
+    cell: str = "gru",
+    units: int = 64,
+    layers: int = 1,
+    bidirectional: bool = False,
+    residual: bool = False,
+    head: str = "direct",
+    segment: int = 1,
+    outputs: int = 1,
+    dropout: float = 0.0,
+    reset_after: bool = True,
+    input_initializer: str = "glorot",
+    recurrent_initializer: str = "orthogonal",
+    seed: int = 0,
+    name: str = "forecaster",
+) -> Any:
+    """A `keras.Model` of recurrent layers and a head, not compiled: inputs [B, T, F] -> forecast [B, H].
+
+    The layers are Keras' own (Dense, SimpleRNN, LSTM, GRU, Dropout), so `summary`, `compile`, `fit`, `save`, `export` and
+    `keras.utils.plot_model` work. The inputs are those of `windows()`: column 0 the scaled target, column 1 whether it is
+    observed, then covariates. With `known` features the inputs are a pair, [B, T, F] and [B, H, U]. All tensors are float32.
+
+    Args:
+        context_length: T, rows that are read; a multiple of `segment`.
+        horizon: H, rows that are forecast.
+        inputs: F, columns of each row; 1 = the target alone.
+        known: U, features of each row ahead; 0 = none.
+        cell: "rnn", "lstm" or "gru".
+        units: width of each recurrent layer.
+        layers: recurrent layers, one on the other.
+        bidirectional: read the context in both directions.
+        residual: add each layer's input to its output; needs two layers.
+        head: "direct", "seq2seq", "recursive", or "per-step", whose output is [B, T]: at each step the target `segment` rows
+            later, to be fitted to `WindowSet.step_targets`. "recursive" and "per-step" read the target alone, F <= 2.
+        segment: S, rows that one recurrent step reads, through a dense layer where S > 1.
+        outputs: K, numbers for each forecast row; K > 1 gives [B, H, K].
+        dropout: share of units left out before the head and between layers, in `fit` only.
+        reset_after: GRU: apply the reset gate after the recurrent product.
+        input_initializer: "glorot", "he" or "orthogonal".
+        recurrent_initializer: as `input_initializer`.
+        seed: of the first weights and of dropout.
+        name: of the Keras model.
+
+    Raises:
+        UsageError: for an unknown name, or settings that contradict each other.
+    """
+    _check_names(
+        {
+            "cell": (cell, tuple(CELLS)),
+            "head": (head, tuple(HEADS)),
+            "input_initializer": (input_initializer, tuple(INITIALIZERS)),
+            "recurrent_initializer": (recurrent_initializer, tuple(INITIALIZERS)),
+        }
+    )
+    _check_counts(
+        context_length=context_length, horizon=horizon, inputs=inputs, units=units, layers=layers, segment=segment,
+        outputs=outputs,
+    )  # fmt: skip
+    if context_length % segment:
+        raise UsageError(f"network(): context_length {context_length} is not a multiple of segment {segment}.")
+    if head not in OPEN_HEADS and (inputs > 2 or known):
+        raise UsageError(
+            f"network(): head '{head}' feeds its forecasts back, so it reads the target alone.",
+            f"Take one of {', '.join(OPEN_HEADS)}, or inputs=2 and known=0.",
+        )
+    if residual and layers == 1:
+        raise UsageError("network(): residual has no effect on one layer.", "Take layers=2 or more.")
+    source = random.Random(seed)
+
+    def new_seed() -> int:
+        return source.getrandbits(31)
+
+    encoder = Encoder(
+        EncoderSettings(
+            cell=cell, units=units, layers=layers, bidirectional=bidirectional, residual=residual, dropout=dropout,
+            reset_after=reset_after, segment=segment, input_initializer=input_initializer,
+            recurrent_initializer=recurrent_initializer, portable=False, extra_inputs=inputs > 2,
+        ),
+        new_seed,
+    ).with_recurrence(_whole_layer)  # fmt: skip
+    head_settings = HeadSettings(
+        context_length=context_length, horizon=horizon, segment=segment, outputs=outputs, units=units,
+        dropout=dropout, bidirectional=bidirectional,
+    )  # fmt: skip
+    built = HEADS[head](head_settings, new_seed)
+    return _Model(encoder, built.training if head == "per-step" else built.forecast).build(
+        (context_length, inputs), KnownPath(horizon, outputs, new_seed) if known else None, (horizon, known), name
+    )
+
+
+def _whole_layer(layer: Any, inputs: Tensor, states: Sequence[Tensor] | None) -> tuple[Tensor, list[Tensor]]:
+    """As `run_layer`, but a single step calls the layer, too: a model that is saved holds layers, not their cells."""
+    sequence, *after = layer(inputs, initial_state=list(states) if states is not None else None)
+    return sequence, after
+
+
+class _Model:
+    """Draws the graph of an encoder and a head."""
+
+    def __init__(self, encoder: Encoder, head: Callable[[Encoder, EncoderOutput], Tensor]) -> None:
+        self.encoder, self.head = encoder, head
+
+    def build(self, shape: tuple[int, int], path: KnownPath | None, ahead: tuple[int, int], name: str) -> Any:
+        """Keras model, inputs `shape` [T, F] and, where there is a path, `ahead` [H, U] -> forecast."""
+        import keras
+        from keras import ops
+
+        context = keras.Input(shape, name="inputs")
+        mask = context[:, :, 1] if shape[1] > 1 else ops.ones_like(context[:, :, 0])
+        read = self.encoder.read(context[:, :, 0], mask, context[:, :, 2:] if shape[1] > 2 else None)
+        z = self.head(self.encoder, read)
+        inputs = [context]
+        if path:
+            inputs.append(keras.Input(ahead, name="known"))
+            z = z + path(inputs[1], read.last)
+        return keras.Model(inputs if path else context, z if z.shape[-1] > 1 else z[:, :, 0], name=name)
+
+
+def _check_names(given: dict[str, tuple[str, tuple[str, ...]]]) -> None:
+    for name, (value, allowed) in given.items():
+        if value not in allowed:
+            raise UsageError(f"network(): {name}: '{value}' is not known.", nearest(str(value), allowed))
+
+
+def _check_counts(**counts: int) -> None:
+    for name, value in counts.items():
+        if not isinstance(value, int) or value < 1:
+            raise UsageError(f"network(): {name}: {value!r} is not a whole number from 1 up.")

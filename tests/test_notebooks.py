@@ -1,0 +1,47 @@
+"""The notebooks and the Python of the documents run as shown."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+NOTEBOOKS = sorted((ROOT / "docs").glob("*.ipynb"))
+PAGES = [ROOT / "docs" / "parts.md"]
+
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("cpu")]
+
+
+@pytest.fixture
+def place(tmp_path, monkeypatch):
+    """A working directory like that of a reader: the sample data."""
+    shutil.copytree(ROOT / "data", tmp_path / "data")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MPLBACKEND", "agg")
+
+
+def run(source: str) -> dict[str, object]:
+    names: dict[str, object] = {"__name__": "notebook"}
+    exec(compile(source, "notebook", "exec"), names)
+    return names
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_a_notebook_runs_from_its_first_cell_to_its_last(path, place):
+    cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+    code = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
+    names = run("\n".join(code))
+    assert names["forecast"].shape == (1, 12)  # type: ignore[attr-defined]
+    assert all(cell["outputs"] == [] for cell in cells if cell["cell_type"] == "code")  # no output in the repository
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_the_python_of_a_page_runs(page, place):
+    blocks = re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
+    assert blocks
+    names = run("\n".join(blocks))
+    assert names["ahead"].shape == (1, 12)  # type: ignore[attr-defined]
