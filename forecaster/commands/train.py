@@ -12,10 +12,11 @@ import numpy as np
 from forecaster.data.reading.reader import read_as
 from forecaster.data.summary import degenerate_series_notes
 from forecaster.data.target_limits import refuse_all_but_counts
-from forecaster.errors import DataError
+from forecaster.errors import DataError, UsageError
 from forecaster.evaluation.report import make_report, subject
 from forecaster.models.device import require_tensorflow
 from forecaster.progress import Watch
+from forecaster.serving.pretrained import PRETRAINED
 from forecaster.serving.store import Store, name_from_path
 from forecaster.training.auto_plan import draft_plan
 from forecaster.training.fit_members import EnsembleFitter
@@ -41,6 +42,8 @@ def train(data: Data, settings: TrainSettings, watch: Watch) -> TrainReport:
     """
     require_tensorflow()
     name = settings.name or name_from_path(str(data) if isinstance(data, (str, Path)) else "frame")
+    if name == PRETRAINED:
+        raise UsageError(f"'{name}' is the name of the networks that come with the program.", "Give another --name.")
     store = Store(Path(settings.models))
     with store.training(name, settings.wait or 0.0):  # refuses an impossible name before any work
         return _train(data, settings, watch, store, name)

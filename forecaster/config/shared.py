@@ -90,7 +90,9 @@ class BaselineOptions:
 class ServeOptions:
     """Which stored model runs, and which library runs it."""
 
-    model: str | None = option(None, "NAME or NAME@VERSION (default: the model trained last).", "Store", kind="model")
+    model: str | None = option(
+        None, "NAME, NAME@VERSION or pretrained (default: the model trained last).", "Store", kind="model"
+    )
     runtime: str = choice("onnx", "onnx tensorflow", "Library that runs the network.", "Running")
 
 

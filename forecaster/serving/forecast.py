@@ -51,16 +51,17 @@ class Forecast:
     prediction: FloatArray  # [N, H] float64
     quantiles: tuple[float, ...]  # Q levels, ascending
     quantile_forecasts: FloatArray  # [N, H, Q] float64, the value at each level
-    source: TextArray  # [N] "model", or the fallback's name
+    source: TextArray  # [N] `own`, or the fallback's name
     freq: Freq
     zone: str | None  # of the written timestamps; None = without zone
     about: About | None = None
     samples: FloatArray | None = None  # [N, H, S] sample paths; None = none were asked for
+    own: str = MODEL  # the source of what was asked for
 
     @property
     def fallbacks(self) -> int:
-        """Number of series that were not forecast by the model."""
-        return int(np.count_nonzero(self.source != MODEL))
+        """Number of series that were not forecast by the model that was asked for."""
+        return int(np.count_nonzero(self.source != self.own))
 
     def only(self, n: int) -> Forecast:
         """The forecast of the n-th series."""

@@ -146,7 +146,7 @@ def read_manifest(folder: Path) -> Manifest:
         if raw.pop("seal", None) not in (None, _seal(raw)):
             raise ValueError("not what was written")
         raw["data"] = _record(DataFacts, raw["data"])
-        raw["members"] = tuple(_network(member) for member in raw["members"])
+        raw["members"] = tuple(network_settings(member) for member in raw["members"])
         raw["fit"] = _record(FitSettings, raw["fit"])
         raw["plan"] = tuple(_record(PlanRow, row) for row in raw["plan"])
         raw["quantiles"] = tuple(raw["quantiles"])
@@ -180,7 +180,8 @@ def json_key(stored: Field[Any]) -> str:
     return str(stored.metadata.get("key", stored.name))
 
 
-def _network(raw: Mapping[str, object]) -> NetworkSettings:
+def network_settings(raw: Mapping[str, object]) -> NetworkSettings:
+    """Settings of a network from its JSON object. KeyError and TypeError where it is none."""
     quantiles = raw["quantiles"]
     if not isinstance(quantiles, list):
         raise TypeError("quantiles")

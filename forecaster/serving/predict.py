@@ -31,6 +31,7 @@ from forecaster.serving.fallback import (
 from forecaster.serving.forecast import MODEL, About, Forecast, ForecastRun
 from forecaster.serving.manifest import Manifest, load_runtime
 from forecaster.serving.open_model import Opened, open_model, read_for
+from forecaster.serving.pretrained import PRETRAINED, means_pretrained
 from forecaster.serving.quantile_source import QuantileSource, quantile_source
 from forecaster.serving.raw_forecasts import raw_forecasts
 from forecaster.serving.recent_errors import recent_windows
@@ -43,6 +44,7 @@ from forecaster.serving.sparse_series import (
     widened,
     widened_samples,
 )
+from forecaster.serving.zero_shot import ZeroShot, open_pretrained
 
 if TYPE_CHECKING:
     from forecaster.config import PredictSettings
@@ -64,10 +66,20 @@ class ServedModel:
 
 
 @dataclass(frozen=True)
+class ZeroShotModel:
+    """The pretrained networks, which the data's season chooses from."""
+
+    opened: None = None
+
+
+@dataclass(frozen=True)
 class NoModel:
     """No stored model can be loaded, and --fallback is given: seasonal naive answers."""
 
     opened: Opened | None  # the model that was asked for, where its manifest can be read
+
+
+Model: TypeAlias = "ServedModel | ZeroShotModel | NoModel"
 
 
 @dataclass(frozen=True)
@@ -127,15 +139,19 @@ def run_forecast(
     panel = fresh(_read(data, model, settings), settings.max_age, settings.drop_incomplete, watch, now)
     _note_series(panel, model, watch)
     request = _request(panel, model, settings, watch)
+    own = PRETRAINED if isinstance(model, ZeroShotModel) else MODEL
     if isinstance(model, ServedModel):
         answer = _answer(request, model, settings, watch)
+    elif isinstance(model, ZeroShotModel):
+        answer = _zero_shot(request, settings, watch)
     else:
         answer = Answer(np.full((len(request.positions), request.horizon, 1 + len(request.quantiles)), np.nan), None)
-    if settings.fallback:
-        values, source = _with_fallback(request, answer.values, watch)
+    # The pretrained networks know no series of a few rows, and nobody has tested them on this data.
+    if settings.fallback or own == PRETRAINED:
+        values, source = _with_fallback(request, answer.values, own, settings, watch)
     else:
         _refuse_implausible(request, answer.values)
-        values, source = answer.values, np.full(len(request.positions), MODEL, dtype=object)
+        values, source = answer.values, np.full(len(request.positions), own, dtype=object)
     values, samples = _widened(request, values, answer.samples, model)
     if model.opened:
         values = model.opened.manifest.limits.hold(values)
@@ -146,17 +162,20 @@ def run_forecast(
         quantiles=request.quantiles,
         quantile_forecasts=values[:, :, 1:],
         source=source,
+        own=own,
         freq=request.panel.freq,
         zone=request.panel.zone,
         samples=samples,
-        about=_about(request, model.opened),
+        about=_about(request, model),
     )
     result.check()
     return ForecastRun(forecast=result, panel=request.panel, positions=request.positions)
 
 
-def _find(data: Data | None, settings: PredictSettings, watch: Watch, load: Load) -> ServedModel | NoModel:
+def _find(data: Data | None, settings: PredictSettings, watch: Watch, load: Load) -> Model:
     """The model that was asked for. ArtifactError where it cannot be loaded and --fallback is not given."""
+    if means_pretrained(data, settings, settings.models, watch):
+        return ZeroShotModel()
     opened = None
     for left in reversed(range(MAX_ATTEMPTS)):
         try:
@@ -186,21 +205,21 @@ def _note(opened: Opened, settings: PredictSettings, watch: Watch) -> None:
         )
 
 
-def _read(data: Data | None, model: ServedModel | NoModel, settings: PredictSettings) -> Panel:
+def _read(data: Data | None, model: Model, settings: PredictSettings) -> Panel:
     """The data, read as the model's training data; without a model, as `train` would read it."""
     if model.opened:
         return read_for(model.opened.manifest, data, settings)
     return read_as("-" if data is None else data, settings.read_options())
 
 
-def _note_series(panel: Panel, model: ServedModel | NoModel, watch: Watch) -> None:
+def _note_series(panel: Panel, model: Model, watch: Watch) -> None:
     """Say where the data has fewer series than that of the training."""
     trained = model.opened.manifest.data.series_count if model.opened else 0
     if len(panel.series) < trained:
         watch.note(f"{len(panel.series):,} series; the model was trained on {trained:,}")
 
 
-def _request(panel: Panel, model: ServedModel | NoModel, settings: PredictSettings, watch: Watch) -> Request:
+def _request(panel: Panel, model: Model, settings: PredictSettings, watch: Watch) -> Request:
     """What to forecast: from the settings, else from the model. DataError where no series can be forecast."""
     if model.opened:
         manifest = model.opened.manifest
@@ -232,7 +251,7 @@ def _request(panel: Panel, model: ServedModel | NoModel, settings: PredictSettin
 def _with_future(panel: Panel, settings: PredictSettings, horizon: int) -> Panel:
     """The panel with known values from --future. UsageError where the model reads none."""
     if not panel.columns.known:
-        raise UsageError("--future has no effect: the model was trained without --known.", "Leave it out.")
+        raise UsageError("--future has no effect: the model reads no known columns.", "Leave it out.")
     future = read_future(str(settings.future), panel, settings.timestamp_format)
     return with_future(panel, future, horizon)
 
@@ -279,6 +298,22 @@ def _quantile_source(panel: Panel, model: ServedModel, settings: PredictSettings
     return replace(source, calibration=recent.extend(source.calibration))
 
 
+def _zero_shot(request: Request, settings: PredictSettings, watch: Watch) -> Answer:
+    """The forecasts of the pretrained networks; NaN for series that are too short for them."""
+    panel = request.panel
+    if not settings.adapt:
+        raise UsageError("--no-adapt has no effect on a pretrained network.", "Leave it out.")
+    for note in panel.notes:
+        watch.note(note)
+    networks = open_pretrained(panel.season_length, settings.runtime, settings.threads or 0)
+    made = ZeroShot(networks, panel, panel.offsets[1:], request.horizon, settings.calibrate is not False)
+    if settings.calibrate and not any(made.calibrations):
+        raise UsageError("--calibrate: the history is too short for a calibration.", "Leave it out.")
+    windows = latest_windows(panel).take(request.positions)
+    values = made.forecast(windows, request.quantiles)
+    return Answer(values, made.samples(windows, settings.samples) if settings.samples else None)
+
+
 def _refuse_implausible(request: Request, values: FloatArray) -> None:
     """ArtifactError naming the first series with an implausible value in its forecast [N, H, 1 + Q]."""
     found = _implausible(request, values)
@@ -291,10 +326,16 @@ def _refuse_implausible(request: Request, values: FloatArray) -> None:
         )
 
 
-def _with_fallback(request: Request, values: FloatArray, watch: Watch) -> tuple[FloatArray, TextArray]:
-    """The forecasts [N, H, 1 + Q], with seasonal naive for those that are implausible or not finite; [N] their sources."""
-    source = np.full(len(request.positions), MODEL, dtype=object)
-    bad = np.flatnonzero(_implausible(request, values) | ~np.isfinite(values).all(axis=(1, 2)) | request.sparse)
+def _with_fallback(
+    request: Request, values: FloatArray, own: str, settings: PredictSettings, watch: Watch
+) -> tuple[FloatArray, TextArray]:
+    """The forecasts [N, H, 1 + Q], with seasonal naive for those that are implausible or not finite; [N] their sources.
+
+    With --fallback, series with too few rows get it, too. `own`: the source of the others.
+    """
+    source = np.full(len(request.positions), own, dtype=object)
+    sparse = request.sparse & settings.fallback
+    bad = np.flatnonzero(_implausible(request, values) | ~np.isfinite(values).all(axis=(1, 2)) | sparse)
     if not len(bad):
         return values, source
     panel, positions, values = request.panel, request.positions[bad], values.copy()
@@ -307,7 +348,7 @@ def _with_fallback(request: Request, values: FloatArray, watch: Watch) -> tuple[
 
 
 def _widened(
-    request: Request, values: FloatArray, samples: FloatArray | None, model: ServedModel | NoModel
+    request: Request, values: FloatArray, samples: FloatArray | None, model: Model
 ) -> tuple[FloatArray, FloatArray | None]:
     """Forecasts [N, H, 1 + Q] and paths [N, H, S] whose intervals are wide where too few rows are observed."""
     sparse = request.sparse
@@ -330,11 +371,12 @@ def _implausible(request: Request, values: FloatArray) -> BoolArray:
     return implausible(values, low[request.positions], high[request.positions])
 
 
-def _about(request: Request, opened: Opened | None) -> About:
+def _about(request: Request, answered: Model) -> About:
+    opened = answered.opened
     metrics = opened.manifest.metrics if opened else {}
     model, naive = metrics.get(MODEL, {}).get("mase"), metrics.get(SEASONAL_NAIVE, {}).get("mase")
     return About(
-        model=opened.manifest.name if opened else "",
+        model=opened.manifest.name if opened else PRETRAINED if isinstance(answered, ZeroShotModel) else "",
         version=opened.version if opened else 0,
         cutoff=request.cutoff,
         failed=request.failed,

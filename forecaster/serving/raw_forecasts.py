@@ -6,7 +6,7 @@ Raw: the graph's own quantiles, before calibration. Everything here works on a p
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
@@ -14,11 +14,27 @@ from forecaster.data.extra_inputs import ExtraInputs
 from forecaster.serving.runtime import forecast
 
 if TYPE_CHECKING:
+    from forecaster.data.extra_inputs import Needs
     from forecaster.data.panel import Panel
     from forecaster.data.windows import Windows
-    from forecaster.serving.manifest import Manifest
     from forecaster.serving.runtime import Runtime
     from forecaster.typing import FloatArray, IntArray
+
+
+class GraphFacts(Protocol):
+    """What must be known of a graph to run it on windows. A manifest knows it."""
+
+    @property
+    def context_length(self) -> int:
+        """L."""
+
+    @property
+    def quantiles(self) -> tuple[float, ...]:
+        """Q levels, ascending."""
+
+    @property
+    def needs(self) -> Needs:
+        """The inputs of the graph."""
 
 
 @dataclass(frozen=True)
@@ -45,19 +61,19 @@ class RawForecasts:
         )
 
 
-def raw_forecasts(runtime: Runtime, manifest: Manifest, panel: Panel, windows: Windows, horizon: int) -> RawForecasts:
+def raw_forecasts(runtime: Runtime, graph: GraphFacts, panel: Panel, windows: Windows, horizon: int) -> RawForecasts:
     """Forecasts of the W windows, `horizon` steps each, which may be more than the graph's own.
 
     NaN where a window's context has no observed value.
     """
-    context, needs = windows.gather(manifest.context_length, 0), manifest.needs
+    context, needs = windows.gather(graph.context_length, 0), graph.needs
     inputs = ExtraInputs(panel, windows, needs, -(-horizon // needs.horizon))
     values = forecast(runtime, context, horizon, inputs)
     return RawForecasts(
         panel=panel,
         windows=windows,
         context=context,
-        values=values.reshape(len(windows), horizon, 1 + len(manifest.quantiles)),
+        values=values.reshape(len(windows), horizon, 1 + len(graph.quantiles)),
     )
 
 

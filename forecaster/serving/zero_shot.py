@@ -1,0 +1,235 @@
+"""Forecasts by the pretrained networks, which never saw the data: which network forecasts which window, and its quantiles.
+
+A series is forecast by the network for its season; where no network knows the season, by the one without a season, on the series
+less its seasonal profile. A series with less than a season of rows is forecast by the network without a season, too. As no
+network has seen any row, every window of the history shows its error: the quantiles are calibrated on these windows where
+there are enough.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from forecaster.data.extra_inputs import Needs
+from forecaster.data.seasonal_scale import context_scale
+from forecaster.data.windows import evenly, rolling
+from forecaster.errors import ArtifactError, UsageError
+from forecaster.serving.conformal import GRID, calibrate
+from forecaster.serving.pretrained import NO_SEASON, REINSTALL, Card, find_card, load_pretrained
+from forecaster.serving.raw_forecasts import RawForecasts, raw_forecasts, with_actuals
+from forecaster.serving.recent_errors import densest, pooled
+from forecaster.serving.runtime import Runtime
+from forecaster.serving.seasonal_profile import DeseasonalisedRuntime
+
+if TYPE_CHECKING:
+    from forecaster.data.panel import Panel
+    from forecaster.data.windows import Windows
+    from forecaster.serving.conformal import Calibration
+    from forecaster.typing import BoolArray, FloatArray, IntArray
+
+MAX_WINDOWS = 1000  # of the history, from which quantiles are learnt
+MIN_CUTOFFS = 5  # of a series among them, where its history has as many: series share shocks at one cutoff
+MIN_SEPARATE = 10  # windows that do not overlap, for a calibration
+MAX_STRETCH = 4  # times the horizon of a calibration, that it is used for
+BATCH = 4096  # windows whose forecasts at all levels are in memory at once
+NONE = -1  # in place of a network's index: too few rows for any
+
+
+@dataclass(frozen=True)
+class PretrainedNetwork:
+    """A loaded network and the windows that it can forecast. It is the `GraphFacts` of its runtime."""
+
+    card: Card
+    runtime: Runtime
+    context_length: int  # L of the runtime
+
+    @property
+    def quantiles(self) -> tuple[float, ...]:
+        """Q levels, ascending."""
+        return self.card.network.quantiles
+
+    @property
+    def needs(self) -> Needs:
+        """The inputs of the runtime."""
+        return replace(self.card.needs, context_length=self.context_length)
+
+    def suits(self, windows: Windows) -> BoolArray:
+        """[W] whether a window's context has as many observed values as the network needs."""
+        seen = np.concatenate([[0], np.cumsum(~np.isnan(windows.target))])
+        first = np.maximum(windows.cutoff - self.context_length, windows.start[windows.series])
+        return np.asarray(seen[windows.cutoff] - seen[first] >= self.card.min_rows)
+
+
+def open_pretrained(season_length: int, runtime: str = "onnx", threads: int = 0) -> tuple[PretrainedNetwork, ...]:
+    """The networks for series with this season, the one to prefer first.
+
+    ArtifactError where this installation has none that can be used, or a damaged one.
+    """
+    own, plain = find_card(season_length), find_card(NO_SEASON)
+    found = []
+    if own:
+        found.append(PretrainedNetwork(own, load_pretrained(own.folder, runtime, threads), own.network.context_length))
+    if plain and plain != own:
+        graph, length = load_pretrained(plain.folder, runtime, threads), plain.network.context_length
+        if not own:
+            less = DeseasonalisedRuntime(graph, length, season_length)
+            found.append(PretrainedNetwork(plain, less, less.context_length))
+        found.append(PretrainedNetwork(plain, graph, length))
+    if not found:
+        raise ArtifactError(f"there is no pretrained network for a season of {season_length} steps.", REINSTALL)
+    return tuple(found)
+
+
+@dataclass(frozen=True)
+class ZeroShot:
+    """The pretrained networks, with quantiles that were learnt from the rows of a panel before `ends`."""
+
+    networks: tuple[PretrainedNetwork, ...]
+    panel: Panel
+    ends: IntArray  # [N] the first row of each series that must not be known
+    horizon: int
+    calibrated: bool = True  # False: the networks' own quantiles
+
+    @property
+    def method(self) -> str:
+        """What the forecasts are made by."""
+        return self.networks[0].card.method
+
+    def choose(self, windows: Windows) -> IntArray:
+        """[W] index of the network that forecasts each window; NONE where its context is too short for any."""
+        chosen = np.full(len(windows), NONE)
+        for i in reversed(range(len(self.networks))):
+            chosen[self.networks[i].suits(windows)] = i
+        return chosen
+
+    @cached_property
+    def calibrations(self) -> tuple[Calibration | None, ...]:
+        """Each network's calibration; None where the history has too few windows for one, or none is wanted."""
+        if not self.calibrated:
+            return (None,) * len(self.networks)
+        return tuple(self._learn(network) for network in self.networks)
+
+    def forecast(self, windows: Windows, levels: Sequence[float]) -> FloatArray:
+        """[W, H, 1 + Q] point forecasts and quantiles at these levels; NaN where no network suits.
+
+        Where all values of a series before `ends` are at least 0, so are its forecasts. UsageError for a level that is
+        too far out.
+        """
+        found = np.full((len(windows), self.horizon, 1 + len(levels)), np.nan)
+        for i, mine in self._parts(windows):
+            raw = self._raw(self.networks[i], windows.take(mine), self.horizon)
+            found[mine, :, :1] = raw.values[:, :, :1]
+            if levels:
+                found[mine, :, 1:] = self._quantiles(i, raw, levels)
+        return self._held(found, windows)
+
+    def samples(self, windows: Windows, count: int) -> FloatArray:
+        """[W, H, count] sample paths; NaN where no network suits. UsageError where no whole window shows its errors."""
+        found = np.full((len(windows), self.horizon, count), np.nan)
+        for i, mine in self._parts(windows):
+            learnt, raw = self.calibrations[i], self._raw(self.networks[i], windows.take(mine), self.horizon)
+            if learnt is None or learnt.horizon < self.horizon or not learnt.whole.any():
+                raise UsageError(
+                    "--samples: the history has too few whole windows of this horizon.",
+                    "Leave it out, or give a shorter --horizon.",
+                )
+            found[mine] = learnt.samples(raw.values, self._scale(raw), raw.names, count)
+        return self._held(found, windows)
+
+    def _parts(self, windows: Windows) -> Iterator[tuple[int, IntArray]]:
+        """Index of a network and positions of windows that it forecasts, BATCH at most."""
+        chosen = self.choose(windows)
+        for i in range(len(self.networks)):
+            mine = np.flatnonzero(chosen == i)
+            for first in range(0, len(mine), BATCH):
+                yield i, mine[first : first + BATCH]
+
+    def _raw(self, network: PretrainedNetwork, windows: Windows, horizon: int) -> RawForecasts:
+        raw = raw_forecasts(network.runtime, network, self.panel, windows, horizon)
+        return replace(raw, values=widened(raw.values, network.needs.horizon))
+
+    def _quantiles(self, i: int, raw: RawForecasts, levels: Sequence[float]) -> FloatArray:
+        learnt, trained = self.calibrations[i], self.networks[i].quantiles
+        known = GRID if learnt else trained
+        for level in levels:
+            if not known[0] <= level <= known[-1]:
+                raise UsageError(
+                    f"quantile {level:g} is not within {known[0]:g} and {known[-1]:g}.", "Give another level."
+                )
+        if learnt:
+            return learnt.quantiles(raw.values, self._scale(raw), raw.names, levels)
+        return between_levels(raw.values[:, :, 1:], trained, levels)
+
+    def _scale(self, raw: RawForecasts) -> FloatArray:
+        return context_scale(raw.context, self.panel.season_length)
+
+    def _held(self, values: FloatArray, windows: Windows) -> FloatArray:
+        """The values [W, H, ·], not below 0 where no known value of the series is."""
+        known = np.where(np.arange(len(self.panel.target)) < np.repeat(self.ends, self.panel.lengths), 0.0, np.nan)
+        lowest = np.fmin.reduceat(self.panel.target + known, self.panel.offsets[:-1])
+        floor = np.where(lowest >= 0.0, 0.0, -np.inf)[windows.series]
+        return np.asarray(np.maximum(values, floor[:, None, None]))
+
+    def _learn(self, network: PretrainedNetwork) -> Calibration | None:
+        """The calibration from windows of the whole horizon or, where these are few, from the first part of it."""
+        horizon = self.horizon
+        while True:
+            windows = self._history(network, horizon)
+            pool = pooled(self._raw(network, windows, horizon)) if len(windows) >= MIN_SEPARATE else None
+            if pool and pool.separate >= MIN_SEPARATE:
+                return calibrate(pool, tuple(map(str, self.panel.series)))
+            horizon //= 2
+            if MAX_STRETCH * horizon < self.horizon:
+                return None
+
+    def _history(self, network: PretrainedNetwork, horizon: int) -> Windows:
+        """Windows that end before `ends`, MAX_WINDOWS at most, each with enough context for the network."""
+        rows = self.ends - self.panel.offsets[:-1]
+        spare = rows - horizon - max(horizon, network.card.min_rows)
+        rich = np.flatnonzero(spare >= 0)
+        rich = rich[evenly(len(rich), MAX_WINDOWS // MIN_CUTOFFS)]
+        if not len(rich):
+            return rolling(self.panel, self.ends, horizon, 0, 1)
+        stride = densest(horizon, int(spare[rich].sum()), MAX_WINDOWS - len(rich))
+        count = min(int(spare[rich].max()) // stride + 1, MAX_WINDOWS // len(rich))
+        windows = rolling(self.panel, self.ends, horizon, count, stride, rich)
+        windows = windows.take(np.flatnonzero(network.suits(windows)))
+        return with_actuals(windows, horizon)
+
+
+def widened(values: FloatArray, horizon: int) -> FloatArray:
+    """Raw forecasts [W, H, 1 + Q] whose quantiles do not come closer to the point beyond the graph's own `horizon`.
+
+    There the graph takes its own forecasts for actuals, so its widths are too small. From the last of its own steps on they
+    grow at least with the square root of the step, as those of a random walk do.
+    """
+    steps = values.shape[1]
+    if steps <= horizon:
+        return values
+    own, point, beyond = values[:, :horizon], values[:, horizon:, :1], values[:, horizon:, 1:]
+    growth = np.sqrt(np.arange(horizon + 1, steps + 1) / horizon)
+    least = (own[:, -1:, 1:] - own[:, -1:, :1]) * growth[None, :, None]
+    deviation = beyond - point
+    deviation = np.where(least < 0.0, np.minimum(deviation, least), np.maximum(deviation, least))
+    return np.concatenate([own, np.concatenate([point, point + deviation], axis=2)], axis=1)
+
+
+def between_levels(quantiles: FloatArray, trained: Sequence[float], levels: Sequence[float]) -> FloatArray:
+    """Quantiles [W, H, Q] at the `trained` levels -> [W, H, len(levels)], interpolated along the normal distribution."""
+    columns = []
+    for level in levels:
+        if level in trained:
+            columns.append(quantiles[:, :, trained.index(level)])
+            continue
+        from statistics import NormalDist
+
+        after = int(np.searchsorted(trained, level))
+        low, high, here = (NormalDist().inv_cdf(one) for one in (trained[after - 1], trained[after], level))
+        share = (here - low) / (high - low)
+        columns.append((1.0 - share) * quantiles[:, :, after - 1] + share * quantiles[:, :, after])
+    return np.stack(columns, axis=2)

@@ -1,0 +1,252 @@
+"""A forecast before any training: which network answers, for which series, with which quantiles."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from forecaster.config import PredictSettings, TrainSettings
+from forecaster.data.windows import latest_windows
+from forecaster.errors import ArtifactError, UsageError
+from forecaster.serving.predict import predict
+from forecaster.serving.zero_shot import ZeroShot, between_levels, open_pretrained, widened
+from tests.support.factories import Recorder, panel_of
+from tests.support.pretrained import LEVELS, ship
+from tests.support.stored_models import stored, write_csv
+
+
+@pytest.fixture(autouse=True)
+def shipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Networks for no season and for 24 steps, and an empty working directory."""
+    monkeypatch.chdir(tmp_path)
+    return ship(monkeypatch, tmp_path / "shipped", 1, 24)
+
+
+def answered(data="data.csv", **options):
+    watch = Recorder()
+    return predict(str(data), PredictSettings(**options), watch), watch
+
+
+def test_before_any_training_a_pretrained_network_answers_and_says_so(tmp_path):
+    write_csv(tmp_path / "data.csv", 100)
+    found, watch = answered(horizon=6)
+    assert set(found.source) == {"pretrained"} and found.fallbacks == 0
+    assert found.quantiles == (0.1, 0.5, 0.9) and found.prediction.shape == (2, 6)
+    assert found.metadata()["model"] == "pretrained" and found.metadata()["version"] is None
+    assert any("no model is stored in 'models'" in note for note in watch.notes)
+    assert any("season length 24" in note for note in watch.notes)
+    assert answered()[0].prediction.shape == (2, 24)  # one season where no horizon is given
+
+
+def test_a_stored_model_comes_first_unless_the_pretrained_network_is_asked_for(tmp_path):
+    write_csv(tmp_path / "data.csv", 100)
+    stored(tmp_path / "models")
+    assert set(answered(horizon=6)[0].source) == {"model"}
+    assert set(answered(horizon=6, model="pretrained")[0].source) == {"pretrained"}
+    stored(tmp_path / "models", name="pretrained")  # as an older release allowed
+    assert set(answered(horizon=6, model="pretrained")[0].source) == {"model"}
+
+
+@pytest.mark.parametrize("options", [{"models": "elsewhere"}, {"model": "gone"}, {"model": "pretrained@1"}])
+def test_a_model_or_a_store_that_is_named_and_not_there_is_an_error(tmp_path, options):
+    write_csv(tmp_path / "data.csv", 100)
+    with pytest.raises(ArtifactError):
+        answered(**options)
+
+
+def test_without_data_there_is_nothing_to_forecast():
+    with pytest.raises(ArtifactError, match="no model is stored"):
+        predict(None, PredictSettings(), Recorder())
+
+
+def test_columns_that_are_not_read_are_named(tmp_path):
+    path = write_csv(tmp_path / "data.csv", 60, ("a",))
+    lines = path.read_text().splitlines()
+    path.write_text("\n".join([lines[0] + ",price,sky"] + [f"{line},{i},wet" for i, line in enumerate(lines[1:])]))
+    _, watch = answered(horizon=6, target="target")
+    assert any("not used" in note and "price" in note and "sky" in note for note in watch.notes)
+
+
+def test_short_series_are_forecast_without_a_season_and_the_shortest_by_seasonal_naive_with_a_word(tmp_path):
+    def value(n, t):
+        return None if t < (0, 90, 97)[n] else 50.0 + n + t % 24
+
+    write_csv(tmp_path / "data.csv", 100, ("long", "short", "tiny"), value=value)
+    found, watch = answered(horizon=6)
+    assert list(found.source) == ["pretrained", "pretrained", "seasonal-naive"] and found.fallbacks == 1
+    assert "2 of 3 series (short, tiny) have fewer than 25 observed values" in watch.warnings[0]
+    assert "seasonal naive for 1 of 3 series (tiny)" in watch.warnings[1]
+    assert np.isfinite(found.prediction).all() and np.isfinite(found.quantile_forecasts).all()
+    assert list(answered(horizon=6, fallback=True)[0].source) == ["pretrained", "seasonal-naive", "seasonal-naive"]
+
+
+def test_gaps_are_forecast_over(tmp_path):
+    write_csv(tmp_path / "data.csv", 100, value=lambda n, t: None if t % 3 else 5.0 + n)
+    assert np.isfinite(answered(horizon=6)[0].prediction).all()
+
+
+def test_a_season_without_a_network_is_taken_out_and_put_back():
+    ramp = np.arange(84) // 7 * 3.0
+    series = 100 + ramp + np.tile([0, 5, -5, 10, 0, -10, 0.0], 12)
+    panel = panel_of(series, season_length=7)
+    made = ZeroShot(open_pretrained(7), panel, panel.offsets[1:], 7, calibrated=False)
+    point = made.forecast(latest_windows(panel), ())[0, :, 0]
+    level = point.mean()
+    np.testing.assert_allclose(point - level, [0, 5, -5, 10, 0, -10, 0], atol=1.5)
+
+
+def test_noise_without_a_season_is_left_as_it_is():
+    rng = np.random.default_rng(0)
+    panel = panel_of(*(100 + rng.normal(size=70) for _ in range(50)), season_length=7)
+    made = ZeroShot(open_pretrained(7), panel, panel.offsets[1:], 7, calibrated=False)
+    assert np.abs(np.ptp(made.forecast(latest_windows(panel), ())[:, :, 0], axis=1)).mean() < 0.7
+
+
+def test_without_any_suitable_network_it_says_what_is_missing(tmp_path, monkeypatch):
+    write_csv(tmp_path / "data.csv", 100)
+    ship(monkeypatch, tmp_path / "other", 12)
+    with pytest.raises(ArtifactError, match="no pretrained network for a season of 24"):
+        answered(horizon=6)
+    ship(monkeypatch, tmp_path / "none")
+    with pytest.raises(ArtifactError, match="no model is stored"):
+        answered(horizon=6)
+
+
+@pytest.mark.parametrize("part", ["model.onnx", "card.json"])
+def test_a_damaged_network_is_an_error(tmp_path, shipped, part):
+    write_csv(tmp_path / "data.csv", 100)
+    path = shipped / "24" / part
+    path.write_bytes(path.read_bytes()[:-1] + b"!")
+    with pytest.raises(ArtifactError):
+        answered(horizon=6)
+
+
+def test_series_that_never_were_negative_stay_so_and_others_need_not(tmp_path):
+    write_csv(tmp_path / "data.csv", 60, value=lambda n, t: 0.1 * (t % 24) - n)
+    found, _ = answered(horizon=6, calibrate=False)
+    assert found.quantile_forecasts[0].min() == 0.0 and found.quantile_forecasts[1].min() < -1.0
+
+
+def test_a_longer_horizon_is_decoded_further_and_intervals_widen(tmp_path):
+    write_csv(tmp_path / "data.csv", 100)
+    found, _ = answered(horizon=60, calibrate=False)
+    width = found.quantile_forecasts[:, :, 2] - found.quantile_forecasts[:, :, 0]
+    assert (np.diff(width, axis=1) > -1e-9).all()
+    short = answered(horizon=6, calibrate=False)[0]
+    np.testing.assert_array_equal(short.prediction, found.prediction[:, :6])
+
+
+def test_calibrated_intervals_have_the_width_of_past_errors(tmp_path):
+    rng = np.random.default_rng(0)
+    noise = {(n, t): rng.normal() for n in range(20) for t in range(200)}
+    names = [str(n) for n in range(20)]
+    write_csv(tmp_path / "data.csv", 200, names, value=lambda n, t: 50 + 9 * ((t % 24) > 12) + noise[n, t])
+    levels = (0.025, 0.1, 0.9, 0.975)
+    raw, learnt = (answered(horizon=6, quantiles=levels, calibrate=one)[0] for one in (False, None))
+    width = (learnt.quantile_forecasts[:, :, 2] - learnt.quantile_forecasts[:, :, 1]).mean()
+    assert width == pytest.approx(2 * 1.2816 * np.sqrt(2), rel=0.15)
+    own = (raw.quantile_forecasts[:, :, 2] - raw.quantile_forecasts[:, :, 1]).mean()
+    assert own == pytest.approx(2 * 1.2816, rel=0.01)
+
+
+def test_a_short_history_keeps_the_networks_own_quantiles(tmp_path):
+    write_csv(tmp_path / "data.csv", 40, ("a",))
+    one, two = (answered(horizon=24, calibrate=calibrate)[0] for calibrate in (None, False))
+    np.testing.assert_array_equal(one.quantile_forecasts, two.quantile_forecasts)
+    with pytest.raises(UsageError, match="too short for a calibration"):
+        answered(horizon=24, calibrate=True)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"quantiles": (0.01, 0.5), "calibrate": False}, "not within 0.025 and 0.975"),
+        ({"adapt": False}, "--no-adapt has no effect"),
+        ({"future": "future.csv"}, "--future has no effect"),
+        ({"runtime": "tensorflow"}, "--runtime tensorflow has no effect"),
+    ],
+)
+def test_options_without_effect_are_refused(tmp_path, options, message):
+    write_csv(tmp_path / "data.csv", 100)
+    with pytest.raises(UsageError, match=message):
+        answered(horizon=6, **options)
+
+
+def test_sample_paths_come_from_the_errors_of_the_history(tmp_path):
+    write_csv(tmp_path / "data.csv", 200)
+    found, _ = answered(horizon=6, samples=5)
+    assert found.samples.shape == (2, 6, 5)
+
+
+def test_rows_after_the_ends_are_not_read():
+    rng = np.random.default_rng(1)
+    values = 50 + rng.normal(size=300)
+    panel = panel_of(values, season_length=24)
+    ends, later = panel.offsets[1:] - 100, panel_of(np.concatenate([values[:200], values[200:] * 9]), season_length=24)
+    windows = latest_windows(panel).take(np.array([0]))
+    windows = type(windows)(panel.target, windows.start, ends, windows.series, ends)
+    other = type(windows)(later.target, windows.start, ends, windows.series, ends)
+    found = ZeroShot(open_pretrained(24), panel, ends, 12).forecast(windows, (0.1, 0.9))
+    changed = ZeroShot(open_pretrained(24), later, ends, 12).forecast(other, (0.1, 0.9))
+    np.testing.assert_array_equal(found, changed)
+
+
+@given(st.lists(st.floats(0.03, 0.97), min_size=1, max_size=5))
+def test_levels_between_those_trained_keep_their_order(levels):
+    levels = sorted(levels)
+    trained = np.sort(np.random.default_rng(0).normal(size=(2, 3, len(LEVELS))), axis=2)
+    found = between_levels(trained, LEVELS, levels)
+    assert (np.diff(found, axis=2) >= -1e-12).all()
+    np.testing.assert_array_equal(between_levels(trained, LEVELS, LEVELS), trained)
+
+
+@given(st.integers(1, 30), st.integers(0, 1000))
+def test_widths_never_shrink_below_those_of_a_random_walk(steps, seed):
+    raw = np.sort(np.random.default_rng(seed).normal(size=(2, steps, 4)), axis=2)[:, :, [1, 0, 2, 3]]
+    found = widened(raw, 4)
+    np.testing.assert_array_equal(found[:, :4], raw[:, :4])
+    assert (np.diff(np.sort(found[:, :, 1:], axis=2) - found[:, :, 1:]) == 0).all()
+    if steps > 4:
+        grown = (raw[:, 3:4, 1:] - raw[:, 3:4, :1]) * np.sqrt(np.arange(5, steps + 1) / 4)[None, :, None]
+        assert (np.abs(found[:, 4:, 1:] - found[:, 4:, :1]) >= np.abs(grown) - 1e-9).all()
+
+
+def test_the_name_is_taken(tmp_path):
+    from forecaster.commands.train import train
+
+    for options in ({"name": "pretrained"}, {}):
+        with pytest.raises(UsageError, match="'pretrained' is the name of the networks") as error:
+            train(tmp_path / "pretrained.csv", TrainSettings(**options), Recorder())
+        assert error.value.hint == "Give another --name."
+
+
+START = """
+import json, pathlib, sys
+from forecaster.serving import pretrained
+pretrained.ROOT = pathlib.Path(sys.argv[1])
+from forecaster.cli.main import run
+code = run(["predict", "data.csv", "--horizon", "6", "--output", "out.csv", "--quiet"])
+heavy = ("tensorflow", "keras", "pandas", "sklearn", "onnx", "tf2onnx", "jax", "torch", "scipy", "rich", "pydantic")
+print(json.dumps([code, [name for name in heavy if name in sys.modules]]))
+"""
+
+
+@pytest.mark.slow
+def test_a_new_process_answers_without_a_slow_library(tmp_path, shipped):
+    write_csv(tmp_path / "data.csv", 100)
+    done = subprocess.run([sys.executable, "-c", START, str(shipped)], capture_output=True, text=True, cwd=tmp_path)
+    assert (done.stdout, done.stderr) == ("[0, []]\n", "")
+    assert (tmp_path / "out.csv").read_text().splitlines()[1].endswith(",pretrained")
+
+
+def test_a_network_of_another_installation_is_read_from_its_card(shipped):
+    card = json.loads((shipped / "24" / "card.json").read_text())
+    assert open_pretrained(24)[0].card.network.context_length == card["network"]["context_length"]
+    assert open_pretrained(24)[0].card.method == "pretrained gru"
