@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
+from forecaster.config import TrainSettings
+from forecaster.data.reading.reader import read_as
 from forecaster.errors import UsageError
 from forecaster.evaluation.backtest import Backtest, backtest, baseline_forecasts
 from forecaster.evaluation.cross_conformal import (
@@ -14,14 +16,18 @@ from forecaster.evaluation.cross_conformal import (
     with_quantiles,
 )
 from forecaster.evaluation.holdout import stored_test
-from forecaster.evaluation.report import Report, make_report, subject
+from forecaster.evaluation.report import Report, Subject, make_report, subject
+from forecaster.evaluation.zero_shot_backtest import zero_shot_backtest
 from forecaster.files import output_lock
 from forecaster.plotting.requirements import check_place
 from forecaster.progress import Watch
 from forecaster.serving.calibration_file import load_calibration
 from forecaster.serving.open_model import Opened, open_model, read_for
+from forecaster.serving.pretrained import PRETRAINED, means_pretrained
 from forecaster.serving.raw_forecasts import raw_forecasts
 from forecaster.serving.recent_errors import recent_windows
+from forecaster.serving.zero_shot import ZeroShot, open_pretrained
+from forecaster.training.auto_plan import default_horizon, default_windows
 
 if TYPE_CHECKING:
     from forecaster.config import EvaluateSettings
@@ -44,7 +50,10 @@ def evaluate(data: Data | None, settings: EvaluateSettings, watch: Watch) -> Rep
     if settings.report:
         check_place(settings.report, "--report", (".html",))
     with output_lock(settings.report or "-", 0.0):
+        if means_pretrained(data, settings, settings.models, watch):
+            return _pretrained(data, settings, watch, began)
         opened = open_model(settings.models, settings.model)
+        _refuse_other_horizon(settings, opened)
         panel = read_for(opened.manifest, data, settings)
         if settings.plot_series:
             _refuse_unknown_series(settings.plot_series, panel)
@@ -60,6 +69,54 @@ def evaluate(data: Data | None, settings: EvaluateSettings, watch: Watch) -> Rep
             )
             write_page(settings.report, found, settings.plot_series)
     return report
+
+
+def _pretrained(data: Data | None, settings: EvaluateSettings, watch: Watch, began: float) -> Report:
+    """Scores of the network that forecasts the data without a training."""
+    if data is None:
+        raise UsageError("a pretrained network has no training data.", "Name a data file.")
+    for name, wrong in (("--refit", settings.refit), ("--no-adapt", not settings.adapt)):
+        if wrong:
+            raise UsageError(f"{name} has no effect on a pretrained network.", "Leave it out.")
+    panel = read_as(data, settings.read_options())
+    if settings.plot_series:
+        _refuse_unknown_series(settings.plot_series, panel)
+    for note in panel.notes:
+        watch.note(note)
+    horizon = settings.horizon or default_horizon(panel.season_length)
+    networks = open_pretrained(panel.season_length, settings.runtime, settings.threads or 0)
+    count = settings.windows or max(default_windows(panel, horizon), 1)
+    made = ZeroShot(networks, panel, panel.offsets[1:], horizon)
+    tested = zero_shot_backtest(made, TrainSettings.quantiles, count, learned=settings.baselines == "all")
+    card = networks[0].card
+    about = Subject(
+        model=PRETRAINED,
+        version=0,
+        cell=card.network.cell,
+        parameters=card.parameters,
+        horizon=horizon,
+        context_length=networks[0].context_length,
+        freq=panel.freq.name,
+        season_length=panel.season_length,
+        seconds=round(time.monotonic() - began, 2),
+    )
+    report = make_report(about, tested)
+    if settings.report:
+        from forecaster.plotting.evaluation_page import EvaluationContent, write_page
+
+        found = EvaluationContent(report=report, backtest=tested, panel=panel, manifest=None, folder=None)
+        write_page(settings.report, found, settings.plot_series)
+    return report
+
+
+def _refuse_other_horizon(settings: EvaluateSettings, opened: Opened) -> None:
+    """UsageError for a horizon that the stored model was not trained for."""
+    own = opened.manifest.horizon
+    if settings.horizon not in (None, own):
+        raise UsageError(
+            f"--horizon {settings.horizon}: {opened.manifest.name}@{opened.version} was trained for {own} steps.",
+            "Leave it out, or give --model pretrained.",
+        )
 
 
 def _refuse_no_effect(settings: EvaluateSettings) -> None:

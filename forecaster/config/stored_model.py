@@ -30,6 +30,7 @@ class EvaluateSettings(
 ):
     """Settings of `evaluate`."""
 
+    horizon: int | None = count("Steps ahead, for a pretrained network (a stored model keeps its own).", "Testing")
     refit: bool = switch(False, "Fit fresh weights for every test window.", "Testing")
     report: str | None = option(None, "HTML page to write: FILE.html.", "Drawing")
 

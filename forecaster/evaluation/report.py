@@ -22,7 +22,7 @@ class Subject:
     """The model that a report is about."""
 
     model: str
-    version: int
+    version: int  # 0: not a stored model
     cell: str
     parameters: int
     horizon: int
@@ -35,7 +35,7 @@ class Subject:
         """The fields by name."""
         return {
             "model": self.model,
-            "version": self.version,
+            "version": self.version or None,
             "cell": self.cell,
             "parameters": self.parameters,
             "horizon": self.horizon,
@@ -63,8 +63,8 @@ class Report(Subject):
 
     @property
     def label(self) -> str:
-        """The model's name and version."""
-        return f"{self.model}@{self.version}"
+        """The model's name, and the version of a stored one."""
+        return f"{self.model}@{self.version}" if self.version else self.model
 
     @property
     def compared(self) -> dict[str, Scores]:

@@ -37,8 +37,8 @@ class EvaluationContent:
     report: Report
     backtest: Backtest
     panel: Panel  # the data of the test windows
-    manifest: Manifest
-    folder: Path  # of the stored model
+    manifest: Manifest | None  # None: no stored model
+    folder: Path | None  # of the stored model
 
 
 def write_page(path: str, found: EvaluationContent, chosen: Sequence[str]) -> None:
@@ -216,8 +216,8 @@ STAGE_CAPTIONS = {
 
 
 def _training(found: EvaluationContent) -> Section | None:
-    stages = read_history(found.folder)
-    if not stages:
+    stages = read_history(found.folder) if found.folder else {}
+    if not stages or not found.manifest:
         return None
     drawn = tuple(
         PageFigure(STAGE_TITLES.get(stage, f"Loss: {stage}"), STAGE_CAPTIONS.get(stage, ""), figures.losses(lines))
@@ -245,8 +245,10 @@ def read_history(folder: Path) -> dict[str, dict[str, figures.Curve]]:
     return stages
 
 
-def _plan(found: EvaluationContent) -> Section:
+def _plan(found: EvaluationContent) -> Section | None:
     manifest, report = found.manifest, found.report
+    if not manifest:
+        return None
     facts = {
         "cell": report.cell,
         "networks": f"{len(manifest.members):,}",

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from forecaster.data.panel import Panel
     from forecaster.typing import FloatArray, IntArray
 
+MAX_DEFAULT_HORIZON, HORIZON_WITHOUT_SEASON = 96, 6  # steps
 MAX_SEGMENT = 31  # a longer season is cut to its largest divisor up to this
 MIN_CONTEXT = 24  # steps
 MAX_CONTEXT_SEASONS = 14
@@ -59,8 +60,9 @@ def draft_plan(panel: Panel, settings: TrainSettings) -> Draft:
     """
     choose = Chooser()
     season = panel.season_length
-    automatic = min(season, 96) if season > 1 else 6
-    horizon = choose("horizon", settings.horizon, automatic, "one season" if season > 1 else "there is no season")
+    horizon = choose(
+        "horizon", settings.horizon, default_horizon(season), "one season" if season > 1 else "there is no season"
+    )
     lengths = _Lengths(rows=int(np.median(panel.lengths)), season=season, horizon=horizon)
     windows = choose("windows", settings.windows, *_windows(len(panel.series), lengths))
     segment = _segment(choose, settings, season)
@@ -118,6 +120,17 @@ def _windows(series: int, lengths: _Lengths) -> tuple[int, str]:
     many = min(-(-MIN_TOTAL_WINDOWS // series), int(MAX_EXTRA_TEST_SHARE * rows) // horizon)
     extra = f"{MAX_EXTRA_TEST_SHARE:.0%} for more than {MAX_WINDOWS_PER_SERIES}"
     return max(1, some, many), f"at most {MAX_TEST_SHARE:.0%} of a series' rows, {extra}"
+
+
+def default_horizon(season: int) -> int:
+    """Steps to forecast where none are given."""
+    return min(season, MAX_DEFAULT_HORIZON) if season > 1 else HORIZON_WITHOUT_SEASON
+
+
+def default_windows(panel: Panel, horizon: int) -> int:
+    """Number of test windows of each series; 0 where the series are too short."""
+    lengths = _Lengths(rows=int(np.median(panel.lengths)), season=panel.season_length, horizon=horizon)
+    return _windows(len(panel.series), lengths)[0]
 
 
 def _segment(choose: Chooser, settings: TrainSettings, season: int) -> int:

@@ -1,0 +1,99 @@
+"""The backtest of a pretrained network: on rows that nothing was learnt from, beside the baselines."""
+
+from __future__ import annotations
+
+import json
+from importlib.util import find_spec
+
+import numpy as np
+import pytest
+
+from forecaster.cli.main import run
+from forecaster.commands.evaluate import evaluate
+from forecaster.config import EvaluateSettings
+from forecaster.data.reading.reader import read_panel
+from forecaster.errors import DataError, UsageError
+from tests.support.factories import Recorder
+from tests.support.pretrained import ship
+from tests.support.stored_models import stored, wave, write_csv
+
+
+@pytest.fixture(autouse=True)
+def _shipped(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    ship(monkeypatch, tmp_path / "shipped", 1, 24)
+
+
+def evaluated(data="data.csv", **options):
+    return evaluate(str(data), EvaluateSettings(**options), Recorder())
+
+
+def test_its_scores_are_those_of_its_forecasts_of_the_latest_rows(tmp_path):
+    write_csv(tmp_path / "data.csv", 200)
+    found = evaluated(horizon=6)
+    assert (found.label, found.cell, found.windows) == ("pretrained", "gru", 2 * 6)
+    assert set(found.baselines) == {"seasonal-naive", "naive", "drift"}
+    # The stand-in repeats the latest season, as seasonal naive does.
+    assert found.metrics.to_json() == found.baselines["seasonal-naive"].to_json()
+    panel = read_panel(tmp_path / "data.csv")
+    errors = [
+        abs(panel.target[end - k] - panel.target[end - k - 24]) for end in panel.offsets[1:] for k in range(1, 37)
+    ]
+    assert found.metrics.mae == pytest.approx(np.mean(errors))
+
+
+def test_it_needs_no_horizon_and_takes_the_number_of_windows(tmp_path):
+    write_csv(tmp_path / "data.csv", 200)
+    assert evaluated().horizon == 24
+    assert evaluated(horizon=6, windows=3).windows == 2 * 3
+
+
+def test_quantiles_are_learnt_from_rows_before_the_test_windows_alone(tmp_path):
+    def value(n, t):
+        return wave(n, t) + (300 if t >= 300 - 6 and t % 2 else 0)
+
+    write_csv(tmp_path / "calm.csv", 300)
+    write_csv(tmp_path / "wild.csv", 300, value=value)
+    calm, wild = (evaluated(name, horizon=6, windows=1) for name in ("calm.csv", "wild.csv"))
+    assert calm.calibrated and calm.intervals.width == wild.intervals.width
+    assert wild.intervals.empirical_coverage <= 0.5 < calm.intervals.empirical_coverage
+
+
+def test_a_stored_model_keeps_its_horizon_and_comes_first(tmp_path):
+    write_csv(tmp_path / "data.csv", 200)
+    stored(tmp_path / "models", data=tmp_path / "data.csv")
+    with pytest.raises(UsageError, match="--horizon 7: m@1 was trained for 6 steps"):
+        evaluated(horizon=7)
+    assert evaluated(horizon=6).label == "m@1"
+    assert evaluated(horizon=7, model="pretrained").label == "pretrained"
+
+
+@pytest.mark.parametrize("options", [{"refit": True}, {"adapt": False}, {"runtime": "tensorflow"}])
+def test_options_without_effect_are_refused(tmp_path, options):
+    write_csv(tmp_path / "data.csv", 200)
+    with pytest.raises(UsageError, match="has no effect"):
+        evaluated(**options)
+
+
+def test_too_few_rows_are_an_error(tmp_path):
+    write_csv(tmp_path / "data.csv", 40)
+    with pytest.raises(DataError, match="no series has rows for a test window of 38 steps"):
+        evaluated(horizon=38)
+
+
+def test_the_command_prints_the_table_or_json_and_writes_the_page(tmp_path, capsys):
+    write_csv(tmp_path / "data.csv", 200)
+    assert run(["evaluate", "data.csv", "--horizon", "6", "--quiet"]) == 0
+    shown = capsys.readouterr().out
+    assert "pretrained (gru)" in shown and "seasonal-naive" in shown and "calibrated" in shown
+    assert run(["evaluate", "data.csv", "--horizon", "6", "--json", "--model", "pretrained"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["model"] == "pretrained" and found["version"] is None and found["windows"] == 12
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not find_spec("matplotlib"), reason="draws")
+def test_the_page_needs_no_stored_model(tmp_path):
+    write_csv(tmp_path / "data.csv", 200)
+    assert run(["evaluate", "data.csv", "--horizon", "6", "--report", "page.html", "--quiet"]) == 0
+    assert "pretrained" in (tmp_path / "page.html").read_text()
