@@ -11,12 +11,13 @@ import hashlib
 import os
 import stat
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
 from forecaster.errors import LockError, UsageError
+from forecaster.file_access import access, created_like, user_name
 
 try:
     import fcntl
@@ -26,20 +27,24 @@ else:
     HAS_LOCKS = True
 
 POLL_SECONDS = 0.2  # between two attempts to take a lock
+MAX_LINKS = 40  # on the way to a file, as on Linux
+NO_LINK = getattr(os, "O_NOFOLLOW", 0)
 
 
 @contextmanager
 def whole_file(path: Path) -> Iterator[IO[bytes]]:
-    """A stream to a file beside `path` that replaces it at the end; nothing is left on failure. OSError."""
-    target = _target(path)
-    if target.exists() and not target.is_file():
-        with target.open("wb") as stream:  # a device or a pipe must not be replaced by a file; a folder refuses
+    """A stream to a file beside `path` that replaces it at the end; nothing is left on failure. OSError.
+
+    Links are followed as far as the system would follow them: a link stays, and what it names is replaced.
+    """
+    if _is_special(path):
+        # A device or a pipe must not be replaced by a file; a folder refuses. The system itself follows the links.
+        with os.fdopen(os.open(path, os.O_WRONLY), "wb") as stream:
             yield stream
         return
+    target = followed(path)
     fresh = target.with_name(f"{_prefix(target)}-{os.getpid()}-{os.urandom(4).hex()}.part")
     with replacing(target, fresh) as stream:
-        with suppress(OSError):  # the new file has the permissions of the old one
-            fresh.chmod(stat.S_IMODE(target.stat().st_mode))
         yield stream
     with suppress(OSError):  # where the system can
         sync(target.parent)
@@ -55,16 +60,19 @@ def write_whole(path: Path, text: str) -> None:
 def replacing(target: Path, fresh: Path) -> Iterator[IO[bytes]]:
     """A stream to the new file `fresh`, which is on the disk and renamed to `target` at the end, or removed on failure.
 
-    Both are in one folder; `sync` it, so that the rename is on the disk, too. OSError.
+    It gets the owner, group, mode and ACL of the file that it replaces, as far as this user may give them. Both are in one
+    folder; `sync` it, so that the rename is on the disk, too. OSError.
     """
     try:
-        with fresh.open("xb") as stream:
+        with created_like(target, fresh) as stream:
             yield stream
             stream.flush()
             os.fsync(stream.fileno())
         fresh.replace(target)
-    finally:
-        fresh.unlink(missing_ok=True)
+    except BaseException:
+        with suppress(OSError):  # the first fault is the one to tell
+            fresh.unlink()
+        raise
 
 
 def sync(path: Path) -> None:
@@ -110,20 +118,26 @@ def keeps_apart(folder: Path, one: str, other: str) -> bool:
 
 
 @contextmanager
-def output_lock(output: str | Path, wait: float) -> Iterator[None]:
+def output_lock(output: str | Path, wait: float, tell: Callable[[str], None] | None = None) -> Iterator[None]:
     """Keep other runs from writing `output` until this one has; files that a killed run left beside it are removed.
 
-    Nothing is locked for standard output ("-"), devices and pipes. LockError after `wait` seconds.
+    Nothing is locked for standard output ("-"), devices and pipes. LockError after `wait` seconds. `tell` gets a line where
+    the output's owner, group, mode or ACL could not be kept.
     """
     with ExitStack() as stack:
+        target = None
         with saying_why(output):
-            target = None if str(output) == "-" else _target(Path(output))
-            if target and (target.is_file() or not target.exists()):
+            if str(output) != "-" and not _is_special(Path(output)):
+                target = followed(Path(output))
                 stack.enter_context(file_lock(target.with_name(f"{_prefix(target)}.lock"), wait, f"'{output}'"))
                 # Only the holder of the lock writes this output, so no run needs these any more.
                 for part in target.parent.glob(f"{_prefix(target)}-*.part"):
-                    part.unlink(missing_ok=True)
+                    with suppress(FileNotFoundError, PermissionError):  # in a shared folder it may be another user's
+                        part.unlink()
+        before = access(target) if target else None
         yield
+        if target and before and tell and (lost := before.lost(access(target))):
+            tell(f"'{output}': {lost} could not be kept when the file was replaced.")
 
 
 @contextmanager
@@ -131,7 +145,8 @@ def file_lock(lock: Path, wait: float, what: str) -> Iterator[None]:
     """Hold `lock`, a file that is there only while it is held (or its holder was killed).
 
     The system forgets the lock when the holder ends, however it ends. LockError that names `what` after `wait` seconds;
-    OSError where the file cannot be made. Where the system has no locks (Windows, some network disks) nothing is locked.
+    OSError where the file cannot be made; UsageError where it is another user's and may not be opened, or cannot be
+    removed. Where the system has no locks (Windows, some network disks) nothing is locked.
     """
     if not HAS_LOCKS:
         yield
@@ -139,9 +154,12 @@ def file_lock(lock: Path, wait: float, what: str) -> Iterator[None]:
     handle = _acquire(lock, time.monotonic() + wait, what)
     try:
         yield
-    finally:
-        lock.unlink(missing_ok=True)
-        os.close(handle)
+    except BaseException:
+        with suppress(OSError):  # the first fault is the one to tell
+            _release(lock, handle)
+        raise
+    with refusals(f"'{lock}'", "The work was done; remove this lock file.", "removed"):
+        _release(lock, handle)
 
 
 @contextmanager
@@ -162,6 +180,29 @@ def folder_lock(folder: Path) -> Iterator[None]:
         os.close(handle)
 
 
+def followed(path: Path) -> Path:
+    """`path`, of a file to write, with links followed. OSError for a circle, and for a link that the system would not follow.
+
+    `Path.resolve` would follow these, too.
+    """
+    at, links = Path(path.absolute().anchor), 0
+    left = [*reversed(path.absolute().parts[1:])]
+    while left:
+        part = left.pop()
+        place = at.parent if part == ".." else at / part
+        if not place.is_symlink():
+            at = place
+            continue
+        links += 1
+        if links > MAX_LINKS:
+            raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
+        _refuse_link_of_another_user(place)
+        named = place.readlink()
+        at = Path(named.anchor) if named.is_absolute() else at
+        left += reversed(named.parts[1:] if named.is_absolute() else named.parts)
+    return at
+
+
 @contextmanager
 def saying_why(output: str | Path) -> Iterator[None]:
     """An OSError while writing `output`, "-" being standard output, as a UsageError that says why."""
@@ -171,14 +212,14 @@ def saying_why(output: str | Path) -> Iterator[None]:
 
 
 @contextmanager
-def refusals(place: str, hint: str) -> Iterator[None]:
-    """An OSError as a UsageError that `place` cannot be written. A closed pipe is left to the caller."""
+def refusals(place: str, hint: str, done: str = "written") -> Iterator[None]:
+    """An OSError as a UsageError that `place` cannot be `done`. A closed pipe is left to the caller."""
     try:
         yield
     except BrokenPipeError:
         raise
     except OSError as error:
-        raise UsageError(f"{place}: cannot be written: {reason(error)}.", hint) from error
+        raise UsageError(f"{place}: cannot be {done}: {reason(error)}.", hint) from error
 
 
 def reason(error: OSError) -> str:
@@ -189,10 +230,10 @@ def reason(error: OSError) -> str:
 def _acquire(lock: Path, deadline: float, what: str) -> int:
     """A descriptor of the file that is at `lock` now, locked where the file system has locks."""
     while True:
-        handle = os.open(lock, os.O_RDWR | os.O_CREAT, 0o644)
+        handle = _open_lock(lock)
         if _is_free(handle):
             with suppress(FileNotFoundError):
-                if os.path.samestat(os.fstat(handle), lock.stat()):
+                if os.path.samestat(os.fstat(handle), lock.lstat()):
                     return handle
             os.close(handle)  # the last holder removed the file between the opening and the locking
             continue
@@ -201,6 +242,38 @@ def _acquire(lock: Path, deadline: float, what: str) -> int:
         if left <= 0:
             raise LockError(f"{what}: another run is writing it.", "Try again later, or wait for it with --wait 5m.")
         time.sleep(min(POLL_SECONDS, left))
+
+
+def _open_lock(lock: Path) -> int:
+    """A descriptor of the lock's file. UsageError that names its owner where another user has forbidden to open it."""
+    try:
+        return os.open(lock, os.O_RDWR | os.O_CREAT | NO_LINK, 0o666)
+    except PermissionError as refused:
+        # It may be another user's. To lock it, reading is enough: if no process holds it, it is taken over.
+        with suppress(OSError):
+            return os.open(lock, os.O_RDONLY | NO_LINK)
+        try:
+            owner = user_name(lock.lstat().st_uid)
+        except OSError:
+            raise refused from None  # there is no lock: no file can be made here
+        raise UsageError(
+            f"'{lock}': this lock belongs to {owner} and cannot be opened: {reason(refused)}.",
+            f"If no run of {owner}'s is writing, remove the file or ask {owner} to.",
+        ) from refused
+
+
+def _release(lock: Path, handle: int) -> None:
+    """Remove the lock's file, then close it. OSError where it is there and cannot be removed."""
+    try:
+        mine = os.fstat(handle).st_uid == os.geteuid()
+        try:
+            lock.unlink(missing_ok=True)
+        except PermissionError:
+            if mine:
+                raise
+            # Taken over from another user in a shared folder. It holds nobody, and only its owner can remove it.
+    finally:
+        os.close(handle)
 
 
 def _is_free(handle: int) -> bool:
@@ -212,15 +285,22 @@ def _is_free(handle: int) -> bool:
     return True
 
 
-def _target(path: Path) -> Path:
-    """`path` with links followed: a link stays, and what it names is replaced."""
+def _is_special(path: Path) -> bool:
+    """Whether there is something at `path` that is no file: a device, a pipe, a folder. OSError where nobody can tell."""
     try:
-        target = path.resolve()
-    except (RuntimeError, ValueError) as error:  # links in a circle, before Python 3.13; a NUL
+        return not stat.S_ISREG(path.stat().st_mode)
+    except FileNotFoundError:
+        return False
+    except (RuntimeError, ValueError) as error:  # a NUL
         raise OSError(errno.EINVAL, "not a path") from error
-    if target.is_symlink():  # in a circle, from Python 3.13 on
-        raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
-    return target
+
+
+def _refuse_link_of_another_user(link: Path) -> None:
+    """OSError for a link that somebody else laid in a folder where all may write, as Linux (`protected_symlinks`) does."""
+    folder = link.parent.stat()
+    shared = folder.st_mode & stat.S_ISVTX and folder.st_mode & stat.S_IWOTH
+    if shared and link.lstat().st_uid not in (os.geteuid(), folder.st_uid):
+        raise OSError(errno.EACCES, "a link of another user in a folder where all may write")
 
 
 def _prefix(target: Path) -> str:

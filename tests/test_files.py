@@ -5,16 +5,20 @@ from __future__ import annotations
 import errno
 import os
 import stat
+import struct
 import subprocess
 import sys
+import tempfile
 import threading
 import time
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from forecaster.errors import LockError, UsageError
-from forecaster.files import file_lock, folder_lock, output_lock, replacing, whole_file, write_whole
+from forecaster.file_access import ACL
+from forecaster.files import file_lock, folder_lock, output_lock, replacing, saying_why, whole_file, write_whole
 from forecaster.serving.store import Store
 
 ROOT = Path(__file__).parent.parent
@@ -148,3 +152,165 @@ def test_two_trainings_of_one_model_exclude_each_other_and_two_models_do_not(tmp
         with store.training("b", 0.0):
             pass
     assert list(tmp_path.iterdir()) == []  # a store without a model is not left
+
+
+OTHER, ANOTHER = 54_321, 54_322  # users that nobody is
+needs_root = pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="changes owners")
+
+
+@contextmanager
+def acting_as(user):
+    """Touch files as another user."""
+    os.seteuid(user)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+
+
+@pytest.fixture
+def shared():
+    """A folder where all may write, as /tmp is."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        folder.chmod(0o1777)
+        yield folder
+
+
+def owned(path, user, mode=0o644, text="old"):
+    path.write_text(text)
+    path.chmod(mode)
+    os.chown(path, user, user)
+    return path
+
+
+@needs_root
+@pytest.mark.parametrize("mode", [0o600, 0o640, 0o664])
+def test_a_replaced_file_keeps_owner_group_and_mode(shared, mode):
+    output, lines = owned(shared / "out.csv", OTHER, mode), []
+    with output_lock(output, 0.0, lines.append):
+        write_whole(output, "new")
+    found = output.stat()
+    assert (found.st_uid, found.st_gid, stat.S_IMODE(found.st_mode)) == (OTHER, OTHER, mode)
+    assert output.read_text() == "new" and lines == []
+
+
+@needs_root
+def test_one_line_says_what_could_not_be_kept(tmp_path, shared):
+    shared.chmod(0o777)
+    output, lines = owned(shared / "out.csv", OTHER, 0o666), []
+    with acting_as(ANOTHER), output_lock(output, 0.0, lines.append):
+        write_whole(output, "new")
+    (line,) = lines
+    assert f"owner user {OTHER} (now user {ANOTHER})" in line and "group" in line and str(output) in line
+
+
+@pytest.mark.skipif(not hasattr(os, "setxattr"), reason="Linux keeps access control lists in extended attributes")
+def test_a_replaced_file_keeps_its_access_control_list(tmp_path):
+    # Version 2; entries of a tag, rights and an id: owner rw-, user 54321 rw-, group ---, mask rw-, others ---.
+    entries = [(1, 6, 2**32 - 1), (2, 6, OTHER), (4, 0, 2**32 - 1), (16, 6, 2**32 - 1), (32, 0, 2**32 - 1)]
+    acl = struct.pack("<I", 2) + b"".join(struct.pack("<HHI", *entry) for entry in entries)
+    output = tmp_path / "out.csv"
+    output.write_text("old")
+    try:
+        os.setxattr(output, ACL, acl)
+    except OSError:
+        pytest.skip("this file system has no access control lists")
+    lines = []
+    with output_lock(output, 0.0, lines.append):
+        write_whole(output, "new")
+    assert os.getxattr(output, ACL) == acl and lines == []
+
+
+def test_a_new_file_is_not_open_to_all_before_it_has_the_rights_of_the_old(tmp_path):
+    output = tmp_path / "out.csv"
+    output.write_text("old")
+    output.chmod(0o600)
+    with whole_file(output) as stream:
+        assert stat.S_IMODE(os.fstat(stream.fileno()).st_mode) == 0o600
+        stream.write(b"new")
+    assert stat.S_IMODE(output.stat().st_mode) == 0o600
+
+
+@needs_root
+@pytest.mark.parametrize("place", ["out.csv", "deep/out.csv"])
+def test_a_link_of_another_user_in_a_shared_folder_is_not_followed(tmp_path, shared, place):
+    victim = tmp_path / "victim"
+    victim.mkdir()
+    (victim / "out.csv").write_text("precious")
+    link = shared / place.partition("/")[0]
+    link.symlink_to(victim / "out.csv" if link.name == "out.csv" else victim)
+    os.chown(link, OTHER, OTHER, follow_symlinks=False)
+    with pytest.raises(UsageError, match="a link of another user"):
+        write_whole(shared / place, "new")
+    with pytest.raises(UsageError, match="a link of another user"), output_lock(shared / place, 0.0):
+        pass
+    assert (victim / "out.csv").read_text() == "precious"
+    os.chown(link, 0, 0, follow_symlinks=False)  # my own link is followed
+    write_whole(shared / place, "new")
+    assert (victim / "out.csv").read_text() == "new" and link.is_symlink()
+
+
+@needs_root
+def test_a_lock_that_another_user_left_is_taken_over(shared):
+    output = shared / "out.csv"
+    with acting_as(OTHER), output_lock(output, 0.0):
+        (lock,) = shared.glob(".forecast-*.lock")
+        with acting_as(0), pytest.raises(LockError), output_lock(output, 0.0):
+            pass
+        os.link(lock, shared / "kept")
+    (shared / "kept").rename(lock)  # as a kill would have left it
+    for _ in range(2):
+        with acting_as(ANOTHER), output_lock(output, 0.0):
+            write_whole(output, "new")
+    assert output.read_text() == "new" and lock.exists()  # only its owner may remove it
+
+
+@needs_root
+def test_a_lock_that_may_not_be_opened_is_named_with_its_owner(shared):
+    output = shared / "out.csv"
+    with output_lock(output, 0.0):
+        (lock,) = shared.glob(".forecast-*.lock")
+    owned(lock, OTHER, 0o600)
+    with acting_as(ANOTHER), pytest.raises(UsageError) as caught, output_lock(output, 0.0):
+        pass
+    assert str(lock) in str(caught.value) and f"user {OTHER}" in str(caught.value)
+
+
+FAULTS = [errno.EIO, errno.EROFS, errno.EACCES]
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_lock_that_cannot_be_removed_is_a_fault_of_one_line(tmp_path, monkeypatch, fault):
+    output = tmp_path / "out.csv"
+    monkeypatch.setattr(Path, "unlink", refusing(fault))
+    with pytest.raises(UsageError, match=os.strerror(fault).lower()), output_lock(output, 0.0):
+        write_whole(output, "new")
+    assert output.read_text() == "new"
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_the_first_fault_is_told_and_not_that_of_cleaning_up(tmp_path, monkeypatch, fault):
+    monkeypatch.setattr(Path, "unlink", refusing(fault))
+    with pytest.raises(ZeroDivisionError), output_lock(tmp_path / "out.csv", 0.0), whole_file(tmp_path / "out.csv"):
+        raise ZeroDivisionError
+    full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    with pytest.raises(UsageError, match="no space left"), saying_why("out.csv"), whole_file(tmp_path / "out.csv"):
+        raise full
+
+
+def refusing(fault):
+    def refuse(*given, **options):
+        raise OSError(fault, os.strerror(fault))
+
+    return refuse
+
+
+@pytest.mark.skipif(not Path("/dev/fd").exists(), reason="the system has no /dev/fd")
+def test_a_pipe_that_is_named_as_a_file_is_written_to(tmp_path):
+    reader, writer = os.pipe()
+    with output_lock(f"/dev/fd/{writer}", 0.0):
+        write_whole(Path(f"/dev/fd/{writer}"), "new")
+    os.close(writer)
+    assert os.read(reader, 10) == b"new"
+    os.close(reader)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
+from forecaster.commands.overwriting import refuse_overwriting, trained_on
 from forecaster.config import TrainSettings
 from forecaster.data.reading.reader import read_as
 from forecaster.errors import UsageError
@@ -49,7 +50,9 @@ def evaluate(data: Data | None, settings: EvaluateSettings, watch: Watch) -> Rep
     _refuse_no_effect(settings)
     if settings.report:
         check_place(settings.report, "--report", (".html",))
-    with output_lock(settings.report or "-", 0.0):
+        source = trained_on(settings.models, settings.model) if data is None else data
+        refuse_overwriting({"--report": settings.report}, {"the data": source}, settings.models)
+    with output_lock(settings.report or "-", 0.0, watch.warn):
         if means_pretrained(data, settings, settings.models, watch):
             return _pretrained(data, settings, watch, began)
         opened = open_model(settings.models, settings.model)

@@ -6,9 +6,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from forecaster.commands.overwriting import refuse_overwriting, trained_on
 from forecaster.commands.series_files import SERIES, series_files
-from forecaster.errors import PartialError, UsageError
+from forecaster.errors import ForecasterError, PartialError, UsageError
 from forecaster.files import output_lock
+from forecaster.serving.forecast import check_format
 from forecaster.serving.manifest import load_runtime
 from forecaster.serving.predict import run_forecast
 
@@ -42,33 +44,66 @@ def deliver(
         from forecaster.plotting.requirements import check_place
 
         check_place(settings.plot, "--plot", (".png", ".html", "-"))
-    with output_lock(settings.output, settings.wait or 0.0), output_lock(settings.plot or "-", settings.wait or 0.0):
+    check_format(settings.output, format, safe_csv=settings.safe_csv)
+    inputs = {"the data": _source(data, settings), "--future": settings.future}
+    refuse_overwriting(_outputs(settings), inputs, settings.models)
+    wait = settings.wait or 0.0
+    with output_lock(settings.output, wait, watch.warn), output_lock(settings.plot or "-", wait, watch.warn):
         made = run_forecast(data, settings, watch, load, now)
-        forecast = made.forecast
         if settings.plot_series:
             from forecaster.plotting.series_view import choose_series
 
-            choose_series(settings.plot_series, [str(name) for name in forecast.series])
+            choose_series(settings.plot_series, [str(name) for name in made.forecast.series])
+        files = []
         if SERIES in Path(settings.output).name:
-            _write_each(forecast, settings, format)
+            files = series_files(settings.output, [str(name) for name in made.forecast.series])
+            for file in files:  # only now are their names known
+                refuse_overwriting({**_outputs(settings), "--output": file}, inputs)
+        unrecorded = _record(made, settings, watch)  # before the output: a kill leaves no output without its rows
+        if files:
+            _write_each(made.forecast, files, settings, watch, format)
         else:
-            forecast.write(settings.output, format, safe_csv=settings.safe_csv)
+            made.forecast.write(settings.output, format, safe_csv=settings.safe_csv)
         if settings.plot and settings.plot != "-":
             from forecaster.plotting.forecast_plot import write_plot
 
             write_plot(settings.plot, made, settings.plot_series)
-        if settings.ledger:
-            from forecaster.serving.ledger import append
-
-            new = append(settings.ledger, made)
-            watch.note(f"{new:,} of {forecast.prediction.size:,} forecasts are new to {settings.ledger}")
+    if unrecorded:
+        raise unrecorded
     return made
 
 
-def _write_each(forecast: Forecast, settings: PredictSettings, format: str | None) -> None:
-    outputs = series_files(settings.output, [str(name) for name in forecast.series])
-    for n, output in enumerate(outputs):
-        with output_lock(output, 0.0):  # removes files that a killed run left beside it
+def _outputs(settings: PredictSettings) -> dict[str, str | None]:
+    """What is written, by the option that names it."""
+    return {"--output": settings.output, "--plot": settings.plot, "--ledger": settings.ledger}
+
+
+def _source(data: Data | None, settings: PredictSettings) -> Data | None:
+    """What is read: the data, or the file that the model was trained on. It matters only where a file is written."""
+    if data is None and set(_outputs(settings).values()) - {"-", None}:
+        return trained_on(settings.models, settings.model)
+    return data
+
+
+def _record(made: ForecastRun, settings: PredictSettings, watch: Watch) -> ForecasterError | None:
+    """Add the forecasts to the ledger, if there is one. The fault if they cannot be: it must not cost the output."""
+    if not settings.ledger:
+        return None
+    from forecaster.serving.ledger import append
+
+    try:
+        new = append(settings.ledger, made)
+    except ForecasterError as fault:
+        return fault
+    watch.note(f"{new:,} of {made.forecast.prediction.size:,} forecasts are new to {settings.ledger}")
+    return None
+
+
+def _write_each(
+    forecast: Forecast, files: Sequence[str], settings: PredictSettings, watch: Watch, format: str | None
+) -> None:
+    for n, output in enumerate(files):
+        with output_lock(output, 0.0, watch.warn):  # removes files that a killed run left beside it
             forecast.only(n).write(output, format, safe_csv=settings.safe_csv)
 
 

@@ -14,11 +14,12 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from forecaster.commands.overwriting import refuse_overwriting
 from forecaster.commands.train import read
 from forecaster.config import TrainSettings, one_network
 from forecaster.data.panel import fingerprint
 from forecaster.errors import DataError, UsageError
-from forecaster.files import write_whole
+from forecaster.files import output_lock, write_whole
 from forecaster.models.cells import CELLS
 from forecaster.models.device import require_tensorflow
 from forecaster.models.scaling import CENTERS
@@ -84,6 +85,7 @@ def tune(data: Data, settings: TuneSettings, watch: Watch) -> Tuned:
     The automatic plan is the first trial, so the best is never worse on these windows. Ctrl-C and the time budget end the
     search and keep the best so far. UsageError without optuna, DataError where there are too few rows for validation windows.
     """
+    refuse_overwriting({"--output": settings.output, "--study": settings.study}, {"the data": data})
     optuna = _optuna()
     require_tensorflow()
     began = time.monotonic()
@@ -103,7 +105,8 @@ def tune(data: Data, settings: TuneSettings, watch: Watch) -> Tuned:
     pruned = sum(one.state.name == "PRUNED" for one in study.trials)
     toml = _toml(settings, search.plan.horizon, automatic, best.params)
     if settings.output != "-":
-        write_whole(Path(settings.output), toml)
+        with output_lock(settings.output, 0.0, watch.warn):
+            write_whole(Path(settings.output), toml)
     return Tuned(
         automatic=automatic,
         best=best.params,

@@ -144,10 +144,7 @@ class Forecast:
         run as formulas begin with an apostrophe, as OWASP advises. ArtifactError as in `check`; UsageError where
         nothing can be written. BrokenPipeError passes through: the reader has closed the pipe, which is no error here.
         """
-        format = _format(output, format)
-        if safe_csv and format != "csv":
-            raise UsageError(f"--safe-csv has no effect on {format}.", "Leave it out.")
-        encode = FORMATS[format]
+        encode = FORMATS[check_format(output, format, safe_csv=safe_csv)]
         self.check()
         with saying_why(output), _stdout() if str(output) == "-" else whole_file(Path(output)) as stream:
             encode(replace(self, series=_unlike_formulas(self.series)) if safe_csv else self, stream)
@@ -238,7 +235,8 @@ def _csv_field(text: str) -> str:
     return text
 
 
-def _format(output: str | Path, format: str | None) -> str:
+def check_format(output: str | Path, format: str | None, *, safe_csv: bool = False) -> str:
+    """The row of FORMATS for an output: `format`, or for None the one of its suffix. UsageError where there is none."""
     suffix = Path(output).suffix.lower().removeprefix(".")
     if format is None:
         format = suffix if suffix in FORMATS else "csv"
@@ -246,6 +244,8 @@ def _format(output: str | Path, format: str | None) -> str:
             raise UsageError(f"'{output}': forecasts are not written compressed.", f"Leave out '.{suffix}'.")
     if format not in FORMATS:
         raise UsageError(f"format '{format}' is not known.", nearest(format, tuple(FORMATS)))
+    if safe_csv and format != "csv":
+        raise UsageError(f"--safe-csv has no effect on {format}.", "Leave it out.")
     return format
 
 

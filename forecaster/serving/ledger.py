@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +14,7 @@ import numpy as np
 
 from forecaster.data.seasonal_scale import seasonal_scale
 from forecaster.errors import DataError, LockError, UsageError, nearest
+from forecaster.files import followed, saying_why, sync
 from forecaster.serving.fallback import naive_forecast
 
 if TYPE_CHECKING:
@@ -178,11 +179,13 @@ def entries(path: str | Path, version: Version) -> Entries:
 
 @contextmanager
 def _opened(path: Path, *, write: bool) -> Iterator[sqlite3.Connection]:
-    """One transaction: it is stored whole or not at all, however the process ends."""
+    """One transaction: it is stored whole or not at all, however the process or the machine ends."""
     if not write and not path.is_file():
         raise UsageError(f"{path}: no such ledger.", "Predict with --ledger first.")
+    with saying_why(path):
+        place = followed(path)  # SQLite would follow links that the system itself does not follow
     try:
-        with closing(sqlite3.connect(path, timeout=BUSY_SECONDS)) as ledger, ledger:
+        with closing(sqlite3.connect(place, timeout=BUSY_SECONDS)) as ledger, ledger:
             (found,) = ledger.execute("PRAGMA user_version").fetchone()
             if found > FORMAT:
                 raise UsageError(f"{path}: ledger format {found} is newer than this program.", "Upgrade forecaster.")
@@ -192,6 +195,9 @@ def _opened(path: Path, *, write: bool) -> Iterator[sqlite3.Connection]:
                     ledger.execute(statement)
                 ledger.execute(f"PRAGMA user_version = {FORMAT}")
             yield ledger
+        if write:
+            with suppress(OSError):  # where the system can
+                sync(place.parent)  # SQLite's commit is the removal of its journal, which a power cut can bring back
     except sqlite3.OperationalError as error:
         if "locked" in str(error):
             raise LockError(f"{path}: other runs are writing this ledger.", "Try again later.") from error

@@ -376,7 +376,8 @@ def _about(request: Request, answered: Model) -> About:
     metrics = opened.manifest.metrics if opened else {}
     model, naive = metrics.get(MODEL, {}).get("mase"), metrics.get(SEASONAL_NAIVE, {}).get("mase")
     return About(
-        model=opened.manifest.name if opened else PRETRAINED if isinstance(answered, ZeroShotModel) else "",
+        # The store's name: a copied model keeps its manifest.
+        model=opened.folder.parent.name if opened else PRETRAINED if isinstance(answered, ZeroShotModel) else "",
         version=opened.version if opened else 0,
         cutoff=request.cutoff,
         failed=request.failed,

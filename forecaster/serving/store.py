@@ -66,8 +66,11 @@ class Store:
 
     def names(self) -> tuple[str, ...]:
         """The models that have a version, in alphabetical order."""
-        named = (name for name in list_folder(self.root) if _NAME.fullmatch(name) and self._contains(self.root / name))
-        return tuple(name for name in named if self.versions(name))
+        return tuple(filter(self.has, list_folder(self.root)))
+
+    def has(self, name: str) -> bool:
+        """Whether there is a model of this name; False for a name that no model can have."""
+        return bool(_NAME.fullmatch(name)) and self._contains(self.root / name) and bool(self.versions(name))
 
     def versions(self, name: str) -> tuple[int, ...]:
         """The versions of a model, oldest first; empty if there is no such model. UsageError for an impossible name."""

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import sqlite3
+import stat
 import subprocess
 import sys
+import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from forecaster.cli.main import run
+from forecaster.commands.predict import deliver
 from forecaster.config import PredictSettings
 from forecaster.errors import DataError, LockError, UsageError
+from forecaster.serving.forecast import Forecast
 from forecaster.serving.ledger import append, entries, find_version, versions
 from forecaster.serving.predict import run_forecast
 from tests.support.factories import Recorder
@@ -28,7 +36,7 @@ def shop(tmp_path):
 
 
 def forecast_of(shop, data="data.csv", **options):
-    settings = PredictSettings(models=str(shop / "models"), model="m", ledger="x", **options)
+    settings = PredictSettings(**{"models": str(shop / "models"), "model": "m", "ledger": "x", **options})
     return run_forecast(str(shop / data), settings, Recorder())
 
 
@@ -113,3 +121,70 @@ def test_a_killed_append_leaves_nothing_of_itself(shop):
     assert done.returncode == -9
     assert append(shop / "l.db", forecast_of(shop)) == 12
     assert [path.name for path in shop.glob("l.db*")] == ["l.db"]
+
+
+def test_the_folder_is_synced_after_the_commit_so_that_a_power_cut_brings_no_journal_back(shop, monkeypatch):
+    made, real, synced = forecast_of(shop), os.fsync, []
+
+    def noted(handle):
+        state = os.fstat(handle)
+        if stat.S_ISDIR(state.st_mode):
+            synced.append((state.st_ino, (shop / "l.db").is_file(), (shop / "l.db-journal").exists()))
+        real(handle)
+
+    monkeypatch.setattr(os, "fsync", noted)
+    append(shop / "l.db", made)
+    assert synced[-1] == (shop.stat().st_ino, True, False)
+    synced.clear()
+    versions(shop / "l.db")
+    assert synced == []
+
+
+def test_a_copied_model_is_known_by_its_store_s_name(shop):
+    for n in range(3):
+        shutil.copytree(shop / "models" / "m", shop / "models" / f"copy-{n}")
+        append(shop / "l.db", forecast_of(shop, model=f"copy-{n}"))
+    assert [one.model for one in versions(shop / "l.db")] == ["copy-0", "copy-1", "copy-2"]
+    assert forecast_of(shop, model="copy-1").forecast.metadata()["model"] == "copy-1"
+
+
+def test_the_rows_are_there_before_the_output(shop, monkeypatch):
+    seen = []
+    settings = PredictSettings(models=str(shop / "models"), model="m", ledger=str(shop / "l.db"))
+    for output in ("out.csv", "{series}.csv", "-"):
+        (shop / "l.db").unlink(missing_ok=True)
+        monkeypatch.setattr(Forecast, "write", lambda *given, **options: seen.append(rows(shop / "l.db")))
+        place = output if output == "-" else str(shop / output)
+        deliver(str(shop / "data.csv"), replace(settings, output=place), Recorder(), None)
+    assert seen == [12] * 4
+
+
+def rows(ledger):
+    return sqlite3.connect(ledger).execute("SELECT count(*) FROM forecasts").fetchone()[0] if ledger.exists() else 0
+
+
+def test_a_ledger_that_cannot_be_written_costs_no_forecast(shop, capfd):
+    (shop / "l.db").write_bytes(b"no ledger at all, but a text of some length" * 100)
+    words = ["predict", str(shop / "data.csv"), "--models", str(shop / "models"), "--model", "m", "--quiet"]
+    assert run([*words, "--output", str(shop / "out.csv"), "--ledger", str(shop / "l.db")]) == 2
+    assert "not a ledger" in capfd.readouterr().err
+    assert len((shop / "out.csv").read_text().splitlines()) == 13
+
+
+def test_an_output_that_is_refused_leaves_no_rows(shop, capfd):
+    words = ["predict", str(shop / "data.csv"), "--models", str(shop / "models"), "--model", "m", "--quiet"]
+    for output in ("out.csv.gz", "none/out.csv"):
+        assert run([*words, "--output", str(shop / output), "--ledger", str(shop / "l.db")]) == 2
+    assert rows(shop / "l.db") == 0
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="changes owners")
+def test_a_ledger_is_not_written_through_a_link_of_another_user(shop):
+    with tempfile.TemporaryDirectory() as shared:
+        Path(shared).chmod(0o1777)
+        link = Path(shared) / "l.db"
+        link.symlink_to(shop / "victim.db")
+        os.chown(link, 54_321, 54_321, follow_symlinks=False)
+        with pytest.raises(UsageError, match="a link of another user"):
+            append(link, forecast_of(shop))
+    assert not (shop / "victim.db").exists()

@@ -19,6 +19,7 @@ from forecaster.commands.batch.done_already import (
     outputs_are_there,
 )
 from forecaster.commands.batch.jobs import BatchJob, JobsFile, load_jobs
+from forecaster.commands.batch.places import refuse_shared_files
 from forecaster.commands.batch.results import BatchSummary, DryRun, Emit, JobFault, JobLine, JobResult, PlannedJob
 from forecaster.commands.batch.run_job import TimeLimit, Worker, terminable
 from forecaster.commands.batch.status import NoStatusFile, Status, StatusFile
@@ -95,9 +96,10 @@ def batch(
     status_file = Path(settings.status).absolute() if settings.status else jobs.status
     if settings.force and status_file is None:
         raise UsageError("--force has no effect without a status file.", "Leave it out, or give --status FILE.")
-    status = StatusFile(status_file) if status_file else NoStatusFile()
     date = _date(jobs, clock)
     dated = [job.dated(date) for job in chosen]
+    refuse_shared_files(jobs.path, status_file, dated)
+    status = StatusFile(status_file, watch.warn) if status_file else NoStatusFile()
     if settings.dry_run:
         planned = tuple(_planned(job, status, settings.force) for job in dated)
         for line in planned:

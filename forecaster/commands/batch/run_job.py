@@ -105,7 +105,7 @@ class Worker:
         """Write the report to the job's output, if it has one."""
         if job.output:
             Path(job.output).parent.mkdir(parents=True, exist_ok=True)
-            with output_lock(job.output, job.wait):
+            with output_lock(job.output, job.wait, self.watch.warn):
                 write_whole(Path(job.output), json.dumps(report, indent=1) + "\n")
         facts = {key: report[key] for key in ("model", "version", "metrics", "windows") if key in report}
         return JobResult(output=job.output, facts=facts)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -66,8 +66,8 @@ class NoStatusFile:
 class StatusFile:
     """status.json: read at the start and before each job, written after each job."""
 
-    def __init__(self, path: Path) -> None:
-        self.path, self.jobs, self.fault = path, dict[str, JobStatus](), ""
+    def __init__(self, path: Path, tell: Callable[[str], None] | None = None) -> None:
+        self.path, self.tell, self.jobs, self.fault = path, tell, dict[str, JobStatus](), ""
         self._read()
 
     def _read(self) -> None:
@@ -86,7 +86,7 @@ class StatusFile:
 
     def note(self, line: JobLine, key: str, now: datetime) -> None:
         """Record the outcome and write the file. UsageError where it cannot be written; LockError where others write it."""
-        with output_lock(self.path, WAIT_SECONDS):
+        with output_lock(self.path, WAIT_SECONDS, self.tell):
             self._read()
             self._note(line, key, now)
 

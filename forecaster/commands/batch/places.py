@@ -1,0 +1,49 @@
+"""The files of a batch: no job writes over what it reads, over another job's output, or over the batch's own files."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from forecaster.commands.batch.done_already import data_path
+from forecaster.commands.overwriting import refuse_overwriting
+from forecaster.errors import UsageError
+
+if TYPE_CHECKING:
+    from forecaster.commands.batch.jobs import BatchJob
+
+PLACES = ("output", "plot", "report", "ledger")  # what a job writes; several jobs may add to one ledger
+
+
+def refuse_shared_files(jobs_file: Path, status: Path | None, jobs: Sequence[BatchJob]) -> None:
+    """UsageError, before anything is read, that names the job whose files are also used otherwise."""
+    outputs: dict[tuple[int, int] | str, str] = {}
+    own = {"the jobs file": jobs_file, "the status file": status}
+    for job in jobs:
+        written = {name: getattr(job.settings, name, None) for name in PLACES} | {"output": job.output}
+        read = {"the job's data": data_path(job), "the job's future values": getattr(job.settings, "future", None)}
+        try:
+            refuse_overwriting(written, {**read, **own}, job.settings.models)
+            refuse_overwriting({"the status file": status}, {**read, "the jobs file": jobs_file}, job.settings.models)
+        except UsageError as fault:
+            raise UsageError(f"{jobs_file}: [jobs.{job.name}]: {fault.message}", fault.hint) from None
+        for path in {value for name, value in written.items() if value and value != "-" and name != "ledger"}:
+            other = outputs.setdefault(_identity(Path(path)), job.name)
+            if other != job.name:
+                raise UsageError(
+                    f"{jobs_file}: jobs '{other}' and '{job.name}' write the same file '{path}'.", "Rename one."
+                )
+
+
+def _identity(path: Path) -> tuple[int, int] | str:
+    """What two paths of one file have in common, whether it is there or not."""
+    try:
+        found = path.stat()
+        return found.st_dev, found.st_ino
+    except (OSError, ValueError):
+        pass
+    try:
+        return str(path.resolve())
+    except (OSError, RuntimeError, ValueError):
+        return str(path)
