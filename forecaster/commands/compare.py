@@ -149,7 +149,7 @@ def compare(data: Data, settings: CompareSettings, watch: Watch) -> Comparison:
         raise DataError(f"{panel.source}: too few rows for test windows: nothing to compare on.", "Give more history.")
     fitting = EnsembleFitter(own, NoCheckpoints(), watch, began)
     if parts.selection:
-        plan = select_settings(draft, panel, parts.selection, fitting.fit_all, watch).plan
+        plan = select_settings(draft, panel, parts.selection, fitting.fit_all, watch)
     rows = tuple(row for row in plan.rows if row.setting not in COMPARED)
     for line in plan_lines(rows):
         watch.note(line)

@@ -20,6 +20,7 @@ from forecaster.evaluation.holdout import stored_test
 from forecaster.evaluation.report import Report, Subject, make_report, subject
 from forecaster.evaluation.zero_shot_backtest import zero_shot_backtest
 from forecaster.files import output_lock
+from forecaster.models.served_method import member_kind
 from forecaster.plotting.requirements import check_place
 from forecaster.progress import Watch
 from forecaster.serving.calibration_file import load_calibration
@@ -96,6 +97,7 @@ def _pretrained(data: Data | None, settings: EvaluateSettings, watch: Watch, beg
         model=PRETRAINED,
         version=0,
         cell=card.network.cell,
+        method=member_kind(card.network),
         parameters=card.parameters,
         horizon=horizon,
         context_length=networks[0].context_length,

@@ -153,14 +153,14 @@ def monitor(ledger: str, data: str, settings: MonitorSettings, watch: Watch) -> 
 def _verdict(recent: LiveScores, expected: float | None, nominal: float | None) -> tuple[str, str]:
     """The verdict and its reason. `expected` is the relative error on the test windows, `nominal` the nominal coverage.
 
-    The verdict is to retrain where, over the latest two horizons of actuals, the model is no better than seasonal naive;
-    or its relative error is a quarter above that on the test windows; or the empirical coverage of its outermost
-    quantiles is far below the nominal coverage.
+    The verdict is to retrain where, over the latest two horizons of actuals, the model is no better than seasonal naive,
+    though it was on the test windows; or its relative error is a quarter above that on the test windows; or the empirical
+    coverage of its outermost quantiles is far below the nominal coverage.
     """
     if recent.count < MIN_FORECASTS or not np.isfinite(recent.relative):
         return "too few", f"fewer than {MIN_FORECASTS} forecasts have actuals"
     reasons = []
-    if recent.relative >= 1:
+    if recent.relative >= 1 and (expected is None or expected < 1):
         reasons.append(f"its error is {recent.relative:.2f} of seasonal naive's")
     elif expected and recent.relative > MAX_DECAY * expected:
         reasons.append(f"its error is {recent.relative:.2f} of seasonal naive's, {expected:.2f} on the test windows")

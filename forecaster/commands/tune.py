@@ -168,7 +168,7 @@ class _Search:
                     f"{self.panel.source}: too few rows for validation windows: nothing to tune on.",
                     "Give more history.",
                 )
-            plan = select_settings(self.draft, self.panel, task, self.fitting.fit_all, self.watch).plan
+            plan = select_settings(self.draft, self.panel, task, self.fitting.fit_all, self.watch)
             made = {**vars(plan.members[0]), **vars(plan.fit)}
             first = {name: made[name] for name in self.space}
             study.set_user_attr("automatic", first)

@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from forecaster.models.served_method import member_kind
 from forecaster.serving.forecast import MODEL
 
 if TYPE_CHECKING:
     from forecaster.evaluation.backtest import Backtest
     from forecaster.evaluation.metrics import Scores
     from forecaster.evaluation.quantile_metrics import QuantileScores
-    from forecaster.models.settings import NetworkSettings
     from forecaster.serving.manifest import Manifest
     from forecaster.typing import Json
 
@@ -24,6 +24,7 @@ class Subject:
     model: str
     version: int  # 0: not a stored model
     cell: str
+    method: str  # what is served, in words
     parameters: int
     horizon: int
     context_length: int
@@ -37,6 +38,7 @@ class Subject:
             "model": self.model,
             "version": self.version or None,
             "cell": self.cell,
+            "method": self.method,
             "parameters": self.parameters,
             "horizon": self.horizon,
             "context_length": self.context_length,
@@ -69,7 +71,7 @@ class Report(Subject):
     @property
     def compared(self) -> dict[str, Scores]:
         """Scores by forecaster: the model, then the baselines."""
-        return {f"{self.label} ({self.cell})": self.metrics, **self.baselines}
+        return {f"{self.label} ({self.method})": self.metrics, **self.baselines}
 
     @property
     def compared_by_step(self) -> dict[str, tuple[Scores, ...]]:
@@ -98,7 +100,8 @@ def subject(manifest: Manifest, version: int, seconds: float) -> Subject:
     return Subject(
         model=manifest.name,
         version=version,
-        cell=", ".join(dict.fromkeys(_cell(member) for member in manifest.members)),
+        cell=", ".join(dict.fromkeys(member_kind(member) for member in manifest.members)),
+        method=manifest.served,
         parameters=manifest.parameters,
         horizon=manifest.horizon,
         context_length=manifest.context_length,
@@ -106,10 +109,6 @@ def subject(manifest: Manifest, version: int, seconds: float) -> Subject:
         season_length=manifest.data.season_length,
         seconds=round(seconds, 2),
     )
-
-
-def _cell(member: NetworkSettings) -> str:
-    return f"bidirectional {member.cell}" if member.bidirectional else member.cell
 
 
 def make_report(about: Subject, found: Backtest) -> Report:

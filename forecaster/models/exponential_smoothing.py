@@ -20,6 +20,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from forecaster.models.scaling import root_mean_square
+
 if TYPE_CHECKING:
     from forecaster.typing import FloatArray, Tensor
 
@@ -29,18 +31,20 @@ TRENDS = ((0.0, 0.0), (0.1, 0.9), (0.1, 0.98), (0.3, 1.0), (0.02, 1.0))  # (β, 
 SEASONS = (0.05, 0.2, 0.4)  # γ
 MAX_LENGTH = 120  # rows that it reads, at most
 GROWTH = 2.0  # log of the largest growth: a forecast on logs stays below e^2 times the highest value read
-WEIGHTS = (0.0, 0.15, 0.3, 0.5, 0.75)  # to choose from: the networks keep a quarter at least
+WEIGHTS = (0.0, 0.15, 0.3, 0.5, 0.75, 1.0)  # to choose from
+EXPONENTIAL_SMOOTHING = "exponential smoothing"
 
 
 @dataclass(frozen=True)
 class Smoothing:
-    """The exponential smoothing that is blended with the networks' forecasts."""
+    """The simple method that is blended with the networks' forecasts."""
 
     season_length: int
     length: int  # latest rows that it reads, a multiple of season_length
     horizon: int
-    log: bool  # the mean of smoothing and of smoothing on logs, for data that is never negative
-    weight: float  # of smoothing in the blend, 0 to 1
+    log: bool  # of smoothing: the mean of smoothing and of smoothing on logs, for data that is never negative
+    weight: float  # of the method in the blend, 0 to 1
+    method: str = EXPONENTIAL_SMOOTHING  # a row of SIMPLE_METHODS
 
 
 def smoothing_length(season_length: int, rows: int) -> int:
@@ -98,7 +102,7 @@ def _average(context: Tensor, smoothing: Smoothing) -> Tensor:
     count, steps = len(penalties), errors.shape[1] // len(penalties)
     filled, mask = _filled(context, smoothing)
     centre = ops.mean(filled, axis=1, keepdims=True)
-    scale = ops.sqrt(ops.mean((filled - centre) ** 2, axis=1, keepdims=True))
+    scale = root_mean_square(filled - centre, float(smoothing.length))
     safe = ops.where(scale > 0.0, scale, ops.ones_like(scale))
     z = ops.cast((filled - centre) / safe, "float32")
     model_errors = ops.reshape(ops.matmul(z, errors.astype(np.float32)), (-1, count, steps))

@@ -16,7 +16,8 @@ import numpy as np
 
 from forecaster.models.cells import CELLS
 from forecaster.models.encoder import Recurrence, run_layer
-from forecaster.models.exponential_smoothing import Smoothing, smooth
+from forecaster.models.exponential_smoothing import Smoothing
+from forecaster.models.simple_methods import simple_forecast
 
 if TYPE_CHECKING:
     from forecaster.models.network import Network
@@ -42,17 +43,37 @@ def joint_forecast(
     recur: Recurrence = run_layer,
     smoothing: Smoothing | None = None,
 ) -> Tensor:
-    """Median or mean of the members' forecasts [B, H, 1 + Q], from inputs of `input_shapes`.
+    """Median or mean of the members' forecasts [B, H, 1 + Q], from inputs of `input_shapes`, blended with a simple method.
 
-    Medians and means keep quantiles ascending. Smoothing is blended with the point forecast, and quantiles are shifted by the
-    same difference.
+    Medians and means keep quantiles ascending. The simple method is blended with the point forecast, and quantiles are shifted
+    by the same difference. Where the point forecast is a quantile itself, those below it are kept at or below it, and those
+    above it at or above it.
     """
+    from keras import ops
+
+    settings = members[0].settings
     forecasts = [member.forecast(member.own(inputs), recur) for member in members]
-    joined = COMBINATIONS[members[0].settings.combine](forecasts) if len(forecasts) > 1 else forecasts[0]
-    if not smoothing or not smoothing.weight:
-        return joined
-    # The operand that is broadcast comes first: see WindowScaler.restore.
-    return (smooth(inputs[0], smoothing)[:, :, None] - joined[:, :, :1]) * smoothing.weight + joined
+    # Only differences from a forecast are combined: ONNX sorts float32, which loses steps of 1 at levels of 1e9.
+    anchor = forecasts[0][:, :, :1]
+    away = COMBINATIONS[settings.combine]([one - anchor for one in forecasts]) if len(forecasts) > 1 else None
+    moved = forecasts[0] - anchor if away is None else away
+    spread = _around_point(moved[:, :, 1:] - moved[:, :, :1], settings.quantiles, settings.point_level)
+    point = anchor + moved[:, :, :1]
+    if smoothing and smoothing.weight:
+        simple = simple_forecast(inputs[0], smoothing)[:, :, None]
+        point = simple if smoothing.weight == 1.0 else (simple - point) * smoothing.weight + point
+    return ops.concatenate([point, point + spread], axis=-1)
+
+
+def _around_point(spread: Tensor, levels: Sequence[float], point: float | None) -> Tensor:
+    """Differences [B, H, Q] of quantiles from a point forecast that is the quantile of level `point`; None = it is a mean."""
+    from keras import ops
+
+    if point is None or not levels:
+        return spread
+    highest = [np.inf if level > point else 0.0 for level in levels]
+    lowest = [-np.inf if level < point else 0.0 for level in levels]
+    return ops.minimum(ops.maximum(spread, np.array(lowest)), np.array(highest))
 
 
 def _median(forecasts: Sequence[Tensor]) -> Tensor:

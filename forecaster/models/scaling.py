@@ -62,7 +62,17 @@ def _mean(z: Tensor, mask: Tensor) -> Tensor:
     return ops.sum(z, axis=1, keepdims=True) / ops.maximum(ops.sum(mask, axis=1, keepdims=True), 1.0)
 
 
-def _last(z: Tensor, mask: Tensor) -> Tensor:
+def root_mean_square(deviation: Tensor, count: Tensor | float) -> Tensor:
+    """[B, 1] root of the mean square of `count` deviations [B, L], whose squares neither vanish nor overflow."""
+    from keras import ops
+
+    largest = ops.max(ops.abs(deviation), axis=1, keepdims=True)
+    safe = ops.where(largest > 0.0, largest, ops.ones_like(largest))
+    share = deviation / safe
+    return largest * ops.sqrt(ops.sum(share * share, axis=1, keepdims=True) / count)
+
+
+def latest_value(z: Tensor, mask: Tensor) -> Tensor:
     """[B, 1] the latest observed value; 0 where there is none."""
     from keras import ops
 
@@ -83,7 +93,7 @@ def _season(z: Tensor, mask: Tensor, season_length: int) -> Tensor:
 # z and mask [B, L], season length -> centre [B, 1].
 CENTERS: dict[str, Callable[[Tensor, Tensor, int], Tensor]] = {
     "mean": lambda z, mask, _: _mean(z, mask),
-    "last": lambda z, mask, _: _last(z, mask),
+    "last": lambda z, mask, _: latest_value(z, mask),
     "season": _season,
 }
 
@@ -118,11 +128,11 @@ class WindowScaler:
         z = self._forward(ops.where(missing, ops.zeros_like(context), context))
         z = z * mask
         # Sums are of differences from a value of the window: sums of values of 1e9 would lose the low digits.
-        anchor = _last(z, mask)
+        anchor = latest_value(z, mask)
         center = anchor + CENTERS[self.center]((z - anchor) * mask, mask, self.season_length)
         deviation = (z - anchor - _mean((z - anchor) * mask, mask)) * mask
         count = ops.maximum(ops.sum(mask, axis=1, keepdims=True), 1.0)
-        scale = ops.sqrt(ops.sum(deviation * deviation, axis=1, keepdims=True) / count)
+        scale = root_mean_square(deviation, count)
         safe = ops.where(scale > 0.0, scale, ops.ones_like(scale))
         values = (z - center) * mask / safe
         return ops.cast(values, "float32"), ops.cast(mask, "float32"), center, scale

@@ -37,6 +37,8 @@ class NetworkSettings:
     combine: str = "median"  # a row of COMBINATIONS
     origin: float = 0.0  # the target's smallest possible value, which a log counts from
     distribution: str = ""  # a row of DISTRIBUTIONS; empty: each quantile is an output of its own
+    # The level of the quantile that the point forecast is: 0.5 = the median; None = it is a mean.
+    point_level: float | None = None
 
     @property
     def known_width(self) -> int:

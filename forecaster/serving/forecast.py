@@ -39,6 +39,7 @@ class About:
     cutoff: IntArray  # [N] the last timestamp of each series, in the units of `Forecast.timestamps`
     failed: tuple[str, ...]  # series that were left out, as nothing is observed
     season_length: int
+    method: str = ""  # what is served, in words; "" where no model serves
     expected: float | None = None  # the model's MASE over seasonal naive's on its test windows; None = not tested
 
 
@@ -57,6 +58,7 @@ class Forecast:
     about: About | None = None
     samples: FloatArray | None = None  # [N, H, S] sample paths; None = none were asked for
     own: str = MODEL  # the source of what was asked for
+    method: TextArray | None = None  # [N] what made each series' forecast, in words; None = not said
 
     @property
     def fallbacks(self) -> int:
@@ -75,6 +77,7 @@ class Forecast:
             quantile_forecasts=self.quantile_forecasts[one],
             samples=None if self.samples is None else self.samples[one],
             source=self.source[one],
+            method=None if self.method is None else self.method[one],
             about=about,
         )
 
@@ -90,6 +93,7 @@ class Forecast:
             "cutoff": next(iter(stamps), None),
             "series": len(self.series),
             "rows": self.prediction.size,
+            **({"method": self.about.method} if self.about.method else {}),
             "fallbacks": self.fallbacks,
             "failed": list(self.about.failed),
         }
@@ -105,7 +109,7 @@ class Forecast:
             "prediction",
             *(repr(float(level)) for level in self.quantiles),
             *drawn,
-            "source",
+            *(name for name, _ in self._texts()),
         )
 
     def check(self) -> None:
@@ -133,7 +137,8 @@ class Forecast:
         if self.zone is not None:
             dates = dates.tz_localize("UTC").tz_convert(self.zone)
         values = (np.repeat(self.series, horizon), stamps if self.freq.whole_numbers else dates, *self._numbers())
-        columns = zip(self.columns, (*values, np.repeat(self.source, horizon)), strict=True)
+        texts = (np.repeat(text, horizon) for _, text in self._texts())
+        columns = zip(self.columns, (*values, *texts), strict=True)
         frame: pd.DataFrame = pd.DataFrame(dict(columns))
         return frame
 
@@ -149,6 +154,10 @@ class Forecast:
         with saying_why(output), _stdout() if str(output) == "-" else whole_file(Path(output)) as stream:
             encode(replace(self, series=_unlike_formulas(self.series)) if safe_csv else self, stream)
             stream.flush()
+
+    def _texts(self) -> tuple[tuple[str, TextArray], ...]:
+        """The columns of text after the numbers: names and values of each series [N]."""
+        return ("source", self.source), *(() if self.method is None else (("method", self.method),))
 
     def _numbers(self) -> tuple[FloatArray, ...]:
         """The numeric columns, [N * H] each."""
@@ -199,15 +208,17 @@ def _parquet(forecast: Forecast, stream: IO[bytes]) -> None:
     stamps = pa.array(forecast.timestamps.reshape(-1))
     if not forecast.freq.whole_numbers:
         stamps = stamps.cast(pa.timestamp("us", tz=zone))
-    names, sources = (pa.array(np.repeat(text, horizon), pa.string()) for text in (forecast.series, forecast.source))
+    kinds = (forecast.series, *(text for _, text in forecast._texts()))
+    names, *others = (pa.array(np.repeat(text, horizon), pa.string()) for text in kinds)
     numbers = (pa.array(values) for values in forecast._numbers())
-    pq.write_table(pa.table([names, stamps, *numbers, sources], names=list(forecast.columns)), stream)
+    pq.write_table(pa.table([names, stamps, *numbers, *others], names=list(forecast.columns)), stream)
 
 
 def _texts(forecast: Forecast, text: Callable[[str], str]) -> Iterator[list[list[str]]]:
     """The columns as lists of texts, CHUNK_ROWS or one series at a time; `text` encodes a string."""
     horizon = forecast.timestamps.shape[1]
-    names, sources = ([text(str(name)) for name in names] for names in (forecast.series, forecast.source))
+    kinds = (forecast.series, *(values for _, values in forecast._texts()))
+    names, *others = ([text(str(name)) for name in names] for names in kinds)
     # Series share timestamps, so each distinct one is formatted once.
     distinct, index = np.unique(forecast.timestamps, return_inverse=True)
     whole = forecast.freq.whole_numbers
@@ -220,7 +231,7 @@ def _texts(forecast: Forecast, text: Callable[[str], str]) -> Iterator[list[list
             [name for name in names[first : first + size] for _ in range(horizon)],
             [stamps[i] for i in index[rows].tolist()],
             *([*map(repr, values[rows].tolist())] for values in numbers),
-            [name for name in sources[first : first + size] for _ in range(horizon)],
+            *([name for name in texts[first : first + size] for _ in range(horizon)] for texts in others),
         ]
 
 

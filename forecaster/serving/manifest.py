@@ -14,6 +14,7 @@ from forecaster.data.extra_inputs import Needs
 from forecaster.data.target_limits import NO_LIMITS, Limits
 from forecaster.errors import ArtifactError
 from forecaster.models.exponential_smoothing import Smoothing
+from forecaster.models.served_method import served_method
 from forecaster.models.settings import FitSettings, NetworkSettings
 from forecaster.serving.integrity import MANIFEST, hash_files, verify
 from forecaster.serving.runtime import RUNTIMES, Runtime, within_limits
@@ -103,7 +104,7 @@ class Manifest:
     versions: Mapping[str, str]  # library -> version
     files: Mapping[str, str]  # every other file here -> sha256
     error_scales: tuple[str, ...] = ()  # each member's; empty = that of `fit`
-    # Exponential smoothing that is blended in; None = none.
+    # The simple method that is blended in; None = none.
     smoothing: Smoothing | None = field(default=None, metadata={"key": "floor"})
     calendar: tuple[str, ...] = ()  # rows of CALENDAR that make the graph's input `known`
     limits: Limits = NO_LIMITS  # of the target
@@ -111,6 +112,17 @@ class Manifest:
     recalibrated_until: int | None = None  # latest timestamp of the data of that recalibration
     refused: str = ""  # why this version did not serve after its training; "" = it did
     contributions: tuple[Contribution, ...] = ()  # each member's, on the test windows
+    method: str = ""  # what is served, in words; "" in models of format 1: see `served`
+
+    @property
+    def served(self) -> str:
+        """What is served, in words."""
+        return self.method or served_method(self.members, self.smoothing)
+
+    @property
+    def serves_simple_method(self) -> bool:
+        """Whether a simple method serves alone."""
+        return self.smoothing is not None and self.smoothing.weight == 1.0
 
     @property
     def seen_until(self) -> int:

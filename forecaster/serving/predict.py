@@ -166,6 +166,7 @@ def run_forecast(
         freq=request.panel.freq,
         zone=request.panel.zone,
         samples=samples,
+        method=_methods(source, model.opened),
         about=_about(request, model),
     )
     result.check()
@@ -365,6 +366,12 @@ def _widened(
     return values, samples
 
 
+def _methods(source: TextArray, opened: Opened | None) -> TextArray:
+    """[N] what made each forecast, in words; of the fallback its name."""
+    served = opened.manifest.served if opened else ""
+    return np.where(source == MODEL, served, source).astype(object)
+
+
 def _implausible(request: Request, values: FloatArray) -> BoolArray:
     """[N] whether a series' forecast [N, H, 1 + Q] has an implausible value."""
     low, high = plausible_range(request.panel)
@@ -375,12 +382,14 @@ def _about(request: Request, answered: Model) -> About:
     opened = answered.opened
     metrics = opened.manifest.metrics if opened else {}
     model, naive = metrics.get(MODEL, {}).get("mase"), metrics.get(SEASONAL_NAIVE, {}).get("mase")
+    other = PRETRAINED if isinstance(answered, ZeroShotModel) else ""
     return About(
         # The store's name: a copied model keeps its manifest.
-        model=opened.folder.parent.name if opened else PRETRAINED if isinstance(answered, ZeroShotModel) else "",
+        model=opened.folder.parent.name if opened else other,
         version=opened.version if opened else 0,
         cutoff=request.cutoff,
         failed=request.failed,
         season_length=request.panel.season_length,
+        method=opened.manifest.served if opened else other,
         expected=model / naive if model and naive else None,
     )

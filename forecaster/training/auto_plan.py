@@ -14,14 +14,17 @@ import numpy as np
 from forecaster.data.calendar import lag_count, width
 from forecaster.errors import UsageError
 from forecaster.models.cells import CELLS
-from forecaster.models.exponential_smoothing import WEIGHTS, Smoothing, smoothing_length
+from forecaster.models.exponential_smoothing import EXPONENTIAL_SMOOTHING, WEIGHTS, Smoothing, smoothing_length
 from forecaster.models.heads import OPEN_HEADS
 from forecaster.models.scaling import TRANSFORMS
 from forecaster.models.settings import FitSettings, NetworkSettings
+from forecaster.models.simple_methods import DRIFT, NAIVE, SEASONAL_NAIVE
 from forecaster.training.input_plan import calendar_of, covariates_of
 from forecaster.training.plan import EPOCH_STEPS, Chooser, Draft, OpenQuestions, Plan, TargetScaling, TrainingSchedule
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from forecaster.config import TrainSettings
     from forecaster.data.panel import Panel
     from forecaster.typing import FloatArray, IntArray
@@ -39,6 +42,8 @@ MIN_SERIES_FOR_LARGE_BATCH = 5  # windows of fewer are so similar that a large b
 MIN_SERIES_FOR_ONE_WINDOW = 30  # fewer need several test windows for a reliable score, and half the context is tried
 MAX_WINDOWS_PER_SERIES = 10  # and more where there are many rows, see MAX_EXTRA_TEST_SHARE
 MIN_TOTAL_WINDOWS = 60  # to calibrate intervals: ten windows in one season say little about another
+UNTESTED_WEIGHT = 0.5  # of exponential smoothing where there are too few rows to choose one: either may be far off
+ALONE_WEIGHTS = (0.5, 1.0)  # of the other simple methods
 MAX_ZERO_SHARE = 0.5  # above it the median of the actuals is 0
 MAX_TEST_SHARE = 0.2  # of a series' rows
 MAX_EXTRA_TEST_SHARE = 0.1  # of a series' rows, beyond MAX_WINDOWS_PER_SERIES
@@ -84,19 +89,25 @@ def draft_plan(panel: Panel, settings: TrainSettings) -> Draft:
         lags=lag_count(calendar),
         covariates=covariates_of(choose, settings, panel, ends, horizon),
         distribution=settings.likelihood,
+        point_level=point_level(loss, settings),
     )
     schedules = _schedules(settings)
     error_scale = scalings[0].error_scale
     fit = _fit(choose, settings, schedules[0], loss=loss, error_scale=error_scale, series=len(panel.series))
     members = _members(choose, settings, base)
     logs = "log" in [one.transform for one in scalings] and not settings.min  # the log of smoothing counts from 0
-    smoothing, smoothings = _smoothings(choose, settings, lengths, logs)
+    smoothings = _smoothings(settings, lengths, context_length, logs)
+    given = {name: getattr(settings, name) for name in ("epochs", "learning_rate")}
     questions = OpenQuestions(
         scalings=scalings,
         contexts=_contexts(settings, base, len(panel.series)),
         schedules=schedules,
         smoothings=smoothings,
+        blended=bool(settings.floor),
+        given={name: value for name, value in given.items() if value is not None},
     )
+    smoothing = _untested(settings, smoothings)
+    choose("floor", settings.floor, smoothing.weight if smoothing else 0.0, NO_SELECTION)
     plan = Plan(
         horizon=horizon,
         members=members,
@@ -197,6 +208,13 @@ def _loss(choose: Chooser, settings: TrainSettings, zeros: float) -> str:
     return choose("loss", settings.loss, "mae", "robust to outliers, and the error of MASE")
 
 
+def point_level(loss: str, settings: TrainSettings) -> float | None:
+    """The level of the quantile that the loss makes of the point forecast; None for a mean."""
+    if settings.likelihood:
+        return None if settings.counts else 0.5
+    return None if loss == "mse" else 0.5
+
+
 def _likelihood(choose: Chooser, distribution: str) -> str:
     """The loss of a distribution, which is no row of LOSSES: its negative log likelihood, in the network's units."""
     return choose("loss", None, "likelihood", f"of the {distribution} distribution")
@@ -213,12 +231,16 @@ def _scalings(choose: Chooser, settings: TrainSettings, seen: FloatArray, zeros:
         )
     # Where most values are 0 the forecast is a mean, and the mean of logs is not the log of the mean.
     logs = nonnegative and zeros <= MAX_ZERO_SHARE and not settings.counts
-    names = [given] if given else ["none", "log"] if logs else ["none"]
+    names = ["none", "log"] if logs else ["none"]
     scales = {"none": ("series",), "log": ("transform", "window")}
-    own = (settings.error_scale,) if settings.error_scale else scales[given][:1] if given else None
     if settings.likelihood:
-        own = ("window",)  # a likelihood is in the network's units
-    scalings = tuple(TargetScaling(name, scale) for name in names for scale in own or scales[name])
+        scales = dict.fromkeys(scales, ("window",))  # a likelihood is in the network's units
+    usual = [TargetScaling(name, scale) for name in names for scale in scales[name]]
+    scalings = tuple(one for one in usual if one.agrees(given, settings.error_scale))
+    if not scalings:
+        asked = [given] if given else names
+        scalings = tuple(TargetScaling(name, settings.error_scale or scales[name][0]) for name in asked)
+    names = list(dict.fromkeys(one.transform for one in scalings))
     choose("transform", given, names[0], "the only one possible" if len(names) == 1 else NO_SELECTION)
     if not settings.likelihood:
         choose("error_scale", settings.error_scale, scalings[0].error_scale, "suits the transform")
@@ -255,18 +277,20 @@ def _network(
 
 
 def _by_passes(settings: TrainSettings) -> bool:
-    """Whether epochs are whole passes over the windows, as in the textbooks."""
-    return settings.epochs is not None and settings.steps_per_epoch is None
+    """Whether epochs are whole passes over the windows, as in the textbooks: for one network alone, of given epochs."""
+    alone = settings.members == 1 and settings.floor == 0.0
+    return alone and settings.epochs is not None and settings.steps_per_epoch is None
 
 
 def _schedules(settings: TrainSettings) -> tuple[TrainingSchedule, ...]:
-    """Schedules to choose from: the shortest with a high or a low learning rate, longer ones with the high rate."""
-    rate = settings.learning_rate
-    fast, slow = rate or (SLOW_RATE if _by_passes(settings) else FAST_RATE), rate or SLOW_RATE
-    if settings.epochs:
-        return (TrainingSchedule(settings.epochs, fast),)
-    choices = ((SHORT_EPOCHS, fast), (SHORT_EPOCHS, slow), (LONG_EPOCHS, fast), (MAX_EPOCHS, fast))
-    return tuple(TrainingSchedule(epochs, rate) for epochs, rate in dict.fromkeys(choices))
+    """Schedules to choose from: the shortest with a high or a low learning rate, longer ones with the high rate.
+
+    Where epochs or rate are given, the same ones are tried, so that all other choices are those without them.
+    """
+    if _by_passes(settings):
+        return (TrainingSchedule(settings.epochs or 1, settings.learning_rate or SLOW_RATE),)
+    choices = ((SHORT_EPOCHS, FAST_RATE), (SHORT_EPOCHS, SLOW_RATE), (LONG_EPOCHS, FAST_RATE), (MAX_EPOCHS, FAST_RATE))
+    return tuple(TrainingSchedule(epochs, rate) for epochs, rate in choices)
 
 
 def _fit(
@@ -303,31 +327,35 @@ def _fit(
 
 
 def _smoothings(
-    choose: Chooser, settings: TrainSettings, lengths: _Lengths, nonnegative: bool
-) -> tuple[Smoothing | None, tuple[Smoothing, ...]]:
-    """The smoothing to blend in, and those to choose from."""
-    season = lengths.season
-    length = smoothing_length(season, lengths.rows)
-    if not length and settings.floor:
-        raise UsageError(
-            f"--floor: a season of {season} steps is too long for exponential smoothing.", "Leave out --floor."
-        )
-    choose("floor", settings.floor, 0.0, NO_SELECTION if length else "the season is too long for exponential smoothing")
-    if not length or settings.floor == 0.0:
-        return None, ()
-    smoothings = tuple(
-        Smoothing(season_length=season, length=length, horizon=lengths.horizon, log=nonnegative, weight=weight)
-        for weight in WEIGHTS
-        if weight
-    )
-    if settings.floor is not None:
-        return replace(smoothings[0], weight=settings.floor), ()
-    return None, () if _by_passes(settings) else smoothings
+    settings: TrainSettings, lengths: _Lengths, context_length: int, nonnegative: bool
+) -> tuple[Smoothing, ...]:
+    """Simple methods to choose from, each with its weight in the forecast."""
+    if settings.floor == 0.0:
+        return ()
+    season, whole = lengths.season, _whole_segments(context_length, lengths.season)
+    rows = {EXPONENTIAL_SMOOTHING: smoothing_length(season, lengths.rows), NAIVE: whole, DRIFT: whole}
+    if season > 1:
+        rows[SEASONAL_NAIVE] = whole
+    found = []
+    for method, length in rows.items():
+        weights = WEIGHTS if method == EXPONENTIAL_SMOOTHING else ALONE_WEIGHTS
+        found += [
+            Smoothing(season, length, lengths.horizon, nonnegative, weight, method)
+            for weight in (weights if settings.floor is None else (settings.floor,))
+            if length and weight
+        ]
+    return tuple(found)
+
+
+def _untested(settings: TrainSettings, smoothings: Sequence[Smoothing]) -> Smoothing | None:
+    """The simple method where no window can choose one: exponential smoothing, else the last value."""
+    weight = UNTESTED_WEIGHT if settings.floor is None else settings.floor
+    return next((one for one in smoothings if one.weight == weight), None)
 
 
 def _members(choose: Chooser, settings: TrainSettings, base: NetworkSettings) -> tuple[NetworkSettings, ...]:
     """The members, which differ in more than their seeds, but never in a given setting."""
-    plain = _by_passes(settings) or base.head not in OPEN_HEADS
+    plain = base.head not in OPEN_HEADS
     why = "one network, as in the textbooks" if plain else "their median has a lower error than each of them"
     count = choose("members", settings.members, 1 if plain else MEMBERS, why)
     if count > 1:
@@ -341,4 +369,9 @@ def _members(choose: Chooser, settings: TrainSettings, base: NetworkSettings) ->
         base if settings.cell else replace(base, cell="lstm", reset_after=True),
         replace(base, center=settings.center or "last", dropout=base.dropout if settings.dropout is not None else 0.3),
     ]
-    return tuple(changes[i % len(changes)] for i in range(count))
+    members = tuple(changes[i % len(changes)] for i in range(count))
+    for name in ("cell", "center", "dropout"):
+        values = list(dict.fromkeys(str(getattr(member, name)) for member in members))
+        if len(values) > 1:
+            choose.replace(name, ", ".join(values), "members that differ have different errors")
+    return members

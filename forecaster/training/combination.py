@@ -1,4 +1,4 @@
-"""Forecast combination: members on different scalings, and smoothing, chosen on windows that no fit has seen."""
+"""Forecast combination: members on different scalings, and a simple method, chosen on windows that no fit has seen."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 
 from forecaster.data.extra_inputs import ExtraInputs, Needs
 from forecaster.data.target_limits import NO_LIMITS, Limits
-from forecaster.models.exponential_smoothing import Smoothing, smooth
+from forecaster.models.exponential_smoothing import EXPONENTIAL_SMOOTHING, Smoothing
 from forecaster.serving.manifest import Contribution
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from forecaster.models.network import Network
     from forecaster.progress import Watch
     from forecaster.training.fit_types import Stage
-    from forecaster.training.plan import Plan, Selection, TargetScaling
+    from forecaster.training.plan import OpenQuestions, Plan, TargetScaling
     from forecaster.typing import FloatArray
 
 BATCH = 2048  # windows forecast at once
@@ -58,7 +58,9 @@ def combined(members: FloatArray, networks: Sequence[Network]) -> FloatArray:
 
 def smoothed(windows: Windows, smoothing: Smoothing) -> FloatArray:
     """Forecasts [W, H] of exponential smoothing alone."""
-    parts = [smooth(part.gather(smoothing.length, 0), smoothing) for part in windows.batches(BATCH)]
+    from forecaster.models.simple_methods import simple_forecast
+
+    parts = [simple_forecast(part.gather(smoothing.length, 0), smoothing) for part in windows.batches(BATCH)]
     return np.concatenate([np.asarray(part) for part in parts])
 
 
@@ -71,6 +73,8 @@ class EvaluationSet:
     scale: FloatArray  # [N] seasonal scale of each series
     relative: bool  # every value is positive: relative errors are defined
     needs: Needs
+    loss: str = "mae"  # of the fits: where it asks for the mean, so does the comparison
+    history: Windows | None = None  # earlier windows, to compare what is fitted to nothing; None: these windows alone
 
     def forecast(self, networks: Sequence[Network]) -> FloatArray:
         """Combined point forecasts [W, H] of `networks`."""
@@ -81,13 +85,23 @@ class EvaluationSet:
         return smoothed(self.windows, smoothing)
 
     def error(self, forecast: FloatArray) -> float:
-        """Error of forecasts [W, H], defined as the validation error of a fit (`training.fit`)."""
-        truth = self.windows.gather(0, self.needs.horizon)
+        """Error of forecasts [W, H], defined as the validation error of a fit (`training.fit`); of squares for a mean."""
+        return self._error(self.windows, forecast)
+
+    def history_error(self, smoothing: Smoothing) -> float:
+        """Error of a simple method alone over the history."""
+        windows = self.history or self.windows
+        return self._error(windows, smoothed(windows, smoothing))
+
+    def _error(self, windows: Windows, forecast: FloatArray) -> float:
+        truth = windows.gather(0, self.needs.horizon)
         miss, size = np.abs(truth - forecast), np.abs(truth) + np.abs(forecast)
-        scaled = _mean(miss / self.scale[self.windows.series][:, None])
+        scaled = miss / self.scale[windows.series][:, None]
+        if self.loss == "mse":
+            return math.sqrt(_mean(scaled * scaled))
         if not self.relative:
-            return scaled
-        return math.sqrt(scaled * _mean(2.0 * miss / np.where(size > 0.0, size, 1.0)))
+            return _mean(scaled)
+        return math.sqrt(_mean(scaled) * _mean(2.0 * miss / np.where(size > 0.0, size, 1.0)))
 
 
 def _mean(each: FloatArray) -> float:
@@ -118,64 +132,65 @@ def select_scalings(
     return plan.with_scalings(chosen, f"validation error {together:.3g} combined, {alone:.3g} of the first alone")
 
 
-def choose_smoothing(
-    selection: Selection, evaluation: EvaluationSet, network: FloatArray, where: str, watch: Watch
-) -> Selection:
-    """The selection with the smoothing weight whose mean error is lowest on these windows and on earlier sets of windows.
+def choose_simple_method(
+    plan: Plan, questions: OpenQuestions, evaluation: EvaluationSet, network: FloatArray, watch: Watch
+) -> Plan:
+    """The plan with the simple method and the weight whose forecasts have the lowest error on the windows of `evaluation`.
 
-    `network` [W, H] are the networks' combined forecasts for the windows of `evaluation`. The error at one cutoff may be low
-    by chance, so each set of windows has the same weight, however many windows it has.
+    `network` [W, H] are the networks' combined forecasts of these windows. Exponential smoothing is compared, and the other
+    simple method whose error is lowest over the longer history, which no fit is needed for.
     """
-    if not selection.smoothings:
-        return selection
-    smoothing = evaluation.smoothed(selection.smoothings[0])
-    weights = (0.0, *(one.weight for one in selection.smoothings))
-    errors = {weight: evaluation.error((1.0 - weight) * network + weight * smoothing) for weight in weights}
-    relative = {weight: error / (errors[0.0] or 1.0) for weight, error in errors.items()}
-    measured = (*selection.smoothing_errors, relative)
-    means = {weight: float(np.mean([one[weight] for one in measured])) for weight in weights}
+    if not questions.smoothings:
+        return plan
+    rivals = _rivals(questions.smoothings, evaluation)
+    forecasts = {one.method: evaluation.smoothed(one) for one in rivals}
+    answers: list[Smoothing | None] = [] if questions.blended else [None]
+    answers += rivals
     # No margin here: combining forecasts with different errors lowers the error (Bates & Granger 1969).
-    best = min(means, key=means.__getitem__)
-    each = ", ".join(f"{weight:g}: {error:.4g}" for weight, error in means.items())
-    watch.note(
-        f"model selection: smoothing weight {best:g}; error on {where} relative to no smoothing, by weight: {each}"
-    )
-    plan = selection.plan.with_row("floor", best, f"error {means[best]:.3g} times that without smoothing on {where}")
-    chosen = next((one for one in selection.smoothings if one.weight == best), None)
-    return replace(selection, plan=replace(plan, smoothing=chosen), smoothing_errors=measured)
+    errors = [evaluation.error(blended(network, forecasts.get(one.method) if one else None, one)) for one in answers]
+    best = int(np.argmin(errors))
+    shown = ", ".join(f"{_blend_name(one)}: {error:.4g}" for one, error in zip(answers, errors, strict=True))
+    watch.note(f"model selection: {_blend_name(answers[best])}; validation errors: {shown}")
+    chosen = answers[best]
+    others = f"validation error {errors[best]:.3g}, {errors[0]:.3g} with {_blend_name(answers[0])}"
+    plan = plan.with_row("floor", chosen.weight if chosen else 0.0, "as given" if questions.blended else others)
+    return replace(plan, smoothing=chosen)
 
 
-def final_smoothing(
-    selection: Selection, evaluation: EvaluationSet, network: FloatArray, watch: Watch
-) -> tuple[Plan, Smoothing | None]:
-    """The plan with the smoothing of the final weights, chosen also on the test windows; and the smoothing of the test weights.
+def _rivals(smoothings: Sequence[Smoothing], evaluation: EvaluationSet) -> list[Smoothing]:
+    """Exponential smoothing, and the method with the lowest error on the windows of the history."""
+    first = {one.method: one for one in reversed(smoothings)}
+    errors = {method: evaluation.history_error(one) for method, one in first.items()}
+    best = min(errors, key=errors.__getitem__)
+    return [one for one in smoothings if one.method in (EXPONENTIAL_SMOOTHING, best)]
 
-    The test weights keep theirs, so the scores are those of choices that have not seen the test windows. `network` [W, H] are
-    the combined forecasts of the networks with the test weights for these windows.
-    """
-    plan = choose_smoothing(selection, evaluation, network, "validation and test windows", watch).plan
-    final, test = plan.smoothing, selection.plan.smoothing
-    either = final or test
-    if either:  # both graphs must read the same context
-        final, test = (one or replace(either, weight=0.0) for one in (final, test))
-    return replace(plan, smoothing=final), test
+
+def _blend_name(smoothing: Smoothing | None) -> str:
+    return f"{smoothing.weight:.0%} {smoothing.method}" if smoothing else "networks alone"
+
+
+def blended(network: FloatArray, simple: FloatArray | None, smoothing: Smoothing | None) -> FloatArray:
+    """[W, H] the networks' forecasts with the share of the simple method's."""
+    if simple is None or smoothing is None:
+        return network
+    return np.asarray(simple if smoothing.weight == 1.0 else network + smoothing.weight * (simple - network))
 
 
 def contributions(
     holdout: Holdout, stage: Stage, members: FloatArray, limits: Limits = NO_LIMITS
 ) -> tuple[Contribution, ...]:
-    """Each member's own MASE and that of the others without it, both with smoothing; empty for one member.
+    """Each member's own MASE and that of the others without it, both with the simple method; empty for one member.
 
+    Empty as well where the networks have no share.
     `members` [M, W, H]: each network's point forecasts for the windows of the holdout.
     """
     networks, smoothing = stage.networks, stage.smoothing
-    if len(networks) < 2 or not len(holdout.target):
+    if len(networks) < 2 or not len(holdout.target) or (smoothing and smoothing.weight == 1.0):
         return ()
-    weight = smoothing.weight if smoothing else 0.0
-    blended = weight * smoothed(holdout.windows, smoothing) if smoothing else 0.0
+    simple = smoothed(holdout.windows, smoothing) if smoothing else None
 
     def error(some: FloatArray) -> float | None:
-        mase = holdout.scores(limits.hold((1.0 - weight) * combined(some, networks) + blended)).mase
+        mase = holdout.scores(limits.hold(blended(combined(some, networks), simple, smoothing))).mase
         return mase if math.isfinite(mase) else None
 
     return tuple(

@@ -16,11 +16,10 @@ from forecaster.errors import UsageError
 from forecaster.progress import Progress, Watch
 from forecaster.serving.manifest import plan_lines
 from forecaster.training.checkpoints import FINAL_STAGE, TEST_STAGE, Checkpoints, NoCheckpoints
-from forecaster.training.combination import EvaluationSet, combined, final_smoothing, member_forecasts
+from forecaster.training.combination import member_forecasts
 from forecaster.training.compiled_steps import Trainers
 from forecaster.training.fit import FitControl, fit
 from forecaster.training.fit_types import Fitted, MemberFit, Stage, Task
-from forecaster.training.plan import Selection
 from forecaster.training.selection import SELECTION_STAGE, choose_cell, select_settings
 
 if TYPE_CHECKING:
@@ -60,8 +59,7 @@ class EnsembleFitter:
 
         UsageError where every fit diverged; KeyboardInterrupt where none was fitted.
         """
-        selection = self._select(draft, panel, parts.selection)
-        plan = selection.plan
+        plan = self._select(draft, panel, parts.selection)
         for line in plan_lines(plan.rows):
             self.watch.note(line)
         # Early stopping needs the validation windows; without it the test fit also uses their rows.
@@ -76,20 +74,16 @@ class EnsembleFitter:
         seconds = time.monotonic() - began
         last = self._final(parts.final, test, seconds) if self.settings.final_fit else None
         members = member_forecasts(panel, parts.test_windows, plan.needs, test.networks)
-        if last is None:
-            return Stages(plan, test, None, members)
-        evaluation = EvaluationSet(panel, parts.test_windows, task.scale, task.relative, plan.needs)
-        plan, smoothing = final_smoothing(selection, evaluation, combined(members, test.networks), self.watch)
-        return Stages(plan, replace(test, smoothing=smoothing), replace(last, smoothing=plan.smoothing), members)
+        return Stages(plan, test, replace(last, smoothing=plan.smoothing) if last else None, members)
 
-    def _select(self, draft: Draft, panel: Panel, task: Task | None) -> Selection:
+    def _select(self, draft: Draft, panel: Panel, task: Task | None) -> Plan:
         """The plan after model selection on the validation windows; as drafted where there are none."""
-        if task is None:
-            return Selection(draft.plan, draft.questions.smoothings)
-        selection = select_settings(draft, panel, task, self.fit_all, self.watch)
-        if self.settings.cell != "auto":
-            return selection
-        return replace(selection, plan=choose_cell(selection.plan, task, self.fit_all, self.watch))
+        plan = draft.plan
+        if task is not None:
+            plan = select_settings(draft, panel, task, self.fit_all, self.watch)
+            if self.settings.cell == "auto":
+                plan = choose_cell(plan, task, self.fit_all, self.watch)
+        return plan.with_method()
 
     def _final(self, task: Task, test: Stage, test_seconds: float) -> Stage | None:
         """Fit on all rows, for each member's best number of epochs; None where the tested weights must serve."""
@@ -116,8 +110,10 @@ class EnsembleFitter:
 
         workers = len(members) if len(members) < 2 * self.threads else self.threads
         parts = max(self.threads // workers, 1)  # of each batch: one member alone uses every processor, too
-        # Each member draws from random streams of its own.
-        seeded = [replace(one.fit, seed=one.fit.seed * 1000 + i) for i, one in enumerate(members)]
+        # Each member draws from random streams of its own. Candidates have the same ones, so that none is lucky, and so that
+        # the error of one does not depend on which others are tried.
+        apart = 0 if stage == SELECTION_STAGE else 1
+        seeded = [replace(one.fit, seed=one.fit.seed * 1000 + apart * i) for i, one in enumerate(members)]
         networks = [Network(one.network, fit.seed) for one, fit in zip(members, seeded, strict=True)]
         together = _JointProgress(self.watch, stage, [one.fit.stop_after or one.fit.epochs for one in members])
         stop = Event()

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from forecaster.data.extra_inputs import Needs
 from forecaster.models.cells import CELLS
 from forecaster.models.exponential_smoothing import Smoothing
+from forecaster.models.served_method import served_method
 from forecaster.models.settings import FitSettings, NetworkSettings
 from forecaster.serving.manifest import PlanRow
 from forecaster.training.fit_types import MemberFit
@@ -30,6 +31,10 @@ class Chooser:
         self.rows.append(PlanRow(setting, value, because))
         return value
 
+    def replace(self, setting: str, value: str, reason: str) -> None:
+        """Another value and reason in the row of a setting."""
+        self.rows = [PlanRow(setting, value, reason) if row.setting == setting else row for row in self.rows]
+
 
 @dataclass(frozen=True)
 class TargetScaling:
@@ -40,6 +45,10 @@ class TargetScaling:
 
     def __str__(self) -> str:
         return f"{self.transform} by {self.error_scale}"
+
+    def agrees(self, transform: str | None, error_scale: str | None) -> bool:
+        """Whether it has the values that are given; None = not given."""
+        return transform in (None, self.transform) and error_scale in (None, self.error_scale)
 
 
 @dataclass(frozen=True)
@@ -80,7 +89,7 @@ class Plan:
     windows: int  # test windows of each series, one horizon apart; 0 = too few rows
     rows: tuple[PlanRow, ...]
     error_scales: tuple[str, ...] = ()  # each member's, where they differ from the fit's
-    smoothing: Smoothing | None = None  # exponential smoothing that is blended in
+    smoothing: Smoothing | None = None  # the simple method that is blended in
 
     @property
     def needs(self) -> Needs:
@@ -109,10 +118,20 @@ class Plan:
         fits = [replace(self.fit, error_scale=scale) for scale in scales]
         return tuple(MemberFit(member, fit) for member, fit in zip(self.members, fits, strict=True))
 
+    @property
+    def method(self) -> str:
+        """What is served, in words."""
+        return served_method(self.members, self.smoothing)
+
     def with_row(self, setting: str, value: str | int | float | bool, reason: str) -> Plan:
         """The plan with another value and reason in the row of `setting`, where there is one."""
         changed = PlanRow(setting, value, reason)
         return replace(self, rows=tuple(changed if row.setting == setting else row for row in self.rows))
+
+    def with_method(self) -> Plan:
+        """The plan with a row that says what is served."""
+        share = "the lowest validation error" if self.smoothing else "no share of a simple method"
+        return replace(self, rows=(*self.rows, PlanRow("method", self.method, share)))
 
     def with_cell(self, cell: str, reason: str) -> Plan:
         """The plan with one cell for every member."""
@@ -135,7 +154,9 @@ class OpenQuestions:
     scalings: tuple[TargetScaling, ...]  # the likeliest first
     contexts: tuple[int, ...]  # context lengths, the rule's own first
     schedules: tuple[TrainingSchedule, ...]  # the shortest first
-    smoothings: tuple[Smoothing, ...] = ()  # apart from none; empty = decided
+    smoothings: tuple[Smoothing, ...] = ()  # simple methods, each with its weight, apart from none; empty = decided
+    blended: bool = False  # some method has a weight, as given: none is no answer
+    given: Mapping[str, int | float] = field(default_factory=dict)  # settings of the schedule that are given
 
     @classmethod
     def decided(cls, member: NetworkSettings, fit: FitSettings) -> OpenQuestions:
@@ -152,11 +173,19 @@ class OpenQuestions:
         answers = (self.scalings, self.contexts, self.schedules)
         return any(len(one) > 1 for one in answers) or bool(self.smoothings)
 
+    def agrees(self, schedule: TrainingSchedule) -> bool:
+        """Whether a schedule has the settings that are given."""
+        return all(getattr(schedule, name) == value for name, value in self.given.items())
+
+    def as_given(self, schedule: TrainingSchedule) -> TrainingSchedule:
+        """The schedule with the settings that are given."""
+        return TrainingSchedule(**{**vars(schedule), **self.given})
+
     def settings_decided_by(self, candidate: Candidate) -> list[str]:
         """Settings whose reason becomes that of the candidate."""
         names = ["transform", "error_scale"] if len(self.scalings) > 1 else []
         if len(self.schedules) > 1:
-            names += ["epochs", "learning_rate"]
+            names += [name for name in ("epochs", "learning_rate") if name not in self.given]
         if candidate.context_length != self.contexts[0]:  # else the rule's own reason is kept
             names.append("context_length")
         return names
@@ -181,12 +210,3 @@ class Draft:
             fit=replace(plan.fit, error_scale=scaling.error_scale, **vars(candidate.schedule)),
             error_scales=(),
         )
-
-
-@dataclass(frozen=True)
-class Selection:
-    """The plan after model selection so far, and the errors of smoothing on each set of windows so far."""
-
-    plan: Plan
-    smoothings: tuple[Smoothing, ...] = ()  # to choose from, apart from none; empty = decided
-    smoothing_errors: tuple[Mapping[float, float], ...] = ()  # weight -> error of the blend, 1 without smoothing

@@ -59,14 +59,17 @@ class Champion:
 def promotion(store: Store, name: str, tested: Backtest | None, margin: float, *, learned: bool) -> Verdict:
     """Whether a new version serves: its error must be lower by the margin than the champion's and the baselines'.
 
-    `tested` is its backtest, None where there were no test windows. Only windows that the champion has not seen either are
-    compared. `learned`: the baselines that have to be fitted are among the opponents.
+    A baseline, or a champion that is a simple method, whose forecasts are the version's own is no opponent: a panel on which
+    such a method is best is served by it, night after night.
+
+    `tested` is the version's backtest, None where there were no test windows. Only windows that the champion has not seen either
+    are compared. `learned`: the baselines that have to be fitted are among the opponents.
     """
     if tested is None:
         return Verdict(False, "too few rows for test windows, so it cannot be compared")
     champion, why = _champion(store, name)
     if champion is None:
-        found = _verdict(tested.scores(), "", len(tested.target), margin)
+        found = _verdict(tested.scores(), "", len(tested.target), margin, _same(tested, tested.baselines))
         return replace(found, reason=f"{found.reason}; {why}") if found.promoted else found
     panel, windows = tested.holdout.panel, tested.holdout.windows
     if champion.manifest.data.freq != panel.freq.name:
@@ -82,7 +85,23 @@ def promotion(store: Store, name: str, tested: Backtest | None, margin: float, *
     common = tested if len(chosen) == len(windows) else _part(tested, chosen, learned=learned)
     opponent = champion.forecast(panel, common.holdout.windows, common.holdout.horizon, runtime)
     scores = {**common.scores(), champion.label: common.holdout.scores(opponent)}
-    return _verdict(scores, champion.label, len(chosen), margin)
+    alike = {champion.label: opponent} if champion.manifest.serves_simple_method else {}
+    same = _same(common, {**common.baselines, **alike})
+    return _verdict(scores, champion.label, len(chosen), margin, same)
+
+
+def _same(tested: Backtest, forecasts: Mapping[str, FloatArray]) -> frozenset[str]:
+    """Those whose forecasts [W, H] are the tested ones."""
+    own = tested.prediction
+    return frozenset(
+        who for who, one in forecasts.items() if np.allclose(one, own, rtol=1e-12, atol=0.0, equal_nan=True)
+    )
+
+
+def _beaten(rivals: Mapping[str, float]) -> str:
+    """Whom a promoted version beats, in words."""
+    worst = min(rivals, key=lambda who: rivals[who] if np.isfinite(rivals[who]) else np.inf, default="")
+    return f"beats {worst}'s {rivals[worst]:.4g} and all others'" if worst else "is that of what serves"
 
 
 def _champion(store: Store, name: str) -> tuple[Champion | None, str]:
@@ -109,21 +128,25 @@ def _part(tested: Backtest, chosen: IntArray, *, learned: bool) -> Backtest:
     return backtest(part, tested.prediction[chosen, :, None], (), baseline_forecasts(part, learned=learned))
 
 
-def _verdict(scores: Mapping[str, Scores], champion: str, count: int, margin: float) -> Verdict:
+def _verdict(
+    scores: Mapping[str, Scores], champion: str, count: int, margin: float, same: frozenset[str] = frozenset()
+) -> Verdict:
     """Whether its MASE, or MAE where that is undefined, is lower than all others' by the margin.
 
-    `scores` are those of `count` windows; `champion` is "" where no version serves.
+    `scores` are those of `count` windows; `champion` is "" where no version serves; `same` forecast the same as it.
     """
     metric = "MASE" if np.isfinite(scores[MODEL].mase) else "MAE"
     found = {who: float(getattr(one, metric.lower())) for who, one in scores.items()}
     own, others = found[MODEL], {who: value for who, value in found.items() if who != MODEL}
     on = f"on {count} window{'s' if count > 1 else ''} that neither had seen" if champion else f"on {count} windows"
     # An opponent whose score is NaN could not forecast.
-    ahead = [who for who, value in others.items() if np.isfinite(value) and not own < (1 - margin) * value]
+    rivals = {who: value for who, value in others.items() if who not in same}
+    ahead = [who for who, value in rivals.items() if np.isfinite(value) and not own < (1 - margin) * value]
     promoted = not ahead and bool(np.isfinite(own))
     if promoted:
-        worst = min(others, key=lambda who: others[who] if np.isfinite(others[who]) else np.inf)
-        reason = f"{metric} {own:.4g} beats {worst}'s {others[worst]:.4g} and all others' {on}"
+        reason = f"{metric} {own:.4g} {_beaten(rivals)} {on}"
+        if same:
+            reason += f"; {', '.join(sorted(same))} forecast{'s' * (len(same) == 1)} the same"
     else:
         first = champion if champion in ahead else min(ahead, key=lambda who: others[who], default="")
         by = f" by {margin:.3g} of it" if margin else ""

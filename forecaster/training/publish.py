@@ -17,6 +17,7 @@ from forecaster.data.windows import evenly, latest_windows
 from forecaster.evaluation.backtest import Backtest, backtest, baseline_forecasts
 from forecaster.evaluation.cross_conformal import CrossCalibration, cross_calibrated
 from forecaster.evaluation.holdout import make_holdout
+from forecaster.models.served_method import served_method
 from forecaster.serving.calibration_file import write_calibration
 from forecaster.serving.manifest import FORMAT, TEST_WEIGHTS, DataFacts, Manifest, open_test_weights, write_manifest
 from forecaster.serving.raw_forecasts import raw_forecasts
@@ -222,6 +223,7 @@ def _manifest(training: Training) -> Manifest:
         smoothing=served.smoothing,
         calendar=plan.calendar,
         limits=training.settings.limits,
+        method=served_method([network.settings for network in served.networks], served.smoothing),
     )
 
 

@@ -13,9 +13,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, TypeAlias
 
 from forecaster.models.cells import CELLS
-from forecaster.training.combination import EvaluationSet, choose_smoothing, select_scalings
+from forecaster.training.combination import EvaluationSet, choose_simple_method, select_scalings
 from forecaster.training.fit_types import MemberFit
-from forecaster.training.plan import Candidate, Draft, Plan, Selection, TargetScaling
+from forecaster.training.plan import Candidate, Draft, Plan, TargetScaling
+from forecaster.training.split import history_windows
 
 if TYPE_CHECKING:
     from forecaster.data.panel import Panel
@@ -31,12 +32,11 @@ MIN_GAIN = 0.01  # share by which a longer schedule must lower the error: less i
 MIN_CLEAR_GAIN = 0.03  # share by which the last schedule must for a longer one to be tried, and another context must
 
 
-def select_settings(draft: Draft, panel: Panel, task: Task, fit_all: FitAll, watch: Watch) -> Selection:
+def select_settings(draft: Draft, panel: Panel, task: Task, fit_all: FitAll, watch: Watch) -> Plan:
     """The plan with its open questions answered on `task`'s validation windows; as drafted where there are none."""
     plan, questions = draft.plan, draft.questions
-    selection = Selection(plan, questions.smoothings)
     if task.validation is None or not questions.is_open:
-        return selection
+        return plan
     fits = _CandidateFits(draft, task, fit_all)
     best = fits.search()
     for candidate, error in fits.errors.items():
@@ -45,16 +45,20 @@ def select_settings(draft: Draft, panel: Panel, task: Task, fit_all: FitAll, wat
         )
     others = ", ".join(f"{error:.3g}" for candidate, error in fits.errors.items() if candidate != best)
     reason = f"validation error {fits.errors[best]:.3g}, others {others}" if others else "as given"
-    needs = replace(plan.needs, context_length=max(questions.contexts))
-    evaluation = EvaluationSet(panel, task.validation, task.scale, task.relative, needs)
+    evaluation = EvaluationSet(
+        panel,
+        task.validation,
+        task.scale,
+        task.relative,
+        replace(plan.needs, context_length=max(questions.contexts)),
+        loss="mae" if plan.members[0].point_level is not None else "mse",
+        history=history_windows(panel, task, plan.horizon),
+    )
     fitted = fits.longest(best)
     mixed = select_scalings(draft.decided(best, reason), evaluation, fitted, best.scaling, watch)
-    selection = replace(selection, plan=mixed)
-    if not questions.smoothings:
-        return selection
     # The short fits' networks represent the members that will have their scalings.
     networks = [fitted[scaling] for scaling in mixed.scalings if scaling in fitted]
-    return choose_smoothing(selection, evaluation, evaluation.forecast(networks), "validation windows", watch)
+    return choose_simple_method(mixed, questions, evaluation, evaluation.forecast(networks), watch)
 
 
 def choose_cell(plan: Plan, task: Task, fit_all: FitAll, watch: Watch) -> Plan:
@@ -113,8 +117,18 @@ class _CandidateFits:
             before = self.errors[best]
             self._fit([*self._schedules(leader, epochs), *self._others(best, shortest)])
             best = self._cheapest(leader.scaling)
+        if not self.questions.agrees(best.schedule):
+            best = self._as_given(leader, best)
         self._fit(self._others(best, shortest))
         return best
+
+    def _as_given(self, leader: Candidate, best: Candidate) -> Candidate:
+        """The leader on the best schedule that has the given settings; one more is tried where none was."""
+        tried = [one for one in self.errors if one.scaling == leader.scaling and self.questions.agrees(one.schedule)]
+        if not tried:
+            tried = [replace(best, schedule=self.questions.as_given(best.schedule))]
+            self._fit(tried)
+        return min(tried, key=self.errors.__getitem__)
 
     def _leader(self) -> Candidate:
         """The scaling with the lowest error on the first schedule, and a shorter context where its error is clearly lower."""

@@ -11,7 +11,7 @@ from forecaster.data.calendar import known_rows
 from forecaster.data.covariate_encodings import encode
 from forecaster.data.extra_inputs import Needs as Needs
 from forecaster.data.seasonal_scale import seasonal_scale
-from forecaster.data.windows import Sampler, Windows, rolling, sampler
+from forecaster.data.windows import Sampler, Windows, evenly, rolling, sampler
 from forecaster.errors import DataError
 from forecaster.evaluation.holdout import holdout_windows
 from forecaster.training.fit_types import Source, Task
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from forecaster.typing import FloatArray, IntArray
 
 MIN_VALIDATION_WINDOWS = 30  # with fewer series, each has several validation windows
+MIN_VALIDATION_CUTOFFS = 3  # of each series, where they take at most MAX_VALIDATION_SHARE of its rows
+MAX_VALIDATION_SHARE = 0.2
+MAX_HISTORY_WINDOWS = 1000
 
 
 @dataclass(frozen=True)
@@ -63,10 +66,30 @@ def _validation(panel: Panel, ends: IntArray, horizon: int) -> Windows | None:
     rows = int(np.median(ends - panel.offsets[:-1]))
     if rows < 3 * horizon + 2:
         return None
-    count = max(1, min(MIN_VALIDATION_WINDOWS // len(panel.series), rows // (6 * horizon)))
-    windows = rolling(panel, ends, horizon, count, max(1, horizon // 2))
+    stride = max(1, horizon // 2)
+    wanted = max(MIN_VALIDATION_WINDOWS // len(panel.series), MIN_VALIDATION_CUTOFFS)
+    # A single cutoff may be lucky; more of them take rows from the fits that are compared.
+    fitting = (int(MAX_VALIDATION_SHARE * rows) - horizon) // stride + 1
+    count = max(1, min(wanted, fitting))
+    windows = rolling(panel, ends, horizon, count, stride)
     observed = ~np.isnan(windows.gather(0, horizon)).all(axis=1)  # the others have no error
     return windows.take(np.flatnonzero(observed)) if observed.any() else None
+
+
+def history_windows(panel: Panel, task: Task, horizon: int) -> Windows | None:
+    """Windows before the test windows, evenly over time and series: MAX_HISTORY_WINDOWS at most; None without validation."""
+    if task.validation is None:
+        return None
+    ends = task.validation.end
+    lengths = ends - panel.offsets[:-1]
+    stride = max(1, horizon // 2)
+    count = max(1, (int(lengths.max()) - horizon) // stride + 1)
+    windows = rolling(panel, ends, horizon, count, stride)
+    whole = windows.cutoff - windows.start[windows.series] >= 2 * panel.season_length
+    if whole.any():  # the first rows do not show a season
+        windows = windows.take(np.flatnonzero(whole))
+    windows = windows.take(evenly(len(windows), MAX_HISTORY_WINDOWS))
+    return windows.take(np.flatnonzero(~np.isnan(windows.gather(0, horizon)).all(axis=1)))
 
 
 def source_of(panel: Panel, needs: Needs) -> Source:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from forecaster.cli.main import run
-from forecaster.commands.monitor import _weeks, monitor
+from forecaster.commands.monitor import LiveScores, _verdict, _weeks, monitor
 from forecaster.config import MonitorSettings, PredictSettings
 from forecaster.data.freq import Freq
 from forecaster.errors import DataError, QualityError
@@ -101,6 +101,15 @@ def test_other_data_is_refused(tmp_path):
     forecast_hourly(tmp_path, 1)
     with pytest.raises(DataError, match="none of the series"):
         monitored(tmp_path, write_csv(tmp_path / "other.csv", 120, ("x", "y")))
+
+
+@pytest.mark.parametrize(
+    ("relative", "expected", "verdict"),
+    [(1.0, 0.8, "retrain"), (1.0, 1.0, "keep"), (1.1, 1.0, "keep"), (1.3, 1.0, "retrain"), (1.0, None, "retrain")],
+)
+def test_a_simple_method_that_serves_is_compared_with_what_it_promised(relative, expected, verdict):
+    recent = LiveScores(group="recent", count=100, mae=1.0, naive_mae=1.0, relative=relative, coverage=0.8)
+    assert _verdict(recent, expected, 0.8)[0] == verdict
 
 
 def test_weeks_begin_on_monday_by_the_clock_of_the_zone_and_whole_numbers_come_in_sevens():

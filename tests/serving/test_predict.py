@@ -27,7 +27,7 @@ def test_without_data_it_goes_on_from_the_data_of_the_training(trained):
     assert found.prediction.shape == (1, 6)
     frame = found.to_frame()
     assert frame["timestamp"].astype(str).tolist()[0].startswith("1961-01-01")
-    assert frame.columns.tolist() == ["series", "timestamp", "prediction", "0.1", "0.9", "source"]
+    assert frame.columns.tolist() == ["series", "timestamp", "prediction", "0.1", "0.9", "source", "method"]
     assert set(frame["source"]) == {"model"}
 
 

@@ -40,7 +40,7 @@ def test_other_levels_than_trained_may_be_asked_for(trained):
     found = predicted(trained[0], quantiles=(0.025, 0.1, 0.9, 0.975))
     assert found.quantile_forecasts.shape == (1, 6, 4) and (np.diff(found.quantile_forecasts, axis=2) > 0).all()
     np.testing.assert_array_equal(found.quantile_forecasts[:, :, 1:3], predicted(trained[0]).quantile_forecasts)
-    assert predicted(trained[0], quantiles=()).columns == ("series", "timestamp", "prediction", "source")
+    assert predicted(trained[0], quantiles=()).columns == ("series", "timestamp", "prediction", "source", "method")
 
 
 def test_levels_of_which_nothing_is_known_are_refused(trained):
@@ -62,7 +62,7 @@ def test_a_model_without_calibration_gives_its_own_and_says_so_where_asked(tmp_p
 
 def test_samples_are_columns_of_their_own_on_both_runtimes(trained):
     found = predicted(trained[0], samples=5)
-    assert found.columns[-6:] == ("sample 1", "sample 2", "sample 3", "sample 4", "sample 5", "source")
+    assert found.columns[-7:-1] == ("sample 1", "sample 2", "sample 3", "sample 4", "sample 5", "source")
     assert found.samples.shape == (1, 6, 5) and len(set(found.samples[0, 0])) > 1
     frame = found.to_frame()
     np.testing.assert_array_equal(frame["sample 2"], found.samples[0, :, 1])

@@ -10,6 +10,7 @@ import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from forecaster.models.exponential_smoothing import Smoothing
 from forecaster.serving.manifest import FORMAT, DataFacts, Manifest, read_manifest, write_manifest
 from forecaster.serving.store import Store
 from tests.support.factories import FIT, network_settings
@@ -53,6 +54,7 @@ def stored(
     data: Path | str = "-",
     last: int = 0,
     created: str = "2024-01-01T00:00:00+00:00",
+    smoothing: Smoothing | None = None,
 ) -> int:
     """Publish a version of the model `name` in the store `models`, and return its number.
 
@@ -95,6 +97,7 @@ def stored(
             plan=(),
             versions={},
             files={},
+            smoothing=smoothing,
         )
         write_manifest(folder, manifest)
         read_manifest(folder)

@@ -23,6 +23,7 @@ SUBJECT = Subject(
     model="air",
     version=3,
     cell="gru",
+    method="gru",
     parameters=1234,
     horizon=12,
     context_length=36,

@@ -28,6 +28,8 @@ TEXTBOOK = {
     "loss": "mse",
     "epochs": 100,
     "batch_size": 32,
+    "members": 1,
+    "floor": 0.0,
 }
 
 
@@ -116,7 +118,8 @@ def test_every_setting_of_a_network_and_a_fit_can_be_given():
         "covariates",
         "stop_after",
         "origin",
-    }  # from --calendar, columns; by the final fit; from --min
+        "point_level",
+    }  # from --calendar, columns; by the final fit; from --min, --loss
     assert {f.name for kind in (NetworkSettings, FitSettings) for f in fields(kind)} - derived <= can_be_given
 
 
@@ -242,17 +245,45 @@ def test_an_open_cell_is_a_gru_until_windows_say_otherwise(air):
         plan_of(air, cell="auto", reset_after=True)
 
 
-def test_epochs_of_so_many_steps_are_no_textbook(air):
-    assert len(plan_of(air, epochs=3).members) == 1
-    draft = draft_of(air, epochs=3, steps_per_epoch=5)
-    assert len(draft.plan.members) > 1 and draft.questions.smoothings
+@pytest.mark.parametrize("given", [{"epochs": 3}, {"epochs": 3, "steps_per_epoch": 5}, {"learning_rate": 0.01}])
+def test_a_given_schedule_leaves_everything_else_to_be_selected(air, given):
+    usual, draft = draft_of(air), draft_of(air, **given)
+    assert draft.plan.members == usual.plan.members
+    for question in ("scalings", "contexts", "schedules", "smoothings"):
+        assert getattr(draft.questions, question) == getattr(usual.questions, question)
+    assert draft.questions.given == {name: value for name, value in given.items() if name != "steps_per_epoch"}
+
+
+def test_one_network_alone_is_fitted_by_whole_passes_as_in_the_textbooks(air):
+    plan = plan_of(air, epochs=3, members=1, floor=0.0)
+    assert (len(plan.members), plan.smoothing, plan.fit.steps_per_epoch, plan.fit.epochs) == (1, None, 0, 3)
+    assert plan_of(air, epochs=3, members=1, floor=0.0, steps_per_epoch=7).fit.steps_per_epoch == 7
+
+
+def test_settings_in_which_members_differ_say_so(air):
+    rows = {row.setting: row.value for row in plan_of(air).rows}
+    assert (rows["cell"], rows["dropout"], rows["center"]) == ("gru, lstm", "0.1, 0.3", "season, mean, last")
+    assert {row.setting: row.value for row in plan_of(air, cell="gru").rows}["cell"] == "gru"
+
+
+@pytest.mark.parametrize(
+    ("given", "names"),
+    [
+        ({}, {"none by series", "log by transform", "log by window"}),
+        ({"transform": "log"}, {"log by transform", "log by window"}),
+        ({"error_scale": "series"}, {"none by series"}),
+        ({"transform": "none", "error_scale": "window"}, {"none by window"}),
+    ],
+)
+def test_a_given_scaling_leaves_those_that_agree_with_it(air, given, names):
+    assert {str(one) for one in draft_of(air, **given).questions.scalings} == names
 
 
 def test_members_are_combined_by_their_median_unless_asked_otherwise_and_one_alone_by_nothing(air):
     assert {member.combine for member in plan_of(air).members} == {"median"}
     assert {member.combine for member in plan_of(air, combine="mean").members} == {"mean"}
     assert "combine" not in [row.setting for row in plan_of(air, members=1).rows]
-    for alone in ({"members": 1}, {"epochs": 3}):
+    for alone in ({"members": 1}, {"head": "recursive"}):
         with pytest.raises(UsageError, match="--combine has no effect"):
             plan_of(air, combine="mean", **alone)
 
@@ -265,7 +296,8 @@ def test_members_are_combined_by_their_median_unless_asked_otherwise_and_one_alo
         (30, {"horizon": 6}, (56,)),  # many series teach what to pass over
         (1, {"horizon": 24}, (56,)),  # half would be less than 1.25 horizons
         (1, {"horizon": 6, "context_length": 40}, (40,)),
-        (1, {"horizon": 6, "epochs": 3}, (56,)),  # as in the textbooks
+        (1, {"horizon": 6, "epochs": 3}, (56, 28)),
+        (1, {"horizon": 6, "epochs": 3, "members": 1, "floor": 0.0}, (56,)),  # as in the textbooks
     ],
 )
 def test_half_the_context_is_asked_where_few_series_have_long_ones(series, settings, contexts):

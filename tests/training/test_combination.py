@@ -1,4 +1,4 @@
-"""Members get several scalings, and smoothing is blended in, only where that lowers the error on unseen windows."""
+"""Members get several scalings, and a simple method gets a share, only where that lowers the error on unseen windows."""
 
 from __future__ import annotations
 
@@ -11,19 +11,20 @@ from forecaster.config import TrainSettings
 from forecaster.data.extra_inputs import Needs
 from forecaster.data.windows import rolling
 from forecaster.evaluation.holdout import holdout_windows, make_holdout
+from forecaster.models.exponential_smoothing import EXPONENTIAL_SMOOTHING
 from forecaster.models.export import joint_forecast
 from forecaster.models.network import Network
+from forecaster.models.simple_methods import DRIFT, NAIVE, SEASONAL_NAIVE
 from forecaster.training.auto_plan import draft_plan
 from forecaster.training.combination import (
     EvaluationSet,
-    choose_smoothing,
+    choose_simple_method,
     contributions,
-    final_smoothing,
     member_forecasts,
     select_scalings,
 )
 from forecaster.training.fit_types import Stage
-from forecaster.training.plan import Selection, TargetScaling
+from forecaster.training.plan import TargetScaling
 from tests.support.factories import NAN, Recorder, network_settings, panel_of, waves
 
 NONE, LOG = TargetScaling("none", "series"), TargetScaling("log", "transform")
@@ -34,15 +35,20 @@ TRUTH = WINDOWS.gather(0, 4)
 
 @dataclass(frozen=True)
 class GivenEvaluationSet(EvaluationSet):
-    """A evaluation whose networks are their forecasts, and whose smoothing forecasts as given."""
+    """A evaluation whose networks are their forecasts, and whose simple methods forecast as given."""
 
-    smooth: np.ndarray | None = None
+    smooth: np.ndarray | dict[str, np.ndarray] | None = None
 
     def forecast(self, networks):
         return np.median(networks, axis=0)
 
-    def smoothed(self, _smoothing):
-        return self.smooth
+    def smoothed(self, smoothing):
+        if isinstance(self.smooth, dict):
+            return self.smooth.get(smoothing.method, TRUTH + 50.0)
+        return self.smooth if smoothing.method == EXPONENTIAL_SMOOTHING else TRUTH + 50.0
+
+    def history_error(self, smoothing):
+        return self.error(self.smoothed(smoothing))
 
 
 def evaluation_set(smooth=None, panel=PANEL, windows=WINDOWS):
@@ -50,15 +56,19 @@ def evaluation_set(smooth=None, panel=PANEL, windows=WINDOWS):
 
 
 @pytest.fixture
-def selection():
-    draft = draft_plan(PANEL, TrainSettings(members=4, horizon=4))
-    assert draft.questions.smoothings
-    return Selection(draft.plan, draft.questions.smoothings)
+def draft():
+    return draft_plan(PANEL, TrainSettings(members=4, horizon=4))
 
 
 @pytest.fixture
-def plan(selection):
-    return selection.plan
+def plan(draft):
+    return draft.plan
+
+
+def chosen(draft, smooth, network):
+    """The simple method that is chosen on these forecasts; None = the networks alone."""
+    plan = choose_simple_method(draft.plan, draft.questions, evaluation_set(smooth), network, Recorder())
+    return plan.smoothing
 
 
 def test_scalings_with_opposite_errors_are_combined(plan):
@@ -79,34 +89,39 @@ def test_each_member_is_fitted_as_its_scaling_says(plan):
     assert [TargetScaling(one.network.transform, one.fit.error_scale) for one in fitted] == scalings
 
 
-def test_smoothing_that_is_exact_gets_the_largest_share_and_one_that_is_absurd_none(selection):
-    exact = choose_smoothing(selection, evaluation_set(TRUTH), TRUTH + 1.0, "windows", Recorder()).plan
-    assert exact.smoothing.weight == max(one.weight for one in selection.smoothings)
-    absurd = choose_smoothing(selection, evaluation_set(TRUTH + 100.0), TRUTH + 1.0, "windows", Recorder()).plan
-    assert absurd.smoothing is None
+def test_smoothing_that_is_exact_serves_alone_and_one_that_is_absurd_gets_no_share(draft):
+    exact = chosen(draft, TRUTH, TRUTH + 1.0)
+    assert (exact.method, exact.weight) == (EXPONENTIAL_SMOOTHING, 1.0)
+    assert chosen(draft, TRUTH + 100.0, TRUTH + 1.0) is None
 
 
-def test_a_second_set_of_windows_counts_as_much_as_the_first(selection):
-    lucky = choose_smoothing(selection, evaluation_set(TRUTH), TRUTH + 1.0, "windows", Recorder())
-    sober = choose_smoothing(lucky, evaluation_set(TRUTH + 9.0), TRUTH + 1.0, "windows", Recorder())
-    assert len(sober.smoothing_errors) == 2
-    assert (sober.plan.smoothing.weight if sober.plan.smoothing else 0.0) < lucky.plan.smoothing.weight
+@pytest.mark.parametrize("method", [NAIVE, SEASONAL_NAIVE, DRIFT])
+def test_any_simple_method_may_serve_alone(draft, method):
+    best = chosen(draft, {method: TRUTH, EXPONENTIAL_SMOOTHING: TRUTH + 2.0}, TRUTH + 1.0)
+    assert (best.method, best.weight) == (method, 1.0)
 
 
-def test_the_test_weights_keep_the_smoothing_that_was_chosen_without_seeing_their_windows(selection):
-    lucky = choose_smoothing(selection, evaluation_set(TRUTH), TRUTH + 1.0, "windows", Recorder())
-    final, test = final_smoothing(lucky, evaluation_set(TRUTH + 9.0), TRUTH + 1.0, Recorder())
-    assert test == lucky.plan.smoothing
-    assert final.smoothing.weight < lucky.plan.smoothing.weight
-    # A share of 0 still reads the same context, so that both graphs take the same windows.
-    assert final.smoothing.length == lucky.plan.smoothing.length
+def test_opposite_errors_are_blended(draft):
+    best = chosen(draft, {NAIVE: TRUTH - 1.0}, TRUTH + 1.0)
+    assert (best.method, best.weight) == (NAIVE, 0.5)
 
 
-def test_smoothing_as_given_is_nobodys_choice():
+def test_a_share_of_smoothing_as_given_is_held_fixed_and_its_method_still_chosen():
     given = draft_plan(PANEL, TrainSettings(members=1, horizon=4, floor=0.3))
-    selection = Selection(given.plan, given.questions.smoothings)
-    final, test = final_smoothing(selection, evaluation_set(TRUTH + 9.0), TRUTH, Recorder())
-    assert final.smoothing == test == given.plan.smoothing
+    best = chosen(given, {NAIVE: TRUTH}, TRUTH + 1.0)
+    assert (best.method, best.weight) == (NAIVE, 0.3)
+    assert chosen(given, {NAIVE: TRUTH + 9.0}, TRUTH).weight == 0.3
+
+
+def test_no_share_as_given_leaves_the_networks_alone():
+    given = draft_plan(PANEL, TrainSettings(members=1, horizon=4, floor=0.0))
+    assert given.plan.smoothing is None
+    assert chosen(given, TRUTH, TRUTH + 1.0) is None
+
+
+def test_where_the_forecast_is_a_mean_squared_errors_choose():
+    squared = replace(evaluation_set(), loss="mse")
+    assert squared.error(TRUTH + np.array([2.0, 0.0, 0.0, 0.0])) == pytest.approx(1.0)
 
 
 def test_windows_with_nothing_observed_weigh_nothing():
@@ -133,7 +148,8 @@ def test_each_member_has_its_own_error_and_that_of_the_others_without_it(weight)
     plan = draft_plan(
         panel, TrainSettings(horizon=3, context_length=8, segment=2, quantiles=(), floor=weight, calendar=False)
     ).plan
-    plan = replace(plan, members=tuple(network.settings for network in networks))
+    smoothing = plan.smoothing and replace(plan.smoothing, length=8)
+    plan = replace(plan, members=tuple(network.settings for network in networks), smoothing=smoothing)
     stage = Stage(networks=tuple(networks), fits=(), smoothing=plan.smoothing)
     windows = holdout_windows(panel, 3, 2)
     holdout = make_holdout(panel, windows, horizon=3, context_length=8)

@@ -16,6 +16,7 @@ from forecaster.data.covariate_encodings import Encoding
 from forecaster.errors import ArtifactError, QualityError, UsageError
 from forecaster.evaluation.backtest import backtest, baseline_forecasts
 from forecaster.evaluation.holdout import holdout_windows, make_holdout
+from forecaster.models.exponential_smoothing import Smoothing
 from forecaster.serving.manifest import load_runtime, read_manifest, write_manifest
 from forecaster.serving.raw_forecasts import raw_forecasts
 from forecaster.serving.store import Store
@@ -62,6 +63,22 @@ def test_the_first_version_must_beat_the_baselines(tmp_path, panel):
     assert found.promoted and Store(tmp_path / "models").current("m") == version == 2
     assert {"model", "seasonal-naive", "naive", "drift"} == set(found.scores)
     assert found.windows == 8 and found.metric == "MASE"
+
+
+@pytest.mark.parametrize("margin", [0.0, 0.2])
+def test_a_simple_method_that_is_best_serves_night_after_night(tmp_path, panel, margin):
+    alone = Smoothing(24, 24, 6, False, 1.0, "seasonal naive")
+    for version in (1, 2, 3):  # bias 0: the stored graph is the seasonal naive itself
+        found, number = contest(tmp_path, wavy(tmp_path), bias=0.0, margin=margin, smoothing=alone)
+        assert found.promoted and number == version, found.reason
+        assert "forecast" in found.reason and Store(tmp_path / "models").current("m") == version
+
+
+def wavy(tmp_path):
+    """Seasonal naive is exact here, so nothing is better."""
+    from forecaster.data.reading.reader import read_panel
+
+    return read_panel(write_csv(tmp_path / "wave.csv", 240))
 
 
 def test_a_challenger_serves_only_if_it_beats_the_champion_by_the_margin(tmp_path, panel):
