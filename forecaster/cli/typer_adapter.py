@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
@@ -131,10 +131,11 @@ class SectionedCommand(TyperCommand):
     """A command that shows its options under headings and leaves the conversion of values to `config`."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> Any:
-        """Read the command line. An option of kind "margin" without a number is 0."""
-        optional = {flag for one in self.get_params(ctx) if one.metavar == METAVARS["margin"] for flag in one.opts}
-        lists = {flag for one in self.get_params(ctx) if one.metavar == METAVARS["columns"] for flag in one.opts}
-        return super().parse_args(ctx, _joined(_with_margins(args, optional), lists))
+        """Read the command line. An option whose metavar is in brackets may stand without a value."""
+        known = {flag: one.metavar or "" for one in self.get_params(ctx) for flag in one.opts}
+        optional = {flag: metavar for flag, metavar in known.items() if metavar.startswith("[")}
+        lists = {flag for flag, metavar in known.items() if metavar == METAVARS["columns"]}
+        return super().parse_args(ctx, _joined(_with_values(args, optional), lists))
 
     def get_params(self, ctx: Any) -> Any:
         """Its options and arguments, --help among them."""
@@ -155,13 +156,22 @@ class SectionedCommand(TyperCommand):
                 formatter.write_dl(records)
 
 
-def _with_margins(arguments: list[str], optional: set[str]) -> list[str]:
-    """`arguments` with 0 after each of the `optional` flags that no number follows."""
+def _with_values(arguments: list[str], optional: Mapping[str, str]) -> list[str]:
+    """`arguments` with a value after each flag that may stand without one: 0 for a margin, yes for one of some names.
+
+    `optional`: flag -> metavar. `--no-flag` is the flag and no, where it takes names.
+    """
     full: list[str] = []
     for here, after in zip_longest(arguments, arguments[1:], fillvalue=""):
-        full.append(here)
-        if here in optional and not after.replace(".", "", 1).isdigit():
-            full.append("0")
+        turned = here.replace("--no-", "--", 1) if here.startswith("--no-") else ""
+        if here in optional and optional[here] == METAVARS["margin"]:
+            full += [here] if after.replace(".", "", 1).isdigit() else [here, "0"]
+        elif here in optional:
+            full += [here] if after in optional[here][1:-1].split("|") else [here, "yes"]
+        elif turned in optional and optional[turned] != METAVARS["margin"]:
+            full += [turned, "no"]
+        else:
+            full.append(here)
     return full
 
 
@@ -228,6 +238,8 @@ def _shown(default: object) -> str:
 
 
 def _metavar(known: Option) -> str | None:
+    if known.kind == "stand_in":
+        return f"[{'|'.join(known.choices)}]"
     if any(":" in item for item in known.choices):
         return " ".join(known.choices)
     return "|".join(known.choices) or METAVARS.get(known.kind, known.kind.upper()) or None

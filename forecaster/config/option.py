@@ -121,7 +121,7 @@ def read(known: Option, value: object, label: str, *, text: bool) -> Value:
     if known.choices:
         allowed = names_in(known.choices)
         for one in found if isinstance(found, tuple) else (found,):
-            if one not in allowed:
+            if one not in allowed and not isinstance(one, bool):
                 raise UsageError(f"{label}: '{one}' is not one of {', '.join(allowed)}.", _guess(str(one), allowed))
     if known.bounds and not _inside(float(found), known.bounds):  # type: ignore[arg-type]
         raise UsageError(f"{label}: {value} is not {_range(known.bounds)}.")
@@ -181,6 +181,11 @@ def _margin(value: object) -> Value:
     return 0.0 if value is True else _number(value)
 
 
+def _stand_in(value: object) -> Value:
+    """A name, or whether there is to be one at all; False for no."""
+    return value if isinstance(value, bool) else _text(value)
+
+
 def _levels(value: object) -> Value:
     """Quantile levels, ascending: from `0.1,0.5`, `none`, or a sequence of numbers."""
     if isinstance(value, str):
@@ -233,6 +238,7 @@ READERS: Mapping[str, Callable[[object], Value]] = {
     "bool": _truth,
     "duration": _seconds,
     "margin": _margin,
+    "stand_in": _stand_in,
     "quantiles": _levels,
     "columns": _columns,
     "names": _names,
@@ -262,4 +268,5 @@ FROM_TEXT: Mapping[str, Callable[[str], object]] = {
     "float": _parse_number,
     "margin": _parse_number,
     "bool": _parse_truth,
+    "stand_in": _parse_truth,
 }

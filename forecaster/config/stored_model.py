@@ -60,7 +60,13 @@ class PredictSettings(LockOptions, PlotOptions, MachineOptions, AdaptOptions, Se
         None, "Refuse data whose latest target is older, e.g. 2d.", "Input", kind="duration", bounds="(0, inf)"
     )
     drop_incomplete: bool = switch(False, "Leave out the last period if it has not ended.", "Input")
-    fallback: bool = switch(False, "Use seasonal naive, marked as such, where the model cannot forecast.", "Forecast")
+    fallback: str | bool = option(
+        False,
+        "What forecasts, marked as such, where the model cannot (without a name: seasonal-naive).",
+        "Forecast",
+        kind="stand_in",
+        choices=("seasonal-naive", "pretrained"),
+    )
     future: str | None = option(None, "File with the future values of the known columns.", "Input")
     ledger: str | None = option(None, "Record the forecasts in this SQLite file.", "Forecast")
     plot: str | None = option(None, "Draw the forecast to FILE.png or FILE.html; - is the terminal.", "Drawing")

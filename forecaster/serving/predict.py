@@ -52,7 +52,7 @@ if TYPE_CHECKING:
     from forecaster.typing import BoolArray, Data, FloatArray, IntArray, TextArray
 
 MAX_ATTEMPTS = 5  # where the serving version is pruned between finding and reading it
-MAX_DEFAULT_HORIZON = 96  # steps, where no model says how many
+MAX_DEFAULT_HORIZON, HORIZON_WITHOUT_SEASON = 96, 6  # steps, where no model says how many
 
 Load: TypeAlias = Callable[[Path, Manifest, str, int], Runtime]
 
@@ -187,7 +187,7 @@ def _find(data: Data | None, settings: PredictSettings, watch: Watch, load: Load
                 continue  # pruned between finding and reading: another version serves now
             if not settings.fallback or (data is None and not opened):  # without a model its data is unknown
                 raise
-            watch.warn(f"seasonal naive for every series: {error.message}")
+            watch.warn(f"{STAND_INS[_stand_ins(settings, MODEL)[0]]} for every series: {error.message}")
             break
         _note(opened, settings, watch)
         return ServedModel(opened, runtime)
@@ -226,7 +226,9 @@ def _request(panel: Panel, model: Model, settings: PredictSettings, watch: Watch
         manifest = model.opened.manifest
         horizon, quantiles, reach = manifest.horizon, manifest.quantiles, manifest.context_length
     else:
-        horizon, quantiles = min(panel.season_length, MAX_DEFAULT_HORIZON) or 1, TrainSettings.quantiles
+        automatic = min(panel.season_length, MAX_DEFAULT_HORIZON)
+        horizon = automatic if automatic > 1 else HORIZON_WITHOUT_SEASON
+        quantiles = TrainSettings.quantiles
         reach = int(panel.lengths.max())
     needed = needed_rows(model.opened.manifest) if model.opened else panel.season_length + 1
     horizon = settings.horizon or horizon
@@ -237,7 +239,7 @@ def _request(panel: Panel, model: Model, settings: PredictSettings, watch: Watch
     sparse = observed & (observed_in_reach(panel, reach) < needed)
     if sparse.any():
         what = described(panel, np.flatnonzero(sparse), needed, reach)
-        how = "" if settings.fallback else "; --fallback gives them seasonal naive"
+        how = "" if settings.fallback else "; --fallback gives them another forecast"
         watch.warn(f"{what}: too few to go by, so their intervals are wide{how}")
     return Request(
         panel=panel,
@@ -330,22 +332,45 @@ def _refuse_implausible(request: Request, values: FloatArray) -> None:
 def _with_fallback(
     request: Request, values: FloatArray, own: str, settings: PredictSettings, watch: Watch
 ) -> tuple[FloatArray, TextArray]:
-    """The forecasts [N, H, 1 + Q], with seasonal naive for those that are implausible or not finite; [N] their sources.
+    """The forecasts [N, H, 1 + Q], with another one for those that are implausible or not finite; [N] their sources.
 
     With --fallback, series with too few rows get it, too. `own`: the source of the others.
     """
     source = np.full(len(request.positions), own, dtype=object)
-    sparse = request.sparse & settings.fallback
-    bad = np.flatnonzero(_implausible(request, values) | ~np.isfinite(values).all(axis=(1, 2)) | sparse)
-    if not len(bad):
-        return values, source
-    panel, positions, values = request.panel, request.positions[bad], values.copy()
-    values[bad, :, 0] = naive_forecast(panel, positions, request.horizon)
-    values[bad, :, 1:] = naive_quantiles(panel, positions, values[bad, :, 0], request.quantiles)
-    source[bad] = SEASONAL_NAIVE
-    names = ", ".join(map(str, panel.series[positions[:3]])) + (", …" if len(bad) > 3 else "")
-    watch.warn(f"seasonal naive for {len(bad)} of {len(source)} series ({names})")
+    sparse, values = request.sparse & bool(settings.fallback), values.copy()
+    for name in _stand_ins(settings, own):
+        bad = np.flatnonzero(_implausible(request, values) | ~np.isfinite(values).all(axis=(1, 2)) | sparse)
+        if not len(bad):
+            break
+        panel, positions = request.panel, request.positions[bad]
+        names = ", ".join(map(str, panel.series[positions[:3]])) + (", …" if len(bad) > 3 else "")
+        watch.warn(f"{STAND_INS[name]} for {len(bad)} of {len(source)} series ({names})")
+        if name == PRETRAINED:
+            values[bad] = _pretrained_values(replace(request, positions=positions), watch)
+        else:
+            values[bad, :, 0] = naive_forecast(panel, positions, request.horizon)
+            values[bad, :, 1:] = naive_quantiles(panel, positions, values[bad, :, 0], request.quantiles)
+        source[bad], sparse = name, np.zeros_like(sparse)
     return values, source
+
+
+STAND_INS = {PRETRAINED: "a pretrained network", SEASONAL_NAIVE: "seasonal naive"}
+
+
+def _stand_ins(settings: PredictSettings, own: str) -> tuple[str, ...]:
+    """What forecasts in the place of `own`, in this order."""
+    return (PRETRAINED, SEASONAL_NAIVE) if settings.fallback == PRETRAINED and own != PRETRAINED else (SEASONAL_NAIVE,)
+
+
+def _pretrained_values(request: Request, watch: Watch) -> FloatArray:
+    """[N, H, 1 + Q] forecasts of the pretrained networks; NaN where they have none, so that the next stand-in answers."""
+    panel = request.panel
+    try:
+        made = ZeroShot(open_pretrained(panel.season_length), panel, panel.offsets[1:], request.horizon)
+        return made.forecast(latest_windows(panel).take(request.positions), request.quantiles)
+    except (ArtifactError, UsageError) as error:
+        watch.warn(error.message)
+        return np.full((len(request.positions), request.horizon, 1 + len(request.quantiles)), np.nan)
 
 
 def _widened(

@@ -12,14 +12,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from forecaster.cli.main import run
 from forecaster.config import PredictSettings, TrainSettings
+from forecaster.config.resolve import ConfigFile, resolve
 from forecaster.data.windows import latest_windows
 from forecaster.errors import ArtifactError, UsageError
 from forecaster.serving.predict import predict
 from forecaster.serving.zero_shot import ZeroShot, between_levels, open_pretrained, widened
 from tests.support.factories import Recorder, panel_of
 from tests.support.pretrained import LEVELS, ship
-from tests.support.stored_models import stored, write_csv
+from tests.support.stored_models import stored, wave, write_csv
 
 
 @pytest.fixture(autouse=True)
@@ -250,3 +252,54 @@ def test_a_network_of_another_installation_is_read_from_its_card(shipped):
     card = json.loads((shipped / "24" / "card.json").read_text())
     assert open_pretrained(24)[0].card.network.context_length == card["network"]["context_length"]
     assert open_pretrained(24)[0].card.method == "pretrained gru"
+
+
+def test_it_stands_in_for_a_model_that_cannot_answer_and_seasonal_naive_for_both(tmp_path, monkeypatch):
+    write_csv(tmp_path / "data.csv", 100, ("a", "b"), value=lambda n, t: wave(n, t) if n == 0 or t > 96 else None)
+    stored(tmp_path / "models", factor=1e6)
+    found, watch = answered(horizon=6, fallback="pretrained")
+    assert list(found.source) == ["pretrained", "seasonal-naive"] and found.fallbacks == 2
+    assert watch.warnings[-2:] == [
+        "a pretrained network for 2 of 2 series (a, b)",
+        "seasonal naive for 1 of 2 series (b)",
+    ]
+    own = answered(horizon=6, model="pretrained")[0]
+    np.testing.assert_array_equal(found.prediction, own.prediction)
+    missing, watch = answered(horizon=6, fallback="pretrained", model="gone")
+    assert list(missing.source) == ["pretrained", "seasonal-naive"]
+    assert watch.warnings[0].startswith("a pretrained network for every series: no model 'gone'")
+    ship(monkeypatch, tmp_path / "none")
+    found, watch = answered(horizon=6, fallback="pretrained")
+    assert set(found.source) == {"seasonal-naive"} and any("no pretrained network" in one for one in watch.warnings)
+
+
+def test_a_healthy_model_needs_no_fallback(tmp_path):
+    write_csv(tmp_path / "data.csv", 100)
+    stored(tmp_path / "models")
+    assert set(answered(horizon=6, fallback="pretrained")[0].source) == {"model"}
+
+
+@pytest.mark.parametrize(
+    ("flags", "source"),
+    [
+        (["--fallback"], "seasonal-naive"),
+        (["--fallback", "seasonal-naive"], "seasonal-naive"),
+        (["--fallback", "pretrained"], "pretrained"),
+        (["--fallback=pretrained"], "pretrained"),
+        (["--fallback", "--no-fallback"], ""),
+        ([], ""),
+    ],
+)
+def test_the_flag_may_name_what_stands_in(tmp_path, capsys, flags, source):
+    write_csv(tmp_path / "data.csv", 100)
+    code = run(["predict", *flags, "data.csv", "--model", "gone", "--horizon", "6", "--quiet"])
+    assert (code, source in capsys.readouterr().out) == (0 if source else 4, True)
+
+
+def test_the_variable_and_the_file_may_name_it_too(tmp_path):
+    file = ConfigFile("f.toml", {"fallback": "pretrained"}, {})
+    assert resolve(PredictSettings, {}, {}, file, "predict").fallback == "pretrained"
+    assert resolve(PredictSettings, {}, {"FORECASTER_FALLBACK": "1"}, file, "predict").fallback is True
+    assert resolve(PredictSettings, {}, {"FORECASTER_FALLBACK": "no"}, file, "predict").fallback is False
+    with pytest.raises(UsageError, match="'naive' is not one of seasonal-naive, pretrained"):
+        resolve(PredictSettings, {"fallback": "naive"}, {}, file, "predict")
