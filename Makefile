@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 MODELS := $(VENV)/demo
 PYTEST := $(BIN)/python -m pytest -n auto --dist loadfile
 
-.PHONY: help demo quick test coverage format lint check audit bench session torture clean
+.PHONY: help demo quick test coverage format lint check audit bench pretrain session torture clean
 
 # List the targets.
 help:
@@ -52,6 +52,10 @@ audit: $(VENV)/installed
 # Speed and memory, into benchmarks/RESULTS.md; BENCH="--root DIR --torch PYTHON --nf PYTHON" adds data and peers.
 bench: $(VENV)/installed
 	$(BIN)/python benchmarks/speed.py $(BENCH)
+
+# Train a network on made series; PRETRAIN="--season 12 --windows 2000000". It goes on from where it stopped; see docs/pretrained.md.
+pretrain: $(VENV)/installed
+	$(BIN)/python benchmarks/pretrain.py $(PRETRAIN)
 
 # The session that README.md shows, from a real run of its commands: a minute or two.
 session: $(VENV)/installed

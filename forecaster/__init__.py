@@ -16,8 +16,9 @@ if TYPE_CHECKING:
     from forecaster.evaluation.report import Report
     from forecaster.parts.keras_network import network
     from forecaster.parts.supervised import windows
+    from forecaster.pretraining.series import make_series
 
-__all__ = ["ForecasterError", "Model", "Report", "load", "network", "train", "windows"]
+__all__ = ["ForecasterError", "Model", "Report", "load", "make_series", "network", "train", "windows"]
 
 __version__ = "0.1.0"
 
@@ -26,6 +27,7 @@ _HOMES = {
     "Model": "forecaster.api",
     "Report": "forecaster.evaluation.report",
     "load": "forecaster.api",
+    "make_series": "forecaster.pretraining.series",
     "network": "forecaster.parts.keras_network",
     "train": "forecaster.api",
     "windows": "forecaster.parts.supervised",

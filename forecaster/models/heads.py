@@ -30,6 +30,7 @@ class HeadSettings:
     units: int
     dropout: float
     bidirectional: bool  # the encoder reads in both directions
+    recent: int = 0  # latest rows that `Direct` reads besides the state, a multiple of segment
 
 
 class Head(Protocol):
@@ -86,8 +87,17 @@ class Direct(_Horizon):
         self.dense = _dense(settings.horizon * settings.outputs, seed)
 
     def forecast(self, _encoder: Encoder, read: EncoderOutput) -> Tensor:
-        """[B, H, K] from the encoder's last output: dense(relu(dense(h_T)))."""
-        return self.cut(self.dense(self.hidden(self.dropout(read.last))))
+        """[B, H, K] from the encoder's last output, and the latest rows where it reads them: dense(relu(dense(h_T)))."""
+        return self.cut(self.dense(self.hidden(self._with_recent(self.dropout(read.last), read.inputs))))
+
+    def _with_recent(self, state: Tensor, steps: Tensor) -> Tensor:
+        """[B, D] and the encoder's steps [B, T, C] -> [B, D + C · recent / S]."""
+        from keras import ops
+
+        count = self.settings.recent // self.settings.segment
+        if not count:
+            return state
+        return ops.concatenate([state, ops.reshape(steps[:, -count:], (-1, count * steps.shape[2]))], axis=1)
 
 
 class Seq2Seq(_Horizon):

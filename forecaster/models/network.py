@@ -96,6 +96,8 @@ class Network:
         values, mask, center, scale = self.scaler.scale_context(inputs[0])
         before = self.covariates.known_before(named) if self.covariates else None
         extra = self.covariates.along(named, before) if self.covariates else None
+        if self.settings.level:
+            extra = self._with_level(extra, center, scale)
         read = encoder.read(values, mask, extra)
         z = head(encoder, read)
         if self.linear:
@@ -107,6 +109,13 @@ class Network:
             scaled = ops.stack([values, mask], axis=2)
             z = z + self.covariates.ahead(named, before, scaled, calendar, read.last)
         return z, center, scale
+
+    def _with_level(self, extra: Tensor | None, center: Tensor, scale: Tensor) -> Tensor:
+        """[B, L, E + 1]: the covariates' features, if any, and the level of the window at each of its rows."""
+        from keras import ops
+
+        level = ops.repeat(self.scaler.level(center, scale)[:, None], self.settings.context_length, axis=1)
+        return level if extra is None else ops.concatenate([extra, level], axis=2)
 
     def _with_linear(self, path: Tensor, z: Tensor) -> Tensor:
         """[B, H, 1] + [B, H, K]: it is added to every forecast, but of a distribution's parameters to the location only."""
@@ -240,5 +249,5 @@ def _seeds(seed: int) -> Callable[[], int]:
 def _part(kind: type[P], settings: NetworkSettings, portable: bool) -> P:
     """The settings of one part of the network: the fields of `kind`, by name."""
     known = {**vars(settings), "outputs": settings.outputs, "portable": portable}
-    known["extra_inputs"] = bool(settings.covariates)
+    known["extra_inputs"] = bool(settings.covariates) or settings.level
     return kind(**{field.name: known[field.name] for field in fields(kind)})  # type: ignore[arg-type]

@@ -137,6 +137,13 @@ class WindowScaler:
         values = (z - center) * mask / safe
         return ops.cast(values, "float32"), ops.cast(mask, "float32"), center, scale
 
+    def level(self, center: Tensor, scale: Tensor) -> Tensor:
+        """[B, 1] float32 in [-1, 1]: how far the centre is from 0, c / (|c| + s); near 0 where values vary around 0."""
+        from keras import ops
+
+        size = ops.abs(center) + scale
+        return ops.cast(center / ops.where(size > 0.0, size, ops.ones_like(size)), "float32")
+
     def normalise(self, y: Tensor, center: Tensor, scale: Tensor) -> Tensor:
         """Caller's units [B, P] -> the network's units [B, P]; NaN stays NaN."""
         from keras import ops

@@ -39,6 +39,8 @@ class NetworkSettings:
     distribution: str = ""  # a row of DISTRIBUTIONS; empty: each quantile is an output of its own
     # The level of the quantile that the point forecast is: 0.5 = the median; None = it is a mean.
     point_level: float | None = None
+    level: bool = False  # it reads how far the window's centre is from 0, in the window's own scale
+    recent: int = 0  # latest rows that the direct head reads besides the encoder's state, a multiple of segment
 
     @property
     def known_width(self) -> int:

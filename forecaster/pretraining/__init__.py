@@ -1,0 +1,1 @@
+"""Networks that are trained on made series only: the generator of the series, the training and its artifacts."""

@@ -1,0 +1,49 @@
+"""Windows of made series: a pool from which batches are drawn, and whose oldest series are replaced as training goes on."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from forecaster.pretraining.series import BLOCK, draw_series
+
+if TYPE_CHECKING:
+    from forecaster.pretraining.shapes import Shape
+    from forecaster.typing import FloatArray
+
+BLOCKS = 12  # in the pool
+USES = 3  # windows drawn for each series before it is replaced, on average
+
+
+class Pool:
+    """A pool in a stated place of its stream: block `number` of seed `seed` is always the same."""
+
+    def __init__(self, shape: Shape, seed: int, number: int = 0) -> None:
+        self.shape, self.seed, self.number = shape, seed, number
+        self.rows = shape.span + shape.spare
+        self.series = np.empty((0, self.rows), np.float32)
+        self.left = 0  # windows until the next block
+        self.rng = np.random.default_rng([seed, 1, number])
+        first = max(0, number - BLOCKS)
+        self.series = np.concatenate([self._block(i) for i in range(first, first + BLOCKS)])
+        self.number = max(number, BLOCKS)
+
+    def _block(self, number: int) -> FloatArray:
+        rng = np.random.default_rng([self.seed, 0, number])
+        return draw_series(rng, BLOCK, self.rows, self.shape.season_length)
+
+    def windows(self, count: int) -> FloatArray:
+        """[B, span] windows; of half of them only the latest rows of the context are there."""
+        self.left -= count
+        if self.left <= 0:
+            place = self.number % BLOCKS * BLOCK
+            self.series[place : place + BLOCK] = self._block(self.number)
+            self.number += 1
+            self.left = BLOCK * USES
+        length, span, rng = self.shape.context_length, self.shape.span, self.rng
+        series, start = rng.integers(0, len(self.series), count), rng.integers(0, self.rows - span + 1, count)
+        found: FloatArray = self.series[series[:, None], start[:, None] + np.arange(span)]
+        seen = np.where(rng.random(count) < 0.5, length, rng.integers(self.shape.shortest, length + 1, count))
+        found[:, :length][np.arange(length) < length - seen[:, None]] = np.nan
+        return found

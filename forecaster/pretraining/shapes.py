@@ -1,0 +1,77 @@
+"""The shape of the pretrained network of each season, and how it is trained."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from forecaster.models.settings import NetworkSettings
+
+LEVELS = (0.025, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.975)
+
+
+@dataclass(frozen=True)
+class Shape:
+    """Lengths in rows, and the network's size."""
+
+    season_length: int
+    context_length: int
+    horizon: int
+    segment: int
+    recent: int
+    units: int = 128
+    layers: int = 2
+    cell: str = "gru"
+    later: int = 2  # further origins in each window, a segment apart
+
+    @property
+    def shortest(self) -> int:
+        """Rows of the shortest histories that the network is trained on."""
+        return max(self.season_length + 2, 6)
+
+    @property
+    def span(self) -> int:
+        """Rows of a training window: a context, the later origins, a horizon."""
+        return self.context_length + self.later * self.segment + self.horizon
+
+    @property
+    def spare(self) -> int:
+        """Rows by which a made series is longer than a window, so that windows begin at any row of a season."""
+        return 2 * max(self.season_length, 6)
+
+    def network(self) -> NetworkSettings:
+        """The settings of the network."""
+        return NetworkSettings(
+            cell=self.cell,
+            units=self.units,
+            layers=self.layers,
+            bidirectional=False,
+            dropout=0.0,
+            residual=False,
+            reset_after=True,
+            context_length=self.context_length,
+            horizon=self.horizon,
+            segment=self.segment,
+            head="direct",
+            transform="none",
+            center="season" if self.season_length > 1 else "last",
+            input_initializer="glorot",
+            recurrent_initializer="orthogonal",
+            quantiles=LEVELS,
+            season_length=self.season_length,
+            point_level=0.5,
+            linear=True,
+            level=True,
+            recent=self.recent,
+        )
+
+
+SHAPES = {
+    shape.season_length: shape
+    for shape in (
+        Shape(12, context_length=120, horizon=24, segment=12, recent=48),
+        Shape(4, context_length=40, horizon=8, segment=4, recent=24),
+        Shape(1, context_length=40, horizon=8, segment=4, recent=24),
+        Shape(24, context_length=336, horizon=48, segment=24, recent=168),
+        Shape(7, context_length=168, horizon=56, segment=7, recent=56),
+    )
+}

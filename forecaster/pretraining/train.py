@@ -1,0 +1,112 @@
+"""Pretraining of one network: batches from the pool, a cosine rate, and states from which it goes on."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from forecaster.models.network import Network
+from forecaster.pretraining.pool import Pool
+from forecaster.pretraining.steps import Steps
+
+if TYPE_CHECKING:
+    from forecaster.pretraining.shapes import Shape
+    from forecaster.typing import FloatArray
+
+BATCH = 256
+CALL = 8  # steps in one call of the graph
+WARM_UP = 300  # steps in which the rate rises
+RATE = 2e-3
+LEAST_RATE = 0.02  # of the highest
+EVERY = 100_000  # windows between two states
+STATE = "state.npz"
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a pretraining has come."""
+
+    windows: int = 0
+    steps: int = 0
+    seconds: float = 0.0  # of processor time
+    block: int = 0  # of the pool
+    loss: float = float("nan")  # moving average
+
+
+def pretrain(
+    shape: Shape, folder: Path, *, windows: int, seed: int = 0, report: Callable[[Progress], None] | None = None
+) -> Network:
+    """Train until so many windows have been seen, going on from `folder`'s state; the network has the averaged weights."""
+    network = Network(shape.network(), seed)
+    steps = Steps(network, shape.later, RATE)
+    done = _restore(steps, folder / STATE) if (folder / STATE).exists() else Progress()
+    pool = Pool(shape, seed, done.block)
+    began, stored = time.process_time() - done.seconds, done.windows
+    while done.windows < windows:
+        steps.optimizer.learning_rate = _rate(done, windows)
+        batches = np.stack([pool.windows(BATCH) for _ in range(CALL)])
+        loss = float(steps.run(batches).numpy().mean())
+        done = Progress(
+            windows=done.windows + BATCH * CALL,
+            steps=done.steps + CALL,
+            seconds=time.process_time() - began,
+            block=pool.number,
+            loss=loss if np.isnan(done.loss) else 0.95 * done.loss + 0.05 * loss,
+        )
+        if done.windows - stored >= EVERY or done.windows >= windows:
+            stored = done.windows
+            _store(steps, done, folder)
+            if report:
+                report(done)
+    network.weights = average(folder)
+    return network
+
+
+def _rate(done: Progress, windows: int) -> float:
+    """The learning rate: it rises over the first steps, then falls as a cosine over all windows."""
+    share = min(1.0, done.windows / windows)
+    cosine = LEAST_RATE + (1.0 - LEAST_RATE) * 0.5 * (1.0 + np.cos(np.pi * share))
+    return float(RATE * min(1.0, (done.steps + 1) / WARM_UP) * cosine)
+
+
+def average(folder: Path) -> list[FloatArray]:
+    """The averaged weights of a state, in the order of `Network.weights`."""
+    with np.load(folder / STATE) as stored:
+        return [stored[name] for name in _names(stored.files, "average")]
+
+
+def progress(folder: Path) -> Progress:
+    """How far the state of a folder has come."""
+    with np.load(folder / STATE) as stored:
+        return Progress(**json.loads(str(stored["progress"])))
+
+
+def _names(names: list[str], part: str) -> list[str]:
+    return sorted((name for name in names if name.startswith(f"{part}/")), key=lambda name: int(name.split("/")[1]))
+
+
+def _store(steps: Steps, done: Progress, folder: Path) -> None:
+    """Replace the folder's state, and add a line to its history."""
+    folder.mkdir(parents=True, exist_ok=True)
+    arrays: dict[str, Any] = {
+        f"{part}/{i}": value for part, values in steps.state().items() for i, value in enumerate(values)
+    }
+    unfinished = folder / f"{STATE}.part"
+    with unfinished.open("wb") as file:
+        np.savez(file, progress=json.dumps(asdict(done)), **arrays)
+    unfinished.replace(folder / STATE)
+    with (folder / "history.jsonl").open("a", encoding="utf-8") as file:
+        file.write(json.dumps(asdict(done)) + "\n")
+
+
+def _restore(steps: Steps, path: Path) -> Progress:
+    with np.load(path) as stored:
+        parts = ("weights", "average", "optimizer")
+        steps.restore({part: [stored[name] for name in _names(stored.files, part)] for part in parts})
+        return replace(Progress(**json.loads(str(stored["progress"]))))

@@ -1,0 +1,92 @@
+"""Pretraining: windows of made series, the loss, states from which it goes on, and the artifact."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from forecaster.pretraining.pool import BLOCK, Pool
+from forecaster.pretraining.shapes import SHAPES
+from tests.support.factories import NAN
+
+TINY = replace(SHAPES[4], context_length=16, horizon=4, recent=8, units=4, layers=1, later=1)
+
+
+@pytest.mark.parametrize("season_length", SHAPES)
+def test_a_shape_has_whole_segments(season_length):
+    shape = SHAPES[season_length]
+    assert shape.season_length == season_length
+    assert shape.context_length % shape.segment == shape.recent % shape.segment == 0
+    assert shape.shortest < shape.context_length
+
+
+def test_windows_have_their_span_and_half_of_them_a_short_context():
+    windows = Pool(TINY, seed=1).windows(4000)
+    assert windows.shape == (4000, TINY.span) == (4000, 16 + 4 + 4)
+    first = np.isnan(windows[:, 0]).mean()
+    assert 0.35 < first < 0.65
+    assert not np.isnan(windows[:, 16 - TINY.shortest : 16]).all(axis=1).mean() > 0.05
+
+
+def test_a_pool_is_the_same_for_a_seed_and_goes_on_with_new_series():
+    one, other = Pool(TINY, seed=1), Pool(TINY, seed=1)
+    np.testing.assert_array_equal(one.windows(64), other.windows(64))
+    before = one.series.copy()
+    for _ in range(8):
+        one.windows(BLOCK)
+    changed = (one.series != before).any(axis=1) & ~np.isnan(before).any(axis=1)
+    assert 0.05 < changed.mean() < 0.5
+
+
+def test_a_pool_that_goes_on_has_the_series_of_its_place():
+    one = Pool(TINY, seed=1)
+    for _ in range(8):
+        one.windows(BLOCK)
+    later = Pool(TINY, seed=1, number=one.number)
+    np.testing.assert_array_equal(np.sort(one.series, axis=0), np.sort(later.series, axis=0))
+
+
+@pytest.mark.slow
+def test_the_loss_is_that_of_numpy_for_a_network_that_forecasts_its_centre():
+    from forecaster.models.network import Network
+    from forecaster.pretraining.shapes import LEVELS
+    from forecaster.pretraining.steps import Steps
+
+    network = Network(TINY.network(), seed=0)
+    network.weights = [np.zeros_like(weight) for weight in network.weights]
+    window = np.random.default_rng(0).normal(50.0, 4.0, (5, TINY.span)).astype(np.float32)
+    window[0, :6], window[1, 18] = NAN, NAN
+    context, center = window[:, :16].astype(float), np.nanmean(window[:, 12:16], axis=1, keepdims=True)
+    unit = np.nanmean(np.abs(context[:, 4:] - context[:, :-4]), axis=1, keepdims=True)
+    errors = np.stack([(window[:, at : at + 4] - center) / unit for at in (16, 20)])[..., None]
+    levels = np.array(LEVELS)
+    pinball = np.maximum(levels * errors, (levels - 1.0) * errors).mean(axis=-1)
+    expected = np.nanmean(np.abs(errors[..., 0]) + pinball)
+    assert float(Steps(network, TINY.later).loss(window)) == pytest.approx(expected, rel=1e-4)
+
+
+@pytest.mark.slow
+def test_pretraining_goes_on_from_its_state_and_its_artifact_answers_as_the_network(tmp_path):
+    from forecaster.pretraining.artifact import write_artifact
+    from forecaster.pretraining.train import BATCH, CALL, pretrain, progress
+    from forecaster.serving.runtime import OnnxRuntime
+    from forecaster.training.pretrained_network import load_network
+
+    call = BATCH * CALL
+    pretrain(TINY, tmp_path / "work", windows=call)
+    assert progress(tmp_path / "work").windows == call
+    trained = pretrain(TINY, tmp_path / "work", windows=3 * call)
+    done = progress(tmp_path / "work")
+    assert (done.windows, done.steps) == (3 * call, 3 * CALL) and np.isfinite(done.loss)
+    write_artifact(TINY, tmp_path / "work", tmp_path / "out", seed=0)
+    context = np.random.default_rng(0).normal(1e6, 10.0, (4, 16))
+    context[0, :10] = NAN
+    expected = np.asarray(trained.model(context))
+    np.testing.assert_allclose(np.asarray(load_network(tmp_path / "out").model(context)), expected, rtol=1e-9)
+    np.testing.assert_allclose(OnnxRuntime(tmp_path / "out" / "model.onnx").run(context), expected, rtol=1e-5)
+    card = json.loads((tmp_path / "out" / "card.json").read_text())
+    assert card["windows"] == 3 * call and "no row of a real series" in card["data"]
+    assert {"model.onnx", "saved_model/saved_model.pb"} <= set(card["files"])
