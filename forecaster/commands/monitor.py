@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from forecaster.commands.live_tests import MIN_CUTOFFS, LiveErrors, LiveTests, joined, live_tests
 from forecaster.data.freq import Freq, format_timestamps
 from forecaster.data.reading.reader import ReadOptions, read_as
 from forecaster.data.time_zones import DAY, wall_clock
 from forecaster.errors import DataError, QualityError
 from forecaster.progress import Watch
 from forecaster.serving.forecast import MODEL
-from forecaster.serving.ledger import Entries, Version, entries, find_version
+from forecaster.serving.ledger import Entries, Version, entries, find_version, versions
 from forecaster.serving.manifest import json_key
 from forecaster.serving.recalibrate import recalibrate
 
@@ -21,11 +22,6 @@ if TYPE_CHECKING:
     from forecaster.config import MonitorSettings
     from forecaster.data.panel import Panel
     from forecaster.typing import BoolArray, FloatArray, IntArray, TextArray
-
-RECENT_HORIZONS = 2  # the verdict is on the latest actuals: the steps of this many horizons
-MIN_FORECASTS = 30  # with their actuals, for a verdict
-MAX_DECAY = 1.25  # relative error, as a factor of that on the test windows
-MAX_COVERAGE_GAP = 0.15  # between the nominal coverage of the outermost quantiles and the empirical one
 
 
 @dataclass(frozen=True)
@@ -57,7 +53,9 @@ class MonitorReport:
     waiting: int  # forecasts without actuals yet
     fallbacks: int  # forecasts, with or without actuals, that the fallback made
     overall: LiveScores
-    recent: LiveScores
+    recent: LiveScores  # since the change that an alarm is about, or over the latest cutoffs
+    cutoffs: int  # whose actuals are all there, of this version and those before it
+    alarms: int  # since the first of these; without a change at most one in a year, on average
     by_step: tuple[LiveScores, ...]
     by_week: tuple[LiveScores, ...]
     by_series: tuple[LiveScores, ...]
@@ -129,9 +127,11 @@ def monitor(ledger: str, data: str, settings: MonitorSettings, watch: Watch) -> 
         watch.note(
             f"{version.model}@{serves} serves: the weights of {version.version}, quantiles calibrated on the actuals"
         )
-    recent = known.take(_recent(known)).scores("recent")
+    freq = Freq.parse(version.freq)
+    tests = live_tests(_live_errors(ledger, version, panel), int(made.step.max()), freq)
+    recent = known.take(freq.ordinals(known.entries.timestamp, version.zone) >= tests.first).scores("recent")
     nominal = version.quantiles[-1] - version.quantiles[0] if len(version.quantiles) > 1 else None
-    verdict, reason = _verdict(recent, version.expected, nominal)
+    verdict, reason = _verdict(tests, recent, panel)
     return MonitorReport(
         model=version.model,
         version=version.version,
@@ -143,32 +143,65 @@ def monitor(ledger: str, data: str, settings: MonitorSettings, watch: Watch) -> 
         fallbacks=int((~own).sum()),
         overall=known.scores("all"),
         recent=recent,
+        cutoffs=tests.cutoffs,
+        alarms=tests.count,
         by_step=_grouped(known, known.entries.step),
-        by_week=_grouped(known, _weeks(known.entries.timestamp, version, Freq.parse(version.freq))),
+        by_week=_grouped(known, _weeks(known.entries.timestamp, version, freq)),
         by_series=_grouped(known, known.entries.series),
         recalibrated=serves,
     )
 
 
-def _verdict(recent: LiveScores, expected: float | None, nominal: float | None) -> tuple[str, str]:
-    """The verdict and its reason. `expected` is the relative error on the test windows, `nominal` the nominal coverage.
+def _verdict(tests: LiveTests, recent: LiveScores, panel: Panel) -> tuple[str, str]:
+    """The verdict and its reason: to retrain where a test has an alarm now."""
+    if tests.alarms:
+        return "retrain", " and ".join(one.reason(_text_of(one.since, panel)) for one in tests.alarms)
+    if tests.cutoffs < MIN_CUTOFFS:
+        plural = "s have" if tests.cutoffs != 1 else " has"
+        return "too few", f"{tests.cutoffs} cutoff{plural} all actuals, a verdict needs {MIN_CUTOFFS}"
+    return "keep", f"its error is {recent.relative:.2f} of seasonal naive's"
 
-    The verdict is to retrain where, over the latest two horizons of actuals, the model is no better than seasonal naive,
-    though it was on the test windows; or its relative error is a quarter above that on the test windows; or the empirical
-    coverage of its outermost quantiles is far below the nominal coverage.
-    """
-    if recent.count < MIN_FORECASTS or not np.isfinite(recent.relative):
-        return "too few", f"fewer than {MIN_FORECASTS} forecasts have actuals"
-    reasons = []
-    if recent.relative >= 1 and (expected is None or expected < 1):
-        reasons.append(f"its error is {recent.relative:.2f} of seasonal naive's")
-    elif expected and recent.relative > MAX_DECAY * expected:
-        reasons.append(f"its error is {recent.relative:.2f} of seasonal naive's, {expected:.2f} on the test windows")
-    if nominal and recent.coverage < nominal - MAX_COVERAGE_GAP:
-        reasons.append(f"its quantiles cover {recent.coverage:.0%} of the actuals, not {nominal:.0%}")
-    if not reasons:
-        return "keep", f"its error is {recent.relative:.2f} of seasonal naive's"
-    return "retrain", f"over the latest {recent.count:,} forecasts " + " and ".join(reasons)
+
+def _text_of(step: int, panel: Panel) -> str:
+    """The first timestamp at or after a step (`Freq.ordinals`), as text."""
+    later = panel.timestamps[panel.freq.ordinals(panel.timestamps, panel.zone) >= step]
+    return str(format_timestamps(later.min(keepdims=True), panel.freq, panel.zone)[0])
+
+
+def _live_errors(ledger: str, version: Version, panel: Panel) -> LiveErrors:
+    """The errors of a version's forecasts, and of those of the model's versions before it, for the same steps of time."""
+    same = [
+        one
+        for one in versions(ledger)
+        if (one.model, one.freq, one.zone) == (version.model, version.freq, version.zone)
+        and 0 < one.version <= version.version
+    ]
+    return joined([_errors_of(one, entries(ledger, one), panel) for one in same])
+
+
+def _errors_of(version: Version, made: Entries, panel: Panel) -> LiveErrors:
+    freq = Freq.parse(version.freq)
+    actual = _actuals(panel, made)
+    chosen = ~np.isnan(actual) & (made.source == MODEL)
+    known = ForecastActuals(made, actual).take(chosen)
+    own, count = known.entries, int(chosen.sum())
+    scale = own.scale if not np.isnan(own.scale).all() else np.ones(count)  # one constant series: in its own units
+    # A version that was no better than seasonal naive on its test windows is not compared with it.
+    naive = own.naive if version.expected is None or version.expected < 1 else np.full(count, np.nan)
+    missed, nominal = np.full(count, np.nan), np.full(count, np.nan)
+    if len(version.quantiles) > 1:
+        missed = ((known.actual < own.quantile_forecasts[:, 0]) | (known.actual > own.quantile_forecasts[:, -1])) * 1.0
+        nominal[:] = 1 - (version.quantiles[-1] - version.quantiles[0])
+    return LiveErrors(
+        version=np.full(count, version.version),
+        cutoff=freq.ordinals(own.cutoff, version.zone),
+        step=own.step,
+        timestamp=freq.ordinals(own.timestamp, version.zone),
+        error=np.abs(own.prediction - known.actual) / scale,
+        naive=np.abs(naive - known.actual) / scale,
+        missed=missed,
+        nominal_missed=nominal,
+    )
 
 
 def _actuals(panel: Panel, made: Entries) -> FloatArray:
@@ -185,14 +218,6 @@ def _actuals(panel: Panel, made: Entries) -> FloatArray:
         at = np.minimum(np.searchsorted(stamps, made.timestamp[chosen]), len(stamps) - 1)
         actual[chosen] = np.where(stamps[at] == made.timestamp[chosen], values[at], np.nan)
     return actual
-
-
-def _recent(known: ForecastActuals) -> BoolArray:
-    """[E] whether a forecast is of the latest two horizons of steps."""
-    stamps = np.unique(known.entries.timestamp)
-    horizon = int(known.entries.step.max()) if len(stamps) else 1
-    oldest = stamps[-min(len(stamps), RECENT_HORIZONS * horizon)] if len(stamps) else 0
-    return np.asarray(known.entries.timestamp >= oldest)
 
 
 def _weeks(timestamps: IntArray, version: Version, freq: Freq) -> TextArray:

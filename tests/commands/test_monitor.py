@@ -9,14 +9,15 @@ import numpy as np
 import pytest
 
 from forecaster.cli.main import run
-from forecaster.commands.monitor import LiveScores, _verdict, _weeks, monitor
+from forecaster.commands.live_tests import live_tests
+from forecaster.commands.monitor import _errors_of, _weeks, monitor
 from forecaster.config import MonitorSettings, PredictSettings
 from forecaster.data.freq import Freq
 from forecaster.errors import DataError, QualityError
-from forecaster.serving.ledger import Version, append
+from forecaster.serving.ledger import Entries, Version, append
 from forecaster.serving.manifest import read_manifest
 from forecaster.serving.predict import predict, run_forecast
-from tests.support.factories import Recorder
+from tests.support.factories import Recorder, panel_of
 from tests.support.stored_models import HOUR, stored, wave, write_csv
 
 
@@ -31,6 +32,14 @@ def forecast_hourly(tmp_path, hours, *, first=96, value=wave, **options):
 
 def monitored(tmp_path, data, **options):
     return monitor(str(tmp_path / "l.db"), str(data), MonitorSettings(**options), Recorder())
+
+
+@pytest.fixture(scope="module")
+def decayed(tmp_path_factory):
+    """A folder with a ledger of forecasts that seasonal naive beats by far, and the data."""
+    folder = tmp_path_factory.mktemp("decayed")
+    stored(folder / "models", bias=6.0)  # its quantiles are 4 to 8 above naive
+    return folder, forecast_hourly(folder, 12)
 
 
 def test_errors_are_those_of_the_actuals_that_came(tmp_path):
@@ -58,35 +67,36 @@ def test_actuals_that_are_not_there_yet_wait(tmp_path):
     forecast_hourly(tmp_path, 3)
     found = monitored(tmp_path, write_csv(tmp_path / "now.csv", 99))
     assert (found.overall.count, found.waiting) == (12, 24)
-    assert found.verdict == "too few"
+    assert (found.verdict, found.cutoffs) == ("too few", 3)
+    assert found.reason == "3 cutoffs have all actuals, a verdict needs 5"
     write_csv(tmp_path / "hole.csv", 108, value=lambda n, t: None if t == 98 else wave(n, t))
     assert monitored(tmp_path, tmp_path / "hole.csv").overall.count == 30
 
 
-def test_a_model_no_better_than_naive_is_to_be_retrained(tmp_path):
-    stored(tmp_path / "models", bias=2.0)
-    found = monitored(tmp_path, forecast_hourly(tmp_path, 3))
-    assert found.verdict == "retrain" and "of seasonal naive's" in found.reason
-    with pytest.raises(QualityError, match=r"m@1: retrain: over the latest"):
+def test_a_model_whose_quantiles_cover_nothing_is_to_be_retrained(decayed):
+    found = monitored(*decayed)
+    assert found.verdict == "retrain" and found.alarms and found.cutoffs == 12
+    assert found.reason == "since 2024-01-05 00:00:00 its quantiles cover 0% of the actuals, not 80%"
+    with pytest.raises(QualityError, match=r"m@1: retrain: since 2024-01-05 00:00:00 its"):
         found.refuse_decay()
 
 
 def test_a_model_that_is_as_good_as_it_was_is_kept(tmp_path):
     drifting = lambda n, t: wave(n, t) + 0.2 * t  # noqa: E731 - naive lags by 4.8 a day, the model knows
     stored(tmp_path / "models", bias=4.8)
-    found = monitored(tmp_path, forecast_hourly(tmp_path, 3, value=drifting))
+    found = monitored(tmp_path, forecast_hourly(tmp_path, 12, value=drifting))
     assert found.verdict == "keep" and found.recent.relative < 0.5
     assert found.expected == 0.8 and found.nominal_coverage == found.to_json()["promised"] == 0.8
     found.refuse_decay()
 
 
-def test_a_lead_that_is_lost_and_quantiles_that_hold_nothing_are_reasons(tmp_path):
-    growing = lambda n, t: wave(n, t) + 0.2 * t  # noqa: E731
-    stored(
-        tmp_path / "models", bias=0.05
-    )  # barely better than naive, though its relative error was 0.8 on the test windows
-    found = monitored(tmp_path, forecast_hourly(tmp_path, 3, value=growing))
-    assert found.verdict == "retrain" and "quantiles cover" in found.reason
+def test_forecasts_of_earlier_versions_are_looked_at_too_so_that_retraining_each_day_leaves_enough(tmp_path):
+    for version in range(6):
+        stored(tmp_path / "models")
+        data = forecast_hourly(tmp_path, 1, first=96 + version)
+    found = monitored(tmp_path, data)
+    assert (found.version, found.overall.count, found.cutoffs) == (6, 12, 6)
+    assert found.verdict == "keep"
 
 
 def test_fallbacks_are_counted_and_not_blamed_on_the_model(tmp_path):
@@ -103,13 +113,23 @@ def test_other_data_is_refused(tmp_path):
         monitored(tmp_path, write_csv(tmp_path / "other.csv", 120, ("x", "y")))
 
 
-@pytest.mark.parametrize(
-    ("relative", "expected", "verdict"),
-    [(1.0, 0.8, "retrain"), (1.0, 1.0, "keep"), (1.1, 1.0, "keep"), (1.3, 1.0, "retrain"), (1.0, None, "retrain")],
-)
-def test_a_simple_method_that_serves_is_compared_with_what_it_promised(relative, expected, verdict):
-    recent = LiveScores(group="recent", count=100, mae=1.0, naive_mae=1.0, relative=relative, coverage=0.8)
-    assert _verdict(recent, expected, 0.8)[0] == verdict
+@pytest.mark.parametrize(("expected", "tests"), [(0.8, {"naive"}), (None, {"naive"}), (1.0, set())])
+def test_a_simple_method_that_serves_is_not_compared_with_seasonal_naive(expected, tests):
+    count = 40
+    version = Version(id=1, model="m", version=1, freq="1", zone=None, season_length=1, quantiles=(), expected=expected)
+    made = Entries(
+        series=np.full(count, "s0", dtype=object),
+        source=np.full(count, "model", dtype=object),
+        cutoff=np.arange(count),
+        step=np.ones(count, np.int64),
+        timestamp=np.arange(1, count + 1),
+        prediction=np.full(count, 2.0),
+        quantile_forecasts=np.zeros((count, 0)),
+        naive=np.full(count, 0.1),
+        scale=np.ones(count),
+    )
+    errors = _errors_of(version, made, panel_of(np.zeros(count + 1)))
+    assert {one.test for one in live_tests(errors, 1, Freq.parse("1")).alarms} == tests
 
 
 def test_weeks_begin_on_monday_by_the_clock_of_the_zone_and_whole_numbers_come_in_sevens():
@@ -124,15 +144,14 @@ def test_weeks_begin_on_monday_by_the_clock_of_the_zone_and_whole_numbers_come_i
     assert _weeks(np.array([0, 6, 7, 20]), replace(version, zone=None), Freq.parse("1")).tolist() == [0, 0, 7, 14]
 
 
-def test_the_command_prints_tables_or_json_and_exits_5_when_it_says_retrain(tmp_path, capfd):
-    stored(tmp_path / "models", bias=2.0)
-    data = forecast_hourly(tmp_path, 3)
+def test_the_command_prints_tables_or_json_and_exits_5_when_it_says_retrain(decayed, capfd):
+    tmp_path, data = decayed
     assert run(["monitor", str(tmp_path / "l.db"), str(data), "--quiet"]) == 5
     out, err = capfd.readouterr()
-    assert "m@1: retrain: over the latest" in out and err.startswith("error: m@1: retrain")
+    assert "m@1: retrain: since 2024-01-05" in out and err.startswith("error: m@1: retrain")
     assert run(["monitor", str(tmp_path / "l.db"), str(data), "--json", "--quiet"]) == 5
     found = json.loads(capfd.readouterr().out)
-    assert found["verdict"] == "retrain" and len(found["by_step"]) == 6 and found["overall"]["count"] == 36
+    assert found["verdict"] == "retrain" and len(found["by_step"]) == 6 and found["overall"]["count"] == 144
 
 
 def test_quantiles_are_learnt_anew_from_what_came_and_served_without_new_weights(tmp_path):

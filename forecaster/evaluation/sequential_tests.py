@@ -1,0 +1,115 @@
+"""Sequential tests for a series of scores: has the level risen, is the mean above a bound? With a false-alarm rate.
+
+Each test bets against its null hypothesis, score by score. A bet is an e-value: under the null hypothesis its mean, given
+the scores before, is at most 1. The Shiryaev-Roberts statistic R_t = (1 + R_{t-1}) e_t adds the bets that began at each score,
+so that a change at any time is found. Under the null hypothesis the mean of R_t is at most t: an alarm at R_t >= A comes
+by score t with a probability of at most t / A, whatever the distribution of the scores.
+
+Sources: Shin, Ramdas, Rinaldo: E-detectors, a nonparametric framework for sequential change detection (2023); Vovk, Petej,
+Nouretdinov, Ahlberg, Carlsson, Gammerman: Retrain or not retrain, conformal test martingales for change-point detection (2021).
+"""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_left, bisect_right, insort
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from forecaster.typing import BoolArray, FloatArray
+
+POWERS = (0.25, 0.5, 0.75)  # bets on small p-values: power * p ** (power - 1) has a mean of 1 for uniform p
+STAKES = (0.9, 0.5)  # shares of the wealth that are bet on a mean above its bound
+CAP = 2.0  # times the threshold: so that an alarm ends soon after its cause
+CLEAR = 0.125  # times the threshold: below it an alarm ends
+MIN_RANKED = 8  # scores, to estimate an autocorrelation
+
+
+@dataclass(frozen=True)
+class TestState:
+    """A sequential test after the latest score."""
+
+    alarm: BoolArray  # [T] whether there is an alarm after each score
+    since: int | None  # the first score after the change that the last alarm is about; None: no alarm now
+
+    @property
+    def alarms(self) -> int:
+        """How often an alarm has begun."""
+        return int(np.diff(self.alarm.astype(np.int64), prepend=0).clip(0).sum())
+
+
+class _Bets:
+    """The statistics of some bets, and the alarm that their mean gives."""
+
+    def __init__(self, bets: int, threshold: float) -> None:
+        self.statistics, self.threshold = [0.0] * bets, threshold
+        self.alarm = False
+        self.evidence = 0.0  # logarithm of the product of the boldest bets, which come first
+        self.lowest, self.lowest_at = 0.0, 0  # of the evidence, before the alarm
+
+    def add(self, t: int, bets: list[float]) -> bool:
+        """Take in the bets on score `t`. Returns whether there is an alarm."""
+        if self.evidence <= self.lowest and not self.alarm:
+            self.lowest, self.lowest_at = self.evidence, t
+        self.evidence += math.log(max(bets[0], 1e-12))
+        highest = CAP * self.threshold
+        self.statistics = [min((1 + old) * bet, highest) for old, bet in zip(self.statistics, bets, strict=True)]
+        level = sum(self.statistics) / len(bets)
+        self.alarm = level >= self.threshold or (self.alarm and level >= CLEAR * self.threshold)
+        return self.alarm
+
+    def restart(self) -> None:
+        """Forget an alarm, as another model makes the forecasts now."""
+        if self.alarm:
+            self.statistics = [0.0] * len(self.statistics)
+            self.alarm, self.lowest = False, math.inf
+
+
+def level_test(scores: FloatArray, threshold: float, restart: BoolArray | None = None) -> TestState:
+    """Whether the scores [T] have risen. Null hypothesis: each order of the scores is equally likely.
+
+    A score's p-value is its rank among the scores before it. Scores during an alarm are not among these, so a lasting rise
+    is not taken for the normal level. Autocorrelation of the ranks weakens the bets: n scores with a correlation r inform
+    like n (1 - r) / (1 + r). `restart` [T]: before these scores an alarm is forgotten.
+    """
+    bets = _Bets(len(POWERS), threshold)
+    reference: list[float] = []  # in the order of time
+    ascending: list[float] = []
+    share, due = 1.0, MIN_RANKED
+    alarm = np.zeros(len(scores), np.bool_)
+    for t, score in enumerate(scores.tolist()):
+        if restart is not None and restart[t]:
+            bets.restart()
+        below, not_above = bisect_left(ascending, score), bisect_right(ascending, score)
+        p = (len(ascending) - not_above + (not_above - below + 1) / 2) / (len(ascending) + 1)
+        if len(reference) >= due:  # again after each tenth more
+            share, due = _independent_share(np.array(reference)), len(reference) * 11 // 10 + 1
+        alarm[t] = bets.add(t, [(power * p ** (power - 1)) ** share for power in POWERS])
+        if not alarm[t]:
+            reference.append(score)
+            insort(ascending, score)
+    return TestState(alarm, bets.lowest_at if bets.alarm else None)
+
+
+def mean_test(excess: FloatArray, largest_loss: float, threshold: float, restart: BoolArray | None = None) -> TestState:
+    """Whether the mean of `excess` [T] is above 0. Null hypothesis: given the scores before, it is at most 0.
+
+    `largest_loss`: `excess` is never below minus this. `restart` [T]: before these scores an alarm is forgotten.
+    """
+    bets = _Bets(len(STAKES), threshold)
+    alarm = np.zeros(len(excess), np.bool_)
+    for t, value in enumerate((excess / largest_loss).tolist()):
+        if restart is not None and restart[t]:
+            bets.restart()
+        alarm[t] = bets.add(t, [1 + stake * value for stake in STAKES])
+    return TestState(alarm, bets.lowest_at if bets.alarm else None)
+
+
+def _independent_share(scores: FloatArray) -> float:
+    """(1 - r) / (1 + r) for the autocorrelation r of the scores' ranks at lag 1, where it is positive; else 1."""
+    rank = np.argsort(np.argsort(scores)) - (len(scores) - 1) / 2
+    correlation = max(0.0, float((rank[1:] * rank[:-1]).sum() / (rank * rank).sum()))
+    return (1 - correlation) / (1 + correlation)

@@ -1,0 +1,87 @@
+"""Tests of a ledger's forecasts: each cutoff counts once, whatever the horizon and the distance of the cutoffs."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from forecaster.commands.live_tests import LiveErrors, live_tests, periods_per_year
+from forecaster.data.freq import Freq
+
+DAY = Freq.parse("D")
+PLANS = pytest.mark.parametrize(("distance", "horizon"), [(7, 7), (1, 1), (1, 7)])
+
+
+def errors_of(distance, horizon, days, *, break_at=None, factor=2.0, version=1, seed=0, naive=1.3):
+    """Forecasts of one daily series; normal errors, which grow by `factor` from the day `break_at` on."""
+    rng = np.random.default_rng(seed)
+    cutoff = np.repeat(np.arange(0, days - horizon + 1, distance), horizon)
+    step = np.tile(np.arange(1, horizon + 1), len(cutoff) // horizon)
+    error = np.abs(rng.normal(size=len(cutoff)))
+    if break_at is not None:
+        error[cutoff >= break_at] *= factor
+    return LiveErrors(
+        version=np.full(len(cutoff), version),
+        cutoff=cutoff,
+        step=step,
+        timestamp=cutoff + step,
+        error=error,
+        naive=np.abs(naive * rng.normal(size=len(cutoff))),
+        missed=(error > 1.28) * 1.0,
+        nominal_missed=np.full(len(cutoff), 0.2),
+    )
+
+
+@PLANS
+def test_years_without_a_break_have_at_most_one_false_alarm_each(distance, horizon):
+    found = [live_tests(errors_of(distance, horizon, 364, seed=seed), horizon, DAY) for seed in range(8)]
+    assert sum(one.count for one in found) <= 8
+
+
+@PLANS
+def test_a_doubled_error_is_found_within_ten_cutoffs(distance, horizon):
+    seen = 182 + 10 * distance + (horizon - distance)
+    found = [
+        live_tests(errors_of(distance, horizon, seen, break_at=182, seed=seed), horizon, DAY).count > 0
+        for seed in range(12)
+    ]
+    assert sum(found) >= 7
+
+
+def test_five_weeks_of_errors_far_above_naives_with_nothing_covered_are_an_alarm_within_nine_forecasts():
+    errors = errors_of(7, 7, 63, break_at=28, factor=10.0)
+    found = live_tests(errors, 7, DAY)
+    assert found.cutoffs == 9 and "coverage" in {one.test for one in found.alarms}
+    assert 21 <= min(one.since for one in found.alarms) - 1 <= 35
+
+
+def test_a_model_that_never_was_good_is_an_alarm_though_its_error_has_not_changed():
+    found = live_tests(errors_of(7, 7, 84, naive=0.1), 7, DAY)
+    assert [one.test for one in found.alarms] == ["naive"] and found.alarms[0].since == 1
+
+
+def test_a_new_version_begins_without_the_alarm_of_the_one_before_it():
+    old, new = errors_of(7, 7, 140, break_at=70, factor=6.0), errors_of(7, 7, 35, version=2, seed=1)
+    later = {"cutoff": new.cutoff + 140, "timestamp": new.timestamp + 140}
+    parts = {name: np.concatenate([vars(old)[name], {**vars(new), **later}[name]]) for name in vars(old)}
+    assert live_tests(old, 7, DAY).alarms
+    assert not live_tests(LiveErrors(**parts), 7, DAY).alarms
+
+
+def test_steps_whose_actuals_are_not_there_yet_wait():
+    errors = errors_of(7, 7, 70)
+    assert live_tests(errors.take(errors.timestamp <= 66), 7, DAY).cutoffs == 9
+    assert live_tests(errors.take(errors.timestamp < 0), 7, DAY).cutoffs == 0
+
+
+def test_many_series_of_one_cutoff_count_once():
+    one = errors_of(7, 7, 70)
+    many = LiveErrors(**{name: np.tile(values, 50) for name, values in vars(one).items()})
+    assert live_tests(many, 7, DAY).cutoffs == live_tests(one, 7, DAY).cutoffs == 10
+
+
+@pytest.mark.parametrize(
+    ("freq", "steps", "count"), [("D", 7, 52.18), ("h", 24, 365.25), ("MS", 1, 12), ("B", 5, 52.2)]
+)
+def test_the_stretches_of_a_year_follow_from_the_frequency(freq, steps, count):
+    assert periods_per_year(Freq.parse(freq), steps) == pytest.approx(count, rel=1e-3)
