@@ -48,15 +48,44 @@ def load_calibration(folder: Path, manifest: Manifest) -> Calibration | None:
             windows, separate = stored["counts"].tolist()
             # Earlier releases stored whole windows only, as `paths`, without their age.
             errors = stored["errors" if "errors" in stored else "paths"].astype(np.float64)
-            return Calibration(
-                levels=stored["levels"],
-                offsets=stored["offsets"],
+            found = Calibration(
+                levels=stored["levels"].astype(np.float64),
+                offsets=stored["offsets"].astype(np.float64),
                 factors=dict(zip(stored["names"].tolist(), stored["factors"].tolist(), strict=True)),
                 errors=errors,
                 weights=even_weights(len(errors), separate),
-                age=stored["age"] if "age" in stored else np.zeros(len(errors)),
+                age=stored["age"].astype(np.float64) if "age" in stored else np.zeros(len(errors)),
                 windows=windows,
                 separate=separate,
             )
-    except (OSError, EOFError, ValueError, KeyError, TypeError, AttributeError, BadZipFile, zlib.error) as error:
-        raise ArtifactError(f"{path}: damaged.", "Train again, or roll back.") from error
+        _refuse_wrong(found, manifest.horizon)
+    except (OSError, EOFError, ValueError, LookupError, TypeError, AttributeError) as error:
+        raise _damaged(path) from error
+    except (BadZipFile, zlib.error, NotImplementedError, RuntimeError, OverflowError, MemoryError) as error:
+        raise _damaged(path) from error  # zipfile's faults: other compressions, a password, sizes that nobody has
+    return found
+
+
+def _damaged(path: Path) -> ArtifactError:
+    return ArtifactError(f"{path}: damaged.", "Train again, or roll back.")
+
+
+def _refuse_wrong(found: Calibration, horizon: int) -> None:
+    """ValueError for arrays that no calibration has, though they are stored as what was written."""
+    levels, offsets, errors = found.levels, found.offsets, found.errors
+    if levels.ndim != 1 or len(levels) < 2 or not (np.diff(levels) > 0).all() or not 0 < levels[0] < levels[-1] < 1:
+        raise ValueError("levels")
+    if offsets.shape != (len(levels), horizon) or not np.isfinite(offsets).all():
+        raise ValueError("offsets")
+    if (np.diff(offsets, axis=0) < 0).any():
+        raise ValueError("offsets that cross")
+    if errors.ndim != 2 or errors.shape[1] != offsets.shape[1] or np.isinf(errors).any():
+        raise ValueError("errors")
+    if found.age.shape != (len(errors),) or not np.isfinite(found.age).all():
+        raise ValueError("age")
+    if not all(isinstance(name, str) for name in found.factors):
+        raise ValueError("names")
+    if not all(isinstance(factor, float) and 0 < factor < np.inf for factor in found.factors.values()):
+        raise ValueError("factors")
+    if not all(isinstance(count, int) and count >= 0 for count in (found.windows, found.separate)):
+        raise ValueError("counts")

@@ -148,6 +148,7 @@ class Calibration:
         growth = _mean_size(errors, weights * 0.5 ** (age / HALF_LIFE)) / size if size > 0 else 1.0
         return replace(
             self,
+            levels=np.array(GRID),
             offsets=growth * _quantiles(errors, weights, count),
             errors=growth * errors,
             weights=weights,

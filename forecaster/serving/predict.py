@@ -141,11 +141,11 @@ def run_forecast(
     request = _request(panel, model, settings, watch)
     own = PRETRAINED if isinstance(model, ZeroShotModel) else MODEL
     if isinstance(model, ServedModel):
-        answer = _answer(request, model, settings, watch)
+        answer = _answer_or_none(request, model, settings, watch)
     elif isinstance(model, ZeroShotModel):
         answer = _zero_shot(request, settings, watch)
     else:
-        answer = Answer(np.full((len(request.positions), request.horizon, 1 + len(request.quantiles)), np.nan), None)
+        answer = _no_answer(request)
     # The pretrained networks know no series of a few rows, and nobody has tested them on this data.
     if settings.fallback or own == PRETRAINED:
         values, source = _with_fallback(request, answer.values, own, settings, watch)
@@ -268,6 +268,22 @@ def _observed(panel: Panel, reach: int) -> BoolArray:
             "Give later rows.",
         )
     return observed
+
+
+def _no_answer(request: Request) -> Answer:
+    """No forecast of any series."""
+    return Answer(np.full((len(request.positions), request.horizon, 1 + len(request.quantiles)), np.nan), None)
+
+
+def _answer_or_none(request: Request, model: ServedModel, settings: PredictSettings, watch: Watch) -> Answer:
+    """As `_answer`; with --fallback no forecast where the model's graph or calibration fails now that it is used."""
+    try:
+        return _answer(request, model, settings, watch)
+    except ArtifactError as error:
+        if not settings.fallback:
+            raise
+        watch.warn(f"seasonal naive for every series: {error.message}")
+        return _no_answer(request)
 
 
 def _answer(request: Request, model: ServedModel, settings: PredictSettings, watch: Watch) -> Answer:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from forecaster.data.extra_inputs import ExtraInputs
+from forecaster.errors import ArtifactError
 from forecaster.serving.runtime import forecast
 
 if TYPE_CHECKING:
@@ -68,12 +69,12 @@ def raw_forecasts(runtime: Runtime, graph: GraphFacts, panel: Panel, windows: Wi
     """
     context, needs = windows.gather(graph.context_length, 0), graph.needs
     inputs = ExtraInputs(panel, windows, needs, -(-horizon // needs.horizon))
-    values = forecast(runtime, context, horizon, inputs)
+    values, columns = forecast(runtime, context, horizon, inputs), 1 + len(graph.quantiles)
+    if len(windows) and values.shape[2] != columns:
+        message = f"the stored graph gives {values.shape[2]} values for each step, not {columns}."
+        raise ArtifactError(message, "Train again, or roll back.")
     return RawForecasts(
-        panel=panel,
-        windows=windows,
-        context=context,
-        values=values.reshape(len(windows), horizon, 1 + len(graph.quantiles)),
+        panel=panel, windows=windows, context=context, values=values.reshape(len(windows), horizon, columns)
     )
 
 

@@ -43,6 +43,7 @@ class OnnxRuntime:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         options.log_severity_level = 4
+        self._path = path
         try:
             self._session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
         except Exception as error:  # onnxruntime has an exception class for each cause, without a common one
@@ -52,8 +53,13 @@ class OnnxRuntime:
         """As `Runtime.run`."""
         named = {"context": context, **(extra or {})}
         inputs = {name: np.ascontiguousarray(values, np.float64) for name, values in named.items()}
-        (forecast,) = self._session.run(["forecast"], inputs)
-        return np.asarray(forecast)
+        try:
+            (forecast,) = self._session.run(["forecast"], inputs)
+        except MemoryError:
+            raise
+        except Exception as error:
+            raise _failed(self._path, error) from error
+        return _checked(np.asarray(forecast), len(context), self._path)
 
 
 class TensorflowRuntime:
@@ -66,6 +72,7 @@ class TensorflowRuntime:
         if threads:
             with suppress(RuntimeError):  # too late once TensorFlow has run in this process
                 tf.config.threading.set_intra_op_parallelism_threads(threads)
+        self._path = path
         try:
             self._loaded = tf.saved_model.load(str(path))
         except (OSError, ValueError) as error:
@@ -77,8 +84,31 @@ class TensorflowRuntime:
         import tensorflow as tf
 
         inputs = {name: tf.constant(values, tf.float64) for name, values in (extra or {}).items()}
-        answer = self._serve(context=tf.constant(context, tf.float64), **inputs)
-        return np.concatenate([answer["prediction"].numpy()[:, :, None], answer["quantiles"].numpy()], axis=2)
+        try:
+            answer = self._serve(context=tf.constant(context, tf.float64), **inputs)
+            found = np.concatenate([answer["prediction"].numpy()[:, :, None], answer["quantiles"].numpy()], axis=2)
+        except MemoryError:
+            raise
+        except Exception as error:
+            raise _failed(self._path, error) from error
+        return _checked(found, len(context), self._path)
+
+
+def _failed(path: Path, error: Exception) -> ArtifactError:
+    """A graph that loads, but does not run. Each library has an exception class for each cause, without a common one."""
+    return ArtifactError(f"{path}: the graph fails when it runs ({type(error).__name__}).", "Train again, or roll back.")
+
+
+def _checked(answer: FloatArray, windows: int, path: Path) -> FloatArray:
+    """The answer if it is [windows, H, 1 + Q] numbers; else ArtifactError."""
+    if answer.ndim == 3 and len(answer) == windows and answer.size and answer.dtype.kind in "fiu":
+        return answer.astype(np.float64, copy=False)
+    found = "×".join(map(str, answer.shape)) or "a single value"
+    raise ArtifactError(
+        f"{path}: the graph's forecasts of {windows} windows are {found} of {answer.dtype}, not numbers by window, step "
+        "and quantile.",
+        "Train again, or roll back.",
+    )
 
 
 @dataclass(frozen=True)

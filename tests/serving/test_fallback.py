@@ -7,11 +7,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from onnx import TensorProto, helper, numpy_helper, save
 
 from forecaster.cli.main import run
 from forecaster.config import PredictSettings
 from forecaster.errors import ArtifactError, DataError
 from forecaster.serving.fallback import implausible, naive_forecast, naive_quantiles, plausible_range
+from forecaster.serving.manifest import read_manifest, write_manifest
 from forecaster.serving.predict import predict
 from tests.support.factories import NAN, Recorder, panel_of
 from tests.support.stored_models import stored, wave, write_csv
@@ -138,3 +140,110 @@ def test_one_series_of_a_forecast_is_what_the_whole_says_of_it(shop):
     one = found.only(1)
     assert one.series.tolist() == ["b"] and one.prediction.tolist() == found.prediction[1:].tolist()
     assert one.metadata()["series"] == 1 and replace(one, about=None).metadata() == {}
+
+
+def resealed(shop, change):
+    """Change the files of the version with `change(folder)`, and list their new hashes in its manifest."""
+    folder = shop / "models" / "m" / "1"
+    change(folder)
+    write_manifest(folder, read_manifest(folder))
+
+
+def graph_of(node, output, kind=TensorProto.DOUBLE, constants=()):
+    """A change of model.onnx to one node from `context` [B, L] to `forecast` with the shape `output`."""
+
+    def write(folder):
+        graph = helper.make_graph(
+            [node],
+            "wrong",
+            [helper.make_tensor_value_info("context", TensorProto.DOUBLE, ["B", "L"])],
+            [helper.make_tensor_value_info("forecast", kind, output)],
+            [numpy_helper.from_array(np.array(value), name) for name, value in constants],
+        )
+        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
+        save(model, str(folder / "model.onnx"))
+
+    return write
+
+
+WRONG_GRAPHS = {
+    "fails when it runs": graph_of(
+        helper.make_node("Reshape", ["context", "shape"], ["forecast"]),
+        [7, 7, 7],
+        constants=[("shape", [7, 7, 7])],
+    ),
+    "two axes": graph_of(helper.make_node("Identity", ["context"], ["forecast"]), ["B", "L"]),
+    "too few quantiles": graph_of(
+        helper.make_node("Unsqueeze", ["context", "axes"], ["forecast"]), ["B", "L", 1], constants=[("axes", [2])]
+    ),
+    "no steps": graph_of(
+        helper.make_node("Expand", ["none", "shape"], ["forecast"]),
+        [2, 0, 3],
+        constants=[("none", np.zeros((1, 0, 1))), ("shape", [2, 0, 3])],
+    ),
+    "texts": graph_of(
+        helper.make_node("Cast", ["context"], ["forecast"], to=TensorProto.STRING), ["B", "L"], TensorProto.STRING
+    ),
+    "another number of windows": graph_of(
+        helper.make_node("Expand", ["one", "shape"], ["forecast"]),
+        [5, 6, 3],
+        constants=[("one", np.ones((1, 1, 1))), ("shape", [5, 6, 3])],
+    ),
+}
+GRID = np.linspace(0.1, 0.9, 9)
+CALIBRATION_ARRAYS = {
+    "levels": GRID,
+    "offsets": np.repeat(GRID[:, None], 6, axis=1) - 0.5,
+    "names": np.array(["a"]),
+    "factors": np.array([1.5]),
+    "errors": np.zeros((4, 6), np.float32),
+    "age": np.zeros(4),
+    "counts": np.array([4, 4]),
+}
+WRONG_ARRAYS = {
+    "levels": [GRID[::-1], GRID[:3], np.full(9, np.nan), GRID[:, None], np.array(["x"] * 9), GRID + 1, np.array(0.5)],
+    "offsets": [np.zeros((9, 0)), np.zeros(9), np.full((9, 6), np.nan), np.zeros((3, 6)), np.zeros((9, 5)), -np.repeat(GRID[:, None], 6, 1)],
+    "names": [np.array([1]), np.array(["a", "b"])],
+    "factors": [np.array([0.0]), np.array([np.nan]), np.array([-1.0]), np.array(["x"]), np.array([[1.0]]), np.array([1])],
+    "errors": [np.zeros((4, 5)), np.zeros(4), np.full((4, 6), np.inf), np.array("x")],
+    "age": [np.zeros(3), np.full(4, np.nan), np.zeros((4, 1)), np.array(["x"] * 4)],
+    "counts": [np.array([4]), np.array([-1, 4]), np.array([0.5, 1.5]), np.array(["x", "y"]), np.array(4)],
+}
+
+
+def with_calibration(**changes):
+    return lambda folder: np.savez(folder / "calibration.npz", **{**CALIBRATION_ARRAYS, **changes})
+
+
+def falls_back(shop):
+    with pytest.raises(ArtifactError):
+        predicted(shop)
+    found, watch = predicted(shop, fallback=True)
+    assert set(found.source) == {"seasonal-naive"} and np.isfinite(found.quantile_forecasts).all()
+    assert any("seasonal naive for every series" in warning for warning in watch.warnings)
+
+
+@pytest.mark.parametrize("kind", WRONG_GRAPHS)
+def test_a_graph_that_fails_after_it_was_loaded_falls_back(shop, kind):
+    resealed(shop, WRONG_GRAPHS[kind])
+    falls_back(shop)
+
+
+def test_a_calibration_of_the_right_kind_is_used(shop):
+    resealed(shop, with_calibration())
+    assert set(predicted(shop)[0].source) == {"model"}
+
+
+@pytest.mark.parametrize(("name", "value"), [(name, value) for name, values in WRONG_ARRAYS.items() for value in values])
+def test_a_calibration_with_wrong_arrays_falls_back(shop, name, value):
+    resealed(shop, with_calibration(**{name: value}))
+    falls_back(shop)
+
+
+@pytest.mark.parametrize("name", CALIBRATION_ARRAYS)
+def test_a_calibration_that_lacks_an_array_falls_back(shop, name):
+    if name == "age":
+        pytest.skip("earlier releases stored none")
+    left = {key: value for key, value in CALIBRATION_ARRAYS.items() if key != name}
+    resealed(shop, lambda folder: np.savez(folder / "calibration.npz", **left))
+    falls_back(shop)
