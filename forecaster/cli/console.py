@@ -11,6 +11,8 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TextIO
 
+from forecaster.cli.file_descriptors import unless_broken
+
 if TYPE_CHECKING:
     from rich.progress import Progress as Bar
     from rich.progress import TaskID
@@ -62,9 +64,9 @@ class Console:
         self._end_bar()
         if self.json:
             fault = {"code": error.code, "kind": error.kind, "message": error.message, "hint": error.hint}
-            _write(sys.stderr, json.dumps({"error": fault}))
+            _tell(json.dumps({"error": fault}))
         else:
-            _write(sys.stderr, f"error: {error}")
+            _tell(f"error: {error}")
 
     def progress(self, progress: Progress) -> None:
         """A bar on a terminal; elsewhere a line on stderr, at intervals. Nothing when quiet."""
@@ -105,13 +107,18 @@ class Console:
         stream = sys.stdout if result else sys.stderr
         color = _is_terminal(stream) and not os.environ.get("NO_COLOR")
         unicode = (getattr(stream, "encoding", None) or "").lower().startswith("utf")
-        _write(stream, draw(shutil.get_terminal_size().columns, color, unicode))
+        text = draw(shutil.get_terminal_size().columns, color, unicode)
+        if result:
+            _write(stream, text)
+        else:
+            _tell(text)
 
     def _aside(self, text: str) -> None:
         if self._bar:
-            self._bar[0].console.print(text, markup=False, highlight=False)  # above the bar
+            with unless_broken(sys.stderr):
+                self._bar[0].console.print(text, markup=False, highlight=False)  # above the bar
         else:
-            _write(sys.stderr, text)
+            _tell(text)
 
     def _is_due(self, progress: Progress) -> bool:
         now, tenth = self._clock(), TENTHS * progress.epoch // max(progress.epochs, 1)
@@ -127,14 +134,16 @@ class Console:
         if (progress.stage, progress.epochs) != self._stage:
             self._end_bar()
             self._stage = progress.stage, progress.epochs
-        if not self._bar:
-            self._bar = _start_bar(progress)
-        bar, task = self._bar
-        bar.update(task, completed=progress.epoch, state=_state(progress))
+        with unless_broken(sys.stderr):
+            if not self._bar:
+                self._bar = _start_bar(progress)
+            bar, task = self._bar
+            bar.update(task, completed=progress.epoch, state=_state(progress))
 
     def _end_bar(self) -> None:
         if self._bar:
-            self._bar[0].stop()
+            with unless_broken(sys.stderr):
+                self._bar[0].stop()
             self._bar, self._stage = None, None
 
 
@@ -224,7 +233,13 @@ def _finite(value: object) -> Any:
 
 
 def _is_terminal(stream: TextIO | None) -> bool:
-    return stream is not None and stream.isatty() and os.environ.get("TERM") != "dumb"
+    return stream is not None and not stream.closed and stream.isatty() and os.environ.get("TERM") != "dumb"
+
+
+def _tell(text: str) -> None:
+    """A line on stderr. Where it cannot be written (a full log, a reader that has gone), the work goes on without it."""
+    with unless_broken(sys.stderr):
+        _write(sys.stderr, text)
 
 
 def _write(stream: TextIO | None, text: str) -> None:

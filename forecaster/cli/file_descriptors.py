@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from typing import TextIO
 
 
 @contextmanager
@@ -46,6 +47,18 @@ def fill_closed() -> None:
     while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:
         pass
     os.close(descriptor)
+
+
+@contextmanager
+def unless_broken(stream: TextIO | None) -> Iterator[None]:
+    """Leave the block where `stream` cannot be written, and discard what is written to it from then on."""
+    try:
+        yield
+    except (OSError, ValueError):  # a ValueError where it was closed
+        with suppress(OSError, ValueError, AttributeError):
+            if stream is not None:
+                _point_at_nothing(stream.fileno())  # else Python would try again at exit, and fail
+                stream.flush()
 
 
 def drop_stdout() -> None:

@@ -96,7 +96,9 @@ class TensorflowRuntime:
 
 def _failed(path: Path, error: Exception) -> ArtifactError:
     """A graph that loads, but does not run. Each library has an exception class for each cause, without a common one."""
-    return ArtifactError(f"{path}: the graph fails when it runs ({type(error).__name__}).", "Train again, or roll back.")
+    return ArtifactError(
+        f"{path}: the graph fails when it runs ({type(error).__name__}).", "Train again, or roll back."
+    )
 
 
 def _checked(answer: FloatArray, windows: int, path: Path) -> FloatArray:

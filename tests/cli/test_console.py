@@ -166,3 +166,20 @@ def test_a_closed_stream_is_no_fault(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(("seconds", "text"), [(8.4, "8 s"), (200, "3 min 20 s"), (7500, "2 h 5 min")])
 def test_durations_are_for_people(seconds: float, text: str) -> None:
     assert duration(seconds) == text
+
+
+@pytest.mark.parametrize(
+    "fault", [OSError(28, "No space left on device"), BrokenPipeError(32, "Broken pipe"), ValueError("closed")]
+)
+def test_a_console_whose_stderr_fails_goes_on(monkeypatch: pytest.MonkeyPatch, fault: Exception) -> None:
+    class Broken(io.StringIO):
+        def write(self, text: str) -> int:
+            raise fault
+
+    monkeypatch.setattr(sys, "stderr", Broken())
+    with Console() as console:
+        console.note("a note")
+        console.warn("a warning")
+        console.progress(Progress("test", 1, 10, 0.5, None, 3.0))
+        console.error(DataError("a fault."))
+        console.drawing(lambda *given: "a drawing", result=False)

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from forecaster.models.cells import CELLS
+from tests.support.stored_models import stored, write_csv
 
 pytestmark = pytest.mark.slow
 
@@ -284,3 +285,28 @@ def test_parsing_a_command_imports_nothing_heavy(environment: dict[str, str]) ->
     )
     done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="the system has no /dev/full")
+@pytest.mark.parametrize("broken", ["2> /dev/full", "2> >(true)", "2>&-"])
+@pytest.mark.parametrize("job", ["predict", "fault", "batch"])
+def test_a_stderr_that_cannot_be_written_costs_nothing(tmp_path: Path, broken: str, job: str) -> None:
+    stored(tmp_path / "models")
+    write_csv(tmp_path / "data.csv", 60)
+    (tmp_path / "jobs.toml").write_text(
+        '[defaults]\nmodel = "m"\ndata = "data.csv"\nledger = "l.db"\n'
+        '[jobs.bad]\ndata = "gone.csv"\noutput = "bad.csv"\n[jobs.one]\noutput = "out.csv"\n'
+    )
+    predict = "predict data.csv --model m --output out.csv --ledger l.db"
+    words, code = {
+        "predict": (predict, 0),
+        "fault": (predict.replace("data.csv", "gone.csv"), 3),
+        "batch": ("batch jobs.toml", 7),
+    }[job]
+    program = f"exec {sys.executable} -m forecaster {words} {broken}"
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        ["bash", "-c", program], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == code
+    assert (tmp_path / "out.csv").exists() == (job != "fault")

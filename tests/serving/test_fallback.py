@@ -202,9 +202,23 @@ CALIBRATION_ARRAYS = {
 }
 WRONG_ARRAYS = {
     "levels": [GRID[::-1], GRID[:3], np.full(9, np.nan), GRID[:, None], np.array(["x"] * 9), GRID + 1, np.array(0.5)],
-    "offsets": [np.zeros((9, 0)), np.zeros(9), np.full((9, 6), np.nan), np.zeros((3, 6)), np.zeros((9, 5)), -np.repeat(GRID[:, None], 6, 1)],
+    "offsets": [
+        np.zeros((9, 0)),
+        np.zeros(9),
+        np.full((9, 6), np.nan),
+        np.zeros((3, 6)),
+        np.zeros((9, 5)),
+        -np.repeat(GRID[:, None], 6, 1),
+    ],
     "names": [np.array([1]), np.array(["a", "b"])],
-    "factors": [np.array([0.0]), np.array([np.nan]), np.array([-1.0]), np.array(["x"]), np.array([[1.0]]), np.array([1])],
+    "factors": [
+        np.array([0.0]),
+        np.array([np.nan]),
+        np.array([-1.0]),
+        np.array(["x"]),
+        np.array([[1.0]]),
+        np.array([1]),
+    ],
     "errors": [np.zeros((4, 5)), np.zeros(4), np.full((4, 6), np.inf), np.array("x")],
     "age": [np.zeros(3), np.full(4, np.nan), np.zeros((4, 1)), np.array(["x"] * 4)],
     "counts": [np.array([4]), np.array([-1, 4]), np.array([0.5, 1.5]), np.array(["x", "y"]), np.array(4)],
@@ -234,7 +248,9 @@ def test_a_calibration_of_the_right_kind_is_used(shop):
     assert set(predicted(shop)[0].source) == {"model"}
 
 
-@pytest.mark.parametrize(("name", "value"), [(name, value) for name, values in WRONG_ARRAYS.items() for value in values])
+@pytest.mark.parametrize(
+    ("name", "value"), [(name, value) for name, values in WRONG_ARRAYS.items() for value in values]
+)
 def test_a_calibration_with_wrong_arrays_falls_back(shop, name, value):
     resealed(shop, with_calibration(**{name: value}))
     falls_back(shop)
