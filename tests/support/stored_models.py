@@ -131,3 +131,31 @@ def write_graph(path: Path, horizon: int, factor: float, bias: float) -> None:
         [numpy_helper.from_array(value, name) for name, value in constants.items()],
     )
     save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8), str(path))
+
+
+def write_endless_graph(path: Path, horizon: int = 6) -> None:
+    """Write an ONNX graph that never gives its forecast [B, horizon, 3] back: it counts to 2**62 first."""
+    import numpy as np
+    from onnx import TensorProto, helper, numpy_helper, save
+
+    state = [helper.make_tensor_value_info(name, TensorProto.DOUBLE, ["B", horizon, 3]) for name in ("before", "after")]
+    flags = [helper.make_tensor_value_info(name, TensorProto.BOOL, []) for name in ("go", "on")]
+    count = helper.make_tensor_value_info("count", TensorProto.INT64, [])
+    steps = [helper.make_node("Identity", ["go"], ["on"]), helper.make_node("Neg", ["before"], ["after"])]
+    body = helper.make_graph(steps, "step", [count, flags[0], state[0]], [flags[1], state[1]])
+    constants = {"often": np.array(2**62), "true": np.array(True), "shape": np.array([1, horizon, 3])}
+    constants |= {"axes": np.array([1, 2]), "zero": np.array([0]), "one": np.array([1])}
+    nodes = [
+        helper.make_node("Slice", ["context", "zero", "one", "one"], ["column"]),
+        helper.make_node("Unsqueeze", ["column", "one"], ["cube"]),
+        helper.make_node("Expand", ["cube", "shape"], ["start"]),
+        helper.make_node("Loop", ["often", "true", "start"], ["forecast"], body=body),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "endless",
+        [helper.make_tensor_value_info("context", TensorProto.DOUBLE, ["B", "L"])],
+        [helper.make_tensor_value_info("forecast", TensorProto.DOUBLE, ["B", horizon, 3])],
+        [numpy_helper.from_array(value, name) for name, value in constants.items()],
+    )
+    save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8), str(path))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-import traceback
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
@@ -21,9 +20,9 @@ from forecaster.commands.batch.done_already import (
 from forecaster.commands.batch.jobs import BatchJob, JobsFile, load_jobs
 from forecaster.commands.batch.places import refuse_shared_files
 from forecaster.commands.batch.results import BatchSummary, DryRun, Emit, JobFault, JobLine, JobResult, PlannedJob
-from forecaster.commands.batch.run_job import TimeLimit, Worker, terminable
+from forecaster.commands.batch.run_job import TIMEOUT, Worker, attempt, terminable
 from forecaster.commands.batch.status import NoStatusFile, Status, StatusFile
-from forecaster.commands.predict import refuse_failed
+from forecaster.commands.batch.worker_process import WorkerProcess, can_fork
 from forecaster.errors import ArtifactError, DataError, ForecasterError, LockError, QualityError, StaleError, UsageError
 from forecaster.files import is_file
 from forecaster.serving.store import Store
@@ -36,8 +35,6 @@ POLL_SECONDS = 5.0  # between two checks for inputs that are missing
 LOCK_SECONDS = 0.5  # between two attempts at a lock
 MIN_SETTLED_SECONDS = 2.0  # an input that was changed more recently may be incomplete
 RETRIED = (DataError.code, StaleError.code, LockError.code)  # faults that may pass, where the job has a `wait`
-TIMEOUT = "timeout"
-TIMEOUT_CODE = LockError.code  # as for a lock: try later
 
 
 class Clock(Protocol):
@@ -105,8 +102,12 @@ def batch(
         for line in planned:
             emit(line)
         return DryRun(planned)
+    run = BatchRun(dated, status, settings, watch, clock)
     with terminable():
-        return BatchRun(dated, status, settings, watch, clock).run(emit)
+        try:
+            return run.run(emit)
+        finally:
+            run.end()
 
 
 class BatchRun:
@@ -117,6 +118,9 @@ class BatchRun:
     ) -> None:
         self.status, self.force, self.watch, self.clock = status, settings.force, watch, clock
         self.worker = Worker(settings.threads, watch, clock.now)
+        # Only where there is a time limit: the other process needs a moment to start, and memory of its own.
+        limited = any(job.timeout and self.worker.forecasts(job) for job in jobs)
+        self.process = WorkerProcess(self.worker) if limited and can_fork() else None
         self.began = clock.monotonic()
         self.pending = [Pending(job, self.began + max(job.wait, settings.wait or 0.0)) for job in jobs]
         self.status_error = ""
@@ -138,6 +142,11 @@ class BatchRun:
                 poll = LOCK_SECONDS if any(one.waits_for_lock for one in self.pending) else POLL_SECONDS
                 self.clock.sleep(max(0.0, min(poll, left)))
         return BatchSummary(tuple(lines), self._seconds_since(self.began), self.status_error)
+
+    def end(self) -> None:
+        """End the process that forecasts, if there is one."""
+        if self.process:
+            self.process.end()
 
     def _is_due(self, one: Pending) -> bool:
         """Whether the input is complete and has changed since the last attempt, or the deadline is over."""
@@ -188,22 +197,9 @@ class BatchRun:
 
     def _do(self, job: BatchJob) -> tuple[JobResult | None, JobFault | None]:
         """Run the job: its result, if it ran to its end, and its fault, if it failed."""
-        result = None
-        try:
-            result = self.worker.run(job)
-            refuse_failed(result.failed, result.series)
-        except ForecasterError as fault:
-            return result, JobFault(code=fault.code, kind=fault.kind, message=fault.message, hint=fault.hint)
-        except TimeLimit:
-            message = f"took longer than {job.timeout:g} s."
-            return None, JobFault(code=TIMEOUT_CODE, kind=TIMEOUT, message=message, hint="Raise timeout.")
-        except MemoryError:
-            hint = "Split the job, or take fewer threads."
-            return None, JobFault(code=1, kind="memory", message="not enough memory.", hint=hint)
-        except Exception as bug:  # one job's bug must not cost the others; its traceback is in the line
-            message, trace = f"{type(bug).__name__}: {bug}", traceback.format_exc()
-            return None, JobFault(code=1, kind="bug", message=message, hint="Report this.", traceback=trace)
-        return result, None
+        if self.process and self.worker.forecasts(job):
+            return self.process.attempt(job)
+        return attempt(self.worker.run, job)
 
     def _seconds_since(self, then: float) -> float:
         return round(self.clock.monotonic() - then, 3)

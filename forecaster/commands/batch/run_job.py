@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import threading
+import traceback
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -17,13 +18,13 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from forecaster.commands.batch.results import JobResult
-from forecaster.commands.predict import deliver
+from forecaster.commands.batch.results import JobFault, JobResult
+from forecaster.commands.predict import deliver, refuse_failed
 from forecaster.commands.series_files import SERIES, series_files
 from forecaster.config import EvaluateSettings, PredictSettings
 from forecaster.config.option import flag, options
 from forecaster.config.resolve import PREFIX
-from forecaster.errors import ForecasterError
+from forecaster.errors import ForecasterError, LockError
 from forecaster.files import output_lock, write_whole
 from forecaster.serving.integrity import MANIFEST
 from forecaster.serving.manifest import Manifest, load_runtime
@@ -34,6 +35,9 @@ if TYPE_CHECKING:
     from forecaster.serving.runtime import Runtime
 
 MAX_GRAPHS = 8  # loaded at once, so that memory does not grow with the number of models
+
+
+TIMEOUT = "timeout"
 
 
 class TimeLimit(BaseException):
@@ -54,6 +58,13 @@ class Worker:
     def __init__(self, threads: int | None, watch: Watch, now: Callable[[], datetime]) -> None:
         self.threads, self.watch, self.now = threads, watch, now
         self._graphs: OrderedDict[tuple[str, str, int, str], Runtime] = OrderedDict()
+
+    @staticmethod
+    def forecasts(job: BatchJob) -> bool:
+        """Whether the job runs graphs in this process; other jobs get a child process each."""
+        return isinstance(job.settings, PredictSettings) or (
+            isinstance(job.settings, EvaluateSettings) and not job.settings.refit
+        )
 
     def run(self, job: BatchJob) -> JobResult:
         """Run the job. TimeLimit when it exceeds its `timeout`; ForecasterError where it fails."""
@@ -119,6 +130,31 @@ class Worker:
         while len(self._graphs) > MAX_GRAPHS:
             self._graphs.popitem(last=False)
         return self._graphs[key]
+
+
+def attempt(run: Callable[[BatchJob], JobResult], job: BatchJob) -> tuple[JobResult | None, JobFault | None]:
+    """Run the job: its result, if it ran to its end, and its fault, if it failed. Nothing but an interruption is raised."""
+    result = None
+    try:
+        result = run(job)
+        refuse_failed(result.failed, result.series)
+    except ForecasterError as fault:
+        return result, JobFault(code=fault.code, kind=fault.kind, message=fault.message, hint=fault.hint)
+    except TimeLimit:
+        return None, timeout_fault(job)
+    except MemoryError:
+        hint = "Split the job, or take fewer threads."
+        return None, JobFault(code=1, kind="memory", message="not enough memory.", hint=hint)
+    except Exception as bug:  # one job's bug must not cost the others; its traceback is in the line
+        message, trace = f"{type(bug).__name__}: {bug}", traceback.format_exc()
+        return None, JobFault(code=1, kind="bug", message=message, hint="Report this.", traceback=trace)
+    return result, None
+
+
+def timeout_fault(job: BatchJob) -> JobFault:
+    """The fault of a job that took too long."""
+    message = f"took longer than {job.timeout:g} s."
+    return JobFault(code=LockError.code, kind=TIMEOUT, message=message, hint="Raise timeout.")  # as a lock: try later
 
 
 @contextmanager
