@@ -46,6 +46,7 @@ class DataFacts:
     sha256: str  # of names, timestamps and targets
     level: float | None = None  # median over series of their medians; None: trained by a release that did not store it
     scale: float | None = None  # median over series of their robust standard deviations
+    timestamp_form: str | None = None  # the format that was inferred, where timestamps fitted several
 
 
 @dataclass(frozen=True)

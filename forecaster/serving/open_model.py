@@ -48,13 +48,14 @@ def trained_options(manifest: Manifest) -> ReadOptions:
     columns = replace(
         columns_of(manifest.covariates), series=facts.series, timestamp=facts.timestamp, target=facts.target
     )
-    return ReadOptions.of(
+    options = ReadOptions.of(
         columns,
         freq=facts.freq,
         season_length=facts.season_length,
         zone=facts.zone,
         timestamp_format=facts.timestamp_format,
     )
+    return replace(options, likely_format=facts.timestamp_form)
 
 
 def read_for(manifest: Manifest, data: str | Path | pd.DataFrame | None, settings: InputOptions) -> Panel:

@@ -247,4 +247,5 @@ def data_facts(panel: Panel, path: str, timestamp_format: str | None) -> DataFac
         sha256=fingerprint(panel),
         level=level,
         scale=scale,
+        timestamp_form=panel.timestamp_form,
     )

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from forecaster.data.panel import ROLES, Columns
-from forecaster.data.reading.datetime_text import looks_like_day_number, looks_like_stamp
+from forecaster.data.reading.datetime_text import looks_like_stamp
+from forecaster.data.reading.decimal_dates import decimal_dates
+from forecaster.data.reading.number_dates import DATE_NAMES, number_form
 from forecaster.data.reading.table import RawTable
 from forecaster.data.reading.text_columns import NUMBER
+from forecaster.data.reading.timestamp_formats import fits_format
+from forecaster.data.reading.written_dates import looks_written
 from forecaster.errors import DataError, UsageError, nearest
 
 if TYPE_CHECKING:
@@ -23,7 +27,7 @@ _SERIES = ("series", "unique_id", "item_id")
 _TARGET = ("target", "y")
 _TIMESTAMP = ("timestamp", "ds", "datetime", "date_time", "date", "time")
 _STEP = (*_TIMESTAMP, "step", "t", "index", "period")  # names under which whole numbers are steps
-_YEAR = (*_TIMESTAMP, "year", "day", "month")  # names under which numbers such as 2024 and 20240131 are dates
+_MAX_PROBED = 20  # columns without a usual name whose numbers may be dates
 _MIN_SHARE = 0.8  # of sampled cells that shows what a column holds; the rest are faults to be reported by line
 _MAX_REPEATS_LEFT = 0.05  # share of repeated timestamps that a series column may leave: duplicates, reported by line
 _MIN_REPEATS = 0.1  # share of repeated timestamps that shows several series; fewer are duplicates
@@ -79,10 +83,13 @@ class Roles:
             yield f"columns not used: {_listed(unused)}."
 
 
-def infer_roles(table: RawTable, given: Columns) -> Roles:
-    """The role of each column of `table`. DataError where a column given is not there, or a role cannot be inferred."""
+def infer_roles(table: RawTable, given: Columns, form: str | None = None) -> Roles:
+    """The role of each column of `table`, whose timestamps may have a `form` as in `timestamp_formats.py`.
+
+    DataError where a column given is not there, or a role cannot be inferred.
+    """
     _check_given(table, given)
-    clues = _Clues(table, given, table.sample())
+    clues = _Clues(table, given, table.sample(), form)
     timestamp = given.timestamp or clues.timestamp()
     series = given.series or clues.series(timestamp)
     targets = (given.target,) if given.target else clues.targets(series, timestamp)
@@ -138,14 +145,16 @@ class _Clues:
     table: RawTable
     given: Columns
     sample: dict[str, list[str]]
+    form: str | None = None
 
     def timestamp(self) -> str:
         """The column of a preset, else one of dates or steps with a usual name, else the first column of dates."""
         if self.preset is not None:
             return self.preset[1]
         free = self.free(self.given.series, self.given.target)
-        dates = [c for c in free if self.share(c, looks_like_stamp) >= _MIN_SHARE]
-        dates += [c for c in free if c.lower() in _YEAR and self.share(c, looks_like_day_number) >= _MIN_SHARE]
+        dates = [c for c in free if self.form and self.share(c, partial(fits_format, form=self.form)) >= _MIN_SHARE]
+        dates = dates or [c for c in free if self.share(c, _is_stamp) >= _MIN_SHARE]
+        dates += [c for c in free if c not in dates and DATE_NAMES.search(c) and _are_numbered_dates(c, self.sample[c])]
         numeric = self.numeric
         steps = [c for c in free if c.lower() in _STEP and c in numeric and _is_whole(self.sample[c])]
         for name in _STEP:
@@ -153,6 +162,9 @@ class _Clues:
             if called:
                 return called[0]
         if dates:
+            return dates[0]
+        dates = [c for c in free[:_MAX_PROBED] if _are_numbered_dates(c, self.sample[c])]
+        if len(dates) == 1:
             return dates[0]
         called = [c for c in free if c.lower() in _TIMESTAMP]
         called = called or [c for c in free if c.lower() in _STEP and c in numeric]
@@ -173,7 +185,7 @@ class _Clues:
             return called
         free = [c for c in free if c not in _TARGET]
         numeric = self.numeric
-        texts = [c for c in free if c not in numeric and self.share(c, looks_like_stamp) < _MIN_SHARE]
+        texts = [c for c in free if c not in numeric and self.share(c, _is_stamp) < _MIN_SHARE]
         ids = [c for c in free if c in numeric and self.sample[c] and _is_whole(self.sample[c])]
         if len(ids) == 1 and not texts and self.given.target is None and not set(_TARGET) & set(self.table.columns):
             ids = ids if len(numeric) > len({timestamp, *ids} & set(numeric)) else []  # leave a column for the target
@@ -241,6 +253,23 @@ def _repeats(stamps: IntArray, series: IntArray) -> int:
     """How many rows repeat the timestamp and series of an earlier row."""
     pairs = stamps.astype(np.int64) * (int(series.max()) + 1) + series
     return len(pairs) - len(np.unique(pairs))
+
+
+def _is_stamp(text: str) -> bool:
+    return looks_like_stamp(text) or looks_written(text)
+
+
+def _are_numbered_dates(column: str, texts: list[str]) -> bool:
+    """Whether a column holds dates as whole numbers or decimals, such as 201001 and 2010.02."""
+    whole = [text.removesuffix(".0") for text in texts]
+    digits = [text for text in whole if text.isascii() and text.isdecimal() and len(text) < 19]
+    if len(digits) >= max(_MIN_SHARE * len(texts), 1):
+        return number_form(np.array(list(map(int, digits))), column, np.array(list(map(len, digits)))).is_date
+    numbers = [text for text in texts if NUMBER.fullmatch(text)]
+    if len(numbers) < max(_MIN_SHARE * len(texts), 1):
+        return False
+    read = decimal_dates(numbers)
+    return read is not None and float(np.mean(read.valid)) >= _MIN_SHARE
 
 
 def _is_number(text: str) -> bool:

@@ -122,8 +122,6 @@ class _Reader:
                 plain.codes[name], plain.texts[name] = whole, [text.decode() for text in self.names[i]]
             elif self.form[i][0] == b"date":
                 plain.dates[name] = whole
-            elif _may_be_years(whole):
-                raise _NotPlainError
             else:
                 plain.steps[name] = whole
         return plain
@@ -152,9 +150,14 @@ class _Reader:
         if kind == b"date":
             if (length != size).any():
                 raise _NotPlainError
-            return _dates(block, start, size)
+            dates = _dates(block, start, size)
+            if size == len("2000-01") and _may_be_fiscal(block, start):
+                raise _NotPlainError
+            return dates
         read = _decimals(block, start, length)
         if read.odd.any() or read.long.any() or read.places.any():
+            raise _NotPlainError
+        if ((block[start] == ord("0")) & (length > 1)).any():  # a date such as 01012019
             raise _NotPlainError
         return read.digits
 
@@ -241,7 +244,8 @@ def _dates(block: Bytes, start: IntArray, size: int) -> IntArray:
     return result
 
 
-def _may_be_years(steps: IntArray) -> bool:
-    """Whether whole numbers could be years or dates such as 20240131, which need a closer look."""
-    low, high = int(steps.min()), int(steps.max())
-    return (low >= 1000 and high <= 9999) or (low >= 10_000_000 and high <= 99_999_999)
+def _may_be_fiscal(block: Bytes, start: IntArray) -> bool:
+    """Whether all texts such as 2000-01 end in the year after."""
+    figures = (block[start[:, None] + np.array([2, 3, 5, 6])] - np.uint8(ord("0"))).astype(np.int64)
+    years = figures @ np.array([[10, 0], [1, 0], [0, 10], [0, 1]])
+    return bool(((years[:, 0] + 1) % 100 == years[:, 1]).all())

@@ -92,7 +92,7 @@ def find_faults(source: Data, options: ReadOptions, max_shown: int = MAX_SHOWN) 
         return Checked(name, rows=0, kinds=_kinds(log, None, None, max_shown), panel=None)
     filtered, panel = _read(FilteredTable(table, log.add), options, log)
     try:
-        roles, rows = infer_roles(filtered.base, options.columns), filtered.base_rows
+        roles, rows = infer_roles(filtered.base, options.columns, options.timestamp_format), filtered.base_rows
     except DataError:
         roles, rows = None, 0
     return Checked(name, rows=rows, kinds=_kinds(log, filtered.base, roles, max_shown), panel=panel)

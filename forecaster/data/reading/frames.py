@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from forecaster.data.reading.csv_bytes import MAX_BYTES, unreadable
+from forecaster.data.reading.stamps import Stamps
 from forecaster.data.reading.table import SAMPLE, check_header
 from forecaster.data.reading.text_columns import MISSING, TextColumn, numbers_of
-from forecaster.data.reading.timestamp_column import Stamps
 from forecaster.data.time_zones import fixed_zone
 from forecaster.errors import DataError
 

@@ -246,3 +246,18 @@ def _own_freq(rows: SortedRows, n: int) -> Freq | None:
     ends = np.array([0, len(part)])
     freq = _guess(part, ends, rows.zone, rows.whole_numbers)
     return None if freq is None or _steps(part, ends, rows.zone, freq)[1].any() else freq
+
+
+def regularity(timestamps: IntArray, *, whole_numbers: bool = False) -> float:
+    """The share of steps from the first to the last that distinct, sorted timestamps have; 1 = none is missing.
+
+    Tells one reading of timestamps from another: a wrong reading has gaps.
+    """
+    if len(timestamps) < 2:
+        return 1.0
+    ends = np.array([0, len(timestamps)])
+    freq = _guess(timestamps, ends, None, whole_numbers)
+    if freq is None:
+        return 1.0
+    steps, off = _steps(timestamps, ends, None, freq)
+    return float(np.count_nonzero(~off)) / float(steps[-1] + 1)

@@ -17,9 +17,11 @@ from forecaster.data.reading.csv_bytes import fetch, name_of
 from forecaster.data.reading.frequency import SortedRows, check_grid, infer_freq, refuse_duplicates
 from forecaster.data.reading.insert_gaps import Filled, insert_gaps
 from forecaster.data.reading.row_errors import RowsError
+from forecaster.data.reading.stamps import Origin, Stamps
 from forecaster.data.reading.table import CsvTable, RawTable
 from forecaster.data.reading.text_columns import too_large, why_too_large
-from forecaster.data.reading.timestamp_column import Origin, Stamps, localize, parse_stamps
+from forecaster.data.reading.timestamp_column import localize, parse_stamps
+from forecaster.data.reading.timestamp_formats import check_format
 from forecaster.data.seasonality import season_of
 from forecaster.data.time_zones import check_zone
 from forecaster.errors import DataError, UsageError
@@ -58,6 +60,7 @@ class ReadOptions:
     season_length: int | None
     zone: str | None
     timestamp_format: str | None
+    likely_format: str | None = None  # of earlier data of the same kind; used where all timestamps fit it
 
     @classmethod
     def of(
@@ -72,7 +75,8 @@ class ReadOptions:
         step = Freq.parse(freq) if isinstance(freq, str) else freq
         if season_length is not None and season_length < 1:
             raise UsageError(f"season length {season_length} is less than 1.", "1 means none.")
-        return cls(columns, step, season_length, None if zone is None else check_zone(zone), timestamp_format)
+        form = None if timestamp_format is None else check_format(timestamp_format)
+        return cls(columns, step, season_length, None if zone is None else check_zone(zone), form)
 
     def or_else(self, known: ReadOptions) -> ReadOptions:
         """These options; where one is not given, that of `known`."""
@@ -106,6 +110,7 @@ def read_future(source: Data, panel: Panel, timestamp_format: str | None = None)
         season_length=panel.season_length,
         zone=panel.zone,
         timestamp_format=timestamp_format,
+        likely_format=panel.timestamp_form,
     )
     return _read(table, roles, options)
 
@@ -133,7 +138,7 @@ OPENERS: dict[str, Callable[[str], RawTable]] = {".parquet": _open_parquet, ".pq
 
 def panel_of(table: RawTable, options: ReadOptions) -> Panel:
     """The panel in a table. DataError and UsageError as in `read_panel`."""
-    return _read(table, infer_roles(table, options.columns), options)
+    return _read(table, infer_roles(table, options.columns, options.timestamp_format), options)
 
 
 def _read(table: RawTable, roles: Roles, options: ReadOptions) -> Panel:
@@ -155,6 +160,7 @@ def _read(table: RawTable, roles: Roles, options: ReadOptions) -> Panel:
         panel = replace(panel, covariates=_filled_covariates(covariates, rows, filled))
         panel = _cut_unobserved(panel, rows, steps)
     panel = replace(panel, season_length=_season_length(panel, options))
+    panel = replace(panel, timestamp_form=stamps.form)
     found = [table.note, stamps.note, *roles.notes(table), *_notes(panel, options, filled.first)]
     return replace(panel, notes=tuple(note for note in found if note))
 
@@ -211,10 +217,14 @@ def _series(table: RawTable, roles: Roles) -> tuple[IntArray, TextArray]:
 
 def _stamps(table: RawTable, name: str, series: IntArray, options: ReadOptions) -> Stamps:
     """The timestamps [R] in column `name` of rows of these `series` [R], and the panel's zone."""
-    zone = options.zone
+    zone, likely = options.zone, options.likely_format
     if options.timestamp_format is not None:
         table.load([name], ())  # as texts
-    codes, stamps = table.stamps(name) or _parsed_stamps(table, name, options)
+    typed = table.stamps(name)
+    if typed is not None and likely is not None and typed[1].form != likely:
+        table.load([name], ())
+        typed = table.stamps(name)
+    codes, stamps = typed or _parsed_stamps(table, name, options)
     if stamps.whole_numbers and zone is not None:
         raise UsageError(f"zone '{zone}' has no meaning for whole-number steps.", "Leave --zone out.")
     if zone is None:
@@ -227,7 +237,8 @@ def _stamps(table: RawTable, name: str, series: IntArray, options: ReadOptions) 
 def _parsed_stamps(table: RawTable, name: str, options: ReadOptions) -> tuple[IntArray, Stamps]:
     """[R] codes and distinct stamps of a column of texts."""
     column = table.text_column(name)
-    stamps = parse_stamps(Origin(name, column, table.place, options.zone, options.timestamp_format))
+    likely = None if options.timestamp_format else options.likely_format
+    stamps = parse_stamps(Origin(name, column, table.place, options.zone, options.timestamp_format, likely))
     table.keep_stamps(name, column.codes, stamps)
     return column.codes, stamps
 

@@ -20,7 +20,7 @@ from forecaster.data.reading.text_columns import MISSING, NUMBER, TextColumn, nu
 from forecaster.errors import DataError, UsageError
 
 if TYPE_CHECKING:
-    from forecaster.data.reading.timestamp_column import Stamps
+    from forecaster.data.reading.stamps import Stamps
     from forecaster.typing import FloatArray, IntArray
 
 HEAD = 65_536  # bytes from which the delimiter, and whether spaces follow it, is inferred
@@ -198,7 +198,8 @@ class CsvTable:
     def _read_plain(self, types: dict[str, str], stamps: str) -> bool:
         """Read these columns without pandas, where the file is plain enough; whether it was."""
         from forecaster.data.reading.fast_csv import read_plain
-        from forecaster.data.reading.timestamp_column import Stamps, disguise_note
+        from forecaster.data.reading.numbered_stamps import read_steps
+        from forecaster.data.reading.stamps import Stamps
 
         kinds = {c: "number" if kind == "float64" else "series" for c, kind in types.items()}
         if stamps not in kinds or stamps in self._stamps:
@@ -206,14 +207,15 @@ class CsvTable:
         plain = read_plain(self.data, self.delimiter, self.columns, kinds | {stamps: "stamp"}, MISSING)
         if plain is None:
             return False
+        steps = {c: read_steps(values, c) for c, values in plain.steps.items()}
+        if None in steps.values():
+            return False
         self._numbers |= plain.numbers
         self._text_columns |= {
             c: TextColumn(codes, np.array(plain.texts[c], object)) for c, codes in plain.codes.items()
         }
         self._stamps |= {c: Stamps(values, None) for c, values in plain.dates.items()}
-        for c, values in plain.steps.items():
-            note = disguise_note(int(values.min()), int(values.max()), c)
-            self._stamps[c] = Stamps(values, None, whole_numbers=True, note=note)
+        self._stamps |= {c: stamps for c, stamps in steps.items() if stamps is not None}
         return True
 
     def place(self, row: int) -> str:

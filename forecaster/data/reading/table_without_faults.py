@@ -13,7 +13,7 @@ from forecaster.data.reading.table import RawTable
 from forecaster.data.reading.text_columns import TextColumn
 
 if TYPE_CHECKING:
-    from forecaster.data.reading.timestamp_column import Stamps
+    from forecaster.data.reading.stamps import Stamps
     from forecaster.typing import FloatArray, IntArray
 
 

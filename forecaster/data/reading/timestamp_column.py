@@ -1,7 +1,7 @@
 """Timestamps as text → microseconds since 1970 or whole numbers, and times on a zone's clock → UTC instants.
 
-pandas parses most columns. Our own parser stays for what pandas does not read, or reads differently: quarters, years before
-1677 (pandas 2), `now` and `today`, several offsets, and days and months whose order only all rows together show.
+pandas parses most columns. Our own parsers stay for what pandas does not read, or reads differently: quarters and weeks, years
+before 1677 (pandas 2), `now` and `today`, several offsets, and forms that only all rows together show, such as day first.
 """
 
 from __future__ import annotations
@@ -9,85 +9,55 @@ from __future__ import annotations
 import re
 import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from forecaster.data.freq import timestamp_text
-from forecaster.data.reading.datetime_text import (
-    ISO,
-    OTHER,
-    YEARS,
-    Parse,
-    by_format,
-    iso,
-    looks_like_day_number,
-    offset_of,
-    other_form,
-)
+from forecaster.data.reading.datetime_text import ISO, OTHER, Parse, iso, offset_of, other_form, zone_of
+from forecaster.data.reading.decimal_dates import decimal_dates
+from forecaster.data.reading.frequency import regularity
+from forecaster.data.reading.number_dates import COUNTS, DIGITS, STEPS
+from forecaster.data.reading.numbered_stamps import WHOLE, by_number_form, whole_numbers
 from forecaster.data.reading.row_errors import RowsError
+from forecaster.data.reading.stamps import Origin, Stamps, first_rows, from_parts, of_form, refuse, stripped
+from forecaster.data.reading.timestamp_formats import FISCAL, ORDERS, YEAR_FIRST, by_format
+from forecaster.data.reading.written_dates import FORMS, MONTH_YEAR, YEAR_MONTH, fiscal_years
 from forecaster.data.time_zones import fixed_zone, resolve_wall_clock
-from forecaster.errors import DataError, quoted
+from forecaster.errors import DataError
 
 if TYPE_CHECKING:
-    from forecaster.data.reading.text_columns import TextColumn
+    from forecaster.data.reading.written_dates import WrittenForm
     from forecaster.typing import IntArray
 
-EXPECTED = "Expected ISO 8601, e.g. 2024-12-01."
-_STEP_NAMES = ("step", "t", "index", "i", "n", "k", "period")  # columns whose 4-digit numbers are not years
-_WHOLE = re.compile(r"[+-]?\d+(\.0*)?")
-_MAX_SAMPLE = 1000  # texts that are read as a sample of all
-_DISGUISED = {"Excel's serial dates": (20_000, 80_000), "seconds since 1970": (5e8, 5e9), "milliseconds": (5e11, 5e12)}
-
-
-@dataclass(frozen=True)
-class Stamps:
-    """Parsed timestamps. With a zone they are UTC instants, otherwise times on the wall clock, or whole numbers."""
-
-    values: IntArray  # one per distinct text, or per row: microseconds since 1970, or whole numbers
-    zone: str | None  # of the texts' offsets, or the one given
-    whole_numbers: bool = False
-    note: str = ""
-
-
-@dataclass(frozen=True)
-class Origin:
-    """A column of timestamps as text, and the caller's options for it."""
-
-    name: str  # of the column
-    column: TextColumn
-    place: Callable[[int], str]  # row → "sales.csv:17"
-    zone: str | None = None  # the zone given by the caller
-    format: str | None = None  # strptime pattern given by the caller
-
-    def first(self, indices: Sequence[int]) -> tuple[int, str]:
-        """The index of the text among `indices` that occurs first, and its place."""
-        index, row = self.column.earliest(indices)
-        return index, self.place(row)
-
-    def error(
-        self, indices: Sequence[int], found: Callable[[int], str], hint: str, what: str = "timestamp"
-    ) -> RowsError:
-        """The error about all rows that hold one of the texts at `indices`; `found` says what is wrong with one."""
-        rows = self.column.rows(indices)
-        codes = self.column.codes[rows]
-        return RowsError(what, rows, self.place, lambda k: (found(int(codes[k])), hint), column=self.name)
+_DECIMAL = re.compile(r"\d{4}\.\d+")
+_MAY_BE_FISCAL = re.compile(r"(?:FY|\d{4}\s*[-/–]\s*\d{2}(?:\d\d)?$)", re.IGNORECASE)
+_CLEARLY = 1.5  # times as regular as another reading
+_NOT_IN_ORDER = 0.4  # factor for a reading whose dates go up and down
 
 
 def parse_stamps(origin: Origin) -> Stamps:
     """The distinct timestamps of a column. DataError at the first row whose text is not a timestamp."""
+    if origin.format is None and origin.likely is not None:
+        try:
+            return parse_stamps(replace(origin, format=origin.likely, likely=None))
+        except DataError:
+            return parse_stamps(replace(origin, likely=None))
     texts = origin.column.texts  # a pandas Index of str
     if origin.format is not None:
-        one = partial(by_format, pattern=origin.format)
-        quick = _quick(texts, origin, one, origin.format)
-        return quick or _from_parts([one(text) for text in texts], texts, origin)
-    if _WHOLE.fullmatch(str(texts[0]).strip()):
-        whole = _whole_numbers(texts, origin)
+        return _by_given_format(texts, origin, origin.format)
+    start = str(texts[0]).strip()
+    if WHOLE.fullmatch(start):
+        whole = whole_numbers(texts, origin)
         if whole is not None:
             return whole
+    if _DECIMAL.fullmatch(start) and (read := decimal_dates(stripped(texts))) is not None:
+        return of_form(read.values, read.valid, read.form, texts, origin)
+    if (years := _fiscal(texts, origin)) is not None:
+        return years
     return _quick(texts, origin, iso) or _exact(texts, origin)
 
 
@@ -127,38 +97,36 @@ def localize(wall: IntArray, index: IntArray, series: IntArray, zone: str, place
     return instants
 
 
-def _whole_numbers(texts: Any, origin: Origin) -> Stamps | None:
-    """Whole-number steps; None where all texts are years or compact dates, or at least half are not whole numbers.
+def _by_given_format(texts: Any, origin: Origin, form: str) -> Stamps:
+    """The timestamps by a format as in `timestamp_formats.py`. DataError where one does not fit."""
+    if form in ORDERS:
+        parts = [other_form(OTHER.fullmatch(text), ORDERS[form]) for text in stripped(texts)]
+        return replace(from_parts(parts, texts, origin), form=form)
+    if form == FISCAL:
+        years = fiscal_years(stripped(texts))
+        return replace(from_parts(years or [None] * len(texts), texts, origin), form=form)
+    if form in (STEPS, *COUNTS, *DIGITS):
+        return by_number_form(texts, origin, form)
+    if "%" not in form:
+        read = decimal_dates(stripped(texts), form)
+        valid = np.zeros(len(texts), dtype=bool) if read is None else read.valid
+        return of_form(np.zeros(len(texts), np.int64) if read is None else read.values, valid, form, texts, origin)
+    one = partial(by_format, pattern=form)
+    quick = None if "%q" in form else _quick(texts, origin, one, form)
+    return replace(quick or from_parts([one(text) for text in texts], texts, origin), form=form)
 
-    RowsError where fewer texts are not whole numbers.
-    """
-    try:
-        numbers = np.array(texts, dtype=object).astype(np.float64)
-    except ValueError:
-        stripped = [str(text).strip() for text in texts]
-        numbers = np.array([float(text) if _WHOLE.fullmatch(text) else np.nan for text in stripped])
-    with np.errstate(invalid="ignore"):
-        bad = np.flatnonzero(~np.isfinite(numbers) | (np.abs(numbers) >= 2**53) | (numbers % 1 != 0)).tolist()
-    if bad:
-        good = [str(text).strip() for text in texts[np.setdiff1d(np.arange(len(texts)), bad)][:_MAX_SAMPLE]]
-        if 2 * len(bad) >= len(texts) or all(map(looks_like_day_number, good)):
-            return None
-        hint = "Write all timestamps as whole numbers below 9,007,199,254,740,992, or all as dates."
-        _refuse(bad, texts, origin, "is not a whole number as the others are.", hint)
-    low, high = numbers.min(), numbers.max()
-    years = YEARS[0] <= low and high <= YEARS[1] and origin.name.lower() not in _STEP_NAMES
-    dates = YEARS[0] * 10_000 <= low and high <= YEARS[1] * 10_000 + 1231
-    if (years or dates) and all(looks_like_day_number(str(text).strip()) for text in texts):
+
+def _fiscal(texts: Any, origin: Origin) -> Stamps | None:
+    """Fiscal and school years such as 2000-01; None where texts are not all such years."""
+    if not _MAY_BE_FISCAL.match(str(texts[0]).strip()):
         return None
-    return Stamps(numbers.astype(np.int64), None, whole_numbers=True, note=disguise_note(low, high, origin.name))
-
-
-def disguise_note(low: float, high: float, column: str) -> str:
-    """A note where whole numbers look like dates in disguise, unless the column's name is one for steps."""
-    likely = [what for what, (first, last) in _DISGUISED.items() if first <= low and high <= last]
-    if not likely or column.lower() in _STEP_NAMES:
-        return ""
-    return f"timestamps such as '{low:.0f}' are read as step numbers; if they are {likely[0]}, write them as dates."
+    years = fiscal_years(stripped(texts))
+    if years is None:
+        return None
+    index, _ = origin.first(range(len(texts)))
+    how = f"read as years, by the year in which they begin (--timestamp-format {FISCAL})."
+    note = f"timestamps such as '{texts[index]}' are {how}"
+    return replace(from_parts(years, texts, origin), note=note, form=FISCAL)
 
 
 def _quick(texts: Any, origin: Origin, one: Parse, pattern: str = "ISO8601") -> Stamps | None:
@@ -175,7 +143,7 @@ def _quick(texts: Any, origin: Origin, one: Parse, pattern: str = "ISO8601") -> 
     parts = [one(str(text).strip()) for text in texts[unread]]
     bad = [int(i) for i, part in zip(unread, parts, strict=True) if part is None]
     if bad:
-        _refuse(bad, texts, origin)
+        refuse(bad, texts, origin)
     offsets = {None if part is None or part[1] is None else fixed_zone(part[1]) for part in parts}
     if offsets != {zone}:
         return None
@@ -206,7 +174,8 @@ def _parsed(texts: Any, pattern: str) -> tuple[IntArray, str | None, IntArray] |
     first = int(read.argmax())
     if parsed.tz is not None:  # pandas 2 also lets texts without an offset through
         match = ISO.fullmatch(str(texts[first]).strip())
-        if match is None or offset_of(match["z"]) is None or not texts[read].str.endswith(match["z"]).all():
+        zone = None if match is None else zone_of(match)
+        if zone is None or offset_of(zone) is None or not texts[read].str.endswith(zone).all():
             return None
     offset = None if parsed.tz is None else (parsed[first].utcoffset() or timedelta()) // timedelta(microseconds=1)
     values = np.array(parsed.asi8 if parsed.unit == "us" else parsed.as_unit("us").asi8)
@@ -215,81 +184,79 @@ def _parsed(texts: Any, pattern: str) -> tuple[IntArray, str | None, IntArray] |
 
 def _exact(texts: Any, origin: Origin) -> Stamps:
     """Every text by itself: slower, but it finds the faulty ones, and the other usual form that fits them all."""
-    parts = [iso(str(text).strip()) for text in texts]
-    bad = [i for i, part in enumerate(parts) if part is None]
-    if bad:
-        others = [OTHER.fullmatch(str(text).strip()) for text in texts]
-        if 2 * sum(other is not None for other in others) > len(texts):
-            return _by_convention(others, texts, origin)
-    return _from_parts(parts, texts, origin)
+    found = stripped(texts)
+    parts = [iso(text) for text in found]
+    if None not in parts:
+        return from_parts(parts, texts, origin)
+    others = [OTHER.fullmatch(text) for text in found]
+    if 2 * sum(other is not None for other in others) > len(found):
+        return _by_convention(others, texts, origin)
+    read = {form: [form.read(text) for text in found] for form in FORMS if form.read_any(found)}
+    read = {form: those for form, those in read.items() if those.count(None) < parts.count(None)}
+    if read:
+        form = min(read, key=lambda form: read[form].count(None))
+        index, _ = origin.first([i for i, part in enumerate(read[form]) if part is not None])
+        note = f"timestamps such as '{found[index]}' are read as {form.name}."
+        return replace(from_parts(read[form], texts, origin), note=note)
+    short = [form for form in (MONTH_YEAR, YEAR_MONTH) if form.shapes[0].fullmatch(found[0])]
+    return _month_and_digits(short[0], texts, origin) if short else from_parts(parts, texts, origin)
+
+
+def _month_and_digits(form: WrittenForm, texts: Any, origin: Origin) -> Stamps:
+    """Texts such as Jan-10 and 10-Jan, if the two digits are years. DataError where they may be days of a month."""
+    parts = [form.read(text) for text in stripped(texts)]
+    if None in parts:
+        return from_parts(parts, texts, origin)
+    walls = np.array([part[0] for part in parts if part is not None], dtype=np.int64)
+    months = np.diff(np.sort(np.unique(walls)).astype("M8[us]").astype("M8[M]").astype(np.int64))
+    if _in_order(walls, origin) and len(months) and months.min() < 12 and regularity(np.unique(walls)) > 0.5:
+        note = f"timestamps such as '{texts[0]}' are read as {form.name} (--timestamp-format {form.pattern})."
+        return replace(from_parts(parts, texts, origin), note=note, form=form.pattern)
+    index, place = origin.first(range(len(texts)))
+    raise DataError(
+        f"{place}: timestamp '{texts[index]}' (column {origin.name}) has a month and either a year or a day.",
+        f"If it is a year: --timestamp-format {form.pattern}; if it is a day, write the year, too.",
+    )
+
+
+def _in_order(walls: IntArray, origin: Origin) -> bool:
+    """Whether the distinct times come in ascending or descending order in the file."""
+    moves = np.diff(walls[np.argsort(first_rows(origin), kind="stable")])
+    return bool((moves >= 0).all() or (moves <= 0).all())
 
 
 def _by_convention(others: list[re.Match[str] | None], texts: Any, origin: Origin) -> Stamps:
-    """Day first or month first, whichever fits all rows. DataError where both do or neither does."""
-    tried = {
-        "day first": [other_form(match, "a", "b") for match in others],
-        "month first": [other_form(match, "b", "a") for match in others],
-    }
+    """Day first, month first or year first, whichever fits all rows. DataError where several do or none does."""
+    tried = {name: [other_form(match, order) for match in others] for name, order in ORDERS.items()}
     fitting = {name: parts for name, parts in tried.items() if None not in parts}
-    if len(fitting) == 1 or len({tuple(map(str, parts)) for parts in fitting.values()}) == 1:
-        name, parts = next(iter(fitting.items()))
-        stamps = _from_parts(parts, texts, origin)
-        index, _ = origin.first(range(len(texts)))
-        return Stamps(stamps.values, stamps.zone, note=f"timestamps such as '{texts[index]}' are read {name}.")
-    if fitting:
-        index, place = origin.first(range(len(texts)))
+    if not fitting:
+        if all(part is None for part in tried[YEAR_FIRST]):
+            del tried[YEAR_FIRST]
+        return from_parts(min(tried.values(), key=lambda parts: parts.count(None)), texts, origin)
+    index, place = origin.first(range(len(texts)))
+    likely = {name: _likeliness(parts, origin) for name, parts in fitting.items()}
+    name = max(likely, key=lambda name: likely[name])
+    rivals = [
+        other
+        for other in fitting
+        if likely[other] * _CLEARLY > likely[name] and list(fitting[other]) != list(fitting[name])
+    ]
+    if rivals:
+        names = [other.replace("-", " ") for other in fitting if other == name or other in rivals]
+        both = "both " if len(names) == 2 else ""
         raise DataError(
-            f"{place}: timestamp '{texts[index]}' is ambiguous: all rows fit both day first and month first.",
-            "Say which: --timestamp-format %d/%m/%Y or --timestamp-format %m/%d/%Y.",
+            f"{place}: timestamp '{texts[index]}' is ambiguous: all rows fit {both}{' and '.join(names)}.",
+            f"Say which: {' or '.join(f'--timestamp-format {each.replace(chr(32), chr(45))}' for each in names)}.",
         )
-    return _from_parts(min(tried.values(), key=lambda parts: parts.count(None)), texts, origin)
+    note = f"timestamps such as '{texts[index]}' are read {name.replace('-', ' ')}."
+    return replace(from_parts(fitting[name], texts, origin), note=note, form=name)
 
 
-def _from_parts(parts: Sequence[tuple[int, int | None] | None], texts: Any, origin: Origin) -> Stamps:
-    """Stamps from (microseconds on the wall clock, offset or None) per text. DataError on faults and mixtures."""
-    bad = [i for i, part in enumerate(parts) if part is None]
-    if bad:
-        _refuse(bad, texts, origin)
-    known = [part for part in parts if part is not None]
-    offsets = {offset for _, offset in known}
-    if offsets == {None}:
-        return Stamps(np.array([wall for wall, _ in known], dtype=np.int64), None)
-    if None in offsets:
-        bare = [i for i, (_, offset) in enumerate(known) if offset is None]
-        other, there = origin.first([i for i, (_, offset) in enumerate(known) if offset is not None])
-        raise origin.error(
-            bare,
-            lambda i: (
-                f"timestamp {quoted(texts[i])} has no offset from UTC, but {quoted(texts[other])} ({there}) has one."
-            ),
-            "Write all timestamps the same way.",
-            "timestamp" if 2 * len(bare) < len(known) else "offset",
-        )
-    if len(offsets) > 1 and origin.zone is None:
-        index, place = origin.first(range(len(known)))
-        others = [i for i, (_, offset) in enumerate(known) if offset != known[index][1]]
-        raise origin.error(
-            others,
-            lambda i: (
-                f"timestamp {quoted(texts[i])} has another offset from UTC than {quoted(texts[index])} ({place})."
-            ),
-            "Give the zone whose clock changes, e.g. --zone Europe/Berlin.",
-            "offset",
-        )
-    instants = np.array([wall - (offset or 0) for wall, offset in known], dtype=np.int64)
-    return Stamps(instants, fixed_zone(known[0][1] or 0))
-
-
-def _refuse(
-    bad: Sequence[int], texts: Any, origin: Origin, why: str = "is not a date.", hint: str = EXPECTED
-) -> NoReturn:
-    blank = [i for i in bad if str(texts[i]).strip().lower() in ("", "nan", "nat", "na", "null", "none")]
-    first, _ = origin.first(bad)
-    if first in blank:
-        raise origin.error(
-            blank, lambda _: f"timestamp is missing (column {origin.name}).", "Give it, or delete the row."
-        )
-    wrong = sorted(set(bad) - set(blank))
-    if origin.format is not None:
-        why, hint = f"does not fit the format '{origin.format}'.", "Change the timestamp or the format."
-    raise origin.error(wrong, lambda i: f"timestamp {quoted(texts[i])} {why}", hint)
+def _likeliness(parts: Sequence[tuple[int, int | None] | None], origin: Origin) -> float:
+    """How regular a reading makes the column, and whether the rows come in order."""
+    walls = np.array([part[0] for part in parts if part is not None], dtype=np.int64)
+    found = regularity(np.unique(walls))
+    months = np.unique(walls).astype("M8[us]").astype("M8[M]").astype(np.int64)
+    if len(months) > 2 and (np.diff(months) > 0).all() and (np.diff(months) % 12 == 0).all():
+        found *= _NOT_IN_ORDER  # dates of full days, a year apart
+    return found * (1.0 if _in_order(walls, origin) else _NOT_IN_ORDER)

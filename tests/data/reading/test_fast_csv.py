@@ -91,8 +91,8 @@ def test_numbers_are_read_to_the_bit(values):
         "a,2020-01-01T24:00,1",
         "a,2020-01-01T00:00Z,1",
         "a,01/02/2020,1",
-        "a,2020,1",  # a year or a step
-        "a,20200101,1",
+        "a,01012020,1",  # a date that begins with a zero
+        "a,2000-01,1\na,2001-02,1",  # years of two calendar years
         "a,1.5,1",
         "a,,1",
         "a,2020-01-01,1 000",  # no numbers

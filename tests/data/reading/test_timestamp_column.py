@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from forecaster.data.reading import timestamp_column as module
+from forecaster.data.reading.stamps import Origin, Stamps
 from forecaster.data.reading.text_columns import TextColumn
-from forecaster.data.reading.timestamp_column import Origin, Stamps, parse_stamps
+from forecaster.data.reading.timestamp_column import parse_stamps
 from forecaster.errors import DataError
 
 
@@ -103,7 +104,7 @@ def test_a_format_given_overrides() -> None:
          "x.csv:3: timestamp '01/31/2024' is not a date. Expected ISO 8601, e.g. 2024-12-01."),
         (["01/02/2024", "02/03/2024"], {},
          "x.csv:2: timestamp '01/02/2024' is ambiguous: all rows fit both day first and month first. "
-         "Say which: --timestamp-format %d/%m/%Y or --timestamp-format %m/%d/%Y."),
+         "Say which: --timestamp-format day-first or --timestamp-format month-first."),
         (["2024-01-01"], {"format": "%d/%m/%Y"},
          "x.csv:2: timestamp '2024-01-01' does not fit the format '%d/%m/%Y'. Change the timestamp or the format."),
         (["2024-03-31T01:00+01:00", "2024-03-31T03:00+02:00"], {},
