@@ -49,7 +49,7 @@ class InputOptions:
     timestamp: str | None = option(None, "Column of timestamps (default: inferred).", "Input")
     target: str | None = option(None, "Column to forecast (default: inferred).", "Input")
     zone: str | None = option(None, "Time zone of the timestamps, e.g. Europe/Berlin.", "Input")
-    timestamp_format: str | None = option(None, "How timestamps are written, e.g. %d.%m.%Y, %Y-Q%q, day-first or unix-ms.", "Input")
+    timestamp_format: str | None = option(None, "How timestamps are written, e.g. %d.%m.%Y, day-first.", "Input")
 
     @property
     def columns(self) -> Columns:
