@@ -64,8 +64,8 @@ FORMS = (
     WrittenForm("months and years", "%m/%Y", _shapes(rf"(?P<m>\d{{1,2}})[-/.]{_YEAR}")),
     WrittenForm("days of the year", "%Y-%j", _shapes(rf"{_YEAR}[-./](?P<j>\d{{3}})", time=TIME)),
     WrittenForm("days with names of months", "%d %b %Y", _shapes(
-        rf"{_WEEKDAY}(?P<d>\d{{1,2}})(?:st|nd|rd|th)?[\s./-]*{_NAME}[\s,./-]*{_ANY_YEAR}",
-        rf"{_WEEKDAY}{_NAME}[\s.-]*(?P<d>\d{{1,2}})(?:st|nd|rd|th)?(?:,\s*|[\s-]+){_YEAR}",
+        rf"{_WEEKDAY}(?P<d>\d{{1,2}})(?:st|[nr]d|th)?[\s./-]*{_NAME}[\s,./-]*{_ANY_YEAR}",
+        rf"{_WEEKDAY}{_NAME}[\s.-]*(?P<d>\d{{1,2}})(?:st|[nr]d|th)?(?:,\s*|[\s-]+){_YEAR}",
         rf"{_YEAR}[\s./-]*{_NAME}[\s./-]*(?P<d>\d{{1,2}})",
         time=TIME.replace(r"(?:T|,?\s+)", r"(?:T|,?\s+|:)"),
     )),
