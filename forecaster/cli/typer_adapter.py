@@ -29,6 +29,8 @@ METAVARS = {
     "margin": "[MARGIN]",
     "quantiles": "LEVEL,…",
     "columns": "NAME,…",
+    "function": "MODULE:FUNCTION",
+    "ramp": "FIRST..LAST",
 }
 EPILOG = (
     f"Every option can also be set by a variable ({config.PREFIX}HORIZON=28) or in {FILE} (horizon = 28). "

@@ -19,6 +19,7 @@ from forecaster.progress import Watch
 from forecaster.serving.pretrained import PRETRAINED
 from forecaster.serving.store import Store, name_from_path
 from forecaster.training.auto_plan import draft_plan
+from forecaster.training.check_own_network import check_own_network
 from forecaster.training.fit_members import EnsembleFitter
 from forecaster.training.publish import Published, Training, publish
 from forecaster.training.split import split
@@ -53,6 +54,8 @@ def _train(data: Data, settings: TrainSettings, watch: Watch, store: Store, name
     began = time.monotonic()
     panel = read(data, settings, watch)
     draft = draft_plan(panel, settings)
+    if settings.network:
+        check_own_network(draft.plan.members[0])
     checkpoints = find_checkpoints(store, name, settings, watch)
     if settings.resume:
         draft = continue_stored(draft, checkpoints, panel, settings)

@@ -217,6 +217,25 @@ def _columns(value: object) -> Value:
     return tuple(names)
 
 
+def _ramp(value: object) -> Value:
+    """Two shares, the first and the last: from `1..0`, `0.5`, a number, or two numbers."""
+    if isinstance(value, str):
+        parts: list[object] = [_parse_number(part) for part in value.split("..")]
+    else:
+        parts = list(value) if isinstance(value, (list, tuple)) else [value]
+    shares = [float(_number(part)) for part in parts]  # type: ignore[arg-type]
+    if len(shares) not in (1, 2) or not all(0 <= share <= 1 for share in shares):
+        raise UsageError(f"{value!r} is not one or two shares.", "Expected e.g. 1..0 or 0.5.")
+    return shares[0], shares[-1]
+
+
+def _function(value: object) -> Value:
+    """`module:function` from text, or the function itself from Python."""
+    from forecaster.models.own_network import NetworkFunction
+
+    return NetworkFunction.of(value)  # type: ignore[arg-type]
+
+
 def _names(value: object) -> Value:
     """Names, each once: from `a,b` or a sequence."""
     parts = value.split(",") if isinstance(value, str) else value
@@ -242,6 +261,8 @@ READERS: Mapping[str, Callable[[object], Value]] = {
     "quantiles": _levels,
     "columns": _columns,
     "names": _names,
+    "function": _function,
+    "ramp": _ramp,
 }
 
 

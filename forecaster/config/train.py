@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING
 
+from forecaster.config.optimizer import OptimizerOptions
 from forecaster.config.option import choice, count, option, switch
 from forecaster.config.shared import (
     BaselineOptions,
@@ -61,12 +62,20 @@ class NetworkOptions:
     dropout: float | None = option(
         None, "Share of units that dropout leaves out.", "Network", kind="float", bounds="[0, 1)"
     )
+    recurrent_dropout: float | None = option(
+        None,
+        "Share of the state that each sequence leaves out at all its steps.",
+        "Network",
+        kind="float",
+        bounds="[0, 1)",
+    )
     residual: bool | None = switch(None, "Add each layer's input to its output.", "Network")
     context_length: int | None = count("Observations that the network sees.", "Network")
     segment: int | None = count("Observations per recurrent step.", "Network")
     head: str | None = choice(
         None, "forecaster.models.heads:HEADS", "Layers that turn states into a forecast.", "Network"
     )
+    attention: bool | None = switch(None, "Encoder–decoder: weigh all steps of the context anew.", "Network")
     transform: str | None = choice(
         None, "auto forecaster.models.scaling:TRANSFORMS", "Transform of the values.", "Network"
     )
@@ -88,6 +97,17 @@ class NetworkOptions:
         if self.residual and (self.layers or 1) == 1:
             raise UsageError("--residual has no effect on one layer.", "Give --layers 2 or more.")
 
+    def refuse_idle_head_options(self, teacher_forcing: tuple[float, float] | None) -> None:
+        """UsageError for options of the encoder–decoder without it, and for masks that a head cannot hold."""
+        for name, given in (("attention", self.attention), ("teacher-forcing", teacher_forcing)):
+            if given and self.head != "encoder-decoder":
+                raise UsageError(f"--{name} has no effect without --head encoder-decoder.", "Leave one out.")
+        if self.recurrent_dropout and self.head == "recursive":
+            raise UsageError(
+                "--recurrent-dropout: --head recursive runs single steps, each of which would have a mask of its own.",
+                "Take another head, or --dropout.",
+            )
+
     def refuse_inputs_ahead(self) -> None:
         """UsageError for inputs of the steps ahead where the head reads none."""
         for name in ("linear", "calendar", "holidays"):
@@ -103,7 +123,7 @@ class NetworkOptions:
 
 
 @dataclass(frozen=True)
-class FitOptions:
+class FitOptions(OptimizerOptions):
     """How a network is fitted."""
 
     loss: str | None = choice(None, "forecaster.models.losses:LOSSES", "Loss that fitting minimises.", "Fitting")
@@ -113,14 +133,8 @@ class FitOptions:
     epochs: int | None = count("Maximum number of epochs.", "Fitting")
     batch_size: int | None = count("Windows per batch.", "Fitting")
     steps_per_epoch: int | None = count("Batches per epoch.", "Fitting")
-    learning_rate: float | None = option(
-        None, "Adam's initial learning rate.", "Fitting", kind="float", bounds="(0, inf)"
-    )
     schedule: str | None = choice(
         None, "forecaster.training.compiled_steps:SCHEDULES", "Learning-rate schedule.", "Fitting"
-    )
-    clip_norm: float | None = option(
-        None, "Maximum norm of the gradient; 0 = no clipping.", "Fitting", kind="float", bounds="[0, inf)"
     )
     patience: int | None = option(
         None, "Epochs without improvement before stopping; 0 = never stop.", "Fitting", kind="int", bounds="[0, inf)"
@@ -207,6 +221,8 @@ class PlanSettings(
         self.refuse_negative_counts()
         self.refuse_single_residual()
         self.refuse_inputs_ahead()
+        self.refuse_idle_head_options(self.teacher_forcing)
+        self.refuse_idle_optimizer_options()
         for name in ("known", "past", "static"):
             if getattr(self, name):
                 self.refuse_closed_head(name)
@@ -257,6 +273,22 @@ class GateOptions(CellOptions):
     reset_after: bool | None = switch(
         None, "GRU: apply the reset gate after the matrix product, as cuDNN does.", "Network"
     )
+
+    forget_bias: float | None = option(
+        None, "LSTM: initial bias of the forget gate.", "Network", kind="float", bounds="(-inf, inf)"
+    )
+    network: str | None = option(None, "Function that builds the network, module:function.", "Network", kind="function")
+
+    def refuse_parts_of_built_in_networks(self, head: str | None) -> None:
+        """UsageError for options that a network of one's own leaves without effect."""
+        for name, given in (("head", head), ("cell", "auto" if self.cell == "auto" else None)):
+            if self.network and given:
+                raise UsageError(f"--{name} {given} has no effect with --network {self.network}.", "Leave one out.")
+
+    def refuse_no_forget_gate(self) -> None:
+        """UsageError for a bias of the forget gate where not every member has one."""
+        if self.forget_bias is not None and self.cell != "lstm":
+            raise UsageError("--forget-bias is that of an LSTM.", "Give --cell lstm, too.")
 
     def refuse_no_reset_gate(self) -> None:
         """UsageError where the cell has no reset gate."""
@@ -329,6 +361,8 @@ class TrainSettings(LockOptions, StartOptions, BudgetOptions, EnsembleOptions, G
         """UsageError for options that contradict each other, or of which one has no effect with another."""
         super().__post_init__()
         self.refuse_no_reset_gate()
+        self.refuse_no_forget_gate()
+        self.refuse_parts_of_built_in_networks(self.head)
         self.refuse_single_combination()
         self.refuse_two_starts()
         if self.promote_if_better is not None and (self.resume or self.start_from):

@@ -38,6 +38,8 @@ class CellSettings:
     input_initializer: str  # a row of INITIALIZERS
     recurrent_initializer: str
     portable: bool  # True: never a cuDNN kernel, for graphs that must also run without a GPU
+    recurrent_dropout: float = 0.0  # Gal & Ghahramani 2016: one mask of the state for all steps of a sequence
+    forget_bias: float = 1.0  # lstm: first bias of the forget gate
 
 
 @dataclass(frozen=True)
@@ -97,7 +99,11 @@ INITIALIZERS: dict[str, Callable[[int], KerasLayer]] = {"glorot": _glorot, "he":
 
 
 def _arguments(settings: CellSettings, seed: Callable[[], int]) -> dict[str, object]:
+    given: dict[str, object] = {}
+    if settings.recurrent_dropout:
+        given = {"recurrent_dropout": settings.recurrent_dropout, "seed": seed()}
     return {
+        **given,
         "units": settings.units,
         "kernel_initializer": _initializer(settings.input_initializer, seed()),
         "recurrent_initializer": _initializer(settings.recurrent_initializer, seed()),
@@ -122,7 +128,11 @@ def _build_lstm(settings: CellSettings, seed: Callable[[], int]) -> KerasLayer:
     import keras
 
     # The forget gate starts open (bias 1; Jozefowicz et al. 2015), so gradients flow from the first epoch on.
-    return keras.layers.LSTM(**_arguments(settings, seed), unit_forget_bias=True, use_cudnn=_cudnn(settings))
+    bias: dict[str, object] = {"unit_forget_bias": True}
+    if settings.forget_bias != 1.0:
+        first = np.repeat([0.0, settings.forget_bias, 0.0, 0.0], settings.units)  # input, forget, candidate, output
+        bias = {"unit_forget_bias": False, "bias_initializer": keras.initializers.Constant(first)}
+    return keras.layers.LSTM(**_arguments(settings, seed), **bias, use_cudnn=_cudnn(settings))
 
 
 def _build_gru(settings: CellSettings, seed: Callable[[], int]) -> KerasLayer:

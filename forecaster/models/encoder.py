@@ -31,6 +31,8 @@ class EncoderSettings:
     recurrent_initializer: str
     portable: bool
     extra_inputs: bool = False  # covariates are read with the values
+    recurrent_dropout: float = 0.0
+    forget_bias: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -49,9 +51,13 @@ def run_layer(layer: Any, inputs: Tensor, states: Sequence[Tensor] | None) -> tu
 
     A single step calls the cell, without Keras' loop.
     """
+    import keras
+
     if states is not None and inputs.shape[1] == 1:
         output, after = layer.cell(inputs[:, 0], list(states))
         return output[:, None], list(after)
+    if not (layer.return_sequences and layer.return_state):  # in a network of one's own
+        layer = keras.layers.RNN(layer.cell, return_sequences=True, return_state=True)
     sequence, *after = layer(inputs, initial_state=list(states) if states is not None else None)
     return sequence, after
 
@@ -84,10 +90,18 @@ class Encoder:
             for _ in range(settings.layers - 1)
         ]
 
-    def new_layer(self, units: int) -> Any:
-        """A recurrent layer with this encoder's cell."""
+    def new_layer(self, units: int, *, by_step: bool = False) -> Any:
+        """A recurrent layer with this encoder's cell; if run `by_step` without recurrent dropout: its masks are of sequences."""
         s = self.settings
-        cell = CellSettings(units, s.reset_after, s.input_initializer, s.recurrent_initializer, s.portable)
+        cell = CellSettings(
+            units=units,
+            reset_after=s.reset_after,
+            input_initializer=s.input_initializer,
+            recurrent_initializer=s.recurrent_initializer,
+            portable=s.portable,
+            recurrent_dropout=0.0 if by_step else s.recurrent_dropout,
+            forget_bias=s.forget_bias,
+        )
         layer = CELLS[s.cell].build(cell, self._seed)
         layer.cell.name = f"{layer.name}_cell"  # `run_layer` also calls cells, and names in a graph must be unique
         return layer

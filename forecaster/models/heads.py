@@ -31,22 +31,24 @@ class HeadSettings:
     dropout: float
     bidirectional: bool  # the encoder reads in both directions
     recent: int = 0  # latest rows that `Direct` reads besides the state, a multiple of segment
+    attention: bool = False  # of the encoder-decoder
 
 
 class Head(Protocol):
     """A row of HEADS, built."""
 
-    def forecast(self, encoder: Encoder, read: EncoderOutput) -> Tensor:
+    def forecast(self, encoder: Any, read: EncoderOutput) -> Tensor:
         """[B, H, K] in the network's units; the first of the K is the point forecast, or the location."""
 
-    def training(self, encoder: Encoder, read: EncoderOutput) -> Tensor:
+    def training(self, encoder: Any, read: EncoderOutput) -> Tensor:
         """[B, P, K] forecasts of the P steps of `target_span`, for the loss."""
 
     def target_span(self) -> tuple[int, int]:
         """First and one-past-last step that `training` forecasts, counted from the start of the context."""
 
 
-def _segments(horizon: int, segment: int) -> int:
+def segments(horizon: int, segment: int) -> int:
+    """Segments that a horizon takes."""
     return -(-horizon // segment)
 
 
@@ -82,9 +84,9 @@ class Direct(_Horizon):
 
     def __init__(self, settings: HeadSettings, seed: Callable[[], int]) -> None:
         super().__init__(settings)
-        self.dropout = _dropout(settings.dropout, seed)
-        self.hidden = _dense(settings.units, seed, "relu")
-        self.dense = _dense(settings.horizon * settings.outputs, seed)
+        self.dropout = dropout_layer(settings.dropout, seed)
+        self.hidden = dense(settings.units, seed, "relu")
+        self.dense = dense(settings.horizon * settings.outputs, seed)
 
     def forecast(self, _encoder: Encoder, read: EncoderOutput) -> Tensor:
         """[B, H, K] from the encoder's last output, and the latest rows where it reads them: dense(relu(dense(h_T)))."""
@@ -108,11 +110,11 @@ class Seq2Seq(_Horizon):
 
     def __init__(self, settings: HeadSettings, seed: Callable[[], int]) -> None:
         super().__init__(settings)
-        self.positions = _dense(settings.units, seed)  # the embedding: of one-hot positions
+        self.positions = dense(settings.units, seed)  # the embedding: of one-hot positions
         self.bridges: list[Any] = []
         self.decoder: Any = None
-        self.dropout = _dropout(settings.dropout, seed)
-        self.dense = _dense(settings.segment * settings.outputs, seed)
+        self.dropout = dropout_layer(settings.dropout, seed)
+        self.dense = dense(settings.segment * settings.outputs, seed)
         self._seed = seed
 
     def forecast(self, encoder: Encoder, read: EncoderOutput) -> Tensor:
@@ -123,8 +125,8 @@ class Seq2Seq(_Horizon):
             self.decoder = encoder.new_layer(self.settings.units)
             # A bidirectional encoder has a state for each direction; a dense layer makes one of both.
             if read.states[0].shape[-1] != self.settings.units:
-                self.bridges = [_dense(self.settings.units, self._seed, "tanh") for _ in read.states]
-        count = _segments(self.settings.horizon, self.settings.segment)
+                self.bridges = [dense(self.settings.units, self._seed, "tanh") for _ in read.states]
+        count = segments(self.settings.horizon, self.settings.segment)
         inputs = self.positions(ops.zeros_like(read.last[:, None, :1]) + np.eye(count, dtype=np.float32))
         states = read.states
         if self.bridges:
@@ -138,8 +140,8 @@ class Recursive(_Horizon):
 
     def __init__(self, settings: HeadSettings, seed: Callable[[], int]) -> None:
         super().__init__(settings)
-        self.dropout = _dropout(settings.dropout, seed)
-        self.dense = _dense(settings.segment * settings.outputs, seed)
+        self.dropout = dropout_layer(settings.dropout, seed)
+        self.dense = dense(settings.segment * settings.outputs, seed)
 
     def emit(self, states: Tensor) -> Tensor:
         """Outputs of the encoder [..., D] -> forecasts of the next segment [..., S, K]."""
@@ -154,7 +156,7 @@ class Recursive(_Horizon):
         from keras import ops
 
         emitted = [self.emit(read.last)]
-        for _ in range(_segments(self.settings.horizon, self.settings.segment) - 1):
+        for _ in range(segments(self.settings.horizon, self.settings.segment) - 1):
             read = encoder.advance(read, emitted[-1][:, :, 0])
             emitted.append(self.emit(read.last))
         return ops.concatenate(emitted, axis=1)[:, : self.settings.horizon]
@@ -183,18 +185,25 @@ class PerStep(Recursive):
         return ops.reshape(steps, (-1, count * segment, outputs))
 
 
-def _dense(units: int, seed: Callable[[], int], activation: str | None = None) -> Any:
+def dense(units: int, seed: Callable[[], int], activation: str | None = None, *, bias: bool = True) -> Any:
+    """A dense layer whose weights start as Glorot & Bengio 2010 have them."""
     import keras
 
-    return keras.layers.Dense(
-        units, activation=activation, kernel_initializer=keras.initializers.GlorotUniform(seed=seed())
-    )
+    glorot = keras.initializers.GlorotUniform(seed=seed())
+    return keras.layers.Dense(units, activation=activation, use_bias=bias, kernel_initializer=glorot)
 
 
-def _dropout(rate: float, seed: Callable[[], int]) -> Any:
+def dropout_layer(rate: float, seed: Callable[[], int]) -> Any:
+    """Dropout; nothing for a rate of 0."""
     import keras
 
     return keras.layers.Dropout(rate, seed=seed()) if rate else keras.layers.Identity()
+
+
+def _encoder_decoder(settings: HeadSettings, seed: Callable[[], int]) -> Head:
+    from forecaster.models.encoder_decoder import EncoderDecoder
+
+    return EncoderDecoder(settings, seed)
 
 
 HEADS: dict[str, Callable[[HeadSettings, Callable[[], int]], Head]] = {
@@ -202,6 +211,7 @@ HEADS: dict[str, Callable[[HeadSettings, Callable[[], int]], Head]] = {
     "recursive": Recursive,
     "seq2seq": Seq2Seq,
     "per-step": PerStep,
+    "encoder-decoder": _encoder_decoder,
 }
 
 # Heads that feed no forecast back, so that other paths' forecasts can be added to theirs.

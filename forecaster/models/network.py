@@ -16,7 +16,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from forecaster.models.covariate_layers import CovariatePath, Features
 from forecaster.models.distributions import DISTRIBUTIONS
 from forecaster.models.encoder import Encoder, EncoderSettings, Recurrence, run_layer
-from forecaster.models.heads import HEADS, HeadSettings
+from forecaster.models.encoder_decoder import EncoderDecoder
+from forecaster.models.heads import HEADS, Head, HeadSettings
+from forecaster.models.own_network import OwnEncoder, OwnHead
 from forecaster.models.scaling import WindowScaler
 from forecaster.models.settings import NetworkSettings
 from forecaster.models.skip_paths import KnownPath, LinearPath
@@ -35,8 +37,13 @@ class Network:
         self.settings = settings
         seeds = _seeds(seed)
         self.scaler = WindowScaler(settings.transform, settings.center, settings.season_length, settings.origin)
-        self.encoder = Encoder(_part(EncoderSettings, settings, portable), seeds)
-        self.head = HEADS[settings.head](_part(HeadSettings, settings, portable), seeds)
+        self.encoder: Encoder | OwnEncoder
+        self.head: Head
+        if settings.network:
+            self.encoder, self.head = OwnEncoder(settings, seeds(), portable=portable), OwnHead(settings)
+        else:
+            self.encoder = Encoder(_part(EncoderSettings, settings, portable), seeds)
+            self.head = HEADS[settings.head](_part(HeadSettings, settings, portable), seeds)
         self.linear = LinearPath(settings.horizon) if settings.linear else None
         self.known = KnownPath(settings.horizon, settings.outputs, seeds) if settings.known_width else None
         self.covariates = _Covariates(settings, seeds) if settings.covariates else None
@@ -86,7 +93,7 @@ class Network:
         return self.scaler.restore(point, center, scale)
 
     def _in_network_units(
-        self, inputs: Sequence[Tensor], encoder: Encoder, head: Callable[[Encoder, EncoderOutput], Tensor]
+        self, inputs: Sequence[Tensor], encoder: Encoder | OwnEncoder, head: Callable[[Any, EncoderOutput], Tensor]
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Outputs of `head` and of the paths past the encoder, and the centre and scale [B, 1] that restore them."""
         from keras import ops
@@ -145,15 +152,32 @@ class Network:
         special = (z[..., 0] - 0.5 * (z[..., 1] + z[..., 2])) * seen[..., 0] * seen[..., 1] * seen[..., 2]
         return ops.cast(ops.concatenate([calendar, z[..., 0], seen[..., 0], special], axis=2), "float32")
 
-    def training_model(self, recur: Recurrence = run_layer) -> Any:
-        """Keras model, inputs -> (z [B, P, K] for the steps of `target_span`, center [B, 1], scale [B, 1])."""
-        return self._unrestored_model(self.head.training, recur)
+    def encoder_inputs(self, inputs: Sequence[Tensor]) -> tuple[Tensor, Tensor, Tensor | None]:
+        """What the encoder reads of the values of `inputs()`: scaled values and mask [B, L], covariates' features [B, L, E]."""
+        named = dict(zip(self.settings.shapes, inputs, strict=True))
+        values, mask, _, _ = self.scaler.scale_context(inputs[0])
+        extra = self.covariates.along(named, self.covariates.known_before(named)) if self.covariates else None
+        return values, mask, extra
+
+    def training_model(self, recur: Recurrence = run_layer, *, forced: bool = False) -> Any:
+        """Keras model, inputs -> (z [B, P, K] for the steps of `target_span`, center [B, 1], scale [B, 1]).
+
+        `forced`: it also reads a teacher [B, H], the actuals in the network's units that the decoder reads; NaN = its forecasts.
+        """
+        import keras
+
+        if not forced or not isinstance(self.head, EncoderDecoder):
+            return self._unrestored_model(self.head.training, recur)
+        teacher, head = keras.Input((self.settings.horizon,), name="teacher"), self.head
+        inputs, encoder = self.inputs(), self.encoder.with_recurrence(recur)
+        outputs = self._in_network_units(inputs, encoder, lambda this, read: head.forced(this, read, teacher))
+        return keras.Model([*inputs, teacher], outputs)
 
     def horizon_model(self, recur: Recurrence = run_layer) -> Any:
         """Keras model, inputs -> (z [B, H, K] forecast as in use, center [B, 1], scale [B, 1])."""
         return self._unrestored_model(self.head.forecast, recur)
 
-    def _unrestored_model(self, head: Callable[[Encoder, EncoderOutput], Tensor], recur: Recurrence) -> Any:
+    def _unrestored_model(self, head: Callable[[Any, EncoderOutput], Tensor], recur: Recurrence) -> Any:
         import keras
 
         inputs = self.inputs()

@@ -11,8 +11,8 @@ if TYPE_CHECKING:
 
 
 def member_kind(member: NetworkSettings) -> str:
-    """The kind of one member: its cell."""
-    return f"bidirectional {member.cell}" if member.bidirectional else member.cell
+    """The kind of one member: its cell, or the function that builds it."""
+    return member.label
 
 
 def served_method(members: Sequence[NetworkSettings], smoothing: Smoothing | None) -> str:

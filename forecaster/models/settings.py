@@ -41,6 +41,10 @@ class NetworkSettings:
     point_level: float | None = None
     level: bool = False  # it reads how far the window's centre is from 0, in the window's own scale
     recent: int = 0  # latest rows that the direct head reads besides the encoder's state, a multiple of segment
+    attention: bool = False  # head encoder-decoder only
+    recurrent_dropout: float = 0.0
+    forget_bias: float = 1.0  # first bias of an LSTM's forget gate
+    network: str = ""  # "module:function" in place of encoder and head, see `own_network`; empty = the built-in ones
 
     @property
     def known_width(self) -> int:
@@ -51,6 +55,11 @@ class NetworkSettings:
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """Shape after the batch of each input of the graph, in order."""
         return input_shapes(self.context_length, self.horizon, self.known_width, self.covariates)
+
+    @property
+    def label(self) -> str:
+        """What the network is, for people."""
+        return self.network or (f"bidirectional {self.cell}" if self.bidirectional else self.cell)
 
     def of_role(self, *roles: str) -> tuple[Encoding, ...]:
         """The covariates of these roles."""
@@ -78,6 +87,18 @@ class FitSettings:
     seed: int
     time_budget: float | None = None  # seconds for this fit
     stop_after: int | None = None  # epochs after which the fit ends, on the schedule of `epochs`; None = all
+    optimizer: str = "adam"  # a row of OPTIMIZERS
+    momentum: float = 0.0  # sgd and rmsprop
+    weight_decay: float = 0.0
+    clip_value: float = 0.0  # 0 = none
+    truncate: int = 0  # recurrent steps that gradients go back; 0 = all
+    teacher_forcing: tuple[float, float] = (
+        0.0,
+        0.0,
+    )  # head encoder-decoder: share of actuals at the first and the last step
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "teacher_forcing", tuple(self.teacher_forcing))  # JSON has lists
 
     def batches(self, windows: int) -> int:
         """Batches in an epoch over so many windows."""

@@ -32,7 +32,10 @@ def network(
     segment: int = 1,
     outputs: int = 1,
     dropout: float = 0.0,
+    recurrent_dropout: float = 0.0,
     reset_after: bool = True,
+    forget_bias: float = 1.0,
+    attention: bool = False,
     input_initializer: str = "glorot",
     recurrent_initializer: str = "orthogonal",
     seed: int = 0,
@@ -54,12 +57,16 @@ def network(
         layers: recurrent layers, one on the other.
         bidirectional: read the context in both directions.
         residual: add each layer's input to its output; needs two layers.
-        head: "direct", "seq2seq", "recursive", or "per-step", whose output is [B, T]: at each step the target `segment` rows
-            later, to be fitted to `WindowSet.step_targets`. "recursive" and "per-step" read the target alone, F <= 2.
+        head: "direct", "seq2seq", "recursive", "encoder-decoder", or "per-step", whose output is [B, T]: at each step the
+            target `segment` rows later, to be fitted to `WindowSet.step_targets`. Heads that feed their forecasts back,
+            all but the first two, read the target alone, F <= 2.
         segment: S, rows that one recurrent step reads, through a dense layer where S > 1.
         outputs: K, numbers for each forecast row; K > 1 gives [B, H, K].
         dropout: share of units left out before the head and between layers, in `fit` only.
+        recurrent_dropout: share of the state that each sequence leaves out at all its steps, in `fit` only.
         reset_after: GRU: apply the reset gate after the recurrent product.
+        forget_bias: LSTM: first bias of the forget gate.
+        attention: encoder-decoder: weigh all steps of the context anew for each step ahead.
         input_initializer: "glorot", "he" or "orthogonal".
         recurrent_initializer: as `input_initializer`.
         seed: of the first weights and of dropout.
@@ -89,6 +96,12 @@ def network(
         )
     if residual and layers == 1:
         raise UsageError("network(): residual has no effect on one layer.", "Take layers=2 or more.")
+    if attention and head != "encoder-decoder":
+        raise UsageError("network(): attention has no effect without head 'encoder-decoder'.", "Leave it out.")
+    if recurrent_dropout and head == "recursive":
+        raise UsageError("network(): recurrent_dropout: head 'recursive' runs single steps, which have no common mask.")
+    if forget_bias != 1.0 and cell != "lstm":
+        raise UsageError("network(): forget_bias is that of an LSTM.", "Take cell='lstm'.")
     source = random.Random(seed)
 
     def new_seed() -> int:
@@ -99,12 +112,13 @@ def network(
             cell=cell, units=units, layers=layers, bidirectional=bidirectional, residual=residual, dropout=dropout,
             reset_after=reset_after, segment=segment, input_initializer=input_initializer,
             recurrent_initializer=recurrent_initializer, portable=False, extra_inputs=inputs > 2,
+            recurrent_dropout=recurrent_dropout, forget_bias=forget_bias,
         ),
         new_seed,
     ).with_recurrence(_whole_layer)  # fmt: skip
     head_settings = HeadSettings(
         context_length=context_length, horizon=horizon, segment=segment, outputs=outputs, units=units,
-        dropout=dropout, bidirectional=bidirectional,
+        dropout=dropout, bidirectional=bidirectional, attention=attention,
     )  # fmt: skip
     built = HEADS[head](head_settings, new_seed)
     return _Model(encoder, built.training if head == "per-step" else built.forecast).build(

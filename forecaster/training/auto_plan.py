@@ -20,6 +20,7 @@ from forecaster.models.scaling import TRANSFORMS
 from forecaster.models.settings import FitSettings, NetworkSettings
 from forecaster.models.simple_methods import DRIFT, NAIVE, SEASONAL_NAIVE
 from forecaster.training.input_plan import calendar_of, covariates_of
+from forecaster.training.optimizer_plan import rate_of, with_optimizer
 from forecaster.training.plan import EPOCH_STEPS, Chooser, Draft, OpenQuestions, Plan, TargetScaling, TrainingSchedule
 
 if TYPE_CHECKING:
@@ -72,6 +73,8 @@ def draft_plan(panel: Panel, settings: TrainSettings) -> Draft:
     windows = choose("windows", settings.windows, *_windows(len(panel.series), lengths))
     segment = _segment(choose, settings, season)
     context_length = _context_length(choose, settings, lengths, segment)
+    if settings.network:
+        choose("network", str(settings.network), "", "")
     head = choose("head", settings.head, "direct", "the whole horizon at once")
     calendar = calendar_of(choose, settings, panel, head)
     ends = _training_ends(panel, horizon, windows)
@@ -94,6 +97,7 @@ def draft_plan(panel: Panel, settings: TrainSettings) -> Draft:
     schedules = _schedules(settings)
     error_scale = scalings[0].error_scale
     fit = _fit(choose, settings, schedules[0], loss=loss, error_scale=error_scale, series=len(panel.series))
+    fit = with_optimizer(choose, settings, fit, base)
     members = _members(choose, settings, base)
     logs = "log" in [one.transform for one in scalings] and not settings.min  # the log of smoothing counts from 0
     smoothings = _smoothings(settings, lengths, context_length, logs)
@@ -272,6 +276,10 @@ def _network(
         recurrent_initializer=settings.recurrent_initializer or "orthogonal",
         quantiles=settings.quantiles,
         origin=settings.min or 0.0,
+        attention=bool(settings.attention),
+        recurrent_dropout=settings.recurrent_dropout or 0.0,
+        forget_bias=1.0 if settings.forget_bias is None else settings.forget_bias,
+        network=settings.network or "",
         linear=choose("linear", settings.linear, head in OPEN_HEADS, "trends and regular seasons need no recurrence"),
     )
 
@@ -287,9 +295,10 @@ def _schedules(settings: TrainSettings) -> tuple[TrainingSchedule, ...]:
 
     Where epochs or rate are given, the same ones are tried, so that all other choices are those without them.
     """
+    fast, slow = rate_of(settings, FAST_RATE), rate_of(settings, SLOW_RATE)
     if _by_passes(settings):
-        return (TrainingSchedule(settings.epochs or 1, settings.learning_rate or SLOW_RATE),)
-    choices = ((SHORT_EPOCHS, FAST_RATE), (SHORT_EPOCHS, SLOW_RATE), (LONG_EPOCHS, FAST_RATE), (MAX_EPOCHS, FAST_RATE))
+        return (TrainingSchedule(settings.epochs or 1, settings.learning_rate or slow),)
+    choices = ((SHORT_EPOCHS, fast), (SHORT_EPOCHS, slow), (LONG_EPOCHS, fast), (MAX_EPOCHS, fast))
     return tuple(TrainingSchedule(epochs, rate) for epochs, rate in choices)
 
 
@@ -320,7 +329,12 @@ def _fit(
         steps_per_epoch=steps,
         learning_rate=choose("learning_rate", settings.learning_rate, schedule.learning_rate, NO_SELECTION),
         schedule=choose("schedule", settings.schedule, "cosine", "the rate falls to 0 at the end"),
-        clip_norm=choose("clip_norm", settings.clip_norm, 1.0, "gradients of recurrent networks can explode"),
+        clip_norm=choose(
+            "clip_norm",
+            settings.clip_norm,
+            0.0 if settings.clip_value else 1.0,
+            "gradients are clipped by value" if settings.clip_value else "gradients of recurrent networks can explode",
+        ),
         patience=choose("patience", settings.patience, 0, "model selection chooses the number of epochs instead"),
         seed=settings.seed,
     )
@@ -366,7 +380,7 @@ def _members(choose: Chooser, settings: TrainSettings, base: NetworkSettings) ->
     changes: list[NetworkSettings] = [
         base,
         replace(base, center=settings.center or "mean"),
-        base if settings.cell else replace(base, cell="lstm", reset_after=True),
+        base if settings.cell or settings.network else replace(base, cell="lstm", reset_after=True),
         replace(base, center=settings.center or "last", dropout=base.dropout if settings.dropout is not None else 0.3),
     ]
     members = tuple(changes[i % len(changes)] for i in range(count))

@@ -201,5 +201,4 @@ def contributions(
 
 def _label(network: Network) -> str:
     s = network.settings
-    cell = f"bidirectional {s.cell}" if s.bidirectional else s.cell
-    return f"{cell}, transform {s.transform}, center {s.center}, dropout {s.dropout:g}"
+    return f"{s.label}, transform {s.transform}, center {s.center}, dropout {s.dropout:g}"

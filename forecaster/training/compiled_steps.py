@@ -13,12 +13,14 @@ import numpy as np
 from forecaster.models.distributions import DISTRIBUTIONS
 from forecaster.models.encoder import run_layer
 from forecaster.models.losses import mean_loss
+from forecaster.models.settings import FitSettings
 from forecaster.training.fast_recurrence import fast_layer
 from forecaster.training.gather import SeriesBounds
+from forecaster.training.optimizers import OPTIMIZERS
+from forecaster.training.truncation import truncated
 
 if TYPE_CHECKING:
     from forecaster.models.network import Network
-    from forecaster.models.settings import FitSettings
     from forecaster.training.fit_types import Task
     from forecaster.typing import IntArray, Tensor
 
@@ -39,6 +41,18 @@ def _cosine(rate: float, steps: int) -> Any:
 
 
 SCHEDULES: dict[str, Callable[[float, int], Any]] = {"constant": _constant, "cosine": _cosine}
+
+
+# Fit settings that no compiled step reads: fits that differ in these alone share a trainer.
+UNCOMPILED: dict[str, Any] = {
+    "epochs": 0,
+    "batch_size": 0,
+    "steps_per_epoch": 0,
+    "patience": 0,
+    "seed": 0,
+    "time_budget": None,
+    "stop_after": None,
+}
 
 
 class TaskTensors(NamedTuple):
@@ -64,24 +78,23 @@ class Trainer:
     def __init__(
         self, network: Network, task: Task, settings: FitSettings, total_steps: int, *, parts: int = 1
     ) -> None:
-        import keras
         import tensorflow as tf
 
         on_gpu = bool(tf.config.get_visible_devices("GPU"))  # where Keras' layers use cuDNN
-        self.recur = run_layer if on_gpu else fast_layer
+        self.recur = run_layer if on_gpu else fast_layer  # validation goes back no step
         self.network, self.settings = network, settings
         self.parts = 1 if on_gpu else parts
         self.traces = 0
         self.rows = task.source.rows
         # On a GPU the gather is not compiled: XLA would need a compiler that is not installed with TensorFlow.
         self.fetch = self.rows.gather_all if on_gpu else self.rows.compiled
-        self.model = network.training_model(self.recur)
+        self.total_steps = total_steps
+        self.forced = any(settings.teacher_forcing)
+        self.model = network.training_model(truncated(self.recur, settings.truncate), forced=self.forced)
         self.horizon_model: Any = None  # made once there are validation windows
         self.variables = network.model.trainable_variables
-        self.optimizer = keras.optimizers.Adam(
-            SCHEDULES[settings.schedule](settings.learning_rate, total_steps),
-            global_clipnorm=settings.clip_norm or None,
-        )
+        rate = SCHEDULES[settings.schedule](settings.learning_rate, total_steps)
+        self.optimizer = OPTIMIZERS[settings.optimizer].make(settings, rate)
         self.optimizer.build(self.variables)
         self.first = [np.asarray(variable) for variable in self.optimizer.variables]
         # Nothing here needs autograph, which would write a file for each function that it converts.
@@ -141,6 +154,7 @@ class Trainer:
         with tf.GradientTape() as tape:
             sums = [self._part(read, series[i:j], cutoff[i:j]) for i, j in itertools.pairwise(edges)]
             loss = tf.add_n([part for part, _ in sums]) / tf.maximum(tf.add_n([steps for _, steps in sums]), 1.0)
+            loss = tf.add_n([loss, *self.model.losses])  # regularizers of a network of one's own
         gradients = tape.gradient(loss, self.variables)
         self.optimizer.apply(gradients, self.variables)
         return loss
@@ -153,8 +167,28 @@ class Trainer:
         first, last = self.network.head.target_span()
         horizon = self.network.settings.horizon
         window, extra = self.fetch(read.bounds, series, cutoff, length, self.network.reach, horizon)
-        z, center, scale = self.model([window[:, :length], *extra], training=True)
+        inputs = [window[:, :length], *extra]
+        if self.forced:
+            inputs.append(self._teacher(window[:, :length], window[:, first:last]))
+        z, center, scale = self.model(inputs, training=True)
         return self._loss(z, window[:, first:last], center, scale, tf.gather(read.scale, series))
+
+    def _teacher(self, context: Tensor, target: Tensor) -> Tensor:
+        """Actuals [B, H] in the network's units that the decoder reads; NaN where it reads its own forecast.
+
+        Scheduled sampling (Bengio et al. 2015): for each window and segment by chance, with a share that changes over the fit.
+        """
+        import tensorflow as tf
+
+        segment, (first, last) = self.network.settings.segment, self.settings.teacher_forcing
+        step = self.optimizer.iterations
+        share = first + (last - first) * tf.cast(step, tf.float32) / self.total_steps
+        _, _, center, scale = self.network.scaler.scale_context(context)
+        actual = tf.cast(self.network.scaler.normalise(target, center, scale), tf.float32)
+        count = -(-target.shape[1] // segment)
+        drawn = tf.random.stateless_uniform((tf.shape(target)[0], count), tf.stack([tf.cast(step, tf.int32), 1]))
+        forced = tf.repeat(drawn < share, segment, axis=1)[:, : target.shape[1]]
+        return tf.where(forced, actual, float("nan"))
 
     def _loss(
         self, z: Tensor, target: Tensor, center: Tensor, scale: Tensor, seasonal_scale: Tensor
@@ -231,8 +265,8 @@ class Trainers:
         """A trainer with this network's weights, in a network of its own."""
         from forecaster.models.network import Network
 
-        compiled = (settings.loss, settings.error_scale, settings.learning_rate, settings.schedule, settings.clip_norm)
-        key = (network.settings, compiled, steps, parts, task.source.rows)
+        same = FitSettings(**{**vars(settings), **UNCOMPILED})
+        key = (network.settings, same, steps, parts, task.source.rows)
         trainer = self._take(key)
         if trainer is None:
             trainer = Trainer(Network(network.settings, 0), task, settings, steps, parts=parts)

@@ -95,17 +95,22 @@ STEPS: dict[str, Step] = {  # by Keras' name of the layer
 def fast_layer(layer: Any, inputs: Tensor, states: Sequence[Tensor] | None) -> tuple[Tensor, list[Tensor]]:
     """A `Recurrence` that returns what `run_layer` returns; the layer's weights must exist already.
 
-    Layers without a row in `STEPS`, and a GRU that resets before the product, run as Keras runs them.
+    Layers without a row in `STEPS`, with recurrent dropout, and a GRU that resets before the product, run as Keras runs them.
     """
     import keras
 
     kind = type(layer).__name__
-    if inputs.shape[1] == 1 or kind not in (*STEPS, "LSTM") or not getattr(layer, "reset_after", True):
+    if inputs.shape[1] == 1 or kind not in (*STEPS, "LSTM") or not _is_plain(layer):
         return run_layer(layer, inputs, states)
     run_steps = _lstm if kind == "LSTM" else _stepwise
     run = keras.layers.Lambda(lambda given: run_steps(layer, given[0], tuple(given[1:])), dtype="float32")
     sequence, *after = run([inputs, *(states or ())])
     return sequence, after
+
+
+def _is_plain(layer: Any) -> bool:
+    """Whether its steps are those of `STEPS`: no mask of the state, and a reset gate after the product."""
+    return getattr(layer, "reset_after", True) and not layer.recurrent_dropout
 
 
 def _weights(layer: Any) -> Tensors:

@@ -50,7 +50,7 @@ def test_choices_are_the_names_in_the_tables_whether_or_not_these_are_imported(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     tables = {choice for item in options(TrainSettings).values() for choice in item.choices if ":" in choice}
-    assert len(tables) == 10
+    assert len(tables) == 11
     for choice in tables:
         module, _, table = choice.partition(":")
         names = tuple(getattr(importlib.import_module(module), table))
@@ -238,3 +238,39 @@ def test_a_command_line_made_from_settings_reads_back_to_the_same_names() -> Non
     names = ("a", 'b, "c"')
     given = {"plot_series": _joined(names), "report": "r.html"}
     assert from_mapping(EvaluateSettings, given, "here").plot_series == names
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"momentum": 0.9}, "--momentum has no effect on --optimizer adam. Take one of rmsprop, sgd."),
+        ({"clip_norm": 1.0, "clip_value": 1.0}, "--clip-norm and --clip-value exclude each other. Leave one out."),
+        ({"attention": True}, "--attention has no effect without --head encoder-decoder. Leave one out."),
+        (
+            {"teacher_forcing": "1..0", "head": "seq2seq"},
+            "--teacher-forcing has no effect without --head encoder-decoder.",
+        ),
+        ({"recurrent_dropout": 0.2, "head": "recursive"}, "--recurrent-dropout: --head recursive runs single steps"),
+        ({"forget_bias": 2.0}, "--forget-bias is that of an LSTM. Give --cell lstm, too."),
+        ({"network": "a:b", "head": "direct"}, "--head direct has no effect with --network a:b. Leave one out."),
+        ({"network": "a:b", "cell": "auto"}, "--cell auto has no effect with --network a:b. Leave one out."),
+        ({"network": "a"}, "here: network: 'a' is not module:function. Expected e.g. networks:build."),
+        (
+            {"teacher_forcing": "1..2"},
+            "here: teacher_forcing: '1..2' is not one or two shares. Expected e.g. 1..0 or 0.5.",
+        ),
+        ({"truncate": 0}, "here: truncate: 0 is not at least 1."),
+    ],
+)
+def test_options_of_fitting_without_effect_are_refused(options: dict[str, object], message: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        from_mapping(TrainSettings, options, "here")
+    assert str(caught.value).startswith(message)
+
+
+@pytest.mark.parametrize(
+    ("given", "shares"), [("1..0", (1, 0)), ("0.5", (0.5, 0.5)), (1, (1, 1)), ([1, 0.5], (1, 0.5))]
+)
+def test_teacher_forcing_is_one_share_or_two(given: object, shares: tuple[float, float]) -> None:
+    found = from_mapping(TrainSettings, {"teacher_forcing": given, "head": "encoder-decoder"}, "here")
+    assert found.teacher_forcing == shares

@@ -39,6 +39,14 @@ def parameters_by_formula(s):
         bridges = cell.states * dense(width, s.units) if s.bidirectional else 0
         decoder = dense(positions, s.units) + cell.parameters(s.units, s.units, s.reset_after) + bridges
         return total + decoder + dense(s.units, s.segment * s.outputs)
+    if s.head == "encoder-decoder":
+        read = s.segment + s.units
+        decoder = (
+            dense(width, s.units)
+            + cell.states * dense(s.units, s.units)
+            + cell.parameters(read, s.units, s.reset_after)
+        )
+        return total + decoder + dense(s.units + read, s.segment * s.outputs)
     return total + dense(width, s.segment * s.outputs)
 
 
@@ -91,6 +99,10 @@ OTHER = {
     "covariates": (Encoding("price", "past"),),
     "origin": -5.0,
     "distribution": "student-t",
+    "attention": True,
+    "recurrent_dropout": 0.5,
+    "forget_bias": 3.0,
+    "network": "tests.support.networks:sequential",
 }
 
 
@@ -103,6 +115,8 @@ def test_each_network_setting_changes_the_network(name):
     known = 2 if name == "lags" else 0
     base = network_settings(cell="gru", layers=2 if name == "residual" else 1, center=center, known=known)
     base = replace(base, transform="log" if name == "origin" else base.transform)
+    base = replace(base, head="encoder-decoder" if name == "attention" else base.head)
+    base = replace(base, cell="lstm" if name == "forget_bias" else base.cell)
     kept, changed = Network(base, seed=1), Network(replace(base, **{name: OTHER[name]}), seed=1)
     shapes = [[w.shape for w in net.weights] for net in (kept, changed)]
     if shapes[0] != shapes[1]:

@@ -100,7 +100,15 @@ OTHER = {
     "schedule": "cosine",
     "clip_norm": 0.01,
     "seed": 1,
+    "optimizer": "sgd",
+    "momentum": 0.9,
+    "weight_decay": 0.5,
+    "clip_value": 0.001,
+    "truncate": 1,
+    "teacher_forcing": (1.0, 0.0),
 }
+# What else it takes for a setting to have an effect.
+WITH = {"momentum": {"optimizer": "sgd"}, "clip_value": {"clip_norm": 0.0}, "teacher_forcing": {}}
 
 
 ELSEWHERE = {"epochs", "patience", "time_budget", "stop_after"}  # each has a test of its own below
@@ -112,6 +120,12 @@ def test_every_fit_setting_is_tested():
 
 @pytest.mark.parametrize("name", OTHER)
 def test_each_fit_setting_changes_the_fit(name, unbroken):
+    if name in WITH:
+        settings = network_settings(head="encoder-decoder" if name == "teacher_forcing" else "direct")
+        base = fitted(network=Network(settings, seed=1), epochs=4, **WITH[name])[1]
+        _, done = fitted(network=Network(settings, seed=1), **{"epochs": 4, **WITH[name], name: OTHER[name]})
+        assert bytes_of(done.state.weights) != bytes_of(base.state.weights)
+        return
     net, done = fitted(**{"epochs": 4, name: OTHER[name]})
     assert bytes_of(done.state.weights) != bytes_of(unbroken[1].state.weights)
     assert bytes_of(net.weights) != bytes_of(Network(network_settings(), seed=1).weights)

@@ -1,0 +1,109 @@
+"""How far back a network's memory goes: norms of gradients through time.
+
+* of the forecast with respect to each row of the context, ‖∂ŷ/∂x_t‖: what a small change of an old row does to the forecast;
+* of each layer's last state with respect to its earlier ones, ‖∂s_T/∂s_t‖: the product of Jacobians that vanishes or explodes
+  (Bengio et al. 1994; Pascanu et al. 2013). An LSTM's state is h and c together.
+
+Norms are Frobenius norms, root mean squares over windows. They are estimated: for v of independent normal numbers, the mean of
+‖vᵀJ‖² is ‖J‖² (Hutchinson 1990), and one backward pass gives vᵀJ for all earlier steps at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from forecaster.models.encoder import run_layer
+
+if TYPE_CHECKING:
+    from forecaster.models.network import Network
+    from forecaster.typing import FloatArray, Tensor
+
+DRAWS = 4  # random vectors for each window
+
+
+@dataclass(frozen=True)
+class Memory:
+    """Norms of one network's gradients, from the oldest step to the latest."""
+
+    rows: FloatArray  # [L] of the forecast in the network's units, by each scaled row, through encoder and head
+    states: tuple[
+        FloatArray, ...
+    ]  # [T] each: of a layer's last state by its state after step t, 1 for t = T; forward layers
+
+    @property
+    def row_share(self) -> FloatArray:
+        """[L] each row's share of the squared gradient."""
+        total = float((self.rows**2).sum())
+        return self.rows**2 / total if total > 0.0 else np.full_like(self.rows, 1.0 / len(self.rows))
+
+    def reach(self, share: float = 0.9) -> int:
+        """Number of latest rows that have this share of the squared gradient."""
+        return int(np.searchsorted(np.cumsum(self.row_share[::-1]), share * (1.0 - 1e-9)) + 1)
+
+
+class _Recorder:
+    """A `Recurrence` that runs each layer's cell step by step and keeps its states."""
+
+    def __init__(self) -> None:
+        self.runs: list[list[Tensor]] = []  # of each layer [T] states, [B, D] each
+
+    def __call__(self, layer: Any, inputs: Tensor, states: Sequence[Tensor] | None) -> tuple[Tensor, list[Tensor]]:
+        import tensorflow as tf
+
+        if states is not None and inputs.shape[1] == 1:
+            return run_layer(layer, inputs, states)
+        after = list(states) if states is not None else [tf.zeros((len(inputs), layer.units))] * _states(layer)
+        outputs, joint = [], []
+        for step in range(inputs.shape[1]):
+            # The states are joined and cut again, so that one tensor holds what the next step reads.
+            _, found = layer.cell(inputs[:, step], after, training=False)
+            whole = tf.concat(found if isinstance(found, (list, tuple)) else [found], axis=1)
+            joint.append(whole)
+            after = tf.split(whole, _states(layer), axis=1)
+            outputs.append(after[0])
+        self.runs.append(joint)
+        return tf.stack(outputs, axis=1), after
+
+
+def _states(layer: Any) -> int:
+    size = layer.cell.state_size
+    return len(size) if isinstance(size, (list, tuple)) else 1
+
+
+def memory_of(network: Network, inputs: Sequence[FloatArray], seed: int = 0) -> Memory:
+    """The memory of a network on windows, whose inputs are the values of `network.inputs()`."""
+    import tensorflow as tf
+
+    recorder = _Recorder()
+    encoder = network.encoder.with_recurrence(recorder)
+    values, mask, extra = network.encoder_inputs([tf.constant(one) for one in inputs])
+    with tf.GradientTape(persistent=True) as tape:
+        tape.watch(values)
+        read = encoder.read(values, mask, extra)
+        layers = recorder.runs[:: 2 if network.settings.bidirectional and not network.settings.network else 1]
+        forecast = network.head.forecast(encoder, read)[:, :, 0]
+    rng = np.random.default_rng(seed)
+    rows = _norms(tape, forecast, [values], rng)[0]
+    states = tuple(np.stack([_size(one) for one in _norms(tape, run[-1], run, rng)]) for run in layers)
+    return Memory(rows=np.sqrt(rows.mean(axis=0)), states=tuple(one / one[-1] for one in states))
+
+
+def _size(squared: FloatArray) -> float:
+    """Root mean square over windows of the norms whose squares are the sums of [B, D]."""
+    return float(np.sqrt(squared.sum(axis=1).mean()))
+
+
+def _norms(tape: Any, target: Tensor, sources: Sequence[Tensor], rng: np.random.Generator) -> list[FloatArray]:
+    """Estimates of Σ_i (∂target_i / ∂source)², of the shape of each source [B, …], window by window."""
+    import tensorflow as tf
+
+    total = [np.zeros(tuple(source.shape)) for source in sources]
+    for _ in range(DRAWS):
+        v = tf.constant(rng.normal(size=tuple(target.shape)), target.dtype)
+        found = tape.gradient(target, list(sources), output_gradients=v, unconnected_gradients="zero")
+        total = [sum_ + np.asarray(one) ** 2 for sum_, one in zip(total, found, strict=True)]
+    return [sum_ / DRAWS for sum_ in total]

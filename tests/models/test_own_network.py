@@ -1,0 +1,131 @@
+"""A network of one's own: as good as a built-in one where it keeps the contract, refused in one line where it does not."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import asdict, replace
+
+import numpy as np
+import pytest
+
+from forecaster.errors import UsageError
+from forecaster.models.network import Network
+from forecaster.models.own_network import NetworkFunction, find_function
+from forecaster.training.check_own_network import check_own_network
+from forecaster.training.fast_recurrence import fast_layer
+from tests.support import networks
+from tests.support.factories import network_settings
+
+pytestmark = pytest.mark.usefixtures("cpu")
+
+WITH_CALENDAR = {"known": 2, "linear": True, "quantiles": (0.1, 0.9)}
+
+
+def own(function, **changes):
+    return network_settings(network=NetworkFunction.of(function), **{"cell": "gru", **changes})
+
+
+def inputs(settings, rows=5, seed=0):
+    rng = np.random.default_rng(seed)
+    return [rng.uniform(1, 9, (rows, *shape)) for shape in settings.shapes.values()]
+
+
+def test_the_built_in_network_written_by_hand_forecasts_the_same():
+    plain = Network(network_settings(cell="gru", **WITH_CALENDAR), seed=1)
+    mine = Network(own(networks.built_in, **WITH_CALENDAR), seed=1)
+    layers = [plain.encoder.embed, *plain.encoder.layers[0], plain.head.hidden, plain.head.dense]
+    mine.encoder.built[0].set_weights([array for layer in layers for array in layer.get_weights()])
+    for part in ("step", "state", "out", "place", "straight"):
+        getattr(mine.known, part).set_weights(getattr(plain.known, part).get_weights())
+    read = inputs(plain.settings)
+    np.testing.assert_allclose(mine.forecast(read), plain.forecast(read), rtol=1e-6)
+
+
+@pytest.mark.parametrize("function", [networks.built_in, networks.sequential, networks.Subclassed])
+def test_recurrent_layers_run_faster_in_training_and_to_the_same_result(function):
+    network = Network(own(function), seed=1)
+    read = inputs(network.settings)
+    kinds = {type(layer).__name__ for layer in network.horizon_model(fast_layer).layers}
+    assert ("Lambda" in kinds) == (function is not networks.Subclassed)
+    for recur in ({}, {"recur": fast_layer}):
+        z, *_ = network.horizon_model(**recur)(read)
+        np.testing.assert_allclose(z, network.horizon_model()(read)[0], atol=1e-6)
+
+
+def test_members_differ_by_their_seeds_alone_and_python_s_random_state_stays():
+    state = random.getstate()
+    first, second, other = (Network(own(networks.sequential), seed=seed).weights for seed in (1, 1, 2))
+    assert all(np.array_equal(a, b) for a, b in zip(first, second, strict=True))
+    assert not np.array_equal(first[0], other[0])
+    assert random.getstate() == state
+
+
+def test_a_state_is_optional_and_feeds_the_calendar():
+    network = Network(own(networks.sequential, **WITH_CALENDAR), seed=1)
+    context, known = inputs(network.settings)
+    assert not np.allclose(network.forecast([context, known]), network.forecast([context, known + 1]))
+
+
+def test_the_name_alone_is_stored_and_found_again():
+    settings = own(networks.built_in)
+    stored = asdict(settings)["network"]
+    assert stored == "tests.support.networks:built_in"
+    assert find_function(str(stored)) is networks.built_in
+    assert replace(settings, network=str(stored)) == settings
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("nowhere:build", "--network nowhere:build: no module 'nowhere' here. Run it where the module is."),
+        ("tests.support.networks:build", "module 'tests.support.networks' has no function 'build'."),
+        ("missing_import:build", "its module imports absent, which is not installed."),
+        ("broken:build", "importing 'broken' raised ZeroDivisionError: division by zero."),
+    ],
+)
+def test_a_function_that_is_not_there_is_refused(name, message, tmp_path, monkeypatch):
+    (tmp_path / "missing_import.py").write_text("import absent")
+    (tmp_path / "broken.py").write_text("1 / 0")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UsageError) as caught:
+        find_function(name)
+    assert message in str(caught.value)
+
+
+def test_a_module_in_the_working_directory_is_found(tmp_path, monkeypatch):
+    (tmp_path / "mine_here.py").write_text("def build(shapes, settings): pass")
+    monkeypatch.chdir(tmp_path)
+    assert find_function("mine_here:build").__name__ == "build"
+
+
+@pytest.mark.parametrize("text", ["build", "a:b:c", "a b:c", "", 3])
+def test_text_of_another_form_is_refused(text):
+    with pytest.raises(UsageError, match="is not module:function"):
+        NetworkFunction.of(text)
+
+
+@pytest.mark.parametrize(
+    ("function", "message"),
+    [
+        (networks.wrong_shape, "its model returns [B, 2, 3], not [B, 3, 3]."),
+        (networks.wrong_input, "its model does not read [B, 8, 2]: ValueError"),
+        (networks.not_a_model, "it returned function, no keras.Model."),
+        (networks.raises, "it raised KeyError: 'units'."),
+        (networks.not_a_number, "is NaN or infinite."),
+        (networks.over_the_batch, "a window's forecast depends on the other windows of its batch."),
+        pytest.param(networks.not_storable, "PyFunc", marks=pytest.mark.slow),
+        pytest.param(networks.not_in_onnx, "it cannot be stored as ONNX", marks=pytest.mark.slow),
+    ],
+    ids=lambda value: getattr(value, "__name__", ""),
+)
+def test_a_network_that_breaks_the_contract_is_refused_in_one_line(function, message):
+    with pytest.raises(UsageError) as caught:
+        check_own_network(own(function, quantiles=(0.1, 0.9)))
+    assert str(caught.value).startswith(f"--network tests.support.networks:{function.__name__}: ")
+    assert message in str(caught.value) and "\n" not in str(caught.value)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("function", [networks.built_in, networks.sequential, networks.Subclassed])
+def test_a_network_that_keeps_the_contract_is_taken(function):
+    check_own_network(own(function, **WITH_CALENDAR))
