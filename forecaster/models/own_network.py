@@ -206,6 +206,7 @@ def _through(model: Any, inputs: Tensor, recur: Recurrence) -> Any:
 
     def operation(op: Any) -> Callable[..., Any]:
         def run(*args: Any, **kwargs: Any) -> Any:
+            args, kwargs = keras.tree.map_structure(_as_constant, (args, kwargs))
             if isinstance(op, keras.Model) and len(args) == 1:
                 return _through(op, args[0], recur)
             states = kwargs.get("initial_state", args[1] if len(args) > 1 else None)
@@ -218,6 +219,13 @@ def _through(model: Any, inputs: Tensor, recur: Recurrence) -> Any:
         return run
 
     return model._run_through_graph(inputs, operation_fn=operation)
+
+
+def _as_constant(value: Any) -> Any:
+    """A tensor that was computed while the network was built becomes a constant of the graph, not an input of it."""
+    import tensorflow as tf
+
+    return value.numpy() if isinstance(value, tf.Tensor) and hasattr(value, "numpy") else value
 
 
 def _runs_by_recur(op: Any, inputs: Any, kwargs: dict[str, Any], *, backwards: bool = False) -> bool:
