@@ -12,7 +12,7 @@ from forecaster.errors import UsageError
 class OptimizerOptions:
     """How gradients become steps of the weights."""
 
-    optimizer: str | None = choice(None, "forecaster.training.optimizers:OPTIMIZERS", "Optimizer.", "Fitting")
+    optimizer: str | None = choice(None, "forecaster.models.optimizers:OPTIMIZERS", "Optimizer.", "Fitting")
     learning_rate: float | None = option(None, "Initial learning rate.", "Fitting", kind="float", bounds="(0, inf)")
     momentum: float | None = option(None, "Momentum of sgd and rmsprop.", "Fitting", kind="float", bounds="[0, 1)")
     weight_decay: float | None = option(
@@ -33,7 +33,7 @@ class OptimizerOptions:
 
     def refuse_idle_optimizer_options(self) -> None:
         """UsageError for an option that has no effect on the optimizer, and for two ways of clipping."""
-        from forecaster.training.optimizers import OPTIMIZERS
+        from forecaster.models.optimizers import OPTIMIZERS
 
         name = self.optimizer or "adam"
         if self.momentum is not None and OPTIMIZERS[name].momentum is None:

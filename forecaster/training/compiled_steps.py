@@ -13,10 +13,10 @@ import numpy as np
 from forecaster.models.distributions import DISTRIBUTIONS
 from forecaster.models.encoder import run_layer
 from forecaster.models.losses import mean_loss
+from forecaster.models.optimizers import OPTIMIZERS
 from forecaster.models.settings import FitSettings
 from forecaster.training.fast_recurrence import fast_layer
 from forecaster.training.gather import SeriesBounds
-from forecaster.training.optimizers import OPTIMIZERS
 from forecaster.training.truncation import truncated
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from forecaster.errors import UsageError
-from forecaster.training.optimizers import OPTIMIZERS
+from forecaster.models.optimizers import OPTIMIZERS
 
 if TYPE_CHECKING:
     from forecaster.config import TrainSettings

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from forecaster.training.optimizers import OPTIMIZERS
+from forecaster.models.optimizers import OPTIMIZERS
 from tests.support.factories import fit_settings
 
 pytestmark = pytest.mark.usefixtures("cpu")
