@@ -75,6 +75,8 @@ def _train(data: Data, settings: TrainSettings, watch: Watch, store: Store, name
     )
     published = publish(training, store)
     checkpoints.clear()
+    if settings.keep and (removed := store.prune(name, settings.keep)):
+        watch.note(f"versions removed: {', '.join(map(str, removed))}.")
     return _report(training, published, time.monotonic() - began)
 
 

@@ -347,6 +347,7 @@ class TrainSettings(LockOptions, StartOptions, BudgetOptions, EnsembleOptions, G
     """Settings of `train`."""
 
     name: str | None = option(None, "Name to store the model under (default: the data file's stem).", "Store")
+    keep: int | None = count("Remove older versions afterwards, but for so many and the one that serves.", "Store")
     final_fit: bool = switch(True, "After testing, fit again on all rows.", "Fitting")
     promote_if_better: float | None = option(
         None,

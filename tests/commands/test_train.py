@@ -360,8 +360,10 @@ def test_an_impossible_name_is_refused_before_any_work(tmp_path):
         train(tmp_path / "not there.csv", train_settings(tmp_path, name="../up"), Recorder())
 
 
-def test_a_second_training_is_the_next_version_and_serves(store):
-    report = train(AIR, train_settings(store, name="air", final_fit=False, epochs=1, seed=3), Recorder())
+def test_a_second_training_is_the_next_version_and_serves_and_older_ones_may_go(store):
+    watch = Recorder()
+    report = train(AIR, train_settings(store, name="air", final_fit=False, epochs=1, seed=3, keep=1), watch)
     assert report.version == 2
     assert Store(store).current("air") == 2
+    assert Store(store).versions("air") == (2,) and "versions removed: 1." in watch.notes
     assert replace(report, report=None).model == "air"

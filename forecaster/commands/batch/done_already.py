@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import forecaster
 from forecaster.commands.series_files import SERIES
-from forecaster.config import PredictSettings, TrainSettings
+from forecaster.config import CheckSettings, EvaluateSettings, MonitorSettings, PredictSettings, PruneSettings
 from forecaster.errors import ArtifactError, ForecasterError
 from forecaster.files import is_file
 from forecaster.serving.integrity import MANIFEST
@@ -64,10 +64,12 @@ def job_key(job: BatchJob) -> str:
     settings = job.settings
     if isinstance(settings, PredictSettings) and (settings.max_age is not None or settings.drop_incomplete):
         return ""  # the outcome depends on the time
+    if isinstance(settings, (MonitorSettings, PruneSettings)):
+        return ""  # the outcome depends on what other jobs write
     digest = hashlib.sha256(forecaster.__version__.encode())
     digest.update(json.dumps([job.command, job.data, job.output, asdict(settings)], sort_keys=True).encode())
     try:
-        if not isinstance(settings, TrainSettings):
+        if _reads_model(job):
             digest.update((_version_folder(job) / MANIFEST).read_bytes())
         path = data_path(job)
         if path is None or not is_file(path):  # the content of a pipe is known only by reading it
@@ -92,7 +94,7 @@ def outputs_are_there(job: BatchJob, files: Sequence[str]) -> bool:
 
 def data_path(job: BatchJob) -> Path | None:
     """The job's input: its own, or the file that its model was trained on. None where it is unknown."""
-    if job.data is not None or isinstance(job.settings, TrainSettings):
+    if job.data is not None or not isinstance(job.settings, (PredictSettings, EvaluateSettings)):
         return Path(job.data) if job.data else None
     try:
         path = Path(json.loads((_version_folder(job) / MANIFEST).read_bytes())["data"]["path"])
@@ -117,13 +119,20 @@ def _sources(job: BatchJob) -> Iterator[Path]:
     if path := data_path(job):
         yield path
     yield from _future(job)
-    if not isinstance(job.settings, TrainSettings):
+    if _reads_model(job):
         try:
             folder = _version_folder(job)
         except ForecasterError:
             return
         yield folder / MANIFEST
         yield folder.parent / CURRENT
+
+
+def _reads_model(job: BatchJob) -> bool:
+    """Whether a stored version decides what the job does."""
+    if isinstance(job.settings, CheckSettings):
+        return job.settings.model is not None
+    return isinstance(job.settings, (PredictSettings, EvaluateSettings))
 
 
 def _future(job: BatchJob) -> list[Path]:

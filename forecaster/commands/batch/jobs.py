@@ -8,7 +8,7 @@
     wait = "10m"
 
     [jobs.sales]
-    command = "predict"             # or train, evaluate
+    command = "predict"             # or train, evaluate, check, monitor, prune
     data = "in/sales.csv"
     model = "sales"
     output = "out/{date}/sales.csv"
@@ -20,12 +20,21 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeAlias
 
-from forecaster.config import EvaluateSettings, PredictSettings, TrainSettings
+from forecaster.commands.batch.dependencies import refuse_impossible_orders, with_prerequisites
+from forecaster.config import (
+    CheckSettings,
+    EvaluateSettings,
+    MonitorSettings,
+    PredictSettings,
+    PruneSettings,
+    TrainSettings,
+)
 from forecaster.config.option import option, options, spelling
 from forecaster.config.resolve import from_mapping, parse_toml
 from forecaster.errors import UsageError, nearest
@@ -34,20 +43,37 @@ COMMANDS: Mapping[str, type] = {
     "predict": PredictSettings,
     "train": TrainSettings,
     "evaluate": EvaluateSettings,
+    "check": CheckSettings,
+    "monitor": MonitorSettings,
+    "prune": PruneSettings,
 }
+_NEEDED = {
+    "predict": ("output",),
+    "train": ("data",),
+    "check": ("data",),
+    "monitor": ("data", "ledger"),
+    "prune": ("name",),
+}
+# Arguments of a command that are no options of it.
+_ARGUMENTS: Mapping[str, tuple[str, ...]] = {"monitor": ("ledger",), "prune": ("name",)}
+
 _PATHS = ("data", "output", "models", "ledger", "future", "plot", "report")  # keys that name files and folders
 _PLACEHOLDER = re.compile(r"\{(\w*)\}")
 _KNOWN_PLACEHOLDERS = ("date", "series")
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}")
 
-CommandSettings: TypeAlias = PredictSettings | TrainSettings | EvaluateSettings
+CommandSettings: TypeAlias = (
+    PredictSettings | TrainSettings | EvaluateSettings | CheckSettings | MonitorSettings | PruneSettings
+)
 
 
 @dataclass(frozen=True)
 class JobSettings:
     """The keys of a job in addition to its command's options."""
 
-    command: str = option("predict", "predict, train or evaluate.", kind="choice", choices=tuple(COMMANDS))
+    command: str = option(
+        "predict", "predict, train, evaluate, check, monitor or prune.", kind="choice", choices=tuple(COMMANDS)
+    )
     data: str | None = option(None, "Input file.")
     output: str | None = option(None, "Output file.")
     wait: float | None = option(
@@ -55,6 +81,11 @@ class JobSettings:
     )
     timeout: float | None = option(None, "Maximum run time.", kind="duration", bounds="(0, inf)")
     schedule: str | None = option(None, "When to run it, in cron's five fields.")
+    after: tuple[str, ...] = option((), "Jobs that must have ended well before.", kind="names")
+    only_if: str | None = option(None, "Run it only if this monitor job says retrain.")
+    retries: int = option(0, "How often to try a failed job again.", kind="int", bounds="[0, inf)")
+    retry_wait: float = option(60.0, "How long to wait before.", kind="duration", bounds="[0, inf)")
+    on_failure: str | None = option(None, "Command to call with the job's name, exit code and message.")
 
 
 @dataclass(frozen=True)
@@ -78,6 +109,19 @@ class BatchJob:
     timeout: float | None
     schedule: str
     settings: CommandSettings
+    argument: str | None = None  # the ledger of a monitor job (absolute path), the model's name of a prune job
+    after: tuple[str, ...] = ()
+    only_if: str | None = None  # a monitor job
+    retries: int = 0
+    retry_wait: float = 60.0  # seconds
+    on_failure: str | None = None  # a command line
+    folder: Path = Path()  # of the jobs file
+    decides: bool = False  # whether a job has it as its only_if
+
+    @property
+    def prerequisites(self) -> tuple[str, ...]:
+        """The jobs that it runs after."""
+        return tuple(dict.fromkeys((*self.after, *([self.only_if] if self.only_if else []))))
 
     def dated(self, date: str) -> BatchJob:
         """The job with {date} filled in."""
@@ -95,12 +139,16 @@ class JobsFile:
     jobs: tuple[BatchJob, ...]
 
     def only(self, names: tuple[str, ...]) -> tuple[BatchJob, ...]:
-        """The jobs of these names, in the file's order; all without names. UsageError for an unknown name."""
+        """The jobs of these names and those that they run after, in the file's order; all without names.
+
+        UsageError for an unknown name.
+        """
         known = tuple(job.name for job in self.jobs)
         for name in names:
             if name not in known:
                 raise UsageError(f"{self.path}: there is no job '{name}'.", nearest(name, known))
-        return tuple(job for job in self.jobs if not names or job.name in names)
+        chosen = with_prerequisites(self.jobs, names)
+        return tuple(job for job in self.jobs if not names or job.name in chosen)
 
 
 def load_jobs(path: str | Path) -> JobsFile:
@@ -121,6 +169,9 @@ def load_jobs(path: str | Path) -> JobsFile:
             raise UsageError(f"{where}: jobs.{name} is not a table.", f"Write [jobs.{name}].")
         jobs.append(_job(str(name), defaults, table, f"{where}: [jobs.{name}]", file.parent, top))
     _refuse_shared_outputs(jobs, where)
+    refuse_impossible_orders(jobs, where)
+    deciding = {job.only_if for job in jobs}
+    jobs = [replace(job, decides=job.name in deciding) for job in _with_schedules(jobs, where)]
     return JobsFile(
         path=file,
         status=file.parent / top.status if top.status else None,
@@ -143,14 +194,17 @@ def _job(
     if command not in COMMANDS:
         raise UsageError(f"{where}: command: '{command}' is not one of {', '.join(COMMANDS)}.")
     settings = COMMANDS[str(command)]
-    known = _names(JobSettings, settings)
+    known = _names(JobSettings, settings) | set(_ARGUMENTS.get(str(command), ()))
     both = {key: value for key, value in defaults.items() if _plain(key) in known} | dict(table)
     given = {_plain(key): value for key, value in both.items()}
     own = from_mapping(JobSettings, {key: given.pop(key) for key in options(JobSettings) if key in given}, where)
     for key in _PATHS:
         if isinstance(given.get(key), str):
             given[key] = str(folder / str(given[key]))
-    _check_places(own, where)
+    arguments = [given.pop(key) for key in _ARGUMENTS.get(own.command, ()) if key in given]
+    if own.command == "monitor" and arguments:
+        arguments = [str(folder / str(arguments[0]))]
+    _check_places(own, arguments, where)
     given.setdefault("models", str(folder / "models"))
     return BatchJob(
         name=name,
@@ -159,21 +213,53 @@ def _job(
         output=str(folder / own.output) if own.output else None,
         wait=own.wait or 0.0,
         timeout=own.timeout,
-        schedule=own.schedule or top.schedule,
+        schedule=own.schedule or ("" if own.after or own.only_if else top.schedule),
         settings=from_mapping(settings, given, where),
+        argument=str(arguments[0]) if arguments else None,
+        after=own.after,
+        only_if=own.only_if,
+        retries=own.retries,
+        retry_wait=own.retry_wait,
+        on_failure=own.on_failure,
+        folder=folder,
     )
 
 
-def _check_places(own: JobSettings, where: str) -> None:
-    """UsageError for inputs and outputs that a job cannot have."""
+def _with_schedules(jobs: list[BatchJob], where: str) -> list[BatchJob]:
+    """The jobs; those that run after others have the schedule of these. UsageError where they cannot."""
+    when = {job.name: job.schedule for job in jobs}
+    for _ in jobs:  # as long as the longest chain, at most
+        for job in jobs:
+            found = {when[name] for name in job.prerequisites} - {""}
+            if len(found) > 1 or (found and when[job.name] not in (*found, "")):
+                raise UsageError(
+                    f"{where}: [jobs.{job.name}]: runs after jobs with other schedules.", "Give them the same schedule."
+                )
+            when[job.name] = when[job.name] or next(iter(found), "")
+    return [replace(job, schedule=when[job.name]) for job in jobs]
+
+
+def _check_places(own: JobSettings, arguments: list[object], where: str) -> None:
+    """UsageError for inputs and outputs that a job cannot have, and for those that it needs and lacks."""
+    there = {"data": own.data, "output": own.output, "ledger": arguments, "name": arguments}
+    for key in _NEEDED.get(own.command, ()):
+        if not there[key]:
+            what = "an output" if key == "output" else f"a {key}" if key != "data" else "data"
+            value = "NAME" if key == "name" else "FILE.db" if key == "ledger" else "FILE.csv"
+            raise UsageError(f"{where}: a {own.command} job needs {what}.", f'Add {key} = "{value}".')
+    if own.on_failure is not None:
+        try:
+            words = shlex.split(own.on_failure)
+        except ValueError as error:
+            raise UsageError(f"{where}: on_failure: {error}.", "Close the quote.") from None
+        if not words:
+            raise UsageError(f"{where}: on_failure names no command.", "Name a program, or leave it out.")
+    if own.command == "prune" and (own.data or own.output):
+        raise UsageError(f"{where}: a prune job has no data and no output.", "Leave them out.")
     if own.data == "-" or own.output == "-":
         raise UsageError(f"{where}: a job has no standard input or output of its own.", "Name files.")
-    if own.command == "predict" and not own.output:
-        raise UsageError(f"{where}: a predict job needs an output.", 'Add output = "FILE.csv".')
     if "{series}" in str(Path(own.output or "").parent):
         raise UsageError(f"{where}: {{series}} may be in the output's file name only.", "Move it there.")
-    if own.command == "train" and not own.data:
-        raise UsageError(f"{where}: a train job needs data.", 'Add data = "FILE.csv".')
     for text in (own.data or "", own.output or ""):
         for found in _PLACEHOLDER.findall(text):
             if found not in _KNOWN_PLACEHOLDERS or (

@@ -19,6 +19,7 @@ class JobResult:
     series: int = 0  # that were forecast
     failed: tuple[str, ...] = ()  # series that could not be forecast
     fallbacks: int = 0  # series that the fallback forecast
+    kept: str = ""  # why a training's version does not serve
     files: tuple[str, ...] = ()  # names of the files in the output's folder, where each series has its own
 
     def to_json(self) -> dict[str, object]:
@@ -48,10 +49,11 @@ class JobLine:
 
     job: str
     command: str
-    status: str  # done | failed | skipped
+    status: str  # done | kept | failed | skipped. kept: a training whose version was not better, so the old one serves
     seconds: float
     result: JobResult | None = None  # None: it was skipped, or did not run to its end
-    fault: JobFault | None = None  # None: it was done or skipped
+    fault: JobFault | None = None  # None: it was done, kept or skipped
+    reason: str = ""  # why it was not to be run, or why the old version is kept
 
     @property
     def code(self) -> int:
@@ -76,6 +78,8 @@ class JobLine:
     def to_json(self) -> dict[str, object]:
         """The line that is printed."""
         line: dict[str, object] = {"job": self.job, "command": self.command, "status": self.status, "code": self.code}
+        if self.reason:
+            line["reason"] = self.reason
         for part in (self.result, self.fault):
             line.update(part.to_json() if part else {})
         return {**line, "seconds": self.seconds}
@@ -92,6 +96,7 @@ class PlannedJob:
     model: str | None  # name@version; None = no model is read
     output: str | None
     done_already: bool
+    after: tuple[str, ...] = ()  # jobs that it runs after
 
     def to_json(self) -> dict[str, object]:
         """The line that is printed."""
@@ -104,6 +109,7 @@ class PlannedJob:
             "model": self.model,
             "output": self.output,
             "done_already": self.done_already,
+            **({"after": list(self.after)} if self.after else {}),
         }
 
 
@@ -127,7 +133,9 @@ class BatchSummary:
 
     def to_json(self) -> dict[str, object]:
         """The line that is printed last."""
-        counts = {name: sum(line.status == name for line in self.lines) for name in ("done", "failed", "skipped")}
+        counts = {
+            name: sum(line.status == name for line in self.lines) for name in ("done", "kept", "failed", "skipped")
+        }
         summary = {
             "jobs": len(self.lines),
             **counts,

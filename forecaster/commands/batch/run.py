@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from forecaster.commands.batch import on_failure
+from forecaster.commands.batch.dependencies import is_ready, obstacle
 from forecaster.commands.batch.done_already import (
     FileState,
     Inputs,
@@ -35,6 +37,7 @@ POLL_SECONDS = 5.0  # between two checks for inputs that are missing
 LOCK_SECONDS = 0.5  # between two attempts at a lock
 MIN_SETTLED_SECONDS = 2.0  # an input that was changed more recently may be incomplete
 RETRIED = (DataError.code, StaleError.code, LockError.code)  # faults that may pass, where the job has a `wait`
+FINAL = (UsageError.code, QualityError.code)  # faults that no retry mends
 
 
 class Clock(Protocol):
@@ -74,6 +77,8 @@ class Pending:
     deadline: float  # of waiting for the input and locks, by the monotonic clock
     tried: FileState | None = None  # the input at the last failed attempt; None: no attempt, or no input
     waits_for_lock: bool = False
+    retries: int = 0  # that are left
+    not_before: float = 0.0  # the next attempt, by the monotonic clock
 
 
 def batch(
@@ -122,25 +127,27 @@ class BatchRun:
         limited = any(job.timeout and self.worker.forecasts(job) for job in jobs)
         self.process = WorkerProcess(self.worker) if limited and can_fork() else None
         self.began = clock.monotonic()
-        self.pending = [Pending(job, self.began + max(job.wait, settings.wait or 0.0)) for job in jobs]
+        self.wait = settings.wait or 0.0
+        self.pending = [Pending(job, self.began + max(job.wait, self.wait), retries=job.retries) for job in jobs]
+        self.ended: dict[str, JobLine] = {}
         self.status_error = ""
         if status.fault:
             watch.warn(status.fault)
 
     def run(self, emit: Emit) -> BatchSummary:
-        """Run all jobs, those first whose input exists."""
+        """Run all jobs, those first whose input exists, each after those that it runs after."""
         lines: list[JobLine] = []
         while self.pending:
             before = len(lines)
             for one in list(self.pending):
-                if self._is_due(one) and (line := self._attempt(one)) is not None:
+                line = self._turn(one)
+                if line is not None:
                     self.pending.remove(one)
+                    self._end(one.job, line)
                     lines.append(line)
                     emit(line)
             if self.pending and len(lines) == before:
-                left = min(one.deadline for one in self.pending) - self.clock.monotonic()
-                poll = LOCK_SECONDS if any(one.waits_for_lock for one in self.pending) else POLL_SECONDS
-                self.clock.sleep(max(0.0, min(poll, left)))
+                self._sleep([one for one in self.pending if is_ready(one.job, self.ended)])
         return BatchSummary(tuple(lines), self._seconds_since(self.began), self.status_error)
 
     def end(self) -> None:
@@ -148,8 +155,36 @@ class BatchRun:
         if self.process:
             self.process.end()
 
+    def _turn(self, one: Pending) -> JobLine | None:
+        """The job's line, where it has one now."""
+        if not is_ready(one.job, self.ended):
+            return None
+        if why := obstacle(one.job, self.ended):
+            line = JobLine(one.job.name, one.job.command, status="skipped", seconds=0.0, reason=why)
+            self._note(one.job, line, inputs_of(one.job))
+            return line
+        return self._attempt(one) if self._is_due(one) else None
+
+    def _end(self, job: BatchJob, line: JobLine) -> None:
+        """Call the job's command for failures; the jobs that run after it wait from now on."""
+        self.ended[job.name] = line
+        for other in self.pending:
+            if job.name in other.job.prerequisites:
+                other.deadline = self.clock.monotonic() + max(other.job.wait, self.wait)
+        if line.status == "failed" and job.on_failure and (fault := on_failure.call(job.on_failure, line, job.folder)):
+            self.watch.warn(f"{job.name}: on_failure: {fault}.")
+
+    def _sleep(self, waiting: list[Pending]) -> None:
+        """Until something may have changed."""
+        now = self.clock.monotonic()
+        left = min(one.not_before if one.not_before > now else one.deadline for one in waiting) - now
+        poll = LOCK_SECONDS if any(one.waits_for_lock for one in waiting) else POLL_SECONDS
+        self.clock.sleep(max(0.0, min(poll, left)))
+
     def _is_due(self, one: Pending) -> bool:
         """Whether the input is complete and has changed since the last attempt, or the deadline is over."""
+        if self.clock.monotonic() < one.not_before:
+            return False
         if self.clock.monotonic() >= one.deadline or one.waits_for_lock:
             return True
         path = data_path(one.job)
@@ -168,10 +203,15 @@ class BatchRun:
         status, result, fault = "skipped", None, None
         if self.force or not _is_done(job, inputs, self.status):
             result, fault = self._do(job)
-            status = "failed" if fault else "done"
+            status = "failed" if fault else "kept" if result and result.kept else "done"
         if fault and _may_pass(fault) and began < one.deadline and self.clock.monotonic() < one.deadline:
             one.tried, one.waits_for_lock = state, fault.code == LockError.code
             self.watch.note(f"{job.name}: {fault.message} Waiting.")
+            return None
+        if fault and one.retries and fault.code not in FINAL:
+            one.retries -= 1
+            one.not_before = self.clock.monotonic() + job.retry_wait
+            self.watch.note(f"{job.name}: {fault.message} Tried again in {job.retry_wait:g} s.")
             return None
         line = JobLine(
             job=job.name,
@@ -180,15 +220,15 @@ class BatchRun:
             seconds=self._seconds_since(began),
             result=result,
             fault=fault,
+            reason=result.kept if result else "",
         )
         self._note(job, line, inputs)
         return line
 
     def _note(self, job: BatchJob, line: JobLine, inputs: Inputs) -> None:
         """Record a job's outcome in the status file."""
-        # A training whose version may not serve would have the same outcome again.
-        refused = job.command == "train" and line.code == QualityError.code
-        whole = (line.status == "done" and not line.fallbacks) or refused
+        # A training whose version may not serve would have the same outcome again: kept is done.
+        whole = line.status in ("done", "kept") and not line.fallbacks
         key = inputs.key_of_what_was_read(inputs_of(job)) if whole else ""
         try:
             self.status.note(line, key, self.clock.now())
@@ -224,8 +264,9 @@ def _planned(job: BatchJob, status: Status, force: bool) -> PlannedJob:
         command=job.command,
         data=str(path) if path else None,
         data_is_there=bool(path and is_file(path)),
-        model=None if job.command == "train" else _model(job),
+        model=_model(job) if job.command in ("predict", "evaluate") else None,
         output=job.output,
+        after=job.prerequisites,
         done_already=not force and _is_done(job, inputs_of(job), status),
     )
 

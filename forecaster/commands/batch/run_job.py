@@ -19,12 +19,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from forecaster.commands.batch.results import JobFault, JobResult
+from forecaster.commands.batch.upkeep import report_of
 from forecaster.commands.predict import deliver, refuse_failed
 from forecaster.commands.series_files import SERIES, series_files
-from forecaster.config import EvaluateSettings, PredictSettings
+from forecaster.config import EvaluateSettings, PredictSettings, TrainSettings
 from forecaster.config.option import flag, options
 from forecaster.config.resolve import PREFIX
-from forecaster.errors import ForecasterError, LockError
+from forecaster.errors import ForecasterError, LockError, QualityError
 from forecaster.files import output_lock, write_whole
 from forecaster.serving.integrity import MANIFEST
 from forecaster.serving.manifest import Manifest, load_runtime
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
     from forecaster.progress import Watch
     from forecaster.serving.runtime import Runtime
 
+# The parts of a report that a job's line has.
+FACTS = ("model", "version", "metrics", "windows", "verdict", "reason", "cutoffs", "faults", "removed")
 MAX_GRAPHS = 8  # loaded at once, so that memory does not grow with the number of models
 
 
@@ -73,7 +76,12 @@ class Worker:
                 return self._predict(job, job.settings)
             if isinstance(job.settings, EvaluateSettings) and not job.settings.refit:
                 return self._evaluate(job, job.settings)
-            return self._in_child(job)
+            if isinstance(job.settings, (EvaluateSettings, TrainSettings)):
+                return self._in_child(job, job.settings)
+            report, refuse = report_of(job, self.watch)
+            result = self._report(job, report)
+            refuse()
+            return result
 
     def _predict(self, job: BatchJob, settings: PredictSettings) -> JobResult:
         output = str(job.output)
@@ -102,15 +110,17 @@ class Worker:
         report = evaluate(job.data, replace(settings, threads=settings.threads or self.threads), self.watch).to_json()
         return self._report(job, report)
 
-    def _in_child(self, job: BatchJob) -> JobResult:
+    def _in_child(self, job: BatchJob, settings: EvaluateSettings | TrainSettings) -> JobResult:
         """A training: its memory and threads end with the process, and so does it at a time limit."""
-        done = _run(_command(job, self.threads))
+        done = _run(_command(job, replace(settings, threads=settings.threads or self.threads)))
         report: dict[str, object] = json.loads(done.stdout) if done.stdout.strip() else {}
-        if report:
-            self._report(job, report)
-        if done.returncode:
+        result = self._report(job, report) if report or not done.returncode else None
+        promotion = report.get("promotion")
+        if result and done.returncode == QualityError.code and isinstance(promotion, dict):
+            return replace(result, kept=str(promotion.get("reason", "")) or "it is not better")
+        if result is None or done.returncode:
             raise _fault(done.returncode, done.stderr)
-        return self._report(job, report)
+        return result
 
     def _report(self, job: BatchJob, report: Mapping[str, object]) -> JobResult:
         """Write the report to the job's output, if it has one."""
@@ -118,7 +128,7 @@ class Worker:
             Path(job.output).parent.mkdir(parents=True, exist_ok=True)
             with output_lock(job.output, job.wait, self.watch.warn):
                 write_whole(Path(job.output), json.dumps(report, indent=1) + "\n")
-        facts = {key: report[key] for key in ("model", "version", "metrics", "windows") if key in report}
+        facts = {key: report[key] for key in FACTS if key in report}
         return JobResult(output=job.output, facts=facts)
 
     def load(self, folder: Path, manifest: Manifest, runtime: str, threads: int) -> Runtime:
@@ -193,9 +203,8 @@ def terminable() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def _command(job: BatchJob, threads: int | None) -> list[str]:
+def _command(job: BatchJob, settings: EvaluateSettings | TrainSettings) -> list[str]:
     """The job as a command line that reads no variables and no settings file."""
-    settings = replace(job.settings, threads=job.settings.threads or threads)
     words = [sys.executable, "-m", "forecaster.cli.child_main", job.command, *([job.data] if job.data else [])]
     words += ["--json", "--quiet", "--config", os.devnull]
     default = type(settings)()

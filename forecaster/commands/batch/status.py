@@ -24,7 +24,7 @@ class JobStatus:
 
     last_success: str | None = None  # ISO 8601, UTC: when it was last done
     last_run: str | None = None
-    last_status: str = ""  # done | failed | skipped
+    last_status: str = ""  # done | kept | failed | skipped
     last_code: int = 0
     last_error: str | None = None
     cutoff: str | int | None = None  # latest timestamp that the last success was made from
@@ -32,6 +32,7 @@ class JobStatus:
     done: int = 0
     failed: int = 0
     skipped: int = 0
+    kept: int = 0  # trainings whose version was not better
     key: str = ""  # `job_key` of what was read in the last success; empty = the job must run
     files: tuple[str, ...] = ()  # that it wrote in the output's folder, where each series has a file of its own
 
@@ -97,7 +98,7 @@ class StatusFile:
         after = replace(before, last_run=when, last_status=line.status, **count)
         if line.status != "skipped":
             after = replace(after, last_code=line.code, last_error=line.error, key=key)
-        if line.status == "done":
+        if line.status in ("done", "kept"):
             files = line.result.files if line.result else ()
             after = replace(after, last_success=when, cutoff=line.cutoff, fallbacks=line.fallbacks, files=files)
         self.jobs[line.job] = after
@@ -107,7 +108,7 @@ class StatusFile:
         """The file's content, with each job's age at `now`."""
         jobs = {name: {**asdict(job), "age_seconds": _age(job, now)} for name, job in self.jobs.items()}
         statuses = [job.last_status for job in self.jobs.values()]
-        counts = {name: statuses.count(name) for name in ("done", "failed", "skipped")}
+        counts = {name: statuses.count(name) for name in ("done", "kept", "failed", "skipped")}
         return {"updated": now.isoformat(timespec="seconds"), "counts": {"jobs": len(jobs), **counts}, "jobs": jobs}
 
 
@@ -146,6 +147,7 @@ _TYPES: Mapping[str, tuple[type, ...]] = {
     "done": (int,),
     "failed": (int,),
     "skipped": (int,),
+    "kept": (int,),
     "key": _TEXT,
     "files": (list,),
 }

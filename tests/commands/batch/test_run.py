@@ -139,7 +139,7 @@ def test_a_fallback_is_not_taken_for_done(shop):
     assert ran(shop, text)[1]["fallbacks"] == 4
     graph.write_bytes(whole)
     assert ran(shop, text)[1] | {"seconds": 0} == {
-        "jobs": 2, "done": 2, "failed": 0, "skipped": 0, "fallbacks": 0, "failed_jobs": [], "locked": 0, "seconds": 0,
+        "jobs": 2, "done": 2, "kept": 0, "failed": 0, "skipped": 0, "fallbacks": 0, "failed_jobs": [], "locked": 0, "seconds": 0,
     }  # fmt: skip
 
 
@@ -150,7 +150,7 @@ def test_the_status_file_tells_last_success_age_and_counts(shop):
     (shop / "data.csv").unlink()
     ran(shop, TWO_JOBS, clock)
     found = json.loads((shop / "status.json").read_text())
-    assert found["counts"] == {"jobs": 2, "done": 0, "failed": 2, "skipped": 0}
+    assert found["counts"] == {"jobs": 2, "done": 0, "kept": 0, "failed": 2, "skipped": 0}
     one = found["jobs"]["one"]
     assert (one["done"], one["failed"], one["last_code"], one["age_seconds"]) == (1, 1, 3, 3600.0)
     assert one["last_success"] == "2026-05-01T00:00:00+00:00" and "no such file" in one["last_error"]
@@ -287,7 +287,7 @@ def test_an_evaluation_and_the_ledger_and_the_report(shop):
     [
         ("", "has no job"),
         ("[jobs.a]\nhorizn = 1\ndata='a'\noutput='b'", "[jobs.a]: unknown option 'horizn'. Did you mean 'horizon'?"),
-        ("[jobs.a]\ncommand = 'predit'", "command: 'predit' is not one of predict, train, evaluate."),
+        ("[jobs.a]\ncommand = 'predit'", "command: 'predit' is not one of predict, train, evaluate, check,"),
         ("[jobs.a]\ndata = 'a.csv'", "a predict job needs an output."),
         ("[jobs.a]\ncommand = 'train'", "a train job needs data."),
         ("[jobs.a]\ndata='-'\noutput='b'", "no standard input or output"),
@@ -355,19 +355,24 @@ def test_a_training_runs_in_a_process_of_its_own_that_reads_no_other_settings(sh
     def child(command):
         seen.append(command)
         fault = {"error": {"code": 5, "kind": "quality", "message": "no better.", "hint": "Look."}}
-        return subprocess.CompletedProcess(command, 5, '{"model": "m", "version": 2}', json.dumps(fault))
+        report = {"model": "m", "version": 2, "promotion": {"promoted": False, "reason": "no better"}}
+        return subprocess.CompletedProcess(command, 5, json.dumps(report), json.dumps(fault))
 
     monkeypatch.setattr("forecaster.commands.batch.run_job._run", child)
     text = (
         '[jobs.t]\ncommand = "train"\ndata = "data.csv"\nname = "m"\npromote_if_better = 0.02\nfinal_fit = false\n'
         'quantiles = [0.1, 0.9]\noutput = "report.json"\n'
     )
-    lines, _ = ran(shop, text, threads=1)
-    assert lines["t"]["code"] == 5 and lines["t"]["error"]["kind"] == "quality"
+    lines, summary = ran(shop, text, threads=1)
+    # The old version is kept: cron has no reason to write.
+    assert (lines["t"]["code"], lines["t"]["status"], lines["t"]["reason"]) == (0, "kept", "no better")
+    assert (summary["kept"], summary["failed"], summary["done"]) == (1, 0, 0)
     assert json.loads((shop / "report.json").read_text())["version"] == 2
-    assert ran(shop, text, threads=1)[1]["failed"] == 1  # without a status file nothing is remembered
+    assert ran(shop, text, threads=1)[1]["kept"] == 1  # without a status file nothing is remembered
     text = 'status = "status.json"\n' + text
-    assert [ran(shop, text, threads=1)[1][what] for what in ("failed", "skipped")] == [1, 1]
+    assert [ran(shop, text, threads=1)[1][what] for what in ("kept", "skipped")] == [1, 1]
+    record = json.loads((shop / "status.json").read_text())["jobs"]["t"]
+    assert record["kept"] == 1 and record["last_success"] and record["last_error"] is None
     command = seen[0]
     assert command[2:5] == ["forecaster.cli.child_main", "train", str(shop / "data.csv")]
     assert {"--promote-if-better=0.02", "--no-final-fit", "--quantiles=0.1,0.9", "--threads=1"} <= set(command)
