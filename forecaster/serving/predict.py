@@ -31,7 +31,7 @@ from forecaster.serving.fallback import (
 from forecaster.serving.forecast import MODEL, About, Forecast, ForecastRun
 from forecaster.serving.manifest import Manifest, load_runtime
 from forecaster.serving.open_model import Opened, open_model, read_for
-from forecaster.serving.pretrained import PRETRAINED, means_pretrained
+from forecaster.serving.pretrained import PRETRAINED, means_pretrained, pretrained_method
 from forecaster.serving.quantile_source import QuantileSource, quantile_source
 from forecaster.serving.raw_forecasts import raw_forecasts
 from forecaster.serving.recent_errors import recent_windows
@@ -410,7 +410,8 @@ def _widened(
 def _methods(source: TextArray, opened: Opened | None) -> TextArray:
     """[N] what made each forecast, in words; of the fallback its name."""
     served = opened.manifest.served if opened else ""
-    return np.where(source == MODEL, served, source).astype(object)
+    named = np.where(source == MODEL, served, source)
+    return np.where(source == PRETRAINED, pretrained_method(), named).astype(object)
 
 
 def _implausible(request: Request, values: FloatArray) -> BoolArray:
@@ -431,6 +432,6 @@ def _about(request: Request, answered: Model) -> About:
         cutoff=request.cutoff,
         failed=request.failed,
         season_length=request.panel.season_length,
-        method=opened.manifest.served if opened else other,
+        method=opened.manifest.served if opened else pretrained_method() if other else "",
         expected=model / naive if model and naive else None,
     )

@@ -91,6 +91,11 @@ def pretrained_cards() -> tuple[Card, ...]:
     return tuple(sorted(map(read_card, folders), key=lambda card: card.season_length))
 
 
+def pretrained_method() -> str:
+    """What forecasts of the pretrained networks say that they are made by; empty where there is no network."""
+    return ", ".join(dict.fromkeys(card.method for card in pretrained_cards()))
+
+
 def pretrained_folder(season_length: int) -> Path | None:
     """The folder of the network for this season length; None where no network knows it."""
     card = find_card(season_length)

@@ -20,7 +20,7 @@ from forecaster.data.seasonal_scale import context_scale
 from forecaster.data.windows import evenly, rolling
 from forecaster.errors import ArtifactError, UsageError
 from forecaster.serving.conformal import GRID, calibrate
-from forecaster.serving.pretrained import NO_SEASON, REINSTALL, Card, find_card, load_pretrained
+from forecaster.serving.pretrained import NO_SEASON, Card, find_card, load_pretrained
 from forecaster.serving.raw_forecasts import RawForecasts, raw_forecasts, with_actuals
 from forecaster.serving.recent_errors import densest, pooled
 from forecaster.serving.runtime import Runtime
@@ -37,6 +37,7 @@ MIN_CUTOFFS = 5  # of a series among them, where its history has as many: series
 MIN_SEPARATE = 10  # windows that do not overlap, for a calibration
 MAX_STRETCH = 4  # times the horizon of a calibration, that it is used for
 BATCH = 4096  # windows whose forecasts at all levels are in memory at once
+TRAIN = "Run `forecaster train DATA` first."
 NONE = -1  # in place of a network's index: too few rows for any
 
 
@@ -81,7 +82,7 @@ def open_pretrained(season_length: int, runtime: str = "onnx", threads: int = 0)
             found.append(PretrainedNetwork(plain, less, less.context_length))
         found.append(PretrainedNetwork(plain, graph, length))
     if not found:
-        raise ArtifactError(f"there is no pretrained network for a season of {season_length} steps.", REINSTALL)
+        raise ArtifactError(f"there is no pretrained network for a season of {season_length} steps.", TRAIN)
     return tuple(found)
 
 

@@ -40,6 +40,7 @@ def test_before_any_training_a_pretrained_network_answers_and_says_so(tmp_path):
     write_csv(tmp_path / "data.csv", 100)
     found, watch = answered(horizon=6)
     assert set(found.source) == {"pretrained"} and found.fallbacks == 0
+    assert set(found.method) == {"pretrained gru"} and found.metadata()["method"] == "pretrained gru"
     assert found.quantiles == (0.1, 0.5, 0.9) and found.prediction.shape == (2, 6)
     assert found.metadata()["model"] == "pretrained" and found.metadata()["version"] is None
     assert any("no model is stored in 'models'" in note for note in watch.notes)
