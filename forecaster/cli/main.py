@@ -122,6 +122,11 @@ def _train(settings: TrainSettings, console: Console, data: str) -> None:
     from forecaster.commands.train import train
 
     done = train(data, settings, console)
+    if console.verbose:
+        from forecaster.serving.manifest import plan_lines
+
+        for line in plan_lines(done.plan):
+            console.note(line)
     if console.json:
         console.result(done.to_json())
     else:
@@ -131,6 +136,7 @@ def _train(settings: TrainSettings, console: Console, data: str) -> None:
             console.line()
             console.table(*contribution_table(done))
         console.line(f"{done.model}@{done.version} stored in {done.path}")
+    _print_verdict(done.report, console, done.next_step)
     done.refuse_unpromoted()
 
 
@@ -143,6 +149,18 @@ def _evaluate(settings: EvaluateSettings, console: Console, data: str | None) ->
         console.result(report.to_json())
     else:
         _print_report(report, console)
+    _print_verdict(report, console)
+
+
+def _print_verdict(report: Report | None, console: Console, next_step: str = "") -> None:
+    """What the test says, and a warning where it says that a simple forecast is better, or nothing at all."""
+    from forecaster.evaluation.verdict import judge
+
+    found = judge(report)
+    if found.warning:
+        console.warn(found.warning)
+    if not console.json:
+        console.line(" ".join(filter(None, (found.sentence, next_step))))
 
 
 def _explain(settings: ExplainSettings, console: Console, data: str | None) -> None:

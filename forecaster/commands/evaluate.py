@@ -163,7 +163,7 @@ def _stored(panel: Panel, opened: Opened, settings: EvaluateSettings) -> Backtes
         # The calibration was learnt from the errors of these windows: each window needs one learnt from the others.
         return cross_calibrated(test.holdout, manifest, test.runtime, baselines).backtest
     raw = raw_forecasts(test.runtime, manifest, panel, test.holdout.windows, manifest.horizon)
-    found = backtest(test.holdout, raw.values, levels, baselines)
+    found = backtest(test.holdout, manifest.held(raw.values), levels, baselines)
     if calibration is None or not levels:
         return found
     description = "on windows before these, at the training"

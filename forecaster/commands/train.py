@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from forecaster.data.reading.reader import read_as
-from forecaster.data.summary import degenerate_series_notes
+from forecaster.data.summary import degenerate_series_notes, refuse_unkeepable
 from forecaster.data.target_limits import refuse_all_but_counts
 from forecaster.errors import DataError, UsageError
 from forecaster.evaluation.report import make_report, subject
@@ -53,6 +53,7 @@ def train(data: Data, settings: TrainSettings, watch: Watch) -> TrainReport:
 def _train(data: Data, settings: TrainSettings, watch: Watch, store: Store, name: str) -> TrainReport:
     began = time.monotonic()
     panel = read(data, settings, watch)
+    settings = settings.with_limits_of(panel.target, watch.note)
     draft = draft_plan(panel, settings)
     if settings.network:
         check_own_network(draft.plan.members[0])
@@ -96,6 +97,7 @@ def read(data: Data, settings: PlanSettings, watch: Watch) -> Panel:
     if settings.counts:
         refuse_all_but_counts(panel, settings.likelihood)
     settings.limits.refuse_broken(panel)
+    refuse_unkeepable(panel)
     if np.isnan(panel.target).all():
         raise DataError(f"{panel.source}: no target is observed.", "Check --target.")
     return panel

@@ -305,4 +305,6 @@ def _toml(settings: TuneSettings, horizon: int, automatic: Mapping[str, Setting]
 def _value(value: object) -> str:
     if isinstance(value, tuple):
         return json.dumps(list(value), ensure_ascii=False)
+    if value == -math.inf:
+        return '"none"'
     return json.dumps(value, ensure_ascii=False)  # TOML writes numbers, booleans and plain strings as JSON does

@@ -6,6 +6,7 @@ import ast
 import csv
 import importlib
 import importlib.util
+import math
 import re
 import sys
 from collections.abc import Callable, Mapping
@@ -15,6 +16,8 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from forecaster.errors import UsageError, nearest
+
+PINBALL = "pinball:"  # a loss with a level, as `pinball:0.7`
 
 Value: TypeAlias = str | int | float | bool | tuple[float, ...] | tuple[str, ...]
 
@@ -121,7 +124,8 @@ def read(known: Option, value: object, label: str, *, text: bool) -> Value:
     if known.choices:
         allowed = names_in(known.choices)
         for one in found if isinstance(found, tuple) else (found,):
-            if one not in allowed and not isinstance(one, bool):
+            with_level = known.kind == "loss" and str(one).startswith(PINBALL)
+            if one not in allowed and not isinstance(one, bool) and not with_level:
                 raise UsageError(f"{label}: '{one}' is not one of {', '.join(allowed)}.", _guess(str(one), allowed))
     if known.bounds and not _inside(float(found), known.bounds):  # type: ignore[arg-type]
         raise UsageError(f"{label}: {value} is not {_range(known.bounds)}.")
@@ -184,6 +188,24 @@ def _margin(value: object) -> Value:
 def _stand_in(value: object) -> Value:
     """A name, or whether there is to be one at all; False for no."""
     return value if isinstance(value, bool) else _text(value)
+
+
+def _lowest(value: object) -> Value:
+    """A number; `none` is minus infinity."""
+    return -math.inf if isinstance(value, str) and value.strip().lower() == "none" else _number(value)
+
+
+def _loss(value: object) -> Value:
+    """The name of a loss; that of a quantile has its level, as `pinball:0.7`."""
+    name = str(_text(value))
+    if name.startswith(PINBALL):
+        level = _parse_number(name.removeprefix(PINBALL))
+        if not isinstance(level, float) or not 0 < level < 1:
+            raise UsageError(f"'{name}' has no level in (0, 1).", "Expected e.g. pinball:0.7.")
+        return f"{PINBALL}{level:g}"
+    if name == PINBALL.rstrip(":"):
+        raise UsageError("pinball needs the level of a quantile.", "Expected e.g. pinball:0.7.")
+    return name
 
 
 def _levels(value: object) -> Value:
@@ -258,6 +280,8 @@ READERS: Mapping[str, Callable[[object], Value]] = {
     "duration": _seconds,
     "margin": _margin,
     "stand_in": _stand_in,
+    "lowest": _lowest,
+    "loss": _loss,
     "quantiles": _levels,
     "columns": _columns,
     "names": _names,
@@ -288,6 +312,7 @@ FROM_TEXT: Mapping[str, Callable[[str], object]] = {
     "int": _parse_whole,
     "float": _parse_number,
     "margin": _parse_number,
+    "lowest": _parse_number,
     "bool": _parse_truth,
     "stand_in": _parse_truth,
 }

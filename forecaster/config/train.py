@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, fields, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from forecaster.config.optimizer import OptimizerOptions
 from forecaster.config.option import choice, count, option, switch
@@ -21,8 +21,13 @@ from forecaster.data.target_limits import Limits
 from forecaster.errors import UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from forecaster.data.panel import Columns
     from forecaster.data.reading.reader import ReadOptions
+    from forecaster.typing import FloatArray
+
+S = TypeVar("S", bound="TargetOptions")
 
 
 @dataclass(frozen=True)
@@ -47,6 +52,9 @@ class HorizonOptions:
     """The number of steps to forecast, and the quantiles of each."""
 
     horizon: int | None = count("Steps ahead to forecast.", "Forecast")
+    allow_untested_horizon: bool = switch(
+        False, "Allow a horizon too long for tests: a statistical forecast answers.", "Forecast"
+    )
     quantiles: tuple[float, ...] = option(
         (0.1, 0.5, 0.9), "Quantile levels to forecast, or none.", "Forecast", kind="quantiles"
     )
@@ -126,7 +134,13 @@ class NetworkOptions:
 class FitOptions(OptimizerOptions):
     """How a network is fitted."""
 
-    loss: str | None = choice(None, "forecaster.models.losses:LOSSES", "Loss that fitting minimises.", "Fitting")
+    loss: str | None = option(
+        None,
+        "Loss that fitting minimises.",
+        "Fitting",
+        kind="loss",
+        choices=("forecaster.models.losses:LOSSES", "pinball"),
+    )
     error_scale: str | None = choice(
         None, "forecaster.models.losses:ERROR_SCALES", "What errors are divided by.", "Fitting"
     )
@@ -148,7 +162,11 @@ class TargetOptions:
     """The values that the target can have, and their distribution."""
 
     min: float | None = option(
-        None, "Smallest value that the target can have.", "Forecast", kind="float", bounds="(-inf, inf)"
+        None,
+        "Smallest value that the target can have, or none (default: 0 where no value is negative).",
+        "Forecast",
+        kind="lowest",
+        bounds="[-inf, inf)",
     )
     max: float | None = option(
         None, "Largest value that the target can have.", "Forecast", kind="float", bounds="(-inf, inf)"
@@ -162,9 +180,14 @@ class TargetOptions:
     )
 
     @property
+    def lowest(self) -> float | None:
+        """The smallest value that the target can have; None = none, or not given."""
+        return None if self.min is None or math.isinf(self.min) else self.min
+
+    @property
     def limits(self) -> Limits:
         """The values that the target can have; counts start at 0."""
-        return Limits(0.0 if self.counts and self.min is None else self.min, self.max, self.integer)
+        return Limits(0.0 if self.counts and self.min is None else self.lowest, self.max, self.integer)
 
     @property
     def counts(self) -> bool:
@@ -180,9 +203,21 @@ class TargetOptions:
         """The distribution to learn; empty = each quantile is learnt by itself."""
         return "" if self.distribution in (None, "none") else str(self.distribution)
 
+    def with_limits_of(self: S, target: FloatArray, note: Callable[[str], None]) -> S:
+        """These settings, with 0 as the smallest value where no value [R] of the whole panel is negative."""
+        import numpy as np
+
+        if self.min is not None or self.counts or not (self.max is None or self.max > 0.0):
+            return self
+        seen = target[~np.isnan(target)]
+        if not len(seen) or (seen < 0.0).any():
+            return self
+        note("no value is negative: forecasts keep to 0 and above (--min none turns this off).")
+        return replace(self, min=0.0)
+
     def refuse_empty_limits(self) -> None:
         """UsageError where no value is within the limits."""
-        if self.min is None or self.max is None:
+        if self.lowest is None or self.max is None or self.min is None:
             return
         if not self.min < self.max:
             raise UsageError(f"--min {self.min:g} is not below --max {self.max:g}.", "Exchange them.")
@@ -307,7 +342,7 @@ class EnsembleOptions:
     """What is combined into one forecast."""
 
     floor: float | None = option(
-        None, "Weight of exponential smoothing in the forecast; 0 = none.", "Network", kind="float", bounds="[0, 1]"
+        None, "Weight of a simple method in the forecast; 0 = none.", "Network", kind="float", bounds="[0, 1]"
     )
     members: int | None = count("Networks in the ensemble.", "Network")
     combine: str | None = choice(
@@ -356,6 +391,9 @@ class TrainSettings(LockOptions, StartOptions, BudgetOptions, EnsembleOptions, G
         kind="margin",
         bounds="[0, 1)",
     )
+    require_better_than: str | None = choice(
+        None, "naive", "Serve the new version only if its error is lower than that of the naive forecasts.", "Testing"
+    )
     calibrate: bool = switch(True, "Calibrate the quantiles on the test windows.", "Forecast")
 
     def __post_init__(self) -> None:
@@ -366,9 +404,11 @@ class TrainSettings(LockOptions, StartOptions, BudgetOptions, EnsembleOptions, G
         self.refuse_parts_of_built_in_networks(self.head)
         self.refuse_single_combination()
         self.refuse_two_starts()
-        if self.promote_if_better is not None and (self.resume or self.start_from):
+        gate = "--promote-if-better" if self.promote_if_better is not None else "--require-better-than"
+        asked = self.promote_if_better is not None or self.require_better_than is not None
+        if asked and (self.resume or self.start_from):
             raise UsageError(
-                "--promote-if-better needs weights that have not seen the test windows.",
+                f"{gate} needs weights that have not seen the test windows.",
                 "Leave --resume and --from out.",
             )
 

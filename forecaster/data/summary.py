@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from forecaster.data.time_zones import DAY, wall_clock
+from forecaster.errors import DataError
 
 if TYPE_CHECKING:
     from forecaster.data.panel import Panel
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 
 MIN_OUTLIER_DISTANCE = 10.0  # of a value from its series' median, in robust standard deviations
 SPREAD = 1.4826  # median absolute deviation → standard deviation, for normal values
+MIN_STEPS = 1000  # differences that a 64-bit number can keep within the range of a series
+MIN_LOG_SHARE = 1e-5  # range over level, from which a log keeps a window's range; with less a log is linear anyway
 _MAX_LISTED = 5  # names and timestamps
 _MAX_NAMED = 3  # series that a note names
 _CHANGES = (3, 4, 9, 10, 11)  # months in which clocks are set
@@ -91,6 +94,27 @@ def summarise(panel: Panel) -> Summary:
         zone_jumps=_zone_jumps(panel),
         clock_gaps=_clock_gaps(panel),
     )
+
+
+def refuse_unkeepable(panel: Panel) -> None:
+    """DataError naming a series whose values differ by so little, for their size, that a 64-bit number keeps no three digits."""
+    size = np.maximum(np.abs(panel.lowest), np.abs(panel.highest))
+    spread = panel.highest - panel.lowest
+    wrong = np.flatnonzero((spread > 0.0) & (spread < MIN_STEPS * np.spacing(size)))
+    if len(wrong):
+        n = int(wrong[0])
+        raise DataError(
+            f"{panel.source}: series '{panel.series[n]}' changes by {spread[n]:.3g} at a level of {size[n]:.3g}: "
+            "a 64-bit number cannot keep such differences.",
+            "Subtract a constant from the values first.",
+        )
+
+
+def logs_keep_range(panel: Panel) -> bool:
+    """Whether log(1 + y) keeps five digits and more of each series' range."""
+    size = 1.0 + np.maximum(np.abs(panel.lowest), np.abs(panel.highest))
+    share = (panel.highest - panel.lowest) / size
+    return bool((share[share > 0.0] >= MIN_LOG_SHARE).all())
 
 
 def degenerate_series_notes(panel: Panel) -> tuple[str, ...]:

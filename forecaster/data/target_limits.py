@@ -29,9 +29,10 @@ class Limits:
 
         low = -np.inf if self.low is None else self.low
         high = np.inf if self.high is None else self.high
+        # Adding 0.0 makes -0.0, as of a rounded -0.2, a plain 0.
         if not self.integer:
-            return np.asarray(np.clip(values, low, high))
-        return np.asarray(np.clip(np.rint(values), np.ceil(low), np.floor(high)))
+            return np.asarray(np.clip(values, low, high) + 0.0)
+        return np.asarray(np.clip(np.rint(values), np.ceil(low), np.floor(high)) + 0.0)
 
     def refuse_broken(self, panel: Panel) -> None:
         """DataError that names the first target outside the limits."""

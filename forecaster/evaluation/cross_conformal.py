@@ -140,7 +140,7 @@ def _history(old: HoldoutErrors, new: HoldoutErrors) -> Pool:
     ratio = _ratio(old, new)
     pool = old.pool
     miss = ratio * (pool.target - _naive(old))
-    point = pool.forecast[:, :, 0]
+    point = pool.shape.centre(pool.forecast)
     twice = pool.take(np.tile(np.arange(len(pool.target)), 2), pool.separate)
     return replace(twice, target=np.concatenate([point + miss, point - miss]))
 
@@ -151,7 +151,7 @@ def _ratio(old: HoldoutErrors, new: HoldoutErrors) -> float:
         return PRIOR_RATIO
     naive = np.nanmean(np.abs(new.pool.target - _naive(new)))
     prior = PRIOR_WINDOWS * np.nanmean(np.abs(old.pool.target - _naive(old)))
-    model = np.nanmean(np.abs(new.pool.target - new.pool.forecast[:, :, 0]))
+    model = np.nanmean(np.abs(new.pool.target - new.pool.shape.centre(new.pool.forecast)))
     count = new.pool.separate
     total = count * naive + prior
     return float((count * model + PRIOR_RATIO * prior) / total) if total > 0 else PRIOR_RATIO
@@ -171,6 +171,7 @@ def _joined(a: Pool, b: Pool) -> Pool:
         series=np.concatenate([a.series, b.series]),
         separate=a.separate + b.separate,
         age=np.concatenate([a.age, b.age]),
+        shape=a.shape,
     )
 
 
@@ -223,7 +224,7 @@ def cross_calibrated(
     # Windows are in the order of their cutoffs, which are rows of the panel.
     raw = dense.take(np.searchsorted(dense.windows.cutoff, holdout.windows.cutoff))
     errors = holdout_errors(dense, manifest, runtime)
-    found, calibration = backtest(holdout, raw.values, manifest.quantiles, baselines), errors.learn()
+    found, calibration = backtest(holdout, manifest.held(raw.values), manifest.quantiles, baselines), errors.learn()
     if calibration and manifest.quantiles:
         quantiles = errors.crossed(raw, manifest.quantiles)
         found = with_quantiles(found, quantiles, manifest.limits, errors.description)

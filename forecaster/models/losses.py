@@ -50,11 +50,22 @@ def pinball(error: Tensor, level: float) -> Tensor:
     return ops.maximum(level * error, (level - 1.0) * error)
 
 
+def point_loss(name: str) -> Callable[[Tensor], Tensor]:
+    """The loss of an error: a row of LOSSES, or that of the quantile that `pinball:LEVEL` names."""
+    level = pinball_level(name)
+    return LOSSES[name] if level is None else lambda error: pinball(error, level)
+
+
+def pinball_level(name: str) -> float | None:
+    """The level in `pinball:LEVEL`; None for another loss."""
+    return float(name.partition(":")[2]) if name.startswith("pinball:") else None
+
+
 def mean_loss(errors: Tensor, observed: Tensor, loss: str, quantiles: tuple[float, ...]) -> Tensor:
     """Scalar mean over observed steps of errors [B, P, K] = target - forecast, 0 where not observed; observed [B, P] 0 or 1."""
     from keras import ops
 
-    each = LOSSES[loss](errors[:, :, 0])
+    each = point_loss(loss)(errors[:, :, 0])
     if quantiles:
         losses = [pinball(errors[:, :, 1 + i], level) for i, level in enumerate(quantiles)]
         each = each + sum(losses[1:], losses[0]) / len(losses)

@@ -75,7 +75,7 @@ class NetworkSettings:
 class FitSettings:
     """How a network is fitted."""
 
-    loss: str  # a row of LOSSES
+    loss: str  # a row of LOSSES, or pinball:LEVEL
     error_scale: str  # one of ERROR_SCALES
     epochs: int
     batch_size: int

@@ -6,16 +6,18 @@ import hashlib
 import io
 import zlib
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from zipfile import BadZipFile
 
 import numpy as np
 
 from forecaster.errors import ArtifactError
 from forecaster.serving.conformal import Calibration, even_weights
+from forecaster.serving.quantile_shape import FORMAT_1, QuantileShape
 
 if TYPE_CHECKING:
     from forecaster.serving.manifest import Manifest
+    from forecaster.typing import FloatArray
 
 CALIBRATION = "calibration.npz"
 
@@ -23,8 +25,7 @@ CALIBRATION = "calibration.npz"
 def write_calibration(folder: Path, calibration: Calibration) -> None:
     """Write calibration.npz. Write the manifest afterwards, as it lists the file's hash."""
     names = np.array(list(calibration.factors), dtype=np.str_)
-    np.savez_compressed(
-        folder / CALIBRATION,
+    arrays: dict[str, Any] = dict(
         levels=calibration.levels,
         offsets=calibration.offsets,
         names=names,
@@ -32,7 +33,18 @@ def write_calibration(folder: Path, calibration: Calibration) -> None:
         errors=calibration.errors.astype(np.float32),
         age=calibration.age,
         counts=np.array([calibration.windows, calibration.separate], np.int64),
+        **_shape_arrays(calibration),
     )
+    np.savez_compressed(folder / CALIBRATION, **arrays)
+
+
+def _shape_arrays(calibration: Calibration) -> dict[str, FloatArray]:
+    """What the columns of a forecast are; nothing for a model of format 1."""
+    shape = calibration.shape
+    if not shape.centred:
+        return {}
+    point = np.nan if shape.point_level is None else shape.point_level
+    return {"shape": np.array(shape.levels), "point_level": np.array(point), "cutoffs": np.array(calibration.cutoffs)}
 
 
 def load_calibration(folder: Path, manifest: Manifest) -> Calibration | None:
@@ -48,6 +60,11 @@ def load_calibration(folder: Path, manifest: Manifest) -> Calibration | None:
             windows, separate = stored["counts"].tolist()
             # Earlier releases stored whole windows only, as `paths`, without their age.
             errors = stored["errors" if "errors" in stored else "paths"].astype(np.float64)
+            shape, cutoffs = FORMAT_1, 0
+            if "shape" in stored:  # since format 2
+                point = float(stored["point_level"])
+                shape = QuantileShape(tuple(stored["shape"].tolist()), None if np.isnan(point) else point)
+                cutoffs = int(stored["cutoffs"])
             found = Calibration(
                 levels=stored["levels"].astype(np.float64),
                 offsets=stored["offsets"].astype(np.float64),
@@ -57,6 +74,8 @@ def load_calibration(folder: Path, manifest: Manifest) -> Calibration | None:
                 age=stored["age"].astype(np.float64) if "age" in stored else np.zeros(len(errors)),
                 windows=windows,
                 separate=separate,
+                shape=shape,
+                cutoffs=cutoffs,
             )
         _refuse_wrong(found, manifest.horizon)
     except (OSError, EOFError, ValueError, LookupError, TypeError, AttributeError) as error:

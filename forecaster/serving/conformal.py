@@ -7,11 +7,14 @@ calibration to the forecasts of `predict`. `recent_windows` pools the errors of 
 training; `predict` extends the calibration by them and stores nothing. `recalibrate` pools the errors of the forecasts in a
 ledger and stores a new calibration, as a new version of the model.
 
-Each error is divided by a unit of its window and step: the geometric mean of the network's own width (from its point forecast
-to its outer quantile on the error's side) and of the series' mean seasonal difference over the context. So the errors of all
-series form one pool, few windows per series suffice, and a step that the network finds uncertain keeps a wide interval. The
-offset of a level at a step is the conformal quantile of the scaled errors at that step. Where these are few, the errors of
-neighbouring steps are added, each rescaled to this step's mean error.
+Calibration scales the network's own distances from the centre, its median, level by level and step by step. An error is divided
+by the network's own width on the error's side, so the errors of all series form one pool, few windows per series suffice, and a
+step that the network finds uncertain keeps a wide interval. The scale of a level at a step is the conformal quantile of the
+errors there, over the distance that the network itself gives the level. Where errors are few, those of neighbouring steps are
+added, each rescaled to this step's mean error. Windows of many series at one cutoff share one shock, so the scale is shrunk
+towards 1, and what differs between the sides towards their mean, by the number of separate cutoffs. The centre is never moved.
+
+Models of format 1 have offsets from the point forecast, in units of another kind: see `_joint_units`.
 
 Sources: Romano, Patterson & Candès 2019, "Conformalized Quantile Regression"; Lei et al. 2018, "Distribution-Free Predictive
 Inference for Regression", section 5.2 (locally weighted errors).
@@ -26,6 +29,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from forecaster.data.windows import evenly
+from forecaster.serving.quantile_shape import FORMAT_1, QuantileShape
 
 if TYPE_CHECKING:
     from forecaster.typing import BoolArray, FloatArray, IntArray
@@ -33,10 +37,11 @@ if TYPE_CHECKING:
 # Levels whose offsets are stored; other levels are interpolated.
 GRID = (0.005, 0.01, 0.025, *(round(0.05 * i, 2) for i in range(1, 20)), 0.975, 0.99, 0.995)
 MIN_ERRORS = 600  # for the quantiles of one step; with fewer, the errors of neighbouring steps are added
-MIN_SHARE = 0.05  # lower limit of the network's own width, as a share of the series' seasonal difference
 OWN_WINDOWS = 5  # separate windows that a series needs for a factor of its own
 PRIOR_WINDOWS = 10  # shrinkage of a factor: so many additional windows with the mean error of all series
 HALF_LIFE = 10.0  # horizons after which a window's weight in the size of errors is halved: benchmarks/adapting.py
+COMMON_SHOCK = 0.25  # log of a scale that the common shock of one cutoff may make: larger ones are taken nearly whole
+MIN_SCALE = 1e-3
 MAX_ERRORS = 1000  # windows whose errors are stored, for samples and for later extension
 
 
@@ -50,6 +55,12 @@ class Pool:
     series: IntArray  # [W] index of each window's series
     separate: int  # windows among them that do not overlap
     age: FloatArray  # [W] horizons between each window and the latest rows
+    shape: QuantileShape = FORMAT_1  # what the columns of the forecast are
+
+    @property
+    def cutoffs(self) -> int:
+        """How many cutoffs are a horizon or more apart, whatever the series: each is one witness."""
+        return len(np.unique(np.floor(self.age)))
 
     def take(self, chosen: IntArray, separate: int) -> Pool:
         """The windows at these positions."""
@@ -60,12 +71,14 @@ class Pool:
             series=self.series[chosen],
             separate=separate,
             age=self.age[chosen],
+            shape=self.shape,
         )
 
-    def scaled(self) -> FloatArray:
+    def scaled(self, shape: QuantileShape | None = None) -> FloatArray:
         """[W, H] errors divided by their units; NaN where the target is not observed or the unit is 0."""
-        miss = self.target - self.forecast[:, :, 0]
-        down, up = _units(self.forecast, self.seasonal_scale)
+        shape = self.shape if shape is None else shape
+        miss = self.target - shape.centre(self.forecast)
+        down, up = shape.units(self.forecast, self.seasonal_scale)
         unit = np.where(miss > 0, up, down)
         return np.asarray(np.where(unit > 0, miss / np.where(unit > 0, unit, 1.0), np.nan))
 
@@ -82,6 +95,8 @@ class Calibration:
     age: FloatArray  # [M] horizons between each window and the latest rows at the time
     windows: int  # in the pool
     separate: int  # windows among them that do not overlap
+    shape: QuantileShape = FORMAT_1  # what the columns of a forecast are
+    cutoffs: int = 0  # separate ones, whatever the series
 
     @property
     def horizon(self) -> int:
@@ -98,32 +113,43 @@ class Calibration:
     ) -> FloatArray:
         """Raw forecasts [n, h, 1 + Q] of the named series -> calibrated quantiles [n, h, len(levels)], ascending.
 
-        The quantiles are offsets from the raw point forecast. h may be longer than H: beyond H the last step's offsets
-        grow with the square root of the step, as the errors of a random walk do.
+        Beyond the H steps of the calibration the last step's scales hold.
         """
         down, up = self._units(forecast, seasonal_scale, series)
         offsets = self._offsets(levels, forecast.shape[1])[None]
         unit = np.where(offsets > 0, up[:, :, None], down[:, :, None])
-        return np.asarray(forecast[:, :, :1] + unit * offsets)
+        away = unit * offsets
+        if self.shape.centred:
+            away = self.shape.keep(away, forecast, (down, up), levels)
+        return np.asarray(self.shape.centre(forecast)[:, :, None] + away)
 
     def samples(
         self, forecast: FloatArray, seasonal_scale: FloatArray, series: Sequence[str], count: int
     ) -> FloatArray:
         """Raw forecasts [n, H, 1 + Q] of the named series -> [n, H, count] sample paths.
 
-        A path adds the errors of one whole window, so its steps are correlated as errors are, and quantiles of a sum over
-        steps can be read off the paths. Draws are independent between series and the same at every call. ValueError
-        where no window was observed whole.
+        A path takes its steps from the calibrated quantiles, at the levels that the errors of one whole window have among
+        those of all windows. So its steps are correlated as errors are, quantiles of a sum over steps can be read off the
+        paths, and the quantiles of one step are the calibrated ones. Draws are independent between series and the same at
+        every call. ValueError where no window was observed whole.
         """
         whole = self.whole
         if not whole.any():
             raise ValueError("no test window was observed whole")
-        down, up = self._units(forecast, seasonal_scale, series)
-        share = self.weights[whole] / self.weights[whole].sum()
-        drawn = np.random.default_rng(0).choice(len(share), size=(len(forecast), count), p=share)
-        paths = self.errors[whole][drawn].transpose(0, 2, 1)
-        unit = np.where(paths > 0, up[:, :, None], down[:, :, None])
-        return np.asarray(forecast[:, :, :1] + unit * paths)
+        errors, share = self.errors[whole], self.weights[whole] / self.weights[whole].sum()
+        rng = np.random.default_rng(0)
+        drawn = rng.choice(len(share), size=(len(forecast), count), p=share)
+        if not self.shape.centred:
+            down, up = self._units(forecast, seasonal_scale, series)
+            paths = errors[drawn].transpose(0, 2, 1)
+            unit = np.where(paths > 0, up[:, :, None], down[:, :, None])
+            return np.asarray(forecast[:, :, :1] + unit * paths)
+        order = np.argsort(errors, axis=0, kind="stable")
+        below = np.empty_like(errors)  # [M, H] share of the windows with a smaller error
+        np.put_along_axis(below, order, np.cumsum(share[order], axis=0) - share[order], axis=0)
+        within = rng.random((len(forecast), count))  # the place between two errors, the same at every step
+        level = (below[drawn] + (share[drawn] * within)[:, :, None]).transpose(0, 2, 1)
+        return _at_levels(self.quantiles(forecast, seasonal_scale, series, GRID), level)
 
     def cut(self, horizon: int) -> Calibration:
         """The calibration of the first `horizon` steps."""
@@ -136,7 +162,7 @@ class Calibration:
         mostly from the later windows: the weight of a window is halved every HALF_LIFE horizons.
         """
         factor = np.array([self.factors.get(str(name), 1.0) for name in names])
-        more = pool.scaled() / factor[pool.series][:, None]
+        more = pool.scaled(self.shape) / factor[pool.series][:, None]
         if not np.isfinite(more).any() or not np.isfinite(self.errors).any():
             return self
         errors = np.concatenate([self.errors, more])
@@ -146,29 +172,37 @@ class Calibration:
         age = np.concatenate([self.age + age.max() + 1.0, age])
         size = _mean_size(errors, weights)
         growth = _mean_size(errors, weights * 0.5 ** (age / HALF_LIFE)) / size if size > 0 else 1.0
+        cutoffs = self.cutoffs + pool.cutoffs
         return replace(
             self,
             levels=np.array(GRID),
-            offsets=growth * _quantiles(errors, weights, count),
+            offsets=_shrunk(growth * _quantiles(errors, weights, count), self.shape, cutoffs),
             errors=growth * errors,
             weights=weights,
             age=age,
             windows=self.windows + len(more),
             separate=count,
+            cutoffs=cutoffs,
         )
 
     def _units(
         self, forecast: FloatArray, seasonal_scale: FloatArray, series: Sequence[str]
     ) -> tuple[FloatArray, FloatArray]:
         factor = np.array([self.factors.get(str(name), 1.0) for name in series])[:, None]
-        down, up = _units(forecast, seasonal_scale)
+        down, up = self.shape.units(forecast, seasonal_scale)
         return down * factor, up * factor
 
     def _offsets(self, levels: Sequence[float], horizon: int) -> FloatArray:
-        """[horizon, Q] offsets of these levels, in units."""
+        """[horizon, Q] offsets of these levels, in units.
+
+        Units that are no widths do not grow beyond the known steps, so there the offsets grow with the square root of the
+        step, as the errors of a random walk do.
+        """
         known = self.horizon
         steps = np.minimum(np.arange(horizon), known - 1)
         growth = np.sqrt(np.maximum(np.arange(horizon) + 1.0, known) / known)
+        if self.shape.has_widths:
+            growth = np.ones(horizon)
         rows = [np.interp(levels, self.levels, self.offsets[:, step]) for step in steps]
         return np.asarray(np.array(rows).reshape(horizon, len(levels)) * growth[:, None])
 
@@ -183,16 +217,6 @@ def even_weights(windows: int, separate: int) -> FloatArray:
     return np.full(windows, separate / max(windows, 1))
 
 
-def _units(forecast: FloatArray, seasonal_scale: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Two [n, h] in the caller's units: the unit of an error below the point forecast, and of one above."""
-    size = np.broadcast_to(seasonal_scale[:, None], forecast.shape[:2])
-    if forecast.shape[2] < 3:
-        return size, size
-    point, low, high = forecast[:, :, 0], forecast[:, :, 1], forecast[:, :, -1]
-    down, up = (np.sqrt(size * np.maximum(part, MIN_SHARE * size)) for part in (point - low, high - point))
-    return down, up
-
-
 def calibrate(pool: Pool, names: Sequence[str]) -> Calibration | None:
     """Learn from a pool whose series are indices into `names`. None where fewer than two errors have a unit."""
     scaled = pool.scaled()
@@ -203,14 +227,46 @@ def calibrate(pool: Pool, names: Sequence[str]) -> Calibration | None:
     kept = evenly(len(scaled), MAX_ERRORS)
     return Calibration(
         levels=np.array(GRID),
-        offsets=_quantiles(scaled, np.ones(len(scaled)), pool.separate),
+        offsets=_shrunk(_quantiles(scaled, np.ones(len(scaled)), pool.separate), pool.shape, pool.cutoffs),
         factors={str(names[int(n)]): float(factor[n]) for n in np.flatnonzero(factor != 1.0)},
         errors=scaled[kept],
         weights=even_weights(len(kept), pool.separate),
         age=pool.age[kept],
         windows=len(scaled),
         separate=pool.separate,
+        shape=pool.shape,
+        cutoffs=pool.cutoffs,
     )
+
+
+def _shrunk(offsets: FloatArray, shape: QuantileShape, cutoffs: int) -> FloatArray:
+    """Offsets [G, H] in own widths, with the median in the centre, shrunk by the number of separate cutoffs.
+
+    A scale that one cutoff's shock may have made is shrunk by half where there is one cutoff, one that is far larger hardly.
+    """
+    if not shape.centred:
+        return offsets
+    level = np.array(GRID)[:, None]
+    mirrored = -offsets[::-1]  # of the level as far on the other side
+    both = (cutoffs * offsets + 0.5 * (offsets + mirrored)) / (cutoffs + 1.0)
+    own = np.where(level > 0.5, np.maximum(both, 0.0), np.where(level < 0.5, np.minimum(both, 0.0), 0.0))
+    if not shape.has_widths:
+        return own
+    raw = np.array([shape.reference(one) for one in GRID])[:, None]
+    scale = np.log(np.maximum(own / np.where(raw == 0.0, 1.0, raw), MIN_SCALE))
+    shock = COMMON_SHOCK * (1.0 + np.abs(raw)) / 2.0 / np.sqrt(cutoffs)
+    share = np.maximum(cutoffs / (cutoffs + 1.0), 1.0 - (shock / np.maximum(np.abs(scale), shock)) ** 2)
+    return np.asarray(np.maximum.accumulate(raw * np.exp(share * scale), axis=0))
+
+
+def _at_levels(quantiles: FloatArray, level: FloatArray) -> FloatArray:
+    """Quantiles [n, h, G] at the levels of GRID -> their values at other levels [n, h, count], interpolated linearly."""
+    grid = np.array(GRID)
+    level = np.clip(level, grid[0], grid[-1])
+    after = np.clip(np.searchsorted(grid, level), 1, len(grid) - 1)
+    share = (level - grid[after - 1]) / (grid[after] - grid[after - 1])
+    low, high = (np.take_along_axis(quantiles, at, axis=2) for at in (after - 1, after))
+    return np.asarray(low + share * (high - low))
 
 
 def _factors(scaled: FloatArray, pool: Pool) -> FloatArray:

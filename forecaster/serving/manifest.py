@@ -18,8 +18,9 @@ from forecaster.models.served_method import served_method
 from forecaster.models.settings import FitSettings, NetworkSettings
 from forecaster.serving.integrity import MANIFEST, hash_files, verify
 from forecaster.serving.runtime import RUNTIMES, Runtime, within_limits
+from forecaster.typing import FloatArray
 
-FORMAT = 1
+FORMAT = 2
 TEST_WEIGHTS = "judged.onnx"  # the graph with the tested weights, where other weights serve
 HISTORY = "history.csv"
 
@@ -121,6 +122,18 @@ class Manifest:
         return self.method or served_method(self.members, self.smoothing)
 
     @property
+    def point_level(self) -> float | None:
+        """The level of the quantile that the point forecast is: 0.5 = the median; None = it is a mean."""
+        return self.members[0].point_level
+
+    def held(self, values: FloatArray) -> FloatArray:
+        """Point forecasts and quantiles [..., 1 + Q] within the limits. A mean of whole numbers is no whole number."""
+        found = self.limits.hold(values)
+        if self.limits.integer and self.point_level is None and self.format > 1:
+            found[..., 0] = replace(self.limits, integer=False).hold(values[..., 0])
+        return found
+
+    @property
     def serves_simple_method(self) -> bool:
         """Whether a simple method serves alone."""
         return self.smoothing is not None and self.smoothing.weight == 1.0
@@ -220,10 +233,13 @@ def write_manifest(folder: Path, manifest: Manifest) -> Manifest:
 
 
 def load_runtime(folder: Path, manifest: Manifest, runtime: str, threads: int = 0) -> Runtime:
-    """The serving graph. ArtifactError where a file's hash is not the manifest's, or the graph does not load."""
+    """The serving graph, whose forecasts are within the limits, though not rounded.
+
+    ArtifactError where a file's hash is not the manifest's, or the graph does not load.
+    """
     verify(folder, dict(manifest.files))
     part, make = RUNTIMES[runtime]
-    return within_limits(make(folder / part, threads), manifest.limits)
+    return within_limits(make(folder / part, threads), _of_graph(manifest))
 
 
 def load_test_weights(folder: Path, manifest: Manifest, threads: int = 0) -> Runtime:
@@ -235,6 +251,10 @@ def load_test_weights(folder: Path, manifest: Manifest, threads: int = 0) -> Run
 def open_test_weights(folder: Path, manifest: Manifest, threads: int = 0) -> Runtime:
     """The same graph without a check of the hashes, for files that this process has just written."""
     part, make = RUNTIMES["onnx"]
-    return within_limits(
-        make(folder / (part if manifest.serves_tested_weights else TEST_WEIGHTS), threads), manifest.limits
-    )
+    path = folder / (part if manifest.serves_tested_weights else TEST_WEIGHTS)
+    return within_limits(make(path, threads), _of_graph(manifest))
+
+
+def _of_graph(manifest: Manifest) -> Limits:
+    """The limits of a graph's forecasts. Only what is served is rounded, except in models of format 1."""
+    return manifest.limits if manifest.format == 1 else replace(manifest.limits, integer=False)

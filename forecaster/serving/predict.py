@@ -154,7 +154,7 @@ def run_forecast(
         values, source = answer.values, np.full(len(request.positions), own, dtype=object)
     values, samples = _widened(request, values, answer.samples, model)
     if model.opened:
-        values = model.opened.manifest.limits.hold(values)
+        values = model.opened.manifest.held(values)
     result = Forecast(
         series=request.series,
         timestamps=request.panel.freq.after(request.cutoff, request.horizon, request.panel.zone),

@@ -12,6 +12,7 @@ import numpy as np
 
 from forecaster.data.extra_inputs import ExtraInputs
 from forecaster.errors import ArtifactError
+from forecaster.serving.quantile_shape import FORMAT_1, QuantileShape
 from forecaster.serving.runtime import forecast
 
 if TYPE_CHECKING:
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
     from forecaster.data.windows import Windows
     from forecaster.serving.runtime import Runtime
     from forecaster.typing import FloatArray, IntArray
+
+
+FIRST_WITH_CENTRE = 2  # the format since which quantiles lie about the point forecast
 
 
 class GraphFacts(Protocol):
@@ -46,6 +50,7 @@ class RawForecasts:
     windows: Windows  # W
     context: FloatArray  # [W, L] the graph's input: values before each cutoff; NaN = missing
     values: FloatArray  # [W, H, 1 + Q] the point forecast, then the graph's own quantiles
+    shape: QuantileShape = FORMAT_1  # what the columns are
 
     @property
     def names(self) -> list[str]:
@@ -59,11 +64,12 @@ class RawForecasts:
             windows=self.windows.take(chosen),
             context=self.context[chosen],
             values=self.values[chosen],
+            shape=self.shape,
         )
 
 
 def raw_forecasts(runtime: Runtime, graph: GraphFacts, panel: Panel, windows: Windows, horizon: int) -> RawForecasts:
-    """Forecasts of the W windows, `horizon` steps each, which may be more than the graph's own.
+    """Forecasts of the W windows, `horizon` steps each, which may be more than the graph's own: see `widened`.
 
     NaN where a window's context has no observed value.
     """
@@ -73,9 +79,34 @@ def raw_forecasts(runtime: Runtime, graph: GraphFacts, panel: Panel, windows: Wi
     if len(windows) and values.shape[2] != columns:
         message = f"the stored graph gives {values.shape[2]} values for each step, not {columns}."
         raise ArtifactError(message, "Train again, or roll back.")
+    values = values.reshape(len(windows), horizon, columns)
+    old = getattr(graph, "format", FIRST_WITH_CENTRE) < FIRST_WITH_CENTRE
     return RawForecasts(
-        panel=panel, windows=windows, context=context, values=values.reshape(len(windows), horizon, columns)
+        panel=panel,
+        windows=windows,
+        context=context,
+        values=values if old else widened(values, needs.horizon),
+        shape=FORMAT_1 if old else QuantileShape(tuple(graph.quantiles), getattr(graph, "point_level", 0.5)),
     )
+
+
+def widened(values: FloatArray, horizon: int) -> FloatArray:
+    """Raw forecasts [W, H, 1 + Q] whose quantiles do not come closer to the point beyond the graph's own `horizon`.
+
+    There the graph takes its own forecasts for actuals, so its widths are too small. From the last of its own steps on they
+    grow at least with the square root of the step, as those of a random walk do, and never shrink.
+    """
+    steps = values.shape[1]
+    if steps <= horizon:
+        return values
+    own, point, beyond = values[:, :horizon], values[:, horizon:, :1], values[:, horizon:, 1:]
+    growth = np.sqrt(np.arange(horizon + 1, steps + 1) / horizon)
+    last = own[:, -1:, 1:] - own[:, -1:, :1]
+    least, deviation = last * growth[None, :, None], beyond - point
+    below = np.minimum.accumulate(np.minimum(deviation, least), axis=1)
+    above = np.maximum.accumulate(np.maximum(deviation, least), axis=1)
+    away = np.where(last < 0.0, below, np.where(last > 0.0, above, deviation))
+    return np.concatenate([own, np.concatenate([point, point + away], axis=2)], axis=1)
 
 
 def with_context(windows: Windows, context_length: int) -> Windows:

@@ -66,6 +66,7 @@ def _learnt(folder: Path, manifest: Manifest, made: Entries, actual: FloatArray,
         series=windows.series,
         separate=separate(windows.series, windows.cutoff, manifest.horizon),
         age=windows.remaining / manifest.horizon - 1.0,
+        shape=raw.shape,
     )
     learnt = calibrate(pool, tuple(map(str, panel.series)))
     if learnt is None:

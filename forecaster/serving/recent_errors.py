@@ -88,6 +88,7 @@ def pooled(raw: RawForecasts) -> Pool:
         series=windows.series,
         separate=_separate(windows, horizon),
         age=windows.remaining / horizon - 1.0,
+        shape=raw.shape,
     )
 
 

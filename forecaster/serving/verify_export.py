@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from forecaster.models.network import Network
     from forecaster.typing import FloatArray
 
-TOLERANCE = 1e-4  # relative, between the trained network, SavedModel and ONNX
+TOLERANCE = 1e-4  # relative to a window's range, between the trained network, SavedModel and ONNX
+ROUNDED = 16  # units in the last place
 
 
 def prove(
@@ -34,8 +35,11 @@ def prove(
     context, extra = inputs["context"], {name: values for name, values in inputs.items() if name != "context"}
     expected = np.asarray(joint_forecast(members, list(inputs.values()), smoothing=smoothing))
     scan(folder / "saved_model")
-    # Relative to the size of the window: relative to a forecast near 0, any rounding would be large.
-    size = np.maximum(np.abs(expected).max(axis=(1, 2)), np.where(np.isnan(context), 0.0, np.abs(context)).max(axis=1))
+    # Relative to the range of the window and its forecast, but no finer than float64 at their level.
+    both = np.concatenate([context, expected.reshape(len(expected), -1)], axis=1)
+    low, high = np.nanmin(both, axis=1), np.nanmax(both, axis=1)
+    level = np.maximum(np.abs(low), np.abs(high))
+    size = np.maximum(np.where(high > low, high - low, level), ROUNDED * np.spacing(level) / TOLERANCE)
     _agree("SavedModel", TensorflowRuntime(folder / "saved_model").run(context, extra), expected, size)
     _agree("ONNX", OnnxRuntime(folder / "model.onnx").run(context, extra), expected, size)
     _without_gpu(folder / "saved_model")

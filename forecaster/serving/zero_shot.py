@@ -151,8 +151,7 @@ class ZeroShot:
                 yield i, mine[first : first + BATCH]
 
     def _raw(self, network: PretrainedNetwork, windows: Windows, horizon: int) -> RawForecasts:
-        raw = raw_forecasts(network.runtime, network, self.panel, windows, horizon)
-        return replace(raw, values=widened(raw.values, network.needs.horizon))
+        return raw_forecasts(network.runtime, network, self.panel, windows, horizon)
 
     def _quantiles(self, i: int, raw: RawForecasts, levels: Sequence[float]) -> FloatArray:
         learnt, trained = self.calibrations[i], self.networks[i].quantiles
@@ -201,23 +200,6 @@ class ZeroShot:
         windows = rolling(self.panel, self.ends, horizon, count, stride, rich)
         windows = windows.take(np.flatnonzero(network.suits(windows)))
         return with_actuals(windows, horizon)
-
-
-def widened(values: FloatArray, horizon: int) -> FloatArray:
-    """Raw forecasts [W, H, 1 + Q] whose quantiles do not come closer to the point beyond the graph's own `horizon`.
-
-    There the graph takes its own forecasts for actuals, so its widths are too small. From the last of its own steps on they
-    grow at least with the square root of the step, as those of a random walk do.
-    """
-    steps = values.shape[1]
-    if steps <= horizon:
-        return values
-    own, point, beyond = values[:, :horizon], values[:, horizon:, :1], values[:, horizon:, 1:]
-    growth = np.sqrt(np.arange(horizon + 1, steps + 1) / horizon)
-    least = (own[:, -1:, 1:] - own[:, -1:, :1]) * growth[None, :, None]
-    deviation = beyond - point
-    deviation = np.where(least < 0.0, np.minimum(deviation, least), np.maximum(deviation, least))
-    return np.concatenate([own, np.concatenate([point, point + deviation], axis=2)], axis=1)
 
 
 def between_levels(quantiles: FloatArray, trained: Sequence[float], levels: Sequence[float]) -> FloatArray:

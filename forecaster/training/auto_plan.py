@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from forecaster.data.calendar import lag_count, width
+from forecaster.data.summary import logs_keep_range
 from forecaster.errors import UsageError
 from forecaster.models.cells import CELLS
 from forecaster.models.exponential_smoothing import EXPONENTIAL_SMOOTHING, WEIGHTS, Smoothing, smoothing_length
 from forecaster.models.heads import OPEN_HEADS
+from forecaster.models.losses import pinball_level
 from forecaster.models.scaling import TRANSFORMS
 from forecaster.models.settings import FitSettings, NetworkSettings
 from forecaster.models.simple_methods import DRIFT, NAIVE, SEASONAL_NAIVE
@@ -66,10 +68,9 @@ def draft_plan(panel: Panel, settings: TrainSettings) -> Draft:
     """
     choose = Chooser()
     season = panel.season_length
-    horizon = choose(
-        "horizon", settings.horizon, default_horizon(season), "one season" if season > 1 else "there is no season"
-    )
-    lengths = _Lengths(rows=int(np.median(panel.lengths)), season=season, horizon=horizon)
+    rows = int(np.median(panel.lengths))
+    horizon = _horizon(choose, settings, panel, rows)
+    lengths = _Lengths(rows=rows, season=season, horizon=horizon)
     windows = choose("windows", settings.windows, *_windows(len(panel.series), lengths))
     segment = _segment(choose, settings, season)
     context_length = _context_length(choose, settings, lengths, segment)
@@ -82,7 +83,7 @@ def draft_plan(panel: Panel, settings: TrainSettings) -> Draft:
     zeros = float((seen == 0).mean()) if len(seen) else 0.0
     choose("distribution", settings.distribution, "none", "each quantile is forecast by itself")
     loss = _likelihood(choose, settings.likelihood) if settings.likelihood else _loss(choose, settings, zeros)
-    scalings = _scalings(choose, settings, seen, zeros)
+    scalings = _scalings(choose, settings, seen, zeros, exact=logs_keep_range(panel))
     base = _network(choose, settings, head, horizon=horizon, segment=segment, context_length=context_length)
     base = replace(
         base,
@@ -99,7 +100,7 @@ def draft_plan(panel: Panel, settings: TrainSettings) -> Draft:
     fit = _fit(choose, settings, schedules[0], loss=loss, error_scale=error_scale, series=len(panel.series))
     fit = with_optimizer(choose, settings, fit, base)
     members = _members(choose, settings, base)
-    logs = "log" in [one.transform for one in scalings] and not settings.min  # the log of smoothing counts from 0
+    logs = "log" in [one.transform for one in scalings] and not settings.lowest  # the log of smoothing counts from 0
     smoothings = _smoothings(settings, lengths, context_length, logs)
     given = {name: getattr(settings, name) for name in ("epochs", "learning_rate")}
     questions = OpenQuestions(
@@ -107,10 +108,10 @@ def draft_plan(panel: Panel, settings: TrainSettings) -> Draft:
         contexts=_contexts(settings, base, len(panel.series)),
         schedules=schedules,
         smoothings=smoothings,
-        blended=bool(settings.floor),
+        blended=bool(settings.floor) or horizon > longest_tested(rows),
         given={name: value for name, value in given.items() if value is not None},
     )
-    smoothing = _untested(settings, smoothings)
+    smoothing = _untested(settings, smoothings, lengths)
     choose("floor", settings.floor, smoothing.weight if smoothing else 0.0, NO_SELECTION)
     plan = Plan(
         horizon=horizon,
@@ -135,6 +136,26 @@ def _windows(series: int, lengths: _Lengths) -> tuple[int, str]:
     many = min(-(-MIN_TOTAL_WINDOWS // series), int(MAX_EXTRA_TEST_SHARE * rows) // horizon)
     extra = f"{MAX_EXTRA_TEST_SHARE:.0%} for more than {MAX_WINDOWS_PER_SERIES}"
     return max(1, some, many), f"at most {MAX_TEST_SHARE:.0%} of a series' rows, {extra}"
+
+
+def longest_tested(rows: int) -> int:
+    """The longest horizon that series of so many rows can be tested on: fits need the other two thirds."""
+    return max(rows // 3, 1)
+
+
+def _horizon(choose: Chooser, settings: TrainSettings, panel: Panel, rows: int) -> int:
+    """Steps to forecast. UsageError for more than can be tested, unless these are allowed."""
+    season, longest = panel.season_length, longest_tested(rows)
+    automatic, why = default_horizon(season), "one season" if season > 1 else "there is no season"
+    if automatic > longest:
+        automatic, why = longest, "a third of the rows: the longest that can be tested"
+    horizon = choose("horizon", settings.horizon, automatic, why)
+    if horizon > longest and not settings.allow_untested_horizon:
+        raise UsageError(
+            f"{panel.source}: --horizon {horizon} is more than a third of the median series' {rows} rows: it cannot be tested.",
+            f"Give --horizon {longest} or less, or --allow-untested-horizon for a statistical forecast.",
+        )
+    return horizon
 
 
 def default_horizon(season: int) -> int:
@@ -216,7 +237,7 @@ def point_level(loss: str, settings: TrainSettings) -> float | None:
     """The level of the quantile that the loss makes of the point forecast; None for a mean."""
     if settings.likelihood:
         return None if settings.counts else 0.5
-    return None if loss == "mse" else 0.5
+    return None if loss == "mse" else pinball_level(loss) or 0.5
 
 
 def _likelihood(choose: Chooser, distribution: str) -> str:
@@ -224,9 +245,14 @@ def _likelihood(choose: Chooser, distribution: str) -> str:
     return choose("loss", None, "likelihood", f"of the {distribution} distribution")
 
 
-def _scalings(choose: Chooser, settings: TrainSettings, seen: FloatArray, zeros: float) -> tuple[TargetScaling, ...]:
-    """Scalings to choose from: a log with relative errors or those of the window, no transform with the seasonal scale."""
-    nonnegative = bool((seen >= (settings.min or 0.0)).all())
+def _scalings(
+    choose: Chooser, settings: TrainSettings, seen: FloatArray, zeros: float, *, exact: bool
+) -> tuple[TargetScaling, ...]:
+    """Scalings to choose from: a log with relative errors or those of the window, no transform with the seasonal scale.
+
+    No log unless it is `exact`: where values change little for their size it loses the changes, and is linear anyway.
+    """
+    nonnegative = bool((seen >= (settings.lowest or 0.0)).all())
     given = None if settings.transform in (None, "auto") else settings.transform
     if given and TRANSFORMS[given].needs_nonnegative and not nonnegative:
         raise UsageError(
@@ -234,7 +260,7 @@ def _scalings(choose: Chooser, settings: TrainSettings, seen: FloatArray, zeros:
             "Give --transform none, or the smallest possible value as --min.",
         )
     # Where most values are 0 the forecast is a mean, and the mean of logs is not the log of the mean.
-    logs = nonnegative and zeros <= MAX_ZERO_SHARE and not settings.counts
+    logs = nonnegative and zeros <= MAX_ZERO_SHARE and not settings.counts and exact
     names = ["none", "log"] if logs else ["none"]
     scales = {"none": ("series",), "log": ("transform", "window")}
     if settings.likelihood:
@@ -275,7 +301,7 @@ def _network(
         input_initializer=settings.input_initializer or "glorot",
         recurrent_initializer=settings.recurrent_initializer or "orthogonal",
         quantiles=settings.quantiles,
-        origin=settings.min or 0.0,
+        origin=settings.lowest or 0.0,
         attention=bool(settings.attention),
         recurrent_dropout=settings.recurrent_dropout or 0.0,
         forget_bias=1.0 if settings.forget_bias is None else settings.forget_bias,
@@ -344,7 +370,8 @@ def _smoothings(
     settings: TrainSettings, lengths: _Lengths, context_length: int, nonnegative: bool
 ) -> tuple[Smoothing, ...]:
     """Simple methods to choose from, each with its weight in the forecast."""
-    if settings.floor == 0.0:
+    untested = lengths.horizon > longest_tested(lengths.rows)
+    if settings.floor == 0.0 and not untested:
         return ()
     season, whole = lengths.season, _whole_segments(context_length, lengths.season)
     rows = {EXPONENTIAL_SMOOTHING: smoothing_length(season, lengths.rows), NAIVE: whole, DRIFT: whole}
@@ -355,16 +382,23 @@ def _smoothings(
         weights = WEIGHTS if method == EXPONENTIAL_SMOOTHING else ALONE_WEIGHTS
         found += [
             Smoothing(season, length, lengths.horizon, nonnegative, weight, method)
-            for weight in (weights if settings.floor is None else (settings.floor,))
+            for weight in ((1.0,) if untested else weights if settings.floor is None else (settings.floor,))
             if length and weight
         ]
     return tuple(found)
 
 
-def _untested(settings: TrainSettings, smoothings: Sequence[Smoothing]) -> Smoothing | None:
-    """The simple method where no window can choose one: exponential smoothing, else the last value."""
+def _untested(settings: TrainSettings, smoothings: Sequence[Smoothing], lengths: _Lengths) -> Smoothing | None:
+    """The simple method where no window can choose one: exponential smoothing, else the last season, else the last value.
+
+    It serves alone for a horizon that cannot be tested.
+    """
     weight = UNTESTED_WEIGHT if settings.floor is None else settings.floor
-    return next((one for one in smoothings if one.weight == weight), None)
+    if lengths.horizon > longest_tested(lengths.rows):
+        weight = 1.0
+    likeliest = (EXPONENTIAL_SMOOTHING, SEASONAL_NAIVE, NAIVE)
+    found = {one.method: one for one in smoothings if one.weight == weight}
+    return next((found[method] for method in likeliest if method in found), None)
 
 
 def _members(choose: Chooser, settings: TrainSettings, base: NetworkSettings) -> tuple[NetworkSettings, ...]:

@@ -12,6 +12,7 @@ import numpy as np
 from forecaster.data.extra_inputs import ExtraInputs, Needs
 from forecaster.data.target_limits import NO_LIMITS, Limits
 from forecaster.models.exponential_smoothing import EXPONENTIAL_SMOOTHING, Smoothing
+from forecaster.models.losses import pinball_level
 from forecaster.serving.manifest import Contribution
 
 if TYPE_CHECKING:
@@ -96,6 +97,9 @@ class EvaluationSet:
     def _error(self, windows: Windows, forecast: FloatArray) -> float:
         truth = windows.gather(0, self.needs.horizon)
         miss, size = np.abs(truth - forecast), np.abs(truth) + np.abs(forecast)
+        level = pinball_level(self.loss)
+        if level is not None:
+            miss = miss * np.where(truth > forecast, 2.0 * level, 2.0 * (1.0 - level))
         scaled = miss / self.scale[windows.series][:, None]
         if self.loss == "mse":
             return math.sqrt(_mean(scaled * scaled))

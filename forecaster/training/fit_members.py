@@ -14,7 +14,6 @@ import numpy as np
 
 from forecaster.errors import UsageError
 from forecaster.progress import Progress, Watch
-from forecaster.serving.manifest import plan_lines
 from forecaster.training.checkpoints import FINAL_STAGE, TEST_STAGE, Checkpoints, NoCheckpoints
 from forecaster.training.combination import member_forecasts
 from forecaster.training.compiled_steps import Trainers
@@ -60,8 +59,6 @@ class EnsembleFitter:
         UsageError where every fit diverged; KeyboardInterrupt where none was fitted.
         """
         plan = self._select(draft, panel, parts.selection)
-        for line in plan_lines(plan.rows):
-            self.watch.note(line)
         # Early stopping needs the validation windows; without it the test fit also uses their rows.
         task = parts.selection if plan.fit.patience and parts.selection else parts.test
         if task is None:

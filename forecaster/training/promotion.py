@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from forecaster.typing import BoolArray, FloatArray, IntArray
 
 
+NAIVE_BASELINES = ("seasonal-naive", "naive")
+
+
 @dataclass(frozen=True)
 class Champion:
     """The version that serves, and its weights that can be compared on a window."""
@@ -53,7 +56,7 @@ class Champion:
 
     def forecast(self, panel: Panel, windows: Windows, horizon: int, runtime: Runtime) -> FloatArray:
         """[W, horizon] point forecasts."""
-        return raw_forecasts(runtime, self.manifest, panel, windows, horizon).values[:, :, 0]
+        return self.manifest.held(raw_forecasts(runtime, self.manifest, panel, windows, horizon).values)[:, :, 0]
 
 
 def promotion(store: Store, name: str, tested: Backtest | None, margin: float, *, learned: bool) -> Verdict:
@@ -88,6 +91,15 @@ def promotion(store: Store, name: str, tested: Backtest | None, margin: float, *
     alike = {champion.label: opponent} if champion.manifest.serves_simple_method else {}
     same = _same(common, {**common.baselines, **alike})
     return _verdict(scores, champion.label, len(chosen), margin, same)
+
+
+def better_than_naive(tested: Backtest | None) -> Verdict:
+    """Whether a version's error is lower than that of the last value and of the last season; it may be one of these."""
+    if tested is None:
+        return Verdict(False, "too few rows for test windows, so it cannot be compared")
+    naive = {who: one for who, one in tested.baselines.items() if who in NAIVE_BASELINES}
+    scores = {who: one for who, one in tested.scores().items() if who == MODEL or who in naive}
+    return _verdict(scores, "", len(tested.target), 0.0, _same(tested, naive))
 
 
 def _same(tested: Backtest, forecasts: Mapping[str, FloatArray]) -> frozenset[str]:

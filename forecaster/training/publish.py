@@ -31,7 +31,7 @@ from forecaster.training.checkpoints import (
     write_state,
 )
 from forecaster.training.combination import contributions
-from forecaster.training.promotion import promotion
+from forecaster.training.promotion import better_than_naive, promotion
 
 if TYPE_CHECKING:
     from forecaster.config import TrainSettings
@@ -133,9 +133,13 @@ def publish(training: Training, store: Store) -> Published:
 def _verdict(training: Training, store: Store, tested: Backtest | None) -> Verdict | None:
     """Comparison with the version that serves; None where it is not asked for."""
     margin = training.settings.promote_if_better
-    if margin is None:
-        return None
-    return promotion(store, training.name, tested, margin, learned=training.learned_baselines)
+    found = None
+    if margin is not None:
+        found = promotion(store, training.name, tested, margin, learned=training.learned_baselines)
+    if training.settings.require_better_than and (found is None or found.promoted):
+        required = better_than_naive(tested)
+        found = required if found is None or not required.promoted else found
+    return found
 
 
 def _write_networks(folder: Path, training: Training) -> None:
@@ -189,7 +193,7 @@ def _test(folder: Path, training: Training, test: Stage, manifest: Manifest) -> 
         found = cross_calibrated(holdout, manifest, runtime, baselines)
     else:
         raw = raw_forecasts(runtime, manifest, training.panel, holdout.windows, manifest.horizon)
-        found = CrossCalibration(backtest(holdout, raw.values, manifest.quantiles, baselines), None)
+        found = CrossCalibration(backtest(holdout, manifest.held(raw.values), manifest.quantiles, baselines), None)
     # The holdout has the test windows that can be forecast; cutoffs are rows of the panel and ascend.
     members = training.members[:, np.searchsorted(training.test_windows.cutoff, holdout.windows.cutoff)]
     added = contributions(holdout, test, members, settings.limits)

@@ -86,4 +86,4 @@ def _fold(panel: Panel, opened: Opened, ends: IntArray, windows: Windows, watch:
         own = replace(manifest.fit, seed=seed, patience=0, stop_after=manifest.epochs, error_scale=scale)
         fit(network, work, own, FitControl(watch, "refit"))
         networks.append(network)
-    return manifest.limits.hold(joined(panel, windows, needs, networks, manifest.smoothing))
+    return manifest.held(joined(panel, windows, needs, networks, manifest.smoothing))

@@ -51,7 +51,7 @@ def select_settings(draft: Draft, panel: Panel, task: Task, fit_all: FitAll, wat
         task.scale,
         task.relative,
         replace(plan.needs, context_length=max(questions.contexts)),
-        loss="mae" if plan.members[0].point_level is not None else "mse",
+        loss="mse" if plan.members[0].point_level is None else plan.fit.loss,
         history=history_windows(panel, task, plan.horizon),
     )
     fitted = fits.longest(best)

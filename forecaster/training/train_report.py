@@ -53,6 +53,12 @@ class TrainReport(Subject):
     verdict: Verdict | None = None  # None: it serves without a comparison
     contributions: tuple[Contribution, ...] = ()  # of each member, where there are several and they were tested
 
+    @property
+    def next_step(self) -> str:
+        """What to do with the model, for people."""
+        serves = self.verdict is None or self.verdict.promoted
+        return f"Next: forecaster predict --model {self.model}" if serves else ""
+
     def refuse_unpromoted(self) -> None:
         """QualityError where the new version is stored but may not serve."""
         if self.verdict and not self.verdict.promoted:

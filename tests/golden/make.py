@@ -14,10 +14,12 @@ from pathlib import Path
 import numpy as np
 
 from forecaster.commands.train import train
+from forecaster.config import PredictSettings
 from forecaster.data.reading.reader import read_panel
 from forecaster.data.windows import latest_windows
 from forecaster.progress import Silent
 from forecaster.serving.manifest import FORMAT, load_runtime, load_test_weights, read_manifest
+from forecaster.serving.predict import predict
 from forecaster.serving.runtime import forecast
 from forecaster.serving.store import Store
 from tests.support.factories import AIR, train_settings
@@ -45,11 +47,13 @@ def make(folder: Path) -> None:
     version = Path(report.path)
     manifest = read_manifest(version)
     asked = contexts(manifest.context_length)
+    made = predict(AIR, PredictSettings(models=str(folder), model=NAME, horizon=LONGER), Silent())
     np.savez_compressed(
         folder / "answers.npz",
         contexts=asked,
         served=forecast(load_runtime(version, manifest, "onnx"), asked, LONGER),
         judged=forecast(load_test_weights(version, manifest), asked, LONGER),
+        predicted=np.concatenate([made.prediction[:, :, None], made.quantile_forecasts], axis=2)[0],
     )
 
 

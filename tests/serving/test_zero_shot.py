@@ -18,7 +18,8 @@ from forecaster.config.resolve import ConfigFile, resolve
 from forecaster.data.windows import latest_windows
 from forecaster.errors import ArtifactError, UsageError
 from forecaster.serving.predict import predict
-from forecaster.serving.zero_shot import ZeroShot, between_levels, open_pretrained, widened
+from forecaster.serving.raw_forecasts import widened
+from forecaster.serving.zero_shot import ZeroShot, between_levels, open_pretrained
 from tests.support.factories import Recorder, panel_of
 from tests.support.pretrained import LEVELS, ship
 from tests.support.stored_models import stored, wave, write_csv

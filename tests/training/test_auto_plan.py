@@ -15,6 +15,7 @@ from forecaster.models.cells import CELLS
 from forecaster.models.network import Network
 from forecaster.models.scaling import CENTERS, TRANSFORMS
 from forecaster.models.settings import FitSettings, NetworkSettings
+from forecaster.models.simple_methods import SIMPLE_METHODS
 from forecaster.training.auto_plan import draft_plan
 from forecaster.training.plan import TargetScaling
 from tests.support.factories import AIR, NAN, panel_of, waves
@@ -119,6 +120,8 @@ def test_every_setting_of_a_network_and_a_fit_can_be_given():
         "stop_after",
         "origin",
         "point_level",
+        "level",
+        "recent",
     }  # from --calendar, columns; by the final fit; from --min, --loss
     assert {f.name for kind in (NetworkSettings, FitSettings) for f in fields(kind)} - derived <= can_be_given
 
@@ -207,7 +210,7 @@ def test_the_automatic_plan_does_not_look_at_rows_of_test_windows():
 @pytest.mark.parametrize("horizon", [None, 1, 13])
 def test_every_panel_has_a_plan_that_fits_together(rows, season_length, horizon):
     panel = panel_of(*waves(2, rows), season_length=season_length)
-    plan = plan_of(panel, horizon=horizon)
+    plan = plan_of(panel, horizon=horizon, allow_untested_horizon=True)
     for member in plan.members:
         assert member.context_length % member.segment == 0
         assert member.context_length >= member.segment >= 1
@@ -232,7 +235,9 @@ def test_a_long_series_has_test_windows_enough_to_calibrate_intervals_within_a_s
 
 def test_a_log_is_not_refused_where_every_row_is_in_a_test_window():
     panel = panel_of([1.0, 2.0, 3.0, 4.0, 5.0])
-    assert plan_of(panel, horizon=4, windows=2, transform="log").members[0].transform == "log"
+    assert (
+        plan_of(panel, horizon=4, windows=2, transform="log", allow_untested_horizon=True).members[0].transform == "log"
+    )
 
 
 def test_an_open_cell_is_a_gru_until_windows_say_otherwise(air):
@@ -304,3 +309,33 @@ def test_half_the_context_is_asked_where_few_series_have_long_ones(series, setti
     draft = draft_of(panel_of(*waves(series, 200)), **settings)
     assert draft.questions.contexts == contexts
     assert draft.plan.context_length == contexts[0]
+
+
+@pytest.mark.parametrize(("rows", "horizon", "longest"), [(288, 192, 96), (288, 97, 96), (30, 12, 10), (7, 3, 2)])
+def test_a_horizon_beyond_a_third_of_the_rows_is_refused_with_the_longest_that_can_be_tested(rows, horizon, longest):
+    panel = panel_of(*waves(2, rows))
+    with pytest.raises(UsageError, match=f"--horizon {horizon} is more than a third") as refused:
+        draft_of(panel, horizon=horizon)
+    assert f"--horizon {longest} or less" in refused.value.hint
+    assert draft_of(panel, horizon=longest).plan.smoothing is not None
+    allowed = draft_of(panel, horizon=horizon, allow_untested_horizon=True).plan
+    assert allowed.horizon == horizon and allowed.method in SIMPLE_METHODS
+
+
+def test_the_automatic_horizon_can_always_be_tested():
+    assert draft_of(panel_of(*waves(2, 30), season_length=24)).plan.horizon == 10
+
+
+@pytest.mark.parametrize(
+    ("level", "spread", "logs"), [(0.0, 9.0, True), (8e9, 1e6, True), (1e12, 5.0, False), (0.0, 1e-300, False)]
+)
+def test_no_log_is_taken_where_it_would_lose_the_range(level, spread, logs):
+    values = level + spread * np.random.default_rng(0).random(90)
+    assert ("log" in {one.transform for one in draft_of(panel_of(values)).questions.scalings}) == logs
+
+
+def test_the_loss_says_what_the_point_forecast_is(air):
+    levels = {loss: plan_of(air, loss=loss).members[0].point_level for loss in ("mae", "huber", "mse", "pinball:0.7")}
+    assert levels == {"mae": 0.5, "huber": 0.5, "mse": None, "pinball:0.7": 0.7}
+    counts = plan_of(air, distribution="negative-binomial", min=0.0).members[0]
+    assert counts.point_level is None and plan_of(air, distribution="normal").members[0].point_level == 0.5

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from forecaster.cli.main import run
-from forecaster.cli.typer_adapter import _with_margins
+from forecaster.cli.typer_adapter import METAVARS, _with_values
 from forecaster.config import TrainSettings
 from forecaster.config.resolve import from_mapping
 from forecaster.data.covariate_encodings import Encoding
@@ -174,11 +174,11 @@ def test_starting_from_weights_that_have_seen_the_windows_is_refused():
 
 
 def test_the_margin_need_not_be_given():
-    flags = {"--promote-if-better"}
-    assert _with_margins(["a.csv", "--promote-if-better"], flags) == ["a.csv", "--promote-if-better", "0"]
-    assert _with_margins(["--promote-if-better", "a.csv"], flags) == ["--promote-if-better", "0", "a.csv"]
-    assert _with_margins(["--promote-if-better", "0.02"], flags) == ["--promote-if-better", "0.02"]
-    assert _with_margins([], flags) == []
+    flags = {"--promote-if-better": METAVARS["margin"]}
+    assert _with_values(["a.csv", "--promote-if-better"], flags) == ["a.csv", "--promote-if-better", "0"]
+    assert _with_values(["--promote-if-better", "a.csv"], flags) == ["--promote-if-better", "0", "a.csv"]
+    assert _with_values(["--promote-if-better", "0.02"], flags) == ["--promote-if-better", "0.02"]
+    assert _with_values([], flags) == []
 
 
 def test_a_report_that_was_refused_is_a_missed_gate():

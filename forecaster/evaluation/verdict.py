@@ -1,0 +1,68 @@
+"""The verdict of a test in a sentence: better than naive or not, coverage as promised or not, enough windows or not."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from forecaster.evaluation.quantile_metrics import QuantileScores
+    from forecaster.evaluation.report import Report
+
+NAIVE = ("seasonal-naive", "naive")
+MIN_WINDOWS = 5  # fewer say little about an error, and less about coverage
+MAX_COVERAGE_GAP = 0.1  # between the nominal coverage and the empirical one
+SAME = 0.005  # relative difference of errors that are called equal
+
+
+@dataclass(frozen=True)
+class TestVerdict:
+    """What a test says, for people."""
+
+    sentence: str
+    warning: str = ""  # "" = none
+
+    __test__ = False  # for pytest
+
+
+def judge(report: Report | None) -> TestVerdict:
+    """The verdict of a report; of no report that there was no test."""
+    if report is None:
+        return TestVerdict("Not tested.", "there were no test windows: nothing is known about the error of this model")
+    metric = "mase" if math.isfinite(report.metrics.mase) else "mae"
+    own = getattr(report.metrics, metric)
+    errors = {who: getattr(scores, metric) for who, scores in report.baselines.items() if who in NAIVE}
+    known = {who: error for who, error in errors.items() if math.isfinite(error)}
+    count = f"{report.windows} window{'s' * (report.windows != 1)}"
+    if not known or not math.isfinite(own):
+        return TestVerdict(f"No error is defined over {count}.", "no error is defined on the test windows")
+    best = min(known, key=known.__getitem__)
+    sentence, warning = _compared(own, known[best], best.replace("-", " "), count, report.method)
+    if report.windows < MIN_WINDOWS:
+        warning = "; ".join(filter(None, (warning, f"{count} are too few to say much")))
+    covered, off = _covered(report.intervals)
+    if off and report.windows >= MIN_WINDOWS:
+        warning = "; ".join(filter(None, (warning, off)))
+    return TestVerdict(f"{sentence}{covered}.", warning)
+
+
+def _compared(own: float, naive: float, name: str, count: str, method: str) -> tuple[str, str]:
+    """The comparison of an error with that of naive, and a warning where it is not lower."""
+    if abs(own - naive) <= SAME * naive:
+        same = f"The error is that of {name} over {count}"
+        return same, "" if method == name else f"on the test windows it does not beat {name}"
+    if own < naive:
+        return f"{1.0 - own / naive:.0%} lower error than {name} over {count}", ""
+    higher = f"{own / naive - 1.0:.0%} higher" if naive > 0.0 else "A higher"
+    worse = f"{higher} error than {name} over {count}"
+    return worse, f"on the test windows, which selection did not see, it does not beat {name}"
+
+
+def _covered(intervals: QuantileScores | None) -> tuple[str, str]:
+    """How much the outermost interval covered, and a warning where that is far from its promise."""
+    if intervals is None or not math.isfinite(intervals.empirical_coverage):
+        return "", ""
+    nominal, found = intervals.nominal_coverage, intervals.empirical_coverage
+    text = f"; {nominal:.0%} intervals covered {found:.0%}"
+    return text, f"{nominal:.0%} intervals covered {found:.0%}" if abs(found - nominal) > MAX_COVERAGE_GAP else ""
