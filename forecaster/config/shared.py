@@ -45,8 +45,8 @@ class StoreSettings(StoreOptions):
 class InputOptions:
     """How the data is read."""
 
-    series: str | None = option(None, "Column that names the series (default: inferred).", "Input")
-    timestamp: str | None = option(None, "Column of timestamps (default: inferred).", "Input")
+    series: str | None = option(None, "Column, or columns A,B, of series names (default: inferred).", "Input")
+    timestamp: str | None = option(None, "Column of timestamps, or of its parts, e.g. year,month.", "Input")
     target: str | None = option(None, "Column to forecast (default: inferred).", "Input")
     zone: str | None = option(None, "Time zone of the timestamps, e.g. Europe/Berlin.", "Input")
     timestamp_format: str | None = option(None, "How timestamps are written, e.g. %d.%m.%Y, day-first.", "Input")

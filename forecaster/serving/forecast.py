@@ -16,6 +16,7 @@ from typing import IO, TYPE_CHECKING, TypeAlias
 import numpy as np
 
 from forecaster.data.freq import Freq, format_timestamps
+from forecaster.data.reading.joined_columns import joined_name, split_names
 from forecaster.errors import ArtifactError, UsageError, nearest
 from forecaster.files import saying_why, whole_file
 
@@ -59,6 +60,7 @@ class Forecast:
     samples: FloatArray | None = None  # [N, H, S] sample paths; None = none were asked for
     own: str = MODEL  # the source of what was asked for
     method: TextArray | None = None  # [N] what made each series' forecast, in words; None = not said
+    keys: tuple[str, ...] = ()  # columns that name the series together; empty = one column, called series
 
     @property
     def fallbacks(self) -> int:
@@ -104,7 +106,7 @@ class Forecast:
         paths = 0 if self.samples is None else self.samples.shape[2]
         drawn = (f"sample {i + 1}" for i in range(paths))
         return (
-            "series",
+            *(name for name, _ in self._names()),
             "timestamp",
             "prediction",
             *(repr(float(level)) for level in self.quantiles),
@@ -136,7 +138,8 @@ class Forecast:
         dates = pd.DatetimeIndex([]) if self.freq.whole_numbers else pd.DatetimeIndex(stamps.astype("M8[us]"))
         if self.zone is not None:
             dates = dates.tz_localize("UTC").tz_convert(self.zone)
-        values = (np.repeat(self.series, horizon), stamps if self.freq.whole_numbers else dates, *self._numbers())
+        names = (np.repeat(text, horizon) for _, text in self._names())
+        values = (*names, stamps if self.freq.whole_numbers else dates, *self._numbers())
         texts = (np.repeat(text, horizon) for _, text in self._texts())
         columns = zip(self.columns, (*values, *texts), strict=True)
         frame: pd.DataFrame = pd.DataFrame(dict(columns))
@@ -152,8 +155,15 @@ class Forecast:
         encode = FORMATS[check_format(output, format, safe_csv=safe_csv)]
         self.check()
         with saying_why(output), _stdout() if str(output) == "-" else whole_file(Path(output)) as stream:
-            encode(replace(self, series=_unlike_formulas(self.series)) if safe_csv else self, stream)
+            encode(replace(self, series=_unlike_formulas(self.series, self.keys)) if safe_csv else self, stream)
             stream.flush()
+
+    def _names(self) -> tuple[tuple[str, TextArray], ...]:
+        """The columns that name the series: names and values of each series [N]."""
+        if not self.keys:
+            return (("series", self.series),)
+        parts = [split_names(str(name)) for name in self.series]
+        return tuple((key, np.array([part[i] for part in parts], dtype=object)) for i, key in enumerate(self.keys))
 
     def _texts(self) -> tuple[tuple[str, TextArray], ...]:
         """The columns of text after the numbers: names and values of each series [N]."""
@@ -180,14 +190,14 @@ class ForecastRun:
 
 def _csv(forecast: Forecast, stream: IO[bytes]) -> None:
     """RFC 4180 in UTF-8, but for plain line feeds; numbers are the shortest text that reads back to the same bits."""
-    stream.write((",".join(forecast.columns) + "\n").encode())
+    stream.write((",".join(map(_csv_field, forecast.columns)) + "\n").encode())
     for columns in _texts(forecast, _csv_field):
         stream.write("\n".join([*map(",".join, zip(*columns, strict=True)), ""]).encode())
 
 
 def _json(forecast: Forecast, stream: IO[bytes]) -> None:
     """One object; `forecast` is a list with an object per row, keyed by column; next to it `metadata`."""
-    row = "{" + ", ".join(f'"{column}": %s' for column in forecast.columns) + "}"
+    row = "{" + ", ".join(f"{json.dumps(column).replace('%', '%%')}: %s" for column in forecast.columns) + "}"
     stream.write(b'{"forecast": [')
     separator = "\n"
     for columns in _texts(forecast, json.dumps):
@@ -208,36 +218,45 @@ def _parquet(forecast: Forecast, stream: IO[bytes]) -> None:
     stamps = pa.array(forecast.timestamps.reshape(-1))
     if not forecast.freq.whole_numbers:
         stamps = stamps.cast(pa.timestamp("us", tz=zone))
-    kinds = (forecast.series, *(text for _, text in forecast._texts()))
-    names, *others = (pa.array(np.repeat(text, horizon), pa.string()) for text in kinds)
+    names, others = (
+        [pa.array(np.repeat(text, horizon), pa.string()) for _, text in kind]
+        for kind in (forecast._names(), forecast._texts())
+    )
     numbers = (pa.array(values) for values in forecast._numbers())
-    pq.write_table(pa.table([names, stamps, *numbers, *others], names=list(forecast.columns)), stream)
+    pq.write_table(pa.table([*names, stamps, *numbers, *others], names=list(forecast.columns)), stream)
 
 
 def _texts(forecast: Forecast, text: Callable[[str], str]) -> Iterator[list[list[str]]]:
     """The columns as lists of texts, CHUNK_ROWS or one series at a time; `text` encodes a string."""
     horizon = forecast.timestamps.shape[1]
-    kinds = (forecast.series, *(values for _, values in forecast._texts()))
-    names, *others = ([text(str(name)) for name in names] for names in kinds)
+    names, others = (
+        [[text(str(name)) for name in values] for _, values in kind] for kind in (forecast._names(), forecast._texts())
+    )
     # Series share timestamps, so each distinct one is formatted once.
     distinct, index = np.unique(forecast.timestamps, return_inverse=True)
     whole = forecast.freq.whole_numbers
     stamps = [str(s) if whole else text(s) for s in format_timestamps(distinct, forecast.freq, forecast.zone).tolist()]
     index, numbers = index.reshape(-1), forecast._numbers()
     size = max(CHUNK_ROWS // max(horizon, 1), 1)
-    for first in range(0, len(names) if horizon else 0, size):
+    for first in range(0, len(forecast.series) if horizon else 0, size):
         rows = slice(first * horizon, (first + size) * horizon)
         yield [
-            [name for name in names[first : first + size] for _ in range(horizon)],
+            *([name for name in key[first : first + size] for _ in range(horizon)] for key in names),
             [stamps[i] for i in index[rows].tolist()],
             *([*map(repr, values[rows].tolist())] for values in numbers),
             *([name for name in texts[first : first + size] for _ in range(horizon)] for texts in others),
         ]
 
 
-def _unlike_formulas(names: TextArray) -> TextArray:
-    """Names that no spreadsheet runs as a formula (OWASP, CSV injection)."""
-    return np.array([f"'{name}" if str(name).startswith(FORMULA) else name for name in names], dtype=object)
+def _unlike_formulas(names: TextArray, keys: tuple[str, ...] = ()) -> TextArray:
+    """Names that no spreadsheet runs as a formula (OWASP, CSV injection); of several `keys`, each part of them."""
+
+    def quoted(name: str) -> str:
+        return f"'{name}" if name.startswith(FORMULA) else name
+
+    if keys:
+        return np.array([joined_name([*map(quoted, split_names(str(name)))]) for name in names], dtype=object)
+    return np.array([quoted(str(name)) for name in names], dtype=object)
 
 
 def _csv_field(text: str) -> str:

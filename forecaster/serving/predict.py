@@ -168,6 +168,7 @@ def run_forecast(
         samples=samples,
         method=_methods(source, model.opened),
         about=_about(request, model),
+        keys=request.panel.keys,
     )
     result.check()
     return ForecastRun(forecast=result, panel=request.panel, positions=request.positions)

@@ -18,6 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from forecaster.data.freq import Freq
+from forecaster.data.reading.joined_columns import joined_name
 from forecaster.errors import ArtifactError, UsageError
 from forecaster.serving.forecast import CHUNK_ROWS, FORMATS, Forecast
 
@@ -289,3 +290,18 @@ def test_parquet_without_pyarrow_says_what_to_install(tmp_path, monkeypatch):
     with pytest.raises(UsageError, match="pip install"):
         make().write(tmp_path / "a.parquet")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_keys_come_back_as_the_columns_that_they_were(tmp_path):
+    names = [joined_name(("007", 'b, "c"')), joined_name(("=7", "d"))]
+    forecast = dataclasses.replace(make(series=names), keys=("store", "item"))
+    assert forecast.columns[:4] == ("store", "item", "timestamp", "prediction")
+    for name in ("f.csv", "f.parquet", "f.json"):
+        forecast.write(tmp_path / name)
+    read = pd.read_csv(tmp_path / "f.csv", dtype={"store": "str", "item": "str"})
+    stored = pd.DataFrame(json.loads((tmp_path / "f.json").read_text())["forecast"])
+    for frame in (read, stored, pd.read_parquet(tmp_path / "f.parquet"), forecast.to_frame()):
+        assert frame["store"].tolist()[::3] == ["007", "=7"]
+        assert frame["item"].tolist()[::3] == ['b, "c"', "d"]
+    forecast.write(tmp_path / "safe.csv", safe_csv=True)
+    assert [row["store"] for row in rows_of(tmp_path / "safe.csv")][::3] == ["007", "'=7"]

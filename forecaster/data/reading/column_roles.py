@@ -2,35 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cached_property, partial
-from typing import TYPE_CHECKING
-
-import numpy as np
 
 from forecaster.data.panel import ROLES, Columns
-from forecaster.data.reading.datetime_text import looks_like_stamp
-from forecaster.data.reading.decimal_dates import decimal_dates
-from forecaster.data.reading.number_dates import DATE_NAMES, number_form
+from forecaster.data.reading.column_clues import Clues
+from forecaster.data.reading.joined_columns import joined_name, parts_of, split_names
 from forecaster.data.reading.table import RawTable
-from forecaster.data.reading.text_columns import NUMBER
-from forecaster.data.reading.timestamp_formats import fits_format
-from forecaster.data.reading.written_dates import looks_written
+from forecaster.data.reading.unlike_columns import unlike
 from forecaster.errors import DataError, UsageError, nearest
-
-if TYPE_CHECKING:
-    from forecaster.typing import IntArray
-
-_PRESETS = (("series", "timestamp", "target"), ("unique_id", "ds", "y"), ("item_id", "timestamp", "target"))
-_SERIES = ("series", "unique_id", "item_id")
-_TARGET = ("target", "y")
-_TIMESTAMP = ("timestamp", "ds", "datetime", "date_time", "date", "time")
-_STEP = (*_TIMESTAMP, "step", "t", "index", "period")  # names under which whole numbers are steps
-_MAX_PROBED = 20  # columns without a usual name whose numbers may be dates
-_MIN_SHARE = 0.8  # of sampled cells that shows what a column holds; the rest are faults to be reported by line
-_MAX_REPEATS_LEFT = 0.05  # share of repeated timestamps that a series column may leave: duplicates, reported by line
-_MIN_REPEATS = 0.1  # share of repeated timestamps that shows several series; fewer are duplicates
 
 
 @dataclass(frozen=True)
@@ -50,6 +30,7 @@ class Roles:
     timestamp: str
     targets: tuple[str, ...]
     covariates: tuple[CovariateColumn, ...] = ()
+    given_targets: str | None = None  # several targets, as the caller named them
 
     @property
     def layout(self) -> str:
@@ -59,7 +40,7 @@ class Roles:
     @property
     def columns(self) -> Columns:
         """Names for writing rows back."""
-        target = self.targets[0] if self.targets and self.layout != "wide" else None
+        target = self.targets[0] if self.targets and self.layout != "wide" else self.given_targets
         by_role = {role: tuple(one.name for one in self.covariates if one.role == role) for role in ROLES}
         return Columns(self.series, self.timestamp, target, **by_role)
 
@@ -78,7 +59,9 @@ class Roles:
             if named:
                 yield f"covariates, {role}: {_listed(named)}."
         covariates = [c.name for c in self.covariates]
-        unused = [c for c in table.columns if c not in (self.series, self.timestamp, *self.targets, *covariates)]
+        used = {*parts_of(self.timestamp, table.columns), *self.targets, *covariates}
+        used |= {*parts_of(self.series, table.columns)} if self.series else set()
+        unused = [c for c in table.columns if c not in used]
         if unused:
             yield f"columns not used: {_listed(unused)}."
 
@@ -89,16 +72,21 @@ def infer_roles(table: RawTable, given: Columns, form: str | None = None) -> Rol
     DataError where a column given is not there, or a role cannot be inferred.
     """
     _check_given(table, given)
-    clues = _Clues(table, given, table.sample(), form)
-    timestamp = given.timestamp or clues.timestamp()
-    series = given.series or clues.series(timestamp)
-    targets = (given.target,) if given.target else clues.targets(series, timestamp)
-    roles = Roles(series, timestamp, targets, clues.covariates())
+    clues = Clues(table, given, table.sample(), form)
+    timestamp, series = clues.row_names()
+    named = parts_of(given.target, table.columns) if given.target else ()
+    targets = named or clues.targets(series, timestamp)
+    roles = Roles(series, timestamp, targets, covariates_of(clues), given.target if len(named) > 1 else None)
     if not targets:
         raise DataError(f"{table.name}: no column of numbers can be the target.", "Name one: --target COLUMN.")
     if series is not None and len(targets) > 1:
         raise DataError(
             f"{table.name}: several columns could be the target: {_listed(targets)}.", "Name one: --target COLUMN."
+        )
+    if len(targets) > 1 and not named and (why := unlike({name: clues.sample[name] for name in targets})):
+        raise DataError(
+            f"{table.name}: {_listed(targets)} look unlike each other ({why}), so they may not all be series to forecast.",
+            f"Name one: --target COLUMN; or all that are, e.g. --target '{joined_name(targets[:2])}'.",
         )
     if roles.covariates and roles.layout == "wide":
         raise UsageError(
@@ -113,7 +101,15 @@ def infer_roles(table: RawTable, given: Columns, form: str | None = None) -> Rol
 def covariate_roles(table: RawTable, given: Columns) -> tuple[CovariateColumn, ...]:
     """The covariates of `given`. Where `given` does not say which of them are categories, that is inferred from their values."""
     _check_given(table, given)
-    return _Clues(table, given, table.sample()).covariates()
+    return covariates_of(Clues(table, given, table.sample()))
+
+
+def covariates_of(clues: Clues) -> tuple[CovariateColumn, ...]:
+    """The covariates given. Where their categories are not given, a covariate that does not hold numbers is one."""
+    texts, given = clues.given.texts, clues.given.covariates
+    if texts is None:
+        texts = tuple(name for name in given if clues.sample[name] and not clues.holds_numbers(name))
+    return tuple(CovariateColumn(name, role, name in texts) for name, role in given.items())
 
 
 def _flags(given: Columns) -> str:
@@ -122,168 +118,22 @@ def _flags(given: Columns) -> str:
 
 def _check_given(table: RawTable, given: Columns) -> None:
     roles = {"--series": given.series, "--timestamp": given.timestamp, "--target": given.target}
-    for flag, name in roles.items():
-        if name is not None and name not in table.columns:
-            raise DataError(f"{table.name}: there is no column '{name}' ({flag}).", nearest(name, table.columns))
+    parts = {flag: parts_of(name, table.columns) for flag, name in roles.items() if name is not None}
+    for flag, names in parts.items():
+        if (name := names[0]) not in table.columns:
+            missing = next((each for each in split_names(name) if each not in table.columns), name)
+            hint = nearest(missing, table.columns)
+            raise DataError(f"{table.name}: there is no column '{missing}' ({flag}).", hint)
     for role in ROLES:
         for name in getattr(given, role):
             if name not in table.columns:
                 raise DataError(f"{table.name}: there is no column '{name}' (--{role}).", nearest(name, table.columns))
-    covariates = [*given.known, *given.past, *given.static]
-    twice = next((name for i, name in enumerate(covariates) if name in (*covariates[:i], *roles.values())), None)
+    covariates, taken = [*given.known, *given.past, *given.static], [name for names in parts.values() for name in names]
+    twice = next((name for i, name in enumerate(covariates) if name in (*covariates[:i], *taken)), None)
     if twice is not None:
         raise UsageError(f"column '{twice}' is given twice.", "A column has one role: keep one.")
-    names = [name for name in roles.values() if name is not None]
-    if len(set(names)) < len(names):
+    if len(set(taken)) < len(taken):
         raise UsageError("--series, --timestamp and --target must name different columns.")
-
-
-@dataclass(frozen=True)
-class _Clues:
-    """What roles are inferred from: names of columns, the texts of the first rows, and repeats of timestamps."""
-
-    table: RawTable
-    given: Columns
-    sample: dict[str, list[str]]
-    form: str | None = None
-
-    def timestamp(self) -> str:
-        """The column of a preset, else one of dates or steps with a usual name, else the first column of dates."""
-        if self.preset is not None:
-            return self.preset[1]
-        free = self.free(self.given.series, self.given.target)
-        dates = [c for c in free if self.form and self.share(c, partial(fits_format, form=self.form)) >= _MIN_SHARE]
-        dates = dates or [c for c in free if self.share(c, _is_stamp) >= _MIN_SHARE]
-        dates += [c for c in free if c not in dates and DATE_NAMES.search(c) and _are_numbered_dates(c, self.sample[c])]
-        numeric = self.numeric
-        steps = [c for c in free if c.lower() in _STEP and c in numeric and _is_whole(self.sample[c])]
-        for name in _STEP:
-            called = [c for c in (*dates, *steps) if c.lower() == name]
-            if called:
-                return called[0]
-        if dates:
-            return dates[0]
-        dates = [c for c in free[:_MAX_PROBED] if _are_numbered_dates(c, self.sample[c])]
-        if len(dates) == 1:
-            return dates[0]
-        called = [c for c in free if c.lower() in _TIMESTAMP]
-        called = called or [c for c in free if c.lower() in _STEP and c in numeric]
-        if called:  # the parser finds the faults in its values, with their lines
-            return called[0]
-        raise DataError(
-            f"{self.table.name}: no column holds dates (columns: {_listed(self.table.columns)}).",
-            "Name it: --timestamp COLUMN; or give the form of its dates: --timestamp-format.",
-        )
-
-    def series(self, timestamp: str) -> str | None:
-        """The column with a usual name, else the text or id column that separates repeated timestamps; None where
-        timestamps do not repeat, or none does.
-        """
-        free = self.free(timestamp, self.given.target)
-        called = next((c for c in _SERIES if c in free), None)
-        if called is not None:
-            return called
-        free = [c for c in free if c not in _TARGET]
-        numeric = self.numeric
-        texts = [c for c in free if c not in numeric and self.share(c, _is_stamp) < _MIN_SHARE]
-        ids = [c for c in free if c in numeric and self.sample[c] and _is_whole(self.sample[c])]
-        if len(ids) == 1 and not texts and self.given.target is None and not set(_TARGET) & set(self.table.columns):
-            ids = ids if len(numeric) > len({timestamp, *ids} & set(numeric)) else []  # leave a column for the target
-        if not texts and not ids:
-            return None
-        return self._separating(timestamp, texts, ids)
-
-    def _separating(self, timestamp: str, texts: list[str], ids: list[str]) -> str | None:
-        """The column with which the fewest timestamps repeat. DataError where too many repeat with every column."""
-        self.table.load((timestamp, *texts, *ids), ())
-        stamps = self.table.text_column(timestamp).codes
-        repeats = _repeats(stamps, np.zeros_like(stamps))
-        if repeats < _MIN_REPEATS * len(stamps):
-            return None
-        left = {c: _repeats(stamps, self.table.text_column(c).codes) for c in (*texts, *ids)}
-        distinct = {c: len(self.table.text_column(c).texts) for c in left}
-        # A column of measurements separates rows, too: text goes first, then what has fewer values.
-        clean = [c for c in left if left[c] <= _MAX_REPEATS_LEFT * repeats]
-        clean = [c for c in clean if c in texts] or clean
-        best = min(clean, key=lambda c: distinct[c]) if clean else min(left, key=lambda c: left[c])
-        if left[best] * 2 > repeats:
-            raise DataError(
-                f"{self.table.name}: timestamps repeat, and no column separates the series.",
-                "Name it: --series COLUMN.",
-            )
-        return best
-
-    def targets(self, series: str | None, timestamp: str) -> tuple[str, ...]:
-        """The column with a usual name, else all columns of numbers, else the only column left."""
-        free = self.free(series, timestamp)
-        named = [c for c in _TARGET if c in free]
-        if named:
-            return (named[0],)
-        free = [c for c in free if not _is_row_number(c, self.sample[c])]
-        return tuple(c for c in self.numeric if c in free) or (tuple(free) if len(free) == 1 else ())
-
-    def covariates(self) -> tuple[CovariateColumn, ...]:
-        """The covariates given. Where their categories are not given, a covariate that does not hold numbers is one."""
-        texts = self.given.texts
-        if texts is None:
-            texts = tuple(c for c in self.given.covariates if self.sample[c] and self.share(c, _is_number) < _MIN_SHARE)
-        return tuple(CovariateColumn(name, role, name in texts) for name, role in self.given.covariates.items())
-
-    @property
-    def preset(self) -> tuple[str, str, str] | None:
-        """The names of series, timestamp and target that other libraries use, where the table has all three."""
-        return next((names for names in _PRESETS if set(names) <= set(self.table.columns)), None)
-
-    @cached_property
-    def numeric(self) -> list[str]:
-        """Columns that hold numbers, or nothing."""
-        return [c for c in self.table.columns if not self.sample[c] or self.share(c, _is_number) >= _MIN_SHARE]
-
-    def free(self, *taken: str | None) -> list[str]:
-        """Columns other than these and the covariates given."""
-        return [c for c in self.table.columns if c not in (*taken, *self.given.covariates)]
-
-    def share(self, column: str, holds: Callable[[str], bool]) -> float:
-        """The share of sampled texts that `holds`; 0 where there are none."""
-        texts = self.sample[column]
-        return sum(map(holds, texts)) / len(texts) if texts else 0.0
-
-
-def _repeats(stamps: IntArray, series: IntArray) -> int:
-    """How many rows repeat the timestamp and series of an earlier row."""
-    pairs = stamps.astype(np.int64) * (int(series.max()) + 1) + series
-    return len(pairs) - len(np.unique(pairs))
-
-
-def _is_stamp(text: str) -> bool:
-    return looks_like_stamp(text) or looks_written(text)
-
-
-def _are_numbered_dates(column: str, texts: list[str]) -> bool:
-    """Whether a column holds dates as whole numbers or decimals, such as 201001 and 2010.02."""
-    whole = [text.removesuffix(".0") for text in texts]
-    digits = [text for text in whole if text.isascii() and text.isdecimal() and len(text) < 19]
-    if len(digits) >= max(_MIN_SHARE * len(texts), 1):
-        return number_form(np.array(list(map(int, digits))), column, np.array(list(map(len, digits)))).is_date
-    numbers = [text for text in texts if NUMBER.fullmatch(text)]
-    if len(numbers) < max(_MIN_SHARE * len(texts), 1):
-        return False
-    read = decimal_dates(numbers)
-    return read is not None and float(np.mean(read.valid)) >= _MIN_SHARE
-
-
-def _is_number(text: str) -> bool:
-    return NUMBER.fullmatch(text) is not None
-
-
-def _is_whole(texts: list[str]) -> bool:
-    return all(text.lstrip("+-").removesuffix(".0").isdecimal() for text in texts)
-
-
-def _is_row_number(column: str, texts: list[str]) -> bool:
-    """Whether a column has no name, and holds nothing or the row numbers that pandas writes."""
-    counted = [str(i) for i in range(len(texts))]
-    return column.startswith(("column ", "Unnamed: ")) and texts == counted
 
 
 def _listed(names: Iterable[str]) -> str:

@@ -14,6 +14,7 @@ import numpy as np
 
 from forecaster.data.reading.column_roles import infer_roles
 from forecaster.data.reading.csv_bytes import mended, name_of, refuse_binary, unpacked
+from forecaster.data.reading.joined_columns import with_joined
 from forecaster.data.reading.reader import ReadOptions, open_table, panel_of
 from forecaster.data.reading.row_errors import RowsError
 from forecaster.data.reading.table import CsvTable, RawTable
@@ -170,7 +171,7 @@ def _of_row(error: RowsError, k: int, row: int, table: RawTable | None, roles: R
     column = error.column or (roles.timestamp if roles else None)
     series = None
     if roles and roles.series:
-        names = table.text_column(roles.series)
+        names = with_joined(table, roles.series, table.columns[0]).text_column(roles.series)
         series = str(names.texts[names.codes[row]])
     elif roles and roles.layout == "wide" and error.what == "target":
         series = column

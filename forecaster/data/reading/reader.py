@@ -16,6 +16,7 @@ from forecaster.data.reading.covariate_columns import one_per_series, read_covar
 from forecaster.data.reading.csv_bytes import fetch, name_of
 from forecaster.data.reading.frequency import SortedRows, check_grid, infer_freq, refuse_duplicates
 from forecaster.data.reading.insert_gaps import Filled, insert_gaps
+from forecaster.data.reading.joined_columns import parts_of, split_names, with_joined
 from forecaster.data.reading.row_errors import RowsError
 from forecaster.data.reading.stamps import Origin, Stamps
 from forecaster.data.reading.table import CsvTable, RawTable
@@ -142,6 +143,14 @@ def panel_of(table: RawTable, options: ReadOptions) -> Panel:
 
 
 def _read(table: RawTable, roles: Roles, options: ReadOptions) -> Panel:
+    table = with_joined(
+        table,
+        roles.series,
+        roles.timestamp,
+        format=options.timestamp_format,
+        likely=None if options.timestamp_format else options.likely_format,
+        zone=options.zone,
+    )
     _load(table, roles)
     covariates = read_covariates(table, roles.covariates)
     targets = _targets(table, roles)
@@ -160,7 +169,8 @@ def _read(table: RawTable, roles: Roles, options: ReadOptions) -> Panel:
         panel = replace(panel, covariates=_filled_covariates(covariates, rows, filled))
         panel = _cut_unobserved(panel, rows, steps)
     panel = replace(panel, season_length=_season_length(panel, options))
-    panel = replace(panel, timestamp_form=stamps.form)
+    keys = parts_of(roles.series, table.columns) if roles.series else ()
+    panel = replace(panel, timestamp_form=stamps.form, keys=keys if len(keys) > 1 else ())
     found = [table.note, stamps.note, *roles.notes(table), *_notes(panel, options, filled.first)]
     return replace(panel, notes=tuple(note for note in found if note))
 
@@ -203,7 +213,8 @@ def _series(table: RawTable, roles: Roles) -> tuple[IntArray, TextArray]:
         return np.zeros(table.rows, dtype=np.int64), np.array([name], dtype=object)
     column = table.text_column(roles.series)
     texts = [str(text) for text in np.asarray(column.texts, dtype=object)]
-    blank = [i for i, text in enumerate(texts) if not text.strip()]
+    several = len(parts_of(roles.series, table.columns)) > 1
+    blank = [i for i, text in enumerate(texts) if not all(split_names(text) if several else (text.strip(),))]
     if blank:
         described = f"series is missing (column {roles.series}).", "Give it, or delete the row."
         raise RowsError("series", column.rows(blank), table.place, lambda _: described, column=roles.series)
@@ -218,10 +229,11 @@ def _series(table: RawTable, roles: Roles) -> tuple[IntArray, TextArray]:
 def _stamps(table: RawTable, name: str, series: IntArray, options: ReadOptions) -> Stamps:
     """The timestamps [R] in column `name` of rows of these `series` [R], and the panel's zone."""
     zone, likely = options.zone, options.likely_format
-    if options.timestamp_format is not None:
+    in_parts = len(parts_of(name, table.columns)) > 1
+    if options.timestamp_format is not None and not in_parts:
         table.load([name], ())  # as texts
     typed = table.stamps(name)
-    if typed is not None and likely is not None and typed[1].form != likely:
+    if typed is not None and likely is not None and typed[1].form != likely and not in_parts:
         table.load([name], ())
         typed = table.stamps(name)
     codes, stamps = typed or _parsed_stamps(table, name, options)

@@ -34,7 +34,8 @@ if TYPE_CHECKING:
     from forecaster.typing import IntArray
 
 _DECIMAL = re.compile(r"\d{4}\.\d+")
-_MAY_BE_FISCAL = re.compile(r"(?:FY|\d{4}\s*[-/–]\s*\d{2}(?:\d\d)?$)", re.IGNORECASE)
+_MAY_BE_FISCAL = re.compile(r"FY.*|\d{4}\s*[-/–]\s*\d{2}(?:\d\d)?", re.IGNORECASE)
+_SAMPLE = 100  # texts that show the shape of all
 _CLEARLY = 1.5  # times as regular as another reading
 _NOT_IN_ORDER = 0.4  # factor for a reading whose dates go up and down
 
@@ -49,16 +50,21 @@ def parse_stamps(origin: Origin) -> Stamps:
     texts = origin.column.texts  # a pandas Index of str
     if origin.format is not None:
         return _by_given_format(texts, origin, origin.format)
-    start = str(texts[0]).strip()
-    if WHOLE.fullmatch(start):
+    if _mostly(WHOLE, texts):
         whole = whole_numbers(texts, origin)
         if whole is not None:
             return whole
-    if _DECIMAL.fullmatch(start) and (read := decimal_dates(stripped(texts))) is not None:
+    if _mostly(_DECIMAL, texts) and (read := decimal_dates(stripped(texts))) is not None:
         return of_form(read.values, read.valid, read.form, texts, origin)
     if (years := _fiscal(texts, origin)) is not None:
         return years
     return _quick(texts, origin, iso) or _exact(texts, origin)
+
+
+def _mostly(shape: re.Pattern[str], texts: Any) -> bool:
+    """Whether at least half of some of the texts have this shape, in whatever order they come."""
+    some = [str(text).strip() for text in texts[:: max(len(texts) // _SAMPLE, 1)]]
+    return 2 * sum(shape.fullmatch(text) is not None for text in some) >= len(some)
 
 
 def localize(wall: IntArray, index: IntArray, series: IntArray, zone: str, place: Callable[[int], str]) -> IntArray:
@@ -118,7 +124,7 @@ def _by_given_format(texts: Any, origin: Origin, form: str) -> Stamps:
 
 def _fiscal(texts: Any, origin: Origin) -> Stamps | None:
     """Fiscal and school years such as 2000-01; None where texts are not all such years."""
-    if not _MAY_BE_FISCAL.match(str(texts[0]).strip()):
+    if not _mostly(_MAY_BE_FISCAL, texts):
         return None
     years = fiscal_years(stripped(texts))
     if years is None:

@@ -1,0 +1,70 @@
+"""Whether columns of numbers are series of one kind, or different measurements of one thing: by names, units and scale."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from forecaster.data.reading.text_columns import NUMBER
+
+_MAX_SCALES = 1000  # by which the medians of series of one kind may differ
+_MAX_COMPARED = 100  # columns
+_QUANTITIES = {  # words in the names of columns, by what they measure
+    "temperature": "temp temperature tmp tavg tmin tmax dew dewp dewpoint t2m",
+    "humidity": "humidity rh hum",
+    "pressure": "pressure pres press mslp slp barometer",
+    "wind": "wind windspeed ws wspm gust iws",
+    "rain": "rain precip precipitation prcp snow",
+    "light": "radiation solar ghi dni irradiance cloud cloudcover visibility",
+    "particles": "pm2 pm10 pm25 so2 no2 co2 ozone o3",
+    "price": "price close open high low cost rate",
+    "amount": "volume sales sold qty quantity units orders demand returns",
+    "revenue": "revenue turnover income profit",
+    "people": "customers visitors users population traffic",
+    "promotion": "promo promotion discount",
+    "calendar": "holiday weekend weekday workingday isholiday",
+    "voltage": "voltage current intensity",
+    "power": "power energy load kwh mw",
+}
+_WORDS = {word: quantity for quantity, words in _QUANTITIES.items() for word in words.split()}
+_UNIT = re.compile(r"[\[(]\s*([^\])]{1,12})\s*[\])]\s*$")
+
+
+def unlike(columns: Mapping[str, Sequence[str]]) -> str:
+    """What makes these columns unlike each other, by their names and first texts; empty where they look alike.
+
+    Names of one pattern (MT_001, MT_002) are series of one kind, whatever their scale.
+    """
+    names = list(columns)[:_MAX_COMPARED]
+    stems = {re.sub(r"\d+", "", name).strip(" _-.").lower() for name in names}
+    if len(stems) == 1:
+        return ""
+    units = {match[1].lower() for name in names if (match := _UNIT.search(name))}
+    if len(units) > 1:
+        return f"units: {', '.join(sorted(units)[:4])}"
+    found = {name: quantity for name in names if (quantity := _quantity(name)) is not None}
+    if len(set(found.values())) > 1:
+        one, other = next(iter(found)), next(name for name in found if found[name] != next(iter(found.values())))
+        return f"'{one}' and '{other}'"
+    return _scales(columns, names)
+
+
+def _quantity(name: str) -> str | None:
+    words = re.sub(r"([a-z])([A-Z])", r"\1 \2", name).lower()
+    return next((_WORDS[word] for word in re.split(r"[^a-z0-9]+", words) if word in _WORDS), None)
+
+
+def _scales(columns: Mapping[str, Sequence[str]], names: Sequence[str]) -> str:
+    """Where the scale differs too much, or some columns are yes or no."""
+    values = {name: np.array([abs(float(text)) for text in columns[name] if NUMBER.fullmatch(text)]) for name in names}
+    values = {name: found for name, found in values.items() if len(found) > 10 and np.isfinite(found).all()}
+    flags = [name for name, found in values.items() if np.isin(found, (0, 1)).all() and found.any()]
+    if flags and len(flags) < len(values):
+        return f"'{flags[0]}' is 0 or 1"
+    medians = {name: float(np.median(found[found > 0])) for name, found in values.items() if (found > 0).any()}
+    if medians and max(medians.values()) > _MAX_SCALES * min(medians.values()):
+        low, high = min(medians, key=lambda name: medians[name]), max(medians, key=lambda name: medians[name])
+        return f"'{low}' near {medians[low]:.3g}, '{high}' near {medians[high]:.3g}"
+    return ""
