@@ -16,6 +16,7 @@ from forecaster.pretraining.seasons import profiles
 if TYPE_CHECKING:
     from forecaster.typing import BoolArray, FloatArray
 
+USUAL_ROWS = 160  # of a series whose slopes are drawn as they are
 WARM_UP = 24  # rows before the first that is kept
 
 
@@ -27,6 +28,11 @@ class Draw:
     count: int  # N
     length: int  # T
     season_length: int
+
+    @property
+    def pace(self) -> float:
+        """What slopes are multiplied by, so that long series do not drift further than short ones."""
+        return min(1.0, USUAL_ROWS / self.length)
 
     def normal(self, *shape: int) -> FloatArray:
         """Standard normal numbers, float32."""
@@ -41,8 +47,17 @@ class Draw:
         return np.exp(self.rng.uniform(np.log(low), np.log(high), self.count)).astype(np.float32)
 
     def amplitudes(self) -> FloatArray:
-        """[N] standard deviations of the seasons; a quarter has none."""
-        return np.where(self.share(0.25), 0.0, self.log_uniform(0.01, 0.6)).astype(np.float32)
+        """[N] standard deviations of the seasons; a quarter has none, of daily and hourly series a tenth."""
+        none = 0.25 if self.season_length in (1, 4, 12) else 0.1
+        return np.where(self.share(none), 0.0, self.log_uniform(0.01, 0.6)).astype(np.float32)
+
+    def slopes(self, share: float, size: float) -> FloatArray:
+        """[N] lasting slopes in a row, 0 but for this share; without a season, as in yearly series, steeper and often up."""
+        if self.season_length == 1:
+            share, slope = max(share, 0.65), (self.normal(self.count) + 0.5) * (3.0 * size)
+        else:
+            slope = self.normal(self.count) * size
+        return np.where(self.share(share), slope * self.pace, 0.0).astype(np.float32)
 
     def heavy(self, *shape: int) -> FloatArray:
         """Student's t with 4 degrees of freedom, variance 1, float32: a normal number over a root of a chi-squared one."""
@@ -72,14 +87,14 @@ def state_space(draw: Draw) -> FloatArray:
     sigma = draw.log_uniform(0.005, 0.4)
     rho = np.where(draw.share(0.6), 0.0, rng.uniform(-0.4, 0.9, n)).astype(np.float32)
     noise = _white(draw, length) * (sigma * np.sqrt(1.0 - rho * rho))
-    walk = np.where(draw.share(0.3), draw.log_uniform(0.002, 0.06), 0.0).astype(np.float32)
-    drift = np.where(draw.share(0.3), draw.normal(n) * 0.006, 0.0).astype(np.float32)
+    walk = np.where(draw.share(0.3), draw.log_uniform(0.002, 0.06) * np.sqrt(draw.pace), 0.0).astype(np.float32)
+    drift = draw.slopes(0.3, 0.006)
     moves = draw.normal(length, n) * walk + drift
     shifted = np.flatnonzero(draw.share(0.12))
     moves[rng.integers(0, length, len(shifted)), shifted] += draw.normal(len(shifted)) * np.float32(0.4)
     season = profiles(rng, n, m) * draw.amplitudes()
     level, error = np.zeros(n, np.float32), np.zeros(n, np.float32)
-    slope = np.where(draw.share(0.35), 0.0, draw.normal(n) * 0.01).astype(np.float32)
+    slope = np.where(draw.share(0.35), 0.0, draw.normal(n) * 0.01 * draw.pace).astype(np.float32)
     y = np.empty((length, n), np.float32)
     for t in range(length):
         row = season[t % m]
@@ -99,10 +114,10 @@ def trends(draw: Draw) -> FloatArray:
     """A trend with knees, a saturating one or none; a season that grows, fades or breaks; ARMA(1, 1) noise whose size drifts."""
     rng, n, length = draw.rng, draw.count, draw.length
     time = np.arange(length, dtype=np.float32)[:, None]
-    y = draw.normal(n) * np.float32(0.008) * time
+    y = draw.slopes(1.0, 0.008) * time
     for _ in range(2):
         knee = rng.integers(0, length, n)
-        bend = np.where(draw.share(0.4), draw.normal(n) * 0.015, 0.0).astype(np.float32)
+        bend = np.where(draw.share(0.4), draw.normal(n) * 0.015 * draw.pace, 0.0).astype(np.float32)
         y += np.maximum(time - knee, 0.0) * bend
     saturating = np.flatnonzero(draw.share(0.15))
     middle, pace = (
@@ -165,14 +180,15 @@ def walks(draw: Draw) -> FloatArray:
     a = np.where(draw.share(0.5), 0.0, rng.uniform(0.02, 0.25, n)).astype(np.float32)
     b = np.where(a > 0.0, rng.uniform(0.5, 0.74, n), 0.0).astype(np.float32)
     pull = np.where(draw.share(0.75), 1.0, rng.uniform(0.85, 0.995, n)).astype(np.float32)
-    step, drift = draw.log_uniform(0.003, 0.15), np.where(draw.share(0.5), 0.0, draw.normal(n) * 0.008)
+    step = draw.log_uniform(0.003, 0.15) * np.sqrt(draw.pace)
+    drift = draw.slopes(0.5, 0.008)
     variance, level, y = np.ones(n, np.float32), np.zeros(n, np.float32), np.empty((length, n), np.float32)
     for t in range(length):
         shock = noise[t] * np.sqrt(variance)
         variance = np.minimum(1.0 - a - b + a * shock * shock + b * variance, 25.0)
         level = pull * level + shock * step
         y[t] = level
-    y += drift.astype(np.float32) * np.arange(length, dtype=np.float32)[:, None]
+    y += drift * np.arange(length, dtype=np.float32)[:, None]
     season = profiles(rng, n, draw.season_length) * np.where(draw.share(0.6), 0.0, draw.log_uniform(0.01, 0.3))
     y += season.astype(np.float32)[np.arange(length) % draw.season_length]
     return y

@@ -18,7 +18,7 @@ def profiles(rng: np.random.Generator, count: int, season_length: int) -> FloatA
     if m == 1:
         return np.zeros((1, count), np.float32)
     kind = rng.random(count)
-    found = _smooth(rng, count, m)
+    found = smooth_profiles(rng, count, m)
     for low, high, make in ((0.5, 0.65, _free), (0.65, 0.8, _spiky), (0.8, 0.9, _plateau), (0.9, 1.0, _mixed)):
         chosen = np.flatnonzero((kind >= low) & (kind < high))
         found[:, chosen] = make(rng, len(chosen), m)
@@ -27,7 +27,7 @@ def profiles(rng: np.random.Generator, count: int, season_length: int) -> FloatA
     return found
 
 
-def _smooth(rng: np.random.Generator, count: int, m: int) -> FloatArray:
+def smooth_profiles(rng: np.random.Generator, count: int, m: int) -> FloatArray:
     """Sums of a few harmonics whose amplitudes fall."""
     top = max(1, min(HARMONICS, m // 2))
     order = np.arange(1, top + 1)
@@ -59,6 +59,6 @@ def _plateau(rng: np.random.Generator, count: int, m: int) -> FloatArray:
 
 def _mixed(rng: np.random.Generator, count: int, m: int) -> FloatArray:
     """A smooth profile with a spike."""
-    found = _smooth(rng, count, m)
+    found = smooth_profiles(rng, count, m)
     found[rng.integers(0, m, count), np.arange(count)] += rng.standard_normal(count) * 2.0
     return found

@@ -10,6 +10,7 @@ import numpy as np
 from forecaster.errors import UsageError
 from forecaster.pretraining.calendars import months
 from forecaster.pretraining.kinds import KINDS, Draw
+from forecaster.pretraining.long_seasons import LONG_SEASONS, WEEK, close
 
 if TYPE_CHECKING:
     from forecaster.typing import FloatArray
@@ -59,7 +60,10 @@ def _block(draw: Draw, only: str | None) -> FloatArray:
             y[:, chosen] = make(replace(draw, count=len(chosen)))
     if draw.season_length == MONTHS:
         y += months(rng, length, count)
-    return _missing(rng, _counts(rng, *_levels(rng, y)))
+    if draw.season_length in LONG_SEASONS:
+        y += LONG_SEASONS[draw.season_length](draw)
+    y = _counts(rng, *_levels(rng, y))
+    return _missing(rng, close(draw, y) if draw.season_length == WEEK else y)
 
 
 def _levels(rng: np.random.Generator, y: FloatArray) -> tuple[FloatArray, FloatArray]:

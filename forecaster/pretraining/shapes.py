@@ -22,6 +22,7 @@ class Shape:
     layers: int = 2
     cell: str = "gru"
     later: int = 2  # further origins in each window, a segment apart
+    start: int = 0  # season whose trained weights it begins from, where their shapes fit; 0 = from nothing
 
     @property
     def shortest(self) -> int:
@@ -70,8 +71,8 @@ SHAPES = {
     for shape in (
         Shape(12, context_length=120, horizon=24, segment=12, recent=48),
         Shape(4, context_length=40, horizon=8, segment=4, recent=24),
-        Shape(1, context_length=40, horizon=8, segment=4, recent=24),
-        Shape(24, context_length=336, horizon=48, segment=24, recent=168),
-        Shape(7, context_length=168, horizon=56, segment=7, recent=56),
+        Shape(1, context_length=40, horizon=8, segment=4, recent=24, start=4),
+        Shape(24, context_length=336, horizon=48, segment=24, recent=168, start=12),
+        Shape(7, context_length=392, horizon=56, segment=28, recent=56, start=12),
     )
 }

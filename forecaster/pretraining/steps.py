@@ -13,7 +13,7 @@ from forecaster.training.fast_recurrence import fast_layer
 if TYPE_CHECKING:
     from forecaster.models.encoder import EncoderOutput
     from forecaster.models.network import Network
-    from forecaster.typing import Tensor
+    from forecaster.typing import FloatArray, Tensor
 
 MAX_ERROR = 15.0  # in seasonal differences: beyond it an error has no gradient
 LEAST_UNIT = 0.05  # of a window's standard deviation, for windows that repeat themselves exactly
@@ -101,6 +101,13 @@ class Steps:
         if self.network.linear:
             z = self.network.linear(values[:, origin : origin + settings.context_length]) + z
         return z
+
+    def begin(self, weights: list[FloatArray]) -> None:
+        """Take over the weights of another network, layer by layer, where the shapes are the same."""
+        for variable, mean, value in zip(self.variables, self.average, weights, strict=True):
+            if tuple(variable.shape) == value.shape:
+                variable.assign(value)
+                mean.assign(value)
 
     def state(self) -> dict[str, list[Any]]:
         """Everything that training goes on from."""

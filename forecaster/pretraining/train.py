@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
@@ -25,6 +26,7 @@ WARM_UP = 300  # steps in which the rate rises
 RATE = 2e-3
 LEAST_RATE = 0.02  # of the highest
 EVERY = 100_000  # windows between two states
+SNAPSHOT = 100_000  # windows at the first state that is kept; the others are kept at twice as many each
 STATE = "state.npz"
 
 
@@ -42,10 +44,18 @@ class Progress:
 def pretrain(
     shape: Shape, folder: Path, *, windows: int, seed: int = 0, report: Callable[[Progress], None] | None = None
 ) -> Network:
-    """Train until so many windows have been seen, going on from `folder`'s state; the network has the averaged weights."""
+    """Train until so many windows have been seen, going on from `folder`'s state; the network has the averaged weights.
+
+    Without a state it begins from that of the season that the shape names, in the folder beside, or from nothing.
+    """
     network = Network(shape.network(), seed)
     steps = Steps(network, shape.later, RATE)
-    done = _restore(steps, folder / STATE) if (folder / STATE).exists() else Progress()
+    first = folder.parent / str(shape.start) / STATE
+    done = Progress()
+    if (folder / STATE).exists():
+        done = _restore(steps, folder / STATE)
+    elif shape.start and first.exists():
+        steps.begin(average(first.parent))
     pool = Pool(shape, seed, done.block)
     began, stored = time.process_time() - done.seconds, done.windows
     while done.windows < windows:
@@ -60,8 +70,11 @@ def pretrain(
             loss=loss if np.isnan(done.loss) else 0.95 * done.loss + 0.05 * loss,
         )
         if done.windows - stored >= EVERY or done.windows >= windows:
+            doubled = stored < SNAPSHOT or int(np.log2(done.windows / SNAPSHOT)) > int(np.log2(stored / SNAPSHOT))
             stored = done.windows
             _store(steps, done, folder)
+            if doubled:  # kept, for the curve of the error over the windows seen
+                shutil.copy(folder / STATE, folder / f"{done.windows}.npz")
             if report:
                 report(done)
     network.weights = average(folder)

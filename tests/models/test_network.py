@@ -103,12 +103,16 @@ OTHER = {
     "recurrent_dropout": 0.5,
     "forget_bias": 3.0,
     "network": "tests.support.networks:sequential",
+    "level": True,
+    "recent": 4,
 }
 
 
-# What joins it with others is held in test_export.py.
+JOINING = ("combine", "point_level")  # what joins it with others is held in test_export.py
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("name", [field.name for field in fields(NetworkSettings) if field.name != "combine"])
+@pytest.mark.parametrize("name", [field.name for field in fields(NetworkSettings) if field.name not in JOINING])
 def test_each_network_setting_changes_the_network(name):
     """Its shapes, its first weights, or what it answers while training."""
     center = "season" if name == "season_length" else "mean"
@@ -234,3 +238,22 @@ def test_rows_of_a_batch_do_not_see_each_other(rows):
     together = np.asarray(net.model([context]))
     alone = np.concatenate([np.asarray(net.model([row[None]])) for row in context])
     np.testing.assert_allclose(together, alone, rtol=1e-5)
+
+
+@pytest.mark.slow
+def test_a_network_that_reads_the_level_sees_a_shift_and_one_that_does_not_only_moves():
+    context = np.random.default_rng(0).normal(0.0, 1.0, (5, 8))
+
+    def moved(level):
+        net = Network(network_settings(level=level, units=8), seed=1)
+        net.weights = [np.random.default_rng(i).normal(size=w.shape) * 0.3 for i, w in enumerate(net.weights)]
+        return np.asarray(net.model(context + 100.0)) - 100.0 - np.asarray(net.model(context))
+
+    np.testing.assert_allclose(moved(False), 0.0, atol=1e-4)
+    assert np.abs(moved(True)).max() > 1e-2
+
+
+@pytest.mark.slow
+def test_the_recent_rows_are_read_beside_the_state():
+    plain, recent = (Network(network_settings(recent=count), seed=1) for count in (0, 4))
+    assert recent.parameters - plain.parameters == 2 * 4 * plain.settings.units

@@ -114,3 +114,12 @@ def test_values_below_zero_count_as_zero_under_a_log():
     below, *_ = scaled(WindowScaler("log", "mean"), [[-5, 1, 2]])
     zero, *_ = scaled(WindowScaler("log", "mean"), [[0, 1, 2]])
     np.testing.assert_array_equal(below, zero)
+
+
+@pytest.mark.parametrize(
+    ("center", "scale", "level"),
+    [(0.0, 1.0, 0.0), (3.0, 1.0, 0.75), (-3.0, 1.0, -0.75), (7.0, 0.0, 1.0), (0.0, 0.0, 0.0), (1e15, 1.0, 1.0)],
+)
+def test_the_level_is_a_share_of_centre_and_scale(center, scale, level):
+    found = WindowScaler("none", "mean").level(np.array([[center]]), np.array([[scale]]))
+    np.testing.assert_allclose(np.asarray(found), [[level]], rtol=1e-6)
