@@ -168,12 +168,30 @@ def _explain(settings: ExplainSettings, console: Console, data: str | None) -> N
     from forecaster.cli.result_tables import effect_table
     from forecaster.commands.explain import explain
 
+    if settings.memory:
+        _explain_memory(settings, console, data)
+        return
     found = explain(data, settings, console)
     if console.json:
         console.result(found.to_json())
     else:
         console.table(*effect_table(found))
         console.line(f"{found.windows} windows, MASE {found.mase:.4g}: {found.judged_on}.")
+
+
+def _explain_memory(settings: ExplainSettings, console: Console, data: str | None) -> None:
+    from forecaster.cli.result_tables import memory_table
+    from forecaster.commands.memory import explain_memory
+    from forecaster.plotting.memory_plot import check_memory_plot, write_memory_plot
+
+    check_memory_plot(settings.plot_memory)
+    found = explain_memory(data, settings, console)
+    if settings.plot_memory:
+        write_memory_plot(settings.plot_memory, found.networks)
+    if console.json:
+        console.result(found.to_json())
+    else:
+        console.table(*memory_table(found.networks))
 
 
 def _print_report(report: Report, console: Console) -> None:

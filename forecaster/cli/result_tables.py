@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, TypeAlias
 
 from forecaster.evaluation.metrics import METRICS, SCORE_NAMES
@@ -10,6 +11,7 @@ if TYPE_CHECKING:
     from forecaster.commands.check import CheckReport
     from forecaster.commands.compare import Comparison
     from forecaster.commands.explain import Explanation
+    from forecaster.commands.memory import NetworkMemory
     from forecaster.commands.monitor import LiveScores
     from forecaster.commands.tune import Tuned
     from forecaster.evaluation.report import Report
@@ -102,6 +104,18 @@ def comparison_table(found: Comparison) -> TextTable:
         rows.append([entry.name, *scores, entry.parameters, entry.seconds_per_epoch, memory])
     for name, own in found.baselines.items():
         rows.append([name, *own.values(), None, None, None])
+    return header, rows
+
+
+def memory_table(networks: Sequence[NetworkMemory]) -> TextTable:
+    """Header and rows: by rows back, each network's share of the squared gradient, and its state gradient at the oldest."""
+    columns = [{back: (share, state) for back, share, state in one.stretches()} for one in networks]
+    backs = list(dict.fromkeys(back for column in columns for back in column))
+    header = ["rows back", *(text for one in networks for text in (f"{one.name}: share", "state gradient"))]
+    rows: list[list[object]] = [
+        [back, *(value for column in columns for value in column.get(back, (None, None)))] for back in backs
+    ]
+    rows.append(["rows with 90%", *(value for one in networks for value in (one.memory.reach(), None))])
     return header, rows
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from forecaster.commands.memory import NetworkMemory, network_memory
 from forecaster.commands.peak_memory import PeakMemory
 from forecaster.commands.train import read
 from forecaster.config import one_network
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
 
 COMPARED = ("cell", "bidirectional", "floor", "members")  # rows of the plan that differ between cells
 SURE, LIKELY = 0.975, 0.8  # shares of the bootstrap's draws
+SAME_TIME = 1.25  # times as long as the fastest: less is noise of the machine
 MIN_DRAWN = 8  # series or windows; fewer are too few to estimate how errors vary
 
 
@@ -55,6 +57,7 @@ class Entry:
     peak_memory: int  # bytes, of the whole process while this cell was fitted
     scores: tuple[Scores, ...]  # one for each seed
     errors: FloatArray  # [W] each window's error, mean over seeds
+    memory: NetworkMemory | None = None  # of the last seed's network; None: not asked for, or it diverged
 
     @property
     def error(self) -> float:
@@ -75,6 +78,7 @@ class Entry:
             "seconds_per_epoch": self.seconds_per_epoch,
             "peak_memory_bytes": self.peak_memory,
             "metrics": {name: self.score(name) for name in METRICS},
+            **({"memory": self.memory.to_json()} if self.memory else {}),
             "by_seed": [dict(one.to_json()) for one in self.scores],
         }
 
@@ -90,9 +94,28 @@ class Comparison:
     about: Mapping[str, Json]  # horizon, windows and the like
 
     @property
+    def memories(self) -> tuple[NetworkMemory, ...]:
+        """The memory of each cell, where it was asked for."""
+        return tuple(entry.memory for entry in self.entries if entry.memory)
+
+    @property
     def sentence(self) -> str:
-        """Which cell to take, how sure that is, and whether a baseline is as good."""
-        return self._choice() + self._caution()
+        """Which cell to take, how sure that is, what it costs, and whether a baseline is as good."""
+        return self._choice() + self._cost() + self._caution()
+
+    def _cost(self) -> str:
+        """The time of the choice compared with the fastest cell, and what the fastest loses."""
+        first = self.entries[0]
+        known = [entry for entry in self.entries if math.isfinite(entry.seconds_per_epoch)]
+        fastest = min(known, key=lambda entry: entry.seconds_per_epoch, default=first)
+        if len(self.entries) < 2 or not fastest.seconds_per_epoch > 0.0 or not first.seconds_per_epoch > 0.0:
+            return ""
+        times = first.seconds_per_epoch / fastest.seconds_per_epoch
+        if fastest is first or times < SAME_TIME:
+            return " None trains clearly faster."
+        more = fastest.error / first.error - 1.0 if first.error > 0.0 else 0.0
+        loses = f", with an error {more:.1%} higher" if math.isfinite(more) else ""
+        return f" It takes {times:.2g} times as long to train as {fastest.name}, the fastest{loses}."
 
     def _caution(self) -> str:
         """A warning where a baseline has no higher error."""
@@ -161,7 +184,7 @@ def compare(data: Data, settings: CompareSettings, watch: Watch) -> Comparison:
         for cell in settings.cells:
             alone = plan.with_cell(cell, "")
             alone = replace(alone, members=tuple(replace(one, bidirectional=bidirectional) for one in alone.members))
-            entries.append(_entry(alone, parts.test, holdout, fitting, settings.seeds))
+            entries.append(_entry(alone, parts.test, holdout, fitting, settings))
             watch.note(f"{entries[-1].name}: MASE {entries[-1].score('mase'):.4g}")
     entries.sort(key=lambda entry: entry.error)
     about: dict[str, Json] = {
@@ -177,12 +200,12 @@ def compare(data: Data, settings: CompareSettings, watch: Watch) -> Comparison:
     return Comparison(entries=tuple(entries), baselines=baselines, lead=lead, plan=rows, about=about)
 
 
-def _entry(plan: Plan, task: Task, holdout: Holdout, fitting: EnsembleFitter, seeds: int) -> Entry:
+def _entry(plan: Plan, task: Task, holdout: Holdout, fitting: EnsembleFitter, settings: CompareSettings) -> Entry:
     """One cell, fitted on a task and tested on the holdout with each seed."""
     network = plan.members[0]
     scores, errors, seconds, parameters = [], [], [], 0
     with PeakMemory() as memory:
-        for seed in range(seeds):
+        for seed in range(settings.seeds):
             member = MemberFit(network, replace(plan.fit, seed=plan.fit.seed + seed))
             stage = fitting.fit_all(SELECTION_STAGE, task, [member])
             if stage.stopped == "interrupted":
@@ -195,9 +218,12 @@ def _entry(plan: Plan, task: Task, holdout: Holdout, fitting: EnsembleFitter, se
             found = fitting.settings.limits.hold(forecasts(holdout.panel, holdout.windows, plan.needs, stage.networks))
             scores.append(holdout.scores(found))
             errors.append(holdout.window_errors(found))
-    name = f"bidirectional {network.cell}" if network.bidirectional else network.cell
+    remembered = None
+    if settings.memory and stage.stopped != "diverged":
+        remembered = network_memory(network.label, stage.networks[0], holdout.panel, holdout.windows, plan.needs)
     return Entry(
-        name=name,
+        name=network.label,
+        memory=remembered,
         cell=network.cell,
         bidirectional=network.bidirectional,
         parameters=parameters,

@@ -9,15 +9,22 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from forecaster.data.extra_inputs import ExtraInputs
-from forecaster.data.windows import evenly
+from forecaster.data.windows import evenly, latest_windows, rolling
+from forecaster.errors import DataError
+from forecaster.models.device import require_tensorflow
 from forecaster.models.memory import Memory, memory_of
+from forecaster.serving.open_model import open_model, read_for
+from forecaster.training.checkpoints import FINAL_STAGE, STATE, TEST_STAGE, read_state, state_file
 
 if TYPE_CHECKING:
+    from forecaster.config import ExplainSettings
     from forecaster.data.extra_inputs import Needs
     from forecaster.data.panel import Panel
     from forecaster.data.windows import Windows
     from forecaster.models.network import Network
-    from forecaster.typing import Json
+    from forecaster.progress import Watch
+    from forecaster.serving.open_model import Opened
+    from forecaster.typing import Data, Json
 
 MAX_WINDOWS = 32
 MAX_STRETCHES = 8
@@ -79,3 +86,60 @@ def named(networks: Sequence[Network]) -> list[str]:
     """A name for each network; those with the same label are numbered."""
     labels = [network.settings.label for network in networks]
     return [f"{label} {i + 1}" if labels.count(label) > 1 else label for i, label in enumerate(labels)]
+
+
+@dataclass(frozen=True)
+class MemoryReport:
+    """The memory of the networks of a stored model."""
+
+    model: str
+    version: int
+    windows: int
+    networks: tuple[NetworkMemory, ...]
+
+    def to_json(self) -> dict[str, Json]:
+        """All norms."""
+        networks: list[Json] = [one.to_json() for one in self.networks]
+        return {"model": self.model, "version": self.version, "windows": self.windows, "memory": networks}
+
+
+def explain_memory(data: Data | None, settings: ExplainSettings, watch: Watch) -> MemoryReport:
+    """The memory of a stored model's networks, with the weights that serve, on its latest windows.
+
+    DataError where the model has no network; the other errors are those of `evaluate`, and UsageError where the module of a
+    network of one's own is not there.
+    """
+    require_tensorflow()
+    opened = open_model(settings.models, settings.model)
+    panel = read_for(opened.manifest, data, settings)
+    windows = _windows(panel, opened.manifest.horizon)
+    networks = _networks(opened)
+    needs = opened.manifest.needs
+    found = []
+    for name, network in zip(named(networks), networks, strict=True):
+        found.append(network_memory(name, network, panel, windows, needs))
+        watch.note(found[-1].sentence)
+    return MemoryReport(opened.manifest.name, opened.version, min(len(windows), MAX_WINDOWS), tuple(found))
+
+
+def _windows(panel: Panel, horizon: int) -> Windows:
+    """The latest windows of each series, a horizon apart, as many as are drawn from; at least the very latest."""
+    count = -(-MAX_WINDOWS // len(panel.series))
+    found = rolling(panel, panel.offsets[1:], horizon, count, horizon)
+    return found if len(found) else latest_windows(panel)
+
+
+def _networks(opened: Opened) -> list[Network]:
+    """The stored networks with the weights that serve."""
+    from forecaster.models.network import Network
+
+    manifest = opened.manifest
+    if not manifest.members:
+        raise DataError(f"model '{manifest.name}' has no network.", "Train one with `forecaster train`.")
+    stage = TEST_STAGE if manifest.serves_tested_weights else FINAL_STAGE
+    found = []
+    for i, settings in enumerate(manifest.members):
+        network = Network(settings, 0, portable=True)
+        network.weights = read_state(opened.folder / STATE / state_file(stage, i)).best_weights
+        found.append(network)
+    return found

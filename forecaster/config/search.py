@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from forecaster.config.option import option
+from forecaster.config.shared import MemoryOptions
 from forecaster.config.train import BudgetOptions, CellOptions, PlanSettings
 from forecaster.errors import UsageError
 
 
 @dataclass(frozen=True)
-class CompareSettings(PlanSettings):
+class CompareSettings(MemoryOptions, PlanSettings):
     """Settings of `compare`."""
 
     cells: tuple[str, ...] = option(
@@ -24,6 +25,7 @@ class CompareSettings(PlanSettings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        self.refuse_idle_memory_plot()
         if self.patience:
             raise UsageError(
                 "--patience has no effect: every cell is fitted for the same number of epochs.", "Leave it out."

@@ -111,6 +111,19 @@ class PlotOptions:
 
 
 @dataclass(frozen=True)
+class MemoryOptions:
+    """The memory of the networks: gradients through time."""
+
+    memory: bool = switch(False, "Show how far back the networks' gradients go.", "Memory")
+    plot_memory: str | None = option(None, "Draw the gradients to FILE.png or FILE.html.", "Memory")
+
+    def refuse_idle_memory_plot(self) -> None:
+        """UsageError for a plot of the memory that is not shown."""
+        if self.plot_memory and not self.memory:
+            raise UsageError("--plot-memory has no effect without --memory.", "Give --memory, too.")
+
+
+@dataclass(frozen=True)
 class MachineOptions:
     """How many processors are used."""
 

@@ -14,6 +14,7 @@ from forecaster.config.shared import (
     InputOptions,
     LockOptions,
     MachineOptions,
+    MemoryOptions,
     PlotOptions,
     ServeOptions,
     StoreOptions,
@@ -42,8 +43,13 @@ class EvaluateSettings(
 
 
 @dataclass(frozen=True)
-class ExplainSettings(HoldoutOptions, MachineOptions, ServeOptions, StoreOptions, InputOptions):
+class ExplainSettings(MemoryOptions, HoldoutOptions, MachineOptions, ServeOptions, StoreOptions, InputOptions):
     """Settings of `explain`."""
+
+    def __post_init__(self) -> None:
+        self.refuse_idle_memory_plot()
+        if self.memory and self.windows:
+            raise UsageError("--windows has no effect with --memory, which takes the latest ones.", "Leave one out.")
 
 
 @dataclass(frozen=True)

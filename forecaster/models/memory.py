@@ -19,6 +19,7 @@ import numpy as np
 from forecaster.models.encoder import run_layer
 
 if TYPE_CHECKING:
+    from forecaster.models.encoder import Encoder
     from forecaster.models.network import Network
     from forecaster.typing import FloatArray, Tensor
 
@@ -90,6 +91,19 @@ def memory_of(network: Network, inputs: Sequence[FloatArray], seed: int = 0) -> 
     rows = _norms(tape, forecast, [values], rng)[0]
     states = tuple(np.stack([_size(one) for one in _norms(tape, run[-1], run, rng)]) for run in layers)
     return Memory(rows=np.sqrt(rows.mean(axis=0)), states=tuple(one / one[-1] for one in states))
+
+
+def state_gradients(encoder: Encoder, values: FloatArray, mask: FloatArray, seed: int = 0) -> tuple[FloatArray, ...]:
+    """[T] for each layer: `Memory.states` of an encoder alone, on values and mask [B, L]."""
+    import tensorflow as tf
+
+    recorder = _Recorder()
+    with tf.GradientTape(persistent=True) as tape:
+        tape.watch(watched := tf.constant(values, tf.float32))
+        encoder.with_recurrence(recorder).read(watched, tf.constant(mask, tf.float32))
+    rng = np.random.default_rng(seed)
+    found = [np.stack([_size(one) for one in _norms(tape, run[-1], run, rng)]) for run in recorder.runs]
+    return tuple(one / one[-1] for one in found)
 
 
 def _size(squared: FloatArray) -> float:

@@ -247,6 +247,11 @@ def losses(curves: Mapping[str, Curve]) -> Draw:
     return draw
 
 
+def line_style(place: int) -> dict[str, Any]:
+    """Colour and dashes of the `place`-th of some lines of one rank."""
+    return {"color": COLOURS["model"][0]} if not place else _other(place - 1)
+
+
 def _other(place: int) -> dict[str, Any]:
     """Colour and dashes of the `place`-th line alongside the model's."""
     return {

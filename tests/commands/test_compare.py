@@ -9,13 +9,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from forecaster.cli.result_tables import comparison_table
+from forecaster.cli.result_tables import comparison_table, memory_table
 from forecaster.commands.compare import compare
 from forecaster.commands.peak_memory import PeakMemory
 from forecaster.config import CompareSettings
 from forecaster.config.resolve import from_mapping
 from forecaster.errors import DataError, UsageError
 from forecaster.models.cells import CELLS
+from forecaster.plotting.memory_plot import write_memory_plot
 from forecaster.training.combination import forecasts
 from tests.support.factories import Recorder, frame_of, waves
 
@@ -46,7 +47,7 @@ def frame(last=None):
 
 @pytest.fixture(scope="module")
 def compared(cpu):
-    return compare(frame(), CompareSettings(**TINY, cells=("rnn", "gru"), seeds=2), Recorder())
+    return compare(frame(), CompareSettings(**TINY, cells=("rnn", "gru"), seeds=2, memory=True), Recorder())
 
 
 @pytest.mark.slow
@@ -67,6 +68,30 @@ def test_every_cell_stands_beside_the_baselines_best_first(compared):
         assert row["metrics"]["mase"] == pytest.approx((one["mase"] + other["mase"]) / 2)
     header, rows = comparison_table(compared)
     assert len(rows) == 4 + 3 and {len(row) for row in rows} == {len(header)}
+
+
+@pytest.mark.slow
+def test_every_cell_s_memory_stands_beside_the_others(compared, tmp_path):
+    assert [one.name for one in compared.memories] == [entry.name for entry in compared.entries]
+    header, rows = memory_table(compared.memories)
+    assert len(header) == 1 + 2 * 4 and {len(row) for row in rows} == {len(header)}
+    assert sum(row[1] for row in rows[:-1]) == pytest.approx(1.0)
+    assert len(compared.to_json()["cells"][0]["memory"]["forecast_by_row"]) == 8
+    for ending in ("png", "html"):
+        write_memory_plot(str(tmp_path / f"a.{ending}"), compared.memories)
+        assert (tmp_path / f"a.{ending}").stat().st_size > 1000
+
+
+@pytest.mark.slow
+def test_the_sentence_says_what_the_choice_costs(compared):
+    first, second, *others = compared.entries
+    slow, fast = replace(first, seconds_per_epoch=3.0), replace(second, seconds_per_epoch=1.0)
+    entries = (slow, fast, *(replace(one, seconds_per_epoch=3.0) for one in others))
+    more = second.error / first.error - 1
+    cost = f"It takes 3 times as long to train as {second.name}, the fastest, with an error {more:.1%} higher."
+    assert cost in replace(compared, entries=entries).sentence
+    alike = tuple(replace(one, seconds_per_epoch=1.0) for one in compared.entries)
+    assert "None trains clearly faster." in replace(compared, entries=alike).sentence
 
 
 @pytest.mark.slow
