@@ -152,16 +152,23 @@ def main() -> None:
     parser.add_argument("--units", type=int, default=32)
     parser.add_argument("--rate", type=float, default=5e-3)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--json", help="file for all figures")
+    parser.add_argument("--cells", nargs="+", default=["rnn", "gru", "lstm"])
+    parser.add_argument("--json", help="file of all results; those that it has already are not run again")
     parser.add_argument("--write", action="store_true", help="into docs/cells.md")
     options = parser.parse_args()
     import tensorflow as tf
 
     tf.config.threading.set_intra_op_parallelism_threads(1)
     tf.config.threading.set_inter_op_parallelism_threads(1)
-    results = [run(cell, initializer, lag, options) for lag in options.lags for cell, initializer in CELLS]
-    if options.json:
-        Path(options.json).write_text(json.dumps([asdict(one) for one in results]), encoding="utf-8")
+    kept = Path(options.json) if options.json else None
+    results = [Result(**one) for one in json.loads(kept.read_text(encoding="utf-8"))] if kept and kept.exists() else []
+    done = {(one.lag, one.cell, one.initializer) for one in results}
+    for lag, (cell, initializer) in itertools.product(options.lags, CELLS):
+        if (lag, cell, initializer) not in done and cell in options.cells:
+            results.append(run(cell, initializer, lag, options))
+            if kept:
+                kept.write_text(json.dumps([asdict(one) for one in results]), encoding="utf-8")
+    results.sort(key=lambda one: (one.lag, CELLS.index((one.cell, one.initializer))))
     if options.write:
         page = PAGE.read_text(encoding="utf-8")
         mark = r"(<!-- adding problem -->\n).*?(\n<!-- end -->)"
