@@ -6,6 +6,10 @@ A message says where and what was found; a hint says what to do next:
 
 from __future__ import annotations
 
+from unicodedata import category
+
+_HIDDEN = ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp")  # categories of characters that are not shown as themselves
+_JOINERS = "\u200c\u200d"
 _MAX_QUOTED = 60  # characters of a cell that a message repeats
 
 
@@ -72,6 +76,19 @@ def nearest(word: str, known: tuple[str, ...]) -> str:
 
     close = difflib.get_close_matches(word, known, n=1, cutoff=0.6)
     return f"Did you mean '{close[0]}'?" if close else f"Known: {', '.join(known)}."
+
+
+def visible(text: str) -> str:
+    r"""`text` with control characters, line breaks and marks of direction written out (`\x1b`, `\n`, `\u202e`).
+
+    A name from a file must not move the cursor, colour a terminal, begin a line of a log, or turn the text around. The joiners
+    that Persian or Indic words need stay.
+    """
+    if text.isprintable():
+        return text
+    return "".join(
+        c.encode("unicode_escape").decode() if category(c) in _HIDDEN and c not in _JOINERS else c for c in text
+    )
 
 
 def quoted(text: object) -> str:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TextIO
 
 from forecaster.cli.file_descriptors import unless_broken
+from forecaster.errors import visible
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bar
@@ -66,7 +67,7 @@ class Console:
             fault = {"code": error.code, "kind": error.kind, "message": error.message, "hint": error.hint}
             _tell(json.dumps({"error": fault}))
         else:
-            _tell(f"error: {error}")
+            _tell(visible(f"error: {error}"))
 
     def progress(self, progress: Progress) -> None:
         """A bar on a terminal; elsewhere a line on stderr, at intervals. Nothing when quiet."""
@@ -85,12 +86,18 @@ class Console:
     def line(self, text: str = "") -> None:
         """A line of the result, on stdout."""
         self._end_bar()
-        _write(sys.stdout, text)
+        _write(sys.stdout, visible(text))
+
+    def lines(self, text: str) -> None:
+        """Lines of the result, on stdout."""
+        for line in text.split("\n"):
+            self.line(line)
 
     def table(self, header: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
         """A table on stdout, numbers aligned to the right: drawn on a terminal, plain text elsewhere."""
         self._end_bar()
-        cells = [[_cell(value) for value in row] for row in rows]
+        header = [visible(name) for name in header]
+        cells = [[visible(_cell(value)) for value in row] for row in rows]
         right = [bool(rows) and all(_is_number(row[i]) or row[i] is None for row in rows) for i in range(len(header))]
         if _is_terminal(sys.stdout):
             _draw(header, cells, right)
@@ -114,6 +121,7 @@ class Console:
             _tell(text)
 
     def _aside(self, text: str) -> None:
+        text = visible(text)
         if self._bar:
             with unless_broken(sys.stderr):
                 self._bar[0].console.print(text, markup=False, highlight=False)  # above the bar

@@ -74,7 +74,7 @@ def _schedule(settings: ScheduleSettings, console: Console, jobs: str) -> None:
     if console.json:
         console.result({"schedule": text})
     else:
-        console.line(text)
+        console.lines(text)
 
 
 JOBS = Argument("jobs", "TOML file of jobs.", required=True)

@@ -39,7 +39,7 @@ def _tune(settings: TuneSettings, console: Console, data: str) -> None:
 
     found = tune(data, settings, console)
     if settings.output == "-" and not console.json:
-        console.line(found.toml.rstrip())
+        console.lines(found.toml.rstrip())
         console.note(found.sentence)
     elif console.json:
         console.result({**found.to_json(), "output": settings.output, "toml": found.toml})

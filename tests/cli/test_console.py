@@ -183,3 +183,37 @@ def test_a_console_whose_stderr_fails_goes_on(monkeypatch: pytest.MonkeyPatch, f
         console.progress(Progress("test", 1, 10, 0.5, None, 3.0))
         console.error(DataError("a fault."))
         console.drawing(lambda *given: "a drawing", result=False)
+
+
+NASTY = {
+    "\x1b[2J\x1b[31mred": r"\x1b[2J\x1b[31mred",
+    "a\nerror: b": r"a\nerror: b",
+    "a\rb\tc\x00\x7f\x9b": r"a\rb\tc\x00\x7f\x9b",
+    "a\u2028b\u2029c\x85d": r"a\u2028b\u2029c\x85d",
+    "txt.\u202eexe\u2066x\u200f": r"txt.\u202eexe\u2066x\u200f",
+    "\udc80": r"\udc80",
+    "\ufeffa\u200bb\u00ad": r"\ufeffa\u200bb\xad",
+}
+
+
+@pytest.mark.parametrize(("name", "shown"), NASTY.items())
+def test_what_a_name_may_do_to_a_terminal_or_a_log_is_written_out(name, shown, capfd):
+    console = Console()
+    console.note(f"series '{name}'")
+    console.warn(name)
+    console.error(DataError(f"x{name}x"))
+    console.line(f"{name}@1")
+    console.table(["series", name], [[name, 1]])
+    console.lines(f"{name}")
+    out, err = capfd.readouterr()
+    assert f"series '{shown}'" in err and f"warning: {shown}" in err
+    assert f"{shown}@1" in out and f"{shown}  1" in " ".join(out.splitlines()[2].split()).replace(
+        f"{shown} ", f"{shown}  "
+    )
+    assert all(c == "\n" or c.isprintable() for c in out + err)
+
+
+@pytest.mark.parametrize("name", ["Zürich", "東京", "می\u200cخواهم", "क\u094d\u200dष", "1\u00a0000", "👩\u200d🚀"])
+def test_letters_of_every_script_stay(name, capfd):
+    Console().line(name)
+    assert capfd.readouterr().out == name + "\n"
