@@ -96,7 +96,10 @@ def _app(argv: list[str]) -> typer.Typer:
     for command in COMMANDS:
         add(app, command, parses=parses(command))
     models = typer.Typer(
-        name="models", cls=Group, help="List, show, roll back and prune stored models.", rich_markup_mode=None
+        name="models",
+        cls=Group,
+        help="List, show, roll back, prune, delete, export and import stored models.",
+        rich_markup_mode=None,
     )
     for command in model_commands.COMMANDS:
         add(models, command, parses=parses(command))

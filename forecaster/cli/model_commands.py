@@ -1,4 +1,4 @@
-"""The commands of `models`: list, show, roll back and prune stored models."""
+"""The commands of `models`: list, show, roll back, prune, delete, export and import stored models."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from forecaster.cli.typer_adapter import Argument, Command
-from forecaster.config import PruneSettings, StoreOptions, StoreSettings
+from forecaster.config import ImportSettings, PruneSettings, StoreOptions, StoreSettings
 from forecaster.errors import ArtifactError, UsageError
 
 if TYPE_CHECKING:
@@ -61,6 +61,43 @@ def _prune(settings: PruneSettings, console: Console, name: str) -> None:
         console.line(f"{name}: removed {', '.join(map(str, removed)) or 'nothing'}.")
 
 
+def _delete(settings: StoreSettings, console: Console, model: str) -> None:
+    """Remove NAME@VERSION, which must not serve, or with NAME all versions of a model."""
+    removed = _store(settings).delete(model)
+    name = model.partition("@")[0]
+    if console.json:
+        console.result({"model": name, "removed": removed})
+    else:
+        console.line(f"{name}: removed {', '.join(map(str, removed))}.")
+
+
+def _export(settings: StoreSettings, console: Console, model: str, file: str) -> None:
+    """Write the version that serves, or NAME@VERSION, as one tar file for another host."""
+    from pathlib import Path
+
+    from forecaster.serving.transfer import export
+
+    named = export(_store(settings), model, Path(file))
+    if console.json:
+        console.result({"model": named, "output": file})
+    else:
+        console.line(f"{named} written to {file}")
+
+
+def _import(settings: ImportSettings, console: Console, file: str) -> None:
+    """Store the version in a tar file of `models export` as the next one, after checking all of it."""
+    from pathlib import Path
+
+    from forecaster.serving.transfer import import_version
+
+    name, version = import_version(_store(settings), Path(file), serves=settings.serve)
+    serves = _store(settings).current(name) == version if settings.serve else False
+    if console.json:
+        console.result({"model": name, "version": version, "serves": serves})
+    else:
+        console.line(f"{name}@{version} {'serves' if serves else 'is stored and does not serve'}.")
+
+
 def _store(settings: StoreOptions) -> Store:
     from pathlib import Path
 
@@ -83,9 +120,14 @@ def _flat(tree: object, name: str = "") -> Iterator[tuple[str, object]]:
 NAME = Argument("name", "Name of a stored model.", required=True, model=True)
 REFERENCE = Argument("model", "NAME or NAME@VERSION (default: the model trained last).", model=True)
 
+NAMED = Argument("model", "NAME or NAME@VERSION.", required=True, model=True)
+
 COMMANDS = (
     Command("list", StoreSettings, _list),
     Command("show", StoreSettings, _show, (REFERENCE,)),
     Command("rollback", StoreSettings, _rollback, (NAME, Argument("version", "Version to serve."))),
     Command("prune", PruneSettings, _prune, (NAME,)),
+    Command("delete", StoreSettings, _delete, (NAMED,)),
+    Command("export", StoreSettings, _export, (NAMED, Argument("file", "Tar file to write.", required=True))),
+    Command("import", ImportSettings, _import, (Argument("file", "Tar file of `models export`.", required=True),)),
 )

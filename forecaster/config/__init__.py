@@ -16,6 +16,7 @@ from forecaster.config.stored_model import (
     CheckSettings,
     EvaluateSettings,
     ExplainSettings,
+    ImportSettings,
     PredictSettings,
     PruneSettings,
 )
@@ -43,6 +44,7 @@ __all__ = [
     "EvaluateSettings",
     "ExplainSettings",
     "FitOptions",
+    "ImportSettings",
     "InputOptions",
     "MonitorSettings",
     "NetworkOptions",
@@ -72,6 +74,7 @@ EVERY_SETTINGS: tuple[type, ...] = (
     CommonSettings,
     *SETTINGS.values(),
     PruneSettings,
+    ImportSettings,
     BatchSettings,
     MonitorSettings,
     ScheduleSettings,

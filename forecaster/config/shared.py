@@ -38,7 +38,7 @@ class StoreOptions:
 
 @dataclass(frozen=True)
 class StoreSettings(StoreOptions):
-    """Settings of `doctor` and of `models list`, `show` and `rollback`."""
+    """Settings of `doctor` and of `models list`, `show`, `rollback`, `delete` and `export`."""
 
 
 @dataclass(frozen=True)

@@ -109,6 +109,13 @@ class CheckSettings(FrequencyOptions, StoreOptions, InputOptions):
 
 
 @dataclass(frozen=True)
+class ImportSettings(StoreOptions):
+    """Settings of `models import`."""
+
+    serve: bool = switch(True, "Let the version serve.", "Store")
+
+
+@dataclass(frozen=True)
 class PruneSettings(StoreOptions):
     """Settings of `models prune`."""
 

@@ -191,6 +191,32 @@ class Store:
             remove_stale(folder)
         return removed
 
+    def delete(self, reference: str) -> tuple[int, ...]:
+        """Remove the version "name@version", or all of "name"; return the versions removed. ArtifactError if not there.
+
+        UsageError for the version that serves, as long as others are there. LockError while a training of the model runs.
+        """
+        name, at, text = reference.partition("@")
+        folder, versions = self._folder(name), self._known(name)
+        if at and not VERSION.fullmatch(text):
+            raise UsageError(f"{quoted(text)} is not a version.", f"Versions are whole numbers, e.g. {name}@1.")
+        chosen = (self._version(name, int(text)),) if at else versions
+        with self.training(name, 0.0), writing(folder):
+            if chosen == versions:
+                gone = self.root / temporary_name()
+                folder.rename(gone)
+                shutil.rmtree(gone, ignore_errors=True)
+                remove_stale(self.root)
+                return versions
+            with folder_lock(folder):
+                if (folder / CURRENT).exists() and self.current(name) in chosen:
+                    hint = f"Run `forecaster models rollback {name} VERSION` first."
+                    raise UsageError(f"{reference} serves.", hint)
+                gone = folder / temporary_name()
+                (folder / str(chosen[0])).rename(gone)
+                shutil.rmtree(gone, ignore_errors=True)
+        return chosen
+
     def _folder(self, name: str) -> Path:
         """The model's folder, there or not; ArtifactError if it leads out of the store."""
         folder = self.root / check_name(name)
