@@ -8,10 +8,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from forecaster.commands.live_tests import MIN_CUTOFFS, LiveErrors, LiveTests, joined, live_tests
+from forecaster.commands.overwriting import refuse_overwriting
 from forecaster.data.freq import Freq, format_timestamps
 from forecaster.data.reading.reader import ReadOptions, read_as
 from forecaster.data.time_zones import DAY, wall_clock
 from forecaster.errors import DataError, QualityError
+from forecaster.evaluation.anomalies import Anomaly, outside
+from forecaster.evaluation.anomalies import check_place as check_anomalies
+from forecaster.evaluation.anomalies import write as write_anomalies
+from forecaster.files import output_lock
+from forecaster.plotting.requirements import check_place
 from forecaster.progress import Watch
 from forecaster.serving.forecast import MODEL
 from forecaster.serving.ledger import Entries, Version, entries, find_version, versions
@@ -109,6 +115,15 @@ class ForecastActuals:
 
 def monitor(ledger: str, data: str, settings: MonitorSettings, watch: Watch) -> MonitorReport:
     """Compare a version's forecasts with the data's actuals. DataError where the data has none of the ledger's series."""
+    if settings.report:
+        check_place(settings.report, "--report", (".html",))
+    if settings.anomalies:
+        check_anomalies(settings.anomalies)
+    refuse_overwriting(
+        {"--report": settings.report, "--anomalies": settings.anomalies},
+        {"the ledger": ledger, "the data": data},
+        settings.models,
+    )
     version = find_version(ledger, settings.model)
     then = ReadOptions.of(freq=version.freq, season_length=version.season_length, zone=version.zone)
     panel = read_as(data, settings.read_options().or_else(then))
@@ -132,7 +147,9 @@ def monitor(ledger: str, data: str, settings: MonitorSettings, watch: Watch) -> 
     recent = known.take(freq.ordinals(known.entries.timestamp, version.zone) >= tests.first).scores("recent")
     nominal = version.quantiles[-1] - version.quantiles[0] if len(version.quantiles) > 1 else None
     verdict, reason = _verdict(tests, recent, panel)
-    return MonitorReport(
+    if settings.anomalies:
+        write_anomalies(settings.anomalies, _anomalies(known, version, panel))
+    report = MonitorReport(
         model=version.model,
         version=version.version,
         verdict=verdict,
@@ -150,6 +167,42 @@ def monitor(ledger: str, data: str, settings: MonitorSettings, watch: Watch) -> 
         by_series=_grouped(known, known.entries.series),
         recalibrated=serves,
     )
+    if settings.report:
+        from forecaster.plotting.operator_page import live_page, write_page
+
+        with output_lock(settings.report, 0.0, watch.warn):
+            write_page(settings.report, live_page(report.to_json()))
+    return report
+
+
+def _anomalies(known: ForecastActuals, version: Version, panel: Panel) -> list[Anomaly]:
+    """The actuals outside the outermost quantiles of the latest forecast of each. DataError for forecasts without quantiles."""
+    if len(version.quantiles) < 2:
+        raise DataError(f"{version.model}@{version.version} forecast no quantiles.", "Predict with two or more.")
+    made = known.entries
+    order = np.lexsort((-made.cutoff, made.timestamp, made.series.astype(str)))
+    names, stamps = made.series[order].astype(str), made.timestamp[order]
+    latest = np.ones(len(order), np.bool_)
+    latest[1:] = (names[1:] != names[:-1]) | (stamps[1:] != stamps[:-1])
+    one = known.take(order[latest])
+    own = one.entries
+    low, high = own.quantile_forecasts[:, 0], own.quantile_forecasts[:, -1]
+    places, probability = outside(one.actual, own.prediction, low, high)
+    texts = format_timestamps(own.timestamp[places], panel.freq, panel.zone).tolist()
+    return [
+        Anomaly(
+            series=str(own.series[at]),
+            timestamp=text,
+            step=int(own.step[at]),
+            actual=float(one.actual[at]),
+            prediction=float(own.prediction[at]),
+            low=float(low[at]),
+            high=float(high[at]),
+            nominal=round(version.quantiles[-1] - version.quantiles[0], 12),
+            probability=float(share),
+        )
+        for at, text, share in zip(places, texts, probability, strict=True)
+    ]
 
 
 def _verdict(tests: LiveTests, recent: LiveScores, panel: Panel) -> tuple[str, str]:

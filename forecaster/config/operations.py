@@ -16,6 +16,8 @@ class BatchSettings(LockOptions, MachineOptions):
     dry_run: bool = switch(False, "Print what would be done, and do nothing.", "Jobs")
     force: bool = switch(False, "Run again the jobs that are done already.", "Jobs")
     status: str | None = option(None, "Status file for health probes (default: the jobs file's).", "Jobs")
+    report: str | None = option(None, "HTML page of jobs and models to write: FILE.html.", "Jobs")
+    metrics: str | None = option(None, "Metrics to write for node_exporter's textfile collector: FILE.prom.", "Jobs")
 
 
 @dataclass(frozen=True)
@@ -23,6 +25,10 @@ class MonitorSettings(StoreOptions, InputOptions):
     """Settings of `monitor`."""
 
     model: str | None = option(None, "NAME or NAME@VERSION (default: the model that forecast last).", "Monitoring")
+    anomalies: str | None = option(
+        None, "Actuals outside the outermost quantiles: FILE.csv or FILE.json to write.", "Monitoring"
+    )
+    report: str | None = option(None, "HTML page to write: FILE.html.", "Monitoring")
     recalibrate: bool = switch(False, "Store a version with quantiles calibrated on the actuals.", "Monitoring")
 
 

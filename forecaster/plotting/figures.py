@@ -198,6 +198,21 @@ def steps(columns: Mapping[str, Sequence[float]], measure: str, unit: str) -> Dr
     return draw
 
 
+def weeks(columns: Mapping[str, Sequence[float]], measure: str) -> Draw:
+    """Draw an error per week; the first column is the model's."""
+
+    def draw(axes: Axes) -> None:
+        for place, (who, values) in enumerate(columns.items()):
+            style = {"color": COLOURS["model"][0], "linewidth": 2.0} if not place else _other(place - 1)
+            axes.plot(np.arange(1, len(values) + 1), values, label=who, marker="o", markersize=3.5, **style)
+        _from_zero(axes, [value for values in columns.values() for value in values])
+        axes.set_xlabel("weeks since the first forecast")
+        axes.set_ylabel(measure)
+        _whole(axes)
+
+    return draw
+
+
 def spread(values: FloatArray, measure: str, even: float) -> Draw:
     """Draw a histogram of the series' errors [n]; `even` is the error of seasonal naive in sample."""
 

@@ -13,7 +13,7 @@ from forecaster.commands.live_tests import live_tests
 from forecaster.commands.monitor import _errors_of, _weeks, monitor
 from forecaster.config import MonitorSettings, PredictSettings
 from forecaster.data.freq import Freq
-from forecaster.errors import DataError, QualityError
+from forecaster.errors import DataError, QualityError, UsageError
 from forecaster.serving.ledger import Entries, Version, append
 from forecaster.serving.manifest import read_manifest
 from forecaster.serving.predict import predict, run_forecast
@@ -180,3 +180,21 @@ def test_too_few_forecasts_are_not_recalibrated_on_and_the_store_stays_as_it_was
     with pytest.raises(DataError, match="4 forecasts have actuals: recalibration needs 10"):
         monitored(tmp_path, data, models=str(models), recalibrate=True)
     assert sorted(path.name for path in (models / "m").iterdir()) == ["1", "current"]
+
+
+def test_the_page_and_the_anomalies_of_a_ledger(decayed):
+    folder, data = decayed
+    page, found = folder / "live.html", folder / "anomalies.json"
+    report = monitored(folder, data, report=str(page), anomalies=str(found))
+    text = page.read_text()
+    assert "Retrain: since 2024-01-05" in text and text.count("<figure") == 1 and "<script" not in text
+    rows = json.loads(found.read_text())["anomalies"]
+    # Each actual once, by its latest forecast: 17 hours of two series, all of them outside.
+    assert len(rows) == 34 and report.recent.coverage == 0
+    assert len({(row["series"], row["timestamp"]) for row in rows}) == 34
+    assert all(row["actual"] < row["low"] and row["nominal"] == 0.8 for row in rows)
+    for options, message in (({"report": "x.txt"}, "--report"), ({"anomalies": "x.txt"}, "--anomalies")):
+        with pytest.raises(UsageError, match=message):
+            monitored(folder, data, **options)
+    with pytest.raises(UsageError, match="the data"):
+        monitored(folder, data, anomalies=str(data))

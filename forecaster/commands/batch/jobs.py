@@ -57,7 +57,16 @@ _NEEDED = {
 # Arguments of a command that are no options of it.
 _ARGUMENTS: Mapping[str, tuple[str, ...]] = {"monitor": ("ledger",), "prune": ("name",)}
 
-_PATHS = ("data", "output", "models", "ledger", "future", "plot", "report")  # keys that name files and folders
+_PATHS = (
+    "data",
+    "output",
+    "models",
+    "ledger",
+    "future",
+    "plot",
+    "report",
+    "anomalies",
+)  # keys that name files and folders
 _PLACEHOLDER = re.compile(r"\{(\w*)\}")
 _KNOWN_PLACEHOLDERS = ("date", "series")
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}")

@@ -13,7 +13,7 @@ from forecaster.errors import UsageError
 if TYPE_CHECKING:
     from forecaster.commands.batch.jobs import BatchJob
 
-PLACES = ("output", "plot", "report", "ledger")  # what a job writes; several jobs may add to one ledger
+PLACES = ("output", "plot", "report", "anomalies", "ledger")  # what a job writes; several jobs may add to one ledger
 
 
 def refuse_shared_files(jobs_file: Path, status: Path | None, jobs: Sequence[BatchJob]) -> None:

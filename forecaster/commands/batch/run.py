@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -20,6 +20,7 @@ from forecaster.commands.batch.done_already import (
     outputs_are_there,
 )
 from forecaster.commands.batch.jobs import BatchJob, JobsFile, load_jobs
+from forecaster.commands.batch.operator_report import job_records, model_records, write_metrics, write_report
 from forecaster.commands.batch.places import refuse_shared_files
 from forecaster.commands.batch.results import BatchSummary, DryRun, Emit, JobFault, JobLine, JobResult, PlannedJob
 from forecaster.commands.batch.run_job import TIMEOUT, Worker, attempt, terminable
@@ -27,6 +28,7 @@ from forecaster.commands.batch.status import NoStatusFile, Status, StatusFile
 from forecaster.commands.batch.worker_process import WorkerProcess, can_fork
 from forecaster.errors import ArtifactError, DataError, ForecasterError, LockError, QualityError, StaleError, UsageError
 from forecaster.files import is_file
+from forecaster.plotting.requirements import check_place
 from forecaster.serving.store import Store
 
 if TYPE_CHECKING:
@@ -107,12 +109,34 @@ def batch(
         for line in planned:
             emit(line)
         return DryRun(planned)
+    if settings.report:
+        check_place(settings.report, "--report", (".html",))
     run = BatchRun(dated, status, settings, watch, clock)
     with terminable():
         try:
-            return run.run(emit)
+            summary = run.run(emit)
         finally:
             run.end()
+    return _shown(summary, jobs, settings, status, run)
+
+
+def _shown(
+    summary: BatchSummary, jobs: JobsFile, settings: BatchSettings, status: Status, run: BatchRun
+) -> BatchSummary:
+    """Write the page and the metrics that are asked for. What cannot be written costs no job; the summary says it."""
+    if not settings.report and not settings.metrics:
+        return summary
+    now = run.clock.now()
+    records = job_records(jobs.jobs, summary.lines, status.records(now))
+    models = model_records(jobs.jobs, run.watch)
+    try:
+        if settings.metrics:
+            write_metrics(settings.metrics, now, records, models)
+        if settings.report:
+            write_report(settings.report, jobs.path.name, now, records, models)
+    except ForecasterError as fault:
+        return replace(summary, status_error=summary.status_error or fault.message)
+    return summary
 
 
 class BatchRun:

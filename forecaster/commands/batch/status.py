@@ -47,6 +47,9 @@ class Status(Protocol):
     def earlier(self, job: str) -> JobStatus:
         """What is known of the job."""
 
+    def records(self, now: datetime) -> Mapping[str, Mapping[str, object]]:
+        """Each job's record by its name, as in the status file, with its age at `now`."""
+
     def note(self, line: JobLine, key: str, now: datetime) -> None:
         """Record the outcome of a job. `key`: its `job_key`; empty where the job must run again."""
 
@@ -59,6 +62,10 @@ class NoStatusFile:
     def earlier(self, job: str) -> JobStatus:  # noqa: ARG002
         """Nothing."""
         return JobStatus()
+
+    def records(self, now: datetime) -> Mapping[str, Mapping[str, object]]:  # noqa: ARG002
+        """Nothing."""
+        return {}
 
     def note(self, line: JobLine, key: str, now: datetime) -> None:
         """Records nothing."""
@@ -84,6 +91,11 @@ class StatusFile:
         """What is known of the job, by this run and others."""
         self._read()
         return self.jobs.get(job, JobStatus())
+
+    def records(self, now: datetime) -> Mapping[str, Mapping[str, object]]:
+        """Each job's record by its name, as in the file, with its age at `now`."""
+        self._read()
+        return {name: {**asdict(job), "age_seconds": _age(job, now)} for name, job in self.jobs.items()}
 
     def note(self, line: JobLine, key: str, now: datetime) -> None:
         """Record the outcome and write the file. UsageError where it cannot be written; LockError where others write it."""

@@ -1,0 +1,50 @@
+"""Actuals outside their interval, the least likely first."""
+
+from __future__ import annotations
+
+import csv
+import json
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from forecaster.errors import UsageError
+from forecaster.evaluation.anomalies import Anomaly, check_place, outside, write
+
+NAN = float("nan")
+
+
+def test_what_is_outside_is_found_on_both_sides_and_ranked_by_the_distance_in_its_own_interval():
+    point, low, high = np.zeros(6), np.full(6, -1.0), np.array([1.0, 1, 1, 10, 1, 1])
+    places, probability = outside(np.array([0.5, -3, NAN, 5, 1.5, 0]), point, low, high)
+    assert places.tolist() == [1, 4]  # 5 is inside of an interval up to 10
+    assert probability.tolist() == [pytest.approx(2 / 6), pytest.approx(3 / 6)]
+
+
+def test_an_interval_without_width_makes_any_other_value_an_anomaly():
+    zero = np.zeros(2)
+    places, probability = outside(np.array([0.0, 0.1]), zero, zero, zero)
+    assert places.tolist() == [1] and probability.tolist() == [pytest.approx(2 / 3)]
+
+
+@given(st.lists(st.floats(-50, 50), min_size=1, max_size=60))
+def test_probabilities_are_shares_that_grow_along_the_list(values):
+    actual = np.array(values)
+    zero = np.zeros(len(values))
+    places, probability = outside(actual, zero, zero - 1, zero + 2)
+    assert set(places) == set(np.flatnonzero((actual < -1) | (actual > 2)))
+    assert (np.diff(probability) >= 0).all() and (probability > 0).all() and (probability <= 1).all()
+
+
+def test_they_are_written_as_csv_or_json_and_nothing_else(tmp_path):
+    one = Anomaly('a"\n', "2024-01-01", 2, 9.0, 1.0, 0.0, 2.0, 0.8, 0.01)
+    write(str(tmp_path / "a.csv"), [one])
+    write(str(tmp_path / "a.json"), [one])
+    with (tmp_path / "a.csv").open(newline="") as file:
+        (row,) = csv.DictReader(file)
+    assert row["series"] == 'a"\n' and float(row["probability"]) == 0.01
+    assert json.loads((tmp_path / "a.json").read_text())["anomalies"] == [vars(one)]
+    with pytest.raises(UsageError, match="neither CSV nor JSON"):
+        check_place("a.txt")
