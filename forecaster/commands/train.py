@@ -18,6 +18,7 @@ from forecaster.models.device import require_tensorflow
 from forecaster.progress import Watch
 from forecaster.serving.pretrained import PRETRAINED
 from forecaster.serving.store import Store, name_from_path
+from forecaster.serving.version_folders import writing
 from forecaster.training.auto_plan import draft_plan
 from forecaster.training.check_own_network import check_own_network
 from forecaster.training.fit_members import EnsembleFitter
@@ -46,7 +47,7 @@ def train(data: Data, settings: TrainSettings, watch: Watch) -> TrainReport:
     if name == PRETRAINED:
         raise UsageError(f"'{name}' is the name of the networks that come with the program.", "Give another --name.")
     store = Store(Path(settings.models))
-    with store.training(name, settings.wait or 0.0):  # refuses an impossible name before any work
+    with store.training(name, settings.wait or 0.0), writing(store.root):  # refuses an impossible name before any work
         return _train(data, settings, watch, store, name)
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -56,8 +58,8 @@ def scan(folder: Path) -> None:
     """ForecasterError for an operation that needs a GPU, a Python callback, or a path of this machine in the graph."""
     from tensorflow.core.protobuf import saved_model_pb2
 
-    raw = (folder / "saved_model.pb").read_bytes()
-    saved = saved_model_pb2.SavedModel.FromString(raw)
+    saved = saved_model_pb2.SavedModel.FromString((folder / "saved_model.pb").read_bytes())
+    places = [*_own_places(), folder.parent]
     for meta in saved.meta_graphs:
         functions = [node for function in meta.graph_def.library.function for node in function.node_def]
         for node in [*meta.graph_def.node, *functions]:
@@ -65,8 +67,31 @@ def scan(folder: Path) -> None:
                 raise ForecasterError(
                     f"the SavedModel contains the operation {node.op}, which only runs where it was trained."
                 )
-    for place in (Path.cwd(), Path.home(), folder.parent):
-        if len(place.parts) > 1 and str(place).encode() in raw:
+            for text in _texts(node.attr.values()):
+                _refuse_place(text, places)
+        for asset in meta.asset_file_def:
+            _refuse_place(asset.filename.encode(), places)
+
+
+def _own_places() -> list[Path]:
+    """The working directory and the user's, as far as there are any: a service has no home, and a folder may be deleted."""
+    found = []
+    for place in (Path.cwd, Path.home):
+        with suppress(OSError, RuntimeError):
+            found.append(place())
+    return found
+
+
+def _texts(values: Iterable[Any]) -> Iterator[bytes]:
+    """The texts among the attributes of a graph's operation. Names of operations are no paths, though they have slashes."""
+    for value in values:
+        yield from (value.s, *value.list.s, *value.tensor.string_val)
+
+
+def _refuse_place(text: bytes, places: Sequence[Path]) -> None:
+    """ForecasterError where a text names one of these folders, or something in it."""
+    for place in places:
+        if len(place.parts) > 1 and re.search(rb"(?<![\w./-])" + re.escape(os.fsencode(place)) + rb"(?![\w.-])", text):
             raise ForecasterError(f"the SavedModel contains the path {place} of this machine.")
 
 

@@ -16,6 +16,7 @@ import numpy as np
 from forecaster.errors import ArtifactError, UsageError
 from forecaster.files import whole_file
 from forecaster.serving.manifest import HISTORY
+from forecaster.serving.version_folders import writing
 from forecaster.training.fit import keep_nothing
 from forecaster.training.fit_types import State
 
@@ -111,14 +112,15 @@ _ARRAYS = ("weights", "best_weights", "optimizer")
 
 
 def write_state(path: Path, state: State) -> None:
-    """Write a fit's state as plain arrays, atomically."""
+    """Write a fit's state as plain arrays, atomically. UsageError where the disk refuses."""
     arrays = {f"{kind}-{i}": array for kind in _ARRAYS for i, array in enumerate(getattr(state, kind))}
     facts = np.array(
         [state.epoch, state.finished, state.best_epoch, state.best_loss, state.best_error, state.last_error], np.float64
     )
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with whole_file(path) as file:
-        np.savez(file, facts=facts, **arrays)
+    with writing(path.parent):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with whole_file(path) as file:
+            np.savez(file, facts=facts, **arrays)
 
 
 def read_state(path: Path) -> State:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from importlib.metadata import version as library_version
@@ -14,6 +16,7 @@ from forecaster.data.extra_inputs import ExtraInputs
 from forecaster.data.panel import fingerprint
 from forecaster.data.summary import level_and_scale
 from forecaster.data.windows import evenly, latest_windows
+from forecaster.errors import UsageError
 from forecaster.evaluation.backtest import Backtest, backtest, baseline_forecasts
 from forecaster.evaluation.cross_conformal import CrossCalibration, cross_calibrated
 from forecaster.evaluation.holdout import make_holdout
@@ -149,7 +152,8 @@ def _write_networks(folder: Path, training: Training) -> None:
 
     served = training.served
     members = [network.portable() for network in served.networks]
-    write_saved_model(members, folder / "saved_model", served.smoothing)
+    with _saving(folder):
+        write_saved_model(members, folder / "saved_model", served.smoothing)
     write_onnx(members, folder / "model.onnx", served.smoothing)
     if training.test and training.final:
         tested = [network.portable() for network in training.test.networks]
@@ -163,6 +167,21 @@ def _write_networks(folder: Path, training: Training) -> None:
         {f"{STORED_STAGES[n]} {i}": one.history for n, stage in stages.items() for i, one in enumerate(stage.fits)},
     )
     prove(folder, served.networks, _proof_inputs(training), smoothing=served.smoothing)
+
+
+@contextmanager
+def _saving(folder: Path) -> Iterator[None]:
+    """UsageError where TensorFlow cannot write a graph: its errors are not those of the system."""
+    import tensorflow as tf
+
+    try:
+        yield
+    except tf.errors.OpError as fault:
+        why = (fault.message or type(fault).__name__).splitlines()[0]
+        raise UsageError(
+            f"'{folder}': the graph cannot be written: {why}.",
+            "Free the space, or choose a folder that can be written with --models.",
+        ) from fault
 
 
 def _proof_inputs(training: Training) -> dict[str, FloatArray]:

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from collections import Counter
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -176,6 +177,36 @@ def test_a_path_of_this_machine_is_refused(tmp_path):
 
 def test_an_honest_graph_holds_no_such_thing(pair):
     scan(pair[1] / "saved_model")
+
+
+@pytest.mark.parametrize(
+    "place", ["/predict", "/in", "/a", "/serving", "/serving_default", "/dense/kernel", "/i", "/x/y"]
+)
+def test_a_folder_that_is_called_like_a_part_of_the_graph_is_no_path_in_it(pair, monkeypatch, place):
+    monkeypatch.setattr(Path, "cwd", lambda: Path(place))
+    scan(pair[1] / "saved_model")
+
+
+def test_a_user_without_a_home_and_a_deleted_working_directory_are_no_fault(pair, monkeypatch):
+    def nowhere():
+        raise RuntimeError("Could not determine home directory.")
+
+    def deleted():
+        raise FileNotFoundError
+
+    monkeypatch.setattr(Path, "home", nowhere)
+    monkeypatch.setattr(Path, "cwd", deleted)
+    scan(pair[1] / "saved_model")
+
+
+def test_a_path_within_a_text_is_found(tmp_path, monkeypatch):
+    import tensorflow as tf
+
+    monkeypatch.setattr(Path, "cwd", lambda: Path("/predict"))
+    joined = tf.strings.join
+    Planted(tmp_path, lambda x: {"y": joined([x, "see /predict/words.txt"])}, [tf.TensorSpec((None,), tf.string)])
+    with pytest.raises(ForecasterError, match="contains the path /predict"):
+        scan(tmp_path)
 
 
 ALONE = """

@@ -13,6 +13,7 @@ PARTS: tuple[tuple[str, list[str], list[str]], ...] = (  # module, arguments, ar
         ["--trains", "3", "--batches", "20", "--step", "5"],
     ),
     ("tests.torture.flip", [], ["--max-bytes", "200"]),
+    ("tests.torture.faults", [], ["--step", "7"]),
     ("tests.torture.environments", [], []),
     ("tests.torture.fuzz_hypothesis", ["60000"], ["3000"]),
     ("tests.torture.fuzz_atheris", ["60000"], ["3000"]),

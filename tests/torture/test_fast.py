@@ -22,6 +22,7 @@ pytestmark = [
     [
         ("kill", ["--trains", "0", "--batches", "3", "--step", "23"]),
         ("flip", ["--max-bytes", "60"]),
+        ("faults", ["--step", "40", "--verbs", "predict"]),
         ("week", ["--hours", "50"]),
     ],
 )
