@@ -138,6 +138,11 @@ def holiday_dates(country: str, years: Sequence[int]) -> IntArray:
     return np.array(sorted(dates), dtype="M8[D]").astype(np.int64)
 
 
+def is_row(name: str) -> bool:
+    """Whether `name` is a row of CALENDAR or LAGS, or of a country's holidays."""
+    return name in CALENDAR or name in LAGS or name.startswith(HOLIDAYS)
+
+
 def _row(name: str) -> Calendar:
     """The row of CALENDAR of this name, or one made for a country's holidays."""
     if not name.startswith(HOLIDAYS):

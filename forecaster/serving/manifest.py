@@ -9,8 +9,10 @@ from dataclasses import Field, asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
+from forecaster.data.calendar import is_row
 from forecaster.data.covariate_encodings import Encoding
 from forecaster.data.extra_inputs import Needs
+from forecaster.data.panel import ROLES
 from forecaster.data.target_limits import NO_LIMITS, Limits
 from forecaster.errors import ArtifactError
 from forecaster.models.exponential_smoothing import Smoothing
@@ -18,11 +20,14 @@ from forecaster.models.served_method import served_method
 from forecaster.models.settings import FitSettings, NetworkSettings
 from forecaster.serving.integrity import MANIFEST, hash_files, verify
 from forecaster.serving.runtime import RUNTIMES, Runtime, within_limits
+from forecaster.serving.schema import validated
 from forecaster.typing import FloatArray
 
 FORMAT = 2
 TEST_WEIGHTS = "judged.onnx"  # the graph with the tested weights, where other weights serve
 HISTORY = "history.csv"
+
+MAX_STEPS = 10_000_000  # of a horizon, a context or a season: no training could have had more
 
 T = TypeVar("T")
 
@@ -167,6 +172,8 @@ def read_manifest(folder: Path) -> Manifest:
     path = folder / MANIFEST
     try:
         raw = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(raw["format"], int):
+            raise TypeError("format")
         if raw["format"] > FORMAT:
             raise ArtifactError(f"{path}: format {raw['format']} is newer than this program.", "Upgrade forecaster.")
         if raw.pop("seal", None) not in (None, _seal(raw)):
@@ -181,13 +188,36 @@ def read_manifest(folder: Path) -> Manifest:
         raw["error_scales"] = tuple(raw.get("error_scales", ()))
         raw["calendar"] = tuple(raw.get("calendar", ()))
         raw["contributions"] = tuple(_record(Contribution, one) for one in raw.get("contributions", ()))
-        return _record(Manifest, raw)
+        return _sound(validated(_record(Manifest, raw)))
     except OSError as error:
         raise ArtifactError(f"{path}: cannot be read ({error.strerror}).", "Train again, or roll back.") from error
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ArtifactError(
             f"{path}: damaged.", "Train again, or roll back with `forecaster models rollback`."
         ) from error
+
+
+def _sound(manifest: Manifest) -> Manifest:
+    """The manifest if its values are possible, too; else ValueError."""
+    levels, limits = manifest.quantiles, manifest.limits
+    whole = (
+        manifest.format,
+        manifest.horizon,
+        manifest.context_length,
+        manifest.data.season_length,
+        len(manifest.members),
+    )
+    possible = (
+        min(whole) >= 1,
+        max(manifest.horizon, manifest.context_length, manifest.data.season_length) <= MAX_STEPS,
+        list(levels) == sorted({*levels}) and all(0 < level < 1 for level in levels),
+        all(map(is_row, manifest.calendar)),
+        all(one.role in ROLES and one.scale > 0 for member in manifest.members for one in member.covariates),
+        limits.low is None or limits.high is None or limits.low <= limits.high,
+    )
+    if not all(possible):
+        raise ValueError("a value that no training writes")
+    return manifest
 
 
 def _seal(raw: Mapping[str, object]) -> str:
