@@ -2,9 +2,10 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 MODELS := $(VENV)/demo
+READING := $(addprefix tests/data/reading/test_,one_reading.py texts_stay_texts.py date_forms.py row_names.py)
 PYTEST := $(BIN)/python -m pytest -n auto --dist loadfile
 
-.PHONY: help demo quick test coverage format lint check audit bench pretrain session torture clean
+.PHONY: help demo quick test pandas coverage format lint check audit bench pretrain session torture clean
 
 # List the targets.
 help:
@@ -23,6 +24,10 @@ quick: $(VENV)/installed
 # The whole test suite, as CI runs it: some ten minutes on two cores.
 test: $(VENV)/installed
 	$(PYTEST) -rs
+
+# The tests of reading with pandas 2.2, in a small environment of its own: files are read alike with pandas 2 and 3.
+pandas: $(VENV)/pandas2/installed
+	$(VENV)/pandas2/bin/python -m pytest -q --hypothesis-profile quick $(READING)
 
 # The whole test suite, with coverage of lines and branches; fails below `fail_under` in pyproject.toml.
 coverage: $(VENV)/installed
@@ -68,6 +73,11 @@ torture: $(VENV)/installed
 # Remove the virtual environment and the caches of the tools.
 clean:
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .coverage htmlcov
+
+$(VENV)/pandas2/installed:
+	$(PYTHON) -m venv $(VENV)/pandas2
+	$(VENV)/pandas2/bin/python -m pip install --quiet 'pandas==2.2.*' 'numpy<2.3' pyarrow scipy typer rich psutil cronsim threadpoolctl pytest hypothesis
+	touch $@
 
 # Installs again only when pyproject.toml changes.
 $(VENV)/installed: pyproject.toml

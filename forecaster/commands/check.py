@@ -71,6 +71,7 @@ class CheckReport:
             "kinds": kinds,
             "faults": faults,
             "summary": summary,
+            "warnings": list(self.checked.panel.warnings) if self.checked.panel else [],
             "model": self.model,
             "fits": [match.to_json() for match in self.matches],
         }
@@ -97,6 +98,8 @@ def check(data: Data, settings: CheckSettings, watch: Watch, now: datetime | Non
     for match in matches:
         if not match.matches:
             watch.warn(f"{match.about}: {match.found}, but the model was trained on {match.trained}")
+    for warning in panel.warnings if panel else ():
+        watch.warn(warning.rstrip("."))
     if not checked.faults:
         for note in panel.notes if panel else ():
             watch.note(note)

@@ -61,6 +61,8 @@ def evaluate(data: Data | None, settings: EvaluateSettings, watch: Watch) -> Rep
         panel = read_for(opened.manifest, data, settings)
         if settings.plot_series:
             _refuse_unknown_series(settings.plot_series, panel)
+        for warning in panel.warnings:
+            watch.warn(warning.rstrip("."))
         for note in panel.notes:
             watch.note(note)
         tested = _refitted(panel, opened, settings, watch) if settings.refit else _stored(panel, opened, settings)
@@ -85,6 +87,8 @@ def _pretrained(data: Data | None, settings: EvaluateSettings, watch: Watch, beg
     panel = read_as(data, settings.read_options())
     if settings.plot_series:
         _refuse_unknown_series(settings.plot_series, panel)
+    for warning in panel.warnings:
+        watch.warn(warning.rstrip("."))
     for note in panel.notes:
         watch.note(note)
     horizon = settings.horizon or default_horizon(panel.season_length)

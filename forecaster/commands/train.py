@@ -93,6 +93,8 @@ def read(data: Data, settings: PlanSettings, watch: Watch) -> Panel:
     """The panel; what was inferred is noted. DataError for rows that cannot be used."""
     panel = read_as(data, settings.read_options())
     panel = replace(panel, notes=(*panel.notes, *degenerate_series_notes(panel)))
+    for warning in panel.warnings:
+        watch.warn(warning.rstrip("."))
     for note in panel.notes:
         watch.note(note)
     if settings.counts:

@@ -72,6 +72,7 @@ class Panel:
     gaps: int  # rows that the calendar lacked and that were filled with missing
     notes: tuple[str, ...]  # what was inferred, for people
     covariates: tuple[Covariate, ...] = ()  # known ones first, then past, then static
+    warnings: tuple[str, ...] = ()  # what is probably wrong with the data, for people
     keys: tuple[str, ...] = ()  # the columns that `columns.series` stands for, where these are several
     timestamp_form: str | None = None  # the --timestamp-format that reads them so, where it was chosen among several
 

@@ -223,6 +223,8 @@ def _note_series(panel: Panel, model: Model, watch: Watch) -> None:
 
 def _request(panel: Panel, model: Model, settings: PredictSettings, watch: Watch) -> Request:
     """What to forecast: from the settings, else from the model. DataError where no series can be forecast."""
+    for warning in panel.warnings:
+        watch.warn(warning.rstrip("."))
     if model.opened:
         manifest = model.opened.manifest
         horizon, quantiles, reach = manifest.horizon, manifest.quantiles, manifest.context_length

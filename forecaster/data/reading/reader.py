@@ -15,6 +15,7 @@ from forecaster.data.reading.column_roles import Roles, covariate_roles, infer_r
 from forecaster.data.reading.covariate_columns import one_per_series, read_covariates
 from forecaster.data.reading.csv_bytes import fetch, name_of
 from forecaster.data.reading.frequency import SortedRows, check_grid, infer_freq, refuse_duplicates
+from forecaster.data.reading.gap_warnings import gap_warning
 from forecaster.data.reading.insert_gaps import Filled, insert_gaps
 from forecaster.data.reading.joined_columns import parts_of, split_names, with_joined
 from forecaster.data.reading.row_errors import RowsError
@@ -170,6 +171,8 @@ def _read(table: RawTable, roles: Roles, options: ReadOptions) -> Panel:
         panel = _cut_unobserved(panel, rows, steps)
     panel = replace(panel, season_length=_season_length(panel, options))
     keys = parts_of(roles.series, table.columns) if roles.series else ()
+    warning = gap_warning(rows, freq, steps)
+    panel = replace(panel, warnings=(warning,) if warning else ())
     panel = replace(panel, timestamp_form=stamps.form, keys=keys if len(keys) > 1 else ())
     found = [table.note, stamps.note, *roles.notes(table), *_notes(panel, options, filled.first)]
     return replace(panel, notes=tuple(note for note in found if note))

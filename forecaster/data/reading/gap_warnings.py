@@ -1,0 +1,58 @@
+"""Gaps out of proportion, which a wrong year makes: a file of 68 days that spans 365 has a wrong timestamp."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from forecaster.errors import quoted
+
+if TYPE_CHECKING:
+    from forecaster.data.freq import Freq
+    from forecaster.data.reading.frequency import SortedRows
+    from forecaster.typing import IntArray
+
+_MIN_STEPS = 10  # without a row, for a gap to be large
+_MIN_SHARE = 0.25  # of its series' steps
+_MAX_JUMPS = 0.02  # share of rows that go back in time, for the others to be in order
+
+
+def gap_warning(rows: SortedRows, freq: Freq, steps: IntArray) -> str:
+    """A warning of the largest gap between rows, with the line where the file goes back in time or the gap ends.
+
+    `steps` [R] count from each series' first row. Empty where no gap is out of proportion.
+    """
+    if len(steps) < 2:
+        return ""
+    wide = np.diff(steps)
+    wide[rows.offsets[1:-1] - 1] = 0  # between two series
+    k = int(wide.argmax())
+    n = int(np.searchsorted(rows.offsets, k, side="right")) - 1
+    first, end = int(rows.offsets[n]), int(rows.offsets[n + 1])
+    span = int(steps[end - 1]) + 1
+    if wide[k] - 1 < max(_MIN_STEPS, _MIN_SHARE * span):
+        return ""
+    missing = (
+        f"{span - (end - first):,} of the {span:,} steps of {freq.name} of series {quoted(rows.name_of(k))} have no row"
+    )
+    back = _first_jump(rows, steps, first, end)
+    if back is None:
+        return (
+            f"{rows.where(k + 1)}: {missing}, {int(wide[k]) - 1:,} of them before '{rows.text(k + 1)}'. Check its year."
+        )
+    before, after = back
+    return f"{rows.where(after)}: timestamp '{rows.text(after)}' follows '{rows.text(before)}', and {missing}. Check its year."
+
+
+def _first_jump(rows: SortedRows, steps: IntArray, first: int, end: int) -> tuple[int, int] | None:
+    """The first two rows of a series between which a file in order goes back in time; None where it does not, or has no order."""
+    if rows.order is None:
+        return None
+    in_file = np.argsort(rows.order[first:end], kind="stable")
+    moves = np.diff(steps[first:end][in_file])
+    against = moves > 0 if 2 * np.count_nonzero(moves < 0) > len(moves) else moves < 0
+    jumps = np.flatnonzero(against)
+    if not 0 < len(jumps) <= max(1, _MAX_JUMPS * len(moves)):
+        return None
+    return first + int(in_file[jumps[0]]), first + int(in_file[jumps[0] + 1])

@@ -1,0 +1,53 @@
+"""A year that is wrong makes gaps out of proportion, which are warned of at the line where they happen."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pandas as pd
+import pytest
+
+from forecaster.data.reading.reader import read_panel
+
+Write = Callable[..., str]
+DAYS = pd.date_range("2011-11-01", periods=68)
+
+
+def file_of(texts: list[str], name: str = "") -> str:
+    return "\n".join(
+        [f"{name and 'shop,'}date,v", *(f"{name and name + ','}{text},{i}" for i, text in enumerate(texts))]
+    )
+
+
+@pytest.mark.parametrize("form", ["%Y-%m-%d", "%m/%d/%Y", "%Y%m%d"])
+@pytest.mark.parametrize("descending", [False, True])
+def test_a_year_that_was_not_turned_is_warned_of_at_its_line(write: Write, form: str, descending: bool) -> None:
+    texts = [day.replace(year=2011).strftime(form) if i > 61 else day.strftime(form) for i, day in enumerate(DAYS)]
+    panel = read_panel(write(file_of(texts[::-1] if descending else texts)))
+    line = 8 if descending else 64
+    before, after = ("2011-01-02", "2012-01-01") if descending else ("2012-01-01", "2011-01-02")
+    assert panel.warnings == (
+        f"x.csv:{line}: timestamp '{after}' follows '{before}', and 297 of the 365 steps of D of series 'v' have no row. "
+        "Check its year.",
+    )
+
+
+@pytest.mark.parametrize("year", [2012, 2013, 2015])
+def test_a_last_row_of_a_later_year_is_warned_of_at_its_line(write: Write, year: int) -> None:
+    texts = [*DAYS[:-8].strftime("%Y-%m-%d"), f"{year}-12-31"]
+    (warning,) = read_panel(write(file_of(texts, "a") + "\n" + file_of(texts[:30], "b").split("\n", 1)[1])).warnings
+    assert warning.startswith("x.csv:62: ") and f"before '{year}-12-31'. Check its year." in warning
+
+
+HOURS = pd.date_range("2024-01-01", periods=900, freq="h")
+
+
+@pytest.mark.parametrize(
+    "dates",
+    [DAYS, DAYS[DAYS.day_of_week < 6], DAYS.delete(range(20, 25)), HOURS[(HOURS.hour > 8) & (HOURS.hour < 18)]],
+    ids=["whole", "no Sundays", "a few days", "office hours"],
+)
+def test_usual_gaps_are_not_warned_of(write: Write, dates: pd.DatetimeIndex) -> None:
+    assert read_panel(write(file_of([str(date) for date in dates]))).warnings == ()
+    shuffled = pd.Series(dates.astype(str)).sample(frac=1, random_state=0).tolist()
+    assert read_panel(write(file_of(shuffled))).warnings == ()
