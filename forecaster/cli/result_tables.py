@@ -127,6 +127,6 @@ def tuned_table(found: Tuned) -> TextTable:
 def live_table(title: str, groups: tuple[LiveScores, ...]) -> TextTable:
     """Header and rows: the scores of each group of forecasts."""
     rows: list[list[object]] = [
-        [one.group, one.count, one.mae, one.naive_mae, one.relative, one.coverage] for one in groups
+        [one.group, one.count, one.mae, one.naive_mae, one.relative, one.coverage, one.wape, one.bias] for one in groups
     ]
-    return [title, "forecasts", "MAE", "naive MAE", "relative", "coverage"], rows
+    return [title, "forecasts", "MAE", "naive MAE", "relative", "coverage", "WAPE %", "bias %"], rows

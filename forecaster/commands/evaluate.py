@@ -18,6 +18,7 @@ from forecaster.evaluation.cross_conformal import (
 )
 from forecaster.evaluation.holdout import stored_test
 from forecaster.evaluation.report import Report, Subject, make_report, subject
+from forecaster.evaluation.window_file import write_windows
 from forecaster.evaluation.zero_shot_backtest import zero_shot_backtest
 from forecaster.files import output_lock
 from forecaster.models.served_method import member_kind
@@ -67,6 +68,8 @@ def evaluate(data: Data | None, settings: EvaluateSettings, watch: Watch) -> Rep
             watch.note(note)
         tested = _refitted(panel, opened, settings, watch) if settings.refit else _stored(panel, opened, settings)
         report = make_report(subject(opened.manifest, opened.version, time.monotonic() - began), tested)
+        if settings.output:
+            write_windows(settings.output, tested)
         if settings.report:
             from forecaster.plotting.evaluation_page import EvaluationContent, write_page
 
@@ -110,6 +113,8 @@ def _pretrained(data: Data | None, settings: EvaluateSettings, watch: Watch, beg
         seconds=round(time.monotonic() - began, 2),
     )
     report = make_report(about, tested)
+    if settings.output:
+        write_windows(settings.output, tested)
     if settings.report:
         from forecaster.plotting.evaluation_page import EvaluationContent, write_page
 

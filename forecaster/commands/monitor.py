@@ -40,6 +40,8 @@ class LiveScores:
     naive_mae: float  # of seasonal naive, from the same rows
     relative: float  # relative error: the scaled error over that of seasonal naive; below 1 is better than naive
     coverage: float  # empirical coverage: share of actuals between the outermost quantiles; NaN without quantiles
+    wape: float = float("nan")  # sum of the absolute errors over that of the absolute actuals, percent
+    bias: float = float("nan")  # sum of the errors over that of the absolute actuals, percent; above 0 = too high
 
     def to_json(self) -> dict[str, str | int | float]:
         """The fields by name."""
@@ -107,6 +109,8 @@ class ForecastActuals:
             group=group,
             count=len(self.actual),
             mae=_mean(error),
+            wape=_percent(error, self.actual),
+            bias=_percent(own.prediction - self.actual, self.actual),
             naive_mae=_mean(naive),
             relative=relative,
             coverage=covered,
@@ -288,6 +292,12 @@ def _grouped(known: ForecastActuals, groups: IntArray | TextArray) -> tuple[Live
     names, first = np.unique(groups[order], return_index=True)
     parts = np.split(order, first[1:]) if len(names) else []
     return tuple(known.take(part).scores(str(name)) for name, part in zip(names, parts, strict=True))
+
+
+def _percent(part: FloatArray, whole: FloatArray) -> float:
+    """A sum over another's of absolute values, percent."""
+    total = float(np.abs(whole).sum())
+    return 100.0 * float(part.sum()) / total if total > 0 else float("nan")
 
 
 def _mean(values: FloatArray) -> float:

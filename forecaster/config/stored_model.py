@@ -34,6 +34,7 @@ class EvaluateSettings(
     horizon: int | None = count("Steps ahead, for a pretrained network (a stored model keeps its own).", "Testing")
     refit: bool = switch(False, "Fit fresh weights for every test window.", "Testing")
     report: str | None = option(None, "HTML page to write: FILE.html.", "Drawing")
+    output: str | None = option(None, "CSV file to write with the forecasts and actuals of every window.", "Testing")
 
     def __post_init__(self) -> None:
         if self.plot_series and not self.report:

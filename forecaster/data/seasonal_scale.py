@@ -13,6 +13,14 @@ if TYPE_CHECKING:
     from forecaster.typing import BoolArray, FloatArray, IntArray
 
 
+def seasonal_square_scale(target: FloatArray, offsets: IntArray, ends: IntArray, season_length: int) -> FloatArray:
+    """[N] root mean square of x[t] - x[t-m] of each series in sample, the denominator of RMSSE: as `seasonal_scale` else."""
+    series, difference = _differences(target, offsets, ends, season_length)
+    with np.errstate(over="ignore"):
+        mean = np.sqrt(group_mean(difference**2, ~np.isnan(difference), series, len(ends)))
+    return np.where(mean > 0, mean, np.nan)
+
+
 def seasonal_scale(target: FloatArray, offsets: IntArray, ends: IntArray, season_length: int) -> FloatArray:
     """[N] mean |x[t] - x[t-m]| of each series in sample: the denominator of MASE, in the caller's units.
 
@@ -21,6 +29,15 @@ def seasonal_scale(target: FloatArray, offsets: IntArray, ends: IntArray, season
     skipped. m is `season_length`, or 1 for a series with fewer than m + 1 rows in sample.
     NaN where no pair is observed or all differences are 0.
     """
+    series, difference = _differences(target, offsets, ends, season_length)
+    mean = group_mean(difference, ~np.isnan(difference), series, len(ends))
+    return np.where(mean > 0, mean, np.nan)
+
+
+def _differences(
+    target: FloatArray, offsets: IntArray, ends: IntArray, season_length: int
+) -> tuple[IntArray, FloatArray]:
+    """The series and |x[t] - x[t-m]| [n] of every pair of rows before `ends` [N]; NaN where one is missing."""
     starts, count = offsets[:-1], len(ends)
     length = np.maximum(ends - starts, 0)
     lag = np.where(length > season_length, season_length, 1)
@@ -29,9 +46,7 @@ def seasonal_scale(target: FloatArray, offsets: IntArray, ends: IntArray, season
     # Row of each pair's older value: counts up from the series' first row.
     older = np.arange(len(series)) + np.repeat(starts - (np.cumsum(pairs) - pairs), pairs)
     with np.errstate(over="ignore"):
-        difference = np.abs(target[older + lag[series]] - target[older])
-    mean = group_mean(difference, ~np.isnan(difference), series, count)
-    return np.where(mean > 0, mean, np.nan)
+        return series, np.abs(target[older + lag[series]] - target[older])
 
 
 def context_scale(context: FloatArray, season_length: int) -> FloatArray:

@@ -106,9 +106,10 @@ def evenly(count: int, limit: int) -> IntArray:
     return np.linspace(0, count - 1, min(count, limit)).astype(np.int64)
 
 
-def rows_after(panel: Panel, stamp: int) -> IntArray:
-    """[N] rows of each series after a timestamp."""
-    return np.asarray(np.add.reduceat((panel.timestamps > stamp).astype(np.int64), panel.offsets[:-1]))
+def rows_after(panel: Panel, stamp: int | IntArray) -> IntArray:
+    """[N] rows of each series after a timestamp, or after one of its own [N]."""
+    after = panel.timestamps > (stamp if isinstance(stamp, int) else np.repeat(stamp, panel.lengths))
+    return np.asarray(np.add.reduceat(after.astype(np.int64), panel.offsets[:-1]))
 
 
 def latest_windows(panel: Panel) -> Windows:

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from forecaster.data.panel import fingerprint
-from forecaster.data.seasonal_scale import seasonal_scale
+from forecaster.data.seasonal_scale import seasonal_scale, seasonal_square_scale
 from forecaster.data.windows import Windows, rolling, rows_after
 from forecaster.errors import DataError, UsageError
 from forecaster.evaluation.metrics import Scores, score, score_by_series, score_by_step
-from forecaster.serving.manifest import load_runtime, load_test_weights
+from forecaster.serving.manifest import load_runtime, load_test_weights, trained_until
 from forecaster.serving.raw_forecasts import with_context
 
 if TYPE_CHECKING:
@@ -35,6 +35,8 @@ class Holdout:
     seasonal_scale: FloatArray
     context_length: int  # rows before a window that the model reads
     description: str = ""  # which windows these are, for people
+    # [W] denominator of RMSSE, as `seasonal_scale`; None = not known.
+    square_scale: FloatArray | None = None
 
     @property
     def horizon(self) -> int:
@@ -48,16 +50,16 @@ class Holdout:
 
     def scores(self, forecast: FloatArray) -> Scores:
         """Scores of point forecasts [W, H], all windows together."""
-        return score(self.target, forecast, self.seasonal_scale)
+        return score(self.target, forecast, self.seasonal_scale, self.square_scale)
 
     def scores_by_step(self, forecast: FloatArray) -> tuple[Scores, ...]:
         """[H] scores of point forecasts [W, H], one for each step ahead."""
-        return tuple(score_by_step(self.target, forecast, self.seasonal_scale))
+        return tuple(score_by_step(self.target, forecast, self.seasonal_scale, self.square_scale))
 
     def scores_by_series(self, forecast: FloatArray) -> dict[str, Scores]:
         """Scores of point forecasts [W, H], one for each series that has windows."""
         names, series = self.names, self.windows.series
-        scores = score_by_series(self.target, forecast, self.seasonal_scale, series, len(names))
+        scores = score_by_series(self.target, forecast, self.seasonal_scale, series, len(names), self.square_scale)
         return {names[n]: scores[n] for n in np.unique(series)}
 
     def window_errors(self, forecast: FloatArray) -> FloatArray:
@@ -79,7 +81,8 @@ def make_holdout(
     """The holdout of those `windows` that have an observed value in their context; the others cannot be forecast."""
     windows = with_context(windows, context_length)
     ends = oldest_cutoffs(windows, panel.offsets[1:])
-    scale = seasonal_scale(panel.target, panel.offsets, ends, panel.season_length)
+    sample = (panel.target, panel.offsets, ends, panel.season_length)
+    scale, square_scale = seasonal_scale(*sample), seasonal_square_scale(*sample)
     return Holdout(
         panel=panel,
         windows=windows,
@@ -87,6 +90,7 @@ def make_holdout(
         seasonal_scale=scale[windows.series],
         context_length=context_length,
         description=description,
+        square_scale=square_scale[windows.series],
     )
 
 
@@ -161,7 +165,8 @@ def _windows_after_training(panel: Panel, opened: Opened, count: int | None) -> 
     """Windows whose targets are all later than the training rows; and a description for people."""
     manifest = opened.manifest
     horizon, ends = manifest.horizon, panel.offsets[1:]
-    new = rows_after(panel, manifest.data.last)
+    last = trained_until(opened.folder, manifest, list(map(str, panel.series)))
+    new = rows_after(panel, last)
     limit = count or min(MAX_WINDOWS, max(int(new.max()) // horizon, 1))
     windows = holdout_windows(panel, horizon, limit)
     unseen = windows.cutoff >= (ends - new)[windows.series]

@@ -1,4 +1,4 @@
-"""Metrics of point forecasts: MAE, RMSE, sMAPE and MASE, as the M4 competition defines them.
+"""Metrics of point forecasts: MAE, RMSE, sMAPE and MASE as the M4 competition defines them, WAPE, bias and RMSSE.
 
 Everything here works on windows: `target` and `prediction` [W, H] float64 in the caller's units. A NaN target is not
 observed and has no weight. A NaN prediction of an observed target makes the score NaN.
@@ -32,6 +32,7 @@ class Errors:
     scale: FloatArray  # [W] seasonal scale: mean absolute seasonal difference in sample; NaN = undefined
     group: IntArray  # [W] 0 <= group < groups
     groups: int  # G
+    square_scale: FloatArray | None = None  # [W] root mean square seasonal difference in sample; None = not known
 
 
 def mean_absolute_error(errors: Errors) -> FloatArray:
@@ -60,6 +61,35 @@ def mean_absolute_scaled_error(errors: Errors) -> FloatArray:
     window = _window_mean(np.abs(errors.target - errors.prediction), errors.target) / usable
     counts = ~np.isnan(usable) & _seen(errors.target)
     return group_mean(window, counts, errors.group, errors.groups)
+
+
+def weighted_percentage_error(errors: Errors) -> FloatArray:
+    """[G] WAPE: sum of |y - f| over the sum of |y|, percent; steps of large values weigh more than those of small ones."""
+    return 100 * divide(_sum(np.abs(errors.target - errors.prediction), errors), _sum(np.abs(errors.target), errors))
+
+
+def percentage_bias(errors: Errors) -> FloatArray:
+    """[G] bias: sum of f - y over the sum of |y|, percent; above 0 where forecasts are too high."""
+    return 100 * divide(_sum(errors.prediction - errors.target, errors), _sum(np.abs(errors.target), errors))
+
+
+def root_mean_squared_scaled_error(errors: Errors) -> FloatArray:
+    """[G] RMSSE: a window's root mean square error over its root mean square seasonal difference in sample, mean over windows.
+
+    Source: Makridakis, Spiliotis & Assimakopoulos 2022, "The M5 accuracy competition", there with differences of one step.
+    """
+    if errors.square_scale is None:
+        return np.full(errors.groups, np.nan)
+    usable = np.where(errors.square_scale > 0, errors.square_scale, np.nan)
+    window = np.sqrt(_window_mean((errors.target - errors.prediction) ** 2, errors.target)) / usable
+    return group_mean(window, ~np.isnan(usable) & _seen(errors.target), errors.group, errors.groups)
+
+
+def _sum(step: FloatArray, errors: Errors) -> FloatArray:
+    """[G] sum over a group's observed steps of `step` [W, H]; NaN where a forecast of one is NaN."""
+    observed = ~np.isnan(errors.target)
+    sums = np.where(observed, step, 0.0).sum(axis=1)
+    return np.asarray(np.bincount(errors.group, weights=sums, minlength=errors.groups), np.float64)
 
 
 def _mean_of_windows(step: FloatArray, errors: Errors) -> FloatArray:
@@ -101,6 +131,15 @@ class Scores:
     rmse: float = field(metadata=_of(root_mean_squared_error, "RMSE", "the data's units"))
     smape: float = field(metadata=_of(symmetric_percentage_error, "sMAPE", "percent, 0 to 200"))
     mase: float = field(metadata=_of(mean_absolute_scaled_error, "MASE", "1 = seasonal naive in sample"))
+    wape: float = field(
+        default=math.nan, metadata=_of(weighted_percentage_error, "WAPE", "percent of all values together")
+    )
+    bias: float = field(
+        default=math.nan, metadata=_of(percentage_bias, "bias", "percent of all values; above 0 = forecasts too high")
+    )
+    rmsse: float = field(
+        default=math.nan, metadata=_of(root_mean_squared_scaled_error, "RMSSE", "1 = seasonal naive in sample")
+    )
 
     def values(self) -> list[float]:
         """The scores in the order of METRICS; NaN = undefined."""
@@ -117,14 +156,27 @@ METRICS: dict[str, Metric] = {one.name: one.metadata["metric"] for one in fields
 SCORE_NAMES = tuple(metric.label for metric in METRICS.values())  # the columns of every table of scores
 
 
-def score(target: FloatArray, prediction: FloatArray, scale: FloatArray) -> Scores:
-    """Scores of all windows ([W, H], [W, H], [W]) together."""
+def score(
+    target: FloatArray, prediction: FloatArray, scale: FloatArray, square_scale: FloatArray | None = None
+) -> Scores:
+    """Scores of all windows ([W, H], [W, H], [W], [W]) together."""
     everything = np.zeros(len(target), np.int64)
-    return _scores(Errors(target=target, prediction=prediction, scale=scale, group=everything, groups=1))[0]
+    return _scores(
+        Errors(
+            target=target,
+            prediction=prediction,
+            scale=scale,
+            group=everything,
+            groups=1,
+            square_scale=square_scale,
+        )
+    )[0]
 
 
-def score_by_step(target: FloatArray, prediction: FloatArray, scale: FloatArray) -> list[Scores]:
-    """H scores, one per step ahead, of windows [W, H], [W, H], [W]."""
+def score_by_step(
+    target: FloatArray, prediction: FloatArray, scale: FloatArray, square_scale: FloatArray | None = None
+) -> list[Scores]:
+    """H scores, one per step ahead, of windows [W, H], [W, H], [W], [W]."""
     windows, horizon = target.shape
     step = np.repeat(np.arange(horizon), windows)
     # Each step of a window is scored as a window of one step.
@@ -135,18 +187,33 @@ def score_by_step(target: FloatArray, prediction: FloatArray, scale: FloatArray)
             scale=np.tile(scale, horizon),
             group=step,
             groups=horizon,
+            square_scale=None if square_scale is None else np.tile(square_scale, horizon),
         )
     )
 
 
 def score_by_series(
-    target: FloatArray, prediction: FloatArray, scale: FloatArray, series_index: IntArray, count: int
+    target: FloatArray,
+    prediction: FloatArray,
+    scale: FloatArray,
+    series_index: IntArray,
+    count: int,
+    square_scale: FloatArray | None = None,
 ) -> list[Scores]:
     """`count` scores, one per series, of windows [W, H], [W, H], [W] that belong to series `series_index` [W].
 
     A series without windows has NaN scores.
     """
-    return _scores(Errors(target=target, prediction=prediction, scale=scale, group=series_index, groups=count))
+    return _scores(
+        Errors(
+            target=target,
+            prediction=prediction,
+            scale=scale,
+            group=series_index,
+            groups=count,
+            square_scale=square_scale,
+        )
+    )
 
 
 def _scores(errors: Errors) -> list[Scores]:

@@ -38,14 +38,18 @@ class QuantileScores:
     width: float  # of that interval, caller's units
     msis: float  # interval score of that interval over the seasonal scale, mean over windows
     below: Mapping[float, float]  # level -> share of the targets at or below its value
+    pinball_at: Mapping[float, float] = field(default_factory=dict)  # level -> its pinball loss, caller's units
 
     def to_json(self) -> dict[str, Json]:
         """The scores by JSON key; None for NaN and infinity, which JSON does not have."""
         shares: dict[str, Json] = {repr(level): _finite(share) for level, share in self.below.items()}
         numbers: dict[str, Json] = {
-            json_key(one): _finite(getattr(self, one.name)) for one in fields(self) if one.name != "below"
+            json_key(one): _finite(getattr(self, one.name))
+            for one in fields(self)
+            if one.name not in ("below", "pinball_at")
         }
-        return {**numbers, "below": shares}
+        losses: dict[str, Json] = {repr(level): _finite(loss) for level, loss in self.pinball_at.items()}
+        return {**numbers, "below": shares, "pinball_at": losses}
 
 
 def quantile_scores(
@@ -70,6 +74,7 @@ def quantile_scores(
         width=math.nan if alone else width,
         msis=math.nan if alone else msis(target, low, high, nominal, scale),
         below={level: _mean(y <= q[:, i]) for i, level in enumerate(levels)},
+        pinball_at={level: _mean(losses[:, i]) for i, level in enumerate(levels)},
     )
 
 

@@ -100,9 +100,9 @@ def _scores(found: EvaluationContent) -> Section:
 def _with_best(shown: PageTable, rows: Sequence[Sequence[object]]) -> PageTable:
     columns: list[PageColumn] = []
     for i, column in enumerate(shown.columns):
-        values = [row[i] if isinstance(row[i], float) else math.nan for row in rows] if i else []
-        known = [v for v in values if isinstance(v, float) and not math.isnan(v)]
-        columns.append(replace(column, best=frozenset(n for n, v in enumerate(values) if known and v == min(known))))
+        values = [abs(value) if isinstance(value := row[i], float) else math.nan for row in rows] if i else []
+        least = min((value for value in values if not math.isnan(value)), default=math.inf)  # a bias is best near 0
+        columns.append(replace(column, best=frozenset(n for n, value in enumerate(values) if value == least)))
     return replace(shown, columns=tuple(columns))
 
 

@@ -9,6 +9,8 @@ from dataclasses import Field, asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
+import numpy as np
+
 from forecaster.data.calendar import is_row
 from forecaster.data.covariate_encodings import Encoding
 from forecaster.data.extra_inputs import Needs
@@ -21,11 +23,12 @@ from forecaster.models.settings import FitSettings, NetworkSettings
 from forecaster.serving.integrity import MANIFEST, hash_files, verify
 from forecaster.serving.runtime import RUNTIMES, Runtime, within_limits
 from forecaster.serving.schema import validated
-from forecaster.typing import FloatArray
+from forecaster.typing import FloatArray, IntArray
 
 FORMAT = 2
 TEST_WEIGHTS = "judged.onnx"  # the graph with the tested weights, where other weights serve
 HISTORY = "history.csv"
+ENDS = "ends.npz"  # the last timestamp of each series, where series end at different times
 
 MAX_STEPS = 10_000_000  # of a horizon, a context or a season: no training could have had more
 
@@ -260,6 +263,26 @@ def write_manifest(folder: Path, manifest: Manifest) -> Manifest:
     whole = replace(manifest, files=hash_files(folder))
     (folder / MANIFEST).write_text(whole.to_json(), encoding="utf-8")
     return whole
+
+
+def write_ends(folder: Path, names: Sequence[str], last: IntArray) -> None:
+    """Write the last timestamp [N] of each series, where these differ. Write the manifest afterwards."""
+    if len(np.unique(last)) > 1:
+        np.savez_compressed(folder / ENDS, names=np.array(names, dtype=np.str_), last=last)
+
+
+def trained_until(folder: Path, manifest: Manifest, names: Sequence[str]) -> IntArray:
+    """[N] the last timestamp that the training had of each of these series; of a new series, of the whole panel.
+
+    ArtifactError where the file is damaged.
+    """
+    found = np.full(len(names), manifest.data.last, np.int64)
+    if ENDS not in manifest.files:
+        return found
+    verify(folder, {ENDS: manifest.files[ENDS]})
+    with np.load(folder / ENDS, allow_pickle=False) as stored:
+        known = dict(zip(stored["names"].tolist(), stored["last"].tolist(), strict=True))
+    return np.array([known.get(str(name), manifest.data.last) for name in names], np.int64)
 
 
 def load_runtime(folder: Path, manifest: Manifest, runtime: str, threads: int = 0) -> Runtime:

@@ -22,7 +22,15 @@ from forecaster.evaluation.cross_conformal import CrossCalibration, cross_calibr
 from forecaster.evaluation.holdout import make_holdout
 from forecaster.models.served_method import served_method
 from forecaster.serving.calibration_file import write_calibration
-from forecaster.serving.manifest import FORMAT, TEST_WEIGHTS, DataFacts, Manifest, open_test_weights, write_manifest
+from forecaster.serving.manifest import (
+    FORMAT,
+    TEST_WEIGHTS,
+    DataFacts,
+    Manifest,
+    open_test_weights,
+    write_ends,
+    write_manifest,
+)
 from forecaster.serving.raw_forecasts import raw_forecasts
 from forecaster.training.checkpoints import (
     FINAL_STAGE,
@@ -120,6 +128,7 @@ def publish(training: Training, store: Store) -> Published:
             manifest = replace(manifest, metrics=scores, contributions=found.contributions)
         if found and found.calibration:
             write_calibration(draft.folder, found.calibration)
+        write_ends(draft.folder, list(map(str, training.panel.series)), training.panel.last_timestamps)
         tested = found.backtest if found else None
         verdict = _verdict(training, store, tested)
         manifest = write_manifest(draft.folder, replace(manifest, refused=verdict.refusal if verdict else ""))

@@ -42,7 +42,7 @@ def test_every_field_is_an_option_with_a_known_kind_and_a_default_that_it_would_
 
 
 def test_an_option_that_two_commands_share_means_the_same_to_both() -> None:
-    for name in {name for settings in SETTINGS.values() for name in options(settings)} - {"horizon", "model"}:
+    for name in {name for settings in SETTINGS.values() for name in options(settings)} - {"horizon", "model", "output"}:
         assert len({options(settings)[name] for settings in SETTINGS.values() if name in options(settings)}) == 1, name
 
 

@@ -86,8 +86,10 @@ def test_scores_are_those_of_the_metrics():
     found = backtested(panel)
     holdout, forecast = found.holdout, found.prediction
     target, scale = holdout.target, holdout.seasonal_scale
-    assert found.scores()["model"] == score(target, forecast, scale)
-    assert holdout.scores_by_series(forecast)["s0"] == score(target[:2], forecast[:2], scale[:2])
+    assert found.scores()["model"] == score(target, forecast, scale, holdout.square_scale)
+    assert holdout.scores_by_series(forecast)["s0"] == score(
+        target[:2], forecast[:2], scale[:2], holdout.square_scale[:2]
+    )
     assert len(holdout.scores_by_step(forecast)) == HORIZON
 
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from forecaster.data.seasonal_scale import seasonal_scale
+from forecaster.data.seasonal_scale import seasonal_scale, seasonal_square_scale
 from forecaster.evaluation.metrics import METRICS, Scores, score, score_by_series, score_by_step
 
 NAN = float("nan")
@@ -19,7 +19,7 @@ NAN = float("nan")
 
 def loop_score(target, prediction, scale):
     """The definitions, one number at a time."""
-    absolute, relative, scaled, square = [], [], [], []
+    absolute, relative, scaled, square, roots, sizes, signed = [], [], [], [], [], [], []
     for y_row, f_row, s in zip(target, prediction, scale, strict=True):
         pairs = [(y, f) for y, f in zip(y_row, f_row, strict=True) if not math.isnan(y)]
         if not pairs:
@@ -30,11 +30,23 @@ def loop_score(target, prediction, scale):
         square += [(y - f) ** 2 for y, f in pairs]
         if s > 0:
             scaled.append(mean / s)
+            roots.append(math.sqrt(sum((y - f) ** 2 for y, f in pairs) / len(pairs)) / s)
+        sizes += [abs(y) for y, _ in pairs]
+        signed += [f - y for y, f in pairs]
 
     def average(values):
         return sum(values) / len(values) if values else NAN
 
-    return Scores(average(absolute), math.sqrt(average(square)), average(relative), average(scaled))
+    total = sum(sizes) or NAN
+    return Scores(
+        average(absolute),
+        math.sqrt(average(square)),
+        average(relative),
+        average(scaled),
+        100 * sum(map(abs, signed)) / total,
+        100 * sum(signed) / total,
+        average(roots),
+    )
 
 
 def loop_scale(target, offsets, ends, season_length):
@@ -119,7 +131,7 @@ def test_scores_are_plain_floats_named_as_the_table():
 
 def test_each_step_is_scored_by_itself():
     target, prediction, scale = draw(3)
-    by_step = score_by_step(target, prediction, scale)
+    by_step = score_by_step(target, prediction, scale, scale)
     assert len(by_step) == 5
     for step, scores in enumerate(by_step):
         assert same(scores, loop_score(target[:, [step]], prediction[:, [step]], scale))
@@ -128,7 +140,7 @@ def test_each_step_is_scored_by_itself():
 def test_each_series_is_scored_by_itself_and_one_without_windows_is_nan():
     target, prediction, scale = draw(4)
     series = np.array([0, 2, 0, 2, 2, 0, 4])
-    by_series = score_by_series(target, prediction, scale, series, 5)
+    by_series = score_by_series(target, prediction, scale, series, 5, scale)
     assert len(by_series) == 5
     for n, scores in enumerate(by_series):
         mine = series == n
@@ -139,7 +151,7 @@ def test_each_series_is_scored_by_itself_and_one_without_windows_is_nan():
 @given(st.integers(0, 2**32 - 1), st.floats(0, 1))
 def test_scores_equal_a_slow_loop(seed, missing):
     target, prediction, scale = draw(seed, missing=missing)
-    assert same(score(target, prediction, scale), loop_score(target, prediction, scale))
+    assert same(score(target, prediction, scale, scale), loop_score(target, prediction, scale))
 
 
 @settings(deadline=None)
@@ -155,7 +167,8 @@ def test_scaling_the_data_scales_mae_and_rmse_and_leaves_the_others(seed, factor
 def test_a_step_that_is_not_observed_weighs_nothing(seed):
     target, prediction, scale = draw(seed)
     noise = np.random.default_rng(seed + 1).normal(size=target.shape)
-    assert score(target, np.where(np.isnan(target), noise, prediction), scale) == score(target, prediction, scale)
+    made = np.where(np.isnan(target), noise, prediction)
+    assert score(target, made, scale, scale) == score(target, prediction, scale, scale)
 
 
 def test_seasonal_scale_worked_by_hand():
@@ -194,3 +207,16 @@ def test_seasonal_scale_equals_a_slow_loop(lengths, season_length, seed):
     target = np.where(rng.random(offsets[-1]) < 0.3, np.nan, rng.integers(0, 4, offsets[-1]).astype(float))
     result = seasonal_scale(target, offsets, ends, season_length)
     assert np.allclose(result, loop_scale(target, offsets, ends, season_length), equal_nan=True)
+
+
+def test_the_measures_of_planners_worked_by_hand():
+    # errors +1, -2, 0 of values 1, 4, 5: sum of sizes 3, signed sum -1, sum of values 10
+    scores = score(np.array([[1.0, 4.0, 5.0]]), np.array([[2.0, 2.0, 5.0]]), np.array([2.0]), np.array([0.5]))
+    assert scores.wape == pytest.approx(30) and scores.bias == pytest.approx(-10)
+    assert scores.rmsse == pytest.approx(math.sqrt(5 / 3) / 0.5)
+
+
+def test_the_square_scale_is_the_root_mean_square_difference():
+    target = np.array([1.0, 2.0, 4.0, NAN, 9.0, 2.0])
+    found = seasonal_square_scale(target, np.array([0, 6]), np.array([6]), 2)
+    assert found[0] == pytest.approx(math.sqrt((3**2 + 5**2) / 2))
