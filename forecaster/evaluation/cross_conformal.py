@@ -197,6 +197,15 @@ def adapted_quantiles(
     return found
 
 
+def _loss(tested: Backtest) -> float:
+    """Mean pinball loss of the quantiles over the seasonal scale; windows without a scale are left out."""
+    scale, target = tested.holdout.seasonal_scale, tested.target
+    level = np.array(tested.quantiles)
+    miss = (target[:, :, None] - tested.quantile_forecasts) / np.where(scale > 0, scale, np.nan)[:, None, None]
+    each = np.maximum(level * miss, (level - 1.0) * miss)
+    return float(np.nanmean(each)) if np.isfinite(each).any() else 0.0
+
+
 def with_quantiles(tested: Backtest, found: FloatArray, limits: Limits, description: str) -> Backtest:
     """The backtest with calibrated quantiles [W, H, Q]; the raw ones where these are NaN, as nothing could be learnt."""
     if not tested.quantiles:
@@ -227,5 +236,9 @@ def cross_calibrated(
     found, calibration = backtest(holdout, manifest.held(raw.values), manifest.quantiles, baselines), errors.learn()
     if calibration and manifest.quantiles:
         quantiles = errors.crossed(raw, manifest.quantiles)
-        found = with_quantiles(found, quantiles, manifest.limits, errors.description)
+        calibrated = with_quantiles(found, quantiles, manifest.limits, errors.description)
+        if errors.pool.separate >= MIN_WINDOWS and calibration.shape.has_widths and _loss(found) < _loss(calibrated):
+            own = "not at all: the networks' own quantiles have the lower loss on these windows"
+            return CrossCalibration(replace(found, calibrated=own), calibration.uncorrected())
+        found = calibrated
     return CrossCalibration(found, calibration)

@@ -116,7 +116,7 @@ class Calibration:
         Beyond the H steps of the calibration the last step's scales hold.
         """
         down, up = self._units(forecast, seasonal_scale, series)
-        offsets = self._offsets(levels, forecast.shape[1])[None]
+        offsets = self.ahead(levels, forecast.shape[1])[None]
         unit = np.where(offsets > 0, up[:, :, None], down[:, :, None])
         away = unit * offsets
         if self.shape.centred:
@@ -150,6 +150,13 @@ class Calibration:
         within = rng.random((len(forecast), count))  # the place between two errors, the same at every step
         level = (below[drawn] + (share[drawn] * within)[:, :, None]).transpose(0, 2, 1)
         return _at_levels(self.quantiles(forecast, seasonal_scale, series, GRID), level)
+
+    def uncorrected(self) -> Calibration:
+        """The networks' own quantiles, with these errors for samples; itself where networks have no widths."""
+        if not self.shape.has_widths:
+            return self
+        own = np.array([self.shape.reference(level) for level in self.levels])
+        return replace(self, offsets=np.repeat(own[:, None], self.horizon, axis=1), factors={})
 
     def cut(self, horizon: int) -> Calibration:
         """The calibration of the first `horizon` steps."""
@@ -192,7 +199,7 @@ class Calibration:
         down, up = self.shape.units(forecast, seasonal_scale)
         return down * factor, up * factor
 
-    def _offsets(self, levels: Sequence[float], horizon: int) -> FloatArray:
+    def ahead(self, levels: Sequence[float], horizon: int) -> FloatArray:
         """[horizon, Q] offsets of these levels, in units.
 
         Units that are no widths do not grow beyond the known steps, so there the offsets grow with the square root of the

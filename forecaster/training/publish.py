@@ -32,6 +32,7 @@ from forecaster.serving.manifest import (
     write_manifest,
 )
 from forecaster.serving.raw_forecasts import raw_forecasts
+from forecaster.training.auto_plan import longest_tested
 from forecaster.training.checkpoints import (
     FINAL_STAGE,
     STATE,
@@ -43,6 +44,7 @@ from forecaster.training.checkpoints import (
 )
 from forecaster.training.combination import contributions
 from forecaster.training.promotion import better_than_naive, promotion
+from forecaster.training.simple_intervals import simple_calibration
 
 if TYPE_CHECKING:
     from forecaster.config import TrainSettings
@@ -126,8 +128,9 @@ def publish(training: Training, store: Store) -> Published:
         if found:
             scores = {who: one.to_json() for who, one in found.backtest.scores().items()}
             manifest = replace(manifest, metrics=scores, contributions=found.contributions)
-        if found and found.calibration:
-            write_calibration(draft.folder, found.calibration)
+        calibration = found.calibration if found else _untested_calibration(training)
+        if calibration:
+            write_calibration(draft.folder, calibration)
         write_ends(draft.folder, list(map(str, training.panel.series)), training.panel.last_timestamps)
         tested = found.backtest if found else None
         verdict = _verdict(training, store, tested)
@@ -140,6 +143,14 @@ def publish(training: Training, store: Store) -> Published:
             backtest=tested,
             verdict=verdict,
         )
+
+
+def _untested_calibration(training: Training) -> Calibration | None:
+    """The calibration where there were no test windows: of a simple method that serves alone, from its own errors."""
+    smoothing = training.served.smoothing
+    if not training.settings.calibrate or not smoothing or smoothing.weight < 1.0:
+        return None
+    return simple_calibration(training.panel, smoothing, longest_tested(int(np.median(training.panel.lengths))))
 
 
 def _verdict(training: Training, store: Store, tested: Backtest | None) -> Verdict | None:

@@ -12,7 +12,7 @@ from forecaster.data.extra_inputs import Needs
 from forecaster.data.target_limits import NO_LIMITS
 from forecaster.data.windows import rolling
 from forecaster.evaluation.backtest import backtest
-from forecaster.evaluation.cross_conformal import dense_forecasts, holdout_errors, with_quantiles
+from forecaster.evaluation.cross_conformal import cross_calibrated, dense_forecasts, holdout_errors, with_quantiles
 from forecaster.evaluation.holdout import make_holdout
 from forecaster.serving.raw_forecasts import raw_forecasts
 from tests.support.factories import panel_of, waves
@@ -136,3 +136,30 @@ def test_a_backtest_keeps_what_it_was_before_and_says_how_it_was_calibrated():
     assert before.raw_scores() is None
     none = replace(before, quantiles=(), quantile_forecasts=raw.values[:, :, :0])
     assert with_quantiles(none, learnt[:, :, :0], NO_LIMITS, "so") is none and none.quantile_scores() is None
+
+
+@pytest.mark.parametrize(("width", "own"), [(1.2816, True), (0.1, False), (8.0, False)])
+def test_the_networks_own_quantiles_are_served_where_their_loss_is_lower(width, own):
+    class Known:
+        """Noise about 50, with quantiles so far away."""
+
+        def run(self, context, _extra=None):
+            point = np.full((len(context), HORIZON), 50.0)
+            return np.stack([point, point - width, point + width], axis=2)
+
+    rng = np.random.default_rng(4)
+    panel = panel_of(*(50 + rng.normal(size=(40, 40))))
+    windows = rolling(panel, panel.offsets[1:], HORIZON, 1, HORIZON)
+    holdout = make_holdout(panel, windows, horizon=HORIZON, context_length=LENGTH)
+    facts = manifest(1)
+    facts.held = lambda values: values
+    found = cross_calibrated(holdout, facts, Known(), {})
+    away = found.calibration.quantiles(
+        np.array([[[50.0, 50 - width, 50 + width]] * HORIZON]), np.ones(1), ["s0"], LEVELS
+    )
+    unchanged = np.allclose(away[0, :, 1] - 50, width)
+    assert unchanged == ("networks' own" in found.backtest.calibrated)
+    if not own:
+        assert not unchanged
+        inside = np.abs(away[0, :, 1] - 50 - 1.2816).max()
+        assert inside < 0.6 * abs(width - 1.2816)
