@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,9 +10,11 @@ import numpy as np
 from forecaster.commands.live_tests import MIN_CUTOFFS, LiveErrors, LiveTests, joined, live_tests
 from forecaster.commands.overwriting import refuse_overwriting
 from forecaster.data.freq import Freq, format_timestamps
+from forecaster.data.panel import Columns
 from forecaster.data.reading.reader import ReadOptions, read_as
+from forecaster.data.row_options import RowOptions
 from forecaster.data.time_zones import DAY, wall_clock
-from forecaster.errors import DataError, QualityError
+from forecaster.errors import ArtifactError, DataError, QualityError
 from forecaster.evaluation.anomalies import Anomaly, outside
 from forecaster.evaluation.anomalies import check_place as check_anomalies
 from forecaster.evaluation.anomalies import write as write_anomalies
@@ -22,6 +24,7 @@ from forecaster.progress import Watch
 from forecaster.serving.forecast import MODEL
 from forecaster.serving.ledger import Entries, Version, entries, find_version, versions
 from forecaster.serving.manifest import json_key
+from forecaster.serving.open_model import open_model, trained_options
 from forecaster.serving.recalibrate import recalibrate
 
 if TYPE_CHECKING:
@@ -117,6 +120,18 @@ class ForecastActuals:
         )
 
 
+def _options_then(models: str, version: Version) -> ReadOptions:
+    """How the data was read for the forecasts: as the model says, or as the ledger does where the model is gone."""
+    try:
+        manifest = open_model(models, f"{version.model}@{version.version}").manifest
+    except ArtifactError:
+        manifest = None
+    if manifest and manifest.data.freq == version.freq:
+        return replace(trained_options(manifest), columns=Columns())  # actuals may have columns of their own
+    options = ReadOptions.of(freq=version.freq, season_length=version.season_length, zone=version.zone)
+    return replace(options, rows=RowOptions(all_slots=True))
+
+
 def monitor(ledger: str, data: str, settings: MonitorSettings, watch: Watch) -> MonitorReport:
     """Compare a version's forecasts with the data's actuals. DataError where the data has none of the ledger's series."""
     if settings.report:
@@ -129,8 +144,7 @@ def monitor(ledger: str, data: str, settings: MonitorSettings, watch: Watch) -> 
         settings.models,
     )
     version = find_version(ledger, settings.model)
-    then = ReadOptions.of(freq=version.freq, season_length=version.season_length, zone=version.zone)
-    panel = read_as(data, settings.read_options().or_else(then))
+    panel = read_as(data, settings.read_options().or_else(_options_then(settings.models, version)))
     made = entries(ledger, version)
     own = made.source == MODEL
     forecasts = ForecastActuals(made, _actuals(panel, made)).take(own)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from forecaster.config.option import choice, count, option, switch
@@ -11,6 +11,7 @@ from forecaster.errors import UsageError
 if TYPE_CHECKING:
     from forecaster.data.panel import Columns
     from forecaster.data.reading.reader import ReadOptions
+    from forecaster.data.row_options import TextOptions
 
 FILE = "forecaster.toml"  # read from the working directory where --config is not given
 
@@ -50,6 +51,9 @@ class InputOptions:
     target: str | None = option(None, "Column to forecast (default: inferred).", "Input")
     zone: str | None = option(None, "Time zone of the timestamps, e.g. Europe/Berlin.", "Input")
     timestamp_format: str | None = option(None, "How timestamps are written, e.g. %d.%m.%Y, day-first.", "Input")
+    encoding: str | None = option(None, "Encoding of the file, e.g. windows-1252 (default: UTF-8).", "Input")
+    decimal: str | None = option(None, "Decimal mark of numbers, . or , (default: inferred).", "Input")
+    thousands: str | None = option(None, "Mark between thousands, e.g. . or , (default: inferred).", "Input")
 
     @property
     def columns(self) -> Columns:
@@ -62,7 +66,20 @@ class InputOptions:
         """How to read the data, as far as it is given. UsageError for an unknown time zone."""
         from forecaster.data.reading.reader import ReadOptions
 
-        return ReadOptions.of(self.columns, zone=self.zone, timestamp_format=self.timestamp_format)
+        options = ReadOptions.of(self.columns, zone=self.zone, timestamp_format=self.timestamp_format)
+        return replace(options, text=self.text_options)
+
+    @property
+    def text_options(self) -> TextOptions:
+        """How the file is written, as far as it is given. UsageError for an unknown encoding or mark."""
+        from forecaster.data.reading.csv_bytes import check_encoding
+        from forecaster.data.reading.number_form import NumberForm
+        from forecaster.data.row_options import TextOptions
+
+        if self.decimal is not None or self.thousands is not None:
+            NumberForm(self.decimal or ("," if self.thousands == "." else "."), self.thousands or "")
+        encoding = None if self.encoding is None else check_encoding(self.encoding)
+        return TextOptions(encoding, self.decimal, self.thousands)
 
 
 @dataclass(frozen=True)
@@ -70,6 +87,33 @@ class FrequencyOptions:
     """The step of the timestamps."""
 
     freq: str | None = option(None, "Step of the timestamps (default: inferred).", "Input")
+    all_slots: bool = switch(False, "Also forecast times of the day or week that never have a value.", "Input")
+    snap: bool = switch(False, "Move timestamps to the grid of the frequency.", "Input")
+    resample: str | None = option(None, "Join rows to periods of this frequency, e.g. h.", "Input")
+    aggregate: str | None = choice(
+        None, "forecaster.data.row_options:AGGREGATES", "What rows with one timestamp become.", "Input"
+    )
+    ignore: tuple[str, ...] = option(
+        (), "Read targets in FROM..TO as missing, e.g. 2020-03..2020-05.", "Input", kind="columns"
+    )
+
+    def with_step(self, options: ReadOptions) -> ReadOptions:
+        """`options` with the step and its slots, as far as they are given. UsageError for an unknown frequency."""
+        from forecaster.data.freq import Freq
+
+        if self.resample is not None:
+            if self.freq is not None:
+                raise UsageError("--freq has no effect with --resample, which says the step.", "Leave one out.")
+            Freq.parse(self.resample)
+        rows = replace(
+            options.rows,
+            all_slots=self.all_slots or None,
+            snap="auto" if self.snap else None,
+            resample=self.resample,
+            aggregate=self.aggregate,
+            ignore=self.ignore,
+        )
+        return replace(options, freq=None if self.freq is None else Freq.parse(self.freq), rows=rows)
 
 
 @dataclass(frozen=True)

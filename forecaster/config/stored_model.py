@@ -104,9 +104,7 @@ class CheckSettings(FrequencyOptions, StoreOptions, InputOptions):
 
     def read_options(self) -> ReadOptions:
         """How to read the data, as far as it is given. UsageError for an unknown frequency or time zone."""
-        from forecaster.data.reading.reader import ReadOptions
-
-        return ReadOptions.of(self.columns, freq=self.freq, zone=self.zone, timestamp_format=self.timestamp_format)
+        return self.with_step(super().read_options())
 
 
 @dataclass(frozen=True)

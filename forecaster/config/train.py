@@ -269,15 +269,7 @@ class PlanSettings(
 
     def read_options(self) -> ReadOptions:
         """How to read the data, as far as it is given. UsageError for an unknown frequency or time zone."""
-        from forecaster.data.reading.reader import ReadOptions
-
-        return ReadOptions.of(
-            self.columns,
-            freq=self.freq,
-            season_length=self.season_length,
-            zone=self.zone,
-            timestamp_format=self.timestamp_format,
-        )
+        return replace(self.with_step(super().read_options()), season_length=self.season_length)
 
     def _refuse_likelihood_twice(self) -> None:
         """UsageError for a loss, an error scale or a transform where the distribution implies it."""

@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from forecaster.data.slots import WEEK
 from forecaster.data.time_zones import DAY, wall_clock
 from forecaster.errors import UsageError, nearest
 
 if TYPE_CHECKING:
+    from forecaster.data.freq import Freq
     from forecaster.data.panel import Panel
     from forecaster.data.windows import Windows
     from forecaster.typing import FloatArray, IntArray
@@ -100,7 +102,7 @@ def usable(panel: Panel) -> tuple[str, ...]:
     step = DAY if freq.unit == "B" else freq.count
     days = float(panel.timestamps.max() - panel.timestamps.min()) / DAY
     plain = tuple(name for name, row in CALENDAR.items() if step <= row.longest_step and days >= row.span)
-    if freq.unit == "B":
+    if freq.unit == "B" or (freq.slots and freq.count == DAY):
         return plain  # its rows are not days
     return plain + tuple(name for name, row in LAGS.items() if row.steps(step) and days >= row.span)
 
@@ -183,6 +185,11 @@ def distances(wall: IntArray, names: tuple[str, ...], step: int, horizon: int) -
     return np.concatenate(parts, axis=-1) if parts else np.empty((*wall.shape, 0), np.int64)
 
 
+def _step(freq: Freq) -> int:
+    """Microseconds of a week for each of its rows."""
+    return WEEK // len(freq.slots) if freq.slots else freq.count
+
+
 @dataclass(frozen=True)
 class KnownRows:
     """Calendar and lags of every row of a panel, computed once for each distinct timestamp."""
@@ -199,7 +206,7 @@ def known_rows(panel: Panel, horizon: int, names: tuple[str, ...]) -> KnownRows 
         return None
     stamps, row = np.unique(panel.timestamps, return_inverse=True)
     wall = wall_clock(stamps, panel.zone)
-    back = distances(wall, names, panel.freq.count, horizon)
+    back = distances(wall, names, _step(panel.freq), horizon)
     return KnownRows(features(wall, names), back, row.reshape(-1).astype(np.int64), panel.season_length)
 
 
@@ -216,7 +223,7 @@ def known_ahead(
     steps = blocks * horizon
     last = panel.timestamps[windows.cutoff - 1]
     wall = wall_clock(panel.freq.after(last, steps, panel.zone), panel.zone)  # [W, steps]
-    back = distances(wall, names, panel.freq.count, horizon)
+    back = distances(wall, names, _step(panel.freq), horizon)
     row = windows.cutoff[:, None] + np.arange(steps)
     around = panel.season_length * np.array([0, -1, 1])
     rows = (row[:, :, None] - back)[..., None] + around  # [W, steps, J, 3]

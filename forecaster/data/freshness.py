@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from forecaster.progress import Watch
     from forecaster.typing import IntArray
 
-_END = 31  # `Freq.day` of timestamps at the end of their months
-
 
 def fresh(
     panel: Panel, max_age: float | None, drop_incomplete: bool, watch: Watch, now: datetime | None = None
@@ -101,8 +99,10 @@ def _complete(panel: Panel, watch: Watch, now: datetime | None) -> Panel:
 def _ends(panel: Panel, timestamps: IntArray) -> IntArray:
     """When the periods of these timestamps end."""
     freq = panel.freq
-    if freq.unit == "B" or (freq.unit == "month" and freq.day == _END):
+    if freq.unit == "B" or freq.at_end:
         return instants_of((wall_clock(timestamps, panel.zone) // DAY + 1) * DAY, panel.zone)
+    if freq.slots:
+        return instants_of(wall_clock(timestamps, panel.zone) + freq.count, panel.zone)
     return freq.advance(timestamps, np.ones(1, dtype=np.int64), panel.zone)
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from forecaster.data.freq import Freq, timestamp_text
+from forecaster.data.row_options import AS_SHOWN, AS_USUAL, RowOptions, TextOptions
 
 if TYPE_CHECKING:
     from forecaster.typing import BoolArray, FloatArray, IntArray, TextArray
@@ -53,6 +54,16 @@ class Covariate:
 
 
 @dataclass(frozen=True)
+class Gap:
+    """Steps of a series that the file has no rows for."""
+
+    series: str
+    first: str  # timestamps, for people
+    last: str
+    rows: int
+
+
+@dataclass(frozen=True)
 class Panel:
     """N series on one frequency, sorted by series and time, gaps filled with missing values.
 
@@ -75,6 +86,9 @@ class Panel:
     warnings: tuple[str, ...] = ()  # what is probably wrong with the data, for people
     keys: tuple[str, ...] = ()  # the columns that `columns.series` stands for, where these are several
     timestamp_form: str | None = None  # the --timestamp-format that reads them so, where it was chosen among several
+    rows: RowOptions = AS_USUAL  # what happened to the rows of the file
+    text: TextOptions = AS_SHOWN  # how its text was written
+    gap_runs: tuple[Gap, ...] = ()  # the gaps as they were in the file
 
     @property
     def lengths(self) -> IntArray:

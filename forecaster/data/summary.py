@@ -11,7 +11,7 @@ from forecaster.data.time_zones import DAY, wall_clock
 from forecaster.errors import DataError
 
 if TYPE_CHECKING:
-    from forecaster.data.panel import Panel
+    from forecaster.data.panel import Gap, Panel
     from forecaster.typing import BoolArray, FloatArray, IntArray
 
 MIN_OUTLIER_DISTANCE = 10.0  # of a value from its series' median, in robust standard deviations
@@ -50,6 +50,7 @@ class Summary:
     outliers: int
     farthest: tuple[Outlier, ...]  # of these, the farthest
     zone_jumps: int  # changes of the zone's clock within the span
+    gap_runs: tuple[Gap, ...]
     clock_gaps: int  # nights without an hour, as when clocks are set forward, where timestamps have no zone
 
     def facts(self) -> dict[str, str]:
@@ -61,7 +62,7 @@ class Summary:
             "span": f"{self.first} to {self.last}",
             "frequency": f"{self.freq}, season length {self.season_length}",
             "zone": self.zone or "none",
-            "gaps": f"{self.gaps:,}",
+            "gaps": f"{self.gaps:,}{_gaps(self.gap_runs)}",
             "missing targets": f"{self.missing:,}",
             "constant series": _counted(self.constant),
             f"outliers (> {MIN_OUTLIER_DISTANCE:.0f} robust sd)": _outliers(self.outliers, self.farthest),
@@ -92,6 +93,7 @@ def summarise(panel: Panel) -> Summary:
         outliers=len(far),
         farthest=tuple(_outlier(panel, int(row)) for row in farthest),
         zone_jumps=_zone_jumps(panel),
+        gap_runs=panel.gap_runs,
         clock_gaps=_clock_gaps(panel),
     )
 
@@ -150,6 +152,18 @@ def level_and_scale(panel: Panel, since: int | None = None) -> tuple[float, floa
         deviation = _medians(np.abs(panel.target[rows] - middle[of]), of, len(panel.series))
         level, scale = float(np.nanmedian(middle)), float(np.nanmedian(deviation)) * SPREAD
     return (level, scale) if np.isfinite([level, scale]).all() else None
+
+
+def _gaps(runs: tuple[Gap, ...]) -> str:
+    """The longest gaps, and how many more there are."""
+    if not runs:
+        return ""
+    longest = sorted(runs, key=lambda gap: -gap.rows)[:_MAX_NAMED]
+    named = "; ".join(
+        f"{gap.rows:,} from {gap.first}{f' to {gap.last}' if gap.rows > 1 else ''} (series '{gap.series}')"
+        for gap in longest
+    )
+    return f": {named}{f' and {len(runs) - _MAX_NAMED:,} more gaps' if len(runs) > _MAX_NAMED else ''}"
 
 
 def _counted(names: tuple[str, ...]) -> str:

@@ -268,6 +268,10 @@ def _csv_field(text: str) -> str:
 def check_format(output: str | Path, format: str | None, *, safe_csv: bool = False) -> str:
     """The row of FORMATS for an output: `format`, or for None the one of its suffix. UsageError where there is none."""
     suffix = Path(output).suffix.lower().removeprefix(".")
+    if suffix in OTHER_FORMATS:  # a file of CSV under such a name opens as a damaged one, or not at all
+        raise UsageError(
+            f"'{output}': forecasts are not written as .{suffix}.", f"Give a name that ends in .{', .'.join(FORMATS)}."
+        )
     if format is None:
         format = suffix if suffix in FORMATS else "csv"
         if suffix in ("gz", "bz2", "xz", "zst", "zip"):
@@ -289,4 +293,20 @@ def _stdout() -> Iterator[IO[bytes]]:
 
 Encoder: TypeAlias = Callable[[Forecast, IO[bytes]], None]
 
+OTHER_FORMATS = (
+    "xlsx",
+    "xls",
+    "xlsm",
+    "xlsb",
+    "ods",
+    "tsv",
+    "feather",
+    "arrow",
+    "pkl",
+    "db",
+    "sqlite",
+    "html",
+    "xml",
+    "pdf",
+)
 FORMATS: dict[str, Encoder] = {"csv": _csv, "json": _json, "parquet": _parquet}

@@ -15,6 +15,7 @@ from forecaster.data.calendar import is_row
 from forecaster.data.covariate_encodings import Encoding
 from forecaster.data.extra_inputs import Needs
 from forecaster.data.panel import ROLES
+from forecaster.data.row_options import AS_SHOWN, AS_USUAL, RowOptions, TextOptions
 from forecaster.data.target_limits import NO_LIMITS, Limits
 from forecaster.errors import ArtifactError
 from forecaster.models.exponential_smoothing import Smoothing
@@ -56,6 +57,8 @@ class DataFacts:
     level: float | None = None  # median over series of their medians; None: trained by a release that did not store it
     scale: float | None = None  # median over series of their robust standard deviations
     timestamp_form: str | None = None  # the format that was inferred, where timestamps fitted several
+    rows_as: RowOptions = AS_USUAL  # what happened to the rows of the file
+    text_as: TextOptions = AS_SHOWN  # how its text was written
 
 
 @dataclass(frozen=True)
@@ -181,7 +184,7 @@ def read_manifest(folder: Path) -> Manifest:
             raise ArtifactError(f"{path}: format {raw['format']} is newer than this program.", "Upgrade forecaster.")
         if raw.pop("seal", None) not in (None, _seal(raw)):
             raise ValueError("not what was written")
-        raw["data"] = _record(DataFacts, raw["data"])
+        raw["data"] = _facts(raw["data"])
         raw["members"] = tuple(network_settings(member) for member in raw["members"])
         raw["fit"] = _record(FitSettings, raw["fit"])
         raw["plan"] = tuple(_record(PlanRow, row) for row in raw["plan"])
@@ -237,6 +240,12 @@ def _record(kind: type[T], raw: Mapping[str, object]) -> T:
 def json_key(stored: Field[Any]) -> str:
     """The JSON key of a dataclass's field: the `key` of its metadata, else its name."""
     return str(stored.metadata.get("key", stored.name))
+
+
+def _facts(raw: Mapping[str, Any]) -> DataFacts:
+    rows = raw.get("rows_as") or {}
+    nested = {"rows_as": _record(RowOptions, {**rows, "ignore": tuple(rows.get("ignore", ()))})}
+    return _record(DataFacts, {**raw, **nested, "text_as": _record(TextOptions, raw.get("text_as") or {})})
 
 
 def network_settings(raw: Mapping[str, object]) -> NetworkSettings:

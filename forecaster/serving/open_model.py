@@ -55,7 +55,9 @@ def trained_options(manifest: Manifest) -> ReadOptions:
         zone=facts.zone,
         timestamp_format=facts.timestamp_format,
     )
-    return replace(options, likely_format=facts.timestamp_form)
+    # The slots are in the frequency's name.
+    rows = replace(facts.rows_as, all_slots=True)
+    return replace(options, likely_format=facts.timestamp_form, rows=rows, text=facts.text_as)
 
 
 def read_for(manifest: Manifest, data: str | Path | pd.DataFrame | None, settings: InputOptions) -> Panel:

@@ -291,4 +291,6 @@ def data_facts(panel: Panel, path: str, timestamp_format: str | None) -> DataFac
         level=level,
         scale=scale,
         timestamp_form=panel.timestamp_form,
+        rows_as=panel.rows,
+        text_as=panel.text,
     )

@@ -174,6 +174,14 @@ def test_a_compressed_suffix_is_refused_not_ignored(tmp_path):
         make().write(tmp_path / "a.csv.gz")
 
 
+@pytest.mark.parametrize("name", ["a.xlsx", "A.XLSX", "a.xls", "a.ods", "a.tsv"])
+@pytest.mark.parametrize("format", [None, "csv"])
+def test_a_name_of_another_format_is_refused(tmp_path, name, format):
+    with pytest.raises(UsageError, match="are not written as"):
+        make().write(tmp_path / name, format)
+    assert not (tmp_path / name).exists()
+
+
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 @pytest.mark.parametrize("array", ["prediction", "quantile_forecasts"])
 def test_a_forecast_that_is_not_finite_never_leaves(tmp_path, value, array):

@@ -86,6 +86,7 @@ class Clues:
     given: Columns
     sample: dict[str, list[str]]
     form: str | None = None  # of the timestamps, as in `timestamp_formats.py`
+    aggregated: bool = False  # rows of one series and timestamp are joined
 
     def row_names(self) -> tuple[str, str | None]:
         """The names of the timestamp and of the series, None without series: as given, else those that tell rows apart.
@@ -159,10 +160,11 @@ class Clues:
         if called is not None:
             return called
         keys = self._keys(timestamp)
-        if keys.name is None and keys.repeats >= _MIN_REPEATS and self._candidates(timestamp):
+        if not self.aggregated and keys.name is None and keys.repeats >= _MIN_REPEATS and self._candidates(timestamp):
             raise DataError(
                 f"{self.table.name}: timestamps repeat (column '{timestamp}'), and no columns separate the series.",
-                "Name them: --series COLUMN or --series A,B; or another column of timestamps: --timestamp COLUMN.",
+                "Name them: --series COLUMN or --series A,B; another column of timestamps: --timestamp COLUMN; or join "
+                "such rows: --aggregate sum, mean or last.",
             )
         return keys.name
 
@@ -176,7 +178,7 @@ class Clues:
         if len(ids) == 1 and not texts and self.given.target is None and not set(TARGET) & set(self.table.columns):
             taken = {*parts_of(timestamp, self.table.columns), *ids}
             ids = ids if len(self.numeric) > len(taken & set(self.numeric)) else []  # leave a column for the target
-        return (*texts, *ids)
+        return tuple(texts) if self.aggregated else (*texts, *ids)
 
     def _keys(self, timestamp: str) -> _Keys:
         """The fewest columns with which timestamps hardly repeat; else the one with which the fewest do."""
@@ -204,6 +206,9 @@ class Clues:
         if best is None and named:
             single = min(named, key=lambda names: left[names])
             best = single if left[single] * 2 <= repeats else None
+        if self.aggregated and texts:  # rows repeat with every column: the one with the fewest values, if they are few
+            best = best or self._fewest([(c,) for c in texts])
+            best = best if 2 * (int(self._codes(best).max()) + 1) <= rows else None
         if best is None:
             return _Keys(None, repeats / rows, repeats / rows)
         return _Keys(
@@ -251,7 +256,8 @@ class Clues:
         if named:
             return (named[0],)
         free = [c for c in free if not is_row_number(c, self.sample[c])]
-        numeric = [c for c in self.numeric if c in free]
+        others = set(free)
+        numeric = [c for c in self.numeric if c in others]
         if len(numeric) > 1:
             numeric = [c for c in numeric if not self.is_part_of_date(c)] or numeric
         return tuple(numeric) or (tuple(free) if len(free) == 1 else ())
@@ -273,7 +279,8 @@ class Clues:
     def free(self, *taken: str | None) -> list[str]:
         """Columns other than these, or their parts, and the covariates given."""
         used = {part for name in taken if name is not None for part in parts_of(name, self.table.columns)}
-        return [c for c in self.table.columns if c not in used and c not in self.given.covariates]
+        used |= {*self.given.covariates}
+        return [c for c in self.table.columns if c not in used]
 
     def share(self, column: str, holds: Callable[[str], bool]) -> float:
         """The share of sampled texts that `holds`; 0 where there are none."""
@@ -289,7 +296,10 @@ def _repeats(stamps: IntArray, series: IntArray) -> int:
 
 def is_stamp(text: str) -> bool:
     """Whether a text is a date of at least a year and a part of it."""
-    return looks_like_stamp(text) or looks_written(text)
+    if looks_like_stamp(text):
+        return True
+    # Of plain numbers only 12.2024 may be a date here: the many forms are tried on few cells of a wide table.
+    return (NUMBER.fullmatch(text) is None or len(text.partition(".")[2]) == 4) and looks_written(text)
 
 
 def are_numbered_dates(column: str, texts: list[str]) -> bool:

@@ -66,13 +66,14 @@ class Roles:
             yield f"columns not used: {_listed(unused)}."
 
 
-def infer_roles(table: RawTable, given: Columns, form: str | None = None) -> Roles:
+def infer_roles(table: RawTable, given: Columns, form: str | None = None, *, aggregated: bool = False) -> Roles:
     """The role of each column of `table`, whose timestamps may have a `form` as in `timestamp_formats.py`.
 
+    `aggregated`: rows of one series and timestamp are joined, so that repeated timestamps alone show no several series.
     DataError where a column given is not there, or a role cannot be inferred.
     """
     _check_given(table, given)
-    clues = Clues(table, given, table.sample(), form)
+    clues = Clues(table, given, table.sample(), form, aggregated)
     timestamp, series = clues.row_names()
     named = parts_of(given.target, table.columns) if given.target else ()
     targets = named or clues.targets(series, timestamp)

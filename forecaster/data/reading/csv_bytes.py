@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import gzip
 import io
@@ -15,7 +16,7 @@ from typing import IO
 import numpy as np
 
 from forecaster.data.reading.row_errors import RowsError
-from forecaster.errors import DataError
+from forecaster.errors import DataError, UsageError
 
 MAX_BYTES = 8 << 30  # of text, unpacked
 MAX_RATIO = 200  # by which gzip may have compressed a table of more than _MAX_SMALL bytes
@@ -30,8 +31,6 @@ _MAGIC = {  # first bytes of other files that people give as CSV
     b"\xd0\xcf\x11\xe0": "an old Excel workbook",
     b"PAR1": "a Parquet file without the ending .parquet",
     b"\xff\xfe\0\0": "UTF-32 text",
-    b"\xff\xfe": "UTF-16 text",
-    b"\xfe\xff": "UTF-16 text",
     b"<!doctype": "an HTML page",
     b"<html": "an HTML page",
     b"<?xml": "XML",
@@ -39,19 +38,21 @@ _MAGIC = {  # first bytes of other files that people give as CSV
     b'{"': "JSON",
 }
 _BOM = b"\xef\xbb\xbf"
+_UTF16, _UTF32 = (b"\xff\xfe", b"\xfe\xff"), (b"\xff\xfe\0\0", b"\0\0\xfe\xff")
 
 
-def fetch(source: str) -> bytes:
-    """The unpacked bytes of a CSV file, "-" being standard input, without byte-order mark.
+def fetch(source: str, encoding: str | None = None) -> bytes:
+    """The unpacked bytes of a CSV file, "-" being standard input, as UTF-8 without byte-order mark.
 
-    DataError where the file is empty, is not text in UTF-8, or has more than `MAX_BYTES`.
+    `encoding`: None = UTF-8, or UTF-16 where the file begins with its mark. DataError where the file is empty, is not text
+    in this encoding, or has more than `MAX_BYTES`.
     """
-    data = unpacked(source)
+    data = unpacked(source, encoding)
     refuse_binary(name_of(source), data)
     return data
 
 
-def unpacked(source: str) -> bytes:
+def unpacked(source: str, encoding: str | None = None) -> bytes:
     """`fetch` without the check for bytes that are no text."""
     name = name_of(source)
     data = _read(source, name)
@@ -59,6 +60,7 @@ def unpacked(source: str) -> bytes:
         data = _gunzip(name, data)
     elif source.endswith(".gz") and data:
         raise DataError(f"{name}: this is not gzip data.", "Take the ending .gz away if it is plain text.")
+    data = _as_utf8(name, data, encoding)
     start = data[:16].lstrip(_BOM + b" \t\r\n").lower()
     for magic, what in _MAGIC.items():
         if data.startswith(magic) or start.startswith(magic):
@@ -71,6 +73,30 @@ def unpacked(source: str) -> bytes:
     if _SEP.match(data):  # Excel's own line, which says what separates columns; lines keep their numbers
         data = _SEP.sub(b"\n", data, count=1)
     return data
+
+
+def _as_utf8(name: str, data: bytes, encoding: str | None) -> bytes:
+    """`data` in UTF-8, from `encoding`, or from UTF-16 where it begins with its mark. DataError where it is not text in it."""
+    if encoding is None and data.startswith(_UTF16) and not data.startswith(_UTF32):
+        encoding = "utf-16"
+    if encoding is None or codecs.lookup(encoding).name == "utf-8":
+        return data
+    try:
+        return data.decode(encoding).encode()
+    except UnicodeError as error:
+        line = data.count(b"\n", 0, getattr(error, "start", 0)) + 1
+        raise DataError(f"{name}:{line}: the bytes are not text in {encoding}.", "Name another: --encoding.") from None
+
+
+def check_encoding(name: str) -> str:
+    """The name of an encoding of text. UsageError where Python knows none of this name."""
+    try:
+        "".encode(name)
+    except (LookupError, UnicodeError):
+        raise UsageError(
+            f"--encoding '{name}' is not known.", "Give e.g. utf-8, utf-16, windows-1252 or latin-1."
+        ) from None
+    return name
 
 
 def name_of(source: str) -> str:
@@ -211,7 +237,7 @@ def refuse_binary(name: str, data: bytes) -> None:
         return
     wrong = {i: byte for i, text in _lines_with(data, slice(128, 256)) if (byte := _foreign(text)) is not None}
     found = list(wrong.values())
-    hint = f"Save it as UTF-8, e.g. iconv -f latin1 -t utf8 {name}." if name != "standard input" else "Use UTF-8."
+    hint = "Name its encoding, e.g. --encoding windows-1252, or save it as UTF-8."
     raise RowsError(
         "encoding",
         np.array(list(wrong)),

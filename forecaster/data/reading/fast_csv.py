@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 BLOCK = 1 << 21  # bytes worked on at once: columns of so many rows stay in the processor's cache
 _MAX_FIELD = 64  # bytes of a field
+_MIN_TOGETHER = 32  # columns of numbers that are read together
 _MAX_EXACT_DIGITS = 15  # up to which digits and power of ten are exact in float64, and so is their quotient
 _MAX_ODD_SHARE = 0.1  # of numbers that are missing or have an exponent
 _MAX_RUN_SHARE = 0.25  # of rows at which another series begins
@@ -47,17 +48,19 @@ class PlainColumns:
 
 
 def read_plain(
-    data: bytes, delimiter: str, columns: Sequence[str], kinds: Mapping[str, str], missing: Sequence[str]
+    data: bytes, marks: str, columns: Sequence[str], kinds: Mapping[str, str], missing: Sequence[str]
 ) -> PlainColumns | None:
     """The columns named in `kinds`: "series", "stamp" or "number"; None where the file is not plain.
 
-    Numbers are NaN where the field is one of `missing`.
+    `marks` are what separates columns, and the decimal mark if it is no point. Numbers are NaN where the field is one of
+    `missing`.
     """
-    mark = delimiter.encode()
+    mark, decimal = marks[:1].encode(), marks[1:].encode() or b"."
     if b'"' in data or b"\r" in data or mark + b" " in data or b" " + mark in data:
         return None
     rows = data.count(b"\n") - data.endswith(b"\n")
-    reader = _Reader(rows, {columns.index(name): kind for name, kind in kinds.items()}, missing)
+    place = {name: i for i, name in enumerate(columns)}
+    reader = _Reader(rows, {place[name]: kind for name, kind in kinds.items()}, missing, decimal)
     try:
         for block, starts, ends in _blocks(data, mark, len(columns)):
             reader.add(block, starts, ends)
@@ -89,7 +92,8 @@ def _blocks(data: bytes, mark: bytes, width: int) -> Iterator[tuple[Bytes, IntAr
 class _Reader:
     """Fills whole columns block by block. _NotPlainError where a block is not plain."""
 
-    def __init__(self, rows: int, kinds: Mapping[int, str], missing: Sequence[str]) -> None:
+    def __init__(self, rows: int, kinds: Mapping[int, str], missing: Sequence[str], decimal: bytes) -> None:
+        self.decimal = decimal
         self.kinds, self.missing = dict(kinds), {text.encode() for text in missing}
         self.values = {i: np.empty(rows, np.float64 if kind == "number" else np.int64) for i, kind in kinds.items()}
         self.names: dict[int, dict[bytes, int]] = {i: {} for i in kinds}
@@ -99,7 +103,18 @@ class _Reader:
     def add(self, block: Bytes, starts: IntArray, ends: IntArray) -> None:
         """Read the lines of a block; its fields [lines, width] start and end at these bytes."""
         part = slice(self.done, self.done + len(starts))
+        many = [i for i, kind in self.kinds.items() if kind == "number"]
+        if len(many) > _MIN_TOGETHER:  # a wide table: one column at a time would take as long for few rows as for many
+            start = starts[:, many].reshape(-1)
+            length = ends[:, many].reshape(-1) - start
+            if length.max(initial=0) > _MAX_FIELD:
+                raise _NotPlainError
+            together = self._numbers(0, block, start, length).reshape(len(starts), -1)
+            for k, i in enumerate(many):
+                self.values[i][part] = together[:, k]
         for i, kind in self.kinds.items():
+            if kind == "number" and len(many) > _MIN_TOGETHER:
+                continue
             start, length = starts[:, i], ends[:, i] - starts[:, i]
             if length.max(initial=0) > _MAX_FIELD:
                 raise _NotPlainError
@@ -162,11 +177,13 @@ class _Reader:
         return read.digits
 
     def _numbers(self, _: int, block: Bytes, start: IntArray, length: IntArray) -> FloatArray:
-        read = _decimals(block, start, length)
+        read = _decimals(block, start, length, ord(self.decimal))
         sign = np.where(block[start] == ord("-"), -1.0, 1.0)
         values: FloatArray = sign * (np.abs(read.digits) / 10.0**read.places)  # so that -0 stays what it is
         if read.long.any():
-            values[read.long] = _matrix(block, start[read.long], length[read.long]).astype(np.float64)
+            values[read.long] = _matrix(block, start[read.long], length[read.long], ord(self.decimal)).astype(
+                np.float64
+            )
         if read.odd.any():
             rows = np.flatnonzero(read.odd)
             if len(rows) > 100 and len(rows) > _MAX_ODD_SHARE * len(start):
@@ -177,6 +194,10 @@ class _Reader:
     def _odd(self, text: bytes) -> float:
         if text in self.missing:
             return np.nan
+        if self.decimal != b".":
+            if b"." in text:
+                raise _NotPlainError
+            text = text.replace(self.decimal, b".")
         if not re.fullmatch(rb"[+-]?\d+(\.\d*)?([eE][+-]?\d+)?", text):
             raise _NotPlainError
         return float(text)
@@ -192,7 +213,7 @@ class _Decimals:
     odd: BoolArray  # no decimals
 
 
-def _decimals(block: Bytes, start: IntArray, length: IntArray) -> _Decimals:
+def _decimals(block: Bytes, start: IntArray, length: IntArray, mark: int = ord(".")) -> _Decimals:
     digits, places, points = (np.zeros(len(start), np.int64) for _ in range(3))
     first = block[start]
     signed = (first == ord("-")) | (first == ord("+"))
@@ -200,7 +221,7 @@ def _decimals(block: Bytes, start: IntArray, length: IntArray) -> _Decimals:
     for j in range(int(length.max(initial=0))):
         letter = block[start + np.minimum(j, length)]
         here = (j < length) & ~(signed & (j == 0))
-        point = here & (letter == ord("."))
+        point = here & (letter == mark)
         digit = letter - np.uint8(ord("0"))
         figure = here & (digit <= 9)
         odd |= here & ~point & ~figure
@@ -213,11 +234,12 @@ def _decimals(block: Bytes, start: IntArray, length: IntArray) -> _Decimals:
     return _Decimals(signed_digits, places, long=(length > _MAX_EXACT_DIGITS) & ~odd, odd=odd)
 
 
-def _matrix(block: Bytes, start: IntArray, length: IntArray) -> NDArray[np.bytes_]:
-    """[rows] fields as fixed-width texts."""
+def _matrix(block: Bytes, start: IntArray, length: IntArray, mark: int) -> NDArray[np.bytes_]:
+    """[rows] fields as fixed-width texts with a decimal point."""
     place = np.arange(int(length.max()))
     letters = block[start[:, None] + np.minimum(place, length[:, None])]
     letters[place >= length[:, None]] = 0
+    letters[letters == mark] = ord(".")
     texts: NDArray[np.bytes_] = np.ascontiguousarray(letters).view(f"S{letters.shape[1]}")[:, 0]
     return texts
 

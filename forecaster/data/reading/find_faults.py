@@ -12,10 +12,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from forecaster.data.reading.column_roles import infer_roles
 from forecaster.data.reading.csv_bytes import mended, name_of, refuse_binary, unpacked
 from forecaster.data.reading.joined_columns import with_joined
-from forecaster.data.reading.reader import ReadOptions, open_table, panel_of
+from forecaster.data.reading.reader import ReadOptions, open_table, panel_of, roles_in
 from forecaster.data.reading.row_errors import RowsError
 from forecaster.data.reading.table import CsvTable, RawTable
 from forecaster.data.reading.table_without_faults import FilteredTable
@@ -24,6 +23,7 @@ from forecaster.errors import DataError
 if TYPE_CHECKING:
     from forecaster.data.panel import Panel
     from forecaster.data.reading.column_roles import Roles
+    from forecaster.data.row_options import TextOptions
     from forecaster.typing import Data, IntArray
 
 MAX_PASSES = 40  # readings of one table; each but the last finds a kind of fault
@@ -87,23 +87,23 @@ def find_faults(source: Data, options: ReadOptions, max_shown: int = MAX_SHOWN) 
     """
     log, name = _Log(), name_of(str(source)) if isinstance(source, (str, Path)) else "data frame"
     try:
-        table = _open(source, log)
+        table = _open(source, log, options.text)
     except DataError as error:
         log.add(error)
         return Checked(name, rows=0, kinds=_kinds(log, None, None, max_shown), panel=None)
     filtered, panel = _read(FilteredTable(table, log.add), options, log)
     try:
-        roles, rows = infer_roles(filtered.base, options.columns, options.timestamp_format), filtered.base_rows
+        roles, rows = roles_in(filtered.base, options), filtered.base_rows
     except DataError:
         roles, rows = None, 0
     return Checked(name, rows=rows, kinds=_kinds(log, filtered.base, roles, max_shown), panel=panel)
 
 
-def _open(source: Data, log: _Log) -> RawTable:
+def _open(source: Data, log: _Log, text: TextOptions) -> RawTable:
     """The table; bytes that are not text are replaced and logged."""
 
-    def read_bytes(path: str) -> bytes:
-        data = unpacked(path)
+    def read_bytes(path: str, encoding: str | None) -> bytes:
+        data = unpacked(path, encoding)
         try:
             refuse_binary(name_of(path), data)
         except RowsError as error:
@@ -111,7 +111,7 @@ def _open(source: Data, log: _Log) -> RawTable:
             return mended(data)
         return data
 
-    return open_table(source, read_bytes)
+    return open_table(source, read_bytes, text)
 
 
 def _read(filtered: FilteredTable, options: ReadOptions, log: _Log) -> tuple[FilteredTable, Panel | None]:

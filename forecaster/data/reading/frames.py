@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from forecaster.data.reading.csv_bytes import MAX_BYTES, unreadable
+from forecaster.data.reading.number_form import PLAIN, NumberForm
 from forecaster.data.reading.stamps import Stamps
 from forecaster.data.reading.table import SAMPLE, check_header
 from forecaster.data.reading.text_columns import MISSING, TextColumn, numbers_of
@@ -29,6 +30,12 @@ class FrameTable:
     frame: Any  # pandas.DataFrame
     columns: tuple[str, ...] = ()
     note: str = ""
+    form: NumberForm = PLAIN  # of numbers that are texts
+
+    @property
+    def marks(self) -> dict[str, str]:
+        """Decimal mark and mark between thousands, by name; empty where numbers are written as usual."""
+        return self.form.marks
 
     def __post_init__(self) -> None:
         import pandas as pd
@@ -55,7 +62,16 @@ class FrameTable:
     def sample(self) -> dict[str, list[str]]:
         """The first rows' texts per column, missing ones left out."""
         head = self.frame.head(SAMPLE)
-        return {c: [str(v).strip() for v in head[c][head[c].notna()] if str(v) not in MISSING] for c in self.columns}
+        plain = self.form.plain if not self.form.is_plain else str
+        typed = {c for c in self.columns if head[c].dtype.kind in "iufbM"}
+        return {
+            c: [
+                (str if c in typed else plain)(str(v).strip())
+                for v in head[c][head[c].notna()]
+                if str(v) not in MISSING
+            ]
+            for c in self.columns
+        }
 
     def text_column(self, column: str) -> TextColumn:
         """A column as text; missing is ""."""
@@ -103,10 +119,10 @@ class FrameTable:
         values = self.frame[column]
         if pd.api.types.is_numeric_dtype(values.dtype) and not pd.api.types.is_complex_dtype(values.dtype):
             return np.asarray(values.to_numpy(dtype=np.float64, na_value=np.nan))
-        return numbers_of(self.text_column(column), column, self.place)
+        return numbers_of(self.text_column(column), column, self.place, self.form)
 
 
-def read_parquet(source: str) -> FrameTable:
+def read_parquet(source: str, form: NumberForm = PLAIN) -> FrameTable:
     """A Parquet file as a table. DataError where it cannot be read, or pyarrow is not installed."""
     import pandas as pd
 
@@ -119,7 +135,7 @@ def read_parquet(source: str) -> FrameTable:
         raise DataError(f"{source}: this is not a Parquet file.", "Check its ending.")
     try:
         _refuse_bomb(source)
-        return FrameTable(source, pd.read_parquet(source))
+        return FrameTable(source, pd.read_parquet(source), form=form)
     except ImportError:
         hint = "Install it with: pip install pyarrow; or save the table as CSV."
         raise DataError(f"{source}: reading Parquet needs pyarrow, which is not installed.", hint) from None

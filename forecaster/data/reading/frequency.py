@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from forecaster.data.freq import Freq, timestamp_text
+from forecaster.data.freq import WEEKDAYS, Freq, day_in_month, timestamp_text
+from forecaster.data.reading.periods import floored
 from forecaster.data.reading.row_errors import Describe, RowsError
 from forecaster.data.time_zones import DAY, wall_clock
 from forecaster.errors import DataError, quoted
@@ -18,6 +19,10 @@ if TYPE_CHECKING:
 
 _MIN_DIVISOR_SHARE = 0.2  # of differences that equal their greatest common divisor, for it to be the step
 _MIN_MONTH_DAY_SHARE = 0.8  # of timestamps on one day of the month, for steps to be months and the rest faults
+_MAX_OFF_SHARE = 0.2  # of rows off the grid, from which they have no grid; fewer are faults
+_MIN_OFF_ROWS = 3
+_MIN_STEADY_SHARE = 0.8  # of steps within a quarter of the usual one, for rows to be moved rather than joined
+_NEAR = 0.15  # logarithm of a usual step over that of a frequency
 _MIN_ROWS = 5  # of a series, for its own frequency to contradict the others'
 
 
@@ -51,6 +56,19 @@ class SortedRows:
         """[R, …] values of the table's rows in the order of these."""
         return values if self.order is None else values[self.order]
 
+    def with_every_series(self, kept: BoolArray) -> BoolArray:
+        """`kept` [R], and the first row of each series that has no row in it."""
+        some = np.logical_or.reduceat(kept, self.offsets[:-1])
+        whole: BoolArray = kept.copy()
+        whole[self.offsets[:-1][~some]] = True
+        return whole
+
+    def only(self, kept: BoolArray) -> SortedRows:
+        """The rows `kept` [R], at least one of each series."""
+        order = np.flatnonzero(kept) if self.order is None else self.order[kept]
+        offsets = np.concatenate([[0], np.cumsum(kept)])[self.offsets].astype(np.int64)
+        return replace(self, offsets=offsets, timestamps=self.timestamps[kept], order=order)
+
     def error(self, what: str, rows: IntArray, describe: Describe, drop: IntArray | None = None) -> RowsError:
         """The error about `rows`; reading could go on without `drop`, or else without them."""
         dropped = self._in_table(rows if drop is None else drop)
@@ -71,7 +89,8 @@ def refuse_duplicates(rows: SortedRows) -> None:
 
     def describe(k: int) -> tuple[str, str]:
         row = int(found[k])
-        hint = "Keep one of them, or name the column that separates the series: --series COLUMN."
+        hint = "Keep one of them, join them with --aggregate sum, mean or last, or name the column that separates the series: "
+        hint += "--series COLUMN."
         if rows.zone is None and not rows.whole_numbers and rows.timestamps[row] % DAY:
             hint += " If the clock was set back here, give the zone, e.g. --zone Europe/Berlin."
         return f"{_stamp_of(rows, row)} is already in {rows.where(row)}{'' if k else more}.", hint
@@ -106,11 +125,17 @@ def check_grid(rows: SortedRows, freq: Freq, *, inferred: bool) -> IntArray:
         _refuse_mixed(rows, freq, steps, off)
     if not off.any():
         return steps
+    if inferred:
+        refuse_irregular(rows, freq)
     bad = _odd_ones(rows.offsets, off, inferred=inferred)
     how = "inferred from all rows" if inferred else "as --freq says"
     own = _guess(rows.timestamps, rows.offsets, rows.zone, rows.whole_numbers)
     hint = "Mend the row, or give the frequency with --freq."
-    if not inferred and own is not None and own != freq:
+    if freq.rule:
+        hint = "Mend the row, or move all rows to the starts of months with --freq MS --snap."
+    if freq.slots:
+        hint = "Mend the row, or train again with --all-slots, or on data with such rows."
+    elif not inferred and own is not None and own != freq:
         hint = f"The rows look like --freq {own.name}."
 
     def describe(k: int) -> tuple[str, str]:
@@ -118,6 +143,65 @@ def check_grid(rows: SortedRows, freq: Freq, *, inferred: bool) -> IntArray:
         return f"{_stamp_of(rows, row)} does not fit frequency {freq.name}, {how}.", hint
 
     raise rows.error("frequency", bad, describe)
+
+
+def refuse_irregular(rows: SortedRows, freq: Freq) -> None:
+    """DataError where so many rows are off the grid of `freq` that they have no regular step."""
+    if freq.whole_numbers:
+        return
+    lengths = np.diff(rows.offsets)
+    grid = floored(rows.timestamps, freq, rows.zone)
+    phase = rows.timestamps - grid
+    if freq.by_wall_clock:
+        phase = wall_clock(rows.timestamps, rows.zone) - wall_clock(grid, rows.zone)
+    usual = np.array([_mode(phase[a:b]) for a, b in zip(rows.offsets[:-1], rows.offsets[1:], strict=True)])
+    off = np.flatnonzero(phase != np.repeat(usual, lengths))
+    share = len(off) / len(rows.timestamps)
+    if len(off) < _MIN_OFF_ROWS or share < _MAX_OFF_SHARE:
+        return
+    raise DataError(
+        f"{rows.source}: the timestamps have no regular step: {len(off):,} of {len(rows.timestamps):,} rows ({share:.0%}) "
+        f"are off a grid of {freq.name}, the first {_stamp_of(rows, int(off[0]))} ({rows.where(int(off[0]))}).",
+        regular_step_hint(rows.timestamps, rows.offsets),
+    )
+
+
+def regular_step_hint(timestamps: IntArray, offsets: IntArray) -> str:
+    """What makes such rows regular."""
+    gaps = np.diff(timestamps)
+    inner = np.ones(len(gaps), dtype=bool)
+    inner[offsets[1:-1] - 1] = False
+    usual = float(np.median(gaps[inner]))
+    names = (
+        "s",
+        "5s",
+        "10s",
+        "15s",
+        "30s",
+        "min",
+        "5min",
+        "10min",
+        "15min",
+        "30min",
+        "h",
+        "2h",
+        "3h",
+        "6h",
+        "12h",
+        "D",
+        "W",
+    )
+    sizes = {name: float(Freq.parse(name).count) for name in names} | {
+        "MS": 30.4 * DAY,
+        "QS": 91.3 * DAY,
+        "YS": 365.25 * DAY,
+    }
+    step = min(sizes, key=lambda name: abs(np.log(max(usual, 1.0) / sizes[name])))
+    steady = float(np.mean(np.abs(gaps[inner] - usual) <= usual / 4)) >= _MIN_STEADY_SHARE
+    other = "number the rows in a column of their own, to be named with --timestamp."
+    if steady and abs(np.log(usual / sizes[step])) < _NEAR:
+        return f"Move them to the grid with --freq {step} --snap, join them with --resample {step} --aggregate mean, or {other}"
+    return f"Join them with --resample {step} --aggregate mean (or sum, last), or {other}"
 
 
 def _stamp_of(rows: SortedRows, row: int) -> str:
@@ -179,13 +263,16 @@ def _by_month(days: IntArray, inner: BoolArray) -> Freq | None:
     """A frequency of whole months where most timestamps fall on one day of the month, from its start or its end."""
     month = days.astype("M8[D]").astype("M8[M]")
     first = month.astype("M8[D]").astype(np.int64)
-    length = (month + 1).astype("M8[D]").astype(np.int64) - first
     day = days - first + 1
-    for kept in (1, 31, int(np.bincount(day).argmax())):
-        if np.mean(day == np.minimum(kept, length)) >= _MIN_MONTH_DAY_SHARE:
-            months: IntArray = month.astype(np.int64)
-            between = np.diff(months)[inner]
-            return Freq("month", _step(between[between > 0]), kept)
+    nth, weekday = _mode((day - 1) // 7), _mode((days + 3) % 7)
+    rules = ("BS", "BE", *([f"WOM-{nth + 1}{WEEKDAYS[weekday]}"] if nth < 4 else []), f"LWOM-{WEEKDAYS[weekday]}")
+    kinds = [(kept, "") for kept in (1, 31, int(np.bincount(day).argmax()))] + [(1, rule) for rule in rules]
+    months: IntArray = month.astype(np.int64)
+    shares = [float(np.mean(days == day_in_month(months, *kind))) for kind in kinds]
+    best = int(np.argmax(shares))  # the first of equals
+    if shares[best] >= _MIN_MONTH_DAY_SHARE:
+        between = np.diff(months)[inner]
+        return Freq("month", _step(between[between > 0]), *kinds[best])
     return None
 
 

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from forecaster.data.freq import timestamp_text
+from forecaster.data.panel import Gap
 from forecaster.data.reading.frequency import SortedRows
 from forecaster.data.reading.row_errors import RowsError
 from forecaster.errors import quoted
@@ -27,6 +29,21 @@ class Filled:
     values: FloatArray  # [R, C]; NaN in rows that were filled in
     gaps: int  # rows filled in
     first: str  # the first gap, for people; empty where there is none
+
+
+def gaps_between(rows: SortedRows, freq: Freq, steps: IntArray, *, every: bool) -> tuple[Gap, ...]:
+    """The gaps in the order of the rows; `every`: each is one of every series. `steps` [R] as in `insert_gaps`."""
+    wide = np.diff(steps)
+    at = np.flatnonzero(wide > 1)  # a new series begins at 0 again
+    if not len(at):
+        return ()
+    first = freq.advance(rows.timestamps[at], np.ones_like(at), rows.zone)
+    last = freq.advance(rows.timestamps[at], wide[at] - 1, rows.zone)
+    texts = (
+        (timestamp_text(int(t), rows.zone, whole_numbers=rows.whole_numbers) for t in each) for each in (first, last)
+    )
+    names = ("every series" if every else rows.name_of(int(row)) for row in at)
+    return tuple(map(Gap, names, *texts, (wide[at] - 1).tolist()))
 
 
 def insert_gaps(rows: SortedRows, freq: Freq, steps: IntArray, values: FloatArray) -> Filled:

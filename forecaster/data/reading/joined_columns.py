@@ -146,6 +146,11 @@ class JoinedTable:
         return self.base.note
 
     @property
+    def marks(self) -> dict[str, str]:
+        """Decimal mark and mark between thousands, as in `base`."""
+        return self.base.marks
+
+    @property
     def rows(self) -> int:
         """R, as in `base`."""
         return self.base.rows

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields, is_dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,20 +10,25 @@ import numpy as np
 
 from forecaster.data.freq import Freq, format_timestamps
 from forecaster.data.future_covariates import cut_unobserved
+from forecaster.data.ignored_ranges import ignored_rows
 from forecaster.data.panel import Columns, Covariate, Panel
 from forecaster.data.reading.column_roles import Roles, covariate_roles, infer_roles
 from forecaster.data.reading.covariate_columns import one_per_series, read_covariates
 from forecaster.data.reading.csv_bytes import fetch, name_of
-from forecaster.data.reading.frequency import SortedRows, check_grid, infer_freq, refuse_duplicates
+from forecaster.data.reading.frequency import SortedRows
 from forecaster.data.reading.gap_warnings import gap_warning
-from forecaster.data.reading.insert_gaps import Filled, insert_gaps
+from forecaster.data.reading.insert_gaps import Filled, gaps_between, insert_gaps
 from forecaster.data.reading.joined_columns import parts_of, split_names, with_joined
+from forecaster.data.reading.joined_rows import Observations
+from forecaster.data.reading.number_form import PLAIN, NumberForm
+from forecaster.data.reading.regular_rows import regular
 from forecaster.data.reading.row_errors import RowsError
 from forecaster.data.reading.stamps import Origin, Stamps
 from forecaster.data.reading.table import CsvTable, RawTable
 from forecaster.data.reading.text_columns import too_large, why_too_large
 from forecaster.data.reading.timestamp_column import localize, parse_stamps
 from forecaster.data.reading.timestamp_formats import check_format
+from forecaster.data.row_options import AS_SHOWN, AS_USUAL, RowOptions, TextOptions
 from forecaster.data.seasonality import season_of
 from forecaster.data.time_zones import check_zone
 from forecaster.errors import DataError, UsageError
@@ -63,6 +68,8 @@ class ReadOptions:
     zone: str | None
     timestamp_format: str | None
     likely_format: str | None = None  # of earlier data of the same kind; used where all timestamps fit it
+    rows: RowOptions = AS_USUAL
+    text: TextOptions = AS_SHOWN
 
     @classmethod
     def of(
@@ -82,22 +89,29 @@ class ReadOptions:
 
     def or_else(self, known: ReadOptions) -> ReadOptions:
         """These options; where one is not given, that of `known`."""
-        return replace(known, **{**_given(self), "columns": replace(known.columns, **_given(self.columns))})
+        merged: ReadOptions = _merged(self, known)
+        return merged
 
 
-def _given(options: ReadOptions | Columns) -> dict[str, Any]:
-    values = {item.name: getattr(options, item.name) for item in fields(options)}
-    return {name: value for name, value in values.items() if value not in (None, ())}
+def _merged(options: Any, known: Any) -> Any:
+    """The dataclass `options`; where a field is not given, at any depth, that of `known`."""
+    values = {}
+    for item in fields(options):
+        given, other = getattr(options, item.name), getattr(known, item.name)
+        if is_dataclass(other) and type(given) is type(other) and item.name != "freq":
+            given = _merged(given, other)
+        values[item.name] = other if given in (None, ()) else given
+    return type(known)(**values)
 
 
 def read_as(source: Data, options: ReadOptions) -> Panel:
     """The panel in a file, standard input or a data frame. DataError and UsageError as in `read_panel`."""
-    return panel_of(open_table(source), options)
+    return panel_of(open_table(source, text=options.text), options)
 
 
 def read_future(source: Data, panel: Panel, timestamp_format: str | None = None) -> Panel:
     """The known covariates of a file, as those of `panel`: a panel of its own without targets."""
-    table = open_table(source)
+    table = open_table(source, text=panel.text)
     texts = tuple(one.name for one in panel.covariates if one.levels is not None)
     columns = Columns(panel.columns.series, panel.columns.timestamp, known=panel.columns.known, texts=texts)
     roles = Roles(
@@ -113,34 +127,49 @@ def read_future(source: Data, panel: Panel, timestamp_format: str | None = None)
         zone=panel.zone,
         timestamp_format=timestamp_format,
         likely_format=panel.timestamp_form,
+        rows=RowOptions(all_slots=True),
     )
     return _read(table, roles, options)
 
 
-def open_table(source: Data, read_bytes: Callable[[str], bytes] = fetch) -> RawTable:
-    """`source` as a table; `read_bytes` reads a CSV file. DataError where it is no table."""
+def open_table(
+    source: Data, read_bytes: Callable[[str, str | None], bytes] = fetch, text: TextOptions = AS_SHOWN
+) -> RawTable:
+    """`source` as a table; `read_bytes` reads a CSV file of an encoding. DataError where it is no table."""
+    form = None
+    if text.decimal is not None or text.thousands is not None:
+        decimal = text.decimal or ("," if text.thousands == "." else ".")
+        form = NumberForm(decimal, text.thousands or "")
     if not isinstance(source, (str, Path)):
         from forecaster.data.reading.frames import FrameTable
 
-        return FrameTable("data frame", source)
+        return FrameTable("data frame", source, form=form or PLAIN)
     path = str(source)
     opener = next((opener for ending, opener in OPENERS.items() if path.endswith(ending)), None)
-    return CsvTable(name_of(path), read_bytes(path)) if opener is None else opener(path)
+    if opener is not None:
+        return opener(path, form or PLAIN)
+    return CsvTable(name_of(path), read_bytes(path, text.encoding), form=form)
 
 
-def _open_parquet(path: str) -> RawTable:
+def _open_parquet(path: str, form: NumberForm) -> RawTable:
     from forecaster.data.reading.frames import read_parquet
 
-    return read_parquet(path)
+    return read_parquet(path, form)
 
 
 # A path's ending -> what opens it as a table; a path with any other ending is a CSV file.
-OPENERS: dict[str, Callable[[str], RawTable]] = {".parquet": _open_parquet, ".pq": _open_parquet}
+OPENERS: dict[str, Callable[[str, NumberForm], RawTable]] = {".parquet": _open_parquet, ".pq": _open_parquet}
 
 
 def panel_of(table: RawTable, options: ReadOptions) -> Panel:
     """The panel in a table. DataError and UsageError as in `read_panel`."""
-    return _read(table, infer_roles(table, options.columns, options.timestamp_format), options)
+    return _read(table, roles_in(table, options), options)
+
+
+def roles_in(table: RawTable, options: ReadOptions) -> Roles:
+    """The role of each column. DataError where one cannot be inferred."""
+    aggregated = options.rows.aggregate is not None
+    return infer_roles(table, options.columns, options.timestamp_format, aggregated=aggregated)
 
 
 def _read(table: RawTable, roles: Roles, options: ReadOptions) -> Panel:
@@ -158,23 +187,28 @@ def _read(table: RawTable, roles: Roles, options: ReadOptions) -> Panel:
     codes, names = _series(table, roles)
     stamps = _stamps(table, roles.timestamp, codes, options)
     rows = _sorted_rows(table, roles, codes, names, stamps)
-    refuse_duplicates(rows)
-    freq = options.freq or infer_freq(rows)
-    steps = check_grid(rows, freq, inferred=options.freq is None)
+    sorted_values = tuple(replace(one, values=rows.sort(one.values)) for one in covariates)
+    grid = regular(Observations(rows, rows.sort(np.column_stack(targets)), sorted_values), options.freq, options.rows)
+    rows, freq, steps, covariates = grid.found.rows, grid.freq, grid.steps, grid.found.covariates
 
-    covariates = tuple(replace(one, values=rows.sort(one.values)) for one in covariates)
-    columns = [*map(rows.sort, targets), *(one.values for one in covariates if one.role != "static")]
+    columns = [grid.found.targets, *(one.values for one in covariates if one.role != "static")]
     filled = insert_gaps(rows, freq, steps, np.column_stack(columns))
     panel = _panel(rows, filled, roles, freq)
     if covariates:
         panel = replace(panel, covariates=_filled_covariates(covariates, rows, filled))
         panel = _cut_unobserved(panel, rows, steps)
-    panel = replace(panel, season_length=_season_length(panel, options))
+    gap_runs = gaps_between(rows, freq, steps, every=roles.layout == "wide")
+    panel = replace(panel, season_length=_season_length(panel, options), gap_runs=gap_runs)
+    if ranges := grid.options.ignore:
+        ignored = ignored_rows(panel, ranges)
+        panel = replace(panel, target=np.where(ignored, np.nan, panel.target))
+        grid = replace(grid, notes=(*grid.notes, f"{int(ignored.sum()):,} targets ignored: {', '.join(ranges)}."))
     keys = parts_of(roles.series, table.columns) if roles.series else ()
     warning = gap_warning(rows, freq, steps)
     panel = replace(panel, warnings=(warning,) if warning else ())
     panel = replace(panel, timestamp_form=stamps.form, keys=keys if len(keys) > 1 else ())
-    found = [table.note, stamps.note, *roles.notes(table), *_notes(panel, options, filled.first)]
+    panel = replace(panel, rows=grid.options, text=replace(options.text, **table.marks))
+    found = [table.note, stamps.note, *roles.notes(table), *grid.notes, *_notes(panel, options, filled.first)]
     return replace(panel, notes=tuple(note for note in found if note))
 
 

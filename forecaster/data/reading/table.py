@@ -15,6 +15,7 @@ import numpy as np
 from forecaster.data.reading.csv_bytes import blanked, records
 from forecaster.data.reading.csv_lines import RecordLines, lines_of
 from forecaster.data.reading.datetime_text import looks_like_stamp
+from forecaster.data.reading.number_form import PLAIN, NumberForm, form_of
 from forecaster.data.reading.row_errors import RowsError
 from forecaster.data.reading.text_columns import MISSING, NUMBER, TextColumn, numbers_error, numbers_in, numbers_of
 from forecaster.errors import DataError, UsageError
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 
 HEAD = 65_536  # bytes from which the delimiter, and whether spaces follow it, is inferred
 LONG, PROBES = 1 << 24, 64  # bytes of a file from which so many lines are read before the whole
+MAX_COLUMNS = 100_000
+WIDE_COLUMNS, WIDE_SAMPLE = 1000, 20  # columns of a table from which fewer rows are looked at
 SAMPLE = 200  # rows from which the columns' roles are inferred
 _GAPS = re.compile(rb"[,;\t]\s*[,;\t\r\n]|[,;\t]\s*(?:[Nn]|<|#)", re.IGNORECASE)  # a hint that numbers are missing
 _DELIMITERS = (",", ";", "\t")
@@ -33,6 +36,11 @@ _DELIMITERS = (",", ";", "\t")
 def check_header(place: str, header: Sequence[str]) -> tuple[str, ...]:
     """Column names as the file gives them. DataError where there is no header, or two columns have one name."""
     names = tuple(name.strip() or f"column {i}" for i, name in enumerate(header, start=1))
+    if len(names) > MAX_COLUMNS:
+        raise DataError(
+            f"{place}: there are {len(names):,} columns, and at most {MAX_COLUMNS:,} are read.",
+            "Write the rows with a column that names the series.",
+        )
     dates = [name for name in names if looks_like_stamp(name)]
     if dates or all(NUMBER.fullmatch(name) for name in names):
         what = f"'{dates[0]}' is a date" if dates else f"'{names[0]}' is a number"
@@ -40,7 +48,8 @@ def check_header(place: str, header: Sequence[str]) -> tuple[str, ...]:
             f"{place}: there is no header: {what}, not a column's name.",
             "Give the columns names in the first line, and dates a column of their own.",
         )
-    twice = next((name for i, name in enumerate(names) if name in names[:i]), None)
+    seen = set[str]()
+    twice = next((name for name in names if name in seen or seen.add(name)), None)  # type: ignore[func-returns-value]
     if twice is not None:
         raise DataError(f"{place}: two columns are called '{twice}'.", "Rename one of them.")
     if len(names) < 2:
@@ -65,6 +74,10 @@ class RawTable(Protocol):
     @property
     def note(self) -> str:
         """What is unusual about the file, or empty."""
+
+    @property
+    def marks(self) -> dict[str, str]:
+        """Decimal mark and mark between thousands, by name; empty where numbers are written as usual."""
 
     @property
     def rows(self) -> int:
@@ -113,6 +126,7 @@ class CsvTable:
     columns: tuple[str, ...] = ()
     note: str = ""
     delimiter: str = ","
+    form: NumberForm | None = None  # of its numbers; None = to be inferred
     _text_columns: dict[str, TextColumn] = field(default_factory=dict)
     _numbers: dict[str, FloatArray] = field(default_factory=dict)
     _odd: dict[str, dict[int, str]] = field(default_factory=dict)  # row → cell that is no number
@@ -133,6 +147,21 @@ class CsvTable:
         self.columns = check_header(f"{self.name}:{line}", header)
         if next((record for record in self._records() if record[0] > line), None) is None:
             raise DataError(f"{self.name}: there are no rows after the header.", "Expected at least two.")
+        given, self.form = self.form, self.form or form_of(self.name, self.delimiter, self.sample())
+        if given is None and not self.form.is_plain:
+            marks = f"decimal mark {self.form.decimal!r}"
+            marks += f", thousands separated by {self.form.thousands!r}" if self.form.thousands else ""
+            self.note = f"{self.note} Numbers have the {marks}.".strip()
+
+    @property
+    def numbers_as(self) -> NumberForm:
+        """How numbers are written."""
+        return self.form or PLAIN
+
+    @property
+    def marks(self) -> dict[str, str]:
+        """Decimal mark and mark between thousands, by name; empty where numbers are written as usual."""
+        return self.numbers_as.marks
 
     @property
     def rows(self) -> int:
@@ -142,9 +171,11 @@ class CsvTable:
 
     def sample(self) -> dict[str, list[str]]:
         """The first rows' texts per column, missing ones left out."""
-        rows = [fields for _, (_, fields) in zip(range(SAMPLE + 1), self._records(), strict=False)][1:]
+        size = SAMPLE if len(self.columns) < WIDE_COLUMNS else WIDE_SAMPLE
+        rows = [fields for _, (_, fields) in zip(range(size + 1), self._records(), strict=False)][1:]
         texts = [[fields[i].strip() for fields in rows if i < len(fields)] for i in range(len(self.columns))]
-        return {name: [t for t in texts[i] if t not in MISSING] for i, name in enumerate(self.columns)}
+        plain = self.numbers_as.plain if not self.numbers_as.is_plain else str
+        return {name: [plain(t) for t in texts[i] if t not in MISSING] for i, name in enumerate(self.columns)}
 
     def text_column(self, column: str) -> TextColumn:
         """A whole column as text; missing is "". It is parsed on first use."""
@@ -157,7 +188,7 @@ class CsvTable:
         self.load((), columns)
         for column in columns:
             if column not in self._numbers:  # not all are numbers, so they were read as text
-                self._numbers[column] = numbers_of(self._text_columns[column], column, self.place)
+                self._numbers[column] = numbers_of(self._text_columns[column], column, self.place, self.numbers_as)
             if odd := self._odd.get(column):
                 rows, texts = np.array(list(odd)), list(odd.values())
                 raise numbers_error(column, rows, texts, self.place, self._numbers[column])
@@ -202,9 +233,10 @@ class CsvTable:
         from forecaster.data.reading.stamps import Stamps
 
         kinds = {c: "number" if kind == "float64" else "series" for c, kind in types.items()}
-        if stamps not in kinds or stamps in self._stamps:
+        if stamps not in kinds or stamps in self._stamps or self.numbers_as.thousands:
             return False
-        plain = read_plain(self.data, self.delimiter, self.columns, kinds | {stamps: "stamp"}, MISSING)
+        marks = self.delimiter + self.numbers_as.decimal
+        plain = read_plain(self.data, marks, self.columns, kinds | {stamps: "stamp"}, MISSING)
         if plain is None:
             return False
         steps = {c: read_steps(values, c) for c, values in plain.steps.items()}
@@ -231,7 +263,7 @@ class CsvTable:
 
     def without(self, lines: IntArray) -> CsvTable:
         """This file with the records that begin on these lines made blank: all others keep their lines."""
-        left = CsvTable(self.name, blanked(self.data, self._spans(lines)))
+        left = CsvTable(self.name, blanked(self.data, self._spans(lines)), form=self.form)
         left._even = True
         if self._by_line is not None:
             kept = ~np.isin(self._by_line.number, lines)
@@ -256,6 +288,9 @@ class CsvTable:
         """Parse columns as "category" (repeating texts), "str" (others) or "float64" (numbers)."""
         if not types:
             return
+        kinds = types
+        if self.numbers_as.thousands:  # pandas would take 1.5 for 15
+            types = {name: "str" if kind == "float64" else kind for name, kind in types.items()}
         try:
             import pandas as pd
         except ImportError:
@@ -269,10 +304,10 @@ class CsvTable:
             frame = self._lenient(types)
         if self.data.count(self.delimiter.encode()) != (len(self.columns) - 1) * (len(frame) + 1):
             self._refuse_ragged()  # or delimiters within quotes
-        for name, kind in types.items():
+        for name, kind in kinds.items():
             column = frame[name]
             if kind == "float64" != column.dtype:
-                self._numbers[name], self._odd[name] = numbers_in(column)
+                self._numbers[name], self._odd[name] = numbers_in(column, self.numbers_as)
             elif kind == "float64":
                 self._numbers[name] = column.to_numpy()
             elif column.dtype == "category":
@@ -318,6 +353,7 @@ class CsvTable:
             return pd.read_csv(
                 io.BytesIO(self.data),
                 sep=self.delimiter,
+                decimal=self.numbers_as.decimal,
                 header=0,
                 names=list(self.columns),
                 index_col=False,

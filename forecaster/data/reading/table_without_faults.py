@@ -44,6 +44,11 @@ class FilteredTable:
         return self.base.note
 
     @property
+    def marks(self) -> dict[str, str]:
+        """Decimal mark and mark between thousands, as in `base`."""
+        return self.base.marks
+
+    @property
     def rows(self) -> int:
         """Rows that are left."""
         return self.base_rows if self.kept is None else len(self.kept)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from forecaster.data.reading.number_form import PLAIN, NumberForm
 from forecaster.data.reading.row_errors import NumbersError
 from forecaster.errors import quoted
 
@@ -38,9 +39,9 @@ class TextColumn:
         return np.flatnonzero(np.isin(self.codes, np.asarray(indices)))
 
 
-def numbers_of(column: TextColumn, name: str, place: Callable[[int], str]) -> FloatArray:
+def numbers_of(column: TextColumn, name: str, place: Callable[[int], str], form: NumberForm = PLAIN) -> FloatArray:
     """[R] float64 numbers of a column of texts; blanks are NaN. NumbersError where cells are no numbers."""
-    values, bad = numbers_in(column.texts)
+    values, bad = numbers_in(column.texts, form)
     numbers = values[column.codes] if len(values) else np.full(len(column.codes), np.nan)
     if bad:
         rows = column.rows(list(bad))
@@ -49,9 +50,12 @@ def numbers_of(column: TextColumn, name: str, place: Callable[[int], str]) -> Fl
     return numbers
 
 
-def numbers_in(texts: Any) -> tuple[FloatArray, dict[int, str]]:
+def numbers_in(texts: Any, form: NumberForm = PLAIN) -> tuple[FloatArray, dict[int, str]]:
     """Numbers of texts, NaN where one is missing or no number; and the texts that are no numbers, by index."""
     texts = np.asarray(texts, dtype=object)
+    if not form.is_plain:
+        values, bad = numbers_in([form.plain(str(text).strip()) for text in texts])
+        return values, {i: str(texts[i]).strip() for i in bad}
     values = _numbers_read(texts) if len(texts) > _MIN_PANDAS_TEXTS else np.full(len(texts), np.nan)
     bad = {}
     for i in np.flatnonzero(np.isnan(values)).tolist():
@@ -91,7 +95,7 @@ def _not_a_number(text: str, column: str) -> tuple[str, str]:
     if text == column:
         hint = "Delete the repeated header line."
     elif re.fullmatch(r"[+-]?\d[\d.,\s'’_]*", text):
-        hint = "Write numbers without thousands separators and with a decimal point, e.g. 1234.5."
+        hint = "Say what its marks are, e.g. --decimal , or --thousands . or write 1234.5."
     elif re.search(r"\d", text):
         hint = "Write the number alone, e.g. -1234.5."
     return f"target {quoted(text)} (column {column}) is not a number.", hint

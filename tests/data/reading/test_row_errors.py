@@ -21,7 +21,7 @@ from forecaster.errors import DataError, ForecasterError, UsageError
 
 HEAD = "series,timestamp,target\n"
 DAYS = "timestamp,sales\n2024-01-01,1\n2024-01-02,2\n2024-01-03,3\n2024-01-04,4\n2024-01-05,5\n"
-NUMBER = "Write numbers without thousands separators and with a decimal point, e.g. 1234.5."
+NUMBER = "Say what its marks are, e.g. --decimal , or --thousands . or write 1234.5."
 BLANK = "Leave the cell empty where a value is missing."
 
 FAULTS: list[tuple[str, str | bytes, str]] = [
@@ -29,7 +29,7 @@ FAULTS: list[tuple[str, str | bytes, str]] = [
      "x.csv:8: timestamp '2024-13-01' is not a date. Expected ISO 8601, e.g. 2024-12-01."),
     ("text as target", DAYS + "2024-01-06,n/a?\n", f"x.csv:7: target 'n/a?' (column sales) is not a number. {BLANK}"),
     ("decimal comma", DAYS + '2024-01-06,"1.234,5"\n', f"x.csv:7: target '1.234,5' (column sales) is not a number. {NUMBER}"),
-    ("semicolons and decimal comma", "timestamp;sales\n2024-01-01;1,5\n2024-01-02;2,5\n",
+    ("semicolons and both marks", "timestamp;sales\n2024-01-01;1,5\n2024-01-02;2.5\n",
      f"x.csv:2: target '1,5' (column sales) is not a number. {NUMBER}"),
     ("infinity", DAYS + "2024-01-06,inf\n", f"x.csv:7: target 'inf' (column sales) is not finite. {BLANK}"),
     ("vast", DAYS + "2024-01-06,-2e36\n", "x.csv:7: target '-2e+36' (column sales) is too large to compute with. "
@@ -41,11 +41,13 @@ FAULTS: list[tuple[str, str | bytes, str]] = [
     ("no series", HEAD + "A,2024-01-01,1\n,2024-01-02,2\n",
      "x.csv:3: series is missing (column series). Give it, or delete the row."),
     ("duplicate", HEAD + "A,2024-01-01,1\nA,2024-01-02,2\n\nA,2024-01-01,3\n",
-     "x.csv:5: timestamp '2024-01-01' of series 'A' is already in x.csv:2. Keep one of them, or name the column that "
+     "x.csv:5: timestamp '2024-01-01' of series 'A' is already in x.csv:2. Keep one of them, join them with "
+    "--aggregate sum, mean or last, or name the column that "
      "separates the series: --series COLUMN."),
     ("duplicates at night", "timestamp,sales\n2024-10-27 02:00,1\n2024-10-27 02:00,2\n2024-10-27 03:00,2\n",
-     "x.csv:3: timestamp '2024-10-27 02:00:00' of series 'sales' is already in x.csv:2. Keep one of them, or name the "
-     "column that separates the series: --series COLUMN. If the clock was set back here, give the zone, e.g. "
+     "x.csv:3: timestamp '2024-10-27 02:00:00' of series 'sales' is already in x.csv:2. Keep one of them, join "
+     "them with --aggregate sum, mean or last, or name the column that separates the series: --series COLUMN. "
+     "If the clock was set back here, give the zone, e.g. "
      "--zone Europe/Berlin."),
     ("empty", "", "x.csv: the file is empty. Expected a header line and rows."),
     ("blank", "\n \n", "x.csv: the file is empty. Expected a header line and rows."),
@@ -72,8 +74,7 @@ FAULTS: list[tuple[str, str | bytes, str]] = [
     ("zero byte", b"timestamp,sales\n2024-01-01,\x001\n",
      "x.csv:2: the line holds a zero byte: it is not text. Save the table as CSV in UTF-8."),
     ("latin-1", "timestamp,café\n2024-01-01,1\n".encode("latin-1"),
-     "x.csv:1: byte 0xe9 is not UTF-8 text. Save it as UTF-8, e.g. iconv -f latin1 -t utf8 x.csv."),
-    ("utf-16", DAYS.encode("utf-16"), "x.csv: this is UTF-16 text, not CSV text. Save it as CSV in UTF-8."),
+     "x.csv:1: byte 0xe9 is not UTF-8 text. Name its encoding, e.g. --encoding windows-1252, or save it as UTF-8."),
     ("excel", b"PK\x03\x04rest", "x.csv: this is an Excel workbook or a zip archive, not CSV text. Save it as CSV in UTF-8."),
     ("no dates", "a,b\nx,1\ny,2\n",
      "x.csv: no column holds dates (columns: a, b). Name it: --timestamp COLUMN; or give the form of its dates: "
@@ -108,7 +109,7 @@ def test_a_fault_is_one_line(write: Callable[..., str], content: str | bytes, me
         (Columns(series="sales", target="sales"), {}, UsageError,
          "--series, --timestamp and --target must name different columns."),
         (Columns(), {"freq": "xyz"}, UsageError,
-         "frequency 'xyz' is not known. Known: s, min, 15min, 30min, h, B, D, W, MS, ME, QS, QE, YS, YE."),
+         "frequency 'xyz' is not known. Known: s, min, 15min, 30min, h, B, D, W, MS, ME, BMS, BME, WOM-3FRI, QS, QE, YS, YE."),
         (Columns(), {"freq": "W"}, DataError,
          "x.csv:3: timestamp '2024-01-02' of series 'sales' does not fit frequency W, as --freq says. The rows look like "
          "--freq D."),

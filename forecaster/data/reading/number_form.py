@@ -1,0 +1,129 @@
+"""How a file writes numbers: its decimal mark, and what separates thousands.
+
+Both are taken from the file only where nothing else fits: semicolons or tabs separate its columns, and every number of a
+column has the form. A number of another form is an error, never another value.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+from forecaster.errors import DataError, UsageError
+
+DECIMALS = (".", ",")
+THOUSANDS = (",", ".", " ", "'", "_", "\u00a0", "\u202f", "\u2019")
+_MIN_SHARE = 0.8  # of a column's texts that have the form; the others are faults to be reported by line
+
+
+@dataclass(frozen=True)
+class NumberForm:
+    """The decimal mark, and the mark between thousands; empty = none."""
+
+    decimal: str = "."
+    thousands: str = ""
+
+    def __post_init__(self) -> None:
+        if self.decimal not in DECIMALS:
+            raise UsageError(f"--decimal '{self.decimal}' is not a decimal mark.", "Give . or ,")
+        if self.thousands and self.thousands not in THOUSANDS:
+            raise UsageError(f"--thousands '{self.thousands}' does not separate thousands.", "Give e.g. . or , or ' '.")
+        if self.thousands == self.decimal:
+            raise UsageError(f"--decimal and --thousands are both '{self.decimal}'.", "Give two different marks.")
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether numbers are written as in Python."""
+        return self == PLAIN
+
+    @property
+    def marks(self) -> dict[str, str]:
+        """Both marks by name; empty where numbers are written as in Python."""
+        return {} if self.is_plain else {"decimal": self.decimal, "thousands": self.thousands}
+
+    def fits(self, text: str) -> bool:
+        """Whether `text` is a number of this form."""
+        return _pattern(self.decimal, self.thousands).fullmatch(text) is not None
+
+    def plain(self, text: str) -> str:
+        """A number of this form as Python writes it; any other text as it is, but a number of another form in quotes."""
+        if self.fits(text):
+            return (
+                text.replace(self.thousands, "").replace(self.decimal, ".")
+                if self.thousands
+                else text.replace(self.decimal, ".")
+            )
+        return f"'{text}'" if PLAIN.fits(text) else text
+
+
+@lru_cache(maxsize=8)
+def _pattern(decimal: str, thousands: str) -> re.Pattern[str]:
+    whole = r"\d+" if not thousands else rf"(?:\d{{1,3}}(?:{re.escape(thousands)}\d{{3}})+|\d+)"
+    point = re.escape(decimal)
+    return re.compile(
+        rf"[+-]?(?:{whole}(?:{point}\d*)?|{point}\d+)(?:[eE][+-]?\d+)?|[+-]?(?:inf|infinity)", re.IGNORECASE
+    )
+
+
+PLAIN = NumberForm()
+
+
+def form_of(name: str, delimiter: str, sample: Mapping[str, Sequence[str]]) -> NumberForm:
+    """The form of the numbers in a sample of columns that `delimiter` separates.
+
+    DataError where all numbers fit two forms that give different values.
+    """
+    if delimiter == ",":
+        return PLAIN
+    odd = {c: texts for c, texts in sample.items() if texts and any("," in text for text in texts)}
+    odd = {c: texts for c, texts in odd.items() if any(_share(texts, form) >= _MIN_SHARE for form in _forms(","))}
+    found = [form for form in _forms(",") if any(_proves(text, form) for texts in odd.values() for text in texts)]
+    continental = [form for form in found if form.decimal == ","]
+    english = [form for form in found if form.decimal == "."]
+    if continental and english:
+        return PLAIN  # a mixture: each number that is none is named with its line
+    if english:
+        return english[0]
+    if continental:
+        return _with_thousands(continental[0], sample)
+    doubtful = [(c, text) for c, texts in odd.items() for text in texts if "," in text]
+    if doubtful:
+        column, text = doubtful[0]
+        raise DataError(
+            f"{name}: number '{text}' (column {column}) may have a decimal comma or thousands: all numbers fit both.",
+            "Say which: --decimal , or --thousands ,",
+        )
+    return PLAIN
+
+
+def _forms(mark: str) -> list[NumberForm]:
+    """The forms in which `mark` occurs."""
+    others = [one for one in THOUSANDS if one != mark]
+    return [NumberForm(mark), *(NumberForm(mark, one) for one in others), NumberForm(".", mark)]
+
+
+def _share(texts: Sequence[str], form: NumberForm) -> float:
+    return sum(map(form.fits, texts)) / len(texts)
+
+
+def _proves(text: str, form: NumberForm) -> bool:
+    """Whether `text` has a comma and fits `form`, but not the other meaning of the comma."""
+    if "," not in text or not form.fits(text) or (form.thousands not in ("", ",") and form.thousands not in text):
+        return False
+    if form.decimal == ",":
+        return not any(NumberForm(".", ",").fits(part) for part in (text, text.lstrip("+-"))) or text.lstrip(
+            "+-"
+        ).startswith("0,")
+    return not NumberForm(",").fits(text)
+
+
+def _with_thousands(form: NumberForm, sample: Mapping[str, Sequence[str]]) -> NumberForm:
+    """`form` with the mark between thousands that some column of numbers shows."""
+    for mark in THOUSANDS[1:]:
+        wider = NumberForm(form.decimal, mark)
+        for texts in sample.values():
+            if any(mark in text for text in texts) and _share(texts, wider) >= _MIN_SHARE:
+                return wider
+    return NumberForm(form.decimal)

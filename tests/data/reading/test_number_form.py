@@ -1,0 +1,135 @@
+"""Decimal commas, thousands and encodings: read as they are written, or refused, never as another number."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from forecaster.data.reading.number_form import NumberForm
+from forecaster.data.reading.reader import ReadOptions, read_as, read_panel
+from forecaster.data.row_options import TextOptions
+from forecaster.errors import DataError, UsageError
+
+VALUES = [0.5, -12.25, 1234.5, 1234567.75, 3.0, 98.125, 100.0, 0.0625]
+
+
+def written(value, decimal, thousands, places=None):
+    text = f"{abs(value):,.{places}f}" if places is not None else f"{abs(value):,}"
+    text = text.removesuffix(".0") if places is None else text
+    return "-" * (value < 0) + text.replace(",", "\0").replace(".", decimal).replace("\0", thousands)
+
+
+def file_of(tmp_path, cells, delimiter=";", quote="", encoding="utf-8", name="x.csv"):
+    rows = [
+        f"{quote}{day:%Y-%m-%d}{quote}{delimiter}{quote}{cell}{quote}"
+        for day, cell in zip(pd.date_range("2024-01-01", periods=len(cells)), cells, strict=True)
+    ]
+    path = tmp_path / name
+    path.write_bytes("\n".join([f"Tag{delimiter}Größe", *rows, ""]).encode(encoding))
+    return path
+
+
+def read(path, **text):
+    return read_as(path, replace(ReadOptions.of(), text=TextOptions(**text)))
+
+
+FORMS = {
+    "decimal comma": (",", ""),
+    "German": (",", "."),
+    "French": (",", "\u202f"),
+    "with spaces": (",", " "),
+    "Swiss": (".", "'"),
+    "English": (".", ","),
+}
+
+
+@pytest.mark.parametrize("quote", ["", '"'])
+@pytest.mark.parametrize("form", FORMS)
+def test_numbers_are_read_as_they_are_written(form, quote, tmp_path):
+    decimal, thousands = FORMS[form]
+    path = file_of(tmp_path, [written(value, decimal, thousands) for value in VALUES], quote=quote)
+    assert read(path, decimal=decimal, thousands=thousands).target.tolist() == VALUES
+    if form != "Swiss":
+        panel = read_panel(path)
+        assert panel.target.tolist() == VALUES and any("decimal mark" in note for note in panel.notes)
+        assert panel.text.decimal == decimal
+
+
+@pytest.mark.parametrize("delimiter", [";", "\t"])
+def test_plain_and_quoted_files_agree_to_the_bit(delimiter, tmp_path):
+    values = np.random.default_rng(0).normal(size=500).cumsum()
+    cells = [repr(float(value)).replace(".", ",") for value in values]
+    plain = read_panel(file_of(tmp_path, cells, delimiter))
+    quoted = read_panel(file_of(tmp_path, cells, delimiter, '"', name="y.csv"))
+    assert plain.target.tolist() == quoted.target.tolist() == values.tolist()
+
+
+@given(
+    st.lists(st.floats(-1e9, 1e9, allow_nan=False).map(lambda x: round(x, 3)), min_size=3, max_size=20),
+    st.sampled_from([*FORMS]),
+)
+@settings(max_examples=40)
+def test_any_number_is_read_back(tmp_path_factory, values, form):
+    decimal, thousands = FORMS[form]
+    path = file_of(tmp_path_factory.mktemp("form"), [written(value, decimal, thousands, 3) for value in values])
+    assert read(path, decimal=decimal, thousands=thousands).target.tolist() == values
+
+
+@pytest.mark.parametrize(
+    ("cells", "marks"),
+    [
+        (["1,5", "2.5", "3,5"], {}),
+        (["1,5", "2.5", "3,5"], {"decimal": ","}),
+        (["1.234,5", "1.5", "2,5"], {"decimal": ",", "thousands": "."}),
+        (["1.234,5", "12.34", "2,5"], {}),
+        (["1,5", "1.234", "3,5"], {"decimal": ","}),
+        (["1.234,5", "1,234.5", "1"], {}),
+    ],
+)
+def test_a_number_of_another_form_is_a_fault_in_its_line(cells, marks, tmp_path):
+    with pytest.raises(DataError, match=r"x\.csv:\d.*is not a number|no number"):
+        read(file_of(tmp_path, cells * 3), **marks)
+
+
+def test_a_comma_that_may_mean_two_things_is_asked_about(tmp_path):
+    path = file_of(tmp_path, ["1,234", "2,345", "3,456"])
+    with pytest.raises(DataError, match="--decimal , or --thousands ,"):
+        read_panel(path)
+    assert read(path, decimal=",").target.tolist() == [1.234, 2.345, 3.456]
+    assert read(path, thousands=",").target.tolist() == [1234, 2345, 3456]
+
+
+def test_a_point_before_three_digits_stays_a_decimal_point_where_nothing_says_otherwise(tmp_path):
+    assert read_panel(file_of(tmp_path, ["1.234", "2.345", "3.456"])).target.tolist() == [1.234, 2.345, 3.456]
+    assert read(file_of(tmp_path, ["1.234", "2.345", "3"]), thousands=".").target.tolist() == [1234, 2345, 3]
+
+
+@pytest.mark.parametrize(
+    "encoding", ["utf-16", "utf-16-le", "utf-16-be", "windows-1252", "latin-1", "cp850", "utf-8-sig"]
+)
+def test_encodings_are_read(encoding, tmp_path):
+    path = file_of(tmp_path, ["1,5", "2,5", "3,5"], encoding=encoding)
+    panel = read(path, encoding=None if encoding in ("utf-16", "utf-8-sig") else encoding)
+    assert panel.columns.target == "Größe" and panel.target.tolist() == [1.5, 2.5, 3.5]
+
+
+@pytest.mark.parametrize("encoding", ["windows-1252", "latin-1"])
+def test_bytes_of_another_encoding_are_refused_with_the_option(encoding, tmp_path):
+    with pytest.raises(DataError, match="--encoding windows-1252"):
+        read_panel(file_of(tmp_path, ["1,5", "2,5"], encoding=encoding))
+
+
+def test_texts_of_a_frame_are_read_alike():
+    table = pd.DataFrame({"timestamp": pd.date_range("2024-01-01", periods=3), "value": ["1.234,5", "2,5", "3"]})
+    assert read(table, decimal=",", thousands=".").target.tolist() == [1234.5, 2.5, 3.0]
+
+
+@pytest.mark.parametrize(("decimal", "thousands"), [(";", ""), (".", "."), (".", "x"), (",", ",")])
+def test_marks_that_are_none_are_refused(decimal, thousands):
+    with pytest.raises(UsageError):
+        NumberForm(decimal, thousands)
