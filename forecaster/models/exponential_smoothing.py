@@ -7,8 +7,9 @@ a linear one, with season or without. With season length m, damping φ and the s
     l_t = l_{t-1} + φ b_{t-1} + α e_t,    b_t = φ b_{t-1} + α β e_t,    s_t = s_{t-m} + γ (1 - α) e_t
     ŷ_{T+h} = l_T + (φ + φ² + … + φ^h) b_T + s_{T+h-m⌈h/m⌉}
 
-With fixed parameters, one-step errors e and forecasts ŷ are linear in the context y: each is one matrix product. So the whole
-grid takes two products. Each window averages the models by Akaike weights of its own (Burnham & Anderson 2002).
+With fixed parameters, one-step errors e and forecasts ŷ are linear in the context y, and what a row does to a later one depends
+on the lag alone. So the whole grid takes two convolutions and two matrix products, of small arrays. Each window averages the
+models by Akaike weights of its own (Burnham & Anderson 2002).
 """
 
 from __future__ import annotations
@@ -55,28 +56,60 @@ def smoothing_length(season_length: int, rows: int) -> int:
     return wanted // season_length * season_length
 
 
+@dataclass(frozen=True)
+class _Responses:
+    """What the context's rows do to K models, per unit. Arrays are small: a response depends on the lag, not on the row."""
+
+    errors: FloatArray  # [L, 2, K] on later errors, by lag, the largest first: of each row, and of a row of the first season
+    errors_of_level: FloatArray  # [T, K] of the first level on the errors of the rows after it
+    seasons: FloatArray  # [L, 2, K] on the seasonal term of a later row
+    seasons_of_level: FloatArray  # [m, K] on the seasonal terms of the last season
+    level: FloatArray  # [L, K] of each row on the last level
+    slope: FloatArray  # [L, K] and on the last slope
+    damped: FloatArray  # [K, H] sum of the damping up to each step ahead
+    penalties: FloatArray  # [K] numbers of parameters
+
+
 @lru_cache(maxsize=4)
-def _matrices(season_length: int, length: int, horizon: int) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Of K models: errors [L, K·T] and forecasts [L, K·H] per unit of each context row; numbers of parameters [K]."""
-    m, unit = season_length, np.eye(length)
+def _responses(season_length: int, length: int, horizon: int) -> _Responses:
+    m = season_length
+    first = min(m, length) if m > 1 else min(3, length)  # rows that make the start
     seasonal = [0.0, *SEASONS] if m > 1 and length >= 2 * m else [0.0]
-    errors, ahead, penalties = [], [], []
-    for alpha, (beta, phi), gamma in product(LEVELS, TRENDS, seasonal):
-        first = min(m, length) if m > 1 else min(3, length)
-        level, slope = unit[:, :first].mean(axis=1), np.zeros(length)
-        season = [unit[:, j] - level if gamma else np.zeros(length) for j in range(m)]
-        errors_at = []
-        for t in range(length):
-            s = season[t % m]
-            error = unit[:, t] - (level + phi * slope + s)
-            level, slope = level + phi * slope + alpha * error, phi * slope + alpha * beta * error
-            season[t % m] = s + gamma * (1.0 - alpha) * error
-            errors_at.append(error)
-        damped = np.cumsum(phi ** np.arange(1, horizon + 1)) if phi else np.zeros(horizon)
-        ahead.append(np.stack([level + damped[h] * slope + season[(length + h) % m] for h in range(horizon)], axis=1))
-        errors.append(np.stack(errors_at[first:], axis=1))  # the first values made the start
-        penalties.append(2.0 + (2.0 if beta else 0.0) + (float(m) if gamma else 0.0))
-    return (np.concatenate(errors, axis=1), np.concatenate(ahead, axis=1), np.array(penalties))
+    grid = list(product(LEVELS, TRENDS, seasonal))
+    alpha, beta, phi, gamma = np.array([(a, *trend, g) for a, trend, g in grid]).T[:, :, None]  # [K, 1] each
+    # Three responses of each model: to a value of 1 in the first row, to a first seasonal term of 1, to a first level of 1.
+    level, slope = np.zeros((len(grid), 3)), np.zeros((len(grid), 3))
+    season = np.zeros((m, len(grid), 3))
+    level[:, 2] = 1.0
+    season[0, :, 1] = gamma[:, 0] > 0.0
+    found = []
+    for t in range(length):
+        s = season[t % m]
+        error = np.array([float(t == 0), 0.0, 0.0]) - (level + phi * slope + s)
+        level, slope = level + phi * slope + alpha * error, phi * slope + alpha * beta * error
+        season[t % m] = s + gamma * (1.0 - alpha) * error
+        found.append(np.stack([error, np.where(gamma > 0.0, season[t % m], 0.0), level, slope]))
+    by_lag = np.stack(found, axis=1)  # [4, L, K, 3]
+    # A first seasonal term is its row less the first level.
+    started = np.zeros_like(by_lag[..., 2])
+    for row in range(m):
+        started[:, row:] += by_lag[:, : length - row, :, 1]
+    of_level = by_lag[..., 2] - started
+    kernels = by_lag[:, ::-1, :, :2].transpose(0, 1, 3, 2)  # [4, L, 2, K]
+    early = (np.arange(length) < m)[:, None]
+    mean = ((np.arange(length) < first) / first)[:, None]
+    last = [kernels[i, :, 0] + early * kernels[i, :, 1] + mean * of_level[i, -1] for i in (2, 3)]
+    steps = np.arange(1, horizon + 1)
+    return _Responses(
+        errors=kernels[0],
+        errors_of_level=of_level[0, first:],
+        seasons=kernels[1],
+        seasons_of_level=of_level[1, length - m :],
+        level=last[0],
+        slope=last[1],
+        damped=np.where(phi > 0.0, np.cumsum(phi**steps, axis=1), 0.0),
+        penalties=(2.0 + 2.0 * (beta > 0.0) + m * (gamma > 0.0))[:, 0],
+    )
 
 
 def smooth(context: Tensor, smoothing: Smoothing) -> Tensor:
@@ -98,24 +131,41 @@ def _average(context: Tensor, smoothing: Smoothing) -> Tensor:
     """[B, H] forecasts of all models, averaged by each window's Akaike weights."""
     from keras import ops
 
-    errors, ahead, penalties = _matrices(smoothing.season_length, smoothing.length, smoothing.horizon)
-    count, steps = len(penalties), errors.shape[1] // len(penalties)
+    m, horizon = smoothing.season_length, smoothing.horizon
+    found = _responses(m, smoothing.length, horizon)
+    first = smoothing.length - len(found.errors_of_level)
     filled, mask = _filled(context, smoothing)
     centre = ops.mean(filled, axis=1, keepdims=True)
     scale = root_mean_square(filled - centre, float(smoothing.length))
     safe = ops.where(scale > 0.0, scale, ops.ones_like(scale))
     z = ops.cast((filled - centre) / safe, "float32")
-    model_errors = ops.reshape(ops.matmul(z, errors.astype(np.float32)), (-1, count, steps))
-    observed = ops.cast(mask[:, None, smoothing.length - steps :], "float32")
-    n = ops.maximum(ops.sum(observed, axis=2), 1.0)  # [B, 1]
-    mse = ops.sum(model_errors * model_errors * observed, axis=2) / n
-    penalty = penalties.astype(np.float32)
+    start = ops.mean(z[:, :first], axis=1, keepdims=True)[:, :, None]
+    early = (np.arange(smoothing.length) < m).astype(np.float32)
+    rows = ops.stack([z, z * early], axis=-1)  # [B, L, 2]
+
+    def later(kernel: FloatArray, of_level: FloatArray) -> Tensor:
+        """[B, t, K] what the rows before, and the first level, do to the last t rows."""
+        before = ops.zeros_like(rows[:, : len(of_level) - 1])
+        moved = ops.conv(ops.concatenate([before, rows], axis=1), kernel.astype(np.float32), padding="valid")
+        return moved + start * of_level.astype(np.float32)
+
+    model_errors = later(found.errors, found.errors_of_level)
+    observed = ops.cast(mask[:, first:, None], "float32")
+    n = ops.maximum(ops.sum(observed, axis=1), 1.0)  # [B, 1]
+    mse = ops.sum(model_errors * model_errors * observed, axis=1) / n
+    penalty = found.penalties.astype(np.float32)
     # AICc; its penalty all but excludes a model with as many parameters as observations.
     spare = ops.maximum(n - penalty - 1.0, 0.5)
     criterion = n * ops.log(mse + 1e-6) + n * (2.0 * penalty) / spare
     weights = ops.softmax(-0.5 * criterion, axis=1)
-    forecasts = ops.reshape(ops.matmul(z, ahead.astype(np.float32)), (-1, count, smoothing.horizon))
-    mean = ops.sum(weights[:, :, None] * forecasts, axis=1)
+    level, slope = (ops.matmul(z, part.astype(np.float32)) for part in (found.level, found.slope))
+    # Mean over the models, whose seasonal terms are those of the last season, in the order of its rows.
+    mean = ops.sum(weights * level, axis=1, keepdims=True) + ops.matmul(
+        weights * slope, found.damped.astype(np.float32)
+    )
+    if m > 1:
+        season = ops.sum(weights[:, None, :] * later(found.seasons, found.seasons_of_level), axis=2)
+        mean = mean + ops.concatenate([season] * -(-horizon // m), axis=1)[:, :horizon]
     return ops.cast(mean, "float64") * scale + centre
 
 

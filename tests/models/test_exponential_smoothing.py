@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from forecaster.models.exponential_smoothing import Smoothing, _matrices, smooth, smoothing_length
+from forecaster.models.exponential_smoothing import (
+    LEVELS,
+    SEASONS,
+    TRENDS,
+    Smoothing,
+    _responses,
+    smooth,
+    smoothing_length,
+)
 from forecaster.models.export import joint_forecast, write_onnx, write_saved_model
 from forecaster.models.network import Network
 from forecaster.serving.verify_export import prove
@@ -22,16 +31,42 @@ def seasonal(rows: int = 24, slope: float = 0.5) -> np.ndarray:
     return 20.0 + slope * t + SEASON[t % 4]
 
 
-def test_a_smoother_in_matrices_is_the_loop_it_stands_for() -> None:
-    errors, ahead, _ = _matrices(1, 10, 3)
-    x = np.random.default_rng(0).normal(size=10)
-    level = x[:3].mean()  # the first model: α = 0.05, no trend, no season
-    misses = []
-    for value in x:
-        misses.append(value - level)
-        level += 0.05 * misses[-1]
-    np.testing.assert_allclose((x @ errors)[:7], misses[3:])
-    np.testing.assert_allclose((x @ ahead)[:3], [level] * 3)
+def by_loops(y: np.ndarray, m: int, horizon: int) -> np.ndarray:
+    """[H] the average of all models, each run row by row as its equations say."""
+    length, first = len(y), m if m > 1 else 3
+    scale = np.sqrt(np.mean((y - y.mean()) ** 2))
+    z = (y - y.mean()) / scale
+    criteria, forecasts = [], []
+    for alpha, (beta, phi), gamma in product(LEVELS, TRENDS, (0.0, *SEASONS) if m > 1 and length >= 2 * m else (0.0,)):
+        level, slope = z[:first].mean(), 0.0
+        season = [z[j] - level if gamma else 0.0 for j in range(m)]
+        errors = []
+        for t, value in enumerate(z):
+            error = value - (level + phi * slope + season[t % m])
+            level, slope = level + phi * slope + alpha * error, phi * slope + alpha * beta * error
+            season[t % m] += gamma * (1 - alpha) * error
+            errors.append(error)
+        n, k = length - first, 2 + 2 * (beta > 0) + m * (gamma > 0)
+        mse = np.mean(np.square(errors[first:]))
+        criteria.append(n * np.log(mse + 1e-6) + n * 2 * k / max(n - k - 1, 0.5))
+        damped = np.cumsum(phi ** np.arange(1, horizon + 1)) if phi else np.zeros(horizon)
+        forecasts.append([level + damped[h] * slope + season[(length + h) % m] for h in range(horizon)])
+    weights = np.exp(-0.5 * (np.array(criteria) - min(criteria)))
+    return np.asarray(weights / weights.sum() @ np.array(forecasts) * scale + y.mean())
+
+
+@pytest.mark.parametrize(("m", "length", "horizon"), [(1, 10, 3), (4, 24, 8), (4, 8, 3), (12, 120, 18), (7, 21, 1)])
+def test_the_convolutions_are_the_loops_that_they_stand_for(m: int, length: int, horizon: int) -> None:
+    t = np.arange(length)
+    y = 100 + 0.7 * t + 9 * np.sin(2 * np.pi * t / max(m, 2)) + np.random.default_rng(0).normal(size=length)
+    found = np.asarray(smooth(y[None], Smoothing(m, length, horizon, log=False, weight=1.0)))[0]
+    np.testing.assert_allclose(found, by_loops(y, m, horizon), rtol=1e-5)
+
+
+def test_what_a_graph_has_to_keep_is_small() -> None:
+    kept = [part for part in vars(_responses(12, 120, 12)).values() if isinstance(part, np.ndarray)]
+    # The matrices of the whole grid would have 2 million numbers, which every graph would store twice.
+    assert sum(part.size for part in kept) < 130_000
 
 
 def test_a_season_and_a_trend_go_on() -> None:
