@@ -23,6 +23,7 @@ Do: TypeAlias = Callable[..., None]  # takes the settings, the console, and each
 METAVARS = {
     "text": "TEXT",
     "int": "N",
+    "steps": "N",
     "float": "X",
     "bool": "",
     "duration": "DURATION",

@@ -48,6 +48,9 @@ def option(
     return field(default=default, metadata={"option": Option(help, panel, kind, choices, bounds, flag)})
 
 
+MAX_STEPS = 100_000  # of a horizon: more would not fit into memory, or into the calendar
+
+
 def switch(default: bool | None, help: str, panel: str = "Options") -> Any:
     """An option that is on or off."""
     return option(default, help, panel, kind="bool")
@@ -56,6 +59,11 @@ def switch(default: bool | None, help: str, panel: str = "Options") -> Any:
 def count(help: str, panel: str) -> Any:
     """An optional whole number, at least 1."""
     return option(None, help, panel, kind="int", bounds="[1, inf)")
+
+
+def steps(help: str, panel: str) -> Any:
+    """An optional number of steps ahead, from 1 to MAX_STEPS."""
+    return option(None, help, panel, kind="steps", bounds="[1, inf)")
 
 
 def choice(default: str | None, choices: str, help: str, panel: str = "Options") -> Any:
@@ -127,7 +135,7 @@ def read(known: Option, value: object, label: str, *, text: bool) -> Value:
             with_level = known.kind == "loss" and str(one).startswith(PINBALL)
             if one not in allowed and not isinstance(one, bool) and not with_level:
                 raise UsageError(f"{label}: '{one}' is not one of {', '.join(allowed)}.", _guess(str(one), allowed))
-    if known.bounds and not _inside(float(found), known.bounds):  # type: ignore[arg-type]
+    if known.bounds and not _inside(found, known.bounds):  # type: ignore[arg-type]
         raise UsageError(f"{label}: {value} is not {_range(known.bounds)}.")
     return found
 
@@ -162,6 +170,12 @@ def _whole(value: object) -> Value:
     if isinstance(value, Integral) and not isinstance(value, bool):
         return int(value)
     raise UsageError(f"{value!r} is not a whole number.")
+
+
+def _steps(value: object) -> Value:
+    if isinstance(value, Integral) and not isinstance(value, bool) and int(value) > MAX_STEPS:
+        raise UsageError(f"no horizon has more than {MAX_STEPS:,} steps.")
+    return _whole(value)
 
 
 def _number(value: object) -> Value:
@@ -275,6 +289,7 @@ READERS: Mapping[str, Callable[[object], Value]] = {
     "choice": _text,
     "model": _text,
     "int": _whole,
+    "steps": _steps,
     "float": _number,
     "bool": _truth,
     "duration": _seconds,
@@ -292,7 +307,7 @@ READERS: Mapping[str, Callable[[object], Value]] = {
 
 def _parse_whole(text: str) -> object:
     """The number, or else the text itself, which the kind's reader refuses."""
-    return int(text) if re.fullmatch(r"\s*[+-]?\d+\s*", text) else text
+    return int(text) if re.fullmatch(r"\s*[+-]?\d{1,4000}\s*", text) else text
 
 
 def _parse_number(text: str) -> object:
@@ -310,6 +325,7 @@ def _parse_truth(text: str) -> object:
 # Kind -> function that turns the text of a flag or a variable into a typed value. The other kinds are read from text.
 FROM_TEXT: Mapping[str, Callable[[str], object]] = {
     "int": _parse_whole,
+    "steps": _parse_whole,
     "float": _parse_number,
     "margin": _parse_number,
     "lowest": _parse_number,

@@ -13,6 +13,7 @@ from forecaster.config import EVERY_SETTINGS, FILE, SETTINGS, CommonSettings
 from forecaster.config.option import Option, Value, flag, options, read, spelling
 from forecaster.errors import UsageError, nearest
 
+MAX_TOML = 1 << 24  # bytes of a settings or jobs file
 PREFIX = "FORECASTER_"
 # Kubernetes sets these variables in every pod where a service has a name that begins with "forecaster".
 SERVICE_LINK = re.compile(
@@ -115,7 +116,11 @@ def parse_toml(path: Path, where: str) -> dict[str, object]:
     else:
         import tomli as tomllib
     try:
-        content: dict[str, object] = tomllib.loads(path.read_text(encoding="utf-8-sig"))
+        with path.open("rb") as file:
+            raw = file.read(MAX_TOML + 1)
+        if len(raw) > MAX_TOML:  # among them /dev/zero, which never ends
+            raise UsageError(f"{where}: more than {MAX_TOML >> 20} MiB of settings.", "Name a TOML file.")
+        content: dict[str, object] = tomllib.loads(raw.decode("utf-8-sig"))
         return content
     except OSError as error:
         raise UsageError(f"{where}: cannot be read ({error.strerror}).", "Name a TOML file.") from None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from forecaster.config.option import choice, count, option, switch
+from forecaster.config.option import choice, count, option, steps, switch
 from forecaster.config.shared import (
     AdaptOptions,
     BaselineOptions,
@@ -31,7 +31,7 @@ class EvaluateSettings(
 ):
     """Settings of `evaluate`."""
 
-    horizon: int | None = count("Steps ahead, for a pretrained network (a stored model keeps its own).", "Testing")
+    horizon: int | None = steps("Steps ahead, for a pretrained network (a stored model keeps its own).", "Testing")
     refit: bool = switch(False, "Fit fresh weights for every test window.", "Testing")
     report: str | None = option(None, "HTML page to write: FILE.html.", "Drawing")
     output: str | None = option(None, "CSV file to write with the forecasts and actuals of every window.", "Testing")
@@ -57,7 +57,7 @@ class ExplainSettings(MemoryOptions, HoldoutOptions, MachineOptions, ServeOption
 class PredictSettings(LockOptions, PlotOptions, MachineOptions, AdaptOptions, ServeOptions, StoreOptions, InputOptions):
     """Settings of `predict`."""
 
-    horizon: int | None = count("Steps ahead to forecast (default: as trained).", "Forecast")
+    horizon: int | None = steps("Steps ahead to forecast (default: as trained).", "Forecast")
     output: str = option("-", "File to write; - is standard output.", "Forecast")
     format: str | None = choice(
         None, "csv json parquet", "Format of the output (default: by the file's ending, else csv).", "Forecast"

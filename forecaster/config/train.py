@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, TypeVar
 
 from forecaster.config.optimizer import OptimizerOptions
-from forecaster.config.option import choice, count, option, switch
+from forecaster.config.option import choice, count, option, steps, switch
 from forecaster.config.shared import (
     BaselineOptions,
     FrequencyOptions,
@@ -51,7 +51,7 @@ class CovariateOptions:
 class HorizonOptions:
     """The number of steps to forecast, and the quantiles of each."""
 
-    horizon: int | None = count("Steps ahead to forecast.", "Forecast")
+    horizon: int | None = steps("Steps ahead to forecast.", "Forecast")
     allow_untested_horizon: bool = switch(
         False, "Allow a horizon too long for tests: a statistical forecast answers.", "Forecast"
     )

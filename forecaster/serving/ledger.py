@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -16,6 +16,7 @@ from forecaster.data.seasonal_scale import seasonal_scale
 from forecaster.errors import DataError, LockError, UsageError, nearest
 from forecaster.files import followed, saying_why, sync
 from forecaster.serving.fallback import naive_forecast
+from forecaster.serving.schema import validated
 
 if TYPE_CHECKING:
     from forecaster.serving.forecast import Forecast, ForecastRun
@@ -124,7 +125,14 @@ def versions(path: str | Path) -> tuple[Version, ...]:
         rows = ledger.execute(
             "SELECT id, model, version, freq, zone, season_length, quantiles, expected FROM versions ORDER BY id"
         ).fetchall()
-    return tuple(
+    with _cells(path):
+        return tuple(_version(*row) for row in rows)
+
+
+def _version(*row: Any) -> Version:
+    """A row of `versions`. TypeError or ValueError for values that are never written."""
+    id, model, version, freq, zone, season, levels, expected = row
+    return validated(
         Version(
             id=id,
             model=model,
@@ -135,7 +143,6 @@ def versions(path: str | Path) -> tuple[Version, ...]:
             quantiles=tuple(json.loads(levels)),
             expected=expected,
         )
-        for id, model, version, freq, zone, season, levels, expected in rows
     )
 
 
@@ -159,10 +166,18 @@ def entries(path: str | Path, version: Version) -> Entries:
             "WHERE version = ? ORDER BY series, cutoff, step",
             (version.id,),
         ).fetchall()
+    with _cells(path):
+        return _entries(rows, len(version.quantiles))
+
+
+def _entries(rows: Sequence[Any], quantiles: int) -> Entries:
+    """Rows of `forecasts`. TypeError or ValueError for values that are never written."""
     series, source, cutoff, step, timestamp, prediction, quantile_forecasts, naive, scale = (
         zip(*rows, strict=True) if rows else ((),) * 9
     )
-    return Entries(
+    if not all(isinstance(name, str) for name in (*series, *source)):
+        raise TypeError("a name is no text")
+    found = Entries(
         series=np.array(series, dtype=object),
         source=np.array(source, dtype=object),
         cutoff=np.array(cutoff, np.int64),
@@ -170,11 +185,23 @@ def entries(path: str | Path, version: Version) -> Entries:
         timestamp=np.array(timestamp, np.int64),
         prediction=np.array(prediction, np.float64),
         quantile_forecasts=np.array([json.loads(text) for text in quantile_forecasts], np.float64).reshape(
-            len(rows), len(version.quantiles)
+            len(rows), quantiles
         ),
         naive=np.array(naive, np.float64),
         scale=np.array(scale, np.float64),
     )
+    if not np.isfinite(found.prediction).all() or not np.isfinite(found.quantile_forecasts).all():
+        raise ValueError("a forecast is no number")
+    return found
+
+
+@contextmanager
+def _cells(path: str | Path) -> Iterator[None]:
+    """UsageError for cells that no forecast leaves: SQLite stores any value in any column."""
+    try:
+        yield
+    except (ValueError, TypeError, OverflowError, RecursionError) as error:
+        raise UsageError(f"{path}: not a ledger: a cell is wrong ({error}).", "Restore it from a backup.") from error
 
 
 @contextmanager

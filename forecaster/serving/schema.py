@@ -16,7 +16,7 @@ T = TypeVar("T")
 
 def validated(record: T) -> T:
     """The dataclass instance if each field has a value of its type, and so on inwards. TypeError that names the field."""
-    kinds = _kinds(type(record))
+    kinds = _kinds(type(record))  # type: ignore[arg-type,unused-ignore]
     for one in fields(record):  # type: ignore[arg-type]
         if not _is(getattr(record, one.name), kinds[one.name]):
             raise TypeError(f"{type(record).__name__}.{one.name}")
@@ -37,7 +37,7 @@ def _is(value: object, kind: Any) -> bool:
         of = get_args(kind)[1]
         return isinstance(value, dict) and all(isinstance(key, str) and _is(one, of) for key, one in value.items())
     if is_dataclass(kind):
-        return isinstance(value, kind) and validated(value) is value
+        return isinstance(value, kind) and validated(value) is value  # type: ignore[arg-type,unused-ignore]
     return _is_plain(value, kind)
 
 

@@ -274,3 +274,20 @@ def test_options_of_fitting_without_effect_are_refused(options: dict[str, object
 def test_teacher_forcing_is_one_share_or_two(given: object, shares: tuple[float, float]) -> None:
     found = from_mapping(TrainSettings, {"teacher_forcing": given, "head": "encoder-decoder"}, "here")
     assert found.teacher_forcing == shares
+
+
+@pytest.mark.skipif(not Path("/dev/zero").exists(), reason="the system has no /dev/zero")
+def test_a_settings_file_that_never_ends_is_refused(capfd):
+    from forecaster.config.resolve import parse_toml
+
+    with pytest.raises(UsageError, match="MiB of settings"):
+        parse_toml(Path("/dev/zero"), "/dev/zero")
+
+
+@pytest.mark.parametrize("text", ["100000000", "1" + "0" * 20, "9" * 400, "9" * 5000])
+@pytest.mark.parametrize("command", [["predict"], ["train", "a.csv"]])
+def test_a_horizon_that_no_calendar_has_is_refused(capfd, text, command):
+    from forecaster.cli.main import run
+
+    assert run([*command, "--horizon", text]) == 2
+    assert "--horizon" in capfd.readouterr().err

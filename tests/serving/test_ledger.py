@@ -188,3 +188,25 @@ def test_a_ledger_is_not_written_through_a_link_of_another_user(shop):
         with pytest.raises(UsageError, match="a link of another user"):
             append(link, forecast_of(shop))
     assert not (shop / "victim.db").exists()
+
+
+WRONG_CELLS = [
+    *[("versions", column, value) for column in ("model", "version", "freq", "season_length") for value in (b"\x00",)],
+    *[("versions", "quantiles", value) for value in ("", "[", "{}", "[null]", '["x"]', "3", b"\x00")],
+    *[("versions", "expected", value) for value in ("x", b"\x00", float("inf"))],
+    *[("forecasts", column, "x") for column in ("cutoff", "step", "timestamp", "prediction", "naive", "scale")],
+    *[("forecasts", column, b"\x00\x01") for column in ("series", "source", "cutoff", "prediction")],
+    *[("forecasts", "bands", value) for value in ("", "[", "[1.0]", "{}", "[null, 2]", "[[1], [2]]", b"\x00")],
+    ("forecasts", "prediction", float("inf")),
+]
+
+
+@pytest.mark.parametrize(("table", "column", "value"), WRONG_CELLS)
+def test_a_ledger_with_a_wrong_cell_is_named_in_one_line(shop, table, column, value):
+    append(shop / "l.db", forecast_of(shop))
+    where = "rowid = 1" if table == "versions" else "series = 'a' AND step = 1"
+    with sqlite3.connect(shop / "l.db") as ledger:
+        ledger.execute(f"UPDATE {table} SET {column} = ? WHERE {where}", (value,))
+    with pytest.raises((UsageError, DataError)) as caught:
+        entries(shop / "l.db", find_version(shop / "l.db", None))
+    assert "not a ledger: a cell is wrong" in str(caught.value)

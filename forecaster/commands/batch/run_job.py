@@ -239,6 +239,13 @@ def _run(command: list[str]) -> subprocess.CompletedProcess[str]:
         os.close(own_end)
 
 
+def ended_by(number: int) -> str:
+    """That the process of a job was ended by a signal, most often by the system for want of memory."""
+    name = signal.Signals(number).name if number in {*signal.Signals} else f"signal {number}"
+    memory = " The system ends processes so when memory runs out." if name == "SIGKILL" else ""
+    return f"the process of this job was ended by {name}.{memory}"
+
+
 def _fault(code: int, errors: str) -> ForecasterError:
     """The error that a child process wrote, as an exception."""
     last = (errors.strip().splitlines() or [""])[-1]
@@ -246,5 +253,6 @@ def _fault(code: int, errors: str) -> ForecasterError:
         fault = json.loads(last)["error"]
         return ChildError(code, fault["kind"], fault["message"], fault["hint"])
     except (ValueError, KeyError, TypeError):
-        kind = "killed" if code < 0 else "bug"
-        return ChildError(1 if code < 0 else code, kind, last or f"ended with {code}", "")
+        if code < 0:
+            return ChildError(1, "killed", ended_by(-code), "Split the job, or take fewer threads.")
+        return ChildError(code, "bug", last or f"ended with {code}.", "")

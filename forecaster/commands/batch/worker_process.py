@@ -17,7 +17,7 @@ from queue import Queue
 from typing import TYPE_CHECKING
 
 from forecaster.commands.batch.results import JobFault, JobResult
-from forecaster.commands.batch.run_job import Worker, attempt, timeout_fault
+from forecaster.commands.batch.run_job import Worker, attempt, ended_by, timeout_fault
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
@@ -142,8 +142,9 @@ def _receive(connection: Connection, jobs: Queue[tuple[BatchJob, datetime]]) -> 
 
 
 def _died(status: int) -> JobFault:
-    """The fault of a job whose process was ended from outside, most often by the system for want of memory."""
-    number = os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0
-    how = f"was ended by {signal.Signals(number).name}" if number else f"ended with {os.WEXITSTATUS(status)}"
-    memory = " The system ends processes so when memory runs out." if number == signal.SIGKILL else ""
-    return JobFault(1, "killed", f"the process of this job {how}.{memory}", "Split the job, or take fewer threads.")
+    """The fault of a job whose process was ended from outside."""
+    if os.WIFSIGNALED(status):
+        message = ended_by(os.WTERMSIG(status))
+    else:
+        message = f"the process of this job ended with {os.WEXITSTATUS(status)}."
+    return JobFault(1, "killed", message, "Split the job, or take fewer threads.")

@@ -175,6 +175,8 @@ def blocks(data: bytes) -> Iterator[tuple[int, int]]:
 
 def _read(source: str, name: str) -> bytes:
     try:
+        if source == "-" and sys.stdin is None:
+            raise DataError(f"{name}: it is closed.", "Give it data, or name a file.")
         if source == "-":
             return _all_of(sys.stdin.buffer, name)
         path = Path(source)

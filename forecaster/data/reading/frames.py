@@ -77,7 +77,11 @@ class FrameTable:
         """A column as text; missing is ""."""
         import pandas as pd
 
-        codes, distinct = pd.factorize(self.frame[column], use_na_sentinel=False)
+        try:
+            codes, distinct = pd.factorize(self.frame[column], use_na_sentinel=False)
+        except TypeError:  # what cannot be compared: lists, arrays, records
+            message = f"{self.name}: column '{column}' has lists or records where single values belong."
+            raise DataError(message, "Write each value to a row or a column of its own.") from None
         if pd.api.types.is_datetime64_any_dtype(distinct.dtype):  # quicker than one by one
             return TextColumn(np.asarray(codes), pd.Index(distinct).astype(str))
         texts = ["" if pd.isna(value) else _text(value) for value in distinct]
