@@ -52,12 +52,8 @@ class Draw:
         return np.where(self.share(none), 0.0, self.log_uniform(0.01, 0.6)).astype(np.float32)
 
     def slopes(self, share: float, size: float) -> FloatArray:
-        """[N] lasting slopes in a row, 0 but for this share; without a season, as in yearly series, steeper and often up."""
-        if self.season_length == 1:
-            share, slope = max(share, 0.65), (self.normal(self.count) + 0.5) * (3.0 * size)
-        else:
-            slope = self.normal(self.count) * size
-        return np.where(self.share(share), slope * self.pace, 0.0).astype(np.float32)
+        """[N] lasting slopes in a row, 0 but for this share."""
+        return np.where(self.share(share), self.normal(self.count) * (size * self.pace), 0.0).astype(np.float32)
 
     def heavy(self, *shape: int) -> FloatArray:
         """Student's t with 4 degrees of freedom, variance 1, float32: a normal number over a root of a chi-squared one."""

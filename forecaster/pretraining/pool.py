@@ -34,7 +34,7 @@ class Pool:
         return draw_series(rng, BLOCK, self.rows, self.shape.season_length)
 
     def windows(self, count: int) -> FloatArray:
-        """[B, span] windows; of half of them only the latest rows of the context are there."""
+        """[B, span] windows; of half of them only the latest rows of the context are there, mostly few."""
         self.left -= count
         if self.left <= 0:
             place = self.number % BLOCKS * BLOCK
@@ -44,6 +44,7 @@ class Pool:
         length, span, rng = self.shape.context_length, self.shape.span, self.rng
         series, start = rng.integers(0, len(self.series), count), rng.integers(0, self.rows - span + 1, count)
         found: FloatArray = self.series[series[:, None], start[:, None] + np.arange(span)]
-        seen = np.where(rng.random(count) < 0.5, length, rng.integers(self.shape.shortest, length + 1, count))
+        short = np.exp(rng.uniform(np.log(self.shape.shortest), np.log(length + 1), count)).astype(int)
+        seen = np.where(rng.random(count) < 0.5, length, short)
         found[:, :length][np.arange(length) < length - seen[:, None]] = np.nan
         return found
