@@ -9,6 +9,8 @@ from forecaster.commands.overwriting import refuse_overwriting, trained_on
 from forecaster.config import TrainSettings
 from forecaster.data.reading.reader import read_as
 from forecaster.errors import UsageError
+from forecaster.evaluation.anomalies import check_place as check_anomalies
+from forecaster.evaluation.anomalies import write as write_anomalies
 from forecaster.evaluation.backtest import Backtest, backtest, baseline_forecasts
 from forecaster.evaluation.cross_conformal import (
     adapted_quantiles,
@@ -18,7 +20,7 @@ from forecaster.evaluation.cross_conformal import (
 )
 from forecaster.evaluation.holdout import stored_test
 from forecaster.evaluation.report import Report, Subject, make_report, subject
-from forecaster.evaluation.window_file import write_windows
+from forecaster.evaluation.window_file import anomalies, write_windows
 from forecaster.evaluation.zero_shot_backtest import zero_shot_backtest
 from forecaster.files import output_lock
 from forecaster.models.served_method import member_kind
@@ -50,6 +52,11 @@ def evaluate(data: Data | None, settings: EvaluateSettings, watch: Watch) -> Rep
     """
     began = time.monotonic()
     _refuse_no_effect(settings)
+    if settings.anomalies:
+        check_anomalies(settings.anomalies)
+        source = trained_on(settings.models, settings.model) if data is None else data
+        others = {"--report": settings.report, "--output": settings.output}
+        refuse_overwriting({"--anomalies": settings.anomalies, **others}, {"the data": source}, settings.models)
     if settings.report:
         check_place(settings.report, "--report", (".html",))
         source = trained_on(settings.models, settings.model) if data is None else data
@@ -70,6 +77,8 @@ def evaluate(data: Data | None, settings: EvaluateSettings, watch: Watch) -> Rep
         report = make_report(subject(opened.manifest, opened.version, time.monotonic() - began), tested)
         if settings.output:
             write_windows(settings.output, tested)
+        if settings.anomalies:
+            write_anomalies(settings.anomalies, anomalies(tested))
         if settings.report:
             from forecaster.plotting.evaluation_page import EvaluationContent, write_page
 
@@ -115,6 +124,8 @@ def _pretrained(data: Data | None, settings: EvaluateSettings, watch: Watch, beg
     report = make_report(about, tested)
     if settings.output:
         write_windows(settings.output, tested)
+    if settings.anomalies:
+        write_anomalies(settings.anomalies, anomalies(tested))
     if settings.report:
         from forecaster.plotting.evaluation_page import EvaluationContent, write_page
 

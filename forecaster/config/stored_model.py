@@ -35,6 +35,9 @@ class EvaluateSettings(
     refit: bool = switch(False, "Fit fresh weights for every test window.", "Testing")
     report: str | None = option(None, "HTML page to write: FILE.html.", "Drawing")
     output: str | None = option(None, "CSV file to write with the forecasts and actuals of every window.", "Testing")
+    anomalies: str | None = option(
+        None, "Actuals outside the outermost quantiles: FILE.csv or FILE.json to write.", "Testing"
+    )
 
     def __post_init__(self) -> None:
         if self.plot_series and not self.report:

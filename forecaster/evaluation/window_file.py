@@ -10,11 +10,43 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from forecaster.data.freq import format_timestamps
+from forecaster.errors import DataError
+from forecaster.evaluation.anomalies import Anomaly, outside
 from forecaster.files import write_whole
 from forecaster.serving.forecast import MODEL
 
 if TYPE_CHECKING:
     from forecaster.evaluation.backtest import Backtest
+
+
+def anomalies(found: Backtest) -> list[Anomaly]:
+    """The actuals outside the outermost quantiles, the least likely first; each window's forecast of a row counts.
+
+    DataError where there are no quantiles.
+    """
+    if len(found.quantiles) < 2:
+        raise DataError("the model forecasts no quantiles: nothing is outside of them.", "Train with two or more.")
+    holdout = found.holdout
+    panel, horizon = holdout.panel, holdout.horizon
+    low, high = found.quantile_forecasts[:, :, 0], found.quantile_forecasts[:, :, -1]
+    places, probability = outside(*(values.reshape(-1) for values in (found.target, found.prediction, low, high)))
+    window, step = np.divmod(places, horizon)
+    stamps = panel.timestamps[holdout.windows.cutoff[window] + step]
+    texts = format_timestamps(stamps, panel.freq, panel.zone).tolist()
+    return [
+        Anomaly(
+            series=str(panel.series[holdout.windows.series[w]]),
+            timestamp=text,
+            step=int(h) + 1,
+            actual=float(found.target[w, h]),
+            prediction=float(found.prediction[w, h]),
+            low=float(low[w, h]),
+            high=float(high[w, h]),
+            nominal=round(found.quantiles[-1] - found.quantiles[0], 12),
+            probability=float(share),
+        )
+        for w, h, text, share in zip(window, step, texts, probability, strict=True)
+    ]
 
 
 def write_windows(path: str, found: Backtest) -> None:

@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 
 from forecaster.errors import UsageError
 from forecaster.evaluation.anomalies import Anomaly, check_place, outside, write
+from forecaster.evaluation.window_file import anomalies
+from tests.support.pages import evaluation_content
 
 NAN = float("nan")
 
@@ -48,3 +50,16 @@ def test_they_are_written_as_csv_or_json_and_nothing_else(tmp_path):
     assert json.loads((tmp_path / "a.json").read_text())["anomalies"] == [vars(one)]
     with pytest.raises(UsageError, match="neither CSV nor JSON"):
         check_place("a.txt")
+
+
+def test_those_of_a_backtest_are_its_actuals_outside_of_its_quantiles(tmp_path):
+    tested = evaluation_content(tmp_path).backtest
+    found = anomalies(tested)
+    target, quantiles = tested.target, tested.quantile_forecasts
+    assert len(found) == int(((target < quantiles[:, :, 0]) | (target > quantiles[:, :, -1])).sum()) > 0
+    one = found[0]
+    (n,) = np.flatnonzero(tested.holdout.panel.series == one.series)
+    rows = slice(*tested.holdout.panel.offsets[n : n + 2])
+    days = tested.holdout.panel.timestamps[rows].astype("M8[us]").astype("M8[D]").astype(str)
+    assert tested.holdout.panel.target[rows][days == one.timestamp] == one.actual
+    assert not one.low <= one.actual <= one.high and one.probability == min(each.probability for each in found)
