@@ -39,14 +39,16 @@ def _tune(settings: TuneSettings, console: Console, data: str) -> None:
 
     found = tune(data, settings, console)
     if settings.output == "-" and not console.json:
-        console.lines(found.toml.rstrip())
+        if found.toml:
+            console.lines(found.toml.rstrip())
         console.note(found.sentence)
     elif console.json:
         console.result({**found.to_json(), "output": settings.output, "toml": found.toml})
     else:
         console.table(*tuned_table(found))
         console.line(found.sentence)
-        console.line(f"Written to {settings.output}. Train with `forecaster train --config {settings.output} …`.")
+        if found.toml:
+            console.line(f"Written to {settings.output}. Train with `forecaster train --config {settings.output} …`.")
 
 
 DATA = Argument("data", "CSV or Parquet file, or - for standard input.", required=True)

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from forecaster.commands.overwriting import refuse_overwriting
 from forecaster.commands.train import read
+from forecaster.commands.tune_confirmation import Confirmation, confirm
 from forecaster.config import TrainSettings, one_network
 from forecaster.data.panel import fingerprint
 from forecaster.errors import DataError, UsageError
@@ -56,7 +57,8 @@ class Tuned:
     error: float
     trials: int  # fitted to the end, earlier runs included
     pruned: int
-    toml: str  # a file for `train --config`
+    toml: str  # a file for `train --config`; "" where no gain was confirmed
+    confirmation: Confirmation  # of the best plan, as it would be served
     seconds: float
 
     @property
@@ -66,7 +68,8 @@ class Tuned:
         if self.error >= self.automatic_error:
             return f"{runs}: none has a lower error than the automatic plan ({self.automatic_error:.4g})."
         gain = 1.0 - self.error / self.automatic_error
-        return f"{runs}: validation error {self.error:.4g}, {gain:.1%} below the automatic plan's {self.automatic_error:.4g}."
+        search = f"{runs}: validation error {self.error:.4g}, {gain:.1%} below the automatic plan's {self.automatic_error:.4g}."
+        return f"{search} {self.confirmation.sentence}"
 
     def to_json(self) -> dict[str, Json]:
         """Everything but the TOML, by name."""
@@ -75,12 +78,14 @@ class Tuned:
             "pruned": self.pruned,
             "automatic": {"error": self.automatic_error, "settings": dict(self.automatic)},
             "best": {"error": self.error, "settings": dict(self.best)},
+            "confirmed": self.confirmation.confirmed,
+            "repeats": {"automatic": list(self.confirmation.automatic), "best": list(self.confirmation.found)},
             "seconds": self.seconds,
         }
 
 
 def tune(data: Data, settings: TuneSettings, watch: Watch) -> Tuned:
-    """Search, and write the best plan to `settings.output` (unless that is "-").
+    """Search, and write the best plan to `settings.output` (unless that is "-") if other seeds confirm its gain.
 
     The automatic plan is the first trial, so the best is never worse on these windows. Ctrl-C and the time budget end the
     search and keep the best so far. UsageError without optuna, DataError where there are too few rows for validation windows.
@@ -103,8 +108,13 @@ def tune(data: Data, settings: TuneSettings, watch: Watch) -> Tuned:
         raise KeyboardInterrupt  # not even the automatic plan was fitted
     best = min(done, key=lambda one: one.value)
     pruned = sum(one.state.name == "PRUNED" for one in study.trials)
-    toml = _toml(settings, search.plan.horizon, automatic, best.params)
-    if settings.output != "-":
+    changed = {name: value for name, value in best.params.items() if value != automatic[name]}
+    sure = Confirmation((), ())
+    if changed:
+        watch.note("confirming the best plan: both plans as they would be served, with other seeds")
+        sure = confirm(panel, search.served({}), search.served(changed), search.fitting)
+    toml = _toml(settings, search.plan.horizon, automatic, best.params) if sure.confirmed else ""
+    if settings.output != "-" and toml:
         with output_lock(settings.output, 0.0, watch.warn):
             write_whole(Path(settings.output), toml)
     return Tuned(
@@ -115,6 +125,7 @@ def tune(data: Data, settings: TuneSettings, watch: Watch) -> Tuned:
         trials=len(done) + pruned,
         pruned=pruned,
         toml=toml,
+        confirmation=sure,
         seconds=round(time.monotonic() - began, 2),
     )
 
@@ -216,6 +227,10 @@ class _Search:
     def _train(self, tried: Mapping[str, Setting | None]) -> TrainSettings:
         """The settings of `train` that `_toml` would write."""
         return one_network(self.settings, **{"cell": self.settings.cell, **tried, **_steps(self.settings, tried)})
+
+    def served(self, changed: Mapping[str, Setting]) -> TrainSettings:
+        """The settings of `train` with these values: all members, and a simple method where one suits."""
+        return replace(self._train(changed), members=None, floor=None)
 
     def time_is_up(self) -> bool:
         """Whether the time budget is spent."""

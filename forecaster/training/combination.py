@@ -13,6 +13,7 @@ from forecaster.data.extra_inputs import ExtraInputs, Needs
 from forecaster.data.target_limits import NO_LIMITS, Limits
 from forecaster.models.exponential_smoothing import EXPONENTIAL_SMOOTHING, Smoothing
 from forecaster.models.losses import pinball_level
+from forecaster.serving.conformal import separate
 from forecaster.serving.manifest import Contribution
 
 if TYPE_CHECKING:
@@ -89,6 +90,17 @@ class EvaluationSet:
         """Error of forecasts [W, H], defined as the validation error of a fit (`training.fit`); of squares for a mean."""
         return self._error(self.windows, forecast)
 
+    def clearly_lower(self, one: FloatArray, other: FloatArray) -> bool:
+        """Whether the errors of one forecast [W, H] are lower than another's by a standard error of their mean difference."""
+        truth = self.windows.gather(0, self.needs.horizon)
+        scale = self.scale[self.windows.series]
+        first, second = (_window_errors(truth, forecast, scale, self.loss) for forecast in (one, other))
+        difference = (first - second)[np.isfinite(first - second)]
+        count = separate(self.windows.series, self.windows.remaining, self.needs.horizon)
+        if len(difference) < 2 or count < 2:
+            return bool(difference.sum() < 0.0)
+        return bool(difference.mean() < -difference.std(ddof=1) / math.sqrt(min(count, len(difference))))
+
     def history_error(self, smoothing: Smoothing) -> float:
         """Error of a simple method alone over the history."""
         windows = self.history or self.windows
@@ -106,6 +118,17 @@ class EvaluationSet:
         if not self.relative:
             return _mean(scaled)
         return math.sqrt(_mean(scaled) * _mean(2.0 * miss / np.where(size > 0.0, size, 1.0)))
+
+
+def _window_errors(truth: FloatArray, forecast: FloatArray, scale: FloatArray, loss: str) -> FloatArray:
+    """[W] the mean of each window's errors in the loss of the fits, over the seasonal scale; NaN where nothing is observed."""
+    miss = (truth - forecast) / scale[:, None]
+    level = pinball_level(loss)
+    each = miss * miss if loss == "mse" else np.abs(miss)
+    if level is not None:
+        each = np.maximum(level * miss, (level - 1.0) * miss)
+    seen = ~np.isnan(each)
+    return np.asarray(np.where(seen, each, 0.0).sum(axis=1) / np.where(seen.any(axis=1), seen.sum(axis=1), np.nan))
 
 
 def _mean(each: FloatArray) -> float:
@@ -142,7 +165,8 @@ def choose_simple_method(
     """The plan with the simple method and the weight whose forecasts have the lowest error on the windows of `evaluation`.
 
     `network` [W, H] are the networks' combined forecasts of these windows. Exponential smoothing is compared, and the other
-    simple method whose error is lowest over the longer history, which no fit is needed for.
+    simple method whose error is lowest over the longer history, which no fit is needed for. A simple method serves alone unless
+    a blend is better by a standard error (the one-standard-error rule of Breiman et al. 1984), since few windows show little.
     """
     if not questions.smoothings:
         return plan
@@ -150,9 +174,14 @@ def choose_simple_method(
     forecasts = {one.method: evaluation.smoothed(one) for one in rivals}
     answers: list[Smoothing | None] = [] if questions.blended else [None]
     answers += rivals
-    # No margin here: combining forecasts with different errors lowers the error (Bates & Granger 1969).
-    errors = [evaluation.error(blended(network, forecasts.get(one.method) if one else None, one)) for one in answers]
+    made = [blended(network, forecasts.get(one.method) if one else None, one) for one in answers]
+    # No margin between shares: combining forecasts with different errors lowers the error (Bates & Granger 1969).
+    errors = [evaluation.error(one) for one in made]
     best = int(np.argmin(errors))
+    alone = [i for i, one in enumerate(answers) if one and one.weight == 1.0]
+    if alone:
+        simplest = min(alone, key=errors.__getitem__)
+        best = best if evaluation.clearly_lower(made[best], made[simplest]) else simplest
     shown = ", ".join(f"{_blend_name(one)}: {error:.4g}" for one, error in zip(answers, errors, strict=True))
     watch.note(f"model selection: {_blend_name(answers[best])}; validation errors: {shown}")
     chosen = answers[best]

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from forecaster.commands.tune import _toml, tune
+from forecaster.commands.tune_confirmation import Confirmation, measured
 from forecaster.config import TrainSettings, TuneSettings
 from forecaster.config.resolve import load_toml, resolve
 from forecaster.data.reading.reader import read_panel
@@ -77,6 +78,9 @@ def test_what_is_written_is_the_plan_that_train_makes_of_it(tmp_path, cpu):
     given = {"trials": 3, "time_budget": 600.0, "distribution": "normal"}
     found = tune(frame(), settings_of(tmp_path, **given), Recorder())
     path = tmp_path / "best.toml"
+    assert path.exists() == found.confirmation.confirmed == bool(found.toml)
+    if not found.toml:
+        return
     assert path.read_text() == found.toml
     settings = resolve(TrainSettings, {}, {}, load_toml(str(path)), "train")
     plan = draft_plan(read_panel(frame(), season_length=4), settings).plan
@@ -112,7 +116,7 @@ def test_a_file_that_is_no_study_is_refused(tmp_path, cpu):
 def test_too_few_rows_for_validation_windows_are_refused(tmp_path, cpu):
     pytest.importorskip("optuna")
     with pytest.raises(DataError, match="nothing to tune on"):
-        tune(frame_of(a=[1.0, 2.0, 3.0, 4.0, 5.0, 6.0]), settings_of(tmp_path), Recorder())
+        tune(frame_of(a=[1.0, 2.0, 3.0, 4.0, 5.0, 6.0]), settings_of(tmp_path, allow_untested_horizon=True), Recorder())
 
 
 def test_options_without_effect_are_refused():
@@ -120,3 +124,29 @@ def test_options_without_effect_are_refused():
         with pytest.raises(UsageError, match="--"):
             replace(TuneSettings(), **given)
     assert Path(TuneSettings().output).name == "best.toml"
+
+
+def confirmation(automatic, found):
+    """Errors by seed, of the plan without and with another cell."""
+    errors = {("gru", i + 1): error for i, error in enumerate(automatic)}
+    errors |= {("lstm", i + 1): error for i, error in enumerate(found)}
+    plans = TrainSettings(cell="gru"), TrainSettings(cell="lstm")
+    return measured(lambda settings: errors[settings.cell, settings.seed], *plans, len(found))
+
+
+@pytest.mark.parametrize(
+    ("automatic", "found", "sure", "words"),
+    [
+        ((1.0, 1.1, 1.2), (0.9, 1.0, 1.1), True, "Confirmed with 3 of 3 other seeds"),
+        ((1.0, 1.1, 1.2), (0.9, 1.2, 1.1), False, "lower with 2 of 3 other seeds only"),
+        ((1.0, 1.0, 1.0), (1.0, 1.0, 1.0), False, "lower with 0 of 3"),
+    ],
+)
+def test_a_gain_must_be_seen_again_with_other_seeds(automatic, found, sure, words):
+    made = confirmation(automatic, found)
+    assert made.confirmed == sure and words in made.sentence
+    assert ("No file is written" in made.sentence) != sure
+
+
+def test_nothing_found_is_nothing_confirmed():
+    assert not Confirmation((), ()).confirmed

@@ -166,3 +166,13 @@ def test_each_member_has_its_own_error_and_that_of_the_others_without_it(weight)
         assert one.without == pytest.approx(mase(networks[:i] + networks[i + 1 :]), rel=1e-6)
     assert [one.member.split(", ")[2] for one in found] == ["center mean", "center last", "center season"]
     assert contributions(holdout, replace(stage, networks=stage.networks[:1]), members[:1]) == ()
+
+
+def test_a_simple_method_serves_alone_unless_a_blend_is_better_by_a_standard_error(draft):
+    rng = np.random.default_rng(2)
+    noise = rng.normal(size=TRUTH.shape)
+    hardly = {EXPONENTIAL_SMOOTHING: TRUTH + noise, NAIVE: TRUTH + 9.0}
+    luck = np.abs(noise).mean() * 0.98 * np.sign(rng.normal(size=TRUTH.shape))
+    best = chosen(draft, hardly, TRUTH + 1.02 * noise + 0.01 * luck)
+    assert (best.method, best.weight) == (EXPONENTIAL_SMOOTHING, 1.0)
+    assert chosen(draft, hardly, TRUTH + 0.1 * noise) is None or chosen(draft, hardly, TRUTH + 0.1 * noise).weight < 1.0
