@@ -59,9 +59,12 @@ class Network:
         return [keras.Input(shape, dtype="float64", name=name) for name, shape in self.settings.shapes.items()]
 
     def own(self, inputs: Sequence[Tensor]) -> list[Tensor]:
-        """The part of a joint graph's inputs that this network reads: the latest L rows."""
+        """The part of a joint graph's inputs that this network reads: the latest L rows.
+
+        A network that reads the context alone can be joined with networks that have more inputs.
+        """
         length = self.settings.context_length
-        named = dict(zip(self.settings.shapes, inputs, strict=True))
+        named = dict(zip(self.settings.shapes, inputs, strict=len(self.settings.shapes) > 1))
         return [values[:, -length:] if name in ("context", "past") else values for name, values in named.items()]
 
     def _serving_model(self) -> Any:

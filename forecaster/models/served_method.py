@@ -11,7 +11,9 @@ if TYPE_CHECKING:
 
 
 def member_kind(member: NetworkSettings) -> str:
-    """The kind of one member: its cell, or the function that builds it."""
+    """The kind of one member: its cell or the function that builds it, and whether it starts from a pretrained network."""
+    if member.pretrained:
+        return f"{'fine-tuned' if member.tuned else 'pretrained'} {member.label}"
     return member.label
 
 

@@ -45,6 +45,8 @@ class NetworkSettings:
     recurrent_dropout: float = 0.0
     forget_bias: float = 1.0  # first bias of an LSTM's forget gate
     network: str = ""  # "module:function" in place of encoder and head, see `own_network`; empty = the built-in ones
+    pretrained: int = 0  # season length of the pretrained network whose weights it starts from; 0 = random weights
+    tuned: bool = False  # pretrained only: it is fitted further
 
     @property
     def known_width(self) -> int:

@@ -21,6 +21,7 @@ from forecaster.models.losses import pinball_level
 from forecaster.models.scaling import TRANSFORMS
 from forecaster.models.settings import FitSettings, NetworkSettings
 from forecaster.models.simple_methods import DRIFT, NAIVE, SEASONAL_NAIVE
+from forecaster.serving.pretrained import find_card
 from forecaster.training.input_plan import calendar_of, covariates_of
 from forecaster.training.optimizer_plan import rate_of, with_optimizer
 from forecaster.training.plan import EPOCH_STEPS, Chooser, Draft, OpenQuestions, Plan, TargetScaling, TrainingSchedule
@@ -110,6 +111,7 @@ def draft_plan(panel: Panel, settings: TrainSettings) -> Draft:
         smoothings=smoothings,
         blended=bool(settings.floor) or horizon > longest_tested(rows),
         given={name: value for name, value in given.items() if value is not None},
+        pretrained=_may_be_pretrained(settings, season),
     )
     smoothing = _untested(settings, smoothings, lengths)
     choose("floor", settings.floor, smoothing.weight if smoothing else 0.0, NO_SELECTION)
@@ -386,6 +388,14 @@ def _smoothings(
             if length and weight
         ]
     return tuple(found)
+
+
+def _may_be_pretrained(settings: TrainSettings, season: int) -> bool:
+    """Whether members may start from a pretrained network: there is one, with a cell that is not ruled out."""
+    if not settings.pretrained or settings.start_from or settings.resume:
+        return False
+    card = find_card(season)
+    return card is not None and settings.cell in (None, card.network.cell)
 
 
 def _untested(settings: TrainSettings, smoothings: Sequence[Smoothing], lengths: _Lengths) -> Smoothing | None:

@@ -78,6 +78,11 @@ class EvaluationSet:
     loss: str = "mae"  # of the fits: where it asks for the mean, so does the comparison
     history: Windows | None = None  # earlier windows, to compare what is fitted to nothing; None: these windows alone
 
+    def reaching(self, context_length: int) -> EvaluationSet:
+        """The same windows with contexts of at least so many rows."""
+        longest = max(self.needs.context_length, context_length)
+        return replace(self, needs=replace(self.needs, context_length=longest))
+
     def forecast(self, networks: Sequence[Network]) -> FloatArray:
         """Combined point forecasts [W, H] of `networks`."""
         return forecasts(self.panel, self.windows, self.needs, networks)

@@ -167,7 +167,7 @@ class Trainer:
         first, last = self.network.head.target_span()
         horizon = self.network.settings.horizon
         window, extra = self.fetch(read.bounds, series, cutoff, length, self.network.reach, horizon)
-        inputs = [window[:, :length], *extra]
+        inputs = [window[:, :length], *self._read_of(extra)]
         if self.forced:
             inputs.append(self._teacher(window[:, :length], window[:, first:last]))
         z, center, scale = self.model(inputs, training=True)
@@ -189,6 +189,10 @@ class Trainer:
         drawn = tf.random.stateless_uniform((tf.shape(target)[0], count), tf.stack([tf.cast(step, tf.int32), 1]))
         forced = tf.repeat(drawn < share, segment, axis=1)[:, : target.shape[1]]
         return tf.where(forced, actual, float("nan"))
+
+    def _read_of(self, extra: list[Tensor]) -> list[Tensor]:
+        """The extra inputs that the network reads: all, or none where it reads the context alone."""
+        return extra if len(self.network.settings.shapes) > 1 else []
 
     def _loss(
         self, z: Tensor, target: Tensor, center: Tensor, scale: Tensor, seasonal_scale: Tensor
@@ -233,7 +237,7 @@ class Trainer:
         length, horizon = self.network.settings.context_length, self.network.settings.horizon
         window, extra = self.rows.gather_all(read.bounds, series, cutoff, length, horizon, horizon)
         target = window[:, length:]
-        z, center, scale = self.horizon_model([window[:, :length], *extra], training=False)
+        z, center, scale = self.horizon_model([window[:, :length], *self._read_of(extra)], training=False)
         seasonal_scale = tf.gather(read.scale, series)
         loss, loss_steps = self._loss(z, target, center, scale, seasonal_scale)
         observed = ~tf.math.is_nan(target)

@@ -93,18 +93,7 @@ class _Fit:
         )
 
     def _fresh(self) -> State:
-        weights = self.network.weights
-        return State(
-            epoch=0,
-            finished=False,
-            best_epoch=0,
-            best_loss=float("inf"),
-            best_error=float("nan"),
-            last_error=float("nan"),
-            weights=weights,
-            best_weights=weights,
-            optimizer=[],
-        )
+        return replace(as_it_is(self.network).state, finished=False)
 
     def _continue(self, start: State) -> State:
         """The state to continue from: `start`, or, of a finished fit, its weights for another round of epochs."""
@@ -179,6 +168,24 @@ class _Fit:
         return budget is not None and spent + spent / max(len(self.history), 1) > budget
 
 
+def as_it_is(network: Network) -> Fitted:
+    """The result of a fit of no epoch."""
+    weights = network.weights
+    nan = float("nan")
+    state = State(
+        epoch=0,
+        finished=True,
+        best_epoch=0,
+        best_loss=float("inf"),
+        best_error=nan,
+        last_error=nan,
+        weights=weights,
+        best_weights=weights,
+        optimizer=[],
+    )
+    return Fitted(history=(), best_epoch=0, error=nan, stopped="epochs", state=state)
+
+
 def fit(
     network: Network,
     task: Task,
@@ -193,6 +200,8 @@ def fit(
     On a CPU each batch is cut into `parts` that run in parallel. `trainers` are those of earlier fits, whose compiled steps are
     used again. KeyboardInterrupt where the first epoch was interrupted.
     """
+    if not settings.epochs:
+        return as_it_is(network)
     steps = settings.batches(len(task.sampler)) * settings.epochs
     with (trainers or Trainers()).lend(network, task, settings, steps, parts) as trainer:
         done = _Fit(trainer, task, settings, control).run()

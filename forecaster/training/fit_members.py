@@ -19,6 +19,7 @@ from forecaster.training.combination import member_forecasts
 from forecaster.training.compiled_steps import Trainers
 from forecaster.training.fit import FitControl, fit
 from forecaster.training.fit_types import Fitted, MemberFit, Stage, Task
+from forecaster.training.pretrained_members import started
 from forecaster.training.selection import SELECTION_STAGE, choose_cell, select_settings
 
 if TYPE_CHECKING:
@@ -103,15 +104,13 @@ class EnsembleFitter:
 
     def fit_all(self, stage: str, task: Task, members: Sequence[MemberFit]) -> Stage:
         """Fit every member. As many run at once as there are processors; up to twice as many all run at once."""
-        from forecaster.models.network import Network
-
         workers = len(members) if len(members) < 2 * self.threads else self.threads
         parts = max(self.threads // workers, 1)  # of each batch: one member alone uses every processor, too
         # Each member draws from random streams of its own. Candidates have the same ones, so that none is lucky, and so that
         # the error of one does not depend on which others are tried.
         apart = 0 if stage == SELECTION_STAGE else 1
         seeded = [replace(one.fit, seed=one.fit.seed * 1000 + apart * i) for i, one in enumerate(members)]
-        networks = [Network(one.network, fit.seed) for one, fit in zip(members, seeded, strict=True)]
+        networks = [started(one.network, fit.seed) for one, fit in zip(members, seeded, strict=True)]
         together = _JointProgress(self.watch, stage, [one.fit.stop_after or one.fit.epochs for one in members])
         stop = Event()
         checkpoints = NoCheckpoints() if stage == SELECTION_STAGE else self.checkpoints

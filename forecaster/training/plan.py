@@ -90,6 +90,7 @@ class Plan:
     rows: tuple[PlanRow, ...]
     error_scales: tuple[str, ...] = ()  # each member's, where they differ from the fit's
     smoothing: Smoothing | None = None  # the simple method that is blended in
+    own_fits: tuple[FitSettings | None, ...] = ()  # each member's, where that is not `fit`; empty = all are fitted so
 
     @property
     def needs(self) -> Needs:
@@ -115,7 +116,8 @@ class Plan:
     def member_fits(self) -> tuple[MemberFit, ...]:
         """Each member with its fit settings."""
         scales = self.error_scales or (self.fit.error_scale,) * len(self.members)
-        fits = [replace(self.fit, error_scale=scale) for scale in scales]
+        own = self.own_fits or (None,) * len(self.members)
+        fits = [fit or replace(self.fit, error_scale=scale) for fit, scale in zip(own, scales, strict=True)]
         return tuple(MemberFit(member, fit) for member, fit in zip(self.members, fits, strict=True))
 
     @property
@@ -157,6 +159,7 @@ class OpenQuestions:
     smoothings: tuple[Smoothing, ...] = ()  # simple methods, each with its weight, apart from none; empty = decided
     blended: bool = False  # some method has a weight, as given: none is no answer
     given: Mapping[str, int | float] = field(default_factory=dict)  # settings of the schedule that are given
+    pretrained: bool = False  # whether members may start from a pretrained network
 
     @classmethod
     def decided(cls, member: NetworkSettings, fit: FitSettings) -> OpenQuestions:

@@ -16,6 +16,7 @@ from forecaster.models.cells import CELLS
 from forecaster.training.combination import EvaluationSet, choose_simple_method, select_scalings
 from forecaster.training.fit_types import MemberFit
 from forecaster.training.plan import Candidate, Draft, Plan, TargetScaling
+from forecaster.training.pretrained_members import join_pretrained
 from forecaster.training.split import history_windows
 
 if TYPE_CHECKING:
@@ -58,6 +59,9 @@ def select_settings(draft: Draft, panel: Panel, task: Task, fit_all: FitAll, wat
     mixed = select_scalings(draft.decided(best, reason), evaluation, fitted, best.scaling, watch)
     # The short fits' networks represent the members that will have their scalings.
     networks = [fitted[scaling] for scaling in mixed.scalings if scaling in fitted]
+    if questions.pretrained:
+        mixed, networks = join_pretrained(mixed, networks, evaluation, task, fit_all, watch)
+        evaluation = evaluation.reaching(mixed.context_length)
     return choose_simple_method(mixed, questions, evaluation, evaluation.forecast(networks), watch)
 
 
