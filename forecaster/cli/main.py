@@ -139,7 +139,7 @@ def _train(settings: TrainSettings, console: Console, data: str) -> None:
             console.line()
             console.table(*contribution_table(done))
         console.line(f"{done.model}@{done.version} stored in {done.path}")
-    _print_verdict(done.report, console, done.next_step)
+    _print_verdict(done.report, console, " ".join(filter(None, (done.added, done.next_step))))
     done.refuse_unpromoted()
 
 

@@ -14,6 +14,7 @@ from forecaster.data.summary import degenerate_series_notes, refuse_unkeepable
 from forecaster.data.target_limits import refuse_all_but_counts
 from forecaster.errors import DataError, UsageError
 from forecaster.evaluation.report import make_report, subject
+from forecaster.evaluation.zero_shot_backtest import pretrained_scores
 from forecaster.models.device import require_tensorflow
 from forecaster.progress import Watch
 from forecaster.serving.pretrained import PRETRAINED
@@ -79,7 +80,8 @@ def _train(data: Data, settings: TrainSettings, watch: Watch, store: Store, name
     checkpoints.clear()
     if settings.keep and (removed := store.prune(name, settings.keep)):
         watch.note(f"versions removed: {', '.join(map(str, removed))}.")
-    return _report(training, published, time.monotonic() - began)
+    zero_shot = pretrained_scores(published.backtest, watch) if published.backtest else None
+    return replace(_report(training, published, time.monotonic() - began), pretrained=zero_shot)
 
 
 def _path(data: Data) -> str:

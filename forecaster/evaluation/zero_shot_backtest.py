@@ -7,13 +7,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from forecaster.errors import DataError
+from forecaster.errors import ArtifactError, DataError
 from forecaster.evaluation.backtest import Backtest, backtest, baseline_forecasts
 from forecaster.evaluation.holdout import holdout_windows, make_holdout, oldest_cutoffs
-from forecaster.serving.zero_shot import NONE, ZeroShot
+from forecaster.serving.pretrained import find_card
+from forecaster.serving.zero_shot import NONE, ZeroShot, open_pretrained
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from forecaster.evaluation.metrics import Scores
+    from forecaster.progress import Watch
 
 CALIBRATED = "on windows of the rows before the test windows, as `predict` does"
 
@@ -48,3 +52,22 @@ def zero_shot_backtest(made: ZeroShot, levels: Sequence[float], count: int, *, l
         return found
     raw = replace(made, calibrated=False).forecast(holdout.windows, levels)
     return replace(found, raw=raw[:, :, 1:], calibrated=CALIBRATED)
+
+
+def pretrained_scores(tested: Backtest, watch: Watch) -> Scores | None:
+    """Scores of the pretrained network for the data's season on the windows of a backtest.
+
+    None where no network knows the season, or a window has too few rows for it. A damaged network is warned of.
+    """
+    holdout = tested.holdout
+    season = holdout.panel.season_length
+    try:
+        if find_card(season) is None:
+            return None
+        ends = oldest_cutoffs(holdout.windows, holdout.panel.offsets[1:])
+        made = ZeroShot(open_pretrained(season), holdout.panel, ends, holdout.horizon, calibrated=False)
+        found = made.forecast(holdout.windows, ())[:, :, 0]
+    except ArtifactError as error:
+        watch.warn(error.message)
+        return None
+    return None if np.isnan(found).any() else holdout.scores(found)

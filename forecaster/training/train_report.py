@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -10,6 +11,7 @@ from forecaster.errors import QualityError
 from forecaster.evaluation.report import Report, Subject
 
 if TYPE_CHECKING:
+    from forecaster.evaluation.metrics import Scores
     from forecaster.serving.manifest import Contribution, PlanRow
     from forecaster.typing import Json
 
@@ -52,6 +54,20 @@ class TrainReport(Subject):
     report: Report | None  # None where there were too few rows for test windows
     verdict: Verdict | None = None  # None: it serves without a comparison
     contributions: tuple[Contribution, ...] = ()  # of each member, where there are several and they were tested
+    pretrained: Scores | None = None  # of the pretrained network on the test windows; None: none knows the season
+
+    @property
+    def added(self) -> str:
+        """How much the training adds to the pretrained network, for people; "" where that is not known."""
+        if self.report is None or self.pretrained is None:
+            return ""
+        name = "mase" if math.isfinite(self.report.metrics.mase) else "mae"
+        own, other = getattr(self.report.metrics, name), getattr(self.pretrained, name)
+        if not (math.isfinite(own) and math.isfinite(other) and other > 0.0):
+            return ""
+        change = own / other - 1.0
+        how = "lower" if change < 0.0 else "higher"
+        return f"{abs(change):.0%} {how} error than the pretrained network ({name.upper()} {own:.3g}, {other:.3g})."
 
     @property
     def next_step(self) -> str:
@@ -81,5 +97,6 @@ class TrainReport(Subject):
             "plan": [{"setting": row.setting, "value": row.value, "reason": row.reason} for row in self.plan],
             "notes": list(self.notes),
             "members": [dict(vars(one)) for one in self.contributions],
+            "pretrained": dict(self.pretrained.to_json()) if self.pretrained else None,
             **({"promotion": self.verdict.to_json()} if self.verdict else {}),
         }

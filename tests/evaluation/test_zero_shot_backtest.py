@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from importlib.util import find_spec
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,6 +15,10 @@ from forecaster.commands.evaluate import evaluate
 from forecaster.config import EvaluateSettings
 from forecaster.data.reading.reader import read_panel
 from forecaster.errors import DataError, UsageError
+from forecaster.evaluation.metrics import Scores
+from forecaster.evaluation.zero_shot_backtest import pretrained_scores, zero_shot_backtest
+from forecaster.serving.zero_shot import ZeroShot, open_pretrained
+from forecaster.training.train_report import TrainReport
 from tests.support.factories import Recorder
 from tests.support.pretrained import ship
 from tests.support.stored_models import stored, wave, write_csv
@@ -97,3 +103,36 @@ def test_the_page_needs_no_stored_model(tmp_path):
     write_csv(tmp_path / "data.csv", 200)
     assert run(["evaluate", "data.csv", "--horizon", "6", "--report", "page.html", "--quiet"]) == 0
     assert "pretrained" in (tmp_path / "page.html").read_text()
+
+
+def test_its_scores_on_the_windows_of_a_training_are_those_of_its_own_backtest(tmp_path):
+    write_csv(tmp_path / "data.csv", 200)
+    panel = read_panel(tmp_path / "data.csv")
+    made = ZeroShot(open_pretrained(24), panel, panel.offsets[1:], 6)
+    tested = zero_shot_backtest(made, (), 3, learned=False)
+    assert pretrained_scores(tested, Recorder()) == tested.holdout.scores(tested.prediction)
+
+
+def test_a_damaged_network_costs_no_training_and_an_unknown_season_is_no_fault(tmp_path):
+    write_csv(tmp_path / "data.csv", 200)
+    panel = read_panel(tmp_path / "data.csv")
+    tested = zero_shot_backtest(ZeroShot(open_pretrained(24), panel, panel.offsets[1:], 6), (), 1, learned=False)
+    other = replace(tested, holdout=replace(tested.holdout, panel=replace(panel, season_length=7)))
+    assert pretrained_scores(other, Recorder()) is None
+    (tmp_path / "shipped" / "24" / "card.json").write_text("{}")
+    watch = Recorder()
+    assert pretrained_scores(tested, watch) is None and "damaged" in watch.warnings[0]
+
+
+@pytest.mark.parametrize(
+    ("own", "other", "sentence"),
+    [
+        (0.8, 1.0, "20% lower error than the pretrained network (MASE 0.8, 1)."),
+        (1.1, 1.0, "10% higher error than the pretrained network (MASE 1.1, 1)."),
+        (1.1, None, ""),
+    ],
+)
+def test_the_verdict_of_a_training_says_what_it_adds(own, other, sentence):
+    scores = [Scores(mae=1.0, rmse=1.0, smape=1.0, mase=mase) for mase in (own, other or 0.0)]
+    report = SimpleNamespace(report=SimpleNamespace(metrics=scores[0]), pretrained=scores[1] if other else None)
+    assert TrainReport.added.fget(report) == sentence
