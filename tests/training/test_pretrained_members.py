@@ -43,7 +43,9 @@ def shipped(monkeypatch):
 
 
 def drafted(season=4, **options):
-    draft = draft_plan(panel_of(*waves(3, 60), season_length=season), TrainSettings(**{"horizon": 3, **options}))
+    draft = draft_plan(
+        panel_of(*waves(3, 60), season_length=season), TrainSettings(**{"horizon": 3, "pretrained": True, **options})
+    )
     return draft.plan, draft.questions
 
 
