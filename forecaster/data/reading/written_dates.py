@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
+from functools import cache
 from typing import TypeAlias
 
 from forecaster.data.reading.datetime_text import TIME, full_year, moment
@@ -30,7 +31,12 @@ class WrittenForm:
 
     name: str  # for people
     pattern: str  # what --timestamp-format takes for it
-    shapes: tuple[re.Pattern[str], ...]
+    sources: tuple[str, ...]
+
+    @property
+    def shapes(self) -> tuple[re.Pattern[str], ...]:
+        """The patterns, compiled on first use: a file of ISO 8601 needs none of them."""
+        return tuple(map(_compiled, self.sources))
 
     def read(self, text: str) -> Part:
         """Wall clock and offset of a text; None where it is not of this form, or there is no such date."""
@@ -43,9 +49,14 @@ class WrittenForm:
         return 2 * sum(any(shape.fullmatch(text) for shape in self.shapes) for text in some) >= len(some)
 
 
-def _shapes(*shapes: str, time: str = "") -> tuple[re.Pattern[str], ...]:
+@cache
+def _compiled(source: str) -> re.Pattern[str]:
+    return re.compile(source, re.IGNORECASE)
+
+
+def _shapes(*shapes: str, time: str = "") -> tuple[str, ...]:
     # Without a time of day its groups are there, and match nothing.
-    return tuple(re.compile(shape + (time or r"(?:(?!)" + TIME + ")?"), re.IGNORECASE) for shape in shapes)
+    return tuple(shape + (time or r"(?:(?!)" + TIME + ")?") for shape in shapes)
 
 
 FORMS = (
