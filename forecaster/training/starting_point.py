@@ -60,10 +60,12 @@ def continue_stored(draft: Draft, checkpoints: Checkpoints, panel: Panel, settin
         learning_rate=settings.learning_rate or manifest.fit.learning_rate,
         patience=manifest.fit.patience if settings.patience is None else settings.patience,
     )
+    # Python may have given the function of a network, of which a manifest has the name alone.
+    members = tuple(replace(one, network=settings.network or one.network) for one in manifest.members)
     plan = replace(
         plan,
         horizon=manifest.horizon,
-        members=manifest.members,
+        members=members,
         fit=fit,
         calendar=manifest.calendar,
         error_scales=manifest.error_scales,
