@@ -17,7 +17,7 @@ from forecaster.data.extra_inputs import Needs
 from forecaster.data.panel import ROLES
 from forecaster.data.row_options import AS_SHOWN, AS_USUAL, RowOptions, TextOptions
 from forecaster.data.target_limits import NO_LIMITS, Limits
-from forecaster.errors import ArtifactError
+from forecaster.errors import ArtifactError, UsageError
 from forecaster.models.exponential_smoothing import Smoothing
 from forecaster.models.served_method import served_method
 from forecaster.models.settings import FitSettings, NetworkSettings
@@ -244,7 +244,10 @@ def json_key(stored: Field[Any]) -> str:
 
 def _facts(raw: Mapping[str, Any]) -> DataFacts:
     rows = raw.get("rows_as") or {}
-    nested = {"rows_as": _record(RowOptions, {**rows, "ignore": tuple(rows.get("ignore", ()))})}
+    try:
+        nested = {"rows_as": _record(RowOptions, {**rows, "ignore": tuple(rows.get("ignore", ()))})}
+    except UsageError as error:  # options that no training stores together
+        raise ValueError(error.message) from None
     return _record(DataFacts, {**raw, **nested, "text_as": _record(TextOptions, raw.get("text_as") or {})})
 
 
