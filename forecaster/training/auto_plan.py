@@ -13,7 +13,7 @@ import numpy as np
 
 from forecaster.data.calendar import lag_count, width
 from forecaster.data.summary import logs_keep_range
-from forecaster.errors import UsageError
+from forecaster.errors import DataError, UsageError
 from forecaster.models.cells import CELLS
 from forecaster.models.exponential_smoothing import EXPONENTIAL_SMOOTHING, WEIGHTS, Smoothing, smoothing_length
 from forecaster.models.heads import OPEN_HEADS
@@ -65,7 +65,7 @@ class _Lengths:
 def draft_plan(panel: Panel, settings: TrainSettings) -> Draft:
     """The plan for these rows, and the questions that only validation windows can decide.
 
-    UsageError for settings that contradict each other.
+    UsageError for settings that contradict each other, DataError for a horizon that the rows cannot test.
     """
     choose = Chooser()
     season = panel.season_length
@@ -146,14 +146,14 @@ def longest_tested(rows: int) -> int:
 
 
 def _horizon(choose: Chooser, settings: TrainSettings, panel: Panel, rows: int) -> int:
-    """Steps to forecast. UsageError for more than can be tested, unless these are allowed."""
+    """Steps to forecast. DataError for more than can be tested, unless these are allowed."""
     season, longest = panel.season_length, longest_tested(rows)
     automatic, why = default_horizon(season), "one season" if season > 1 else "there is no season"
     if automatic > longest:
         automatic, why = longest, "a third of the rows: the longest that can be tested"
     horizon = choose("horizon", settings.horizon, automatic, why)
     if horizon > longest and not settings.allow_untested_horizon:
-        raise UsageError(
+        raise DataError(
             f"{panel.source}: --horizon {horizon} is more than a third of the median series' {rows} rows: it cannot be tested.",
             f"Give --horizon {longest} or less, or --allow-untested-horizon for a statistical forecast.",
         )

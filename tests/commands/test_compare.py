@@ -148,7 +148,11 @@ def test_cells_differ_in_nothing_but_the_cell_and_learn_nothing_from_the_test_wi
 
 def test_without_rows_to_hold_back_there_is_nothing_to_compare(cpu):
     with pytest.raises(DataError, match="nothing to compare on"):
-        compare(frame_of(a=[1.0, 2.0, 3.0, 4.0, 5.0]), CompareSettings(horizon=4, calendar=False), Recorder())
+        compare(
+            frame_of(a=[1.0, 2.0, 3.0, 4.0, 5.0]),
+            CompareSettings(horizon=4, calendar=False, allow_untested_horizon=True),
+            Recorder(),
+        )
 
 
 @pytest.mark.parametrize(

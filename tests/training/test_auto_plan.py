@@ -10,7 +10,7 @@ import pytest
 from forecaster.config import TrainSettings
 from forecaster.data.reading.reader import read_panel
 from forecaster.data.target_limits import Limits
-from forecaster.errors import UsageError
+from forecaster.errors import DataError, UsageError
 from forecaster.models.cells import CELLS
 from forecaster.models.network import Network
 from forecaster.models.scaling import CENTERS, TRANSFORMS
@@ -314,7 +314,7 @@ def test_half_the_context_is_asked_where_few_series_have_long_ones(series, setti
 @pytest.mark.parametrize(("rows", "horizon", "longest"), [(288, 192, 96), (288, 97, 96), (30, 12, 10), (7, 3, 2)])
 def test_a_horizon_beyond_a_third_of_the_rows_is_refused_with_the_longest_that_can_be_tested(rows, horizon, longest):
     panel = panel_of(*waves(2, rows))
-    with pytest.raises(UsageError, match=f"--horizon {horizon} is more than a third") as refused:
+    with pytest.raises(DataError, match=f"--horizon {horizon} is more than a third") as refused:
         draft_of(panel, horizon=horizon)
     assert f"--horizon {longest} or less" in refused.value.hint
     assert draft_of(panel, horizon=longest).plan.smoothing is not None
@@ -339,3 +339,60 @@ def test_the_loss_says_what_the_point_forecast_is(air):
     assert levels == {"mae": 0.5, "huber": 0.5, "mse": None, "pinball:0.7": 0.7}
     counts = plan_of(air, distribution="negative-binomial", min=0.0).members[0]
     assert counts.point_level is None and plan_of(air, distribution="normal").members[0].point_level == 0.5
+
+
+SEARCHED = {
+    "epochs",
+    "learning_rate",
+    "transform",
+    "error_scale",
+    "floor",
+}  # their equality is that of the search below
+
+
+def test_any_option_set_to_what_the_plan_had_chosen_gives_the_same_plan(air):
+    usual = draft_of(air)
+    options = {field.name for field in fields(TrainSettings)}
+    rows = {row.setting: row.value for row in usual.plan.rows if row.setting in options - SEARCHED}
+    free = {name: value for name, value in rows.items() if value != "none" or name == "distribution"}
+    several = {name for name in free if ", " in str(free[name])}  # members differ in it: no option can say so
+    checked = set()
+    for name in free.keys() - several - {"context_length"}:
+        given = draft_of(air, **{name: free[name]})
+        assert replace(given.plan, rows=()) == replace(usual.plan, rows=()), name
+        assert given.questions == usual.questions, name
+        checked.add(name)
+    assert {
+        "horizon",
+        "windows",
+        "segment",
+        "head",
+        "loss",
+        "units",
+        "layers",
+        "batch_size",
+        "members",
+        "combine",
+    } <= checked
+
+
+@pytest.mark.parametrize("schedule", [(6, 5e-3), (6, 2e-3), (20, 5e-3)])
+def test_a_schedule_as_it_was_chosen_changes_nothing(air, schedule):
+    from types import SimpleNamespace
+
+    from forecaster.training.selection import _CandidateFits
+
+    def fit_all(_stage, _task, members):
+        errors = [
+            (0.5 if (m.fit.epochs, m.fit.learning_rate) == schedule else 1.0) + (m.network.transform == "log")
+            for m in members
+        ]
+        states = [SimpleNamespace(state=SimpleNamespace(last_error=error), stopped="epochs") for error in errors]
+        return SimpleNamespace(networks=members, fits=states, stopped="epochs")
+
+    best = _CandidateFits(draft_of(air), None, fit_all).search()
+    assert (best.schedule.epochs, best.schedule.learning_rate) == schedule
+    for given in ({"epochs": schedule[0]}, {"learning_rate": schedule[1]}):
+        assert _CandidateFits(draft_of(air, **given), None, fit_all).search() == best
+    other = _CandidateFits(draft_of(air, epochs=11), None, fit_all).search()
+    assert (other.schedule.epochs, other.scaling, other.context_length) == (11, best.scaling, best.context_length)
