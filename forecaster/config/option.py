@@ -90,8 +90,9 @@ def names_in(choices: tuple[str, ...]) -> tuple[str, ...]:
     """The names that may be chosen, tables looked up. No heavy library is imported."""
     names: dict[str, None] = {}
     for item in choices:
-        module, _, table = item.partition(":")
-        names.update(dict.fromkeys(_table_names(module, table) if table else (item,)))
+        module, _, table = item.partition(":")  # `MODULE:FUNCTION` is no table: the user gives both
+        is_table = table and module.startswith("forecaster.")
+        names.update(dict.fromkeys(_table_names(module, table) if is_table else (item,)))
     return tuple(names)
 
 

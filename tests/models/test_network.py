@@ -108,7 +108,8 @@ OTHER = {
 }
 
 
-JOINING = ("combine", "point_level")  # what joins it with others is held in test_export.py
+# What joins it with others is held in test_export.py; the weights that it starts from, in test_pretrained_members.py.
+JOINING = ("combine", "point_level", "pretrained", "tuned")
 
 
 @pytest.mark.slow

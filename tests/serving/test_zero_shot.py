@@ -247,7 +247,7 @@ def test_a_new_process_answers_without_a_slow_library(tmp_path, shipped):
     write_csv(tmp_path / "data.csv", 100)
     done = subprocess.run([sys.executable, "-c", START, str(shipped)], capture_output=True, text=True, cwd=tmp_path)
     assert (done.stdout, done.stderr) == ("[0, []]\n", "")
-    assert (tmp_path / "out.csv").read_text().splitlines()[1].endswith(",pretrained")
+    assert (tmp_path / "out.csv").read_text().splitlines()[1].endswith(",pretrained,pretrained gru")
 
 
 def test_a_network_of_another_installation_is_read_from_its_card(shipped):

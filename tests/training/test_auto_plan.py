@@ -122,6 +122,7 @@ def test_every_setting_of_a_network_and_a_fit_can_be_given():
         "point_level",
         "level",
         "recent",
+        "tuned",
     }  # from --calendar, columns; by the final fit; from --min, --loss
     assert {f.name for kind in (NetworkSettings, FitSettings) for f in fields(kind)} - derived <= can_be_given
 
