@@ -14,7 +14,14 @@ from forecaster.cli.main import run
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-QUICK = {"EPOCHS": "1", "STEPS_PER_EPOCH": "2", "MEMBERS": "1", "TRANSFORM": "none", "FLOOR": "0"}
+QUICK = {
+    "EPOCHS": "1",
+    "STEPS_PER_EPOCH": "2",
+    "MEMBERS": "1",
+    "TRANSFORM": "none",
+    "FLOOR": "0",
+    "LEARNING_RATE": "0.01",
+}
 
 
 def blocks(language: str) -> list[str]:
@@ -73,7 +80,7 @@ def test_the_python_that_the_readme_shows_runs(place: Path, monkeypatch: pytest.
     monkeypatch.chdir(place)
     (shown,) = blocks("python")
     train = forecaster.train
-    quick = {"epochs": 1, "steps_per_epoch": 2, "members": 1, "transform": "none", "floor": 0.0}
+    quick = {"epochs": 1, "steps_per_epoch": 2, "members": 1, "transform": "none", "floor": 0.0, "learning_rate": 0.01}
     monkeypatch.setattr(forecaster, "train", lambda data, **options: train(data, **options, **quick))
     found: dict[str, object] = {}
     exec(shown, found)

@@ -321,11 +321,15 @@ def _by_passes(settings: TrainSettings) -> bool:
 def _schedules(settings: TrainSettings) -> tuple[TrainingSchedule, ...]:
     """Schedules to choose from: the shortest with a high or a low learning rate, longer ones with the high rate.
 
-    Where epochs or rate are given, the same ones are tried, so that all other choices are those without them.
+    Where epochs or rate are given, the same ones are tried, so that all other choices are those without them. Where epochs and
+    their steps are given, the user knows how long a fit may take: no other length is tried.
     """
     fast, slow = rate_of(settings, FAST_RATE), rate_of(settings, SLOW_RATE)
     if _by_passes(settings):
         return (TrainingSchedule(settings.epochs or 1, settings.learning_rate or slow),)
+    if settings.epochs is not None and settings.steps_per_epoch is not None:
+        rates = (fast, slow) if settings.learning_rate is None else (settings.learning_rate,)
+        return tuple(TrainingSchedule(settings.epochs, rate) for rate in rates)
     choices = ((SHORT_EPOCHS, fast), (SHORT_EPOCHS, slow), (LONG_EPOCHS, fast), (MAX_EPOCHS, fast))
     return tuple(TrainingSchedule(epochs, rate) for epochs, rate in choices)
 

@@ -28,6 +28,8 @@ TINY = {
     "units": 4,
     "epochs": 2,
     "steps_per_epoch": 2,
+    "learning_rate": 5e-3,
+    "error_scale": "window",
     "batch_size": 16,
     "windows": 2,
     "transform": "none",

@@ -97,7 +97,7 @@ def test_the_report_says_what_was_chosen_and_how_good_it_is(trained):
     for key in ("model", "version", "cell", "parameters", "horizon", "context_length", "freq", "season_length",
                 "metrics", "baselines", "windows", "seconds"):  # fmt: skip
         assert key in raw
-    assert {p.stage for p in watch.reports} == {"test", "final"}
+    assert {p.stage for p in watch.reports} == {"test", "final"}  # nothing was left to select
     assert any("fitting on the CPU" in note for note in watch.notes)
 
 

@@ -162,7 +162,20 @@ def test_no_adapt_is_refused_where_nothing_would_adapt(trained, newer, capfd):
 
 def test_nothing_is_calibrated_with_no_calibrate(tmp_path, capfd):
     base = ["train", str(AIR), "--name", "air", "--models", str(tmp_path), "--quiet", "--epochs", "1"]
-    tiny = ["--steps-per-epoch", "1", "--horizon", "3", "--units", "2", "--members", "1", "--transform", "none"]
+    tiny = [
+        "--steps-per-epoch",
+        "1",
+        "--learning-rate",
+        "0.01",
+        "--horizon",
+        "3",
+        "--units",
+        "2",
+        "--members",
+        "1",
+        "--transform",
+        "none",
+    ]
     assert run([*base, *tiny, "--no-calibrate"]) == 0
     out = capfd.readouterr().out
     assert "nominal" in out and "calibrated:" not in out

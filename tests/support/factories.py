@@ -129,7 +129,7 @@ class Recorder:
 
 
 def train_settings(models: Path | str, **changes: Any) -> TrainSettings:
-    """Settings of a training that takes seconds: one small member, two epochs of two steps, horizon 6."""
+    """Settings of a training that takes seconds: one small member, two epochs of two steps, horizon 6, nothing to select."""
     tiny: dict[str, Any] = {
         "models": str(models),
         "members": 1,
@@ -141,10 +141,14 @@ def train_settings(models: Path | str, **changes: Any) -> TrainSettings:
         "dropout": 0.0,
         "epochs": 2,
         "steps_per_epoch": 2,
+        "learning_rate": 5e-3,
+        "error_scale": "window",
         "batch_size": 16,
         "windows": 2,
         "quantiles": (0.1, 0.9),
         "transform": "log",
         "patience": 5,
     }
+    if changes.get("distribution") or changes.get("transform", "log") is None:
+        del tiny["error_scale"]  # a likelihood has none, and it is selected together with the transform
     return TrainSettings(**{**tiny, **changes})

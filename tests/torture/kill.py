@@ -23,7 +23,8 @@ from tests.torture.sandbox import (
     read_outputs,
 )
 
-TRAIN = "--horizon 6 --epochs 2 --steps-per-epoch 2 --units 4 --cell rnn --windows 1 --members 1 --name m --quiet"
+TRAIN = "--horizon 6 --epochs 2 --steps-per-epoch 2 --learning-rate 5e-3 --units 4 --cell rnn --windows 1 --members 1"
+TRAIN += " --name m --quiet"
 
 
 def preload(*modules: str) -> None:

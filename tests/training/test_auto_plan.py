@@ -251,13 +251,20 @@ def test_an_open_cell_is_a_gru_until_windows_say_otherwise(air):
         plan_of(air, cell="auto", reset_after=True)
 
 
-@pytest.mark.parametrize("given", [{"epochs": 3}, {"epochs": 3, "steps_per_epoch": 5}, {"learning_rate": 0.01}])
+@pytest.mark.parametrize("given", [{"epochs": 3}, {"steps_per_epoch": 5}, {"learning_rate": 0.01}])
 def test_a_given_schedule_leaves_everything_else_to_be_selected(air, given):
     usual, draft = draft_of(air), draft_of(air, **given)
     assert draft.plan.members == usual.plan.members
     for question in ("scalings", "contexts", "schedules", "smoothings"):
         assert getattr(draft.questions, question) == getattr(usual.questions, question)
     assert draft.questions.given == {name: value for name, value in given.items() if name != "steps_per_epoch"}
+
+
+def test_where_epochs_and_their_steps_are_given_no_other_length_is_tried(air):
+    given = {"epochs": 3, "steps_per_epoch": 5}
+    schedules = draft_of(air, **given).questions.schedules
+    assert {one.epochs for one in schedules} == {3} and len({one.learning_rate for one in schedules}) == 2
+    assert len(draft_of(air, **given, learning_rate=0.01).questions.schedules) == 1
 
 
 def test_one_network_alone_is_fitted_by_whole_passes_as_in_the_textbooks(air):

@@ -193,7 +193,8 @@ def test_a_report_that_was_refused_is_a_missed_gate():
 def test_train_promote_if_better_keeps_what_does_not_win(tmp_path, capfd, monkeypatch):
     monkeypatch.chdir(tmp_path)
     write_csv(tmp_path / "data.csv", 120)
-    options = "--horizon 6 --epochs 1 --steps-per-epoch 1 --units 2 --windows 1 --no-final-fit --members 1 --quiet"
+    options = "--horizon 6 --epochs 1 --steps-per-epoch 1 --learning-rate 0.1 --units 2 --windows 1 --members 1"
+    options += " --no-final-fit --quiet"
     code = run(["train", "data.csv", *options.split(), "--promote-if-better"])
     found = Store(tmp_path / "models")
     assert code in (0, 5) and found.versions("data") == (1,)
