@@ -159,6 +159,8 @@ class Clues:
         called = next((c for c in _SERIES if c in free), None)
         if called is not None:
             return called
+        if len(parts_of(timestamp, self.table.columns)) == 1 and not self._candidates(timestamp):
+            return None  # known without reading the rows: that needs pandas, whose import takes longer than a forecast
         keys = self._keys(timestamp)
         if not self.aggregated and keys.name is None and keys.repeats >= _MIN_REPEATS and self._candidates(timestamp):
             raise DataError(

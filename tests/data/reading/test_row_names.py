@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -223,3 +225,14 @@ def test_wide_columns_that_look_alike_are_series(write: Write, names: str) -> No
     scales = dict(zip(names.split(), (1.0, 30.0, 5.0), strict=True))
     frame = pd.DataFrame({**WIDE, **{name: noise(120) * scale for name, scale in scales.items()}})
     assert read(write, frame).series.tolist() == names.split()
+
+
+def test_a_series_alone_is_found_without_reading_its_rows_by_pandas(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "one.csv"
+    file.write_text("Month,sold\n" + "".join(f"{2000 + i // 12}-{i % 12 + 1:02},{i}\n" for i in range(36)))
+    monkeypatch.setitem(sys.modules, "pandas", None)  # its import fails
+    panel = read_panel(str(file), Columns())
+    assert panel.target.tolist() == list(range(36))
+    assert panel.columns == Columns(None, "Month", "sold")
