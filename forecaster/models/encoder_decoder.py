@@ -20,7 +20,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from forecaster.models.heads import HeadSettings, dense, dropout_layer, segments
+from forecaster.models.head_layers import HeadSettings, dense, dropout_layer, segments
 
 if TYPE_CHECKING:
     from forecaster.models.encoder import Encoder, EncoderOutput

@@ -17,7 +17,8 @@ from forecaster.models.covariate_layers import CovariatePath, Features
 from forecaster.models.distributions import DISTRIBUTIONS
 from forecaster.models.encoder import Encoder, EncoderSettings, Recurrence, run_layer
 from forecaster.models.encoder_decoder import EncoderDecoder
-from forecaster.models.heads import HEADS, Head, HeadSettings
+from forecaster.models.head_layers import Head, HeadSettings
+from forecaster.models.heads import HEADS
 from forecaster.models.own_network import OwnEncoder, OwnHead
 from forecaster.models.scaling import WindowScaler
 from forecaster.models.settings import NetworkSettings

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 from forecaster.errors import UsageError, nearest
 from forecaster.models.cells import CELLS, INITIALIZERS
 from forecaster.models.encoder import Encoder, EncoderSettings
-from forecaster.models.heads import HEADS, OPEN_HEADS, HeadSettings
+from forecaster.models.head_layers import HeadSettings
+from forecaster.models.heads import HEADS, OPEN_HEADS
 from forecaster.models.skip_paths import KnownPath
 
 if TYPE_CHECKING:

@@ -3,18 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from forecaster.errors import UsageError, nearest
 
 if TYPE_CHECKING:
-    from forecaster.commands.batch.jobs import BatchJob
     from forecaster.commands.batch.results import JobLine
 
 RETRAIN = "retrain"  # the verdict of a monitor job that lets a job with `only_if` run
 
 
-def refuse_impossible_orders(jobs: Sequence[BatchJob], where: str) -> None:
+class Ordered(Protocol):
+    """What the order of jobs depends on."""
+
+    @property
+    def name(self) -> str:
+        """Its name in the jobs file."""
+
+    @property
+    def command(self) -> str:
+        """The command that it runs."""
+
+    @property
+    def only_if(self) -> str | None:
+        """The monitor job that must say retrain."""
+
+    @property
+    def prerequisites(self) -> tuple[str, ...]:
+        """The jobs that it runs after."""
+
+
+def refuse_impossible_orders(jobs: Sequence[Ordered], where: str) -> None:
     """UsageError where a job waits for one that is not there, for itself, or for one that is no monitor."""
     named = {job.name: job for job in jobs}
     for job in jobs:
@@ -30,7 +49,7 @@ def refuse_impossible_orders(jobs: Sequence[BatchJob], where: str) -> None:
             raise UsageError(f"{where}: [jobs.{job.name}]: runs after itself.", "Remove one of the `after`.")
 
 
-def with_prerequisites(jobs: Sequence[BatchJob], names: Sequence[str]) -> set[str]:
+def with_prerequisites(jobs: Sequence[Ordered], names: Sequence[str]) -> set[str]:
     """These jobs, and all that they run after."""
     named, found, left = {job.name: job for job in jobs}, set[str](), list(names)
     while left:
@@ -41,12 +60,12 @@ def with_prerequisites(jobs: Sequence[BatchJob], names: Sequence[str]) -> set[st
     return found
 
 
-def is_ready(job: BatchJob, ended: Mapping[str, JobLine]) -> bool:
+def is_ready(job: Ordered, ended: Mapping[str, JobLine]) -> bool:
     """Whether all that it runs after has ended."""
     return all(name in ended for name in job.prerequisites)
 
 
-def obstacle(job: BatchJob, ended: Mapping[str, JobLine]) -> str:
+def obstacle(job: Ordered, ended: Mapping[str, JobLine]) -> str:
     """Why a ready job is not to be run; empty where it is."""
     for name in job.prerequisites:
         line = ended[name]
