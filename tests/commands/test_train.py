@@ -172,16 +172,21 @@ def test_another_seed_gives_another_forecast_and_without_a_final_fit_the_judged_
     assert set(states(folder)) == {"judge-0.npz"}
 
 
-def test_rows_behind_the_cutoff_move_neither_weights_nor_choices_of_the_judged_stage(tmp_path):
+@pytest.fixture(scope="module")
+def selected(tmp_path_factory, cpu):
+    """A store with a model of AirPassengers, `air`, whose cell, scaling and blend were selected, and its report."""
+    models = tmp_path_factory.mktemp("selected")
+    return models, train(AIR, train_settings(models, name="air", **OPEN, final_fit=False), Recorder())
+
+
+def test_rows_behind_the_cutoff_move_neither_weights_nor_choices_of_the_judged_stage(tmp_path, selected):
     lines = AIR.read_text().splitlines()
     rows = 6 * 2
     lines[-rows:] = [f"{line.split(',')[0]},{900_000 + i}" for i, line in enumerate(lines[-rows:])]
     changed = tmp_path / "changed.csv"
     changed.write_text("\n".join(lines) + "\n")
-    open_questions = {**OPEN, "final_fit": False, "name": "air"}
-    first, report = (
-        train(data, train_settings(tmp_path / "models", **open_questions), Recorder()) for data in (AIR, changed)
-    )
+    first = selected[1]
+    report = train(changed, train_settings(tmp_path, name="air", **OPEN, final_fit=False), Recorder())
     for member in ("judge-0.npz", "judge-1.npz"):
         tested, again = states(first.path)[member], states(report.path)[member]
         assert [w.tobytes() for w in tested.best_weights] == [w.tobytes() for w in again.best_weights]
@@ -199,11 +204,12 @@ def test_rows_behind_the_cutoff_move_neither_weights_nor_choices_of_the_judged_s
     assert a.metrics["model"] != b.metrics["model"]  # the scores are of the changed rows
 
 
-def test_the_same_data_and_seed_give_the_same_plan_and_the_same_bytes_of_forecast(tmp_path):
-    first, again = (train(AIR, train_settings(tmp_path / side, name="air", **OPEN), Recorder()) for side in "ab")
+def test_the_same_data_and_seed_give_the_same_plan_and_the_same_bytes_of_forecast(tmp_path, selected):
+    models, first = selected
+    again = train(AIR, train_settings(tmp_path, name="air", **OPEN, final_fit=False), Recorder())
     assert first.plan == again.plan
     assert first.contributions == again.contributions
-    assert numbers(tmp_path / "a").tobytes() == numbers(tmp_path / "b").tobytes()
+    assert numbers(models).tobytes() == numbers(tmp_path).tobytes()
 
 
 def test_resume_goes_on_from_the_stored_state(store):
