@@ -5,7 +5,7 @@ MODELS := $(VENV)/demo
 READING := $(addprefix tests/data/reading/test_,one_reading.py texts_stay_texts.py date_forms.py row_names.py)
 PYTEST := $(BIN)/python -m pytest -n auto --dist loadfile
 
-.PHONY: help demo quick test pandas coverage format lint check audit bench pretrain session torture clean
+.PHONY: help demo quick test long pandas coverage format lint check audit bench pretrain session torture clean
 
 # List the targets.
 help:
@@ -21,9 +21,13 @@ demo: $(VENV)/installed
 quick: $(VENV)/installed
 	$(PYTEST) -m "not slow" --hypothesis-profile quick
 
-# The whole test suite, as CI runs it: some ten minutes on two cores.
+# The test suite but the tests that take a minute or more each, as CI runs it: a quarter of an hour on two cores.
 test: $(VENV)/installed
-	$(PYTEST) -rs
+	$(PYTEST) -m "not long" -rs
+
+# The tests that `make test` leaves out: whole selections, searches and comparisons.
+long: $(VENV)/installed pandas
+	$(PYTEST) -m long -rs
 
 # The tests of reading with pandas 2.2, in a small environment of its own: files are read alike with pandas 2 and 3.
 pandas: $(VENV)/pandas2/installed

@@ -66,9 +66,8 @@ def test_every_command_that_the_readme_shows_runs(place: Path, monkeypatch: pyte
     monkeypatch.chdir(place)
     for name, value in QUICK.items():
         monkeypatch.setenv(f"FORECASTER_{name}", value)
-    for model, data in (("panel", "data/panel.csv"), ("AirPassengers", "data/AirPassengers.csv")):
-        assert run(["train", data, "--name", model, "--quiet"]) == 0
-        assert run(["train", data, "--name", model, "--quiet"]) == 0  # so that there is a version to roll back to
+    assert run(["train", "data/panel.csv", "--name", "panel", "--quiet"]) == 0
+    assert run(["train", "data/AirPassengers.csv", "--quiet"]) == 0  # a version to roll back to
     for line in shown:
         assert run(shlex.split(line)[1:]) == 0, line
 

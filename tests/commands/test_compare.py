@@ -53,6 +53,7 @@ def compared(cpu):
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_every_cell_stands_beside_the_baselines_best_first(compared):
     assert {(e.cell, e.bidirectional) for e in compared.entries} == {
         (c, b) for c in ("rnn", "gru") for b in (False, True)
@@ -73,6 +74,7 @@ def test_every_cell_stands_beside_the_baselines_best_first(compared):
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_every_cell_s_memory_stands_beside_the_others(compared, tmp_path):
     assert [one.name for one in compared.memories] == [entry.name for entry in compared.entries]
     header, rows = memory_table(compared.memories)
@@ -85,6 +87,7 @@ def test_every_cell_s_memory_stands_beside_the_others(compared, tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_the_sentence_says_what_the_choice_costs(compared):
     first, second, *others = compared.entries
     slow, fast = replace(first, seconds_per_epoch=3.0), replace(second, seconds_per_epoch=1.0)
@@ -97,6 +100,7 @@ def test_the_sentence_says_what_the_choice_costs(compared):
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_the_error_is_the_mean_of_the_windows_that_the_sentence_speaks_of(compared):
     first, second, *_ = compared.entries
     assert first.error == pytest.approx(first.score("mase"))
@@ -106,6 +110,7 @@ def test_the_error_is_the_mean_of_the_windows_that_the_sentence_speaks_of(compar
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_the_sentence_says_how_sure_it_is(compared):
     said = {
         ahead: replace(compared, lead=replace(compared.lead, ahead=ahead, drawn=50), baselines={}).sentence
@@ -118,6 +123,7 @@ def test_the_sentence_says_how_sure_it_is(compared):
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_the_sentence_says_so_where_a_baseline_errs_no_more(compared):
     first, (name, scores) = compared.entries[0], next(iter(compared.baselines.items()))
     better = replace(compared, baselines={name: replace(scores, mase=first.score("mase") / 2)})
@@ -130,6 +136,7 @@ def test_the_sentence_says_so_where_a_baseline_errs_no_more(compared):
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_cells_differ_in_nothing_but_the_cell_and_learn_nothing_from_the_test_windows(cpu, monkeypatch):
     made = []
     monkeypatch.setattr(
@@ -174,6 +181,7 @@ def test_options_that_mean_nothing_here_are_refused(given, message):
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_each_peak_of_memory_is_its_own():
     with PeakMemory() as quiet:
         pass

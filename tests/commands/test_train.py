@@ -138,6 +138,7 @@ def test_the_plan_is_reported_with_its_reasons_and_made_before_the_judged_fit(tm
     assert len(hashed) == 1  # nothing that was just written is checked
 
 
+@pytest.mark.long
 def test_cell_auto_takes_the_cell_that_errs_least_on_the_validation_windows_and_says_so(tmp_path):
     watch = Recorder()
     report = train(AIR, train_settings(tmp_path, cell="auto", members=2, final_fit=False, epochs=1), watch)
@@ -179,6 +180,7 @@ def selected(tmp_path_factory, cpu):
     return models, train(AIR, train_settings(models, name="air", **OPEN, final_fit=False), Recorder())
 
 
+@pytest.mark.long
 def test_rows_behind_the_cutoff_move_neither_weights_nor_choices_of_the_judged_stage(tmp_path, selected):
     lines = AIR.read_text().splitlines()
     rows = 6 * 2
@@ -204,6 +206,7 @@ def test_rows_behind_the_cutoff_move_neither_weights_nor_choices_of_the_judged_s
     assert a.metrics["model"] != b.metrics["model"]  # the scores are of the changed rows
 
 
+@pytest.mark.long
 def test_the_same_data_and_seed_give_the_same_plan_and_the_same_bytes_of_forecast(tmp_path, selected):
     models, first = selected
     again = train(AIR, train_settings(tmp_path, name="air", **OPEN, final_fit=False), Recorder())
@@ -277,6 +280,7 @@ def test_going_on_from_nothing_is_refused(tmp_path, given):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.long
 def test_the_largest_numbers_that_are_read_can_be_learnt_from_and_answered(tmp_path):
     (wave,) = waves(1, 60)
     rows = frame_of(a=wave / wave.max() * MAX_MAGNITUDE)

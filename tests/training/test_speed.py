@@ -143,6 +143,7 @@ def test_parts_that_are_worked_on_at_once_are_repeatable_to_the_bit():
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("cpu")
+@pytest.mark.long
 @pytest.mark.parametrize(("head", "schedule"), zip(HEADS, cycle(SCHEDULES), strict=False))
 def test_a_fit_like_one_before_is_not_compiled_again_and_learns_what_it_would_have(head, schedule):
     parts = parts_of(panel_of(*waves(3, 60)))
