@@ -43,7 +43,7 @@ def test_an_example_keeps_the_contract(example, module):
 def test_an_example_trains_and_its_stored_graphs_need_no_module(module, tmp_path):
     frame = frame_of(**{f"s{n}": values for n, values in enumerate(waves(2, 60))})
     settings = train_settings(
-        "models", name="mine", network=NetworkFunction.of(f"{module}:convolution"), members=2, transform="none"
+        "models", name="mine", network=NetworkFunction.of(f"{module}:convolution"), members=2, calibrate=False
     )
     report = train(frame, settings, Silent())
     assert report.cell == "own_examples:convolution"
