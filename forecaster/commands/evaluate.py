@@ -67,12 +67,7 @@ def evaluate(data: Data | None, settings: EvaluateSettings, watch: Watch) -> Rep
         opened = open_model(settings.models, settings.model)
         _refuse_other_horizon(settings, opened)
         panel = read_for(opened.manifest, data, settings)
-        if settings.plot_series:
-            _refuse_unknown_series(settings.plot_series, panel)
-        for warning in panel.warnings:
-            watch.warn(warning.rstrip("."))
-        for note in panel.notes:
-            watch.note(note)
+        _say(panel, settings, watch)
         tested = _refitted(panel, opened, settings, watch) if settings.refit else _stored(panel, opened, settings)
         report = make_report(subject(opened.manifest, opened.version, time.monotonic() - began), tested)
         if settings.output:
@@ -89,6 +84,16 @@ def evaluate(data: Data | None, settings: EvaluateSettings, watch: Watch) -> Rep
     return report
 
 
+def _say(panel: Panel, settings: EvaluateSettings, watch: Watch) -> None:
+    """What was read, before any work is done. UsageError for series to draw that are not there."""
+    if settings.plot_series:
+        _refuse_unknown_series(settings.plot_series, panel)
+    for warning in panel.warnings:
+        watch.warn(warning.rstrip("."))
+    for note in panel.notes:
+        watch.note(note)
+
+
 def _pretrained(data: Data | None, settings: EvaluateSettings, watch: Watch, began: float) -> Report:
     """Scores of the network that forecasts the data without a training."""
     if data is None:
@@ -97,12 +102,7 @@ def _pretrained(data: Data | None, settings: EvaluateSettings, watch: Watch, beg
         if wrong:
             raise UsageError(f"{name} has no effect on a pretrained network.", "Leave it out.")
     panel = read_as(data, settings.read_options())
-    if settings.plot_series:
-        _refuse_unknown_series(settings.plot_series, panel)
-    for warning in panel.warnings:
-        watch.warn(warning.rstrip("."))
-    for note in panel.notes:
-        watch.note(note)
+    _say(panel, settings, watch)
     horizon = settings.horizon or default_horizon(panel.season_length)
     networks = open_pretrained(panel.season_length, settings.runtime, settings.threads or 0)
     count = settings.windows or max(default_windows(panel, horizon), 1)
