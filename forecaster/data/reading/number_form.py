@@ -88,7 +88,7 @@ def form_of(name: str, delimiter: str, sample: Mapping[str, Sequence[str]]) -> N
         return english[0]
     if continental:
         return _with_thousands(continental[0], sample)
-    doubtful = [(c, text) for c, texts in odd.items() for text in texts if "," in text]
+    doubtful = [(c, text) for c, texts in odd.items() for text in texts if "," in text and NumberForm(",").fits(text)]
     if doubtful:
         column, text = doubtful[0]
         raise DataError(

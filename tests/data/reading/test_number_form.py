@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from forecaster.data.panel import Columns
 from forecaster.data.reading.number_form import NumberForm
 from forecaster.data.reading.reader import ReadOptions, read_as, read_panel
 from forecaster.data.row_options import TextOptions
@@ -102,6 +103,13 @@ def test_a_comma_that_may_mean_two_things_is_asked_about(tmp_path):
         read_panel(path)
     assert read(path, decimal=",").target.tolist() == [1.234, 2.345, 3.456]
     assert read(path, thousands=",").target.tolist() == [1234, 2345, 3456]
+
+
+def test_a_name_with_a_comma_among_ids_of_digits_is_no_doubtful_number(tmp_path):
+    path, names = tmp_path / "x.csv", ["007", "012", "12", "7", "a,b"]
+    days = [f"2024-01-{day:02d}" for day in range(1, 11)]
+    path.write_text("sku;date;sales\n" + "".join(f"{sku};{day};0.5\n" for sku in names for day in days))
+    assert read_panel(path, Columns(series="sku")).series.tolist() == names
 
 
 def test_a_point_before_three_digits_stays_a_decimal_point_where_nothing_says_otherwise(tmp_path):
