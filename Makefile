@@ -5,7 +5,7 @@ MODELS := $(VENV)/demo
 READING := $(addprefix tests/data/reading/test_,one_reading.py texts_stay_texts.py date_forms.py row_names.py)
 PYTEST := $(BIN)/python -m pytest -n auto --dist loadfile
 
-.PHONY: help demo quick test long pandas coverage format lint check audit bench pretrain session torture clean
+.PHONY: help demo quick test long pandas coverage format lint check audit bench pretrain wheels session torture clean
 
 # List the targets.
 help:
@@ -65,6 +65,10 @@ bench: $(VENV)/installed
 # Train a network on made series; PRETRAIN="--season 12 --windows 2000000". It goes on from where it stopped; see docs/pretrained.md.
 pretrain: $(VENV)/installed
 	$(BIN)/python benchmarks/pretrain.py $(PRETRAIN)
+
+# The wheels of both distributions, into dist/.
+wheels: $(VENV)/installed
+	$(BIN)/python tools/wheels.py
 
 # The session that README.md shows, from a real run of its commands: a minute or two.
 session: $(VENV)/installed

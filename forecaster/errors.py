@@ -8,6 +8,9 @@ from __future__ import annotations
 
 from unicodedata import category
 
+DISTRIBUTION = "forecaster-rnn"  # on the package index, where `forecaster` is another project's
+LIGHT_DISTRIBUTION = "forecaster-rnn-predict"  # the same package without what only training needs
+
 _HIDDEN = ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp")  # categories of characters that are not shown as themselves
 _JOINERS = "\u200c\u200d"
 _MAX_QUOTED = 60  # characters of a cell that a message repeats
@@ -68,6 +71,20 @@ class LockError(ForecasterError):
     """Another run holds the lock; try later."""
 
     code, kind = 75, "lock"
+
+
+def install_hint(extra: str = "") -> str:
+    """What to install for what `extra` brings, or to train: in the distribution that is installed here."""
+    from importlib.metadata import PackageNotFoundError, version
+
+    name = DISTRIBUTION
+    if extra:
+        try:
+            version(LIGHT_DISTRIBUTION)
+            name = LIGHT_DISTRIBUTION
+        except PackageNotFoundError:
+            pass
+    return f"Install it with `pip install '{name}[{extra}]'`." if extra else f"Install it with `pip install {name}`."
 
 
 def nearest(word: str, known: tuple[str, ...]) -> str:

@@ -19,7 +19,7 @@ from forecaster.commands.train import read
 from forecaster.commands.tune_confirmation import Confirmation, confirm
 from forecaster.config import TrainSettings, one_network
 from forecaster.data.panel import fingerprint
-from forecaster.errors import DataError, UsageError
+from forecaster.errors import DataError, UsageError, install_hint
 from forecaster.files import output_lock, write_whole
 from forecaster.models.cells import CELLS
 from forecaster.models.device import require_tensorflow
@@ -134,7 +134,7 @@ def _optuna() -> Any:
     try:
         import optuna
     except ImportError:
-        raise UsageError("tune needs optuna.", "Install it with `pip install 'forecaster[tune]'`.") from None
+        raise UsageError("tune needs optuna.", install_hint("tune")) from None
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     return optuna
 

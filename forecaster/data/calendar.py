@@ -10,7 +10,7 @@ import numpy as np
 
 from forecaster.data.slots import WEEK
 from forecaster.data.time_zones import DAY, wall_clock
-from forecaster.errors import UsageError, nearest
+from forecaster.errors import UsageError, install_hint, nearest
 
 if TYPE_CHECKING:
     from forecaster.data.freq import Freq
@@ -127,8 +127,7 @@ def holiday_dates(country: str, years: Sequence[int]) -> IntArray:
     try:
         import holidays
     except ImportError:
-        hint = "Install it with: pip install 'forecaster[holidays]'."
-        raise UsageError("holidays need a library that is not installed.", hint) from None
+        raise UsageError("holidays need a library that is not installed.", install_hint("holidays")) from None
     code, _, part = country.partition("-")
     parts = holidays.list_supported_countries()
     if code not in parts:

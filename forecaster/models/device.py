@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from importlib.util import find_spec
 
-from forecaster.errors import UsageError
+from forecaster.errors import UsageError, install_hint
 
 
 def require_tensorflow() -> None:
@@ -13,7 +13,7 @@ def require_tensorflow() -> None:
     if find_spec("tensorflow") is None:
         raise UsageError(
             "this needs TensorFlow, which is not installed here.",
-            "Install it with `pip install 'tensorflow>=2.21' onnx tf2onnx scikit-learn psutil`, or do it on a host that has it.",
+            f"{install_hint()[:-1]}, or do it on a host that has it.",
         )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib.util import find_spec
 from pathlib import Path
 
-from forecaster.errors import UsageError
+from forecaster.errors import UsageError, install_hint
 
 TERMINAL = "-"
 
@@ -28,5 +28,5 @@ def check_place(place: str, option: str, endings: tuple[str, ...]) -> None:
         if find_spec(library) is None:
             raise UsageError(
                 f"{option} is drawn with {library}, which is not installed.",
-                "Install it with `pip install 'forecaster[plot]'`.",
+                install_hint("plot"),
             )

@@ -17,7 +17,7 @@ import numpy as np
 
 from forecaster.data.freq import Freq, format_timestamps
 from forecaster.data.reading.joined_columns import joined_name, split_names
-from forecaster.errors import ArtifactError, UsageError, nearest
+from forecaster.errors import ArtifactError, UsageError, install_hint, nearest
 from forecaster.files import saying_why, whole_file
 
 if TYPE_CHECKING:
@@ -212,7 +212,7 @@ def _parquet(forecast: Forecast, stream: IO[bytes]) -> None:
         import pyarrow as pa
         import pyarrow.parquet as pq
     except ImportError as error:
-        hint = "Install it with `pip install 'forecaster[parquet]'`, or choose --format csv."
+        hint = f"{install_hint('parquet')[:-1]}, or choose --format csv."
         raise UsageError("parquet is written by pyarrow, which is not installed.", hint) from error
     horizon, zone = forecast.timestamps.shape[1], forecast.zone
     stamps = pa.array(forecast.timestamps.reshape(-1))

@@ -49,7 +49,7 @@ def test_without_optuna_the_extra_is_named(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "optuna", None)
     with pytest.raises(UsageError, match="needs optuna") as error:
         tune(frame(), settings_of(tmp_path), Recorder())
-    assert "forecaster[tune]" in error.value.hint and error.value.code == 2
+    assert "forecaster-rnn[tune]" in error.value.hint and error.value.code == 2
 
 
 @pytest.mark.slow

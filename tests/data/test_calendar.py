@@ -50,7 +50,7 @@ def test_an_unknown_place_is_a_usage_error(country, message):
 
 def test_without_the_library_it_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "holidays", None)
-    with pytest.raises(UsageError, match=r"pip install 'forecaster\[holidays\]'"):
+    with pytest.raises(UsageError, match=r"pip install 'forecaster-rnn(-predict)?\[holidays\]'"):
         holiday_dates("US", (2024,))
 
 

@@ -106,7 +106,7 @@ def test_without_the_extra_it_says_what_to_install_before_any_work(words, librar
         lambda name: None if name == library else sys.modules[__name__].__spec__,
     )
     assert run(words) == 2
-    assert "`pip install 'forecaster[plot]'`" in capfd.readouterr().err
+    assert "`pip install 'forecaster-rnn[plot]'`" in capfd.readouterr().err
 
 
 @pytest.mark.usefixtures("place")

@@ -16,7 +16,7 @@ from forecaster.data.reading.stamps import Stamps
 from forecaster.data.reading.table import SAMPLE, check_header
 from forecaster.data.reading.text_columns import MISSING, TextColumn, numbers_of
 from forecaster.data.time_zones import fixed_zone
-from forecaster.errors import DataError
+from forecaster.errors import DataError, install_hint
 
 if TYPE_CHECKING:
     from forecaster.typing import FloatArray, IntArray
@@ -141,7 +141,7 @@ def read_parquet(source: str, form: NumberForm = PLAIN) -> FrameTable:
         _refuse_bomb(source)
         return FrameTable(source, pd.read_parquet(source), form=form)
     except ImportError:
-        hint = "Install it with: pip install pyarrow; or save the table as CSV."
+        hint = f"{install_hint('parquet')[:-1]}, or save the table as CSV."
         raise DataError(f"{source}: reading Parquet needs pyarrow, which is not installed.", hint) from None
     except (ValueError, OSError):  # what pyarrow raises is one of these
         raise DataError(f"{source}: the Parquet file is damaged or cut short.", "Write it again.") from None

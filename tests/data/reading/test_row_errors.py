@@ -178,8 +178,8 @@ def test_parquet_without_pyarrow_is_one_line(write: Callable[..., str], monkeypa
     with pytest.raises(DataError) as caught:
         read_panel(write(b"PAR1", "x.parquet"))
     assert str(caught.value) == (
-        "x.parquet: reading Parquet needs pyarrow, which is not installed. Install it with: pip install pyarrow; or save "
-        "the table as CSV."
+        "x.parquet: reading Parquet needs pyarrow, which is not installed. Install it with `pip install "
+        "'forecaster-rnn[parquet]'`, or save the table as CSV."
     )
 
 
