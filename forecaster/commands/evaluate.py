@@ -54,13 +54,12 @@ def evaluate(data: Data | None, settings: EvaluateSettings, watch: Watch) -> Rep
     _refuse_no_effect(settings)
     if settings.anomalies:
         check_anomalies(settings.anomalies)
-        source = trained_on(settings.models, settings.model) if data is None else data
-        others = {"--report": settings.report, "--output": settings.output}
-        refuse_overwriting({"--anomalies": settings.anomalies, **others}, {"the data": source}, settings.models)
     if settings.report:
         check_place(settings.report, "--report", (".html",))
+    outputs = {"--anomalies": settings.anomalies, "--report": settings.report, "--output": settings.output}
+    if any(outputs.values()):
         source = trained_on(settings.models, settings.model) if data is None else data
-        refuse_overwriting({"--report": settings.report}, {"the data": source}, settings.models)
+        refuse_overwriting(outputs, {"the data": source, "--events": settings.events}, settings.models)
     with output_lock(settings.report or "-", 0.0, watch.warn):
         if means_pretrained(data, settings, settings.models, watch):
             return _pretrained(data, settings, watch, began)
@@ -98,7 +97,8 @@ def _pretrained(data: Data | None, settings: EvaluateSettings, watch: Watch, beg
     """Scores of the network that forecasts the data without a training."""
     if data is None:
         raise UsageError("a pretrained network has no training data.", "Name a data file.")
-    for name, wrong in (("--refit", settings.refit), ("--no-adapt", not settings.adapt)):
+    unused = (("--refit", settings.refit), ("--no-adapt", not settings.adapt), ("--events", settings.events))
+    for name, wrong in unused:
         if wrong:
             raise UsageError(f"{name} has no effect on a pretrained network.", "Leave it out.")
     panel = read_as(data, settings.read_options())

@@ -45,7 +45,7 @@ def deliver(
 
         check_place(settings.plot, "--plot", (".png", ".html", "-"))
     check_format(settings.output, format, safe_csv=settings.safe_csv)
-    inputs = {"the data": _source(data, settings), "--future": settings.future}
+    inputs = {"the data": _source(data, settings), "--future": settings.future, "--events": settings.events}
     refuse_overwriting(_outputs(settings), inputs, settings.models)
     wait = settings.wait or 0.0
     with output_lock(settings.output, wait, watch.warn), output_lock(settings.plot or "-", wait, watch.warn):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from forecaster.data.reading.read_events import with_events
 from forecaster.data.reading.reader import read_as
 from forecaster.data.summary import degenerate_series_notes, refuse_unkeepable
 from forecaster.data.target_limits import refuse_all_but_counts
@@ -94,6 +95,8 @@ def _path(data: Data) -> str:
 def read(data: Data, settings: PlanSettings, watch: Watch) -> Panel:
     """The panel; what was inferred is noted. DataError for rows that cannot be used."""
     panel = read_as(data, settings.read_options())
+    if settings.events:
+        panel = with_events(panel, settings.events)
     panel = replace(panel, notes=(*panel.notes, *degenerate_series_notes(panel)))
     for warning in panel.warnings:
         watch.warn(warning.rstrip("."))

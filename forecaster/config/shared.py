@@ -54,6 +54,11 @@ class InputOptions:
     encoding: str | None = option(None, "Encoding of the file, e.g. windows-1252 (default: UTF-8).", "Input")
     decimal: str | None = option(None, "Decimal mark of numbers, . or , (default: inferred).", "Input")
     thousands: str | None = option(None, "Mark between thousands, e.g. . or , (default: inferred).", "Input")
+    since: str | None = option(None, "Leave out rows before this time, e.g. 2018 or 2018-03.", "Input")
+    until: str | None = option(None, "Leave out rows after this time, e.g. 2023 or 2023-06-30.", "Input")
+    ignore: tuple[str, ...] = option(
+        (), "Read targets in FROM..TO as missing, e.g. 2020-03..2020-05.", "Input", kind="columns"
+    )
 
     @property
     def columns(self) -> Columns:
@@ -67,7 +72,8 @@ class InputOptions:
         from forecaster.data.reading.reader import ReadOptions
 
         options = ReadOptions.of(self.columns, zone=self.zone, timestamp_format=self.timestamp_format)
-        return replace(options, text=self.text_options)
+        rows = replace(options.rows, since=self.since, until=self.until, ignore=self.ignore)
+        return replace(options, text=self.text_options, rows=rows)
 
     @property
     def text_options(self) -> TextOptions:
@@ -93,9 +99,6 @@ class FrequencyOptions:
     aggregate: str | None = choice(
         None, "forecaster.data.row_options:AGGREGATES", "What rows with one timestamp become.", "Input"
     )
-    ignore: tuple[str, ...] = option(
-        (), "Read targets in FROM..TO as missing, e.g. 2020-03..2020-05.", "Input", kind="columns"
-    )
 
     def with_step(self, options: ReadOptions) -> ReadOptions:
         """`options` with the step and its slots, as far as they are given. UsageError for an unknown frequency."""
@@ -111,9 +114,15 @@ class FrequencyOptions:
             snap="auto" if self.snap else None,
             resample=self.resample,
             aggregate=self.aggregate,
-            ignore=self.ignore,
         )
         return replace(options, freq=None if self.freq is None else Freq.parse(self.freq), rows=rows)
+
+
+@dataclass(frozen=True)
+class EventOptions:
+    """Events of one's own."""
+
+    events: str | None = option(None, "File of events: date, name; optionally series, before, after.", "Input")
 
 
 @dataclass(frozen=True)

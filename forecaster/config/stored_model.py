@@ -9,6 +9,7 @@ from forecaster.config.option import choice, count, option, steps, switch
 from forecaster.config.shared import (
     AdaptOptions,
     BaselineOptions,
+    EventOptions,
     FrequencyOptions,
     HoldoutOptions,
     InputOptions,
@@ -27,7 +28,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class EvaluateSettings(
-    PlotOptions, MachineOptions, BaselineOptions, HoldoutOptions, AdaptOptions, ServeOptions, StoreOptions, InputOptions
+    PlotOptions,
+    MachineOptions,
+    BaselineOptions,
+    HoldoutOptions,
+    AdaptOptions,
+    ServeOptions,
+    StoreOptions,
+    EventOptions,
+    InputOptions,
 ):
     """Settings of `evaluate`."""
 
@@ -57,7 +66,9 @@ class ExplainSettings(MemoryOptions, HoldoutOptions, MachineOptions, ServeOption
 
 
 @dataclass(frozen=True)
-class PredictSettings(LockOptions, PlotOptions, MachineOptions, AdaptOptions, ServeOptions, StoreOptions, InputOptions):
+class PredictSettings(
+    LockOptions, PlotOptions, MachineOptions, AdaptOptions, ServeOptions, StoreOptions, EventOptions, InputOptions
+):
     """Settings of `predict`."""
 
     horizon: int | None = steps("Steps ahead to forecast (default: as trained).", "Forecast")

@@ -10,6 +10,7 @@ from forecaster.config.optimizer import OptimizerOptions
 from forecaster.config.option import choice, count, option, steps, switch
 from forecaster.config.shared import (
     BaselineOptions,
+    EventOptions,
     FrequencyOptions,
     HoldoutOptions,
     InputOptions,
@@ -61,7 +62,7 @@ class HorizonOptions:
 
 
 @dataclass(frozen=True)
-class NetworkOptions:
+class NetworkOptions(EventOptions):
     """The shape of the network, whichever cell it has."""
 
     units: int | None = count("Width of each recurrent layer.", "Network")
@@ -118,7 +119,7 @@ class NetworkOptions:
 
     def refuse_inputs_ahead(self) -> None:
         """UsageError for inputs of the steps ahead where the head reads none."""
-        for name in ("linear", "calendar", "holidays"):
+        for name in ("linear", "calendar", "holidays", "events"):
             if getattr(self, name):
                 self.refuse_closed_head(name)
 

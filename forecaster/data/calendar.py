@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from forecaster.data.events import event_groups, event_inputs, event_width, is_event
 from forecaster.data.slots import WEEK
 from forecaster.data.time_zones import DAY, wall_clock
 from forecaster.errors import UsageError, install_hint, nearest
@@ -140,8 +141,8 @@ def holiday_dates(country: str, years: Sequence[int]) -> IntArray:
 
 
 def is_row(name: str) -> bool:
-    """Whether `name` is a row of CALENDAR or LAGS, or of a country's holidays."""
-    return name in CALENDAR or name in LAGS or name.startswith(HOLIDAYS)
+    """Whether `name` is a row of CALENDAR or LAGS, of a country's holidays, or of an event."""
+    return name in CALENDAR or name in LAGS or name.startswith(HOLIDAYS) or is_event(name)
 
 
 def _row(name: str) -> Calendar:
@@ -164,7 +165,7 @@ def _holiday_flags(wall: IntArray, country: str) -> FloatArray:
 
 def width(names: tuple[str, ...]) -> int:
     """F: numbers per step of the rows of CALENDAR among `names`."""
-    return sum(_row(name).width for name in names if name not in LAGS)
+    return sum(event_width(name) if is_event(name) else _row(name).width for name in names if name not in LAGS)
 
 
 def lag_count(names: tuple[str, ...]) -> int:
@@ -173,8 +174,27 @@ def lag_count(names: tuple[str, ...]) -> int:
 
 
 def features(wall: IntArray, names: tuple[str, ...]) -> FloatArray:
-    """[..., F] calendar inputs of wall-clock timestamps [...] in microseconds."""
+    """[..., F] calendar inputs of wall-clock timestamps [...] in microseconds, without events."""
     parts = [_row(name).features(wall) for name in names if name not in LAGS]
+    return np.concatenate(parts, axis=-1) if parts else np.empty((*wall.shape, 0))
+
+
+def _with_events(panel: Panel, wall: IntArray, names: tuple[str, ...], series: IntArray) -> FloatArray:
+    """[K, ..., F] calendar inputs of wall-clock timestamps [K, ...] of these `series` [K] of a panel, events included."""
+    parts = []
+    for name in names:
+        if name in LAGS:
+            continue
+        if not is_event(name):
+            parts.append(_row(name).features(wall))
+            continue
+        groups = event_groups(panel.events, panel.series)[series]
+        found = np.zeros((*wall.shape, event_width(name)))
+        for group in np.unique(groups):
+            of = np.flatnonzero(groups == group)
+            one = str(panel.series[group - 1]) if group else ""
+            found[of] = event_inputs(name, panel.events, wall[of], one, panel.freq)
+        parts.append(found)
     return np.concatenate(parts, axis=-1) if parts else np.empty((*wall.shape, 0))
 
 
@@ -191,7 +211,7 @@ def _step(freq: Freq) -> int:
 
 @dataclass(frozen=True)
 class KnownRows:
-    """Calendar and lags of every row of a panel, computed once for each distinct timestamp."""
+    """Calendar and lags of every row of a panel, computed once for each distinct timestamp, or one of a series with events."""
 
     table: FloatArray  # [distinct timestamps, F] float64
     back: IntArray  # [distinct timestamps, J] rows back to its lags
@@ -204,9 +224,16 @@ def known_rows(panel: Panel, horizon: int, names: tuple[str, ...]) -> KnownRows 
     if not names:
         return None
     stamps, row = np.unique(panel.timestamps, return_inverse=True)
+    of = np.zeros(len(stamps), dtype=np.int64)
+    row = row.reshape(-1).astype(np.int64)
+    groups = event_groups(panel.events, panel.series)
+    if groups.any():  # some series have events of their own
+        numbers, row = np.unique(row * (len(groups) + 1) + groups[panel.row_series], return_inverse=True)
+        stamps, of = stamps[numbers // (len(groups) + 1)], numbers % (len(groups) + 1)
+        of, row = np.where(of > 0, of - 1, int(np.argmin(groups))), row.reshape(-1).astype(np.int64)
     wall = wall_clock(stamps, panel.zone)
     back = distances(wall, names, _step(panel.freq), horizon)
-    return KnownRows(features(wall, names), back, row.reshape(-1).astype(np.int64), panel.season_length)
+    return KnownRows(_with_events(panel, wall, names, of), back, row, panel.season_length)
 
 
 def known_ahead(
@@ -229,5 +256,6 @@ def known_ahead(
     edge = (slice(None), None, None, None)
     there = (rows >= windows.start[windows.series][edge]) & (rows < windows.cutoff[edge])
     lags = np.where(there, windows.target[np.where(there, rows, 0)], np.nan)
-    whole = np.concatenate([features(wall, names), lags.reshape(*wall.shape, -1)], axis=-1)
+    inputs = _with_events(panel, wall, names, windows.series)
+    whole = np.concatenate([inputs, lags.reshape(*wall.shape, -1)], axis=-1)
     return whole.reshape(len(last), blocks, horizon, -1)

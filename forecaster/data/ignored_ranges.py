@@ -1,4 +1,6 @@
-"""Ranges of time that must not teach: their targets are read as missing, e.g. those of a lockdown or a stock-out."""
+"""Times that must not teach: ranges whose targets are read as missing, e.g. a lockdown or a stock-out, and what is before or
+after the rows that count.
+"""
 
 from __future__ import annotations
 
@@ -25,6 +27,26 @@ def ignored_rows(panel: Panel, ranges: tuple[str, ...]) -> BoolArray:
         first, end = _ends(text, whole_numbers=panel.freq.whole_numbers)
         found |= (times >= first) & (times < end)
     return found
+
+
+def span(since: str | None, until: str | None, *, whole_numbers: bool) -> tuple[int | None, int | None]:
+    """The first timestamp that counts and the first that no longer does; None = all. `until` is whole: a day, a month, a year.
+
+    UsageError where one is no time, or none is left between them.
+    """
+    first = None if since is None else _end(since, 0, "--since", whole_numbers=whole_numbers)
+    end = None if until is None else _end(until, 1, "--until", whole_numbers=whole_numbers)
+    if first is not None and end is not None and first >= end:
+        raise UsageError(f"--until '{until}' is before --since '{since}'.", "Exchange them.")
+    return first, end
+
+
+def _end(text: str, later: int, flag: str, *, whole_numbers: bool) -> int:
+    try:
+        return int(text) + later if whole_numbers else _stamp(text.strip(), later)
+    except (ValueError, KeyError):
+        hint = "Give a step, e.g. 100." if whole_numbers else "Give e.g. 2020, 2020-03 or 2020-03-15."
+        raise UsageError(f"{flag} '{text}' is no timestamp.", hint) from None
 
 
 def _ends(text: str, *, whole_numbers: bool) -> tuple[int, int]:

@@ -12,6 +12,7 @@ from forecaster.data.freq import Freq, timestamp_text
 from forecaster.data.row_options import AS_SHOWN, AS_USUAL, RowOptions, TextOptions
 
 if TYPE_CHECKING:
+    from forecaster.data.events import Event
     from forecaster.typing import BoolArray, FloatArray, IntArray, TextArray
 
 
@@ -89,6 +90,7 @@ class Panel:
     rows: RowOptions = AS_USUAL  # what happened to the rows of the file
     text: TextOptions = AS_SHOWN  # how its text was written
     gap_runs: tuple[Gap, ...] = ()  # the gaps as they were in the file
+    events: tuple[Event, ...] = ()  # of one's own, which calendar rows are made of
 
     @property
     def lengths(self) -> IntArray:

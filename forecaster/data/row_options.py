@@ -19,6 +19,8 @@ class RowOptions:
     resample: str | None = None  # frequency to which rows are joined
     aggregate: str | None = None  # one of AGGREGATES: what becomes of rows with one timestamp
     ignore: tuple[str, ...] = ()  # ranges FROM..TO whose targets are read as missing
+    since: str | None = None  # rows before this time are left out
+    until: str | None = None  # rows after this time are left out
 
     def __post_init__(self) -> None:
         if self.resample is not None and self.aggregate is None:

@@ -13,6 +13,7 @@ import numpy as np
 
 from forecaster.data.calendar import is_row
 from forecaster.data.covariate_encodings import Encoding
+from forecaster.data.events import Event
 from forecaster.data.extra_inputs import Needs
 from forecaster.data.panel import ROLES
 from forecaster.data.row_options import AS_SHOWN, AS_USUAL, RowOptions, TextOptions
@@ -126,6 +127,7 @@ class Manifest:
     refused: str = ""  # why this version did not serve after its training; "" = it did
     contributions: tuple[Contribution, ...] = ()  # each member's, on the test windows
     method: str = ""  # what is served, in words; "" in models of format 1: see `served`
+    events: tuple[Event, ...] = ()  # of one's own, as the training knew them
 
     @property
     def served(self) -> str:
@@ -193,6 +195,7 @@ def read_manifest(folder: Path) -> Manifest:
         raw["limits"] = _record(Limits, raw.get("limits") or {})
         raw["error_scales"] = tuple(raw.get("error_scales", ()))
         raw["calendar"] = tuple(raw.get("calendar", ()))
+        raw["events"] = tuple(_event(one) for one in raw.get("events", ()))
         raw["contributions"] = tuple(_record(Contribution, one) for one in raw.get("contributions", ()))
         return _sound(validated(_record(Manifest, raw)))
     except OSError as error:
@@ -218,6 +221,7 @@ def _sound(manifest: Manifest) -> Manifest:
         max(manifest.horizon, manifest.context_length, manifest.data.season_length) <= MAX_STEPS,
         list(levels) == sorted({*levels}) and all(0 < level < 1 for level in levels),
         all(map(is_row, manifest.calendar)),
+        all(one.row in manifest.calendar and len(one.dates) == len(one.series) for one in manifest.events),
         all(one.role in ROLES and one.scale > 0 for member in manifest.members for one in member.covariates),
         limits.low is None or limits.high is None or limits.low <= limits.high,
     )
@@ -249,6 +253,10 @@ def _facts(raw: Mapping[str, Any]) -> DataFacts:
     except UsageError as error:  # options that no training stores together
         raise ValueError(error.message) from None
     return _record(DataFacts, {**raw, **nested, "text_as": _record(TextOptions, raw.get("text_as") or {})})
+
+
+def _event(raw: Mapping[str, Any]) -> Event:
+    return _record(Event, {**raw, "dates": tuple(raw["dates"]), "series": tuple(raw["series"])})
 
 
 def network_settings(raw: Mapping[str, object]) -> NetworkSettings:

@@ -6,8 +6,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from forecaster.config.shared import EventOptions
 from forecaster.data.covariate_encodings import columns_of
+from forecaster.data.events import joined_events, refuse_other_events, with_windows_of
 from forecaster.data.reading.reader import ReadOptions, read_as
+from forecaster.data.time_zones import DAY
 from forecaster.errors import ArtifactError, UsageError
 from forecaster.serving.manifest import Manifest, read_manifest
 from forecaster.serving.store import Store
@@ -55,8 +58,8 @@ def trained_options(manifest: Manifest) -> ReadOptions:
         zone=facts.zone,
         timestamp_format=facts.timestamp_format,
     )
-    # The slots are in the frequency's name.
-    rows = replace(facts.rows_as, all_slots=True)
+    # The slots are in the frequency's name; the training's last row is no end of later data.
+    rows = replace(facts.rows_as, all_slots=True, until=None)
     return replace(options, likely_format=facts.timestamp_form, rows=rows, text=facts.text_as)
 
 
@@ -76,4 +79,21 @@ def read_for(manifest: Manifest, data: str | Path | pd.DataFrame | None, setting
             f"model '{manifest.name}' was trained on {facts.freq} data, {panel.source} is {panel.freq.name}.",
             "Train a model for it.",
         )
-    return panel
+    given = settings.events if isinstance(settings, EventOptions) else None
+    return with_stored_events(panel, manifest, given)
+
+
+def with_stored_events(panel: Panel, manifest: Manifest, path: str | None) -> Panel:
+    """`panel` with the model's events; later ones than the training's rows are those of the file, if one is given.
+
+    DataError where the file has an event that the model does not know.
+    """
+    if path is None:
+        return replace(panel, events=manifest.events)
+    from forecaster.data.reading.read_events import with_events
+
+    panel = with_events(panel, path)
+    refuse_other_events(panel.events, manifest.calendar, manifest.name)
+    last = 0 if panel.freq.whole_numbers else manifest.data.last // DAY
+    known = with_windows_of(panel.events, manifest.calendar)
+    return replace(panel, events=joined_events(manifest.events, known, last))

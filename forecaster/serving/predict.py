@@ -17,6 +17,7 @@ from forecaster.config import TrainSettings
 from forecaster.data.freshness import fresh
 from forecaster.data.future_covariates import missing_ahead, with_future
 from forecaster.data.reading.reader import read_as, read_future
+from forecaster.data.time_zones import DAY
 from forecaster.data.windows import latest_windows
 from forecaster.errors import ArtifactError, DataError, UsageError
 from forecaster.progress import Watch
@@ -139,6 +140,7 @@ def run_forecast(
     panel = fresh(_read(data, model, settings), settings.max_age, settings.drop_incomplete, watch, now)
     _note_series(panel, model, watch)
     request = _request(panel, model, settings, watch)
+    _warn_of_ended_events(request, watch)
     own = PRETRAINED if isinstance(model, ZeroShotModel) else MODEL
     if isinstance(model, ServedModel):
         answer = _answer_or_none(request, model, settings, watch)
@@ -254,6 +256,15 @@ def _request(panel: Panel, model: Model, settings: PredictSettings, watch: Watch
     )
 
 
+def _warn_of_ended_events(request: Request, watch: Watch) -> None:
+    """Say where the model reads events and knows of none after the latest row: the list may be an old one."""
+    events = request.panel.events
+    last = max((event.dates[-1] for event in events if event.dates), default=None)
+    if events and (last is None or last * DAY < request.panel.timestamps.max()):
+        until = f"since {np.datetime64(last, 'D')}" if last is not None else "at all"
+        watch.warn(f"the model knows no event {until}: give later ones with --events FILE")
+
+
 def _with_future(panel: Panel, settings: PredictSettings, horizon: int) -> Panel:
     """The panel with known values from --future. UsageError where the model reads none."""
     if not panel.columns.known:
@@ -323,8 +334,9 @@ def _quantile_source(panel: Panel, model: ServedModel, settings: PredictSettings
 def _zero_shot(request: Request, settings: PredictSettings, watch: Watch) -> Answer:
     """The forecasts of the pretrained networks; NaN for series that are too short for them."""
     panel = request.panel
-    if not settings.adapt:
-        raise UsageError("--no-adapt has no effect on a pretrained network.", "Leave it out.")
+    for name, wrong in (("--no-adapt", not settings.adapt), ("--events", settings.events)):
+        if wrong:
+            raise UsageError(f"{name} has no effect on a pretrained network.", "Leave it out.")
     for note in panel.notes:
         watch.note(note)
     networks = open_pretrained(panel.season_length, settings.runtime, settings.threads or 0)

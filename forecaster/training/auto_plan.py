@@ -75,6 +75,10 @@ def draft_plan(panel: Panel, settings: TrainSettings) -> Draft:
     windows = choose("windows", settings.windows, *_windows(len(panel.series), lengths))
     segment = _segment(choose, settings, season)
     context_length = _context_length(choose, settings, lengths, segment)
+    rows_left_out = {"since": panel.rows.since, "until": panel.rows.until, "ignore": ", ".join(panel.rows.ignore)}
+    for name, times in rows_left_out.items():
+        if times:
+            choose(name, times, "", "")
     if settings.network:
         choose("network", str(settings.network), "", "")
     head = choose("head", settings.head, "direct", "the whole horizon at once")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from forecaster.data.calendar import holiday_calendar, usable
 from forecaster.data.covariate_encodings import fit_encodings
 from forecaster.data.covariate_screening import uninformative_covariates
+from forecaster.data.events import event_rows
 from forecaster.data.panel import ROLES
 from forecaster.errors import UsageError
 from forecaster.models.heads import OPEN_HEADS
@@ -30,6 +31,7 @@ def calendar_of(choose: Chooser, settings: TrainSettings, panel: Panel, head: st
         names = ()
     if settings.holidays is not None:
         names = (*names, holiday_calendar(settings.holidays, panel))
+    names = (*names, *event_rows(panel.events, panel.freq))
     shown = ", ".join(names) or "none"
     choose("calendar", None if settings.calendar is None else shown, shown, "as the frequency and the history allow")
     return names

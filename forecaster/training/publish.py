@@ -265,6 +265,7 @@ def _manifest(training: Training) -> Manifest:
         error_scales=tuple(one.error_scale for one in served.fit_settings),
         smoothing=served.smoothing,
         calendar=plan.calendar,
+        events=training.panel.events,
         limits=training.settings.limits,
         method=served_method([network.settings for network in served.networks], served.smoothing),
     )

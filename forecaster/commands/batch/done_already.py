@@ -74,7 +74,7 @@ def job_key(job: BatchJob) -> str:
         path = data_path(job)
         if path is None or not is_file(path):  # the content of a pipe is known only by reading it
             return ""
-        for source in (path, *_future(job)):
+        for source in (path, *_more_inputs(job)):
             with source.open("rb") as file:
                 while block := file.read(CHUNK_BYTES):
                     digest.update(block)
@@ -118,7 +118,7 @@ def _sources(job: BatchJob) -> Iterator[Path]:
     """The files that decide what the job does."""
     if path := data_path(job):
         yield path
-    yield from _future(job)
+    yield from _more_inputs(job)
     if _reads_model(job):
         try:
             folder = _version_folder(job)
@@ -135,10 +135,10 @@ def _reads_model(job: BatchJob) -> bool:
     return isinstance(job.settings, (PredictSettings, EvaluateSettings))
 
 
-def _future(job: BatchJob) -> list[Path]:
-    """The file of known values ahead, where the job has one."""
-    future = job.settings.future if isinstance(job.settings, PredictSettings) else None
-    return [Path(future)] if future else []
+def _more_inputs(job: BatchJob) -> list[Path]:
+    """The files of known values ahead and of events, where the job has some."""
+    named = [getattr(job.settings, option, None) for option in ("future", "events")]
+    return [Path(name) for name in named if name]
 
 
 def _version_folder(job: BatchJob) -> Path:

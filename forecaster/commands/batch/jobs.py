@@ -63,6 +63,7 @@ _PATHS = (
     "models",
     "ledger",
     "future",
+    "events",
     "plot",
     "report",
     "anomalies",

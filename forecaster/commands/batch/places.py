@@ -22,7 +22,11 @@ def refuse_shared_files(jobs_file: Path, status: Path | None, jobs: Sequence[Bat
     own = {"the jobs file": jobs_file, "the status file": status}
     for job in jobs:
         written = {name: getattr(job.settings, name, None) for name in PLACES} | {"output": job.output}
-        read = {"the job's data": data_path(job), "the job's future values": getattr(job.settings, "future", None)}
+        read = {
+            "the job's data": data_path(job),
+            "the job's future values": getattr(job.settings, "future", None),
+            "the job's events": getattr(job.settings, "events", None),
+        }
         try:
             refuse_overwriting(written, {**read, **own}, job.settings.models)
             refuse_overwriting({"the status file": status}, {**read, "the jobs file": jobs_file}, job.settings.models)

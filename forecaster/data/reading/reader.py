@@ -23,6 +23,7 @@ from forecaster.data.reading.joined_rows import Observations
 from forecaster.data.reading.number_form import PLAIN, NumberForm
 from forecaster.data.reading.regular_rows import regular
 from forecaster.data.reading.row_errors import RowsError
+from forecaster.data.reading.row_span import rows_within
 from forecaster.data.reading.stamps import Origin, Stamps
 from forecaster.data.reading.table import CsvTable, RawTable
 from forecaster.data.reading.text_columns import too_large, why_too_large
@@ -100,6 +101,8 @@ def _merged(options: Any, known: Any) -> Any:
         given, other = getattr(options, item.name), getattr(known, item.name)
         if is_dataclass(other) and type(given) is type(other) and item.name != "freq":
             given = _merged(given, other)
+        elif item.name == "ignore":  # what must not teach is added to what is known not to
+            given = tuple(dict.fromkeys((*other, *given)))
         values[item.name] = other if given in (None, ()) else given
     return type(known)(**values)
 
@@ -187,8 +190,11 @@ def _read(table: RawTable, roles: Roles, options: ReadOptions) -> Panel:
     codes, names = _series(table, roles)
     stamps = _stamps(table, roles.timestamp, codes, options)
     rows = _sorted_rows(table, roles, codes, names, stamps)
+    keep_later = any(one.role == "known" for one in covariates)
+    rows, later, span_note = rows_within(rows, options.rows, keep_later=keep_later)
     sorted_values = tuple(replace(one, values=rows.sort(one.values)) for one in covariates)
-    grid = regular(Observations(rows, rows.sort(np.column_stack(targets)), sorted_values), options.freq, options.rows)
+    sorted_targets = np.where(later[:, None], np.nan, rows.sort(np.column_stack(targets)))
+    grid = regular(Observations(rows, sorted_targets, sorted_values), options.freq, options.rows)
     rows, freq, steps, covariates = grid.found.rows, grid.freq, grid.steps, grid.found.covariates
 
     columns = [grid.found.targets, *(one.values for one in covariates if one.role != "static")]
@@ -208,7 +214,14 @@ def _read(table: RawTable, roles: Roles, options: ReadOptions) -> Panel:
     panel = replace(panel, warnings=(warning,) if warning else ())
     panel = replace(panel, timestamp_form=stamps.form, keys=keys if len(keys) > 1 else ())
     panel = replace(panel, rows=grid.options, text=replace(options.text, **table.marks))
-    found = [table.note, stamps.note, *roles.notes(table), *grid.notes, *_notes(panel, options, filled.first)]
+    found = [
+        table.note,
+        stamps.note,
+        *roles.notes(table),
+        span_note,
+        *grid.notes,
+        *_notes(panel, options, filled.first),
+    ]
     return replace(panel, notes=tuple(note for note in found if note))
 
 

@@ -177,13 +177,15 @@ def test_a_late_input_is_waited_for_while_the_other_jobs_go_on(shop):
     assert lines["two"]["code"] == 3 and 600 <= summary["seconds"] < 620
 
 
-def test_a_job_is_done_again_when_what_is_known_ahead_changes(shop):
-    (shop / "jobs.toml").write_text(TWO_JOBS)
-    (shop / "future.csv").write_text("a\n")
+@pytest.mark.parametrize("option", ["future", "events"])
+def test_a_job_is_done_again_when_what_is_known_ahead_changes(shop, option):
+    (shop / "jobs.toml").write_text(TWO_JOBS.replace("[jobs.one]", f'[jobs.one]\n{option} = "ahead.csv"'))
+    (shop / "ahead.csv").write_text("a\n")
     first = load_jobs(shop / "jobs.toml").jobs[0]
-    job = replace(first, output=None, settings=replace(first.settings, future=str(shop / "future.csv")))
+    assert getattr(first.settings, option) == str(shop / "ahead.csv")
+    job = replace(first, output=None)
     before = job_key(job)
-    (shop / "future.csv").write_text("b\n")
+    (shop / "ahead.csv").write_text("b\n")
     assert before and job_key(job) not in ("", before)
 
 
