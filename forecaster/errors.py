@@ -6,6 +6,7 @@ A message says where and what was found; a hint says what to do next:
 
 from __future__ import annotations
 
+import re
 from unicodedata import category
 
 DISTRIBUTION = "forecaster-rnn"  # on the package index, where `forecaster` is another project's
@@ -14,6 +15,22 @@ LIGHT_DISTRIBUTION = "forecaster-rnn-predict"  # the same package without what o
 _HIDDEN = ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp")  # categories of characters that are not shown as themselves
 _JOINERS = "\u200c\u200d"
 _MAX_QUOTED = 60  # characters of a cell that a message repeats
+
+
+# Parameters of a URL whose values are secrets: of databases, and of signed links to object stores.
+SECRET_PARAMETER = re.compile(
+    r"(?:[\w-]*(?:password|passwd|passphrase|secret|signature|credential|token|access_?key)[\w-]*|pwd|sig)",
+    re.IGNORECASE,
+)
+_PASSWORD = re.compile(r"(://[^\s:/@?#'\"]*):(?!\d{1,5}(?:[/?\s'\"]|$))\S*(?:@|…)(?=[^\s@]*)")
+_SECRET = re.compile(rf"([?&]{SECRET_PARAMETER.pattern}=)[^&\s'\"]+", re.IGNORECASE)
+
+
+def masked(text: str) -> str:
+    """`text` with passwords and other secrets of URLs in it replaced by `***`."""
+    if "://" not in text:
+        return text
+    return _SECRET.sub(r"\1***", _PASSWORD.sub(r"\1:***@", text))
 
 
 class ForecasterError(Exception):
@@ -26,8 +43,8 @@ class ForecasterError(Exception):
     kind = "bug"
 
     def __init__(self, message: str, hint: str = "") -> None:
-        self.message = " ".join(message.split())
-        self.hint = " ".join(hint.split())
+        self.message = masked(" ".join(message.split()))
+        self.hint = masked(" ".join(hint.split()))
         super().__init__(self.message if not self.hint else f"{self.message} {self.hint}")
 
 
@@ -110,6 +127,6 @@ def visible(text: str) -> str:
 
 def quoted(text: object) -> str:
     """A cell or a name as messages repeat it: in quotes, cut where it is very long, invisible characters written out."""
-    whole = str(text)
+    whole = masked(str(text))
     cut = whole if len(whole) <= _MAX_QUOTED else f"{whole[:_MAX_QUOTED]}…"
     return "'" + "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in cut) + "'"

@@ -18,6 +18,7 @@ from typing import IO
 
 from forecaster.errors import LockError, UsageError
 from forecaster.file_access import access, created_like, user_name
+from forecaster.storage.addresses import is_url
 
 try:
     import fcntl
@@ -121,13 +122,13 @@ def keeps_apart(folder: Path, one: str, other: str) -> bool:
 def output_lock(output: str | Path, wait: float, tell: Callable[[str], None] | None = None) -> Iterator[None]:
     """Keep other runs from writing `output` until this one has; files that a killed run left beside it are removed.
 
-    Nothing is locked for standard output ("-"), devices and pipes. LockError after `wait` seconds. `tell` gets a line where
+    Nothing is locked for standard output ("-"), URLs, devices and pipes. LockError after `wait` seconds. `tell` gets a line where
     the output's owner, group, mode or ACL could not be kept.
     """
     with ExitStack() as stack:
         target = None
         with saying_why(output):
-            if str(output) != "-" and not _is_special(Path(output)):
+            if str(output) != "-" and not is_url(str(output)) and not _is_special(Path(output)):
                 target = followed(Path(output))
                 stack.enter_context(file_lock(target.with_name(f"{_prefix(target)}.lock"), wait, f"'{output}'"))
                 # Only the holder of the lock writes this output, so no run needs these any more.

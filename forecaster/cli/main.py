@@ -25,6 +25,7 @@ from forecaster.config import (
 )
 from forecaster.config.resolve import PREFIX, unknown_variables
 from forecaster.errors import ForecasterError, UsageError
+from forecaster.storage.addresses import shown
 
 if TYPE_CHECKING:
     from forecaster.evaluation.report import Report
@@ -226,7 +227,7 @@ def _predict(settings: PredictSettings, console: Console, data: str | None) -> N
     made = deliver(data, settings, console, "json" if console.json and to_stdout else settings.format)
     forecast = made.forecast
     if console.json and not to_stdout:
-        console.result({"output": settings.output, **forecast.metadata()})
+        console.result({"output": shown(settings.output), **forecast.metadata()})
     if settings.plot == "-":
         from forecaster.plotting.forecast_plot import in_terminal
 
@@ -265,9 +266,10 @@ def _doctor(settings: StoreSettings, console: Console) -> None:
         console.table(["about", "what", "found", "note"], [[row.topic, row.name, row.value, row.note] for row in rows])
 
 
-DATA = Argument("data", "CSV or Parquet file, or - for standard input.", required=True)
+DATA = Argument("data", "CSV or Parquet file, URL of a database, or - for standard input.", required=True)
 SEEN_DATA = Argument(
-    "data", "CSV or Parquet file, or - for standard input (default: the data that the model was trained on)."
+    "data",
+    "CSV or Parquet file, URL of a database, or - for standard input (default: the data that the model was trained on).",
 )
 COMMANDS = (
     Command("train", TrainSettings, _train, (DATA,), hush=True),

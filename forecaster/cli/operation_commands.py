@@ -78,8 +78,8 @@ def _schedule(settings: ScheduleSettings, console: Console, jobs: str) -> None:
 
 
 JOBS = Argument("jobs", "TOML file of jobs.", required=True)
-LEDGER = Argument("ledger", "SQLite file that `predict --ledger` wrote.", required=True)
-ACTUALS = Argument("data", "CSV or Parquet file with the actuals.", required=True)
+LEDGER = Argument("ledger", "SQLite file or database that `predict --ledger` wrote.", required=True)
+ACTUALS = Argument("data", "CSV or Parquet file, or URL of a database, with the actuals.", required=True)
 
 COMMANDS = (
     Command("batch", BatchSettings, _batch, (JOBS,), hush=True),

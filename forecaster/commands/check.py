@@ -89,7 +89,7 @@ def check(data: Data, settings: CheckSettings, watch: Watch, now: datetime | Non
     is missing or damaged.
     """
     opened = open_model(settings.models, settings.model) if settings.model else None
-    options = settings.read_options()
+    data, options = settings.source(data), settings.read_options()
     if opened:
         options = options.or_else(trained_options(opened.manifest))
     checked = find_faults(data, options)

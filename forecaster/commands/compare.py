@@ -162,7 +162,7 @@ def compare(data: Data, settings: CompareSettings, watch: Watch) -> Comparison:
     too few rows for test windows.
     """
     require_tensorflow()
-    began = time.monotonic()
+    began, data = time.monotonic(), settings.source(data)
     panel = read(data, settings, watch)
     own = one_network(settings, bidirectional=None)
     draft = draft_plan(panel, own)

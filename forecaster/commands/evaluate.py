@@ -50,7 +50,7 @@ def evaluate(data: Data | None, settings: EvaluateSettings, watch: Watch) -> Rep
     UsageError for an option that has no effect; ArtifactError for a missing or damaged model; DataError for rows that
     cannot be used, or too few; LockError where another run is writing the page.
     """
-    began = time.monotonic()
+    began, data = time.monotonic(), settings.source(data)
     _refuse_no_effect(settings)
     if settings.anomalies:
         check_anomalies(settings.anomalies)

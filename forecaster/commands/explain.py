@@ -69,7 +69,7 @@ def explain(data: Data | None, settings: ExplainSettings, watch: Watch) -> Expla
 
     DataError where there are fewer than two windows; the other errors are those of `evaluate`.
     """
-    began = time.monotonic()
+    began, data = time.monotonic(), settings.source(data)
     opened = open_model(settings.models, settings.model)
     manifest = opened.manifest
     panel = read_for(manifest, data, settings)

@@ -110,7 +110,7 @@ def explain_memory(data: Data | None, settings: ExplainSettings, watch: Watch) -
     network of one's own is not there.
     """
     require_tensorflow()
-    opened = open_model(settings.models, settings.model)
+    opened, data = open_model(settings.models, settings.model), settings.source(data)
     panel = read_for(opened.manifest, data, settings)
     windows = _windows(panel, opened.manifest.horizon)
     networks = _networks(opened)

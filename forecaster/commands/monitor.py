@@ -26,6 +26,7 @@ from forecaster.serving.ledger import Entries, Version, entries, find_version, v
 from forecaster.serving.manifest import json_key
 from forecaster.serving.open_model import open_model, trained_options
 from forecaster.serving.recalibrate import recalibrate
+from forecaster.storage.addresses import shown
 
 if TYPE_CHECKING:
     from forecaster.config import MonitorSettings
@@ -138,6 +139,7 @@ def monitor(ledger: str, data: str, settings: MonitorSettings, watch: Watch) -> 
         check_place(settings.report, "--report", (".html",))
     if settings.anomalies:
         check_anomalies(settings.anomalies)
+    data = settings.source(data)
     refuse_overwriting(
         {"--report": settings.report, "--anomalies": settings.anomalies},
         {"the ledger": ledger, "the data": data},
@@ -150,7 +152,9 @@ def monitor(ledger: str, data: str, settings: MonitorSettings, watch: Watch) -> 
     forecasts = ForecastActuals(made, _actuals(panel, made)).take(own)
     observed = ~np.isnan(forecasts.actual)
     if not len(made.series) or not np.isin(made.series, panel.series.astype(object)).any():
-        raise DataError(f"{panel.source}: has none of the series in {ledger}.", "Name the data that was forecast.")
+        raise DataError(
+            f"{panel.source}: has none of the series in {shown(ledger)}.", "Name the data that was forecast."
+        )
     known = forecasts.take(observed)
     if settings.model is None:
         watch.note(f"model {version.model}@{version.version}")

@@ -11,6 +11,7 @@ from pathlib import Path
 from forecaster.errors import ArtifactError, UsageError
 from forecaster.serving.open_model import open_model
 from forecaster.serving.store import Store
+from forecaster.storage.addresses import address, is_database, is_url, shown, without_secrets
 
 
 def refuse_overwriting(outputs: Mapping[str, object], inputs: Mapping[str, object], models: str | None = None) -> None:
@@ -18,8 +19,9 @@ def refuse_overwriting(outputs: Mapping[str, object], inputs: Mapping[str, objec
 
     Both map what people call a file to its path. What is no path is passed over: None, "-" and data frames.
     """
-    written = {name: Path(path) for name, path in outputs.items() if isinstance(path, (str, Path)) and str(path) != "-"}
-    read = {name: Path(path) for name, path in inputs.items() if isinstance(path, (str, Path)) and str(path) != "-"}
+    _refuse_same_url(outputs, inputs)
+    written = {name: Path(path) for name, path in outputs.items() if isinstance(path, (str, Path)) and _is_path(path)}
+    read = {name: Path(path) for name, path in inputs.items() if isinstance(path, (str, Path)) and _is_path(path)}
     for name, path in written.items():
         for other, source in read.items():
             if same_file(path, source):
@@ -32,13 +34,41 @@ def refuse_overwriting(outputs: Mapping[str, object], inputs: Mapping[str, objec
             raise UsageError(f"{name} and {other} both name '{path}'.", "Rename one.")
 
 
+def _is_path(named: str | Path) -> bool:
+    return str(named) != "-" and not is_url(named)
+
+
+def _refuse_same_url(outputs: Mapping[str, object], inputs: Mapping[str, object]) -> None:
+    """UsageError where an output is a table or a file elsewhere that is also an input or another output."""
+    written = {
+        name: without_secrets(place) for name, place in outputs.items() if isinstance(place, str) and is_url(place)
+    }
+    read = {name: without_secrets(place) for name, place in inputs.items() if isinstance(place, str) and is_url(place)}
+    for name, place in written.items():
+        for other, source in read.items():
+            if _bare(place) == _bare(source):
+                raise UsageError(f"{name} '{shown(place)}' is {other}, which it would overwrite.", "Name another.")
+    for (name, place), (other, twin) in combinations(written.items(), 2):
+        if _bare(place) == _bare(twin):
+            raise UsageError(f"{name} and {other} both name '{shown(place)}'.", "Rename one.")
+
+
+def _bare(place: str) -> object:
+    """What a URL names, without how it is written or who writes it."""
+    if not is_database(place):
+        return place
+    found = address(place)
+    url = found.url.partition("?")[0].partition("://")[2].rpartition("@")[2]
+    return url, found.table, found.query
+
+
 def trained_on(models: str, model: str | None) -> str | None:
     """The file that a stored model was trained on, which is read where no data is given; None where it is unknown."""
     try:
         path = open_model(models, model).manifest.data.path
     except (ArtifactError, UsageError):
         return None  # the command itself says so
-    return path if Path(path).is_absolute() else None
+    return path if Path(path).is_absolute() or is_url(path) else None
 
 
 def same_file(one: Path, other: Path) -> bool:

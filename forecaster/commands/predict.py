@@ -13,6 +13,7 @@ from forecaster.files import output_lock
 from forecaster.serving.forecast import check_format
 from forecaster.serving.manifest import load_runtime
 from forecaster.serving.predict import run_forecast
+from forecaster.storage.addresses import is_url, shown
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -44,6 +45,7 @@ def deliver(
         from forecaster.plotting.requirements import check_place
 
         check_place(settings.plot, "--plot", (".png", ".html", "-"))
+    data = settings.source(data)
     check_format(settings.output, format, safe_csv=settings.safe_csv)
     inputs = {"the data": _source(data, settings), "--future": settings.future, "--events": settings.events}
     refuse_overwriting(_outputs(settings), inputs, settings.models)
@@ -55,7 +57,7 @@ def deliver(
 
             choose_series(settings.plot_series, [str(name) for name in made.forecast.series])
         files = []
-        if SERIES in Path(settings.output).name:
+        if not is_url(settings.output) and SERIES in Path(settings.output).name:
             files = series_files(settings.output, [str(name) for name in made.forecast.series])
             for file in files:  # only now are their names known
                 refuse_overwriting({**_outputs(settings), "--output": file}, inputs)
@@ -95,7 +97,7 @@ def _record(made: ForecastRun, settings: PredictSettings, watch: Watch) -> Forec
         new = append(settings.ledger, made)
     except ForecasterError as fault:
         return fault
-    watch.note(f"{new:,} of {made.forecast.prediction.size:,} forecasts are new to {settings.ledger}")
+    watch.note(f"{new:,} of {made.forecast.prediction.size:,} forecasts are new to {shown(settings.ledger)}")
     return None
 
 

@@ -21,6 +21,7 @@ from forecaster.progress import Watch
 from forecaster.serving.pretrained import PRETRAINED
 from forecaster.serving.store import Store, name_from_path
 from forecaster.serving.version_folders import writing
+from forecaster.storage.addresses import is_url, name_in, without_secrets
 from forecaster.training.auto_plan import draft_plan
 from forecaster.training.check_own_network import check_own_network
 from forecaster.training.fit_members import EnsembleFitter
@@ -45,7 +46,8 @@ def train(data: Data, settings: TrainSettings, watch: Watch) -> TrainReport:
     `promote_if_better` the new version may be stored without serving; the report's `verdict` is then the reason.
     """
     require_tensorflow()
-    name = settings.name or name_from_path(str(data) if isinstance(data, (str, Path)) else "frame")
+    data = settings.source(data)
+    name = settings.name or name_from_path(name_in(str(data)) if isinstance(data, (str, Path)) else "frame")
     if name == PRETRAINED:
         raise UsageError(f"'{name}' is the name of the networks that come with the program.", "Give another --name.")
     store = Store(Path(settings.models))
@@ -86,9 +88,11 @@ def _train(data: Data, settings: TrainSettings, watch: Watch, store: Store, name
 
 
 def _path(data: Data) -> str:
-    """The source of the data: an absolute path, "-", or FRAME."""
+    """The source of the data: an absolute path, a URL without secrets, "-", or FRAME."""
     if not isinstance(data, (str, Path)):
         return FRAME
+    if is_url(data):
+        return without_secrets(str(data))
     return "-" if str(data) == "-" else str(Path(data).absolute())
 
 

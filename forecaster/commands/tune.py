@@ -90,6 +90,7 @@ def tune(data: Data, settings: TuneSettings, watch: Watch) -> Tuned:
     The automatic plan is the first trial, so the best is never worse on these windows. Ctrl-C and the time budget end the
     search and keep the best so far. UsageError without optuna, DataError where there are too few rows for validation windows.
     """
+    data = settings.source(data)
     refuse_overwriting({"--output": settings.output, "--study": settings.study}, {"the data": data})
     optuna = _optuna()
     require_tensorflow()

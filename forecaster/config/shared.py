@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar, cast
 
 from forecaster.config.option import choice, count, option, switch
 from forecaster.errors import UsageError
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from forecaster.data.reading.reader import ReadOptions
     from forecaster.data.row_options import TextOptions
 
+D = TypeVar("D")  # a path or URL, a data frame, or None
 FILE = "forecaster.toml"  # read from the working directory where --config is not given
 
 
@@ -51,6 +52,8 @@ class InputOptions:
     target: str | None = option(None, "Column to forecast (default: inferred).", "Input")
     zone: str | None = option(None, "Time zone of the timestamps, e.g. Europe/Berlin.", "Input")
     timestamp_format: str | None = option(None, "How timestamps are written, e.g. %d.%m.%Y, day-first.", "Input")
+    query: str | None = option(None, "Query to read, where DATA is the URL of a database.", "Input")
+    table: str | None = option(None, "Table to read, where DATA is the URL of a database.", "Input")
     encoding: str | None = option(None, "Encoding of the file, e.g. windows-1252 (default: UTF-8).", "Input")
     decimal: str | None = option(None, "Decimal mark of numbers, . or , (default: inferred).", "Input")
     thousands: str | None = option(None, "Mark between thousands, e.g. . or , (default: inferred).", "Input")
@@ -59,6 +62,17 @@ class InputOptions:
     ignore: tuple[str, ...] = option(
         (), "Read targets in FROM..TO as missing, e.g. 2020-03..2020-05.", "Input", kind="columns"
     )
+
+    def source(self, data: D) -> D:
+        """`data`; a database's URL with the query or the table to read. UsageError where these have no effect."""
+        from forecaster.storage.addresses import may_be_database, with_selection
+
+        if isinstance(data, str) and may_be_database(data, self.query or self.table):
+            return cast("D", with_selection(data, self.query, self.table))
+        for name, value in (("--query", self.query), ("--table", self.table)):
+            if value is not None:
+                raise UsageError(f"{name} has no effect: DATA is not the URL of a database.", "Leave it out.")
+        return data
 
     @property
     def columns(self) -> Columns:

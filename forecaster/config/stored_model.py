@@ -72,7 +72,9 @@ class PredictSettings(
     """Settings of `predict`."""
 
     horizon: int | None = steps("Steps ahead to forecast (default: as trained).", "Forecast")
-    output: str = option("-", "File to write; - is standard output.", "Forecast")
+    output: str = option(
+        "-", "File to write, or table of a database (URL?table=NAME); - is standard output.", "Forecast"
+    )
     format: str | None = choice(
         None, "csv json parquet", "Format of the output (default: by the file's ending, else csv).", "Forecast"
     )
@@ -89,7 +91,7 @@ class PredictSettings(
         choices=("seasonal-naive", "pretrained"),
     )
     future: str | None = option(None, "File with the future values of the known columns.", "Input")
-    ledger: str | None = option(None, "Record the forecasts in this SQLite file.", "Forecast")
+    ledger: str | None = option(None, "Record the forecasts in this SQLite file or database.", "Forecast")
     plot: str | None = option(None, "Draw the forecast to FILE.png or FILE.html; - is the terminal.", "Drawing")
     quantiles: tuple[float, ...] | None = option(
         None, "Quantile levels to forecast, or none.", "Forecast", kind="quantiles"

@@ -19,6 +19,7 @@ from forecaster.data.freq import Freq, format_timestamps
 from forecaster.data.reading.joined_columns import joined_name, split_names
 from forecaster.errors import ArtifactError, UsageError, install_hint, nearest
 from forecaster.files import saying_why, whole_file
+from forecaster.storage.addresses import is_database
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from forecaster.data.panel import Panel
     from forecaster.typing import FloatArray, IntArray, TextArray
 
+TABLE = "table"  # the form of what is written to a database
 MODEL = "model"  # in the column `source`: a stored model
 FORMULA = ("=", "+", "-", "@", "\t", "\r")  # first characters of a formula in a spreadsheet
 CHUNK_ROWS = 50_000  # rows that are turned into text at once, so that memory does not grow with N x H
@@ -146,12 +148,18 @@ class Forecast:
         return frame
 
     def write(self, output: str | Path = "-", format: str | None = None, *, safe_csv: bool = False) -> None:
-        """Write to the file `output`, which changes whole or not at all, or to standard output for "-".
+        """Write to the file or table `output`, which changes whole or not at all, or to standard output for "-".
 
         `format` is a row of FORMATS; None = the file's suffix, else csv. With `safe_csv` names that a spreadsheet would
         run as formulas begin with an apostrophe, as OWASP advises. ArtifactError as in `check`; UsageError where
         nothing can be written. BrokenPipeError passes through: the reader has closed the pipe, which is no error here.
         """
+        if is_database(output):
+            from forecaster.serving.sql_forecast import write_table
+
+            self.check()
+            write_table(str(output), self)
+            return
         encode = FORMATS[check_format(output, format, safe_csv=safe_csv)]
         self.check()
         with saying_why(output), _stdout() if str(output) == "-" else whole_file(Path(output)) as stream:
@@ -267,6 +275,11 @@ def _csv_field(text: str) -> str:
 
 def check_format(output: str | Path, format: str | None, *, safe_csv: bool = False) -> str:
     """The row of FORMATS for an output: `format`, or for None the one of its suffix. UsageError where there is none."""
+    if is_database(output):
+        from forecaster.serving.sql_forecast import check_table
+
+        check_table(str(output), format=format, safe_csv=safe_csv)
+        return TABLE
     suffix = Path(output).suffix.lower().removeprefix(".")
     if suffix in OTHER_FORMATS:  # a file of CSV under such a name opens as a damaged one, or not at all
         raise UsageError(

@@ -1,4 +1,4 @@
-"""The ledger: every delivered forecast, in one SQLite file, for `monitor` to compare with the actuals."""
+"""The ledger: every delivered forecast, in one SQLite file or a database, for `monitor` to compare with the actuals."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from forecaster.errors import DataError, LockError, UsageError, nearest
 from forecaster.files import followed, saying_why, sync
 from forecaster.serving.fallback import naive_forecast
 from forecaster.serving.schema import validated
+from forecaster.storage.addresses import is_database, shown, sqlite_path
 
 if TYPE_CHECKING:
     from forecaster.serving.forecast import Forecast, ForecastRun
@@ -83,7 +84,12 @@ def append(path: str | Path, made: ForecastRun) -> int:
     scale = seasonal_scale(panel.target, panel.offsets, panel.offsets[1:], panel.season_length)[made.positions]
     zone, levels = forecast.zone or "", json.dumps([float(level) for level in forecast.quantiles])
     key = (about.model, about.version, forecast.freq.name, zone)
-    with _opened(Path(path), write=True) as ledger:
+    if _is_elsewhere(path):
+        from forecaster.serving.sql_ledger import add
+
+        made_rows = ((*row[2:3], row[1], *row[3:]) for row in _rows(0, forecast, naive, scale))
+        return add(str(path), (*key, about.season_length, levels, about.expected), made_rows)
+    with _opened(_file(path), write=True) as ledger:
         ledger.execute(
             "INSERT OR IGNORE INTO versions (model, version, freq, zone, season_length, quantiles, expected) "
             "VALUES (?, ?, ?, ?, ?, ?, ?)",
@@ -99,6 +105,16 @@ def append(path: str | Path, made: ForecastRun) -> int:
             _rows(number, forecast, naive, scale),
         )
         return int(ledger.total_changes - before)
+
+
+def _is_elsewhere(path: str | Path) -> bool:
+    """Whether the ledger is in a database that is no file of SQLite. A file of SQLite is read without SQLAlchemy."""
+    return is_database(path) and sqlite_path(str(path)) is None
+
+
+def _file(path: str | Path) -> Path:
+    """The ledger's file, which a path or a URL of SQLite names."""
+    return (sqlite_path(str(path)) if is_database(path) else None) or Path(path)
 
 
 def _rows(number: int, forecast: Forecast, naive: FloatArray, scale: FloatArray) -> Iterator[tuple[object, ...]]:
@@ -121,7 +137,12 @@ def _rows(number: int, forecast: Forecast, naive: FloatArray, scale: FloatArray)
 
 def versions(path: str | Path) -> tuple[Version, ...]:
     """All versions with forecasts, oldest first. UsageError where the file is missing or not a ledger."""
-    with _opened(Path(path), write=False) as ledger:
+    if _is_elsewhere(path):
+        from forecaster.serving.sql_ledger import version_rows
+
+        with _cells(path):
+            return tuple(_version(*row) for row in version_rows(str(path)))
+    with _opened(_file(path), write=False) as ledger:
         rows = ledger.execute(
             "SELECT id, model, version, freq, zone, season_length, quantiles, expected FROM versions ORDER BY id"
         ).fetchall()
@@ -154,13 +175,20 @@ def find_version(path: str | Path, reference: str | None) -> Version:
     if not found:
         named = tuple(dict.fromkeys(f"{one.model}@{one.version}" for one in known))
         what = f"of '{reference}'" if reference else "of a stored model"
-        raise DataError(f"{path}: no forecast {what}.", nearest(name, named) if named else "Predict with --ledger.")
+        raise DataError(
+            f"{shown(str(path))}: no forecast {what}.", nearest(name, named) if named else "Predict with --ledger."
+        )
     return found[-1] if not name else max(found, key=lambda one: (one.version, one.id))
 
 
 def entries(path: str | Path, version: Version) -> Entries:
     """All forecasts of one version, by series, cutoff and step."""
-    with _opened(Path(path), write=False) as ledger:
+    if _is_elsewhere(path):
+        from forecaster.serving.sql_ledger import entry_rows
+
+        with _cells(path):
+            return _entries(entry_rows(str(path), version.id), len(version.quantiles))
+    with _opened(_file(path), write=False) as ledger:
         rows = ledger.execute(
             "SELECT series, source, cutoff, step, timestamp, prediction, bands, naive, scale FROM forecasts "
             "WHERE version = ? ORDER BY series, cutoff, step",
@@ -201,7 +229,9 @@ def _cells(path: str | Path) -> Iterator[None]:
     try:
         yield
     except (ValueError, TypeError, OverflowError, RecursionError) as error:
-        raise UsageError(f"{path}: not a ledger: a cell is wrong ({error}).", "Restore it from a backup.") from error
+        raise UsageError(
+            f"{shown(str(path))}: not a ledger: a cell is wrong ({error}).", "Restore it from a backup."
+        ) from error
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from forecaster.data.time_zones import DAY
 from forecaster.errors import ArtifactError, UsageError
 from forecaster.serving.manifest import Manifest, read_manifest
 from forecaster.serving.store import Store
+from forecaster.storage.addresses import is_url
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -70,7 +71,7 @@ def read_for(manifest: Manifest, data: str | Path | pd.DataFrame | None, setting
     """
     facts = manifest.data
     if data is None:
-        if not Path(facts.path).is_absolute():
+        if not (Path(facts.path).is_absolute() or is_url(facts.path)):
             raise UsageError(f"model '{manifest.name}' was trained on {facts.path}.", "Name a data file.")
         data = facts.path
     panel = read_as(data, settings.read_options().or_else(trained_options(manifest)))

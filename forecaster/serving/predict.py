@@ -136,6 +136,7 @@ def run_forecast(
     now: datetime | None = None,
 ) -> ForecastRun:
     """As `predict`, and return the rows that the forecast was made from, too."""
+    data = settings.source(data)
     model = _find(data, settings, watch, load)
     panel = fresh(_read(data, model, settings), settings.max_age, settings.drop_incomplete, watch, now)
     _note_series(panel, model, watch)

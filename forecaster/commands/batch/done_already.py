@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import forecaster
 from forecaster.commands.series_files import SERIES
@@ -17,6 +17,7 @@ from forecaster.files import is_file
 from forecaster.serving.integrity import MANIFEST
 from forecaster.serving.store import Store
 from forecaster.serving.version_folders import CURRENT
+from forecaster.storage.addresses import is_database, is_url, without_secrets
 
 if TYPE_CHECKING:
     from forecaster.commands.batch.jobs import BatchJob
@@ -67,17 +68,18 @@ def job_key(job: BatchJob) -> str:
     if isinstance(settings, (MonitorSettings, PruneSettings)):
         return ""  # the outcome depends on what other jobs write
     digest = hashlib.sha256(forecaster.__version__.encode())
-    digest.update(json.dumps([job.command, job.data, job.output, asdict(settings)], sort_keys=True).encode())
+    # A hash of a password could be searched for.
+    data, output = (None if one is None else without_secrets(one) for one in (job.data, job.output))
+    digest.update(json.dumps([job.command, data, output, _plain(settings)], sort_keys=True).encode())
     try:
         if _reads_model(job):
             digest.update((_version_folder(job) / MANIFEST).read_bytes())
-        path = data_path(job)
-        if path is None or not is_file(path):  # the content of a pipe is known only by reading it
+        place = data_place(job)
+        if place is None or not (is_url(place) or is_file(place)):  # the content of a pipe is known only by reading it
             return ""
-        for source in (path, *_more_inputs(job)):
-            with source.open("rb") as file:
-                while block := file.read(CHUNK_BYTES):
-                    digest.update(block)
+        _add_content(digest, place)
+        for source in _more_inputs(job):
+            _add_content(digest, source)
     except (OSError, ForecasterError):
         return ""
     return digest.hexdigest()
@@ -86,21 +88,56 @@ def job_key(job: BatchJob) -> str:
 def outputs_are_there(job: BatchJob, files: Sequence[str]) -> bool:
     """Whether all that the job wrote is there. `files`: names of the files of its series, where each has its own."""
     drawn = getattr(job.settings, "plot", None) or getattr(job.settings, "report", None)
-    written = [*([drawn] if drawn else []), *([job.output] if job.output else [])]
+    written = [*([drawn] if drawn else []), *([job.output] if job.output and not is_url(job.output) else [])]
+    if job.output and is_url(job.output):
+        return all(map(is_file, written)) and _is_there(job.output)
     if job.output and SERIES in Path(job.output).name:
         written[-1:] = [str(Path(job.output).parent / name) for name in files or [job.output]]
     return all(map(is_file, written))
 
 
-def data_path(job: BatchJob) -> Path | None:
-    """The job's input: its own, or the file that its model was trained on. None where it is unknown."""
+def data_place(job: BatchJob) -> str | None:
+    """The job's input, a path or a URL: its own, or what its model was trained on. None where it is unknown."""
     if job.data is not None or not isinstance(job.settings, (PredictSettings, EvaluateSettings)):
-        return Path(job.data) if job.data else None
+        return job.data or None
     try:
-        path = Path(json.loads((_version_folder(job) / MANIFEST).read_bytes())["data"]["path"])
+        place = str(json.loads((_version_folder(job) / MANIFEST).read_bytes())["data"]["path"])
     except (OSError, ValueError, KeyError, TypeError, ArtifactError):
         return None
-    return path if path.is_absolute() else None
+    return place if Path(place).is_absolute() or is_url(place) else None
+
+
+def data_path(job: BatchJob) -> Path | None:
+    """The job's input where it is a file of this machine; None where it is elsewhere or unknown."""
+    place = data_place(job)
+    return None if place is None or is_url(place) else Path(place)
+
+
+def _plain(settings: Any) -> dict[str, object]:
+    """The settings by name, URLs without their secrets."""
+    return {name: without_secrets(one) if isinstance(one, str) else one for name, one in asdict(settings).items()}
+
+
+def _add_content(digest: Any, source: str | Path) -> None:
+    """Add the bytes of a file, or the rows of a query, to a hash. OSError and ForecasterError where they cannot be read."""
+    if is_database(source):
+        from forecaster.storage.database import fingerprint
+
+        digest.update(fingerprint(str(source)).encode())
+        return
+    with Path(source).open("rb") as file:
+        while block := file.read(CHUNK_BYTES):
+            digest.update(block)
+
+
+def _is_there(output: str) -> bool:
+    """Whether a table is there."""
+    from forecaster.storage.database import has_table
+
+    try:
+        return has_table(output)
+    except ForecasterError:
+        return False
 
 
 def file_state(path: Path) -> FileState | None:

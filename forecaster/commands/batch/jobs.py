@@ -38,6 +38,7 @@ from forecaster.config import (
 from forecaster.config.option import option, options, spelling
 from forecaster.config.resolve import from_mapping, parse_toml
 from forecaster.errors import UsageError, nearest
+from forecaster.storage.addresses import address, beside, is_database, is_url, may_be_database, with_selection
 
 COMMANDS: Mapping[str, type] = {
     "predict": PredictSettings,
@@ -113,8 +114,8 @@ class BatchJob:
 
     name: str
     command: str
-    data: str | None  # absolute path; None = the file that the model was trained on
-    output: str | None  # absolute path; None = only the store, the ledger or the job's line is written
+    data: str | None  # absolute path or URL; None = the data that the model was trained on
+    output: str | None  # absolute path or URL; None = only the store, the ledger or the job's line is written
     wait: float  # seconds for the input and for locks
     timeout: float | None
     schedule: str
@@ -210,17 +211,18 @@ def _job(
     own = from_mapping(JobSettings, {key: given.pop(key) for key in options(JobSettings) if key in given}, where)
     for key in _PATHS:
         if isinstance(given.get(key), str):
-            given[key] = str(folder / str(given[key]))
+            given[key] = beside(str(given[key]), folder)
     arguments = [given.pop(key) for key in _ARGUMENTS.get(own.command, ()) if key in given]
     if own.command == "monitor" and arguments:
-        arguments = [str(folder / str(arguments[0]))]
+        arguments = [beside(str(arguments[0]), folder)]
+    data = _data(own, given, where, folder)
     _check_places(own, arguments, where)
     given.setdefault("models", str(folder / "models"))
     return BatchJob(
         name=name,
         command=own.command,
-        data=str(folder / own.data) if own.data else None,
-        output=str(folder / own.output) if own.output else None,
+        data=data,
+        output=beside(own.output, folder) if own.output else None,
         wait=own.wait or 0.0,
         timeout=own.timeout,
         schedule=own.schedule or ("" if own.after or own.only_if else top.schedule),
@@ -233,6 +235,21 @@ def _job(
         on_failure=own.on_failure,
         folder=folder,
     )
+
+
+def _data(own: JobSettings, given: dict[str, object], where: str, folder: Path) -> str | None:
+    """A job's data: an absolute path, or a URL with what is to be read in it. UsageError where a URL does not say that."""
+    query, table = (None if (value := given.pop(key, None)) is None else str(value) for key in ("query", "table"))
+    if own.data and may_be_database(own.data, query or table):
+        try:
+            return beside(with_selection(own.data, query, table), folder)
+        except UsageError as fault:
+            raise UsageError(f"{where}: {fault.message}", fault.hint) from None
+    if query or table:
+        raise UsageError(
+            f"{where}: query and table have no effect: data is not the URL of a database.", "Leave them out."
+        )
+    return beside(own.data, folder) if own.data else None
 
 
 def _with_schedules(jobs: list[BatchJob], where: str) -> list[BatchJob]:
@@ -268,6 +285,8 @@ def _check_places(own: JobSettings, arguments: list[object], where: str) -> None
         raise UsageError(f"{where}: a prune job has no data and no output.", "Leave them out.")
     if own.data == "-" or own.output == "-":
         raise UsageError(f"{where}: a job has no standard input or output of its own.", "Name files.")
+    if own.output and is_database(own.output) and own.command != "predict":
+        raise UsageError(f"{where}: only forecasts are written to a database.", "Name a file as the output.")
     if "{series}" in str(Path(own.output or "").parent):
         raise UsageError(f"{where}: {{series}} may be in the output's file name only.", "Move it there.")
     for text in (own.data or "", own.output or ""):
@@ -293,9 +312,16 @@ def _refuse_shared_outputs(jobs: list[BatchJob], where: str) -> None:
     seen: dict[str, str] = {}
     for job in jobs:
         if job.output:
-            other = seen.setdefault(os.path.normpath(job.output), job.name)
+            place = job.output if is_url(job.output) else os.path.normpath(job.output)
+            # Jobs with different models add rows of their own to one table.
+            other = job.name if is_table_of_many(job.output) else seen.setdefault(place, job.name)
             if other != job.name:
                 raise UsageError(f"{where}: jobs '{other}' and '{job.name}' write the same output.", "Rename one.")
+
+
+def is_table_of_many(output: str) -> bool:
+    """Whether several jobs may write it: a table to which each adds its rows."""
+    return is_database(output) and address(output).rows == "append"
 
 
 def _dated(settings: CommandSettings, date: str) -> CommandSettings:

@@ -6,9 +6,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from forecaster.commands.batch.done_already import data_path
+from forecaster.commands.batch.done_already import data_place
+from forecaster.commands.batch.jobs import is_table_of_many
 from forecaster.commands.overwriting import refuse_overwriting
 from forecaster.errors import UsageError
+from forecaster.storage.addresses import is_url, shown, without_secrets
 
 if TYPE_CHECKING:
     from forecaster.commands.batch.jobs import BatchJob
@@ -23,7 +25,7 @@ def refuse_shared_files(jobs_file: Path, status: Path | None, jobs: Sequence[Bat
     for job in jobs:
         written = {name: getattr(job.settings, name, None) for name in PLACES} | {"output": job.output}
         read = {
-            "the job's data": data_path(job),
+            "the job's data": data_place(job),
             "the job's future values": getattr(job.settings, "future", None),
             "the job's events": getattr(job.settings, "events", None),
         }
@@ -33,15 +35,20 @@ def refuse_shared_files(jobs_file: Path, status: Path | None, jobs: Sequence[Bat
         except UsageError as fault:
             raise UsageError(f"{jobs_file}: [jobs.{job.name}]: {fault.message}", fault.hint) from None
         for path in {value for name, value in written.items() if value and value != "-" and name != "ledger"}:
-            other = outputs.setdefault(_identity(Path(path)), job.name)
+            if is_table_of_many(path):
+                continue
+            other = outputs.setdefault(_identity(path), job.name)
             if other != job.name:
                 raise UsageError(
-                    f"{jobs_file}: jobs '{other}' and '{job.name}' write the same file '{path}'.", "Rename one."
+                    f"{jobs_file}: jobs '{other}' and '{job.name}' write the same file '{shown(path)}'.", "Rename one."
                 )
 
 
-def _identity(path: Path) -> tuple[int, int] | str:
+def _identity(place: str) -> tuple[int, int] | str:
     """What two paths of one file have in common, whether it is there or not."""
+    if is_url(place):
+        return without_secrets(place)
+    path = Path(place)
     try:
         found = path.stat()
         return found.st_dev, found.st_ino

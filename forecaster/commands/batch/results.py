@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from forecaster.errors import LockError, PartialError
+from forecaster.storage.addresses import shown
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,7 @@ class JobResult:
 
     def to_json(self) -> dict[str, object]:
         """A part of the job's line."""
-        return {"output": self.output, **self.facts}
+        return {"output": self.output and shown(self.output), **self.facts}
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from forecaster.commands.batch.done_already import (
     FileState,
     Inputs,
     data_path,
+    data_place,
     file_state,
     inputs_of,
     outputs_are_there,
@@ -30,6 +31,7 @@ from forecaster.errors import ArtifactError, DataError, ForecasterError, LockErr
 from forecaster.files import is_file
 from forecaster.plotting.requirements import check_place
 from forecaster.serving.store import Store
+from forecaster.storage.addresses import is_url, shown
 
 if TYPE_CHECKING:
     from forecaster.config import BatchSettings
@@ -282,14 +284,14 @@ def _is_done(job: BatchJob, inputs: Inputs, status: Status) -> bool:
 
 def _planned(job: BatchJob, status: Status, force: bool) -> PlannedJob:
     """The job as a run would do it."""
-    path = data_path(job)
+    place = data_place(job)
     return PlannedJob(
         job=job.name,
         command=job.command,
-        data=str(path) if path else None,
-        data_is_there=bool(path and is_file(path)),
+        data=shown(place) if place else None,
+        data_is_there=bool(place and (is_url(place) or is_file(place))),
         model=_model(job) if job.command in ("predict", "evaluate") else None,
-        output=job.output,
+        output=job.output and shown(job.output),
         after=job.prerequisites,
         done_already=not force and _is_done(job, inputs_of(job), status),
     )

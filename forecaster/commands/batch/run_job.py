@@ -17,6 +17,7 @@ from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import unquote
 
 from forecaster.commands.batch.results import JobFault, JobResult
 from forecaster.commands.batch.upkeep import report_of
@@ -25,10 +26,11 @@ from forecaster.commands.series_files import SERIES, series_files
 from forecaster.config import EvaluateSettings, PredictSettings, TrainSettings
 from forecaster.config.option import flag, options
 from forecaster.config.resolve import PREFIX
-from forecaster.errors import ForecasterError, LockError, QualityError
+from forecaster.errors import ForecasterError, LockError, QualityError, masked
 from forecaster.files import output_lock, write_whole
 from forecaster.serving.integrity import MANIFEST
 from forecaster.serving.manifest import Manifest, load_runtime
+from forecaster.storage.addresses import HANDED_OVER, is_url, password_of
 
 if TYPE_CHECKING:
     from forecaster.commands.batch.jobs import BatchJob
@@ -86,12 +88,14 @@ class Worker:
     def _predict(self, job: BatchJob, settings: PredictSettings) -> JobResult:
         output = str(job.output)
         for place in filter(None, (output, settings.plot)):
-            Path(place).parent.mkdir(parents=True, exist_ok=True)
+            if not is_url(place):
+                Path(place).parent.mkdir(parents=True, exist_ok=True)
         own = replace(settings, output=output, threads=settings.threads or self.threads)
         made = deliver(job.data, own, self.watch, settings.format, self.load, self.now()).forecast
         facts = made.metadata()
         cutoff = facts.get("cutoff")
-        own_files = series_files(output, [str(name) for name in made.series]) if SERIES in Path(output).name else []
+        named = not is_url(output) and SERIES in Path(output).name
+        own_files = series_files(output, [str(name) for name in made.series]) if named else []
         return JobResult(
             output=output,
             facts=facts,
@@ -112,7 +116,11 @@ class Worker:
 
     def _in_child(self, job: BatchJob, settings: EvaluateSettings | TrainSettings) -> JobResult:
         """A training: its memory and threads end with the process, and so does it at a time limit."""
-        done = _run(_command(job, replace(settings, threads=settings.threads or self.threads)))
+        secret = password_of(job.data or "")
+        command = _command(job, replace(settings, threads=settings.threads or self.threads))
+        if secret:  # everybody on the machine may read the command line
+            command = [word.replace(f":{secret}@", f":${{{HANDED_OVER}}}@") for word in command]
+        done = _run(command, secret) if secret else _run(command)
         report: dict[str, object] = json.loads(done.stdout) if done.stdout.strip() else {}
         result = self._report(job, report) if report or not done.returncode else None
         promotion = report.get("promotion")
@@ -156,7 +164,7 @@ def attempt(run: Callable[[BatchJob], JobResult], job: BatchJob) -> tuple[JobRes
         hint = "Split the job, or take fewer threads."
         return None, JobFault(code=1, kind="memory", message="not enough memory.", hint=hint)
     except Exception as bug:  # one job's bug must not cost the others; its traceback is in the line
-        message, trace = f"{type(bug).__name__}: {bug}", traceback.format_exc()
+        message, trace = masked(f"{type(bug).__name__}: {bug}"), masked(traceback.format_exc())
         return None, JobFault(code=1, kind="bug", message=message, hint="Report this.", traceback=trace)
     return result, None
 
@@ -225,12 +233,15 @@ def _joined(values: tuple[object, ...]) -> str:
     return ",".join(f'"{v.replace(chr(34), 2 * chr(34))}"' if isinstance(v, str) else repr(v) for v in values) or "none"
 
 
-def _run(command: list[str]) -> subprocess.CompletedProcess[str]:
+def _run(command: list[str], secret: str = "") -> subprocess.CompletedProcess[str]:
     """Run a child process to its end. An interruption kills the child, which leaves the store unchanged.
 
-    A kill of this process ends the child, too, because it closes the pipe that is the child's standard input.
+    A kill of this process ends the child, too, because it closes the pipe that is the child's standard input. A `secret` is
+    handed over in the variable HANDED_OVER.
     """
     plain = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
+    if secret:
+        plain[HANDED_OVER] = unquote(secret)
     child_end, own_end = os.pipe()
     try:
         return subprocess.run(command, env=plain, stdin=child_end, capture_output=True, text=True, check=False)

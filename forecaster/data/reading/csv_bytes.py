@@ -17,6 +17,7 @@ import numpy as np
 
 from forecaster.data.reading.row_errors import RowsError
 from forecaster.errors import DataError, UsageError
+from forecaster.storage.addresses import shown
 
 MAX_BYTES = 8 << 30  # of text, unpacked
 MAX_RATIO = 200  # by which gzip may have compressed a table of more than _MAX_SMALL bytes
@@ -101,7 +102,7 @@ def check_encoding(name: str) -> str:
 
 def name_of(source: str) -> str:
     """The name that messages use."""
-    return "standard input" if source == "-" else source
+    return "standard input" if source == "-" else shown(source)
 
 
 def unreadable(name: str, error: OSError | ValueError) -> DataError:

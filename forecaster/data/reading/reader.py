@@ -33,6 +33,7 @@ from forecaster.data.row_options import AS_SHOWN, AS_USUAL, RowOptions, TextOpti
 from forecaster.data.seasonality import season_of
 from forecaster.data.time_zones import check_zone
 from forecaster.errors import DataError, UsageError
+from forecaster.storage.addresses import is_database, shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -148,6 +149,11 @@ def open_table(
 
         return FrameTable("data frame", source, form=form or PLAIN)
     path = str(source)
+    if is_database(path):
+        from forecaster.data.reading.frames import FrameTable
+        from forecaster.storage.database import read_rows
+
+        return FrameTable(shown(path), read_rows(path), form=form or PLAIN)
     opener = next((opener for ending, opener in OPENERS.items() if path.endswith(ending)), None)
     if opener is not None:
         return opener(path, form or PLAIN)
