@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from forecaster.pretraining.activity import activity
+from forecaster.pretraining.growth import growth
 from forecaster.pretraining.seasons import profiles
 
 if TYPE_CHECKING:
@@ -55,18 +57,17 @@ class Draw:
         """[N] lasting slopes in a row, 0 but for this share."""
         return np.where(self.share(share), self.normal(self.count) * (size * self.pace), 0.0).astype(np.float32)
 
+    def white(self, length: int) -> FloatArray:
+        """[T, N] normal noise, of 3 series in 10 with heavy tails."""
+        noise = self.normal(length, self.count)
+        heavy = np.flatnonzero(self.share(0.3))
+        noise[:, heavy] = self.heavy(length, len(heavy))
+        return noise
+
     def heavy(self, *shape: int) -> FloatArray:
         """Student's t with 4 degrees of freedom, variance 1, float32: a normal number over a root of a chi-squared one."""
         squares = self.rng.standard_gamma(2.0, shape, np.float32)
         return self.normal(*shape) / np.sqrt(np.maximum(squares, 1e-3))
-
-
-def _white(draw: Draw, length: int) -> FloatArray:
-    """[T, N] normal noise, of 3 series in 10 with heavy tails."""
-    noise = draw.normal(length, draw.count)
-    heavy = np.flatnonzero(draw.share(0.3))
-    noise[:, heavy] = draw.heavy(length, len(heavy))
-    return noise
 
 
 def state_space(draw: Draw) -> FloatArray:
@@ -82,7 +83,7 @@ def state_space(draw: Draw) -> FloatArray:
     phi = np.where(draw.share(0.3), 1.0, rng.uniform(0.8, 0.99, n)).astype(np.float32)
     sigma = draw.log_uniform(0.005, 0.4)
     rho = np.where(draw.share(0.6), 0.0, rng.uniform(-0.4, 0.9, n)).astype(np.float32)
-    noise = _white(draw, length) * (sigma * np.sqrt(1.0 - rho * rho))
+    noise = draw.white(length) * (sigma * np.sqrt(1.0 - rho * rho))
     walk = np.where(draw.share(0.3), draw.log_uniform(0.002, 0.06) * np.sqrt(draw.pace), 0.0).astype(np.float32)
     drift = draw.slopes(0.3, 0.006)
     moves = draw.normal(length, n) * walk + drift
@@ -151,7 +152,7 @@ def _changing_season(draw: Draw) -> FloatArray:
 def _arma(draw: Draw) -> FloatArray:
     """[T, N] ARMA(1, 1) noise, white for a third; its size is constant, drifts, or depends on the season."""
     rng, n, length = draw.rng, draw.count, draw.length
-    white = _white(draw, length + WARM_UP)
+    white = draw.white(length + WARM_UP)
     phi = np.where(draw.share(0.35), 0.0, rng.uniform(-0.5, 0.97, n)).astype(np.float32)
     theta = np.where(draw.share(0.6), 0.0, rng.uniform(-0.7, 0.7, n)).astype(np.float32)
     noise, past, before = np.empty_like(white), np.zeros(n, np.float32), np.zeros(n, np.float32)
@@ -172,7 +173,7 @@ def _arma(draw: Draw) -> FloatArray:
 def walks(draw: Draw) -> FloatArray:
     """Random walks with drift, as prices: GARCH(1, 1) or constant volatility, a few with a season, a few mean-reverting."""
     rng, n, length = draw.rng, draw.count, draw.length
-    noise = _white(draw, length)
+    noise = draw.white(length)
     a = np.where(draw.share(0.5), 0.0, rng.uniform(0.02, 0.25, n)).astype(np.float32)
     b = np.where(a > 0.0, rng.uniform(0.5, 0.74, n), 0.0).astype(np.float32)
     pull = np.where(draw.share(0.75), 1.0, rng.uniform(0.85, 0.995, n)).astype(np.float32)
@@ -243,4 +244,19 @@ KINDS: dict[str, tuple[float, Callable[[Draw], FloatArray]]] = {
     "walks": (0.1, walks),
     "long memory": (0.05, long_memory),
     "gaussian processes": (0.1, gaussian_processes),
+    "growth": (0.0, growth),  # the shares of these two depend on the season
+    "activity": (0.0, activity),
 }
+GROWING = {1: 0.55, 4: 0.5, 12: 0.2, 52: 0.1}  # share of "growth", by rows in a season
+ACTIVE = {5: 0.4, 7: 0.5, 24: 0.6, 48: 0.6}
+OTHERWISE = 0.05
+
+
+def shares(season_length: int) -> FloatArray:
+    """Share of each row of KINDS among series with this season."""
+    found = {name: weight for name, (weight, _) in KINDS.items()}
+    by_season = {
+        name: table.get(season_length, OTHERWISE) for name, table in (("growth", GROWING), ("activity", ACTIVE))
+    }
+    rest = (1.0 - sum(by_season.values())) / sum(found.values())
+    return np.array([by_season.get(name, weight * rest) for name, weight in found.items()])

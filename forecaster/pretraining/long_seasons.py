@@ -36,7 +36,7 @@ def weeks(draw: Draw) -> FloatArray:
 def years(draw: Draw) -> FloatArray:
     """[T, N] of daily rows: a smooth season of a year, holidays that come back each year, and days of the month."""
     rng, n = draw.rng, draw.count
-    amplitude = np.where(draw.share(0.3), 0.0, draw.log_uniform(0.02, 0.6)).astype(np.float32)
+    amplitude = np.where(draw.share(0.5), 0.0, draw.log_uniform(0.02, 0.6)).astype(np.float32)
     year = smooth_profiles(rng, n, YEAR)
     year *= amplitude / (year.std(axis=0) + 1e-6)
     keeping = np.flatnonzero(draw.share(0.35))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from forecaster.pretraining.series import BLOCK, draw_series
+from forecaster.serving.seasonal_profile import LONGER, seasonal_profile
 
 if TYPE_CHECKING:
     from forecaster.pretraining.shapes import Shape
@@ -21,7 +22,7 @@ class Pool:
 
     def __init__(self, shape: Shape, seed: int, number: int = 0) -> None:
         self.shape, self.seed, self.number = shape, seed, number
-        self.rows = shape.span + shape.spare
+        self.rows = shape.reach + shape.span + shape.spare
         self.series = np.empty((0, self.rows), np.float32)
         self.left = 0  # windows until the next block
         self.rng = np.random.default_rng([seed, 1, number])
@@ -34,17 +35,26 @@ class Pool:
         return draw_series(rng, BLOCK, self.rows, self.shape.season_length)
 
     def windows(self, count: int) -> FloatArray:
-        """[B, span] windows; of half of them only the latest rows of the context are there, mostly few."""
+        """[B, span] windows; of half of them only the latest rows of the context are there, mostly few.
+
+        Where a shape reaches further back, half of the windows are without the profile of the longer season.
+        """
         self.left -= count
         if self.left <= 0:
             place = self.number % BLOCKS * BLOCK
             self.series[place : place + BLOCK] = self._block(self.number)
             self.number += 1
             self.left = BLOCK * USES
-        length, span, rng = self.shape.context_length, self.shape.span, self.rng
-        series, start = rng.integers(0, len(self.series), count), rng.integers(0, self.rows - span + 1, count)
-        found: FloatArray = self.series[series[:, None], start[:, None] + np.arange(span)]
-        short = np.exp(rng.uniform(np.log(self.shape.shortest), np.log(length + 1), count)).astype(int)
+        shape, rng = self.shape, self.rng
+        length, rows = shape.reach + shape.context_length, shape.reach + shape.span
+        series, start = rng.integers(0, len(self.series), count), rng.integers(0, self.rows - rows + 1, count)
+        found: FloatArray = self.series[series[:, None], start[:, None] + np.arange(rows)]
+        short = np.exp(rng.uniform(np.log(shape.shortest), np.log(length + 1), count)).astype(int)
         seen = np.where(rng.random(count) < 0.5, length, short)
         found[:, :length][np.arange(length) < length - seen[:, None]] = np.nan
-        return found
+        if shape.reach:
+            longer = LONGER[shape.season_length]
+            less = np.flatnonzero(rng.random(count) < 0.5)
+            profile = seasonal_profile(found[less, :length], longer)
+            found[less] -= profile[:, np.arange(rows) % longer.season_length]
+        return found[:, shape.reach :]

@@ -9,13 +9,13 @@ import numpy as np
 
 from forecaster.errors import UsageError
 from forecaster.pretraining.calendars import months
-from forecaster.pretraining.kinds import KINDS, Draw
+from forecaster.pretraining.kinds import KINDS, Draw, shares
 from forecaster.pretraining.long_seasons import LONG_SEASONS, WEEK, close
 
 if TYPE_CHECKING:
     from forecaster.typing import FloatArray
 
-VERSION = 1  # of the generator
+VERSION = 2  # of the generator
 BLOCK = 2048  # series that are drawn at once: their rows fit a core's cache
 MONTHS = 12  # the season of monthly series, which the calendar's months act on
 MAX_DISTANCE = 4.0  # of a series from its start, as a logarithm
@@ -51,8 +51,9 @@ def draw_series(
 def _block(draw: Draw, only: str | None) -> FloatArray:
     """[T, N] series in the caller's units."""
     rng, count, length = draw.rng, draw.count, draw.length
-    weights = np.array([weight if only in (None, name) else 0.0 for name, (weight, _) in KINDS.items()])
-    kind = rng.choice(len(weights), count, p=weights / weights.sum())
+    kind = rng.choice(len(KINDS), count, p=shares(draw.season_length))
+    if only:
+        kind[:] = list(KINDS).index(only)
     y = np.empty((length, count), np.float32)
     for i, (_, make) in enumerate(KINDS.values()):
         chosen = np.flatnonzero(kind == i)

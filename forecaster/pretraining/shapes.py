@@ -22,6 +22,7 @@ class Shape:
     layers: int = 2
     cell: str = "gru"
     later: int = 2  # further origins in each window, a segment apart
+    reach: int = 0  # rows before the context, from which a longer season's profile is learnt and taken out, see serving
     start: int = 0  # season whose trained weights it begins from, where their shapes fit; 0 = from nothing
 
     @property
@@ -31,7 +32,7 @@ class Shape:
 
     @property
     def span(self) -> int:
-        """Rows of a training window: a context, the later origins, a horizon."""
+        """Rows of a training window that the network sees: a context, the later origins, a horizon."""
         return self.context_length + self.later * self.segment + self.horizon
 
     @property
@@ -71,8 +72,8 @@ SHAPES = {
     for shape in (
         Shape(12, context_length=120, horizon=24, segment=12, recent=48),
         Shape(4, context_length=40, horizon=8, segment=4, recent=24),
-        Shape(1, context_length=40, horizon=8, segment=4, recent=24, start=4),
-        Shape(24, context_length=336, horizon=48, segment=24, recent=168, start=12),
-        Shape(7, context_length=392, horizon=56, segment=28, recent=56, start=12),
+        Shape(1, context_length=40, horizon=8, segment=4, recent=24),
+        Shape(24, context_length=336, horizon=48, segment=24, recent=168, reach=504),
+        Shape(7, context_length=224, horizon=56, segment=14, recent=56),
     )
 }

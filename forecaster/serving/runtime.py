@@ -20,7 +20,7 @@ from forecaster.models.device import require_tensorflow
 if TYPE_CHECKING:
     from forecaster.typing import FloatArray
 
-BATCH = 2048  # windows per run of the graph
+BATCH = 512  # windows per run of the graph: their states stay in a core's cache
 
 
 class Runtime(Protocol):

@@ -1,4 +1,7 @@
-"""A network without a season on series that have one: the seasonal profile is taken out of the context and put back.
+"""A network on series with a season that it does not know: the seasonal profile is taken out of the context and put back.
+
+So a network without a season forecasts series that have one, and a network of a day or a week forecasts series that also have a
+week or a year.
 
 The profile is the mean deviation of each step of the season from its own season's mean, after the trend between seasons,
 shrunk towards none as far as chance explains it (James & Stein 1961). Classical additive decomposition: Hyndman &
@@ -15,9 +18,20 @@ import numpy as np
 
 if TYPE_CHECKING:
     from forecaster.serving.runtime import Runtime
-    from forecaster.typing import FloatArray
+    from forecaster.typing import BoolArray, FloatArray
 
-SEASONS = 5  # whole seasons that the profile is learnt from, at most
+
+@dataclass(frozen=True)
+class Profile:
+    """How the profile of a season is learnt."""
+
+    season_length: int
+    seasons: int = 5  # whole seasons that it is learnt from, at most
+    smooth: float = 0.0  # standard deviation in steps of the kernel that smooths it; 0 = each step by itself
+
+
+# Rows in the short season -> the longer one above it. A year's profile is smooth: weekdays move on in it from year to year.
+LONGER = {24: Profile(168), 48: Profile(336), 7: Profile(365, seasons=8, smooth=9.0)}
 
 
 @dataclass(frozen=True)
@@ -26,34 +40,36 @@ class DeseasonalisedRuntime:
 
     graph: Runtime
     length: int
-    season_length: int
+    profile: Profile
 
     @property
     def context_length(self) -> int:
         """Rows of the contexts: whole seasons, and at least as many as the graph reads."""
-        return max(SEASONS, -(-self.length // self.season_length)) * self.season_length
+        season_length = self.profile.season_length
+        return max(self.profile.seasons, -(-self.length // season_length)) * season_length
 
     def run(self, context: FloatArray, extra: Mapping[str, FloatArray] | None = None) -> FloatArray:
         """As `Runtime.run`, for contexts [B, context_length]."""
-        profile = seasonal_profile(context, self.season_length)  # its first step is that of the first step ahead
-        seasons = context.shape[1] // self.season_length
-        plain = context - np.tile(profile, seasons)
-        found = self.graph.run(plain[:, -self.length :], extra)
-        ahead = np.arange(found.shape[1]) % self.season_length
+        profile = seasonal_profile(context, self.profile)  # its first step is that of the first step ahead
+        before = np.arange(-self.length, 0) % self.profile.season_length
+        found = self.graph.run(context[:, -self.length :] - profile[:, before], extra)
+        ahead = np.arange(found.shape[1]) % self.profile.season_length
         return np.asarray(found + profile[:, ahead, None])
 
 
-def seasonal_profile(context: FloatArray, season_length: int) -> FloatArray:
+def seasonal_profile(context: FloatArray, learn: Profile) -> FloatArray:
     """Contexts [B, K · m] of whole seasons, NaN = missing -> deviations [B, m] of each step of the season, with mean 0.
 
-    0 where fewer than two of the latest SEASONS seasons are observed.
+    0 where fewer than two of the latest seasons are observed.
     """
-    blocks = context.reshape(len(context), -1, season_length)[:, -SEASONS:]
+    blocks = context.reshape(len(context), -1, learn.season_length)[:, -learn.seasons :]
     seen = ~np.isnan(blocks)
     whole = seen.mean(axis=2) > 0.5  # [B, K] seasons whose mean means something
     seen &= whole[:, :, None]
-    count = seen.sum(axis=1)  # [B, m]
     deviation = _without_trend(blocks, whole)
+    if learn.smooth:
+        deviation, seen = _smoothed(deviation, seen, learn.smooth)
+    count = seen.sum(axis=1)  # [B, m]
     total = np.where(seen, deviation, 0.0).sum(axis=1)
     profile = total / np.maximum(count, 1)
     profile = np.where(count > 0, profile, 0.0)
@@ -65,6 +81,20 @@ def seasonal_profile(context: FloatArray, season_length: int) -> FloatArray:
     share = np.where(whole.sum(axis=1) >= 2, share, 0.0)
     profile = profile - profile.mean(axis=1, keepdims=True)
     return np.asarray(profile * share[:, None])
+
+
+def _smoothed(deviation: FloatArray, seen: BoolArray, width: float) -> tuple[FloatArray, BoolArray]:
+    """Deviations [B, K, m] as means around the season, with the weights of a normal kernel, of those that are seen."""
+    m = deviation.shape[2]
+    gap = np.minimum(np.arange(m), m - np.arange(m)) / width
+    kernel = np.fft.rfft(np.exp(-0.5 * gap**2))
+
+    def around(values: FloatArray) -> FloatArray:
+        return np.fft.irfft(np.fft.rfft(values, axis=2) * kernel, m, axis=2)
+
+    weight = around(seen.astype(float))
+    near = weight > 0.1 * width
+    return around(np.where(seen, deviation, 0.0)) / np.where(near, weight, 1.0), near
 
 
 def _without_trend(blocks: FloatArray, whole: FloatArray) -> FloatArray:

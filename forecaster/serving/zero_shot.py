@@ -24,7 +24,7 @@ from forecaster.serving.pretrained import NO_SEASON, Card, find_card, load_pretr
 from forecaster.serving.raw_forecasts import RawForecasts, raw_forecasts, with_actuals
 from forecaster.serving.recent_errors import densest, pooled
 from forecaster.serving.runtime import Runtime
-from forecaster.serving.seasonal_profile import DeseasonalisedRuntime
+from forecaster.serving.seasonal_profile import LONGER, DeseasonalisedRuntime, Profile
 
 if TYPE_CHECKING:
     from forecaster.data.panel import Panel
@@ -36,7 +36,7 @@ MAX_WINDOWS = 1000  # of the history, from which quantiles are learnt
 MIN_CUTOFFS = 5  # of a series among them, where its history has as many: series share shocks at one cutoff
 MIN_SEPARATE = 10  # windows that do not overlap, for a calibration
 MAX_STRETCH = 4  # times the horizon of a calibration, that it is used for
-BATCH = 4096  # windows whose forecasts at all levels are in memory at once
+BATCH_VALUES = 500_000  # of the contexts whose forecasts at all levels are in memory at once
 TRAIN = "Run `forecaster train DATA` first."
 NONE = -1  # in place of a network's index: too few rows for any
 
@@ -74,16 +74,22 @@ def open_pretrained(season_length: int, runtime: str = "onnx", threads: int = 0)
     own, plain = find_card(season_length), find_card(NO_SEASON)
     found = []
     if own:
-        found.append(PretrainedNetwork(own, load_pretrained(own.folder, runtime, threads), own.network.context_length))
+        graph, length = load_pretrained(own.folder, runtime, threads), own.network.context_length
+        longer = LONGER.get(season_length)
+        found.append(_deseasonalised(own, graph, longer) if longer else PretrainedNetwork(own, graph, length))
     if plain and plain != own:
         graph, length = load_pretrained(plain.folder, runtime, threads), plain.network.context_length
         if not own:
-            less = DeseasonalisedRuntime(graph, length, season_length)
-            found.append(PretrainedNetwork(plain, less, less.context_length))
+            found.append(_deseasonalised(plain, graph, Profile(season_length)))
         found.append(PretrainedNetwork(plain, graph, length))
     if not found:
         raise ArtifactError(f"there is no pretrained network for a season of {season_length} steps.", TRAIN)
     return tuple(found)
+
+
+def _deseasonalised(card: Card, graph: Runtime, profile: Profile) -> PretrainedNetwork:
+    less = DeseasonalisedRuntime(graph, card.network.context_length, profile)
+    return PretrainedNetwork(card, less, less.context_length)
 
 
 @dataclass(frozen=True)
@@ -143,12 +149,13 @@ class ZeroShot:
         return self._held(found, windows)
 
     def _parts(self, windows: Windows) -> Iterator[tuple[int, IntArray]]:
-        """Index of a network and positions of windows that it forecasts, BATCH at most."""
+        """Index of a network and positions of windows that it forecasts, a batch at a time."""
         chosen = self.choose(windows)
         for i in range(len(self.networks)):
             mine = np.flatnonzero(chosen == i)
-            for first in range(0, len(mine), BATCH):
-                yield i, mine[first : first + BATCH]
+            batch = max(1, BATCH_VALUES // self.networks[i].context_length)
+            for first in range(0, len(mine), batch):
+                yield i, mine[first : first + batch]
 
     def _raw(self, network: PretrainedNetwork, windows: Windows, horizon: int) -> RawForecasts:
         return raw_forecasts(network.runtime, network, self.panel, windows, horizon)

@@ -56,10 +56,10 @@ def test_it_needs_no_horizon_and_takes_the_number_of_windows(tmp_path):
 
 def test_quantiles_are_learnt_from_rows_before_the_test_windows_alone(tmp_path):
     def value(n, t):
-        return wave(n, t) + (300 if t >= 300 - 6 and t % 2 else 0)
+        return wave(n, t) + (300 if t >= 150 - 6 and t % 2 else 0)
 
-    write_csv(tmp_path / "calm.csv", 300)
-    write_csv(tmp_path / "wild.csv", 300, value=value)
+    write_csv(tmp_path / "calm.csv", 150)
+    write_csv(tmp_path / "wild.csv", 150, value=value)
     calm, wild = (evaluated(name, horizon=6, windows=1) for name in ("calm.csv", "wild.csv"))
     assert calm.calibrated and calm.intervals.width == wild.intervals.width
     assert wild.intervals.empirical_coverage <= 0.5 < calm.intervals.empirical_coverage

@@ -79,6 +79,30 @@ def test_many_series_repeat_themselves_after_a_season_and_none_without_one():
     assert seasonal(12) > 0.2 > 0.05 > seasonal(1)
 
 
+def test_growing_series_mostly_rise_and_their_differences_go_together():
+    def together(kind):
+        series = np.nan_to_num(forecaster.make_series(1000, 30, 1, kind=kind))
+        steps = np.diff(series, axis=1)
+        varied = steps[steps.std(axis=1) > 0.0]
+        deviation = varied - varied.mean(axis=1, keepdims=True)
+        alike = (deviation[:, 1:] * deviation[:, :-1]).sum(axis=1) / (deviation**2).sum(axis=1)
+        return np.median(alike), (series[:, -1] > series[:, 0]).mean()
+
+    growing, level = together("growth"), together("state space")
+    assert growing[0] > 0.0 > -0.2 > level[0]
+    assert growing[1] > 0.6 > level[1]
+
+
+@pytest.mark.parametrize("season_length", [7, 24])
+def test_the_season_dominates_active_series(season_length):
+    def share(kind):
+        blocks = np.nan_to_num(forecaster.make_series(500, 20 * season_length, season_length, kind=kind))
+        blocks = blocks.reshape(500, 20, season_length)
+        return np.median(blocks.mean(axis=1).var(axis=1) / np.maximum(blocks.var(axis=(1, 2)), 1e-9))
+
+    assert share("activity") > 2.0 * share("state space")
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -111,7 +135,7 @@ def test_the_generator_reads_no_file(monkeypatch):
 
 
 def test_no_module_of_the_generator_holds_a_table_of_numbers():
-    for name in ("kinds", "seasons", "series", "calendars", "long_seasons"):
+    for name in ("kinds", "seasons", "series", "calendars", "long_seasons", "growth", "activity"):
         tree = ast.parse((SOURCES / f"{name}.py").read_text(encoding="utf-8"))
         longest = max((len(node.elts) for node in ast.walk(tree) if isinstance(node, (ast.List, ast.Tuple))), default=0)
         assert longest <= 8, name

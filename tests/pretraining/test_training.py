@@ -49,6 +49,18 @@ def test_a_pool_that_goes_on_has_the_series_of_its_place():
     np.testing.assert_array_equal(np.sort(one.series, axis=0), np.sort(later.series, axis=0))
 
 
+def test_half_of_the_windows_that_reach_further_back_are_without_the_longer_season():
+    shape = replace(TINY, season_length=24, context_length=48, reach=840 - 48, segment=24, recent=24, horizon=24)
+    pool = Pool(shape, seed=1)
+    hours = np.arange(pool.rows)
+    pool.series[:] = (hours % 168 < 48) * 10.0 + np.random.default_rng(0).normal(0.0, 0.1, pool.series.shape)
+    windows = pool.windows(400)
+    assert windows.shape == (400, shape.span)
+    spread = np.nanstd(windows, axis=1)
+    less = (spread < 1.0) & ~np.isnan(windows[:, 0])
+    assert 0.2 < less.mean() < 0.6 and np.median(spread[less]) < 0.2
+
+
 @pytest.mark.slow
 def test_the_loss_is_that_of_numpy_for_a_network_that_forecasts_its_centre():
     from forecaster.models.network import Network

@@ -106,6 +106,22 @@ def test_a_season_without_a_network_is_taken_out_and_put_back():
     np.testing.assert_allclose(point - level, [0, 5, -5, 10, 0, -10, 0], atol=1.5)
 
 
+def test_a_year_above_the_week_is_taken_out_and_put_back(tmp_path, monkeypatch):
+    ship(monkeypatch, tmp_path / "daily", 7)
+    rng, days = np.random.default_rng(0), np.arange(5 * 365)
+
+    def ahead(seasons):
+        year = 20.0 * np.cos(2.0 * np.pi * days / 365.0)
+        panel = panel_of((100.0 + year + days % 7 + rng.normal(size=len(days)))[-seasons * 365 :], season_length=7)
+        made = ZeroShot(open_pretrained(7), panel, panel.offsets[1:], 90, calibrated=False)
+        return made.forecast(latest_windows(panel), ())[0, :, 0]
+
+    expected = 100.0 + 20.0 * np.cos(2.0 * np.pi * np.arange(90) / 365.0) + 3.0
+    weeks = np.convolve(np.ones(7) / 7.0, ahead(5) - expected, "valid")
+    assert np.abs(weeks).max() < 3.0
+    assert np.abs(ahead(1) - expected).max() > 10.0  # one year shows no season of a year
+
+
 def test_noise_without_a_season_is_left_as_it_is():
     rng = np.random.default_rng(0)
     panel = panel_of(*(100 + rng.normal(size=70) for _ in range(50)), season_length=7)
