@@ -68,7 +68,7 @@ def _parts(row: str) -> tuple[str, str, str]:
 
 def event_rows(events: Sequence[Event], freq: Freq) -> tuple[str, ...]:
     """The names of the calendar rows for events. UsageError where timestamps are no dates, or there are too many inputs."""
-    if freq.whole_numbers:
+    if events and freq.whole_numbers:
         raise UsageError("--events needs dates, and timestamps are whole numbers.", "Leave it out.")
     if (inputs := sum(event.width for event in events)) > MAX_INPUTS:
         raise UsageError(

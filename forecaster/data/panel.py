@@ -13,6 +13,7 @@ from forecaster.data.row_options import AS_SHOWN, AS_USUAL, RowOptions, TextOpti
 
 if TYPE_CHECKING:
     from forecaster.data.events import Event
+    from forecaster.data.seasonality import Season
     from forecaster.typing import BoolArray, FloatArray, IntArray, TextArray
 
 
@@ -90,6 +91,7 @@ class Panel:
     rows: RowOptions = AS_USUAL  # what happened to the rows of the file
     text: TextOptions = AS_SHOWN  # how its text was written
     gap_runs: tuple[Gap, ...] = ()  # the gaps as they were in the file
+    season: Season | None = None  # how the season length was found; None = not from a file
     events: tuple[Event, ...] = ()  # of one's own, which calendar rows are made of
 
     @property

@@ -1,27 +1,101 @@
-"""Infers the season length from the values, for whole-number timestamps, which imply none.
+"""Infers the season length: from the timestamps, if the values do not clearly have another, or from the values alone.
 
-It is a peak of the autocorrelation of first differences, so that trends do not count, averaged over the series
-(Box & Jenkins 1976, §2.1).
+The values show a season as a peak of the autocorrelation of first differences, so that trends do not count, averaged over
+the series (Box & Jenkins 1976, §2.1).
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from forecaster.data.time_zones import DAY
 from forecaster.data.windows import evenly
 
 if TYPE_CHECKING:
+    from forecaster.data.freq import Freq
     from forecaster.typing import FloatArray, IntArray
 
 MAX_SEASON = 400  # steps
+MAX_TESTED = 2016  # steps of a usual season that is told, but not taken: two weeks of 10-minute rows
 MAX_SERIES, MAX_ROWS = 300, 6 * MAX_SEASON  # that are read
 MIN_CORRELATION = 0.1  # autocorrelation at a season
+MIN_OTHER_CORRELATION = 0.3  # at a season that takes the place of the calendar's, above the calendar's own
 MIN_STANDARD_ERRORS = 4.0  # above 0, since many lags are tried
 MIN_PEAK_SHARE = 0.75  # of the highest autocorrelation, from which a shorter season is preferred
 ROUNDING = 1e-12  # of the largest value: smaller changes are rounding errors
 OUTLIER = 5.0  # robust standard deviations at which a difference is clipped
+MAX_OTHERS = 2  # seasons that are told besides the one that is taken
+
+
+@dataclass(frozen=True)
+class SeasonStrength:
+    """A season length, and the autocorrelation of the changes one season apart."""
+
+    length: int
+    strength: float
+
+
+@dataclass(frozen=True)
+class Season:
+    """The season length that was taken, and why."""
+
+    length: int  # steps; 1 = none
+    source: str  # "given" | "calendar" | "values"
+    strength: float | None = None  # autocorrelation of its changes; None = not tested, or no season
+    others: tuple[SeasonStrength, ...] = ()  # that the values have, too; where the values decided, the calendar's first
+
+    def words(self) -> str:
+        """How it was found, for people; empty where there is nothing to say."""
+        if self.source == "given" or self.length == 1:
+            return ""
+        taken = "not tested on so few rows" if self.strength is None else f"strength {self.strength:.2f}"
+        if self.strength is not None and self.strength < MIN_CORRELATION:
+            taken += ", so the values do not show it"
+        source = "by the values, " if self.source == "values" else "by the calendar, "
+        others = "; ".join(f"{one.length:,}: {one.strength:.2f}" for one in self.others)
+        return f"season {source}{taken}{f' (others: {others})' if others else ''}."
+
+
+@dataclass(frozen=True)
+class _Correlation:
+    """Autocorrelation at lags from 0, averaged over series."""
+
+    mean: FloatArray  # [lags]
+    error: float  # standard error of one without a season
+
+    @property
+    def minimum(self) -> float:
+        """That a season must have."""
+        return max(MIN_CORRELATION, MIN_STANDARD_ERRORS * self.error)
+
+    def tests(self, m: int) -> bool:
+        """Whether there are enough lags to tell whether m is a season."""
+        return 2 <= m < (len(self.mean) + 1) // 2
+
+    def is_season(self, m: int, tolerance: float = 0.0) -> bool:
+        """Whether it is a peak at lag m, high enough, and high at lag 2m, too."""
+        here = self.mean[m]
+        peak = here > self.mean[m - 1] - tolerance and here >= self.mean[m + 1] - tolerance
+        return bool(peak and here >= self.minimum and self.mean[2 * m] >= 0.5 * here)
+
+    def peaks(self) -> list[int]:
+        """Lags at which there is a season, up to MAX_SEASON."""
+        most = min((len(self.mean) + 1) // 2, MAX_SEASON + 1)
+        return [m for m in range(2, most) if self.is_season(m)]
+
+    def best(self) -> int:
+        """The shortest of the seasons that are about as clear as the clearest; 1 = none."""
+        peaks = self.peaks()
+        if not peaks:
+            return 1
+        highest = max(self.mean[m] for m in peaks)
+        return next(m for m in peaks if self.mean[m] >= MIN_PEAK_SHARE * highest)
+
+    def at(self, m: int) -> SeasonStrength:
+        return SeasonStrength(m, round(float(self.mean[m]), 3))
 
 
 def season_of(target: FloatArray, offsets: IntArray) -> int:
@@ -29,34 +103,63 @@ def season_of(target: FloatArray, offsets: IntArray) -> int:
 
     Only the older half of each series is read, so that test windows have no influence. It must hold three whole seasons.
     """
+    found = _correlation(target, offsets, MAX_ROWS)
+    return 1 if found is None else found.best()
+
+
+def infer_season(target: FloatArray, offsets: IntArray, freq: Freq) -> Season:
+    """The season of series as in `season_of`, whose timestamps have the frequency `freq`.
+
+    That of the calendar, unless the values do not show it and clearly show another one: then theirs. Where
+    the rows are too few to test the calendar's, it stays if they have two of it.
+    """
+    calendar, usual = freq.season_length, usual_seasons(freq)
+    longest = max([m for m in usual if m <= MAX_TESTED], default=0)
+    found = _correlation(target, offsets, max(MAX_ROWS, 6 * longest))
+    if found is None:
+        return Season(calendar, "calendar")
+    own, tested = found.best(), found.tests(calendar)
+    shown = tested and found.is_season(calendar, found.error)
+    few = not tested and np.median(np.diff(offsets)) < 2 * calendar
+    least = 0.0 if freq.whole_numbers else MIN_OTHER_CORRELATION + (max(found.mean[calendar], 0.0) if tested else 0.0)
+    if own > 1 and (calendar == 1 or few or (tested and not shown)) and found.mean[own] >= least:
+        others = [found.at(calendar)] if tested else []
+        return Season(own, "values", found.at(own).strength, tuple(others))
+    also = [m for m in (*usual, own) if m not in (1, calendar) and found.tests(m) and found.is_season(m)]
+    others = [found.at(m) for m in dict.fromkeys(also)][:MAX_OTHERS]
+    strength = found.at(calendar).strength if 1 < calendar < len(found.mean) else None
+    return Season(calendar, "calendar", strength, tuple(others))
+
+
+def usual_seasons(freq: Freq) -> tuple[int, ...]:
+    """Steps of the hour, day, week and year, or of the quarter and year, as far as they are whole numbers of steps of `freq`."""
+    if freq.whole_numbers or freq.slots:
+        return ()
+    if freq.unit == "B":
+        return tuple(days // freq.count for days in (5, 260) if days % freq.count == 0)
+    if freq.unit == "month":
+        return tuple(months // freq.count for months in (3, 6, 12) if months % freq.count == 0 and months > freq.count)
+    spans = (DAY // 24, DAY, 7 * DAY, 364 * DAY)
+    return tuple(span // freq.count for span in spans if span % freq.count == 0 and span > freq.count)
+
+
+def _correlation(target: FloatArray, offsets: IntArray, rows: int) -> _Correlation | None:
+    """The average over series, of the older half of each, `rows` of it at most; None where no series is long enough."""
     ends = offsets[:-1] + np.diff(offsets) // 2
-    chosen = evenly(len(ends), MAX_SERIES)
-    halves = [target[max(offsets[n], ends[n] - MAX_ROWS) : ends[n]] for n in chosen]
-    found = [one for one in map(_autocorrelation, halves) if one is not None]
+    chosen = evenly(len(ends), max(MAX_SERIES * MAX_ROWS // rows, 1))
+    halves = [target[max(offsets[n], ends[n] - rows) : ends[n]] for n in chosen]
+    found = [one for one in (_autocorrelation(half, rows // 3) for half in halves) if one is not None]
     if not found:
-        return 1
+        return None
     counts = np.array([len(one) for one in found])
     lags = int(np.median(counts))  # half the series have as many
     long = [one[:lags] for one in found if len(one) >= lags]
-    mean = np.mean(long, axis=0)
-    minimum = max(MIN_CORRELATION, MIN_STANDARD_ERRORS / np.sqrt(1.5 * lags * len(long)))
-    peaks = [m for m in range(2, (lags + 1) // 2) if _is_season(mean, m, minimum)]
-    if not peaks:
-        return 1
-    best = max(mean[m] for m in peaks)
-    return next(m for m in peaks if mean[m] >= MIN_PEAK_SHARE * best)
+    return _Correlation(np.mean(long, axis=0), float(1 / np.sqrt(1.5 * lags * len(long))))
 
 
-def _is_season(correlation: FloatArray, m: int, minimum: float) -> bool:
-    """Whether the autocorrelation at lag m is a peak, at least `minimum`, and high at lag 2m, too."""
-    here = correlation[m]
-    peak = here > correlation[m - 1] and here >= correlation[m + 1]
-    return bool(peak and here >= minimum and correlation[2 * m] >= 0.5 * here)
-
-
-def _autocorrelation(values: FloatArray) -> FloatArray | None:
-    """Autocorrelation [lags] of one series' differences, at lags up to two thirds of its rows; None where the series is
-    too short or constant.
+def _autocorrelation(values: FloatArray, longest: int) -> FloatArray | None:
+    """Autocorrelation [lags] of one series' differences, at lags up to two thirds of its rows and to `longest`; None where the
+    series is too short or constant.
     """
     # Scaled to about 1 by a power of two, which rounds nothing: products of values near 1e308 would overflow.
     largest = np.max(np.abs(values), where=~np.isnan(values), initial=0.0)
@@ -72,6 +175,6 @@ def _autocorrelation(values: FloatArray) -> FloatArray | None:
         return None
     rows = len(change)
     spectrum = np.fft.rfft(change, 2 * rows)
-    lags = np.arange(min(2 * rows // 3, 2 * MAX_SEASON) + 1)
+    lags = np.arange(min(2 * rows // 3, longest) + 1)
     raw: FloatArray = np.fft.irfft(spectrum * np.conj(spectrum))[lags] / power
     return raw * rows / (rows - lags)

@@ -12,6 +12,7 @@ from forecaster.errors import DataError
 
 if TYPE_CHECKING:
     from forecaster.data.panel import Gap, Panel
+    from forecaster.data.seasonality import Season
     from forecaster.typing import BoolArray, FloatArray, IntArray
 
 MIN_OUTLIER_DISTANCE = 10.0  # of a value from its series' median, in robust standard deviations
@@ -43,6 +44,7 @@ class Summary:
     last: str
     freq: str
     season_length: int
+    season: Season | None  # how it was found
     zone: str | None
     gaps: int  # steps that no row has
     missing: int  # rows without a target
@@ -55,12 +57,14 @@ class Summary:
 
     def facts(self) -> dict[str, str]:
         """For people: name of the figure -> its value."""
+        words = self.season.words() if self.season else ""
         nights = f"{self.clock_gaps:,} nights lack an hour as when clocks are set: give --zone"
         return {
             "series": f"{self.series:,}",
             "rows": f"{self.rows:,}",
             "span": f"{self.first} to {self.last}",
             "frequency": f"{self.freq}, season length {self.season_length}",
+            **({"season": words.removeprefix("season ").rstrip(".")} if words else {}),
             "zone": self.zone or "none",
             "gaps": f"{self.gaps:,}{_gaps(self.gap_runs)}",
             "missing targets": f"{self.missing:,}",
@@ -86,6 +90,7 @@ def summarise(panel: Panel) -> Summary:
         last=last,
         freq=panel.freq.name,
         season_length=panel.season_length,
+        season=panel.season,
         zone=panel.zone,
         gaps=panel.gaps,
         missing=int(np.count_nonzero(np.isnan(panel.target))) - panel.gaps,

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 
+from forecaster.data.freq import Freq
 from forecaster.data.reading.reader import read_panel
-from forecaster.data.seasonality import season_of
+from forecaster.data.seasonality import infer_season, season_of
+from forecaster.data.summary import summarise
 from tests.support.factories import frame_of
 
 
@@ -86,3 +89,73 @@ def test_numbered_rows_are_read_with_the_season_that_they_show():
     assert read_panel(numbered).season_length == 12
     assert "season length 12 (frequency and season length inferred)" in " ".join(read_panel(numbered).notes)
     assert read_panel(numbered, season_length=1).season_length == 1
+
+
+def inferred(freq, *series):
+    return infer_season(np.concatenate(series), offsets_of(series), Freq.parse(freq))
+
+
+@pytest.mark.parametrize(
+    ("freq", "rows", "season"),
+    [("15min", 2000, 7), ("h", 900, 25), ("D", 700, 10), ("MS", 240, 5), ("B", 600, 21), ("7h", 400, 24), ("W", 90, 4)],
+)
+def test_a_season_that_the_values_clearly_have_takes_the_place_of_the_calendars(freq, rows, season):
+    rng = np.random.default_rng(season)
+    found = inferred(freq, *(seasonal(rng, rows, season, noise=0.2) for _ in range(3)))
+    assert (found.length, found.source) == (season, "values") and found.strength > 0.5
+    assert f"season by the values, strength {found.strength:.2f}" in found.words()
+
+
+@pytest.mark.parametrize(
+    ("freq", "rows"),
+    [("15min", 2000), ("h", 500), ("D", 200), ("W", 400), ("MS", 120), ("QS", 60), ("B", 300), ("h@09:00-16:00", 300)],
+)
+@pytest.mark.parametrize("kind", ["seasonal", "with a shorter one", "walk", "noise"])
+def test_the_calendars_season_stays_where_the_values_have_it_or_none(freq, rows, kind):
+    season = Freq.parse(freq).season_length
+    for attempt in range(5):
+        rng = np.random.default_rng(attempt)
+        values = {
+            "seasonal": seasonal(rng, rows, season, noise=1.0),
+            "with a shorter one": seasonal(rng, rows, season) + np.sin(np.arange(rows) * 4 * np.pi / season),
+            "walk": np.cumsum(rng.normal(size=rows)),
+            "noise": rng.normal(size=rows),
+        }[kind]
+        found = inferred(freq, values)
+        assert (found.length, found.source) == (season, "calendar")
+
+
+def test_other_usual_seasons_are_told():
+    rng, t = np.random.default_rng(0), np.arange(3000)
+    hours = seasonal(rng, 3000, 24, noise=0.1, trend=0) * (1 + (t // 24 % 7 > 4))
+    found = inferred("h", hours)
+    assert found.length == 24 and [one.length for one in found.others] == [168]
+    assert f"others: 168: {found.others[0].strength:.2f}" in found.words()
+    minutes = inferred("min", np.tile(rng.normal(size=1440).cumsum(), 14) + 0.1 * rng.normal(size=14 * 1440))
+    assert minutes.length == 60 and 1440 in [one.length for one in minutes.others]
+    assert "the values do not show it" in minutes.words()
+
+
+def test_rows_too_few_to_test_the_calendars_season_keep_it_while_they_hold_two():
+    rng = np.random.default_rng(0)
+    assert inferred("W", seasonal(rng, 110, 4, noise=0.1)).length == 52
+
+
+def test_dated_rows_say_their_season_and_one_given_wins():
+    rng = np.random.default_rng(1)
+    values = seasonal(rng, 1500, 7, noise=0.2)
+    table = pd.DataFrame({"time": pd.date_range("2024-01-01", periods=1500, freq="15min"), "value": values})
+    panel = read_panel(table)
+    assert panel.season_length == 7 and any(note.startswith("season by the values") for note in panel.notes)
+    found = summarise(panel)
+    assert "by the values" in found.facts()["season"] and found.season.others[0].length == 96
+    given = read_panel(table, season_length=96)
+    assert given.season_length == 96 and given.season.source == "given"
+    assert not any(note.startswith("season by") for note in given.notes)
+
+
+def test_ignored_rows_and_the_later_half_have_no_influence_on_it():
+    rng = np.random.default_rng(2)
+    values = seasonal(rng, 2000, 7, noise=0.2)
+    later = np.r_[values[:1000], rng.normal(size=1000)]
+    assert inferred("15min", values).length == inferred("15min", later).length == 7

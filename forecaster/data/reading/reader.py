@@ -30,7 +30,7 @@ from forecaster.data.reading.text_columns import too_large, why_too_large
 from forecaster.data.reading.timestamp_column import localize, parse_stamps
 from forecaster.data.reading.timestamp_formats import check_format
 from forecaster.data.row_options import AS_SHOWN, AS_USUAL, RowOptions, TextOptions
-from forecaster.data.seasonality import season_of
+from forecaster.data.seasonality import Season, infer_season
 from forecaster.data.time_zones import check_zone
 from forecaster.errors import DataError, UsageError
 from forecaster.storage.addresses import is_database, shown
@@ -209,12 +209,13 @@ def _read(table: RawTable, roles: Roles, options: ReadOptions) -> Panel:
     if covariates:
         panel = replace(panel, covariates=_filled_covariates(covariates, rows, filled))
         panel = _cut_unobserved(panel, rows, steps)
-    gap_runs = gaps_between(rows, freq, steps, every=roles.layout == "wide")
-    panel = replace(panel, season_length=_season_length(panel, options), gap_runs=gap_runs)
+    panel = replace(panel, gap_runs=gaps_between(rows, freq, steps, every=roles.layout == "wide"))
     if ranges := grid.options.ignore:
         ignored = ignored_rows(panel, ranges)
         panel = replace(panel, target=np.where(ignored, np.nan, panel.target))
         grid = replace(grid, notes=(*grid.notes, f"{int(ignored.sum()):,} targets ignored: {', '.join(ranges)}."))
+    season = _season(panel, options)  # of what teaches
+    panel = replace(panel, season_length=season.length, season=season)
     keys = parts_of(roles.series, table.columns) if roles.series else ()
     warning = gap_warning(rows, freq, steps)
     panel = replace(panel, warnings=(warning,) if warning else ())
@@ -368,10 +369,10 @@ def _cut_unobserved(panel: Panel, rows: SortedRows, steps: IntArray) -> Panel:
     return replace(panel, gaps=len(panel.target) - int(np.count_nonzero(kept)))
 
 
-def _season_length(panel: Panel, options: ReadOptions) -> int:
+def _season(panel: Panel, options: ReadOptions) -> Season:
     if options.season_length is not None:
-        return options.season_length
-    return season_of(panel.target, panel.offsets) if panel.freq.whole_numbers else panel.freq.season_length
+        return Season(options.season_length, "given")
+    return infer_season(panel.target, panel.offsets, panel.freq)
 
 
 def _notes(panel: Panel, options: ReadOptions, first_gap: str) -> Iterable[str]:
@@ -380,6 +381,7 @@ def _notes(panel: Panel, options: ReadOptions, first_gap: str) -> Iterable[str]:
     inferred = " and ".join(what for what, given in settings if given is None)
     how = f" ({inferred} inferred)" if inferred else ""
     yield f"frequency {panel.freq.name}, season length {panel.season_length}{how}."
+    yield panel.season.words() if panel.season else ""
     ends = np.array([panel.timestamps.min(), panel.timestamps.max()])
     first, last = format_timestamps(ends, panel.freq, panel.zone)
     short, long = int(panel.lengths.min()), int(panel.lengths.max())

@@ -117,6 +117,7 @@ def test_a_long_file_becomes_sorted_regular_rows(write: Callable[..., str]) -> N
     assert panel.notes == (
         "layout long: series 'series', timestamp 'timestamp', target 'target'.",
         "frequency D, season length 7 (frequency and season length inferred).",
+        "season by the calendar, not tested on so few rows.",
         "2 series of 2 to 4 rows, 2024-01-01 to 2024-01-04.",
         "1 rows filled in as missing where the calendar has gaps, the first after '2024-01-02' (series 'A').",
         "2 of 5 targets are missing and stay so.",
