@@ -20,7 +20,7 @@ def stamps(start, end, freq, days=range(7), hours=range(24)):
 
 
 def frame(index):
-    return pd.DataFrame({"timestamp": index, "value": np.arange(len(index)) % 17 + 1.0})
+    return pd.DataFrame({"timestamp": index, "value": np.random.default_rng(0).uniform(1, 9, len(index))})
 
 
 def with_csv(table, tmp_path, quoted=False):
