@@ -18,7 +18,7 @@ from typing import IO
 
 from forecaster.errors import LockError, UsageError
 from forecaster.file_access import access, created_like, user_name
-from forecaster.storage.addresses import is_url
+from forecaster.storage.addresses import is_remote, is_url
 
 try:
     import fcntl
@@ -33,11 +33,20 @@ NO_LINK = getattr(os, "O_NOFOLLOW", 0)
 
 
 @contextmanager
-def whole_file(path: Path) -> Iterator[IO[bytes]]:
+def whole_file(path: str | Path) -> Iterator[IO[bytes]]:
     """A stream to a file beside `path` that replaces it at the end; nothing is left on failure. OSError.
+
+    A URL is written as `storage.remote.whole` does it.
 
     Links are followed as far as the system would follow them: a link stays, and what it names is replaced.
     """
+    if is_remote(path):
+        from forecaster.storage.remote import whole
+
+        with whole(str(path)) as stream:
+            yield stream
+        return
+    path = Path(path)
     if _is_special(path):
         # A device or a pipe must not be replaced by a file; a folder refuses. The system itself follows the links.
         with os.fdopen(os.open(path, os.O_WRONLY), "wb") as stream:
@@ -51,7 +60,7 @@ def whole_file(path: Path) -> Iterator[IO[bytes]]:
         sync(target.parent)
 
 
-def write_whole(path: Path, text: str) -> None:
+def write_whole(path: str | Path, text: str) -> None:
     """Text as a whole file. UsageError where the system refuses."""
     with saying_why(path), whole_file(path) as stream:
         stream.write(text.encode())

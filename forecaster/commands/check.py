@@ -13,6 +13,7 @@ from forecaster.data.reading.find_faults import Checked, find_faults
 from forecaster.data.summary import Summary, level_and_scale, summarise
 from forecaster.errors import DataError
 from forecaster.serving.open_model import open_model, trained_options
+from forecaster.serving.remote_store import at_hand
 from forecaster.serving.sparse_series import described, needed_rows, observed_in_reach
 
 if TYPE_CHECKING:
@@ -88,6 +89,7 @@ def check(data: Data, settings: CheckSettings, watch: Watch, now: datetime | Non
     `now`: None = this machine's clock. Data that is unlike the training data is warned of. ArtifactError where the model
     is missing or damaged.
     """
+    settings = at_hand(settings) if settings.model else settings
     opened = open_model(settings.models, settings.model) if settings.model else None
     data, options = settings.source(data), settings.read_options()
     if opened:

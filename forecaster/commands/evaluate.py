@@ -31,6 +31,7 @@ from forecaster.serving.open_model import Opened, open_model, read_for
 from forecaster.serving.pretrained import PRETRAINED, means_pretrained
 from forecaster.serving.raw_forecasts import raw_forecasts
 from forecaster.serving.recent_errors import recent_windows
+from forecaster.serving.remote_store import at_hand
 from forecaster.serving.zero_shot import ZeroShot, open_pretrained
 from forecaster.training.auto_plan import default_horizon, default_windows
 
@@ -51,6 +52,7 @@ def evaluate(data: Data | None, settings: EvaluateSettings, watch: Watch) -> Rep
     cannot be used, or too few; LockError where another run is writing the page.
     """
     began, data = time.monotonic(), settings.source(data)
+    settings = at_hand(settings)
     _refuse_no_effect(settings)
     if settings.anomalies:
         check_anomalies(settings.anomalies)

@@ -22,6 +22,7 @@ from forecaster.data.extra_inputs import ExtraInputs
 from forecaster.errors import DataError
 from forecaster.evaluation.holdout import stored_test
 from forecaster.serving.open_model import open_model, read_for
+from forecaster.serving.remote_store import at_hand
 from forecaster.serving.runtime import forecast
 
 if TYPE_CHECKING:
@@ -70,6 +71,7 @@ def explain(data: Data | None, settings: ExplainSettings, watch: Watch) -> Expla
     DataError where there are fewer than two windows; the other errors are those of `evaluate`.
     """
     began, data = time.monotonic(), settings.source(data)
+    settings = at_hand(settings)
     opened = open_model(settings.models, settings.model)
     manifest = opened.manifest
     panel = read_for(manifest, data, settings)

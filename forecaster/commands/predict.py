@@ -13,6 +13,7 @@ from forecaster.files import output_lock
 from forecaster.serving.forecast import check_format
 from forecaster.serving.manifest import load_runtime
 from forecaster.serving.predict import run_forecast
+from forecaster.serving.remote_store import at_hand
 from forecaster.storage.addresses import is_url, shown
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ def deliver(
         from forecaster.plotting.requirements import check_place
 
         check_place(settings.plot, "--plot", (".png", ".html", "-"))
-    data = settings.source(data)
+    data, settings = settings.source(data), at_hand(settings)
     check_format(settings.output, format, safe_csv=settings.safe_csv)
     inputs = {"the data": _source(data, settings), "--future": settings.future, "--events": settings.events}
     refuse_overwriting(_outputs(settings), inputs, settings.models)

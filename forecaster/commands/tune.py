@@ -117,7 +117,7 @@ def tune(data: Data, settings: TuneSettings, watch: Watch) -> Tuned:
     toml = _toml(settings, search.plan.horizon, automatic, best.params) if sure.confirmed else ""
     if settings.output != "-" and toml:
         with output_lock(settings.output, 0.0, watch.warn):
-            write_whole(Path(settings.output), toml)
+            write_whole(settings.output, toml)
     return Tuned(
         automatic=automatic,
         best=best.params,

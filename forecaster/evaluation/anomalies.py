@@ -77,4 +77,4 @@ def write(path: str, found: Sequence[Anomaly]) -> None:
         table.writerows(rows)
         text = stream.getvalue()
     with output_lock(path, 0.0):
-        write_whole(Path(path), text)
+        write_whole(path, text)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -71,4 +70,4 @@ def write_windows(path: str, found: Backtest) -> None:
             known = "" if np.isnan(actual) else repr(float(actual))
             head = [panel.series[n], text[w, 0], h + 1, text[w, 1 + h], known]
             writer.writerow([*head, *("" if np.isnan(number) else repr(float(number)) for number in numbers)])
-    write_whole(Path(path), lines.getvalue())
+    write_whole(path, lines.getvalue())

@@ -43,7 +43,7 @@ class EvaluationContent:
 
 def write_page(path: str, found: EvaluationContent, chosen: Sequence[str]) -> None:
     """Write one HTML file, whole or not at all. UsageError where it cannot be written."""
-    write_whole(Path(path), render(evaluation_page(found, chosen)).encode("utf-8", "replace").decode())
+    write_whole(path, render(evaluation_page(found, chosen)).encode("utf-8", "replace").decode())
 
 
 def evaluation_page(found: EvaluationContent, chosen: Sequence[str]) -> Page:

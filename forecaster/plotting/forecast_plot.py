@@ -25,7 +25,7 @@ def write_plot(path: str, made: ForecastRun, chosen: Sequence[str]) -> None:
         content = figures.to_png([(_title(one), figures.series_view(one)) for one in shown])
     else:
         content = render(forecast_page(made.forecast, shown)).encode("utf-8", "replace")
-    with saying_why(path), whole_file(Path(path)) as stream:
+    with saying_why(path), whole_file(path) as stream:
         stream.write(content)
 
 

@@ -59,7 +59,7 @@ def write_memory_plot(path: str, networks: Sequence[Remembered]) -> None:
         content = render(Page("Memory", text, (Section("Gradients through time", "", parts),))).encode(
             "utf-8", "replace"
         )
-    with saying_why(path), whole_file(Path(path)) as stream:
+    with saying_why(path), whole_file(path) as stream:
         stream.write(content)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from forecaster.files import write_whole
@@ -16,7 +15,7 @@ MAX_SERIES = 1_000  # in a table
 
 def write_page(path: str, page: Page) -> None:
     """Write it. UsageError where it cannot be written."""
-    write_whole(Path(path), render(page).encode("utf-8", "replace").decode())
+    write_whole(path, render(page).encode("utf-8", "replace").decode())
 
 
 def jobs_page(

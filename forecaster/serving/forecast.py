@@ -19,7 +19,7 @@ from forecaster.data.freq import Freq, format_timestamps
 from forecaster.data.reading.joined_columns import joined_name, split_names
 from forecaster.errors import ArtifactError, UsageError, install_hint, nearest
 from forecaster.files import saying_why, whole_file
-from forecaster.storage.addresses import is_database
+from forecaster.storage.addresses import is_database, is_url, name_in, shown
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -162,7 +162,7 @@ class Forecast:
             return
         encode = FORMATS[check_format(output, format, safe_csv=safe_csv)]
         self.check()
-        with saying_why(output), _stdout() if str(output) == "-" else whole_file(Path(output)) as stream:
+        with saying_why(output), _stdout() if str(output) == "-" else whole_file(output) as stream:
             encode(replace(self, series=_unlike_formulas(self.series, self.keys)) if safe_csv else self, stream)
             stream.flush()
 
@@ -280,7 +280,9 @@ def check_format(output: str | Path, format: str | None, *, safe_csv: bool = Fal
 
         check_table(str(output), format=format, safe_csv=safe_csv)
         return TABLE
-    suffix = Path(output).suffix.lower().removeprefix(".")
+    if is_url(output) and "{series}" in str(output):
+        raise UsageError(f"{shown(str(output))}: a URL names one file for all series.", "Leave out {series}.")
+    suffix = Path(name_in(str(output))).suffix.lower().removeprefix(".")
     if suffix in OTHER_FORMATS:  # a file of CSV under such a name opens as a damaged one, or not at all
         raise UsageError(
             f"'{output}': forecasts are not written as .{suffix}.", f"Give a name that ends in .{', .'.join(FORMATS)}."

@@ -36,6 +36,7 @@ from forecaster.serving.pretrained import PRETRAINED, means_pretrained, pretrain
 from forecaster.serving.quantile_source import QuantileSource, quantile_source
 from forecaster.serving.raw_forecasts import raw_forecasts
 from forecaster.serving.recent_errors import recent_windows
+from forecaster.serving.remote_store import at_hand
 from forecaster.serving.runtime import Runtime
 from forecaster.serving.sparse_series import (
     described,
@@ -136,7 +137,7 @@ def run_forecast(
     now: datetime | None = None,
 ) -> ForecastRun:
     """As `predict`, and return the rows that the forecast was made from, too."""
-    data = settings.source(data)
+    data, settings = settings.source(data), at_hand(settings)
     model = _find(data, settings, watch, load)
     panel = fresh(_read(data, model, settings), settings.max_age, settings.drop_incomplete, watch, now)
     _note_series(panel, model, watch)

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 
-from forecaster.errors import ArtifactError, ForecasterError, UsageError, nearest, quoted
+from forecaster.errors import ArtifactError, ForecasterError, UsageError, masked, nearest, quoted
 from forecaster.files import file_lock, folder_lock, reason, sync_tree
 from forecaster.serving.integrity import MANIFEST
 from forecaster.serving.version_folders import (
@@ -31,8 +31,10 @@ from forecaster.serving.version_folders import (
     temporary_name,
     writing,
 )
+from forecaster.storage.addresses import REMOTE
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}")
+_AT_URL = re.compile(rf"({'|'.join(sorted(REMOTE))}):/")  # a path has one slash where the URL had two
 _COMPRESSED = (".gz", ".bz2", ".xz", ".zst", ".zip")
 
 
@@ -63,6 +65,13 @@ class Store:
     """The models under a folder, which need not exist yet."""
 
     root: Path
+
+    def __post_init__(self) -> None:
+        if _AT_URL.match(str(self.root)):
+            raise UsageError(
+                f"{masked(str(self.root))}: models under a URL are only read, by predict, evaluate, explain and check.",
+                "Name a folder with --models, and copy it there.",
+            )
 
     def names(self) -> tuple[str, ...]:
         """The models that have a version, in alphabetical order."""

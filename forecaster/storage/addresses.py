@@ -158,7 +158,7 @@ def name_in(source: str) -> str:
         return source
     if is_database(source) and (table := address(source).table):
         return table
-    return unquote(source.partition("?")[0].rstrip("/").rpartition("/")[2])
+    return unquote(re.split(r"[?#]", source)[0].rstrip("/").rpartition("/")[2])
 
 
 def without_secrets(source: str) -> str:

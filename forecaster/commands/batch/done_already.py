@@ -15,9 +15,10 @@ from forecaster.config import CheckSettings, EvaluateSettings, MonitorSettings, 
 from forecaster.errors import ArtifactError, ForecasterError
 from forecaster.files import is_file
 from forecaster.serving.integrity import MANIFEST
+from forecaster.serving.remote_store import at_hand
 from forecaster.serving.store import Store
 from forecaster.serving.version_folders import CURRENT
-from forecaster.storage.addresses import is_database, is_url, without_secrets
+from forecaster.storage.addresses import is_database, is_remote, is_url, without_secrets
 
 if TYPE_CHECKING:
     from forecaster.commands.batch.jobs import BatchJob
@@ -125,16 +126,25 @@ def _add_content(digest: Any, source: str | Path) -> None:
 
         digest.update(fingerprint(str(source)).encode())
         return
+    if is_remote(source):
+        from forecaster.storage.remote import state
+
+        digest.update(state(str(source)).encode())
+        return
     with Path(source).open("rb") as file:
         while block := file.read(CHUNK_BYTES):
             digest.update(block)
 
 
 def _is_there(output: str) -> bool:
-    """Whether a table is there."""
-    from forecaster.storage.database import has_table
-
+    """Whether a table, or a file elsewhere, is there."""
     try:
+        if is_remote(output):
+            from forecaster.storage.remote import is_there
+
+            return is_there(output)
+        from forecaster.storage.database import has_table
+
         return has_table(output)
     except ForecasterError:
         return False
@@ -155,7 +165,7 @@ def _sources(job: BatchJob) -> Iterator[Path]:
     """The files that decide what the job does."""
     if path := data_path(job):
         yield path
-    yield from _more_inputs(job)
+    yield from (Path(name) for name in _more_inputs(job) if not is_url(name))
     if _reads_model(job):
         try:
             folder = _version_folder(job)
@@ -172,12 +182,13 @@ def _reads_model(job: BatchJob) -> bool:
     return isinstance(job.settings, (PredictSettings, EvaluateSettings))
 
 
-def _more_inputs(job: BatchJob) -> list[Path]:
+def _more_inputs(job: BatchJob) -> list[str]:
     """The files of known values ahead and of events, where the job has some."""
     named = [getattr(job.settings, option, None) for option in ("future", "events")]
-    return [Path(name) for name in named if name]
+    return [str(name) for name in named if name]
 
 
 def _version_folder(job: BatchJob) -> Path:
     """The version of the model that the job reads. ForecasterError where there is none."""
-    return Store(Path(job.settings.models)).resolve(getattr(job.settings, "model", None))
+    settings = at_hand(job.settings)
+    return Store(Path(settings.models)).resolve(getattr(settings, "model", None))

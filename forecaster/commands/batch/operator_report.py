@@ -105,7 +105,7 @@ def write_metrics(path: str, now: datetime, jobs: Mapping[str, Any], models: Seq
     ForecasterError where it cannot be written.
     """
     with output_lock(path, 0.0):
-        write_whole(Path(path), metrics(now, jobs, models))
+        write_whole(path, metrics(now, jobs, models))
 
 
 def metrics(now: datetime, jobs: Mapping[str, Any], models: Sequence[dict[str, Any]]) -> str:

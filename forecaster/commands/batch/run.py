@@ -30,6 +30,7 @@ from forecaster.commands.batch.worker_process import WorkerProcess, can_fork
 from forecaster.errors import ArtifactError, DataError, ForecasterError, LockError, QualityError, StaleError, UsageError
 from forecaster.files import is_file
 from forecaster.plotting.requirements import check_place
+from forecaster.serving.remote_store import at_hand
 from forecaster.serving.store import Store
 from forecaster.storage.addresses import is_url, shown
 
@@ -300,7 +301,8 @@ def _planned(job: BatchJob, status: Status, force: bool) -> PlannedJob:
 def _model(job: BatchJob) -> str | None:
     """name@version of the model that a job reads; None where there is none."""
     try:
-        folder = Store(Path(job.settings.models)).resolve(getattr(job.settings, "model", None))
+        settings = at_hand(job.settings)
+        folder = Store(Path(settings.models)).resolve(getattr(settings, "model", None))
     except ArtifactError:
         return None
     return f"{folder.parent.name}@{folder.name}"

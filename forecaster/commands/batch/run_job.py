@@ -109,7 +109,7 @@ class Worker:
     def _evaluate(self, job: BatchJob, settings: EvaluateSettings) -> JobResult:
         from forecaster.commands.evaluate import evaluate
 
-        if settings.report:
+        if settings.report and not is_url(settings.report):
             Path(settings.report).parent.mkdir(parents=True, exist_ok=True)
         report = evaluate(job.data, replace(settings, threads=settings.threads or self.threads), self.watch).to_json()
         return self._report(job, report)
@@ -133,9 +133,10 @@ class Worker:
     def _report(self, job: BatchJob, report: Mapping[str, object]) -> JobResult:
         """Write the report to the job's output, if it has one."""
         if job.output:
-            Path(job.output).parent.mkdir(parents=True, exist_ok=True)
+            if not is_url(job.output):
+                Path(job.output).parent.mkdir(parents=True, exist_ok=True)
             with output_lock(job.output, job.wait, self.watch.warn):
-                write_whole(Path(job.output), json.dumps(report, indent=1) + "\n")
+                write_whole(job.output, json.dumps(report, indent=1) + "\n")
         facts = {key: report[key] for key in FACTS if key in report}
         return JobResult(output=job.output, facts=facts)
 

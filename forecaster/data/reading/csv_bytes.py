@@ -17,7 +17,7 @@ import numpy as np
 
 from forecaster.data.reading.row_errors import RowsError
 from forecaster.errors import DataError, UsageError
-from forecaster.storage.addresses import shown
+from forecaster.storage.addresses import is_remote, name_in, shown
 
 MAX_BYTES = 8 << 30  # of text, unpacked
 MAX_RATIO = 200  # by which gzip may have compressed a table of more than _MAX_SMALL bytes
@@ -59,7 +59,7 @@ def unpacked(source: str, encoding: str | None = None) -> bytes:
     data = _read(source, name)
     if data.startswith(_GZIP):
         data = _gunzip(name, data)
-    elif source.endswith(".gz") and data:
+    elif name_in(source).endswith(".gz") and data:
         raise DataError(f"{name}: this is not gzip data.", "Take the ending .gz away if it is plain text.")
     data = _as_utf8(name, data, encoding)
     start = data[:16].lstrip(_BOM + b" \t\r\n").lower()
@@ -175,6 +175,11 @@ def blocks(data: bytes) -> Iterator[tuple[int, int]]:
 
 
 def _read(source: str, name: str) -> bytes:
+    if is_remote(source):
+        from forecaster.storage.remote import faults, opened
+
+        with faults(source, DataError), opened(source) as stream:
+            return _all_of(stream, name)
     try:
         if source == "-" and sys.stdin is None:
             raise DataError(f"{name}: it is closed.", "Give it data, or name a file.")

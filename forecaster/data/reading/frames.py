@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -17,6 +18,7 @@ from forecaster.data.reading.table import SAMPLE, check_header
 from forecaster.data.reading.text_columns import MISSING, TextColumn, numbers_of
 from forecaster.data.time_zones import fixed_zone
 from forecaster.errors import DataError, install_hint
+from forecaster.storage.addresses import is_remote, shown
 
 if TYPE_CHECKING:
     from forecaster.typing import FloatArray, IntArray
@@ -130,16 +132,23 @@ def read_parquet(source: str, form: NumberForm = PLAIN) -> FrameTable:
     """A Parquet file as a table. DataError where it cannot be read, or pyarrow is not installed."""
     import pandas as pd
 
-    try:
-        with Path(source).open("rb") as file:
-            magic = file.read(4)
-    except OSError as error:
-        raise unreadable(source, error) from None
+    place: str | io.BytesIO = source
+    if is_remote(source):
+        from forecaster.storage.remote import read_bytes
+
+        data = read_bytes(source)
+        place, magic, source = io.BytesIO(data), data[:4], shown(source)
+    else:
+        try:
+            with Path(source).open("rb") as file:
+                magic = file.read(4)
+        except OSError as error:
+            raise unreadable(source, error) from None
     if magic != b"PAR1":
         raise DataError(f"{source}: this is not a Parquet file.", "Check its ending.")
     try:
-        _refuse_bomb(source)
-        return FrameTable(source, pd.read_parquet(source), form=form)
+        _refuse_bomb(source, place)
+        return FrameTable(source, pd.read_parquet(place), form=form)
     except ImportError:
         hint = f"{install_hint('parquet')[:-1]}, or save the table as CSV."
         raise DataError(f"{source}: reading Parquet needs pyarrow, which is not installed.", hint) from None
@@ -147,12 +156,12 @@ def read_parquet(source: str, form: NumberForm = PLAIN) -> FrameTable:
         raise DataError(f"{source}: the Parquet file is damaged or cut short.", "Write it again.") from None
 
 
-def _refuse_bomb(source: str) -> None:
+def _refuse_bomb(source: str, place: str | io.BytesIO) -> None:
     """DataError where the file unpacks to more cells than memory holds. pandas finds other damage."""
     try:
         from pyarrow.parquet import read_metadata
 
-        about = read_metadata(source)
+        about = read_metadata(place)
     except (ImportError, ValueError, OSError):
         return
     unpacked = sum(about.row_group(i).total_byte_size for i in range(about.num_row_groups))

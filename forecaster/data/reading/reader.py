@@ -33,7 +33,7 @@ from forecaster.data.row_options import AS_SHOWN, AS_USUAL, RowOptions, TextOpti
 from forecaster.data.seasonality import Season, infer_season
 from forecaster.data.time_zones import check_zone
 from forecaster.errors import DataError, UsageError
-from forecaster.storage.addresses import is_database, shown
+from forecaster.storage.addresses import is_database, name_in, shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -154,7 +154,7 @@ def open_table(
         from forecaster.storage.database import read_rows
 
         return FrameTable(shown(path), read_rows(path), form=form or PLAIN)
-    opener = next((opener for ending, opener in OPENERS.items() if path.endswith(ending)), None)
+    opener = next((opener for ending, opener in OPENERS.items() if name_in(path).endswith(ending)), None)
     if opener is not None:
         return opener(path, form or PLAIN)
     return CsvTable(name_of(path), read_bytes(path, text.encoding), form=form)
