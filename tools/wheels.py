@@ -30,8 +30,8 @@ def light_project(text: str) -> str:
     content: dict[str, Any] = tomllib.loads(text)
     light, project = content["tool"]["forecaster-wheels"], content["project"]
     extras = {name: project["optional-dependencies"][name] for name in light["extras"]}
-    text = _replaced(text, r'^name = ".*"$', f"name = {json.dumps(light['name'])}")
-    text = _replaced(text, r'^description = ".*"$', f"description = {json.dumps(light['description'])}")
+    text = _replaced(text, r'^name = "[^"]*"$', f"name = {json.dumps(light['name'])}")
+    text = _replaced(text, r'^description = "[^"]*"$', f"description = {json.dumps(light['description'])}")
     text = _replaced(text, r"^dependencies = \[.*?^\]$", f"dependencies = {_listed(light['dependencies'])}")
     table = "\n".join(f"{name} = {_listed(needs)}" for name, needs in extras.items())
     return _replaced(
