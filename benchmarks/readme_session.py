@@ -1,12 +1,9 @@
-#!/usr/bin/env python3
-"""Rewrite the session that README.md shows, so that it is what the program prints: `make session`.
+"""The sessions, the picture and the table of accuracy that README.md shows, renewed.
 
-    python benchmarks/readme_session.py [--output OUTPUT.txt ...] [--check]
-
-The commands of the first console block after `<!-- session -->` run in a new folder with the sample data. The block keeps
-its cuts: a line `…` stands for the lines that are left out. What is shown before a cut is as many lines as now; what is shown
-after a cut begins where the first word is the same, or ends with the output if it is the end of the block. `--output`
-takes the output of a command from a file instead of running it. `--check` writes nothing and exits 1 if the block would change.
+The commands of every console block after `<!-- session -->` run in one new folder with the sample data, in their order. A block
+keeps its cuts: a line `…` stands for the lines that are left out. What is shown before a cut is as many lines as now; what is
+shown after a cut begins where the first word is the same, or ends with the output if it is the end of the block. The picture
+is what the first command draws. The table comes from benchmarks/RESULTS.md; `--table` renews it alone, and runs nothing.
 """
 
 from __future__ import annotations
@@ -19,11 +16,13 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from itertools import pairwise
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 BLOCK = re.compile(r"(?<=<!-- session -->\n```console\n).*?(?=```)", re.DOTALL)
+TABLE = re.compile(r"(?<=<!-- accuracy -->\n).*?(?=<!-- /accuracy -->)", re.DOTALL)
 CUT = "…"
 
 
@@ -47,46 +46,80 @@ def shorten(shown: list[str], printed: list[str]) -> list[str]:
 
 
 def output(command: str, folder: Path) -> str:
-    """What a command of the program prints, both streams in order. SystemExit if it fails."""
+    """What a command of the program prints: stderr, then stdout, of a forecast as a terminal shows it. SystemExit if it fails."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("FORECASTER_")}
     environment |= {"COLUMNS": "130", "TF_CPP_MIN_LOG_LEVEL": "3", "PYTHONPATH": str(ROOT)}
-    words = [sys.executable, "-m", *shlex.split(command)]
-    done = subprocess.run(
-        words, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    )
+    name, *words = shlex.split(command)
+    program = [sys.executable, "-m", name, *words]
+    began = time.monotonic()
+    if words[0] == "predict":
+        program = [sys.executable, "-c", AS_ON_A_TERMINAL, *words]
+    done = subprocess.run(program, cwd=folder, env=environment, capture_output=True, text=True)
     if done.returncode:
-        raise SystemExit(f"{command}: exit {done.returncode}\n{done.stdout[-2000:]}")
-    return done.stdout
+        raise SystemExit(f"{command}: exit {done.returncode}\n{done.stderr[-2000:]}")
+    print(f"{command}: {time.monotonic() - began:.1f} s")
+    return done.stderr + done.stdout
 
 
-def session(block: str, outputs: list[Path]) -> str:
+AS_ON_A_TERMINAL = """
+import sys
+from forecaster.cli.main import run
+sys.stdout.isatty = lambda: True
+sys.exit(run(sys.argv[1:]))
+"""
+
+
+def session(block: str, folder: Path) -> str:
     """The block with the output of its commands as it is now."""
     _, *commands = re.split(r"^\$ ", block, flags=re.MULTILINE)
     lines = []
-    with tempfile.TemporaryDirectory() as folder:
-        shutil.copytree(ROOT / "data", Path(folder) / "data")
-        for i, text in enumerate(commands):
-            command, *shown = text.splitlines()
-            printed = outputs[i].read_text(encoding="utf-8") if i < len(outputs) else output(command, Path(folder))
-            lines += [f"$ {command}", *shorten(shown, [line.rstrip() for line in printed.splitlines()])]
+    for text in commands:
+        command, *shown = text.splitlines()
+        printed = [line.rstrip() for line in output(command, folder).splitlines()]
+        lines += [f"$ {command}", *shorten(shown, printed)]
+    return "\n".join(lines) + "\n"
+
+
+def accuracy_table(results: str) -> str:
+    """The table of README.md: the measured errors of the section *Accuracy* of RESULTS.md, the goals and seconds left out."""
+    section = re.search(r"<!-- accuracy -->(.*?)<!-- /accuracy -->", results, re.DOTALL)
+    if not section:
+        raise SystemExit("RESULTS.md has no section of accuracy")
+    rows = [
+        [cell.strip() for cell in line.strip("|").split("|")] for line in section[1].splitlines() if line[:1] == "|"
+    ]
+    header, _, *sets = rows
+    at = {name: header.index(name) for name in ("set", "measure", "ours (median)", "published", "peers, same run")}
+    lines = ["| set | measure | forecaster | NeuralForecast, GRU | published |", "|---|---|---|---|---|"]
+    for row in sets:
+        peer = re.search(r"NeuralForecast:GRU ([\d.]+)", row[at["peers, same run"]])
+        cells = (
+            row[at["set"]],
+            row[at["measure"]],
+            row[at["ours (median)"]],
+            peer[1] if peer else "",
+            row[at["published"]],
+        )
+        lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
 
 
 def main() -> None:
-    """Run the commands and rewrite the block."""
+    """Renew the table and, unless --table is given, the sessions and the picture."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--output", type=Path, nargs="*", default=[])
-    parser.add_argument("--check", action="store_true")
+    parser.add_argument("--table", action="store_true", help="renew the table of accuracy only")
     arguments = parser.parse_args()
     readme = ROOT / "README.md"
     text = readme.read_text(encoding="utf-8")
-    found = BLOCK.search(text)
-    if not found:
-        raise SystemExit("README.md: no console block after <!-- session -->")
-    new = session(found[0], arguments.output)
-    if arguments.check:
-        raise SystemExit(int(new != found[0]))
-    readme.write_text(BLOCK.sub(lambda _: new, text), encoding="utf-8")
+    table = accuracy_table((ROOT / "benchmarks" / "RESULTS.md").read_text(encoding="utf-8"))
+    text = TABLE.sub(lambda _: table, text)
+    if not arguments.table:
+        with tempfile.TemporaryDirectory() as place:
+            folder = Path(place)
+            shutil.copytree(ROOT / "data", folder / "data")
+            text = BLOCK.sub(lambda found: session(found[0], folder), text)
+            shutil.copy(folder / "forecast.png", ROOT / "docs" / "forecast.png")
+    readme.write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 import forecaster                                    # costs nothing: names resolve on first use
 model = forecaster.train("sales.csv", horizon=28)    # -> Model, already stored
-model.predict()                                      # -> pandas.DataFrame
+model.predict().plot()                               # -> pandas.DataFrame -> matplotlib Figure
 forecaster.load("sales").evaluate("new.csv")         # -> Report
 """
 
@@ -11,25 +11,46 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from forecaster.api import Model, load, train
+    from forecaster.api import Model, check, compare, evaluate, explain, load, predict, stored_models, train, tune
+    from forecaster.api.estimator import Forecaster
     from forecaster.errors import ForecasterError
     from forecaster.evaluation.report import Report
     from forecaster.parts.keras_network import network
     from forecaster.parts.supervised import windows
     from forecaster.pretraining.series import make_series
 
-__all__ = ["ForecasterError", "Model", "Report", "load", "make_series", "network", "train", "windows"]
+__all__ = [
+    "Forecaster",
+    "ForecasterError",
+    "Model",
+    "Report",
+    "check",
+    "compare",
+    "evaluate",
+    "explain",
+    "load",
+    "make_series",
+    "network",
+    "predict",
+    "stored_models",
+    "train",
+    "tune",
+    "windows",
+]
 
 __version__ = "0.1.0"
 
 _HOMES = {
+    "Forecaster": "forecaster.api.estimator",
     "ForecasterError": "forecaster.errors",
     "Model": "forecaster.api",
     "Report": "forecaster.evaluation.report",
-    "load": "forecaster.api",
+    **dict.fromkeys(
+        ("check", "compare", "evaluate", "explain", "load", "predict", "stored_models", "train", "tune"),
+        "forecaster.api",
+    ),
     "make_series": "forecaster.pretraining.series",
     "network": "forecaster.parts.keras_network",
-    "train": "forecaster.api",
     "windows": "forecaster.parts.supervised",
 }
 

@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+import inspect
+import pickle
 import subprocess
 import sys
+from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
+import pandas as pd
 import pytest
 
 import forecaster
+from forecaster.api.tables import as_data
 from forecaster.config import EvaluateSettings, PredictSettings, TrainSettings
-from forecaster.errors import ForecasterError, UsageError
+from forecaster.errors import DataError, ForecasterError, UsageError
 from tests.support import stub_commands as stubs
+from tests.support.factories import AIR
 
 ROOT = Path(__file__).parent.parent
+KIOSKS = ROOT / "data" / "kiosks.csv"
 
 
 @pytest.fixture
@@ -25,7 +33,8 @@ def seen(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[str, object]:
     for name in stubs.MODULES:
         monkeypatch.setitem(sys.modules, name, sys)  # undone after the test
     stubs.install("fine")
-    monkeypatch.setattr(stubs.Forecast, "to_frame", lambda _: "a frame", raising=False)
+    monkeypatch.setattr("forecaster.api.results.forecast_frame", lambda _: "a frame")
+    monkeypatch.setattr("forecaster.api.results.evaluation_report", lambda report: report)
     monkeypatch.setattr("forecaster.serving.manifest.read_manifest", lambda _: SimpleNamespace(name="air"))
     for version in ("2", "3"):
         Path("models", "air", version).mkdir(parents=True)
@@ -104,3 +113,153 @@ def test_a_training_report_says_so_where_there_was_no_test() -> None:
     found = replace(stubs.TRAINED, report=None).to_json()
     assert found["metrics"] is None and found["windows"] == 0 and found["baselines"] == {}
     assert stubs.TRAINED.to_json().keys() >= found.keys()
+
+
+PUBLIC = (
+    "check",
+    "compare",
+    "evaluate",
+    "explain",
+    "load",
+    "make_series",
+    "stored_models",
+    "network",
+    "predict",
+    "train",
+    "tune",
+    "windows",
+)
+
+
+@pytest.mark.parametrize("name", PUBLIC)
+def test_every_public_function_shows_each_option_with_type_and_default(name: str) -> None:
+    function = getattr(forecaster, name)
+    shown = inspect.signature(function).parameters.values()
+    assert not [one.name for one in shown if one.kind in (one.VAR_KEYWORD, one.VAR_POSITIONAL)]
+    assert all(one.annotation is not one.empty for one in shown)
+    assert all(
+        f"{one.name} (" in function.__doc__
+        for one in shown
+        if name not in ("load", "stored_models")
+        and "Options:" in function.__doc__
+        and one.name not in ("data", "progress")
+    )
+
+
+@pytest.mark.parametrize(
+    "method", [forecaster.Model.predict, forecaster.Model.evaluate, forecaster.Forecaster.__init__]
+)
+def test_methods_show_their_options_too(method: Callable[..., object]) -> None:
+    shown = inspect.signature(method).parameters
+    assert len(shown) > 10 and not {"options", "plot_series", "ledger"} & set(shown)
+
+
+def test_the_signature_has_the_defaults_of_the_command_line() -> None:
+    shown = inspect.signature(forecaster.train).parameters
+    assert (shown["models"].default, shown["horizon"].default, shown["horizon"].annotation) == (
+        "models",
+        None,
+        "int | None",
+    )
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        pd.Series([1.0, 2.0], pd.DatetimeIndex(["2024-01-01", "2024-02-01"]), name="sales"),
+        pd.Series([1.0, 2.0], pd.period_range("2024-01", periods=2, freq="M")),
+        pd.Series([1.0, 2.0]),
+        [1.0, 2.0],
+        np.array([1.0, 2.0]),
+        {"timestamp": [0, 1], "value": [1.0, 2.0]},
+    ],
+    ids=["dates", "periods", "positions", "list", "array", "columns"],
+)
+def test_series_lists_and_arrays_are_tables(table: object) -> None:
+    frame = as_data(table)
+    assert frame.columns[0] == "timestamp" and frame.iloc[:, 1].tolist() == [1.0, 2.0]
+
+
+def test_a_polars_frame_is_a_table() -> None:
+    column = type("Series", (list,), {"__module__": "polars.series.series", "to_list": lambda self: [*self]})
+    frame = type("DataFrame", (dict,), {"__module__": "polars.dataframe.frame", "columns": property(list)})
+    assert as_data(frame(day=column([1, 2]), value=column([3.0, 4.0]))).to_dict("list") == {
+        "day": [1, 2],
+        "value": [3.0, 4.0],
+    }
+    assert as_data(column([3.0, 4.0]))["value"].tolist() == [3.0, 4.0]
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        (3, "data of type int is not read."),
+        (np.zeros((2, 2)), "an array of shape 2 × 2 has no columns with names."),
+        (["a", "b"], "a list or array must be of numbers."),
+        (pd.Series([1.0], ["a"]), "a Series needs an index of dates, periods or whole numbers."),
+        ({"a": [1], "b": [1, 2]}, "these columns make no table"),
+    ],
+)
+def test_what_is_no_table_is_refused_in_one_line(table: object, message: str) -> None:
+    with pytest.raises(DataError) as caught:
+        as_data(table)
+    assert caught.value.message.startswith(message) and caught.value.hint
+
+
+def test_a_forecaster_is_cloned_with_its_options() -> None:
+    base = pytest.importorskip("sklearn.base")
+    one = forecaster.Forecaster(horizon=12, cell="lstm")
+    other = base.clone(one.set_params(horizon=6))
+    assert repr(other) == "Forecaster(horizon=6, cell='lstm')" and other.get_params()["horizon"] == 6
+    with pytest.raises(UsageError, match="unknown option 'horizn'"):
+        forecaster.Forecaster(horizn=2)
+    with pytest.raises(UsageError, match="not fitted yet"):
+        other.predict()
+
+
+def test_a_pretrained_network_answers_a_series_and_draws(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    air = pd.read_csv(AIR, parse_dates=["Month"]).set_index("Month")["#Passengers"]
+    found = forecaster.predict(air, horizon=12)
+    assert len(found) == 12 and set(found["source"]) == {"pretrained"}
+    assert type(found[found["prediction"] > 0]) is pd.DataFrame
+    assert len(found.plot().axes) == 1  # type: ignore[operator]
+    assert pickle.loads(pickle.dumps(found)).equals(pd.DataFrame(found))
+
+
+def test_a_report_has_scores_windows_and_a_plot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    report = forecaster.evaluate(AIR, horizon=12, windows=2)
+    scores, windows = report.to_frame(), report.windows_frame()
+    assert (
+        list(scores.index)[1:] == ["seasonal-naive", "naive", "drift"] and scores["mase"].iloc[0] == report.metrics.mase
+    )
+    assert len(windows) == 24 and windows["timestamp"].dtype.kind == "M"
+    errors = (windows["actual"] - windows["model"]).abs()
+    assert errors.mean() == pytest.approx(report.metrics.mae)
+    assert len(report.plot().axes) == 1
+    assert repr(report).startswith("<Report pretrained: MASE ") and "<table" in report._repr_html_()
+
+
+@pytest.mark.slow
+def test_a_model_of_a_frame_remembers_it_and_is_pickled_by_reference(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cpu: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    frame = pd.read_csv(AIR)
+    quick = {"epochs": 1, "steps_per_epoch": 2, "members": 1, "transform": "none", "floor": 0.0, "learning_rate": 0.01}
+    one = forecaster.Forecaster(horizon=12, name="air", **quick).fit(frame)
+    model = one.model_
+    assert one.predict().equals(model.predict(frame))
+    assert model.plot().axes and repr(model).startswith("<Model air@1: ") and "<table" in model._repr_html_()
+    content = pickle.dumps(model)
+    again = pickle.loads(content)
+    assert (again.path, len(content) < 500) == ((tmp_path / "models" / "air" / "1"), True)
+    with pytest.raises(ForecasterError, match="data frame"):
+        again.predict()
+    listed = forecaster.stored_models()
+    assert listed[["model", "version", "serves", "rows"]].values.tolist() == [["air", 1, True, 144]]
+    known = forecaster.train(KIOSKS, name="k", target="sales", known="temperature", horizon=2, **quick)
+    rows = pd.read_csv(KIOSKS)
+    past, ahead = rows[rows["sales"].notna()], rows[rows["sales"].isna()].drop(columns="sales")
+    assert known.predict(past, future=ahead).equals(known.predict(rows))

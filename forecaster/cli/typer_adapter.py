@@ -22,6 +22,7 @@ Do: TypeAlias = Callable[..., None]  # takes the settings, the console, and each
 
 METAVARS = {
     "text": "TEXT",
+    "data": "TEXT",
     "int": "N",
     "steps": "N",
     "float": "X",

@@ -45,7 +45,7 @@ def deliver(
     if settings.plot:
         from forecaster.plotting.requirements import check_place
 
-        check_place(settings.plot, "--plot", (".png", ".html", "-"))
+        check_place(settings.plot, "--plot", (".png", ".svg", ".pdf", ".html", "-"))
     data, settings = settings.source(data), at_hand(settings)
     check_format(settings.output, format, safe_csv=settings.safe_csv)
     inputs = {"the data": _source(data, settings), "--future": settings.future, "--events": settings.events}

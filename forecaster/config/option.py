@@ -137,11 +137,11 @@ def read(known: Option, value: object, label: str, *, text: bool) -> Value:
             if one not in allowed and not isinstance(one, bool) and not with_level:
                 raise UsageError(f"{label}: '{one}' is not one of {', '.join(allowed)}.", _guess(str(one), allowed))
     if known.bounds and not _inside(found, known.bounds):  # type: ignore[arg-type]
-        raise UsageError(f"{label}: {value} is not {_range(known.bounds)}.")
+        raise UsageError(f"{label}: {value} is not {range_in_words(known.bounds)}.")
     return found
 
 
-def _range(bounds: str) -> str:
+def range_in_words(bounds: str) -> str:
     """The interval in words: `[1, inf)` is "at least 1"."""
     low = bounds[1:].split(",")[0]
     if not bounds.endswith("inf)"):
@@ -165,6 +165,11 @@ def _text(value: object) -> Value:
     if not isinstance(value, str) or not value:
         raise UsageError(f"{value!r} is not a name.")
     return value
+
+
+def _data(value: object) -> Value:
+    """A path; from Python also a data frame."""
+    return value if hasattr(value, "columns") else _text(str(value) if isinstance(value, Path) else value)  # type: ignore[return-value]
 
 
 def _whole(value: object) -> Value:
@@ -287,6 +292,7 @@ def _names(value: object) -> Value:
 # Kind -> function that checks a typed value, as TOML and Python give it.
 READERS: Mapping[str, Callable[[object], Value]] = {
     "text": _text,
+    "data": _data,
     "choice": _text,
     "model": _text,
     "int": _whole,

@@ -90,9 +90,9 @@ class PredictSettings(
         kind="stand_in",
         choices=("seasonal-naive", "pretrained"),
     )
-    future: str | None = option(None, "File with the future values of the known columns.", "Input")
+    future: str | None = option(None, "File with the future values of the known columns.", "Input", kind="data")
     ledger: str | None = option(None, "Record the forecasts in this SQLite file or database.", "Forecast")
-    plot: str | None = option(None, "Draw the forecast to FILE.png or FILE.html; - is the terminal.", "Drawing")
+    plot: str | None = option(None, "Draw the forecast to FILE.png, .svg, .pdf or .html; - is the terminal.", "Drawing")
     quantiles: tuple[float, ...] | None = option(
         None, "Quantile levels to forecast, or none.", "Forecast", kind="quantiles"
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from forecaster.models.served_method import member_kind
@@ -62,6 +62,7 @@ class Report(Subject):
     intervals: QuantileScores | None = None  # of the quantile forecasts; None where there are none
     raw_intervals: QuantileScores | None = None  # before calibration; None where they are not calibrated
     calibrated: str = ""  # on which windows, for people
+    backtest: Backtest | None = field(default=None, repr=False, compare=False)  # the windows, for tables and plots
 
     @property
     def label(self) -> str:
@@ -126,6 +127,7 @@ def make_report(about: Subject, found: Backtest) -> Report:
         intervals=found.quantile_scores(),
         raw_intervals=found.raw_scores(),
         calibrated=found.calibrated,
+        backtest=found,
     )
 
 

@@ -49,9 +49,14 @@ def anomalies(found: Backtest) -> list[Anomaly]:
 
 
 def write_windows(path: str, found: Backtest) -> None:
-    """Write `series,cutoff,step,timestamp,actual,model`, a column for each quantile and each baseline to the file `path`.
+    """Write `window_rows` to the file `path`, which changes whole or not at all."""
+    write_whole(path, window_rows(found))
 
-    `cutoff` is the last timestamp before the window. A missing actual is empty. The file changes whole or not at all.
+
+def window_rows(found: Backtest) -> str:
+    """CSV of `series,cutoff,step,timestamp,actual,model`, a column for each quantile and each baseline.
+
+    `cutoff` is the last timestamp before the window. A missing actual is empty.
     """
     holdout = found.holdout
     panel, windows, horizon = holdout.panel, holdout.windows, holdout.horizon
@@ -70,4 +75,4 @@ def write_windows(path: str, found: Backtest) -> None:
             known = "" if np.isnan(actual) else repr(float(actual))
             head = [panel.series[n], text[w, 0], h + 1, text[w, 1 + h], known]
             writer.writerow([*head, *("" if np.isnan(number) else repr(float(number)) for number in numbers)])
-    write_whole(path, lines.getvalue())
+    return lines.getvalue()

@@ -19,6 +19,7 @@ from forecaster.plotting.series_view import Interval
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
     from forecaster.plotting.series_view import SeriesView
     from forecaster.typing import FloatArray
@@ -41,6 +42,13 @@ DASHES = ("--", "-.", ":", (0, (1, 3)))
 
 WIDTH, HEIGHT = 4.5, 2.8  # inches: as wide as a phone, where letters then keep their size
 PNG_WIDTH, PNG_HEIGHT, PNG_DPI = 9.0, 3.1, 120
+
+# Ending of a picture -> metadata that would differ from run to run, left out.
+PICTURES: Mapping[str, dict[str, None]] = {
+    ".png": {"Software": None},
+    ".svg": {"Date": None, "Creator": None},
+    ".pdf": {"CreationDate": None, "Producer": None, "Creator": None},
+}
 
 STYLE = {
     "font.size": 10.0,
@@ -110,6 +118,20 @@ def to_svg(draw: Draw, key: str) -> str:
 
 def to_png(draws: Sequence[tuple[str, Draw]]) -> bytes:
     """A PNG of figures, one below the other, each with its title."""
+    return to_picture(draws, ".png")
+
+
+def to_picture(draws: Sequence[tuple[str, Draw]], ending: str) -> bytes:
+    """A picture of figures, one below the other, each with its title: a row of PICTURES."""
+    with _styled(**{"svg.hashsalt": "forecaster"}):
+        figure = to_figure(draws)
+        file = io.BytesIO()
+        figure.savefig(file, format=ending[1:], dpi=PNG_DPI, facecolor="white", metadata=PICTURES[ending])
+    return file.getvalue()
+
+
+def to_figure(draws: Sequence[tuple[str, Draw]]) -> Figure:
+    """A figure of matplotlib, which belongs to no window: plots one below the other, each with its title."""
     from matplotlib.figure import Figure
 
     with _styled():
@@ -118,9 +140,7 @@ def to_png(draws: Sequence[tuple[str, Draw]]) -> bytes:
             draw(axes)
             _legend(axes, 6)
             axes.set_title(" ".join(title.split()), loc="left", fontsize=11, fontweight="bold", pad=22)
-        file = io.BytesIO()
-        figure.savefig(file, format="png", dpi=PNG_DPI, facecolor="white", metadata={"Software": None})
-    return file.getvalue()
+    return figure
 
 
 def _for_page(svg: str) -> str:

@@ -1,4 +1,4 @@
-"""Plots of a forecast: as a PNG picture, as an HTML page, in a terminal."""
+"""Plots of a forecast: as a picture, as an HTML page, in a terminal, as a figure of matplotlib."""
 
 from __future__ import annotations
 
@@ -12,21 +12,34 @@ from forecaster.plotting.html import Page, PageFigure, PageTable, Section, count
 from forecaster.plotting.series_view import SeriesView, forecast_views
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
     from forecaster.serving.forecast import Forecast, ForecastRun
 
 
 def write_plot(path: str, made: ForecastRun, chosen: Sequence[str]) -> None:
-    """Draw the series `chosen`, or the first few, as PNG or HTML by the file's ending. It changes whole or not at all.
+    """Draw the series `chosen`, or the first few, as PNG, SVG, PDF or HTML by the file's ending. It changes whole or not at all.
 
     UsageError for a series that was not forecast, and where the file cannot be written.
     """
     shown = forecast_views(made, chosen)
-    if Path(path).suffix.lower() == ".png":
-        content = figures.to_png([(_title(one), figures.series_view(one)) for one in shown])
+    ending = Path(path).suffix.lower()
+    if ending in figures.PICTURES:
+        content = figures.to_picture([(_title(one), figures.series_view(one)) for one in shown], ending)
     else:
         content = render(forecast_page(made.forecast, shown)).encode("utf-8", "replace")
     with saying_why(path), whole_file(path) as stream:
         stream.write(content)
+
+
+def forecast_figure(made: ForecastRun, chosen: Sequence[str]) -> Figure:
+    """The series `chosen`, or the first few, as a matplotlib figure. UsageError for a series that was not forecast."""
+    return views_figure(forecast_views(made, chosen))
+
+
+def views_figure(shown: Sequence[SeriesView]) -> Figure:
+    """Series, one below the other, as a matplotlib figure."""
+    return figures.to_figure([(_title(one), figures.series_view(one)) for one in shown])
 
 
 def in_terminal(made: ForecastRun, chosen: Sequence[str], columns: int, color: bool, unicode: bool) -> str:

@@ -13,6 +13,8 @@ TERMINAL = "-"
 LIBRARIES = {
     ".html": ("matplotlib", "jinja2"),
     ".png": ("matplotlib",),
+    ".svg": ("matplotlib",),
+    ".pdf": ("matplotlib",),
     TERMINAL: ("uniplot",),
 }
 

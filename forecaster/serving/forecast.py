@@ -152,7 +152,8 @@ class Forecast:
 
         `format` is a row of FORMATS; None = the file's suffix, else csv. With `safe_csv` names that a spreadsheet would
         run as formulas begin with an apostrophe, as OWASP advises. ArtifactError as in `check`; UsageError where
-        nothing can be written. BrokenPipeError passes through: the reader has closed the pipe, which is no error here.
+        nothing can be written. A terminal shows four significant digits. BrokenPipeError passes through: the reader has
+        closed the pipe, which is no error here.
         """
         if is_database(output):
             from forecaster.serving.sql_forecast import write_table
@@ -161,6 +162,8 @@ class Forecast:
             write_table(str(output), self)
             return
         encode = FORMATS[check_format(output, format, safe_csv=safe_csv)]
+        if encode is _csv and str(output) == "-" and sys.stdout is not None and sys.stdout.isatty():
+            encode = _csv_to_read
         self.check()
         with saying_why(output), _stdout() if str(output) == "-" else whole_file(output) as stream:
             encode(replace(self, series=_unlike_formulas(self.series, self.keys)) if safe_csv else self, stream)
@@ -196,11 +199,22 @@ class ForecastRun:
     positions: IntArray  # [N] of the forecast's series among the panel's
 
 
-def _csv(forecast: Forecast, stream: IO[bytes]) -> None:
+def _csv(forecast: Forecast, stream: IO[bytes], number: Callable[[float], str] = repr) -> None:
     """RFC 4180 in UTF-8, but for plain line feeds; numbers are the shortest text that reads back to the same bits."""
     stream.write((",".join(map(_csv_field, forecast.columns)) + "\n").encode())
-    for columns in _texts(forecast, _csv_field):
+    for columns in _texts(forecast, _csv_field, number):
         stream.write("\n".join([*map(",".join, zip(*columns, strict=True)), ""]).encode())
+
+
+def _csv_to_read(forecast: Forecast, stream: IO[bytes]) -> None:
+    """As CSV, with numbers as people read them."""
+    _csv(forecast, stream, four_digits)
+
+
+def four_digits(value: float) -> str:
+    """`value` with four significant digits; whole digits are never cut: `12345.67` is `12346`."""
+    size = abs(value)
+    return f"{value:.0f}" if 1000 <= size < 1e15 else f"{value:.4g}"
 
 
 def _json(forecast: Forecast, stream: IO[bytes]) -> None:
@@ -234,8 +248,10 @@ def _parquet(forecast: Forecast, stream: IO[bytes]) -> None:
     pq.write_table(pa.table([*names, stamps, *numbers, *others], names=list(forecast.columns)), stream)
 
 
-def _texts(forecast: Forecast, text: Callable[[str], str]) -> Iterator[list[list[str]]]:
-    """The columns as lists of texts, CHUNK_ROWS or one series at a time; `text` encodes a string."""
+def _texts(
+    forecast: Forecast, text: Callable[[str], str], number: Callable[[float], str] = repr
+) -> Iterator[list[list[str]]]:
+    """The columns as lists of texts, CHUNK_ROWS or one series at a time; `text` encodes a string, `number` a number."""
     horizon = forecast.timestamps.shape[1]
     names, others = (
         [[text(str(name)) for name in values] for _, values in kind] for kind in (forecast._names(), forecast._texts())
@@ -251,7 +267,7 @@ def _texts(forecast: Forecast, text: Callable[[str], str]) -> Iterator[list[list
         yield [
             *([name for name in key[first : first + size] for _ in range(horizon)] for key in names),
             [stamps[i] for i in index[rows].tolist()],
-            *([*map(repr, values[rows].tolist())] for values in numbers),
+            *([*map(number, values[rows].tolist())] for values in numbers),
             *([name for name in texts[first : first + size] for _ in range(horizon)] for texts in others),
         ]
 

@@ -271,7 +271,7 @@ def _with_future(panel: Panel, settings: PredictSettings, horizon: int) -> Panel
     """The panel with known values from --future. UsageError where the model reads none."""
     if not panel.columns.known:
         raise UsageError("--future has no effect: the model reads no known columns.", "Leave it out.")
-    future = read_future(str(settings.future), panel, settings.timestamp_format)
+    future = read_future("-" if settings.future is None else settings.future, panel, settings.timestamp_format)
     return with_future(panel, future, horizon)
 
 
