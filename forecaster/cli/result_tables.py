@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     from forecaster.commands.check import CheckReport
     from forecaster.commands.compare import Comparison
     from forecaster.commands.explain import Explanation
+    from forecaster.commands.live_scores import LiveScores
     from forecaster.commands.memory import NetworkMemory
-    from forecaster.commands.monitor import LiveScores
     from forecaster.commands.tune import Tuned
     from forecaster.evaluation.report import Report
     from forecaster.training.train_report import TrainReport
@@ -127,6 +127,10 @@ def tuned_table(found: Tuned) -> TextTable:
 def live_table(title: str, groups: tuple[LiveScores, ...]) -> TextTable:
     """Header and rows: the scores of each group of forecasts."""
     rows: list[list[object]] = [
-        [one.group, one.count, one.mae, one.naive_mae, one.relative, one.coverage, one.wape, one.bias] for one in groups
-    ]
-    return [title, "forecasts", "MAE", "naive MAE", "relative", "coverage", "WAPE %", "bias %"], rows
+        [
+            one.group, one.count, one.mae, one.naive_mae, one.relative, one.coverage, one.wape, one.bias, one.rmsse, one.pinball
+        ]
+        for one in groups
+    ]  # fmt: skip
+    header = [title, "forecasts", "MAE", "naive MAE", "relative", "coverage", "WAPE %", "bias %", "RMSSE", "pinball"]
+    return header, rows

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from forecaster.commands.live_scores import ForecastActuals, LiveScores, find_actuals, square_scales
 from forecaster.commands.live_tests import MIN_CUTOFFS, LiveErrors, LiveTests, joined, live_tests
 from forecaster.commands.overwriting import refuse_overwriting
 from forecaster.data.freq import Freq, format_timestamps
@@ -31,25 +32,7 @@ from forecaster.storage.addresses import shown
 if TYPE_CHECKING:
     from forecaster.config import MonitorSettings
     from forecaster.data.panel import Panel
-    from forecaster.typing import BoolArray, FloatArray, IntArray, TextArray
-
-
-@dataclass(frozen=True)
-class LiveScores:
-    """The scores of one group of forecasts that have their actuals."""
-
-    group: str  # a step ahead, a week, a series
-    count: int
-    mae: float  # caller's units
-    naive_mae: float  # of seasonal naive, from the same rows
-    relative: float  # relative error: the scaled error over that of seasonal naive; below 1 is better than naive
-    coverage: float  # empirical coverage: share of actuals between the outermost quantiles; NaN without quantiles
-    wape: float = float("nan")  # sum of the absolute errors over that of the absolute actuals, percent
-    bias: float = float("nan")  # sum of the errors over that of the absolute actuals, percent; above 0 = too high
-
-    def to_json(self) -> dict[str, str | int | float]:
-        """The fields by name."""
-        return dict(vars(self))
+    from forecaster.typing import IntArray, TextArray
 
 
 @dataclass(frozen=True)
@@ -86,41 +69,6 @@ class MonitorReport:
             raise QualityError(f"{self.model}@{self.version}: retrain: {self.reason}.", "Run `forecaster train`.")
 
 
-@dataclass(frozen=True)
-class ForecastActuals:
-    """E forecasts, each of one step, with their actuals."""
-
-    entries: Entries
-    actual: FloatArray  # [E] caller's units; NaN = not observed yet
-
-    def take(self, chosen: IntArray | BoolArray) -> ForecastActuals:
-        """The forecasts at these positions."""
-        parts = {name: values[chosen] for name, values in vars(self.entries).items()}
-        return ForecastActuals(Entries(**parts), self.actual[chosen])
-
-    def scores(self, group: str) -> LiveScores:
-        """Scores of these forecasts; NaN where there are none."""
-        own = self.entries
-        error, naive = np.abs(own.prediction - self.actual), np.abs(own.naive - self.actual)
-        scaled = ~np.isnan(own.scale)
-        model, baseline = (_mean(part[scaled] / own.scale[scaled]) for part in (error, naive))
-        covered = float("nan")
-        if own.quantile_forecasts.shape[1] > 1:
-            inside = (own.quantile_forecasts[:, 0] <= self.actual) & (self.actual <= own.quantile_forecasts[:, -1])
-            covered = _mean(inside.astype(np.float64))
-        relative = model / baseline if baseline > 0 else float("nan")
-        return LiveScores(
-            group=group,
-            count=len(self.actual),
-            mae=_mean(error),
-            wape=_percent(error, self.actual),
-            bias=_percent(own.prediction - self.actual, self.actual),
-            naive_mae=_mean(naive),
-            relative=relative,
-            coverage=covered,
-        )
-
-
 def _options_then(models: str, version: Version) -> ReadOptions:
     """How the data was read for the forecasts: as the model says, or as the ledger does where the model is gone."""
     try:
@@ -149,7 +97,9 @@ def monitor(ledger: str, data: str, settings: MonitorSettings, watch: Watch) -> 
     panel = read_as(data, settings.read_options().or_else(_options_then(settings.models, version)))
     made = entries(ledger, version)
     own = made.source == MODEL
-    forecasts = ForecastActuals(made, _actuals(panel, made)).take(own)
+    forecasts = ForecastActuals(
+        made, find_actuals(panel, made), version.quantiles, square_scales(panel, made, version.season_length)
+    ).take(own)
     observed = ~np.isnan(forecasts.actual)
     if not len(made.series) or not np.isin(made.series, panel.series.astype(object)).any():
         raise DataError(
@@ -256,9 +206,9 @@ def _live_errors(ledger: str, version: Version, panel: Panel) -> LiveErrors:
 
 def _errors_of(version: Version, made: Entries, panel: Panel) -> LiveErrors:
     freq = Freq.parse(version.freq)
-    actual = _actuals(panel, made)
+    actual = find_actuals(panel, made)
     chosen = ~np.isnan(actual) & (made.source == MODEL)
-    known = ForecastActuals(made, actual).take(chosen)
+    known = ForecastActuals(made, actual, version.quantiles, np.full(len(actual), np.nan)).take(chosen)
     own, count = known.entries, int(chosen.sum())
     scale = own.scale if not np.isnan(own.scale).all() else np.ones(count)  # one constant series: in its own units
     # A version that was no better than seasonal naive on its test windows is not compared with it.
@@ -279,22 +229,6 @@ def _errors_of(version: Version, made: Entries, panel: Panel) -> LiveErrors:
     )
 
 
-def _actuals(panel: Panel, made: Entries) -> FloatArray:
-    """[E] the actual at each forecast's timestamp; NaN where none is observed yet."""
-    number = {str(name): n for n, name in enumerate(panel.series)}
-    actual = np.full(len(made.series), np.nan)
-    names, index = np.unique(made.series.astype(str), return_inverse=True)
-    for i, name in enumerate(names):
-        if (n := number.get(str(name))) is None:
-            continue
-        rows = slice(panel.offsets[n], panel.offsets[n + 1])
-        stamps, values = panel.timestamps[rows], panel.target[rows]
-        chosen = np.flatnonzero(index == i)
-        at = np.minimum(np.searchsorted(stamps, made.timestamp[chosen]), len(stamps) - 1)
-        actual[chosen] = np.where(stamps[at] == made.timestamp[chosen], values[at], np.nan)
-    return actual
-
-
 def _weeks(timestamps: IntArray, version: Version, freq: Freq) -> TextArray:
     """[E] the Monday of each timestamp's week; whole-number steps in blocks of seven."""
     if freq.whole_numbers:
@@ -310,13 +244,3 @@ def _grouped(known: ForecastActuals, groups: IntArray | TextArray) -> tuple[Live
     names, first = np.unique(groups[order], return_index=True)
     parts = np.split(order, first[1:]) if len(names) else []
     return tuple(known.take(part).scores(str(name)) for name, part in zip(names, parts, strict=True))
-
-
-def _percent(part: FloatArray, whole: FloatArray) -> float:
-    """A sum over another's of absolute values, percent."""
-    total = float(np.abs(whole).sum())
-    return 100.0 * float(part.sum()) / total if total > 0 else float("nan")
-
-
-def _mean(values: FloatArray) -> float:
-    return float(values.mean()) if len(values) else float("nan")

@@ -114,26 +114,32 @@ def _responses(season_length: int, length: int, horizon: int) -> _Responses:
 
 def smooth(context: Tensor, smoothing: Smoothing) -> Tensor:
     """Context [B, L or more] in the caller's units, NaN = missing -> forecasts [B, H] of exponential smoothing, float64."""
+    import keras
     from keras import ops
 
     latest = context[:, -smoothing.length :]
-    plain = _average(latest, smoothing)
+    found = _responses(smoothing.season_length, smoothing.length, smoothing.horizon)
+    responses = {name: values.astype(np.float32) for name, values in vars(found).items()}
+    if not keras.utils.is_keras_tensor(
+        context
+    ):  # in a graph of TensorFlow's, which is stored with each of its constants
+        responses = {name: ops.convert_to_tensor(values) for name, values in responses.items()}
+    plain = _average(latest, smoothing, responses)
     if not smoothing.log:
         return plain
     missing = ops.isnan(latest)
     logs = ops.log(1.0 + ops.maximum(ops.where(missing, ops.zeros_like(latest), latest), 0.0))
     highest = ops.max(logs, axis=1, keepdims=True) + GROWTH
-    grown = ops.minimum(_average(ops.where(missing, latest, logs), smoothing), highest)
+    grown = ops.minimum(_average(ops.where(missing, latest, logs), smoothing, responses), highest)
     return ops.maximum(0.5 * (plain + ops.exp(grown) - 1.0), 0.0)
 
 
-def _average(context: Tensor, smoothing: Smoothing) -> Tensor:
-    """[B, H] forecasts of all models, averaged by each window's Akaike weights."""
+def _average(context: Tensor, smoothing: Smoothing, responses: dict[str, Tensor]) -> Tensor:
+    """[B, H] forecasts of all models, averaged by each window's Akaike weights. `responses`: the fields of `_Responses`."""
     from keras import ops
 
     m, horizon = smoothing.season_length, smoothing.horizon
-    found = _responses(m, smoothing.length, horizon)
-    first = smoothing.length - len(found.errors_of_level)
+    first = smoothing.length - responses["errors_of_level"].shape[0]
     filled, mask = _filled(context, smoothing)
     centre = ops.mean(filled, axis=1, keepdims=True)
     scale = root_mean_square(filled - centre, float(smoothing.length))
@@ -143,28 +149,27 @@ def _average(context: Tensor, smoothing: Smoothing) -> Tensor:
     early = (np.arange(smoothing.length) < m).astype(np.float32)
     rows = ops.stack([z, z * early], axis=-1)  # [B, L, 2]
 
-    def later(kernel: FloatArray, of_level: FloatArray) -> Tensor:
+    def later(what: str) -> Tensor:
         """[B, t, K] what the rows before, and the first level, do to the last t rows."""
-        before = ops.zeros_like(rows[:, : len(of_level) - 1])
-        moved = ops.conv(ops.concatenate([before, rows], axis=1), kernel.astype(np.float32), padding="valid")
-        return moved + start * of_level.astype(np.float32)
+        of_level = responses[f"{what}_of_level"]
+        before = ops.zeros_like(rows[:, : of_level.shape[0] - 1])
+        moved = ops.conv(ops.concatenate([before, rows], axis=1), responses[what], padding="valid")
+        return moved + start * of_level
 
-    model_errors = later(found.errors, found.errors_of_level)
+    model_errors = later("errors")
     observed = ops.cast(mask[:, first:, None], "float32")
     n = ops.maximum(ops.sum(observed, axis=1), 1.0)  # [B, 1]
     mse = ops.sum(model_errors * model_errors * observed, axis=1) / n
-    penalty = found.penalties.astype(np.float32)
+    penalty = responses["penalties"]
     # AICc; its penalty all but excludes a model with as many parameters as observations.
     spare = ops.maximum(n - penalty - 1.0, 0.5)
     criterion = n * ops.log(mse + 1e-6) + n * (2.0 * penalty) / spare
     weights = ops.softmax(-0.5 * criterion, axis=1)
-    level, slope = (ops.matmul(z, part.astype(np.float32)) for part in (found.level, found.slope))
+    level, slope = (ops.matmul(z, responses[part]) for part in ("level", "slope"))
     # Mean over the models, whose seasonal terms are those of the last season, in the order of its rows.
-    mean = ops.sum(weights * level, axis=1, keepdims=True) + ops.matmul(
-        weights * slope, found.damped.astype(np.float32)
-    )
+    mean = ops.sum(weights * level, axis=1, keepdims=True) + ops.matmul(weights * slope, responses["damped"])
     if m > 1:
-        season = ops.sum(weights[:, None, :] * later(found.seasons, found.seasons_of_level), axis=2)
+        season = ops.sum(weights[:, None, :] * later("seasons"), axis=2)
         mean = mean + ops.concatenate([season] * -(-horizon // m), axis=1)[:, :horizon]
     return ops.cast(mean, "float64") * scale + centre
 

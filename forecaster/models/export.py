@@ -17,11 +17,13 @@ import numpy as np
 from forecaster.models.cells import CELLS
 from forecaster.models.encoder import Recurrence, run_layer
 from forecaster.models.exponential_smoothing import Smoothing
+from forecaster.models.onnx_form import settle
+from forecaster.models.saved_model_form import settle_saved_model
 from forecaster.models.simple_methods import simple_forecast
 
 if TYPE_CHECKING:
     from forecaster.models.network import Network
-    from forecaster.typing import Tensor
+    from forecaster.typing import FloatArray, Tensor
 
 
 OPSET = 17
@@ -98,7 +100,7 @@ def write_saved_model(members: Sequence[Network], folder: Path, smoothing: Smoot
     import tensorflow as tf
 
     module = tf.Module()
-    module.kept = [member.model.variables for member in members]  # saved with the graph
+    module.kept = [member.model.weights for member in members]  # `serving_weights` reads them
     shapes = input_shapes(members, smoothing)
     specs = [tf.TensorSpec((None, *shape), tf.float64, name=name) for name, shape in shapes.items()]
 
@@ -107,7 +109,27 @@ def write_saved_model(members: Sequence[Network], folder: Path, smoothing: Smoot
         return {"prediction": forecast[:, :, 0], "quantiles": forecast[:, :, 1:]}
 
     module.serve = tf.function(serve, input_signature=specs, autograph=False)
+    # States of random numbers are no weights. A layer of the user's own may read one all the same.
+    read = {id(variable) for variable in module.serve.get_concrete_function().variables}
+    others = [v for member in members for v in member.model.variables if all(v is not w for w in member.model.weights)]
+    module.others = [variable for variable in others if id(variable.value) in read]
     tf.saved_model.save(module, str(folder), signatures={"serving_default": module.serve})
+    settle_saved_model(folder)
+
+
+def serving_weights(folder: Path, member: int) -> list[FloatArray]:
+    """The weights of one member of a stored SavedModel, in the order of `Network.weights`. ValueError where there are none."""
+    import tensorflow as tf
+
+    try:
+        reader = tf.train.load_checkpoint(str(folder / "variables" / "variables"))
+    except tf.errors.OpError as error:
+        raise ValueError(f"{folder}: no weights") from error
+    names = [name for name in reader.get_variable_to_shape_map() if name.startswith(f"kept/{member}/")]
+    if not names:
+        raise ValueError(f"{folder}: no member {member}")
+    ordered = sorted(names, key=lambda name: int(name.split("/")[2]))
+    return [np.asarray(reader.get_tensor(name)) for name in ordered]
 
 
 @dataclass(frozen=True)
@@ -216,7 +238,7 @@ def _fill(graph: Any, cuts: list[_Cut], inputs: int) -> None:
     _rename_output(graph, outputs[0], "forecast")
     del graph.input[inputs:]
     del graph.output[1:]
-    _sort(graph)
+    settle(graph)
 
 
 def _operator(graph: Any, cut: _Cut, sources: list[str], results: list[str]) -> None:
@@ -261,24 +283,3 @@ def _rename_output(graph: Any, old: str, new: str) -> None:
 
     graph.node.append(helper.make_node("Identity", [old], [new]))
     graph.output[0].name = new
-
-
-def _sort(graph: Any) -> None:
-    """Order nodes so that each comes after those it reads, as ONNX demands, and drop those that nothing reads."""
-    maker = {name: node for node in graph.node for name in node.output}
-    ordered: list[Any] = []
-    placed: set[int] = set()
-    stack = [maker[output.name] for output in graph.output]
-    while stack:
-        node = stack[-1]
-        missing = [maker[n] for n in node.input if n in maker and id(maker[n]) not in placed]
-        if id(node) in placed:
-            stack.pop()
-        elif missing:
-            stack.extend(missing)
-        else:
-            placed.add(id(node))
-            ordered.append(node)
-            stack.pop()
-    del graph.node[:]
-    graph.node.extend(ordered)

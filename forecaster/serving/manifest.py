@@ -27,7 +27,7 @@ from forecaster.serving.runtime import RUNTIMES, Runtime, within_limits
 from forecaster.serving.schema import validated
 from forecaster.typing import FloatArray, IntArray
 
-FORMAT = 2
+FORMAT = 3
 TEST_WEIGHTS = "judged.onnx"  # the graph with the tested weights, where other weights serve
 HISTORY = "history.csv"
 ENDS = "ends.npz"  # the last timestamp of each series, where series end at different times

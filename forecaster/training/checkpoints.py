@@ -23,6 +23,7 @@ from forecaster.training.fit_types import State
 if TYPE_CHECKING:
     from forecaster.models.network import Network
     from forecaster.training.fit_types import Epoch
+    from forecaster.typing import FloatArray
 
 TEST_STAGE, FINAL_STAGE = "test", "final"  # the two stages of a training, as reports of progress name them
 STORED_STAGES = {TEST_STAGE: "judge", FINAL_STAGE: "final"}  # as stored files name them
@@ -109,22 +110,46 @@ class NoCheckpoints:
 
 
 _ARRAYS = ("weights", "best_weights", "optimizer")
+_SERVED = "served"  # in a state without weights: the member of the version's SavedModel that has them
 
 
 def write_state(path: Path, state: State) -> None:
     """Write a fit's state as plain arrays, atomically. UsageError where the disk refuses."""
     arrays = {f"{kind}-{i}": array for kind in _ARRAYS for i, array in enumerate(getattr(state, kind))}
-    facts = np.array(
-        [state.epoch, state.finished, state.best_epoch, state.best_loss, state.best_error, state.last_error], np.float64
-    )
     with writing(path.parent):
         path.parent.mkdir(parents=True, exist_ok=True)
         with whole_file(path) as file:
-            np.savez(file, facts=facts, **arrays)
+            np.savez(file, facts=_facts(state), **arrays)
+
+
+def write_stored_state(path: Path, state: State, served: int | None) -> None:
+    """Write the state of a fit of a version. Of a finished one only what another training starts from: the best weights.
+
+    `served`: the number of the member whose weights are in the version's SavedModel already; None = they are not. The
+    optimizer's state would take twice the space of the weights, and another round begins with a fresh one.
+    """
+    if not state.finished:
+        write_state(path, state)
+        return
+    best = {f"best_weights-{i}": array for i, array in enumerate(state.best_weights)} if served is None else {}
+    where = {} if served is None else {_SERVED: np.array(served)}
+    with writing(path.parent):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("wb") as file:
+            np.savez_compressed(file, facts=_facts(state), **where, **best)
+
+
+def _facts(state: State) -> FloatArray:
+    return np.array(
+        [state.epoch, state.finished, state.best_epoch, state.best_loss, state.best_error, state.last_error], np.float64
+    )
 
 
 def read_state(path: Path) -> State:
-    """The stored state. ArtifactError where it is missing or damaged."""
+    """The stored state. ArtifactError where it is missing or damaged.
+
+    A version's state of a finished fit has the best weights alone: they are the weights, too, and `optimizer` is empty.
+    """
     try:
         with np.load(path, allow_pickle=False) as stored:
             epoch, finished, best_epoch, best_loss, best_error, last_error = stored["facts"].tolist()
@@ -132,10 +157,14 @@ def read_state(path: Path) -> State:
                 kind: [stored[f"{kind}-{i}"] for i in range(sum(n.startswith(f"{kind}-") for n in stored.files))]
                 for kind in _ARRAYS
             }
+            served = int(stored[_SERVED]) if _SERVED in stored.files else None
+        if served is not None:
+            arrays["best_weights"] = _serving_weights(path.parent.parent, served)
     except (OSError, EOFError, ValueError, KeyError, TypeError, AttributeError, BadZipFile, zlib.error) as error:
         raise ArtifactError(
             f"{path}: missing or damaged: no state to start from.", "Leave --resume out to train from scratch."
         ) from error
+    arrays["weights"] = arrays["weights"] or arrays["best_weights"]
     return State(
         epoch=int(epoch),
         finished=bool(finished),
@@ -145,6 +174,13 @@ def read_state(path: Path) -> State:
         last_error=last_error,
         **arrays,
     )
+
+
+def _serving_weights(version: Path, member: int) -> list[FloatArray]:
+    from forecaster.models.export import serving_weights
+    from forecaster.serving.runtime import RUNTIMES
+
+    return serving_weights(version / RUNTIMES["tensorflow"][0], member)
 
 
 def write_history(folder: Path, stages: Mapping[str, Sequence[Epoch]]) -> None:

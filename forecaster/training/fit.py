@@ -98,9 +98,9 @@ class _Fit:
     def _continue(self, start: State) -> State:
         """The state to continue from: `start`, or, of a finished fit, its weights for another round of epochs."""
         self.network.weights = start.weights
-        variables = self.trainer.optimizer.variables
-        for variable, value in zip(variables, start.optimizer, strict=True):
-            variable.assign(value)
+        if start.optimizer:  # a stored version keeps none
+            for variable, value in zip(self.trainer.optimizer.variables, start.optimizer, strict=True):
+                variable.assign(value)
         if not start.finished:
             return start
         self.trainer.optimizer.iterations.assign(0)

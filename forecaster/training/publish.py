@@ -40,7 +40,7 @@ from forecaster.training.checkpoints import (
     TEST_STAGE,
     state_file,
     write_history,
-    write_state,
+    write_stored_state,
 )
 from forecaster.training.combination import contributions
 from forecaster.training.promotion import better_than_naive, promotion
@@ -181,7 +181,7 @@ def _write_networks(folder: Path, training: Training) -> None:
     stages = {name: stage for name, stage in ((TEST_STAGE, training.test), (FINAL_STAGE, training.final)) if stage}
     for name, stage in stages.items():
         for i, one in enumerate(stage.fits):
-            write_state(folder / STATE / state_file(name, i), one.state)
+            write_stored_state(folder / STATE / state_file(name, i), one.state, i if stage is served else None)
     write_history(
         folder,
         {f"{STORED_STAGES[n]} {i}": one.history for n, stage in stages.items() for i, one in enumerate(stage.fits)},

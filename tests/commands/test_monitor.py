@@ -14,6 +14,8 @@ from forecaster.commands.monitor import _errors_of, _weeks, monitor
 from forecaster.config import MonitorSettings, PredictSettings
 from forecaster.data.freq import Freq
 from forecaster.errors import DataError, QualityError, UsageError
+from forecaster.evaluation.metrics import score
+from forecaster.evaluation.quantile_metrics import quantile_scores
 from forecaster.serving.ledger import Entries, Version, append
 from forecaster.serving.manifest import read_manifest
 from forecaster.serving.predict import predict, run_forecast
@@ -198,3 +200,29 @@ def test_the_page_and_the_anomalies_of_a_ledger(decayed):
             monitored(folder, data, **options)
     with pytest.raises(UsageError, match="the data"):
         monitored(folder, data, anomalies=str(data))
+
+
+def test_live_scores_are_those_that_evaluate_would_give(tmp_path):
+    stored(tmp_path / "models", bias=2.5)
+    data = forecast_hourly(tmp_path, 3)
+    found = monitored(tmp_path, data).overall
+    target, forecast, square = [], [], []
+    for n in range(2):
+        for hour in (96, 97, 98):
+            target.append([wave(n, hour + step) for step in range(6)])
+            forecast.append([wave(n, hour - 24 + step) + 2.5 for step in range(6)])
+            seasons = [(wave(n, t) - wave(n, t - 24)) ** 2 for t in range(24, hour)]
+            square.append(np.sqrt(np.mean(seasons)))
+    scores = score(*map(np.array, (target, forecast)), np.ones(6), np.array(square))
+    assert (found.rmsse, found.wape, found.bias) == pytest.approx((scores.rmsse, scores.wape, scores.bias))
+    quantiles = np.array(forecast)[:, :, None] + [-2.0, 2.0]
+    expected = quantile_scores(np.array(target), quantiles, (0.1, 0.9), np.ones(6))
+    assert found.pinball == pytest.approx(expected.pinball)
+
+
+def test_data_that_begins_after_the_cutoff_has_no_rmsse(tmp_path):
+    stored(tmp_path / "models", bias=2.5)
+    forecast_hourly(tmp_path, 1)
+    late = write_csv(tmp_path / "late.csv", 108, value=lambda n, t: wave(n, t) if t >= 96 else None)
+    found = monitored(tmp_path, late).overall
+    assert np.isfinite(found.mae) and np.isnan(found.rmsse)

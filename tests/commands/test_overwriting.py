@@ -46,6 +46,12 @@ def content(folder):
         "predict data.csv --ledger models/m/ledger.db",
         "predict data.csv --output models/m/{series}.csv",
         "evaluate data.csv --report data.csv.html",
+        "evaluate data.csv --output data.csv",
+        "evaluate --output data.csv",  # the file that the model was trained on
+        "evaluate data.csv --output hard.csv",
+        "evaluate linked.csv --output data.csv",
+        "evaluate data.csv --output out.csv --anomalies out.csv",
+        "evaluate data.csv --output models/m/new.csv",
         "tune data.csv --output data.csv",
         "tune data.csv --output out.toml --study linked.csv",
     ],

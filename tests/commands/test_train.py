@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import os
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -162,6 +165,47 @@ def test_the_same_data_settings_and_seed_give_the_same_bytes_of_forecast(trained
     first, second = states(trained[1].path), states(again.path)
     for name, state in first.items():
         assert [w.tobytes() for w in state.best_weights] == [w.tobytes() for w in second[name].best_weights]
+
+
+def test_equal_trainings_in_two_processes_give_the_same_bytes_of_graphs_weights_and_calibration(tmp_path):
+    words = (
+        "--horizon 6 --units 4 --layers 1 --context-length 12 --segment 6 --epochs 1 --steps-per-epoch 2 --members 2"
+    )
+    options = [
+        *words.split(),
+        "--learning-rate",
+        "0.01",
+        "--transform",
+        "log",
+        "--floor",
+        "0.3",
+        "--threads",
+        "2",
+        "--quiet",
+    ]
+    found = []
+    for number in ("1", "2"):  # the hash seed orders Python's sets
+        store = tmp_path / number
+        command = [sys.executable, "-m", "forecaster", "train", str(AIR), *options, "--models", str(store)]
+        subprocess.run(command, env={**os.environ, "PYTHONHASHSEED": number}, capture_output=True, check=True)
+        folder = store / "AirPassengers" / "1"
+        found.append(hash_files(folder))
+    first, second = found
+    assert first.keys() == second.keys()
+    # history.csv has seconds, as the manifest has a time.
+    assert [name for name in first if first[name] != second[name]] == ["history.csv"]
+
+
+def test_a_version_stores_the_serving_weights_once_beside_the_two_graphs(trained):
+    folder = Path(trained[1].path)
+    size = {path.name: path.stat().st_size for path in (folder / "state").iterdir()}
+    assert size["final-0.npz"] < 1000 < size["judge-0.npz"]
+    served = read_state(folder / "state" / "final-0.npz").best_weights
+    assert served
+    assert all(np.isfinite(w).all() for w in served)
+    judged = read_state(folder / "state" / "judge-0.npz").best_weights
+    assert [w.shape for w in served] == [w.shape for w in judged]
+    assert any(not np.array_equal(a, b) for a, b in zip(served, judged, strict=True))
 
 
 def test_another_seed_gives_another_forecast_and_without_a_final_fit_the_judged_weights_serve(trained, tmp_path):

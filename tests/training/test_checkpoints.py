@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from forecaster.errors import ArtifactError, UsageError
-from forecaster.training.checkpoints import FINAL_STAGE, TEST_STAGE, Checkpoints, read_state, state_file, write_state
+from forecaster.training.checkpoints import (
+    FINAL_STAGE,
+    TEST_STAGE,
+    Checkpoints,
+    read_state,
+    state_file,
+    write_state,
+    write_stored_state,
+)
 from forecaster.training.fit_types import State
 
 
@@ -90,3 +99,27 @@ def test_clearing_forgets_an_unfinished_training(tmp_path):
     checkpoints.clear()
     checkpoints.clear()
     assert not (tmp_path / "u").exists()
+
+
+def test_a_finished_fit_of_a_version_keeps_its_best_weights_alone(tmp_path):
+    path = tmp_path / "judge-0.npz"
+    write_stored_state(path, replace(state(4, value=2.0), finished=True), None)
+    found = read_state(path)
+    assert (found.epoch, found.finished, found.best_loss, found.optimizer) == (4, True, 0.5, [])
+    np.testing.assert_array_equal(found.best_weights[0], [-2, -2])
+    np.testing.assert_array_equal(found.weights[0], [-2, -2])
+
+
+def test_an_interrupted_fit_of_a_version_keeps_all_that_it_needs_to_go_on(tmp_path):
+    path = tmp_path / "judge-0.npz"
+    write_stored_state(path, state(4), 0)
+    found = read_state(path)
+    assert (found.finished, len(found.optimizer)) == (False, 1)
+    np.testing.assert_array_equal(found.weights[0], [1, 1])
+
+
+def test_a_state_whose_weights_are_in_a_graph_that_is_gone_is_refused_in_one_line(tmp_path):
+    path = tmp_path / "state" / "final-0.npz"
+    write_stored_state(path, replace(state(), finished=True), 0)
+    with pytest.raises(ArtifactError, match="missing or damaged"):
+        read_state(path)
