@@ -87,6 +87,9 @@ class Panel:
     covariates: tuple[Covariate, ...] = ()  # known ones first, then past, then static
     warnings: tuple[str, ...] = ()  # what is probably wrong with the data, for people
     keys: tuple[str, ...] = ()  # the columns that `columns.series` stands for, where these are several
+    targets: tuple[
+        str, ...
+    ] = ()  # the columns forecast, where each series of the file has several; `keys` ends with them
     timestamp_form: str | None = None  # the --timestamp-format that reads them so, where it was chosen among several
     rows: RowOptions = AS_USUAL  # what happened to the rows of the file
     text: TextOptions = AS_SHOWN  # how its text was written

@@ -24,7 +24,9 @@ class CovariateColumn:
 
 @dataclass(frozen=True)
 class Roles:
-    """What the columns are. Without a series column, each of several targets is a series of its own."""
+    """What the columns are. Without a series column, each of several targets is a series of its own; with one, each series has
+    several.
+    """
 
     series: str | None
     timestamp: str
@@ -40,7 +42,7 @@ class Roles:
     @property
     def columns(self) -> Columns:
         """Names for writing rows back."""
-        target = self.targets[0] if self.targets and self.layout != "wide" else self.given_targets
+        target = self.targets[0] if len(self.targets) == 1 else self.given_targets
         by_role = {role: tuple(one.name for one in self.covariates if one.role == role) for role in ROLES}
         return Columns(self.series, self.timestamp, target, **by_role)
 
@@ -53,7 +55,9 @@ class Roles:
             yield f"layout wide: {where}one series per numeric column: {_listed(self.targets)}."
         else:
             series = f"series '{self.series}', " if self.series else ""
-            yield f"layout {self.layout}: {series}{where}target '{self.targets[0]}'."
+            listed = _listed(f"'{name}'" for name in self.targets)
+            target = f"targets {listed}, each of which is forecast" if len(self.targets) > 1 else f"target {listed}"
+            yield f"layout {self.layout}: {series}{where}{target}."
         for role in ROLES:
             named = [f"'{c.name}'{' (a category)' if c.text else ''}" for c in self.covariates if c.role == role]
             if named:
@@ -80,9 +84,10 @@ def infer_roles(table: RawTable, given: Columns, form: str | None = None, *, agg
     roles = Roles(series, timestamp, targets, covariates_of(clues), given.target if len(named) > 1 else None)
     if not targets:
         raise DataError(f"{table.name}: no column of numbers can be the target.", "Name one: --target COLUMN.")
-    if series is not None and len(targets) > 1:
+    if series is not None and len(targets) > 1 and not named:
         raise DataError(
-            f"{table.name}: several columns could be the target: {_listed(targets)}.", "Name one: --target COLUMN."
+            f"{table.name}: several columns could be the target: {_listed(targets)}.",
+            f"Name one: --target COLUMN; or all to forecast, e.g. --target '{joined_name(targets[:2])}'.",
         )
     if len(targets) > 1 and not named and (why := unlike({name: clues.sample[name] for name in targets})):
         raise DataError(

@@ -95,7 +95,7 @@ def _rows(path: str, panel: Panel) -> _Rows:
         for what, known in _NAMES.items()
         if any(name in lower for name in known)
     }
-    own = panel.keys or ((panel.columns.series,) if panel.columns.series else ())
+    own = _keys(panel)
     keys = [key for key in own if key in table.columns]
     if keys:
         columns = {what: name for what, name in columns.items() if what != "series" and name not in keys}
@@ -108,6 +108,14 @@ def _rows(path: str, panel: Panel) -> _Rows:
         )
     used = list(dict.fromkeys(columns.values()))
     return _Rows(table, columns, _cells(table, used))
+
+
+def _keys(panel: Panel) -> tuple[str, ...]:
+    """The columns of the data that name its series."""
+    if panel.columns.series is None:
+        return ()
+    several = len(panel.keys) - bool(panel.targets) > 1
+    return split_names(panel.columns.series) if several else (panel.columns.series,)
 
 
 def _cells(table: RawTable, columns: Sequence[str]) -> dict[str, list[str]]:
@@ -157,17 +165,14 @@ def _window(rows: _Rows, row: int, which: str) -> int:
 def _series(rows: _Rows, panel: Panel) -> tuple[list[list[str]], list[str]]:
     """The series of each row, [""] = all; and the names that the panel does not have. A row may give some of several keys."""
     names = [str(name) for name in panel.series]
-    own = panel.keys or ((panel.columns.series,) if panel.columns.series else ())
+    own = _keys(panel)
     places = [i for i, key in enumerate(own) if key in rows.columns]
-    if not places:
-        given = [(text,) for text in rows.of("series")]
-        parts: dict[tuple[str, ...], list[str]] = {(name,): [name] for name in names}
-    else:
-        given = list(zip(*(rows.of(own[i]) for i in places), strict=True))
-        parts = {}
-        for name in names:
-            keys = split_names(name) if len(own) > 1 else (name,)
-            parts.setdefault(tuple(keys[i] for i in places), []).append(name)
+    given = list(zip(*(rows.of(own[i]) for i in places), strict=True)) if places else [(t,) for t in rows.of("series")]
+    parts: dict[tuple[str, ...], list[str]] = {}
+    for name in names:
+        keys = split_names(name)[: len(own)] if panel.keys else (name,)  # without the target, where there are several
+        whole = keys[0] if len(keys) == 1 else joined_name(keys)
+        parts.setdefault(tuple(keys[i] for i in places) or (whole,), []).append(name)
     found: list[list[str]] = []
     unknown: dict[str, None] = {}
     for one in given:

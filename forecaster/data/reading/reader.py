@@ -24,6 +24,7 @@ from forecaster.data.reading.number_form import PLAIN, NumberForm
 from forecaster.data.reading.regular_rows import regular
 from forecaster.data.reading.row_errors import RowsError
 from forecaster.data.reading.row_span import rows_within
+from forecaster.data.reading.several_targets import for_each_target
 from forecaster.data.reading.stamps import Origin, Stamps
 from forecaster.data.reading.table import CsvTable, RawTable
 from forecaster.data.reading.text_columns import too_large, why_too_large
@@ -133,7 +134,11 @@ def read_future(source: Data, panel: Panel, timestamp_format: str | None = None)
         likely_format=panel.timestamp_form,
         rows=RowOptions(all_slots=True),
     )
-    return _read(table, roles, options)
+    found = _read(table, roles, options)
+    if not panel.targets:
+        return found
+    nothing = np.full((len(found.target), len(panel.targets)), np.nan)
+    return for_each_target(found, panel.targets, nothing, parts_of(str(columns.series), table.columns))
 
 
 def open_table(
@@ -206,8 +211,14 @@ def _read(table: RawTable, roles: Roles, options: ReadOptions) -> Panel:
     columns = [grid.found.targets, *(one.values for one in covariates if one.role != "static")]
     filled = insert_gaps(rows, freq, steps, np.column_stack(columns))
     panel = _panel(rows, filled, roles, freq)
+    keys = parts_of(roles.series, table.columns) if roles.series else ()
+    panel = replace(panel, keys=keys if len(keys) > 1 else ())
     if covariates:
-        panel = replace(panel, covariates=_filled_covariates(covariates, rows, filled))
+        inputs = filled.values[:, grid.found.targets.shape[1] :]
+        panel = replace(panel, covariates=_filled_covariates(covariates, rows, inputs))
+    if roles.series and len(roles.targets) > 1:
+        panel = for_each_target(panel, roles.targets, filled.values[:, : len(roles.targets)], keys)
+    if covariates:
         panel = _cut_unobserved(panel, rows, steps)
     panel = replace(panel, gap_runs=gaps_between(rows, freq, steps, every=roles.layout == "wide"))
     if ranges := grid.options.ignore:
@@ -216,10 +227,9 @@ def _read(table: RawTable, roles: Roles, options: ReadOptions) -> Panel:
         grid = replace(grid, notes=(*grid.notes, f"{int(ignored.sum()):,} targets ignored: {', '.join(ranges)}."))
     season = _season(panel, options)  # of what teaches
     panel = replace(panel, season_length=season.length, season=season)
-    keys = parts_of(roles.series, table.columns) if roles.series else ()
     warning = gap_warning(rows, freq, steps)
     panel = replace(panel, warnings=(warning,) if warning else ())
-    panel = replace(panel, timestamp_form=stamps.form, keys=keys if len(keys) > 1 else ())
+    panel = replace(panel, timestamp_form=stamps.form)
     panel = replace(panel, rows=grid.options, text=replace(options.text, **table.marks))
     found = [
         table.note,
@@ -353,9 +363,11 @@ def _panel(rows: SortedRows, filled: Filled, roles: Roles, freq: Freq) -> Panel:
     )
 
 
-def _filled_covariates(covariates: tuple[Covariate, ...], rows: SortedRows, filled: Filled) -> tuple[Covariate, ...]:
-    """One value a series where static, else the columns of `filled` after its one target."""
-    columns = iter(filled.values.T[1:])
+def _filled_covariates(
+    covariates: tuple[Covariate, ...], rows: SortedRows, inputs: FloatArray
+) -> tuple[Covariate, ...]:
+    """One value a series where static, else the columns of `inputs` [R, C]."""
+    columns = iter(inputs.T)
     return tuple(
         one_per_series(one, rows) if one.role == "static" else replace(one, values=np.ascontiguousarray(next(columns)))
         for one in covariates
@@ -365,8 +377,10 @@ def _filled_covariates(covariates: tuple[Covariate, ...], rows: SortedRows, fill
 def _cut_unobserved(panel: Panel, rows: SortedRows, steps: IntArray) -> Panel:
     """`panel` after `cut_unobserved`, with its gaps counted again. `steps` [R] of `rows` since their series' first."""
     panel = cut_unobserved(panel)
-    kept = steps < np.repeat(panel.lengths, np.diff(rows.offsets))
-    return replace(panel, gaps=len(panel.target) - int(np.count_nonzero(kept)))
+    own = np.diff(rows.offsets)
+    each = panel.lengths.reshape(len(own), -1)  # [N, T] rows of each target of a series
+    kept = sum(np.count_nonzero(steps < np.repeat(lengths, own)) for lengths in each.T)
+    return replace(panel, gaps=len(panel.target) - int(kept))
 
 
 def _season(panel: Panel, options: ReadOptions) -> Season:

@@ -80,7 +80,8 @@ FAULTS: list[tuple[str, str | bytes, str]] = [
      "x.csv: no column holds dates (columns: a, b). Name it: --timestamp COLUMN; or give the form of its dates: "
      "--timestamp-format."),
     ("two targets", "store,day,sales,price\nA,2024-01-01,1,2\nB,2024-01-01,1,2\n",
-     "x.csv: several columns could be the target: sales, price. Name one: --target COLUMN."),
+     "x.csv: several columns could be the target: sales, price. Name one: --target COLUMN; or all to forecast, e.g. --target "
+     "'sales,price'."),
     ("no target", "day,a,b\n2024-01-01,x,y\n2024-01-02,x,y\n",
      "x.csv: no column of numbers can be the target. Name one: --target COLUMN."),
     ("one row", "timestamp,sales\n2024-01-01,1\n",
