@@ -5,7 +5,7 @@ MODELS := $(VENV)/demo
 READING := $(addprefix tests/data/reading/test_,one_reading.py texts_stay_texts.py date_forms.py row_names.py)
 PYTEST := $(BIN)/python -m pytest -n auto --dist loadfile
 
-.PHONY: help demo quick test long pandas coverage format lint check audit bench pretrain wheels session torture clean
+.PHONY: help demo quick test long pandas coverage format lint check audit bench pretrain docs wheels session torture clean
 
 # List the targets.
 help:
@@ -66,6 +66,10 @@ bench: $(VENV)/installed
 pretrain: $(VENV)/installed
 	$(BIN)/python benchmarks/pretrain.py $(PRETRAIN)
 
+# The documentation site, into site/; a broken link or reference fails.
+docs: $(VENV)/installed
+	$(BIN)/mkdocs build --strict --quiet
+
 # The wheels of both distributions, into dist/.
 wheels: $(VENV)/installed
 	$(BIN)/python tools/wheels.py
@@ -80,7 +84,7 @@ torture: $(VENV)/installed
 
 # Remove the virtual environment and the caches of the tools.
 clean:
-	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .coverage htmlcov
+	rm -rf $(VENV) build dist site *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .coverage htmlcov
 
 $(VENV)/pandas2/installed:
 	$(PYTHON) -m venv $(VENV)/pandas2

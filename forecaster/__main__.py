@@ -2,4 +2,5 @@
 
 from forecaster.cli.main import main
 
-main()
+if __name__ == "__main__":  # tools import every module
+    main()

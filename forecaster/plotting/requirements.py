@@ -23,7 +23,8 @@ def check_place(place: str, option: str, endings: tuple[str, ...]) -> None:
     """UsageError where `place`, given with `option`, has none of the `endings`, or its library is not installed."""
     ending = TERMINAL if place == TERMINAL else Path(place).suffix.lower()
     if ending not in endings:
-        files = " or ".join(f"FILE{known}" for known in endings if known != TERMINAL)
+        names = [f"FILE{known}" for known in endings if known != TERMINAL]
+        files = " or ".join(filter(None, (", ".join(names[:-1]), names[-1])))
         terminal = ", or - for the terminal" if TERMINAL in endings else ""
         raise UsageError(f"{option}: '{place}' is not a place to draw to.", f"Give {files}{terminal}.")
     for library in LIBRARIES[ending]:

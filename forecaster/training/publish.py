@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from forecaster import __version__
 from forecaster.data.extra_inputs import ExtraInputs
 from forecaster.data.panel import fingerprint
 from forecaster.data.summary import level_and_scale
@@ -59,7 +60,7 @@ if TYPE_CHECKING:
     from forecaster.typing import FloatArray
 
 PROOF_WINDOWS = 64  # contexts on which the stored graphs must forecast as the trained networks do
-LIBRARIES = ("forecaster", "tensorflow", "keras", "numpy", "pandas", "onnx", "onnxruntime")
+LIBRARIES = ("tensorflow", "keras", "numpy", "pandas", "onnx", "onnxruntime")
 
 
 @dataclass(frozen=True)
@@ -260,7 +261,7 @@ def _manifest(training: Training) -> Manifest:
         serves_tested_weights=training.test is not None and training.final is None,
         metrics={},
         plan=plan.rows,
-        versions={name: library_version(name) for name in LIBRARIES},
+        versions={"forecaster": __version__, **{name: library_version(name) for name in LIBRARIES}},
         files={},
         error_scales=tuple(one.error_scale for one in served.fit_settings),
         smoothing=served.smoothing,

@@ -72,7 +72,10 @@ def test_a_terminal_plot_obeys_no_series_name_and_has_ascii_for_old_terminals():
 
 
 WRONG = [
-    (["--plot", "p.gif"], "'p.gif' is not a place to draw to. Give FILE.png or FILE.html, or - for the terminal."),
+    (
+        ["--plot", "p.gif"],
+        "Give FILE.png, FILE.svg, FILE.pdf or FILE.html, or - for the terminal.",
+    ),
     (["--plot-series", "a"], "--plot-series has no effect without --plot."),
     (["--plot", "p.png", "--output", "p.png"], "--plot and --output both name 'p.png'."),
     (["--plot", "p.png", "--plot-series", "c", "--output", "f.csv"], "there is no series 'c'."),
