@@ -266,10 +266,12 @@ def _doctor(settings: StoreSettings, console: Console) -> None:
         console.table(["about", "what", "found", "note"], [[row.topic, row.name, row.value, row.note] for row in rows])
 
 
-DATA = Argument("data", "CSV or Parquet file, URL of a file or database, or - for standard input.", required=True)
+DATA = Argument(
+    "data", "CSV or Parquet file or folder, URL of one or of a database, or - for standard input.", required=True
+)
 SEEN_DATA = Argument(
     "data",
-    "CSV or Parquet file, URL of a file or database, or - for standard input (default: the data that the model was trained on).",
+    "CSV or Parquet file or folder, URL of one or of a database, or - for standard input (default: that of the training).",
 )
 COMMANDS = (
     Command("train", TrainSettings, _train, (DATA,), hush=True),

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from itertools import combinations
 from pathlib import Path
 
+from forecaster.data.reading.pieces import in_pieces
 from forecaster.errors import ArtifactError, UsageError
 from forecaster.serving.open_model import open_model
 from forecaster.serving.store import Store
@@ -26,6 +27,8 @@ def refuse_overwriting(outputs: Mapping[str, object], inputs: Mapping[str, objec
         for other, source in read.items():
             if same_file(path, source):
                 raise UsageError(f"{name} '{path}' is {other}, which it would overwrite.", "Name another file.")
+            if _is_read_with(path, source):
+                raise UsageError(f"{name} '{path}' would be read as {other} the next time.", "Name a file elsewhere.")
         if models is not None and (model := _model_around(path, Path(models))):
             hint = f"Name a file outside of '{models}'."
             raise UsageError(f"{name} '{path}' is in the model store, in model '{model}'.", hint)
@@ -78,6 +81,16 @@ def same_file(one: Path, other: Path) -> bool:
     except (OSError, ValueError):
         return _resolved(one) == _resolved(other)
     return stat.S_ISREG(found.st_mode) and os.path.samestat(found, twin)
+
+
+def _is_read_with(path: Path, source: Path) -> bool:
+    """Whether a file to write would be one of the pieces of the data, in a folder or by a glob."""
+    if not in_pieces(source):
+        return False
+    place = _resolved(path)
+    if source.is_dir():
+        return _resolved(source) in place.parents
+    return place.match(str(_resolved(source)))
 
 
 def _model_around(path: Path, root: Path) -> str | None:

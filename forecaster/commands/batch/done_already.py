@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import forecaster
 from forecaster.commands.series_files import SERIES
 from forecaster.config import CheckSettings, EvaluateSettings, MonitorSettings, PredictSettings, PruneSettings
+from forecaster.data.reading.pieces import find_pieces, in_pieces
 from forecaster.errors import ArtifactError, ForecasterError
 from forecaster.files import is_file
 from forecaster.serving.integrity import MANIFEST
@@ -76,7 +77,8 @@ def job_key(job: BatchJob) -> str:
         if _reads_model(job):
             digest.update((_version_folder(job) / MANIFEST).read_bytes())
         place = data_place(job)
-        if place is None or not (is_url(place) or is_file(place)):  # the content of a pipe is known only by reading it
+        # The content of a pipe is known only by reading it.
+        if place is None or not (is_url(place) or in_pieces(place) or is_file(place)):
             return ""
         _add_content(digest, place)
         for source in _more_inputs(job):
@@ -111,7 +113,7 @@ def data_place(job: BatchJob) -> str | None:
 def data_path(job: BatchJob) -> Path | None:
     """The job's input where it is a file of this machine; None where it is elsewhere or unknown."""
     place = data_place(job)
-    return None if place is None or is_url(place) else Path(place)
+    return None if place is None or is_url(place) or in_pieces(place) else Path(place)
 
 
 def _plain(settings: Any) -> dict[str, object]:
@@ -125,6 +127,13 @@ def _add_content(digest: Any, source: str | Path) -> None:
         from forecaster.storage.database import fingerprint
 
         digest.update(fingerprint(str(source)).encode())
+        return
+    if in_pieces(source):
+        pieces = find_pieces(str(source))
+        protocol = f"{str(source).partition('://')[0]}://" if pieces.place is not None else ""
+        for piece in pieces.files:
+            digest.update(piece.encode("utf-8", "surrogateescape"))
+            _add_content(digest, f"{protocol}{piece}")
         return
     if is_remote(source):
         from forecaster.storage.remote import state

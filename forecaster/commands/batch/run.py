@@ -27,6 +27,7 @@ from forecaster.commands.batch.results import BatchSummary, DryRun, Emit, JobFau
 from forecaster.commands.batch.run_job import TIMEOUT, Worker, attempt, terminable
 from forecaster.commands.batch.status import NoStatusFile, Status, StatusFile
 from forecaster.commands.batch.worker_process import WorkerProcess, can_fork
+from forecaster.data.reading.pieces import in_pieces
 from forecaster.errors import ArtifactError, DataError, ForecasterError, LockError, QualityError, StaleError, UsageError
 from forecaster.files import is_file
 from forecaster.plotting.requirements import check_place
@@ -290,7 +291,7 @@ def _planned(job: BatchJob, status: Status, force: bool) -> PlannedJob:
         job=job.name,
         command=job.command,
         data=shown(place) if place else None,
-        data_is_there=bool(place and (is_url(place) or is_file(place))),
+        data_is_there=bool(place and (is_url(place) or in_pieces(place) or is_file(place))),
         model=_model(job) if job.command in ("predict", "evaluate") else None,
         output=job.output and shown(job.output),
         after=job.prerequisites,

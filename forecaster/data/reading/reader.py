@@ -21,6 +21,7 @@ from forecaster.data.reading.insert_gaps import Filled, gaps_between, insert_gap
 from forecaster.data.reading.joined_columns import parts_of, split_names, with_joined
 from forecaster.data.reading.joined_rows import Observations
 from forecaster.data.reading.number_form import PLAIN, NumberForm
+from forecaster.data.reading.pieces import find_pieces, in_pieces, read_csv_pieces, read_parquet_pieces
 from forecaster.data.reading.regular_rows import regular
 from forecaster.data.reading.row_errors import RowsError
 from forecaster.data.reading.row_span import rows_within
@@ -159,10 +160,26 @@ def open_table(
         from forecaster.storage.database import read_rows
 
         return FrameTable(shown(path), read_rows(path), form=form or PLAIN)
+    if in_pieces(path):
+        return _open_pieces(path, read_bytes, text.encoding, form)
     opener = next((opener for ending, opener in OPENERS.items() if name_in(path).endswith(ending)), None)
     if opener is not None:
         return opener(path, form or PLAIN)
     return CsvTable(name_of(path), read_bytes(path, text.encoding), form=form)
+
+
+def _open_pieces(
+    path: str, read_bytes: Callable[[str, str | None], bytes], encoding: str | None, form: NumberForm | None
+) -> RawTable:
+    """The files of a folder or a glob as one table."""
+    pieces = find_pieces(path)
+    if pieces.parquet:
+        from forecaster.data.reading.frames import FrameTable
+
+        return FrameTable(pieces.name, read_parquet_pieces(pieces), form=form or PLAIN)
+    protocol = f"{path.partition('://')[0]}://" if pieces.place is not None else ""
+    data, spans = read_csv_pieces(pieces, lambda file: read_bytes(f"{protocol}{file}", encoding))
+    return CsvTable(pieces.name, data, form=form, spans=spans)
 
 
 def _open_parquet(path: str, form: NumberForm) -> RawTable:

@@ -16,6 +16,7 @@ from forecaster.data.reading.csv_bytes import blanked, records
 from forecaster.data.reading.csv_lines import RecordLines, lines_of
 from forecaster.data.reading.datetime_text import looks_like_stamp
 from forecaster.data.reading.number_form import PLAIN, NumberForm, form_of
+from forecaster.data.reading.pieces import place_in
 from forecaster.data.reading.row_errors import RowsError
 from forecaster.data.reading.text_columns import MISSING, NUMBER, TextColumn, numbers_error, numbers_in, numbers_of
 from forecaster.errors import DataError, UsageError
@@ -127,6 +128,7 @@ class CsvTable:
     note: str = ""
     delimiter: str = ","
     form: NumberForm | None = None  # of its numbers; None = to be inferred
+    spans: tuple[tuple[int, str], ...] = ()  # lines before each file that was joined, and its path; empty = one file
     _text_columns: dict[str, TextColumn] = field(default_factory=dict)
     _numbers: dict[str, FloatArray] = field(default_factory=dict)
     _odd: dict[str, dict[int, str]] = field(default_factory=dict)  # row → cell that is no number
@@ -144,7 +146,7 @@ class CsvTable:
         if self.delimiter != ",":
             self.note = f"columns are separated by {self.delimiter!r}."
         line, header = next(self._records(), (1, [""]))
-        self.columns = check_header(f"{self.name}:{line}", header)
+        self.columns = check_header(self.at(line), header)
         if next((record for record in self._records() if record[0] > line), None) is None:
             raise DataError(f"{self.name}: there are no rows after the header.", "Expected at least two.")
         given, self.form = self.form, self.form or form_of(self.name, self.delimiter, self.sample())
@@ -254,16 +256,20 @@ class CsvTable:
         """Where a row is: "sales.csv:17"; the file alone where its line is not known."""
         if self._by_line is not None:
             number = self._by_line.number
-            return f"{self.name}:{number[row + 1]}" if row + 1 < len(number) else self.name
+            return self.at(int(number[row + 1])) if row + 1 < len(number) else self.name
         if self._unread is None:
             self._unread = self._records()
         while len(self._lines) < row + 2 and (record := next(self._unread, None)):
             self._lines.append(record[0])  # the header's line first
-        return f"{self.name}:{self._lines[row + 1]}" if row + 1 < len(self._lines) else self.name
+        return self.at(self._lines[row + 1]) if row + 1 < len(self._lines) else self.name
+
+    def at(self, line: int) -> str:
+        """A line as people find it: "sales.csv:17"."""
+        return place_in(self.spans, line) if self.spans else f"{self.name}:{line}"
 
     def without(self, lines: IntArray) -> CsvTable:
         """This file with the records that begin on these lines made blank: all others keep their lines."""
-        left = CsvTable(self.name, blanked(self.data, self._spans(lines)), form=self.form)
+        left = CsvTable(self.name, blanked(self.data, self._spans(lines)), form=self.form, spans=self.spans)
         left._even = True
         if self._by_line is not None:
             kept = ~np.isin(self._by_line.number, lines)
@@ -391,4 +397,4 @@ class CsvTable:
                 hint += " A comma within a field needs quotes; decimals need a point."
             return f"the row has {count} field{'s' * (count > 1)}, but the header has {width}.", hint
 
-        raise RowsError("fields", lines, lambda line: f"{self.name}:{line}", describe)
+        raise RowsError("fields", lines, self.at, describe)

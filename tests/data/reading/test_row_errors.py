@@ -147,7 +147,7 @@ def test_files_that_cannot_be_read_are_one_line(write: Callable[..., str], tmp_p
     messages = {
         "none.csv": "none.csv: no such file. Check the path.",
         "none.parquet": "none.parquet: no such file. Check the path.",
-        "folder": "folder: this is a directory. Name a file in it.",
+        "folder": "folder: there is no CSV or Parquet file. Name a folder or a glob that has some.",
         "cut.csv.gz": "cut.csv.gz: the gzip data is damaged or cut short. Fetch or write it again.",
         "plain.csv.gz": "plain.csv.gz: this is not gzip data. Take the ending .gz away if it is plain text.",
         "text.parquet": "text.parquet: this is not a Parquet file. Check its ending.",
