@@ -141,7 +141,7 @@ def test_every_public_function_shows_each_option_with_type_and_default(name: str
         f"{one.name} (" in function.__doc__
         for one in shown
         if name not in ("load", "stored_models")
-        and "Options:" in function.__doc__
+        and "Keyword Args:" in function.__doc__
         and one.name not in ("data", "progress")
     )
 

@@ -9,8 +9,14 @@ from pathlib import Path
 
 import pytest
 
+import forecaster
+
 ROOT = Path(__file__).parent.parent
-NOTEBOOKS = sorted((ROOT / "docs").glob("*.ipynb"))
+LONG = {"panel_covariates"}  # two trainings with covariates, and `explain`
+NOTEBOOKS = [
+    pytest.param(path, marks=[pytest.mark.long] if path.stem in LONG else [], id=path.stem)
+    for path in sorted((ROOT / "docs").glob("*.ipynb"))
+]
 PAGES = [ROOT / "docs" / "parts.md"]
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("cpu")]
@@ -30,12 +36,28 @@ def run(source: str) -> dict[str, object]:
     return names
 
 
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-def test_a_notebook_runs_from_its_first_cell_to_its_last(path, place):
+QUICK = {
+    "epochs": 1,
+    "steps_per_epoch": 2,
+    "members": 1,
+    "transform": "none",
+    "floor": 0.0,
+    "learning_rate": 0.01,
+    "units": 4,
+    "context_length": 28,
+}
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS)
+def test_a_notebook_runs_from_its_first_cell_to_its_last(path, place, monkeypatch):
+    train = forecaster.train
+    if path.stem != "parts":  # it brings a network of its own, with few epochs
+        monkeypatch.setattr(forecaster, "train", lambda data, **options: train(data, **options, **QUICK))
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
     cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
     code = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
     names = run("\n".join(code))
-    assert names["forecast"].shape == (1, 12)  # type: ignore[attr-defined]
+    assert len(names["forecast"])  # type: ignore[arg-type]
     assert all(cell["outputs"] == [] for cell in cells if cell["cell_type"] == "code")  # no output in the repository
 
 

@@ -59,7 +59,7 @@ def with_options(settings: type, *left_out: str) -> Callable[[F], F]:
         ]
         function.__signature__ = whole.replace(parameters=[*own, *keywords])  # type: ignore[attr-defined]
         lines = [f"    {name} ({_about(known, settings, name)}): {known.help}" for name, known in shown.items()]
-        function.__doc__ = "\n".join([inspect.cleandoc(function.__doc__ or ""), "", "Options:", *lines])
+        function.__doc__ = "\n".join([inspect.cleandoc(function.__doc__ or ""), "", "Keyword Args:", *lines])
         return function
 
     return explicit
