@@ -124,7 +124,7 @@ def main() -> None:
     parser.add_argument("--networks", type=Path, default=NETWORKS)
     parser.add_argument("--sets", nargs="+", default=list(SETS))
     parser.add_argument("--part", choices=("train", "test"), default="train")
-    parser.add_argument("--write", action="store_true")
+    parser.add_argument("--write", action="store_true", help="with --part test")
     arguments = parser.parse_args()
     from forecaster.serving import pretrained
 
@@ -140,7 +140,11 @@ def main() -> None:
             )
             found = {**own, "learnt80": learnt["cover80"], "learnt95": learnt["cover95"]}
             print(json.dumps({"set": name, "series": len(given.names), **found}), flush=True)
-            rows.append(row(name, found, json.loads((folder / "card.json").read_text(encoding="utf-8"))))
+            card = json.loads((folder / "card.json").read_text(encoding="utf-8"))
+            rows.append(row(name, found, card))
+            if arguments.write:
+                card["scores"][name] = found
+                (folder / "card.json").write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
     if arguments.write:
         write_section("pretrained", table(rows))
 

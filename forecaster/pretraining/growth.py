@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 WARM_UP = 24  # rows before the first that is kept
 UPWARD = 0.8  # share of the series whose lasting growth is upward
+JUMPS, TURNS = 0.003, 0.005  # breaks of the level and of the rate in a year
 CYCLE = (3.0, 11.0)  # years of a business cycle
 
 
@@ -30,13 +31,13 @@ def growth(draw: Draw) -> FloatArray:
     sign = np.where(draw.share(UPWARD), 1.0, -1.0)
     rate = np.where(draw.share(0.12), 0.0, np.clip(sign * ratio * shock, -0.3, 0.5))
     persistent = np.where(draw.share(0.35), 0.0, rng.uniform(0.1, 0.9, n)) ** (1.0 / m)
-    wander = np.where(draw.share(0.5), draw.log_uniform(0.03, 0.6), 0.0) * shock / m**1.5
+    wander = np.where(draw.share(0.5), draw.log_uniform(0.03, 0.5), 0.0) * shock / m**1.5
     pull = np.where(draw.share(0.5), 1.0, rng.uniform(0.8, 0.99, n) ** (1.0 / m))
     noise = draw.white(length)
     noise *= shock / np.sqrt(m) * np.sqrt((1.0 - persistent) / (1.0 + persistent))
-    jumps = np.flatnonzero(draw.share(0.2))  # breaks of the level
+    jumps = np.flatnonzero(draw.share(1.0 - np.exp(-JUMPS * length / m)))  # breaks of the level
     noise[rng.integers(0, length, len(jumps)), jumps] += draw.normal(len(jumps)) * shock[jumps] * 3.0
-    turns = np.flatnonzero(draw.share(0.3))  # breaks of the rate
+    turns = np.flatnonzero(draw.share(1.0 - np.exp(-TURNS * length / m)))  # breaks of the rate
     steps = draw.normal(length, n) * wander
     steps[rng.integers(0, length, len(turns)), turns] += draw.normal(len(turns)) * shock[turns] * 1.5 / m
     rate, level, moving = rate / m, np.zeros(n), np.zeros(n)

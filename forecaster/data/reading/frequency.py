@@ -268,7 +268,11 @@ def _by_month(days: IntArray, inner: BoolArray) -> Freq | None:
     rules = ("BS", "BE", *([f"WOM-{nth + 1}{WEEKDAYS[weekday]}"] if nth < 4 else []), f"LWOM-{WEEKDAYS[weekday]}")
     kinds = [(kept, "") for kept in (1, 31, int(np.bincount(day).argmax()))] + [(1, rule) for rule in rules]
     months: IntArray = month.astype(np.int64)
-    shares = [float(np.mean(days == day_in_month(months, *kind))) for kind in kinds]
+    shares = []
+    for kind in kinds:
+        shares.append(float(np.mean(days == day_in_month(months, *kind))))
+        if shares[-1] == 1.0:  # nearly always the first kind, and the others take time on millions of rows
+            break
     best = int(np.argmax(shares))  # the first of equals
     if shares[best] >= _MIN_MONTH_DAY_SHARE:
         between = np.diff(months)[inner]
