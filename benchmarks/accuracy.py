@@ -51,6 +51,10 @@ SETS = {
     "tourism_monthly": Set(24, "mase", 1.409, 1.360, 3, "DeepAR 1.409, TimeCopilot 1.429"),
     "hospital": Set(12, "mase", 0.765, 0.740, 3, "Theta .761, ETS .765, Chronos-2 .740"),
     "m1_quarterly": Set(8, "mase", 1.658, 1.600, 3, "ETS 1.658, TimesFM 1.670"),
+    "m3_monthly": Set(18, "mase", 0.829, 0.808, 3, "AutoGluon .823, TimeCopilot .829"),
+    "m3_yearly": Set(6, "mase", 2.610, 2.585, 3, "AutoGluon 2.588, Theta 2.610"),
+    "nn5_daily": Set(56, "mase", 0.858, 0.809, 3, "AutoGluon .809, TBATS .858"),
+    "saugeen": Set(30, "mase", 1.453, 1.437, 3, "AutoGluon 1.437, TBATS 1.453"),
     "us_births": Set(30, "mase", 1.453, 1.350, 3, "TBATS 1.453, ETS 1.529"),
     "etth1": Set(96, "mse", 0.365, 0.345, 5, "SegRNN .351, PatchTST .375"),
 }

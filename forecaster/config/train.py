@@ -338,7 +338,7 @@ class EnsembleOptions:
         None, "Weight of a simple method in the forecast; 0 = none.", "Network", kind="float", bounds="[0, 1]"
     )
     members: int | None = count("Networks in the ensemble.", "Network")
-    pretrained: bool = switch(False, "Let members start from a pretrained network.", "Network")
+    pretrained: bool = switch(True, "Let a pretrained network be a member, as it is and fitted further.", "Network")
     combine: str | None = choice(
         None, "forecaster.models.export:COMBINATIONS", "How the ensemble's forecasts are combined.", "Network"
     )

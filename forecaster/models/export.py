@@ -19,6 +19,7 @@ from forecaster.models.encoder import Recurrence, run_layer
 from forecaster.models.exponential_smoothing import Smoothing
 from forecaster.models.onnx_form import settle
 from forecaster.models.saved_model_form import settle_saved_model
+from forecaster.models.shares import combine
 from forecaster.models.simple_methods import simple_forecast
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ def joint_forecast(
     recur: Recurrence = run_layer,
     smoothing: Smoothing | None = None,
 ) -> Tensor:
-    """Median or mean of the members' forecasts [B, H, 1 + Q], from inputs of `input_shapes`, blended with a simple method.
+    """The members' combined forecasts [B, H, 1 + Q], from inputs of `input_shapes`, blended with a simple method.
 
     Medians and means keep quantiles ascending. The simple method is blended with the point forecast, and quantiles are shifted
     by the same difference. Where the point forecast is a quantile itself, those below it are kept at or below it, and those
@@ -57,8 +58,9 @@ def joint_forecast(
     forecasts = [member.forecast(member.own(inputs), recur) for member in members]
     # Only differences from a forecast are combined: ONNX sorts float32, which loses steps of 1 at levels of 1e9.
     anchor = forecasts[0][:, :, :1]
-    away = COMBINATIONS[settings.combine]([one - anchor for one in forecasts]) if len(forecasts) > 1 else None
-    moved = forecasts[0] - anchor if away is None else away
+    moved = combine(
+        [one - anchor for one in forecasts], [member.settings for member in members], COMBINATIONS[settings.combine]
+    )
     spread = _around_point(moved[:, :, 1:] - moved[:, :, :1], settings.quantiles, settings.point_level)
     point = anchor + moved[:, :, :1]
     if smoothing and smoothing.weight:

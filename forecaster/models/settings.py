@@ -47,6 +47,9 @@ class NetworkSettings:
     network: str = ""  # "module:function" in place of encoder and head, see `own_network`; empty = the built-in ones
     pretrained: int = 0  # season length of the pretrained network whose weights it starts from; 0 = random weights
     tuned: bool = False  # pretrained only: it is fitted further
+    share: float = (
+        0.0  # its weight among the networks; 0 = it is joined with the others without one, which have the rest
+    )
 
     @property
     def known_width(self) -> int:

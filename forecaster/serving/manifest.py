@@ -126,6 +126,7 @@ class Manifest:
     recalibrated_until: int | None = None  # latest timestamp of the data of that recalibration
     refused: str = ""  # why this version did not serve after its training; "" = it did
     contributions: tuple[Contribution, ...] = ()  # each member's, on the test windows
+    own_fits: tuple[FitSettings | None, ...] = ()  # each member's, where that is not `fit`; empty = all are fitted so
     method: str = ""  # what is served, in words; "" in models of format 1: see `served`
     events: tuple[Event, ...] = ()  # of one's own, as the training knew them
 
@@ -196,6 +197,7 @@ def read_manifest(folder: Path) -> Manifest:
         raw["error_scales"] = tuple(raw.get("error_scales", ()))
         raw["calendar"] = tuple(raw.get("calendar", ()))
         raw["events"] = tuple(_event(one) for one in raw.get("events", ()))
+        raw["own_fits"] = tuple(_record(FitSettings, one) if one else None for one in raw.get("own_fits", ()))
         raw["contributions"] = tuple(_record(Contribution, one) for one in raw.get("contributions", ()))
         return _sound(validated(_record(Manifest, raw)))
     except OSError as error:

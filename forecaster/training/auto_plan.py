@@ -27,7 +27,7 @@ from forecaster.training.optimizer_plan import rate_of, with_optimizer
 from forecaster.training.plan import EPOCH_STEPS, Chooser, Draft, OpenQuestions, Plan, TargetScaling, TrainingSchedule
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from forecaster.config import TrainSettings
     from forecaster.data.panel import Panel
@@ -42,6 +42,17 @@ SHORT_EPOCHS, LONG_EPOCHS, MAX_EPOCHS = 6, 20, 26
 BATCH_SIZE, SMALL_BATCH_SIZE = 256, 64
 FAST_RATE, SLOW_RATE = 5e-3, 2e-3
 MEMBERS = 4
+NOT_ITS_OWN = ("horizon", "combine", "transform")  # settings of a plan that rule no pretrained network out
+PARTS = (
+    "input_initializer",
+    "recurrent_initializer",
+    "reset_after",
+    "recurrent_dropout",
+    "attention",
+)  # no rows of the plan
+MIN_SERIES_TO_TUNE = (
+    30  # with fewer, a pretrained network learns its windows by heart, and few validation windows show it
+)
 MIN_SERIES_FOR_LARGE_BATCH = 5  # windows of fewer are so similar that a large batch adds little to the gradient
 MIN_SERIES_FOR_ONE_WINDOW = 30  # fewer need several test windows for a reliable score, and half the context is tried
 MAX_WINDOWS_PER_SERIES = 10  # and more where there are many rows, see MAX_EXTRA_TEST_SHARE
@@ -115,7 +126,8 @@ def draft_plan(panel: Panel, settings: TrainSettings) -> Draft:
         smoothings=smoothings,
         blended=bool(settings.floor) or horizon > longest_tested(rows),
         given={name: value for name, value in given.items() if value is not None},
-        pretrained=_may_be_pretrained(settings, season),
+        pretrained=_may_be_pretrained(settings, choose.changed, base),
+        fine_tuned=len(panel.series) >= MIN_SERIES_TO_TUNE and not _has_length(settings),
     )
     smoothing = _untested(settings, smoothings, lengths)
     choose("floor", settings.floor, smoothing.weight if smoothing else 0.0, NO_SELECTION)
@@ -331,11 +343,16 @@ def _schedules(settings: TrainSettings) -> tuple[TrainingSchedule, ...]:
     fast, slow = rate_of(settings, FAST_RATE), rate_of(settings, SLOW_RATE)
     if _by_passes(settings):
         return (TrainingSchedule(settings.epochs or 1, settings.learning_rate or slow),)
-    if settings.epochs is not None and settings.steps_per_epoch is not None:
+    if settings.epochs is not None and _has_length(settings):
         rates = (fast, slow) if settings.learning_rate is None else (settings.learning_rate,)
         return tuple(TrainingSchedule(settings.epochs, rate) for rate in rates)
     choices = ((SHORT_EPOCHS, fast), (SHORT_EPOCHS, slow), (LONG_EPOCHS, fast), (MAX_EPOCHS, fast))
     return tuple(TrainingSchedule(epochs, rate) for epochs, rate in choices)
+
+
+def _has_length(settings: TrainSettings) -> bool:
+    """Whether epochs and their steps are given."""
+    return settings.epochs is not None and settings.steps_per_epoch is not None
 
 
 def _fit(
@@ -398,12 +415,18 @@ def _smoothings(
     return tuple(found)
 
 
-def _may_be_pretrained(settings: TrainSettings, season: int) -> bool:
-    """Whether members may start from a pretrained network: there is one, with a cell that is not ruled out."""
-    if not settings.pretrained or settings.start_from or settings.resume:
+def _may_be_pretrained(settings: TrainSettings, changed: Mapping[str, object], base: NetworkSettings) -> bool:
+    """Whether a pretrained network may be a member: there is one, which has every setting in which `base` was `changed`."""
+    if not settings.pretrained or settings.start_from or settings.resume or settings.network:
         return False
-    card = find_card(season)
-    return card is not None and settings.cell in (None, card.network.cell)
+    if settings.holidays or settings.events:  # which it does not read
+        return False
+    card = find_card(base.season_length)
+    if card is None or settings.cell not in (None, card.network.cell):
+        return False
+    own, asked = vars(card.network), vars(base)
+    fixed = {name: value for name, value in changed.items() if name in own and name not in NOT_ITS_OWN}
+    return all(own[name] == value for name, value in fixed.items()) and all(own[one] == asked[one] for one in PARTS)
 
 
 def _untested(settings: TrainSettings, smoothings: Sequence[Smoothing], lengths: _Lengths) -> Smoothing | None:

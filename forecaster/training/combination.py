@@ -13,6 +13,8 @@ from forecaster.data.extra_inputs import ExtraInputs, Needs
 from forecaster.data.target_limits import NO_LIMITS, Limits
 from forecaster.models.exponential_smoothing import EXPONENTIAL_SMOOTHING, Smoothing
 from forecaster.models.losses import pinball_level
+from forecaster.models.served_method import member_kind
+from forecaster.models.shares import combine
 from forecaster.serving.conformal import separate
 from forecaster.serving.manifest import Contribution
 
@@ -27,7 +29,9 @@ if TYPE_CHECKING:
     from forecaster.typing import FloatArray
 
 BATCH = 2048  # windows forecast at once
-MIN_GAIN = 0.01  # share by which several scalings must lower the error: less is noise of the validation windows
+MIN_GAIN = (
+    0.01  # share by which several scalings, or smoothing, must lower the error: less is noise of the validation windows
+)
 
 
 def forecasts(panel: Panel, windows: Windows, needs: Needs, networks: Sequence[Network]) -> FloatArray:
@@ -55,7 +59,8 @@ def member_forecasts(panel: Panel, windows: Windows, needs: Needs, networks: Seq
 
 def combined(members: FloatArray, networks: Sequence[Network]) -> FloatArray:
     """Members' point forecasts [M, W, H] -> combined point forecasts [W, H]."""
-    return np.asarray(getattr(np, networks[0].settings.combine)(members, axis=0))
+    settings = [network.settings for network in networks]
+    return np.asarray(combine(list(members), settings, lambda some: getattr(np, settings[0].combine)(some, axis=0)))
 
 
 def smoothed(windows: Windows, smoothing: Smoothing) -> FloatArray:
@@ -111,6 +116,11 @@ class EvaluationSet:
         windows = self.history or self.windows
         return self._error(windows, smoothed(windows, smoothing))
 
+    def history_error_of(self, network: Network) -> float:
+        """Error over the history of a network that was fitted to none of it."""
+        windows = self.history or self.windows
+        return self._error(windows, forecasts(self.panel, windows, self.needs, [network]))
+
     def _error(self, windows: Windows, forecast: FloatArray) -> float:
         truth = windows.gather(0, self.needs.horizon)
         miss, size = np.abs(truth - forecast), np.abs(truth) + np.abs(forecast)
@@ -164,14 +174,30 @@ def select_scalings(
     return plan.with_scalings(chosen, f"validation error {together:.3g} combined, {alone:.3g} of the first alone")
 
 
+@dataclass(frozen=True)
+class Unfitted:
+    """A plan whose network is fitted to no row, so that every window of the history shows its error."""
+
+    plan: Plan
+    forecast: FloatArray  # [W, H] of the validation windows
+    history_error: float
+
+
 def choose_simple_method(
-    plan: Plan, questions: OpenQuestions, evaluation: EvaluationSet, network: FloatArray, watch: Watch
+    plan: Plan,
+    questions: OpenQuestions,
+    evaluation: EvaluationSet,
+    network: FloatArray,
+    watch: Watch,
+    unfitted: Unfitted | None = None,
 ) -> Plan:
     """The plan with the simple method and the weight whose forecasts have the lowest error on the windows of `evaluation`.
 
     `network` [W, H] are the networks' combined forecasts of these windows. Exponential smoothing is compared, and the other
     simple method whose error is lowest over the longer history, which no fit is needed for. A simple method serves alone unless
     a blend is better by a standard error (the one-standard-error rule of Breiman et al. 1984), since few windows show little.
+    A pretrained network as it is, `unfitted`, takes that place where its error over the history is lower than the simple
+    method's. Where a simple method serves alone, that network gives the widths of the quantiles, and nothing is fitted.
     """
     if not questions.smoothings:
         return plan
@@ -180,17 +206,33 @@ def choose_simple_method(
     answers: list[Smoothing | None] = [] if questions.blended else [None]
     answers += rivals
     made = [blended(network, forecasts.get(one.method) if one else None, one) for one in answers]
-    # No margin between shares: combining forecasts with different errors lowers the error (Bates & Granger 1969).
     errors = [evaluation.error(one) for one in made]
     best = int(np.argmin(errors))
+    # No margin between shares: combining forecasts with different errors lowers the error (Bates & Granger 1969). A combination
+    # with a pretrained network has that gain already.
+    joined = any(member.pretrained for member in plan.members)
+    if joined and answers[0] is None and errors[best] > errors[0] * (1.0 - MIN_GAIN):
+        best = 0
     alone = [i for i, one in enumerate(answers) if one and one.weight == 1.0]
     if alone:
         simplest = min(alone, key=errors.__getitem__)
-        best = best if evaluation.clearly_lower(made[best], made[simplest]) else simplest
+        if (
+            unfitted
+            and not questions.blended
+            and unfitted.history_error < _history_error(answers[simplest], evaluation)
+        ):
+            if not evaluation.clearly_lower(made[best], unfitted.forecast):
+                watch.note("model selection: the pretrained network as it is: no other is clearly better")
+                served = replace(unfitted.plan, smoothing=None)
+                return served.with_row("floor", 0.0, "no blend is clearly better than the pretrained network")
+        elif not evaluation.clearly_lower(made[best], made[simplest]):
+            best = simplest
     shown = ", ".join(f"{_blend_name(one)}: {error:.4g}" for one, error in zip(answers, errors, strict=True))
     watch.note(f"model selection: {_blend_name(answers[best])}; validation errors: {shown}")
     chosen = answers[best]
     others = f"validation error {errors[best]:.3g}, {errors[0]:.3g} with {_blend_name(answers[0])}"
+    if unfitted and chosen and chosen.weight == 1.0:
+        plan = unfitted.plan
     plan = plan.with_row("floor", chosen.weight if chosen else 0.0, "as given" if questions.blended else others)
     return replace(plan, smoothing=chosen)
 
@@ -201,6 +243,10 @@ def _rivals(smoothings: Sequence[Smoothing], evaluation: EvaluationSet) -> list[
     errors = {method: evaluation.history_error(one) for method, one in first.items()}
     best = min(errors, key=errors.__getitem__)
     return [one for one in smoothings if one.method in (EXPONENTIAL_SMOOTHING, best)]
+
+
+def _history_error(smoothing: Smoothing | None, evaluation: EvaluationSet) -> float:
+    return evaluation.history_error(smoothing) if smoothing else math.inf
 
 
 def _blend_name(smoothing: Smoothing | None) -> str:
@@ -227,16 +273,22 @@ def contributions(
         return ()
     simple = smoothed(holdout.windows, smoothing) if smoothing else None
 
-    def error(some: FloatArray) -> float | None:
-        mase = holdout.scores(limits.hold(blended(combined(some, networks), simple, smoothing))).mase
+    def error(forecast: FloatArray) -> float | None:
+        mase = holdout.scores(limits.hold(blended(forecast, simple, smoothing))).mase
         return mase if math.isfinite(mase) else None
 
     return tuple(
-        Contribution(_label(network), error(members[i : i + 1]), error(np.delete(members, i, axis=0)))
+        Contribution(
+            _label(network),
+            error(members[i]),
+            error(combined(np.delete(members, i, axis=0), [*networks[:i], *networks[i + 1 :]])),
+        )
         for i, network in enumerate(networks)
     )
 
 
 def _label(network: Network) -> str:
     s = network.settings
+    if s.pretrained:
+        return member_kind(s)
     return f"{s.label}, transform {s.transform}, center {s.center}, dropout {s.dropout:g}"

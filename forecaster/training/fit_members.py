@@ -19,7 +19,7 @@ from forecaster.training.combination import member_forecasts
 from forecaster.training.compiled_steps import Trainers
 from forecaster.training.fit import FitControl, fit
 from forecaster.training.fit_types import Fitted, MemberFit, Stage, Task
-from forecaster.training.pretrained_members import started
+from forecaster.training.pretrained_members import join_untested, started
 from forecaster.training.selection import SELECTION_STAGE, choose_cell, select_settings
 
 if TYPE_CHECKING:
@@ -77,6 +77,8 @@ class EnsembleFitter:
     def _select(self, draft: Draft, panel: Panel, task: Task | None) -> Plan:
         """The plan after model selection on the validation windows; as drafted where there are none."""
         plan = draft.plan
+        if draft.questions.pretrained and draft.questions.is_open and (task is None or task.validation is None):
+            plan = join_untested(plan)
         if task is not None:
             plan = select_settings(draft, panel, task, self.fit_all, self.watch)
             if self.settings.cell == "auto":

@@ -24,10 +24,15 @@ class Chooser:
 
     def __init__(self) -> None:
         self.rows: list[PlanRow] = []
+        self.changed: dict[
+            str, int | float | str | bool
+        ] = {}  # settings that are given and differ from the automatic ones
 
     def __call__(self, setting: str, given: T | None, automatic: T, reason: str) -> T:
         """The given value, else the automatic one with its reason; either becomes a row."""
         value, because = (automatic, reason) if given is None else (given, "as given")
+        if value != automatic:
+            self.changed[setting] = value
         self.rows.append(PlanRow(setting, value, because))
         return value
 
@@ -160,6 +165,7 @@ class OpenQuestions:
     blended: bool = False  # some method has a weight, as given: none is no answer
     given: Mapping[str, int | float] = field(default_factory=dict)  # settings of the schedule that are given
     pretrained: bool = False  # whether members may start from a pretrained network
+    fine_tuned: bool = False  # and be fitted further from there
 
     @classmethod
     def decided(cls, member: NetworkSettings, fit: FitSettings) -> OpenQuestions:

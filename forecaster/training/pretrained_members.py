@@ -1,4 +1,4 @@
-"""Members that start from a pretrained network: as it is, and fitted further. The validation windows choose among them.
+"""Members that start from a pretrained network: as it is, and fitted further. The validation windows choose their shares.
 
 The network's outputs are cut to the plan's horizon and quantile levels, which changes no forecast: a level between two that it
 was trained at is interpolated in the last layer's weights.
@@ -6,7 +6,7 @@ was trained at is interpolated in the last layer's weights.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, TypeAlias
@@ -15,8 +15,9 @@ import numpy as np
 
 from forecaster.serving.manifest import PlanRow
 from forecaster.serving.pretrained import find_card
+from forecaster.training.combination import Unfitted
 from forecaster.training.fit_types import MemberFit
-from forecaster.training.plan import EPOCH_STEPS, TargetScaling
+from forecaster.training.plan import EPOCH_STEPS
 
 if TYPE_CHECKING:
     from forecaster.models.network import Network
@@ -30,7 +31,8 @@ if TYPE_CHECKING:
 # Fits every network on a task, at once where there are processors.
 FitAll: TypeAlias = "Callable[[str, Task, Sequence[MemberFit]], Stage]"
 
-MIN_GAIN = 0.01  # share by which they must lower the error: less is noise of the validation windows
+ROUNDS = 10  # of the forward selection: shares are tenths
+MAX_OWN = 2  # members that start from nothing beside pretrained ones: the time of the others goes to fits from there
 
 
 @dataclass(frozen=True)
@@ -41,23 +43,14 @@ class Tuning:
     learning_rate: float
 
     def __str__(self) -> str:
-        if not self.epochs:
-            return "pretrained"
-        return f"pretrained, then {self.epochs * EPOCH_STEPS} steps at {self.learning_rate:g}"
+        if self.epochs <= 0:
+            return "as it is" if self == UNTOUCHED else "from nothing"
+        return f"after {self.epochs * EPOCH_STEPS} steps at {self.learning_rate:g}"
 
 
 UNTOUCHED = Tuning(0, 3e-4)
-TUNINGS = (UNTOUCHED, Tuning(4, 3e-4), Tuning(12, 1e-3))
-MIN_SERIES = 30  # with fewer, a network of this size learns its windows by heart, and few validation windows show it
-
-
-@dataclass(frozen=True)
-class Rival:
-    """A kind of member, with its forecasts [W, H] of the validation windows."""
-
-    kind: TargetScaling | Tuning
-    network: Network
-    forecast: FloatArray
+OWN = Tuning(-1, 0.0)  # the members that start from nothing
+TUNINGS = (Tuning(4, 3e-4),)  # longer ones have a lower error on some sets, a higher one on others
 
 
 def pretrained_member(plan: Plan) -> NetworkSettings | None:
@@ -85,31 +78,76 @@ def pretrained_member(plan: Plan) -> NetworkSettings | None:
 
 
 def join_pretrained(
-    plan: Plan, own: Sequence[Network], evaluation: EvaluationSet, task: Task, fit_all: FitAll, watch: Watch
-) -> tuple[Plan, list[Network]]:
-    """The plan with pretrained members where they clearly lower the error on the validation windows, else as it is.
+    plan: Plan,
+    own: Sequence[Network],
+    tunings: Sequence[Tuning],
+    evaluation: EvaluationSet,
+    task: Task,
+    fit_all: FitAll,
+    watch: Watch,
+) -> tuple[Plan, FloatArray, Unfitted | None]:
+    """The plan with pretrained members, unless it clearly has a lower error on the validation windows without them.
 
-    `own`: fitted networks that represent the plan's members. Returned with the plan are those that represent its members.
-    Forward selection with replacement, as in `select_scalings`.
+    `own`: fitted networks that represent the plan's members. The pretrained network joins them as it is and after the best of
+    the `tunings`. Returned with the plan are its forecast [W, H] of these windows, and the pretrained network alone.
     """
+    alone = evaluation.forecast(own)
     base = pretrained_member(plan)
-    if base is None or not own:
-        return plan, list(own)
+    if base is None:
+        return plan, alone, None
     evaluation = evaluation.reaching(base.context_length)
-    tunings = TUNINGS if len(evaluation.panel.series) >= MIN_SERIES else (UNTOUCHED,)
-    tuned = _tuned(plan, base, tunings, task, fit_all)
-    kinds: list[tuple[TargetScaling | Tuning, Network]] = [*tuned.items()]
-    kinds += [*dict(zip(plan.scalings, own, strict=False)).items()]
-    rivals = [Rival(kind, network, evaluation.forecast([network])) for kind, network in kinds]
-    chosen = _chosen(rivals, len(plan.members), evaluation, plan)
-    before = evaluation.error(evaluation.forecast(own))
-    after = evaluation.error(_joined(chosen, plan))
-    names = "; ".join(str(one.kind) for one in chosen)
-    watch.note(f"model selection: members {names}: validation error {after:.4g}, without pretrained ones {before:.4g}")
-    if after > before * (1.0 - MIN_GAIN):
-        return plan, list(own)
-    reason = f"validation error {after:.3g}, {before:.3g} without pretrained members"
-    return _with_members(plan, base, [one.kind for one in chosen], reason), [one.network for one in chosen]
+    starts = (UNTOUCHED, *tunings) if len(plan.members) > 2 else (UNTOUCHED,)  # one member starts from nothing
+    tuned = _tuned(plan, base, starts, task, fit_all)
+    forecasts = {tuning: evaluation.forecast([network]) for tuning, network in tuned.items()}
+    unfitted = Unfitted(
+        plan=_with_members(plan, base, {UNTOUCHED: 1.0}, "nothing is fitted: no other is clearly better"),
+        forecast=forecasts[UNTOUCHED],
+        history_error=evaluation.history_error_of(tuned[UNTOUCHED]),
+    )
+    errors = {tuning: evaluation.error(forecast) for tuning, forecast in forecasts.items() if tuning.epochs}
+    if errors:
+        best = min(errors, key=errors.__getitem__)
+        forecasts = {tuning: forecasts[tuning] for tuning in (UNTOUCHED, best)}
+    count = _own_members(plan, len(forecasts))
+    parts = {**forecasts, OWN: evaluation.forecast(own[:count])}
+    shares = shares_of(parts, evaluation.error, (UNTOUCHED, OWN))
+    joined = np.tensordot(list(shares.values()), [parts[one] for one in shares], axes=1)
+    before, after = evaluation.error(alone), evaluation.error(joined)
+    names = "; ".join(f"{share:.0%} {tuning}" for tuning, share in shares.items())
+    watch.note(f"model selection: {names}: validation error {after:.4g}, without pretrained members {before:.4g}")
+    # The others' settings were chosen on these windows, which flatters them: what pretrained ones must not do is clearly worse.
+    if evaluation.clearly_lower(alone, joined):
+        return plan, alone, unfitted
+    made = _with_members(plan, base, shares, f"validation error {after:.3g}, {before:.3g} without them")
+    return made, joined, unfitted
+
+
+def join_untested(plan: Plan) -> Plan:
+    """The plan where no window can choose shares: the pretrained network, as it is, has half of the networks' forecast."""
+    base = pretrained_member(plan)
+    if base is None or (plan.smoothing and plan.smoothing.weight == 1.0):
+        return plan
+    return _with_members(plan, base, {UNTOUCHED: 0.5, OWN: 0.5}, "equal shares, as there are no validation windows")
+
+
+def shares_of(
+    parts: Mapping[Tuning, FloatArray], error: Callable[[FloatArray], float], always: Sequence[Tuning] = ()
+) -> dict[Tuning, float]:
+    """The weights of forecasts of the same windows: the mean of those of a forward selection and of equal ones.
+
+    Forward selection with replacement takes the forecast that lowers the error most, ROUNDS times (Caruana et al. 2004, "Ensemble
+    selection from libraries of models"). Its weights are shrunk towards equal ones of the forecasts that it took and of those
+    of `always`, as windows of few cutoffs choose by luck.
+    """
+    counts = dict.fromkeys(parts, 0)
+    total = np.zeros_like(next(iter(parts.values())))
+    for taken in range(1, ROUNDS + 1):
+        errors = {one: error((total + part) / taken) for one, part in parts.items()}
+        best = min(errors, key=errors.__getitem__)
+        counts[best] += 1
+        total = total + parts[best]
+    kept = [one for one, count in counts.items() if count or one in always]
+    return {one: 0.5 * counts[one] / ROUNDS + 0.5 / len(kept) for one in kept}
 
 
 def _tuned(
@@ -126,8 +164,8 @@ def _tuned(
     }
 
 
-def _member_fit(plan: Plan, base: NetworkSettings, tuning: Tuning) -> MemberFit:
-    return MemberFit(replace(base, tuned=tuning.epochs > 0), _fit_settings(plan, tuning))
+def _member_fit(plan: Plan, base: NetworkSettings, tuning: Tuning, share: float = 0.0) -> MemberFit:
+    return MemberFit(replace(base, tuned=tuning.epochs > 0, share=share), _fit_settings(plan, tuning))
 
 
 def _fit_settings(plan: Plan, tuning: Tuning) -> FitSettings:
@@ -141,34 +179,24 @@ def _fit_settings(plan: Plan, tuning: Tuning) -> FitSettings:
     )
 
 
-def _chosen(rivals: Sequence[Rival], count: int, evaluation: EvaluationSet, plan: Plan) -> list[Rival]:
-    """`count` rivals, each the best with those before it; the untouched network, which never varies, half of them at most."""
-    chosen: list[Rival] = []
-    while len(chosen) < count:
-        untouched = sum(one.kind == UNTOUCHED for one in chosen)
-        free = [one for one in rivals if one.kind != UNTOUCHED or untouched < max(count // 2, 1)]
-        errors = [evaluation.error(_joined([*chosen, one], plan)) for one in free]
-        chosen.append(free[int(np.argmin(errors))])
-    return sorted(chosen, key=lambda one: isinstance(one.kind, Tuning))  # the first member has the plan's inputs
+def _own_members(plan: Plan, others: int) -> int:
+    """How many members start from nothing where so many others do not."""
+    return min(len(plan.members) - others, MAX_OWN)
 
 
-def _joined(some: Sequence[Rival], plan: Plan) -> FloatArray:
-    return np.asarray(getattr(np, plan.members[0].combine)([one.forecast for one in some], axis=0))
-
-
-def _with_members(plan: Plan, base: NetworkSettings, kinds: Sequence[TargetScaling | Tuning], reason: str) -> Plan:
-    """The plan with a member of each kind; those that start from nothing come first."""
-    scalings = [kind for kind in kinds if isinstance(kind, TargetScaling)]
-    fits = [_member_fit(plan, base, kind) for kind in kinds if isinstance(kind, Tuning)]
-    own = tuple(replace(member, transform=one.transform) for member, one in zip(plan.members, scalings, strict=False))
-    names = ", ".join(str(kind) for kind in kinds if isinstance(kind, Tuning))
+def _with_members(plan: Plan, base: NetworkSettings, shares: Mapping[Tuning, float], reason: str) -> Plan:
+    """The plan with pretrained members of these shares, after its first members if OWN has one."""
+    starts = {tuning: share for tuning, share in shares.items() if tuning != OWN}
+    count = _own_members(plan, len(starts)) if OWN in shares else 0
+    own, before = plan.members[:count], plan.member_fits[:count]
+    fits = [_member_fit(plan, base, tuning, share) for tuning, share in starts.items()]
     return replace(
         plan,
         members=(*own, *(one.network for one in fits)),
-        error_scales=(*(one.error_scale for one in scalings), *(one.fit.error_scale for one in fits)),
+        error_scales=(*(one.fit.error_scale for one in before), *(one.fit.error_scale for one in fits)),
         own_fits=(*(None for _ in own), *(one.fit for one in fits)),
         calendar=plan.calendar if own else (),
-        rows=(*plan.rows, PlanRow("pretrained", names, reason)),
+        rows=(*plan.rows, PlanRow("pretrained", ", ".join(map(str, starts)), reason)),
     )
 
 

@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from forecaster.config import TrainSettings
     from forecaster.data.panel import Panel
     from forecaster.data.windows import Windows
+    from forecaster.models.settings import FitSettings
     from forecaster.serving.conformal import Calibration
     from forecaster.serving.manifest import Contribution
     from forecaster.serving.store import Store
@@ -264,12 +265,21 @@ def _manifest(training: Training) -> Manifest:
         versions={"forecaster": __version__, **{name: library_version(name) for name in LIBRARIES}},
         files={},
         error_scales=tuple(one.error_scale for one in served.fit_settings),
+        own_fits=_own_fits(served),
         smoothing=served.smoothing,
         calendar=plan.calendar,
         events=training.panel.events,
         limits=training.settings.limits,
         method=served_method([network.settings for network in served.networks], served.smoothing),
     )
+
+
+def _own_fits(served: Stage) -> tuple[FitSettings | None, ...]:
+    """The fit settings of the members that start from a pretrained network; empty where none does."""
+    starts = [network.settings.pretrained for network in served.networks]
+    if not any(starts):
+        return ()
+    return tuple(fit if start else None for start, fit in zip(starts, served.fit_settings, strict=True))
 
 
 def data_facts(panel: Panel, path: str, timestamp_format: str | None) -> DataFacts:

@@ -14,6 +14,7 @@ from forecaster.evaluation.backtest import Backtest, backtest, baseline_forecast
 from forecaster.evaluation.holdout import holdout_windows, make_holdout
 from forecaster.training.combination import joined
 from forecaster.training.fit import FitControl, fit
+from forecaster.training.pretrained_members import started
 from forecaster.training.split import Needs, source_of, task
 
 if TYPE_CHECKING:
@@ -70,8 +71,6 @@ def refit(
 
 def _fold(panel: Panel, opened: Opened, ends: IntArray, windows: Windows, watch: Watch) -> FloatArray:
     """Forecasts [W, H, 1 + Q] by weights fitted on the rows before `ends` [N]."""
-    from forecaster.models.network import Network
-
     manifest = opened.manifest
     covariates = fit_encodings(panel, ends)
     needs = Needs(manifest.context_length, manifest.horizon, manifest.calendar, covariates)
@@ -81,9 +80,10 @@ def _fold(panel: Panel, opened: Opened, ends: IntArray, windows: Windows, watch:
     networks = []
     for i, member in enumerate(manifest.members):
         seed = manifest.fit.seed * 1000 + i
-        network = Network(replace(member, covariates=covariates), seed)
+        network = started(replace(member, covariates=covariates), seed)
         scale = manifest.error_scales[i] if manifest.error_scales else manifest.fit.error_scale
-        own = replace(manifest.fit, seed=seed, patience=0, stop_after=manifest.epochs, error_scale=scale)
-        fit(network, work, own, FitControl(watch, "refit"))
+        usual = replace(manifest.fit, stop_after=manifest.epochs, error_scale=scale)
+        own = (manifest.own_fits[i] if manifest.own_fits else None) or usual
+        fit(network, work, replace(own, seed=seed, patience=0), FitControl(watch, "refit"))
         networks.append(network)
     return manifest.held(joined(panel, windows, needs, networks, manifest.smoothing))

@@ -16,7 +16,7 @@ from forecaster.models.cells import CELLS
 from forecaster.training.combination import EvaluationSet, choose_simple_method, select_scalings
 from forecaster.training.fit_types import MemberFit
 from forecaster.training.plan import Candidate, Draft, Plan, TargetScaling
-from forecaster.training.pretrained_members import join_pretrained
+from forecaster.training.pretrained_members import TUNINGS, join_pretrained
 from forecaster.training.split import history_windows
 
 if TYPE_CHECKING:
@@ -60,9 +60,11 @@ def select_settings(draft: Draft, panel: Panel, task: Task, fit_all: FitAll, wat
     # The short fits' networks represent the members that will have their scalings.
     networks = [fitted[scaling] for scaling in mixed.scalings if scaling in fitted]
     if questions.pretrained:
-        mixed, networks = join_pretrained(mixed, networks, evaluation, task, fit_all, watch)
-        evaluation = evaluation.reaching(mixed.context_length)
-    return choose_simple_method(mixed, questions, evaluation, evaluation.forecast(networks), watch)
+        tunings = TUNINGS if questions.fine_tuned else ()
+        mixed, forecast, unfitted = join_pretrained(mixed, networks, tunings, evaluation, task, fit_all, watch)
+    else:
+        forecast, unfitted = evaluation.forecast(networks), None
+    return choose_simple_method(mixed, questions, evaluation, forecast, watch, unfitted)
 
 
 def choose_cell(plan: Plan, task: Task, fit_all: FitAll, watch: Watch) -> Plan:

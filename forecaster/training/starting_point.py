@@ -47,7 +47,7 @@ def continue_stored(draft: Draft, checkpoints: Checkpoints, panel: Panel, settin
     first = manifest.members[0]
     _refuse_other_columns(plan, manifest, panel)
     for field in fields(first):
-        if field.name == "known":  # a count there, columns here
+        if field.name in ("known", "pretrained"):  # a count there, columns here; a season there, a switch here
             continue
         given, stored = getattr(settings, field.name, None), getattr(first, field.name)
         stored = stored or "none" if field.name == "distribution" else stored
@@ -61,7 +61,9 @@ def continue_stored(draft: Draft, checkpoints: Checkpoints, panel: Panel, settin
         patience=manifest.fit.patience if settings.patience is None else settings.patience,
     )
     # Python may have given the function of a network, of which a manifest has the name alone.
-    members = tuple(replace(one, network=settings.network or one.network) for one in manifest.members)
+    members = tuple(
+        replace(one, network=settings.network or one.network, tuned=bool(one.pretrained)) for one in manifest.members
+    )
     plan = replace(
         plan,
         horizon=manifest.horizon,

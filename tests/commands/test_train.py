@@ -13,8 +13,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from forecaster.commands.evaluate import evaluate
 from forecaster.commands.train import train
-from forecaster.config import PredictSettings
+from forecaster.config import EvaluateSettings, PredictSettings, TrainSettings
 from forecaster.data.reading.text_columns import MAX_MAGNITUDE
 from forecaster.errors import ArtifactError, DataError, UsageError
 from forecaster.evaluation.cross_conformal import cross_calibrated
@@ -422,3 +423,24 @@ def test_a_second_training_is_the_next_version_and_serves_and_older_ones_may_go(
     assert Store(store).current("air") == 2
     assert Store(store).versions("air") == (2,) and "versions removed: 1." in watch.notes
     assert replace(report, report=None).model == "air"
+
+
+def test_a_pretrained_member_is_served_fitted_again_and_resumed(tmp_path):
+    """By default; both runtimes answer with the same numbers, and the plan is the same at the second time."""
+    short = {"epochs": 1, "steps_per_epoch": 2, "learning_rate": 1e-3, "transform": "none", "threads": 1}
+    settings = TrainSettings(models=str(tmp_path), name="air", horizon=12, members=3, floor=0.0, **short)
+    watch = Recorder()
+    first = train(AIR, replace(settings, transform="auto", calibrate=False), watch)
+    assert "pretrained gru" in first.method and " % gru" in first.method
+    assert first.report.metrics.mase < first.report.baselines["seasonal-naive"].mase
+    assert any("as it is" in note for note in watch.notes)
+    made = [
+        predict(AIR, PredictSettings(models=str(tmp_path), model="air", runtime=one), Recorder())
+        for one in ("onnx", "tensorflow")
+    ]
+    np.testing.assert_allclose(made[0].prediction, made[1].prediction, rtol=1e-5)
+    assert (np.diff(made[0].quantile_forecasts, axis=2) >= 0.0).all()
+    again = evaluate(AIR, EvaluateSettings(models=str(tmp_path), model="air", refit=True, windows=1), Recorder())
+    assert again.metrics.mase < again.baselines["seasonal-naive"].mase
+    resumed = train(AIR, replace(settings, resume=True, floor=None), Recorder())
+    assert "fine-tuned gru" in resumed.method

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from forecaster.cli.main import run
+from forecaster.config import TrainSettings
 from forecaster.data.target_limits import Limits, refuse_all_but_counts
 from forecaster.errors import DataError
 from tests.support.factories import AIR, NAN, panel_of
@@ -63,3 +64,24 @@ def test_wrong_limits_are_refused_in_one_line(options, code, message, tmp_path, 
     assert run(["train", str(AIR), "--models", str(tmp_path), "--quiet", *options]) == code
     err = capfd.readouterr().err
     assert message in err and err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("given", "values", "lowest"),
+    [
+        ({}, [0.0, 3.0, NAN], 0.0),
+        ({}, [1e-300, 5.0], 0.0),
+        ({}, [5.0, -1e-9], None),
+        ({}, [NAN, NAN], None),
+        ({"min": -np.inf}, [1.0, 2.0], None),  # --min none
+        ({"min": 1.0}, [2.0, 3.0], 1.0),
+        ({"min": -5.0}, [2.0, 3.0], -5.0),
+        ({"max": 9.0}, [2.0, 3.0], 0.0),
+        ({"max": 0.0}, [0.0, 0.0], None),  # no value would be within the limits
+    ],
+)
+def test_the_smallest_value_is_0_where_no_value_of_the_whole_panel_is_negative(given, values, lowest):
+    notes = []
+    found = TrainSettings(**given).with_limits_of(np.array(values), notes.append)
+    assert found.lowest == lowest and found.limits.low == lowest
+    assert any("--min none turns this off" in note for note in notes) == (lowest == 0.0)

@@ -78,6 +78,18 @@ def test_members_are_joined_as_asked_in_both_stored_graphs(tmp_path, combine):
     prove(write(members, tmp_path), members, {"context": contexts()})
 
 
+def test_members_with_a_share_are_averaged_by_it_with_the_median_of_the_others(tmp_path):
+    """The order of the members changes nothing; a lost member's share goes to the others."""
+    kinds = [network_settings(quantiles=(0.1, 0.9), share=share) for share in (0.0, 0.2, 0.0, 0.0, 0.5)]
+    members = [Network(settings, seed=seed) for seed, settings in enumerate(kinds)]
+    each = [np.asarray(joint_forecast([member], [contexts()])) for member in members]
+    expected = 0.3 * np.median([each[0], each[2], each[3]], axis=0) + 0.2 * each[1] + 0.5 * each[4]
+    np.testing.assert_allclose(joint_forecast(members, [contexts()]), expected, rtol=1e-5)
+    prove(write(members, tmp_path), members, {"context": contexts()})
+    lost = joint_forecast([members[1], members[4]], [contexts()])
+    np.testing.assert_allclose(lost, (0.2 * each[1] + 0.5 * each[4]) / 0.7, rtol=1e-5)
+
+
 def test_three_members_answer_with_the_one_in_the_middle():
     members = [Network(network_settings(), seed=seed) for seed in (1, 2, 3)]
     each = [np.asarray(member.model([contexts()])) for member in members]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -71,3 +73,13 @@ def test_what_is_served_in_words(cells, method, weight, words):
     assert served_method(members, None) == ", ".join(
         {1: cell}.get(cells.count(cell), f"{cell} ×{cells.count(cell)}") for cell in dict.fromkeys(cells)
     )
+
+
+def test_members_with_a_share_are_named_with_it():
+    own = [network_settings(cell="gru"), network_settings(cell="lstm")]
+    more = [network_settings(cell="gru", pretrained=12, share=0.3)]
+    more.append(replace(more[0], tuned=True, share=0.2))
+    assert served_method([*own, *more], None) == "50 % gru, lstm; 30 % pretrained gru; 20 % fine-tuned gru"
+    half = smoothing(NAIVE, weight=0.5)
+    assert served_method([*own, *more], half) == "25 % gru, lstm; 15 % pretrained gru; 10 % fine-tuned gru; 50 % naive"
+    assert served_method(more[:1], None) == "pretrained gru"

@@ -123,6 +123,7 @@ def test_every_setting_of_a_network_and_a_fit_can_be_given():
         "level",
         "recent",
         "tuned",
+        "share",
     }  # from --calendar, columns; by the final fit; from --min, --loss
     assert {f.name for kind in (NetworkSettings, FitSettings) for f in fields(kind)} - derived <= can_be_given
 

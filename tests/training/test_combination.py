@@ -18,6 +18,7 @@ from forecaster.models.simple_methods import DRIFT, NAIVE, SEASONAL_NAIVE
 from forecaster.training.auto_plan import draft_plan
 from forecaster.training.combination import (
     EvaluationSet,
+    Unfitted,
     choose_simple_method,
     contributions,
     member_forecasts,
@@ -176,3 +177,39 @@ def test_a_simple_method_serves_alone_unless_a_blend_is_better_by_a_standard_err
     best = chosen(draft, hardly, TRUTH + 1.02 * noise + 0.01 * luck)
     assert (best.method, best.weight) == (EXPONENTIAL_SMOOTHING, 1.0)
     assert chosen(draft, hardly, TRUTH + 0.1 * noise) is None or chosen(draft, hardly, TRUTH + 0.1 * noise).weight < 1.0
+
+
+def with_unfitted(draft, network, *, history, smooth):
+    """The plan that is chosen where a pretrained network errs by 1 in the windows and by `history` before them."""
+    pretrained = replace(draft.plan.members[0], pretrained=4, share=1.0)
+    alone = Unfitted(replace(draft.plan, members=(pretrained,)), TRUTH + 1.0, history)
+    return choose_simple_method(draft.plan, draft.questions, evaluation_set(smooth), network, Recorder(), alone)
+
+
+def test_a_pretrained_network_serves_as_it_is_unless_another_is_clearly_better(draft):
+    wobble = 0.5 * np.random.default_rng(0).normal(size=TRUTH.shape)
+    plan = with_unfitted(draft, TRUTH + 1.0 + wobble, history=0.5, smooth={NAIVE: TRUTH + 2.0})
+    assert (plan.method, plan.smoothing) == ("pretrained gru", None)
+    better = with_unfitted(draft, TRUTH + 0.1, history=0.5, smooth={NAIVE: TRUTH + 2.0})
+    assert better.members == draft.plan.members and better.smoothing is None
+    worse = with_unfitted(draft, TRUTH + 0.9 + wobble, history=9.0, smooth={NAIVE: TRUTH + 0.9})
+    assert worse.method == NAIVE
+
+
+def test_nothing_is_fitted_where_a_simple_method_serves_alone_beside_a_pretrained_network(draft):
+    plan = with_unfitted(draft, TRUTH + 3.0, history=9.0, smooth={NAIVE: TRUTH})
+    assert plan.method == NAIVE and [member.pretrained for member in plan.members] == [4]
+
+
+def test_smoothing_must_add_something_to_a_combination_with_a_pretrained_network(draft):
+    """Half a percent is enough beside networks alone, and not beside a pretrained one."""
+    pretrained = replace(draft.plan.members[0], pretrained=4, share=0.5)
+    joined = replace(draft.plan, members=(*draft.plan.members[:2], pretrained))
+    network = TRUTH + 1.0
+    smooth = {EXPONENTIAL_SMOOTHING: TRUTH + np.where(np.arange(TRUTH.shape[1]) == 0, 0.98, 1.0)}
+    questions = replace(draft.questions, smoothings=tuple(s for s in draft.questions.smoothings if 0 < s.weight < 1.0))
+    shares = [
+        choose_simple_method(plan, questions, evaluation_set(smooth), network, Recorder()).smoothing
+        for plan in (draft.plan, joined)
+    ]
+    assert shares[0].method == EXPONENTIAL_SMOOTHING and shares[1] is None

@@ -13,16 +13,19 @@ from hypothesis import strategies as st
 
 from forecaster.config import TrainSettings
 from forecaster.models.served_method import served_method
+from forecaster.models.shares import combination_weights
 from forecaster.serving.pretrained import Card
 from forecaster.training import pretrained_members
 from forecaster.training.auto_plan import draft_plan
 from forecaster.training.fit import FitControl, fit
 from forecaster.training.pretrained_members import (
-    TUNINGS,
     UNTOUCHED,
+    Tuning,
     join_pretrained,
+    join_untested,
     level_weights,
     pretrained_member,
+    shares_of,
     started,
 )
 from tests.support.factories import Recorder, fit_settings, network_settings, panel_of, waves
@@ -31,6 +34,8 @@ from tests.support.pretrained import LEVELS
 WHOLE = network_settings(
     cell="gru", center="season", season_length=4, horizon=6, quantiles=LEVELS, linear=True, context_length=12
 )
+
+TUNINGS = (Tuning(4, 3e-4), Tuning(12, 1e-3))
 
 
 @pytest.fixture
@@ -64,9 +69,29 @@ def test_where_the_network_cannot_do_what_is_asked_it_is_no_member(shipped, opti
     assert pretrained_member(drafted(**options)[0]) is None
 
 
-@pytest.mark.parametrize("options", [{"pretrained": False}, {"cell": "lstm"}, {"cell": "auto"}, {"start_from": "a"}])
-def test_options_rule_it_out(shipped, options):
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"pretrained": False},
+        {"cell": "lstm"},
+        {"cell": "auto"},
+        {"start_from": "a"},
+        {"layers": 3},
+        {"units": 20},
+        {"center": "last"},
+        {"recurrent_initializer": "glorot"},
+    ],
+)
+def test_options_that_it_does_not_have_rule_it_out(shipped, options):
     assert not drafted(**options)[1].pretrained
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"cell": "gru"}, {"layers": 1}, {"units": 4}, {"horizon": 2}, {"combine": "mean"}, {"transform": "log"}],
+)
+def test_options_that_it_has_or_that_are_chosen_anyway_do_not(shipped, options):
+    assert drafted(**options)[1].pretrained
 
 
 @pytest.mark.usefixtures("cpu")
@@ -107,9 +132,6 @@ def test_a_fit_of_no_epoch_leaves_a_network_as_it_is():
 class Evaluation:
     """Compares forecasts with 0: a network is its own forecast."""
 
-    def __init__(self, series):
-        self.panel = SimpleNamespace(series=range(series))
-
     def reaching(self, length):
         assert length == WHOLE.context_length
         return self
@@ -120,51 +142,103 @@ class Evaluation:
     def error(self, forecast):
         return float(np.abs(forecast).mean())
 
+    def history_error_of(self, network):
+        return abs(network)
 
-def joined(plan, own, tuned, series=30):
-    """The plan after the choice, where networks in place of the tunings err by `tuned`."""
+    def clearly_lower(self, one, other):
+        return self.error(one) < 0.9 * self.error(other)
+
+
+def joined(plan, own, tuned):
+    """The plan after the choice, where networks in place of the untouched one and the tunings err by `tuned`."""
+    tunings = TUNINGS[: len(tuned) - 1]
 
     def fit_all(_stage, _task, members):
         assert [(one.fit.epochs, one.fit.learning_rate) for one in members] == [
-            (one.epochs, one.learning_rate) for one in TUNINGS[: len(tuned)]
+            (one.epochs, one.learning_rate) for one in (UNTOUCHED, *tunings)
         ]
         fits = [SimpleNamespace(stopped="diverged" if value is None else "epochs") for value in tuned]
         return SimpleNamespace(networks=tuned, fits=fits, stopped="epochs")
 
-    return join_pretrained(plan, own, Evaluation(series), None, fit_all, Recorder())
+    made, forecast, unfitted = join_pretrained(plan, own, tunings, Evaluation(), None, fit_all, Recorder())
+    assert [(one.pretrained, one.tuned, one.share) for one in unfitted.plan.members] == [(4, False, 1.0)]
+    assert unfitted.history_error == abs(tuned[0]) and served_method(unfitted.plan.members, None) == "pretrained gru"
+    return made, forecast
 
 
-def test_they_join_only_where_they_clearly_lower_the_error(shipped):
+def test_they_join_unless_the_error_is_clearly_lower_without_them(shipped):
     plan, _ = drafted()
-    kept, networks = joined(plan, [1.0] * 4, [1.2, 1.1, 0.995])
-    assert kept is plan and networks == [1.0] * 4
-    changed, networks = joined(plan, [1.0] * 4, [0.8, 0.5, None])
-    assert [member.pretrained for member in changed.members].count(4) >= 3
+    kept, forecast = joined(plan, [1.0] * 4, [5.0, 4.0, 3.0])
+    assert kept is plan and (forecast == 1.0).all()
+    changed, forecast = joined(plan, [1.0] * 4, [1.1, 0.5, None])
+    assert [member.pretrained for member in changed.members] == [0, 0, 4, 4]
     assert any(row.setting == "pretrained" for row in changed.rows)
     assert "fine-tuned gru" in served_method(changed.members, None)
+    assert (forecast < 1.0).all()
 
 
-def test_the_untouched_network_is_half_of_the_members_at_most(shipped):
+def test_a_tuning_that_is_not_selected_is_not_fitted_again(shipped):
+    changed, _ = joined(drafted()[0], [1.0] * 4, [0.5, 2.0, 3.0])
+    assert [(member.pretrained, member.tuned) for member in changed.members] == [(0, False), (0, False), (4, False)]
+    assert changed.members[2].share == pytest.approx(0.75)
+
+
+def test_without_validation_windows_the_network_has_half_of_the_forecast(shipped):
     plan, _ = drafted()
-    changed, networks = joined(plan, [1.0] * 4, [0.1, 0.5, 0.6])
-    fits = changed.member_fits
-    assert len(changed.members) == 4 and networks.count(0.1) == 2
-    assert [one.fit.epochs for one in fits].count(UNTOUCHED.epochs) == 2
-    assert all(one.network.tuned == (one.fit.epochs > 0) for one in fits if one.network.pretrained)
+    changed = join_untested(plan)
+    assert [member.share for member in changed.members] == [0.0, 0.0, 0.5]
+    alone = replace(plan, smoothing=replace(plan.smoothing, weight=1.0))
+    assert join_untested(alone) is alone
 
 
-def test_own_members_come_first_with_their_scalings(shipped):
+def test_the_forecast_that_is_returned_is_that_of_the_shares(shipped):
+    changed, forecast = joined(drafted()[0], [1.0] * 4, [0.8, 0.5, -0.4])
+    rest, shares = combination_weights(changed.members)
+    assert shares[:2] == [0.0, 0.0] and rest + sum(shares) == pytest.approx(1.0)
+    assert forecast[0, 0] == pytest.approx(rest * 1.0 + shares[2] * 0.8 - shares[3] * 0.4)
+
+
+def test_the_best_tuning_alone_joins_and_is_fitted_again_as_it_was(shipped):
+    changed, _ = joined(drafted()[0], [1.0] * 4, [0.8, 0.6, -0.5])
+    tuned = [one for one in changed.member_fits if one.network.tuned]
+    assert [(one.fit.epochs, one.fit.learning_rate) for one in tuned] == [(TUNINGS[1].epochs, TUNINGS[1].learning_rate)]
+    untouched = [one for one in changed.member_fits if one.network.pretrained and not one.network.tuned]
+    assert [one.fit.epochs for one in untouched] == [0]
+
+
+def test_there_are_as_many_members_as_asked_for_at_most(shipped):
+    for count, kinds in ((2, [0, 4]), (3, [0, 4, 4]), (4, [0, 0, 4, 4]), (6, [0, 0, 4, 4])):
+        changed, _ = joined(drafted(members=count)[0], [1.0] * count, [0.3, 0.5, -0.4][: count + 1 if count > 2 else 1])
+        assert [member.pretrained for member in changed.members] == kinds
+
+
+def test_own_members_keep_their_scalings_and_calendar(shipped):
     plan, _ = drafted()
-    changed, networks = joined(plan, [0.2] * 4, [-0.3, 5.0, None])
-    kinds = [member.pretrained for member in changed.members]
-    assert kinds == sorted(kinds) and kinds[0] == 0 and kinds[-1] == 4
-    assert changed.calendar == plan.calendar and len(networks) == 4
+    changed, _ = joined(plan, [0.2] * 4, [-0.3, 5.0])
+    assert changed.calendar == plan.calendar
     scales = [one.fit.error_scale for one in changed.member_fits]
     assert scales[0] == plan.fit.error_scale and scales[-1] == "series"
 
 
-def test_with_few_series_the_network_is_not_fitted_further(shipped):
-    plan, _ = drafted()
-    changed, _ = joined(plan, [0.5] * 4, [-0.4], series=29)
-    assert [member.pretrained for member in changed.members] == [0, 0, 4, 4]
+def test_without_a_tuning_the_network_joins_as_it_is(shipped):
+    changed, _ = joined(drafted()[0], [0.5] * 4, [-0.4])
+    assert [member.pretrained for member in changed.members] == [0, 0, 4]
     assert not any(member.tuned for member in changed.members)
+
+
+def test_few_series_and_a_given_length_of_training_allow_no_tuning(shipped):
+    many = panel_of(*waves(30, 60), season_length=4)
+    few = panel_of(*waves(29, 60), season_length=4)
+    assert draft_plan(many, TrainSettings(horizon=3)).questions.fine_tuned
+    assert not draft_plan(few, TrainSettings(horizon=3)).questions.fine_tuned
+    given = TrainSettings(horizon=3, epochs=2, steps_per_epoch=5)
+    assert not draft_plan(many, given).questions.fine_tuned and draft_plan(many, given).questions.pretrained
+
+
+def test_shares_are_half_way_between_equal_ones_and_the_selected_ones():
+    def error(forecast):
+        return float(np.abs(forecast).mean())
+
+    good, bad, worse = np.zeros((2, 3)), np.full((2, 3), 9.0), np.full((2, 3), 20.0)
+    assert shares_of({"good": good, "bad": bad, "worse": worse}, error, ("bad",)) == {"good": 0.75, "bad": 0.25}
+    assert shares_of({"above": good + 1.0, "below": good - 1.0}, error) == {"above": 0.5, "below": 0.5}

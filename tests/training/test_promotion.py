@@ -20,7 +20,7 @@ from forecaster.models.exponential_smoothing import Smoothing
 from forecaster.serving.manifest import load_runtime, read_manifest, write_manifest
 from forecaster.serving.raw_forecasts import raw_forecasts
 from forecaster.serving.store import Store
-from forecaster.training.promotion import Champion, promotion
+from forecaster.training.promotion import Champion, better_than_naive, promotion
 from forecaster.training.train_report import Verdict
 from tests.support.stored_models import HOUR, stored, wave, write_csv
 from tests.support.stub_commands import TRAINED
@@ -204,3 +204,41 @@ def test_train_promote_if_better_keeps_what_does_not_win(tmp_path, capfd, monkey
         assert f"does not serve: {refused}" in capfd.readouterr().err
         with pytest.raises(ArtifactError):
             found.current("data")
+
+
+@pytest.mark.parametrize("champion", [None, True, False])  # None: --promote-if-better is not given
+@pytest.mark.parametrize("naive", [None, True, False])  # None: --require-better-than is not given
+def test_both_gates_are_one_that_names_who_refused(monkeypatch, champion, naive):
+    from types import SimpleNamespace
+
+    from forecaster.training import publish
+
+    def gate(name, promoted):
+        return lambda *_args, **_kwargs: Verdict(promoted, name)
+
+    monkeypatch.setattr(publish, "promotion", gate("champion", champion))
+    monkeypatch.setattr(publish, "better_than_naive", gate("naive", naive))
+    asked = {
+        "promote_if_better": None if champion is None else 0.0,
+        "require_better_than": None if naive is None else "naive",
+    }
+    training = SimpleNamespace(settings=TrainSettings(**asked), name="m", learned_baselines=False)
+    found = publish._verdict(training, None, None)
+    if champion is None and naive is None:
+        assert found is None
+    else:
+        assert found.promoted == (champion is not False and naive is not False)
+        assert found.reason == ("champion" if champion is False or naive is None or (champion and naive) else "naive")
+
+
+@pytest.mark.parametrize(("bias", "promoted"), [(4.8, True), (20.0, False)])
+def test_what_is_required_is_an_error_below_that_of_the_naive_forecasts(tmp_path, panel, bias, promoted):
+    shelf = stored(tmp_path / "other", bias=bias, horizon=6)
+    folder = tmp_path / "other" / "m" / str(shelf)
+    manifest = read_manifest(folder)
+    holdout = make_holdout(panel, holdout_windows(panel, 6, 4), horizon=6, context_length=manifest.context_length)
+    raw = raw_forecasts(load_runtime(folder, manifest, "onnx"), manifest, panel, holdout.windows, 6)
+    tested = backtest(holdout, raw.values, manifest.quantiles, baseline_forecasts(holdout, learned=False))
+    found = better_than_naive(tested)
+    assert found.promoted == promoted and set(found.scores) == {"model", "seasonal-naive", "naive"}
+    assert not better_than_naive(None).promoted
