@@ -250,10 +250,10 @@ def stored_models(models: str | Path = "models") -> pd.DataFrame:
     """
     import pandas as pd
 
-    from forecaster.serving.inventory import COLUMNS, stored_versions
+    from forecaster.serving.inventory import VERSION_COLUMNS, stored_versions
 
     rows = stored_versions(Store(Path(models)))
-    frame: pd.DataFrame = pd.DataFrame([tuple(row.values()) for row in rows], columns=list(COLUMNS))
+    frame: pd.DataFrame = pd.DataFrame([tuple(row.values()) for row in rows], columns=list(VERSION_COLUMNS))
     return frame
 
 

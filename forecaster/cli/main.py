@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 INTERRUPTED = 130  # 128 + SIGINT
 PIPE_CLOSED = 141  # 128 + SIGPIPE, as other programs end before `| head`
 COMPLETION = "_FORECASTER_COMPLETE"  # the variable by which a shell asks for completion, as Typer names it
+HELP_ALL = "--help-all"  # --help with every option
 YES = ("1", "true", "yes", "on")
 
 
@@ -77,8 +78,12 @@ def _do(invocation: Invocation) -> int:
 
 def _parse(argv: list[str]) -> Invocation | int:
     """The command that a command line calls; or only an exit code, as after --help."""
+    whole_help = HELP_ALL in argv
+    words = ["--help" if word == HELP_ALL else word for word in argv]
     try:
-        found = typer.main.get_command(_app(argv)).main(argv, prog_name="forecaster", standalone_mode=False)
+        found = typer.main.get_command(_app(words, whole_help)).main(
+            words, prog_name="forecaster", standalone_mode=False
+        )
     except Exception as fault:
         if not hasattr(fault, "format_message"):  # Typer exports no common class for its faults
             raise
@@ -86,7 +91,7 @@ def _parse(argv: list[str]) -> Invocation | int:
     return found if isinstance(found, (Invocation, int)) else 0
 
 
-def _app(argv: list[str]) -> typer.Typer:
+def _app(argv: list[str], whole_help: bool) -> typer.Typer:
     # Declaring the options of all commands takes longer than parsing one command's: only those that may run get theirs.
     def parses(command: Command) -> bool:
         return command.name in argv or COMPLETION in os.environ
@@ -95,7 +100,7 @@ def _app(argv: list[str]) -> typer.Typer:
     app = typer.Typer(cls=Group, help="Recurrent-network forecasting from CSV files.", rich_markup_mode=None)
     app.callback()(_root)
     for command in COMMANDS:
-        add(app, command, parses=parses(command))
+        add(app, command, parses=parses(command), whole_help=whole_help)
     models = typer.Typer(
         name="models",
         cls=Group,
@@ -103,7 +108,7 @@ def _app(argv: list[str]) -> typer.Typer:
         rich_markup_mode=None,
     )
     for command in model_commands.COMMANDS:
-        add(models, command, parses=parses(command))
+        add(models, command, parses=parses(command), whole_help=whole_help)
     app.add_typer(models)
     return app
 
@@ -274,10 +279,90 @@ SEEN_DATA = Argument(
     "CSV or Parquet file or folder, URL of one or of a database, or - for standard input (default: that of the training).",
 )
 COMMANDS = (
-    Command("train", TrainSettings, _train, (DATA,), hush=True),
-    Command("evaluate", EvaluateSettings, _evaluate, (SEEN_DATA,), hush=True),
-    Command("explain", ExplainSettings, _explain, (SEEN_DATA,), hush=True),
-    Command("predict", PredictSettings, _predict, (SEEN_DATA,), hush=True),
+    Command(
+        "train",
+        TrainSettings,
+        _train,
+        (DATA,),
+        hush=True,
+        needed=(
+            *(
+                "models",
+                "name",
+                "horizon",
+                "series",
+                "timestamp",
+                "target",
+                "freq",
+                "season_length",
+                "zone",
+                "known",
+                "past",
+            ),
+            *(
+                "static",
+                "holidays",
+                "events",
+                "cell",
+                "quantiles",
+                "min",
+                "max",
+                "integer",
+                "windows",
+                "baselines",
+                "members",
+            ),
+            *("promote_if_better", "require_better_than", "keep", "seed", "since", "until", "threads"),
+        ),
+        examples=(
+            "forecaster train sales.csv --horizon 28",
+            "forecaster train shops.csv --series shop --target sales --known price,promotion --horizon 14",
+            "forecaster train sales.csv --cell lstm --quantiles 0.025,0.5,0.975 --min 0 --name sales-wide",
+        ),
+    ),
+    Command(
+        "evaluate",
+        EvaluateSettings,
+        _evaluate,
+        (SEEN_DATA,),
+        hush=True,
+        needed=("models", "model", "horizon", "windows", "baselines", "report", "output", "refit", "threads"),
+        examples=(
+            "forecaster evaluate --model sales --baselines all --report sales.html",
+            "forecaster evaluate newer.csv --model sales",
+            "forecaster evaluate sales.csv --model pretrained --horizon 28",
+        ),
+    ),
+    Command(
+        "explain", ExplainSettings, _explain, (SEEN_DATA,), hush=True, examples=("forecaster explain --model kiosks",)
+    ),
+    Command(
+        "predict",
+        PredictSettings,
+        _predict,
+        (SEEN_DATA,),
+        hush=True,
+        needed=(
+            *(
+                "models",
+                "model",
+                "horizon",
+                "quantiles",
+                "future",
+                "output",
+                "format",
+                "fallback",
+                "plot",
+                "plot_series",
+            ),
+            *("as_of", "max_age", "ledger", "samples", "wait"),
+        ),
+        examples=(
+            "forecaster predict sales.csv --horizon 28                   before any training",
+            "forecaster predict sales.csv --output forecast.csv --plot forecast.png",
+            "forecaster predict sales --as-of 2024-03-31                 a stored model, as of then",
+        ),
+    ),
     Command("check", CheckSettings, _check, (DATA,)),
     *search_commands.COMMANDS,
     *operation_commands.COMMANDS,

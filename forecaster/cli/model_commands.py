@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from forecaster.cli.typer_adapter import Argument, Command
@@ -10,24 +9,28 @@ from forecaster.config import ImportSettings, PruneSettings, StoreOptions, Store
 from forecaster.errors import ArtifactError, UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
     from forecaster.cli.console import Console
     from forecaster.serving.store import Store
 
 
 def _list(settings: StoreSettings, console: Console) -> None:
-    """List the stored models and the version of each that serves."""
-    store = _store(settings)
-    models = [(name, store.current(name), store.versions(name)) for name in store.names()]
+    """List the stored models: the version of each that serves, when it was trained, its rows, its score and its method."""
+    from forecaster.serving.inventory import COLUMNS, serving_versions
+
+    models = serving_versions(_store(settings))
     if console.json:
-        console.result({"models": [{"model": n, "serves": now, "versions": all} for n, now, all in models]})
+        console.result({"models": models})
     elif models:
-        console.table(["model", "serves", "versions"], models)
+        console.table(list(COLUMNS), [[row[column] for column in COLUMNS] for row in models])
     else:
         console.note(f"No model is stored in '{settings.models}'. Run `forecaster train DATA` first.")
 
 
 def _show(settings: StoreSettings, console: Console, model: str | None) -> None:
-    """Show the manifest of a stored model."""
+    """Show a stored model: its data, what it serves, its scores and its plan. With --json the whole manifest."""
     import json
 
     folder = _store(settings).resolve(model)
@@ -38,7 +41,7 @@ def _show(settings: StoreSettings, console: Console, model: str | None) -> None:
     if console.json:
         console.result(manifest)
     else:
-        console.table(["key", "value"], list(_flat(manifest)))
+        _print_model(folder, manifest, console)
 
 
 def _rollback(settings: StoreSettings, console: Console, name: str, version: str | None) -> None:
@@ -104,6 +107,28 @@ def _store(settings: StoreOptions) -> Store:
     from forecaster.serving.store import Store
 
     return Store(Path(settings.models))
+
+
+def _print_model(folder: Path, raw: object, console: Console) -> None:
+    """What the manifest says in words; where it is damaged, what it holds."""
+    from forecaster.serving.inventory import described
+    from forecaster.serving.manifest import plan_lines, read_manifest
+
+    try:
+        manifest = read_manifest(folder)
+    except ArtifactError as error:
+        console.warn(error.message)
+        console.table(["key", "value"], list(_flat(raw)))
+        return
+    console.table(["model", f"{manifest.name}@{folder.name}"], described(manifest))
+    if manifest.metrics:
+        console.line()
+        scores = list(next(iter(manifest.metrics.values())))
+        rows = [[who, *(found.get(score) for score in scores)] for who, found in manifest.metrics.items()]
+        console.table(["test windows", *scores], rows)
+    console.line()
+    for line in plan_lines(manifest.plan):
+        console.line(line)
 
 
 def _flat(tree: object, name: str = "") -> Iterator[tuple[str, object]]:

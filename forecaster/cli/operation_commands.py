@@ -82,7 +82,14 @@ LEDGER = Argument("ledger", "SQLite file or database that `predict --ledger` wro
 ACTUALS = Argument("data", "CSV or Parquet file, or URL of a database, with the actuals.", required=True)
 
 COMMANDS = (
-    Command("batch", BatchSettings, _batch, (JOBS,), hush=True),
+    Command(
+        "batch",
+        BatchSettings,
+        _batch,
+        (JOBS,),
+        hush=True,
+        examples=("forecaster batch jobs.toml --quiet", "forecaster batch jobs.toml --only sales --force"),
+    ),
     Command("monitor", MonitorSettings, _monitor, (LEDGER, ACTUALS)),
     Command("schedule", ScheduleSettings, _schedule, (JOBS,)),
 )

@@ -54,6 +54,28 @@ def _tune(settings: TuneSettings, console: Console, data: str) -> None:
 DATA = Argument("data", "CSV or Parquet file, or - for standard input.", required=True)
 
 COMMANDS = (
-    Command("compare", CompareSettings, _compare, (DATA,), hush=True),
-    Command("tune", TuneSettings, _tune, (DATA,), hush=True),
+    Command(
+        "compare",
+        CompareSettings,
+        _compare,
+        (DATA,),
+        hush=True,
+        needed=(
+            *("horizon", "cells", "bidirectional", "seeds", "series", "timestamp", "target", "known", "past", "static"),
+            *("windows", "baselines", "memory", "threads"),
+        ),
+        examples=("forecaster compare sales.csv --horizon 28 --cells rnn,gru,lstm --seeds 3",),
+    ),
+    Command(
+        "tune",
+        TuneSettings,
+        _tune,
+        (DATA,),
+        hush=True,
+        needed=(
+            *("horizon", "trials", "time_budget", "study", "output", "series", "timestamp", "target", "known", "past"),
+            *("static", "cell", "seed", "threads"),
+        ),
+        examples=("forecaster tune sales.csv --horizon 28 --time-budget 1h --output best.toml",),
+    ),
 )

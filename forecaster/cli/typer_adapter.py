@@ -59,6 +59,8 @@ class Command:
     do: Do
     arguments: tuple[Argument, ...] = ()
     hush: bool = False  # runs libraries that log to stderr from C++
+    needed: tuple[str, ...] = ()  # the options that --help shows; () = all. --help-all shows all
+    examples: tuple[str, ...] = ()  # shown at the end of the help
 
 
 @dataclass(frozen=True)
@@ -79,8 +81,11 @@ class Invocation:
         return {argument.name: self.given[argument.name] for argument in self.command.arguments}
 
 
-def add(app: typer.Typer, command: Command, *, parses: bool) -> None:
-    """Add `command` to `app`; with its options only where it `parses` them. Calling it returns an `Invocation`."""
+def add(app: typer.Typer, command: Command, *, parses: bool, whole_help: bool = False) -> None:
+    """Add `command` to `app`; with its options only where it `parses` them. Calling it returns an `Invocation`.
+
+    The help has the options that most people need, or all with `whole_help`.
+    """
 
     def callback(**given: Any) -> Invocation:
         return Invocation(command, given)
@@ -89,7 +94,10 @@ def add(app: typer.Typer, command: Command, *, parses: bool) -> None:
     # Typer reads the signature and the annotations: both are made from the options.
     callback.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     callback.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
-    app.command(command.name, cls=SectionedCommand, help=command.do.__doc__, epilog=EPILOG)(callback)
+    sections = type(
+        "Sections", (SectionedCommand,), {"shown": () if whole_help else command.needed, "examples": command.examples}
+    )
+    app.command(command.name, cls=sections, help=command.do.__doc__, epilog=EPILOG)(callback)
 
 
 def _parameters(command: Command) -> list[inspect.Parameter]:
@@ -134,6 +142,9 @@ class Group(TyperGroup):
 class SectionedCommand(TyperCommand):
     """A command that shows its options under headings and leaves the conversion of values to `config`."""
 
+    shown: tuple[str, ...] = ()  # fields of the options in the help; () = all
+    examples: tuple[str, ...] = ()
+
     def parse_args(self, ctx: Any, args: list[str]) -> Any:
         """Read the command line. An option whose metavar is in brackets may stand without a value."""
         known = {flag: one.metavar or "" for one in self.get_params(ctx) for flag in one.opts}
@@ -148,16 +159,31 @@ class SectionedCommand(TyperCommand):
     def format_options(self, ctx: Any, formatter: Any) -> None:
         """Write one section per heading: arguments first, the common options last."""
         sections: dict[str, list[tuple[str, str]]] = {}
+        common = {*options(CommonSettings), "help"}
+        left_out = 0
         for parameter in self.get_params(ctx):
+            if self.shown and parameter.param_type_name == "option" and parameter.name not in {*self.shown, *common}:
+                left_out += 1
+                continue
             if ":" in (parameter.metavar or ""):  # looked up only for help: the tables are in other modules
                 parameter.metavar = "|".join(names_in(tuple(parameter.metavar.split())))
             heading = "Arguments" if parameter.param_type_name == "argument" else _heading(parameter)
             if record := parameter.get_help_record(ctx):
                 sections.setdefault(heading, []).append(record)
         sections["Options"] = sections.pop("Options")
+        if left_out:
+            sections["Options"].append(("--help-all", f"Show {left_out} more options, and exit."))
         for heading, records in sections.items():
             with formatter.section(heading):
                 formatter.write_dl(records)
+
+    def format_epilog(self, ctx: Any, formatter: Any) -> None:
+        """Write the examples, a line each, then the note on variables and files."""
+        if self.examples:
+            with formatter.section("Examples"):
+                for line in self.examples:
+                    formatter.write(f"{'':>{formatter.current_indent}}{line}\n")
+        super().format_epilog(ctx, formatter)
 
 
 def _with_values(arguments: list[str], optional: Mapping[str, str]) -> list[str]:

@@ -27,7 +27,7 @@ from forecaster.models.served_method import member_kind
 from forecaster.plotting.requirements import check_place
 from forecaster.progress import Watch
 from forecaster.serving.calibration_file import load_calibration
-from forecaster.serving.open_model import Opened, open_model, read_for
+from forecaster.serving.open_model import Opened, model_of_data, open_model, read_for
 from forecaster.serving.pretrained import PRETRAINED, means_pretrained
 from forecaster.serving.raw_forecasts import raw_forecasts
 from forecaster.serving.recent_errors import recent_windows
@@ -51,8 +51,8 @@ def evaluate(data: Data | None, settings: EvaluateSettings, watch: Watch) -> Rep
     UsageError for an option that has no effect; ArtifactError for a missing or damaged model; DataError for rows that
     cannot be used, or too few; LockError where another run is writing the page.
     """
-    began, data = time.monotonic(), settings.source(data)
-    settings = at_hand(settings)
+    began = time.monotonic()
+    data, settings = model_of_data(settings.source(data), at_hand(settings), watch)
     _refuse_no_effect(settings)
     if settings.anomalies:
         check_anomalies(settings.anomalies)

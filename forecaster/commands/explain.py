@@ -21,7 +21,7 @@ from forecaster.data.calendar import width
 from forecaster.data.extra_inputs import ExtraInputs
 from forecaster.errors import DataError
 from forecaster.evaluation.holdout import stored_test
-from forecaster.serving.open_model import open_model, read_for
+from forecaster.serving.open_model import model_of_data, open_model, read_for
 from forecaster.serving.remote_store import at_hand
 from forecaster.serving.runtime import forecast
 
@@ -70,8 +70,8 @@ def explain(data: Data | None, settings: ExplainSettings, watch: Watch) -> Expla
 
     DataError where there are fewer than two windows; the other errors are those of `evaluate`.
     """
-    began, data = time.monotonic(), settings.source(data)
-    settings = at_hand(settings)
+    began = time.monotonic()
+    data, settings = model_of_data(settings.source(data), at_hand(settings), watch)
     opened = open_model(settings.models, settings.model)
     manifest = opened.manifest
     panel = read_for(manifest, data, settings)

@@ -13,7 +13,7 @@ from forecaster.data.windows import evenly, latest_windows, rolling
 from forecaster.errors import DataError
 from forecaster.models.device import require_tensorflow
 from forecaster.models.memory import Memory, memory_of
-from forecaster.serving.open_model import open_model, read_for
+from forecaster.serving.open_model import model_of_data, open_model, read_for
 from forecaster.serving.remote_store import at_hand
 from forecaster.training.checkpoints import FINAL_STAGE, STATE, TEST_STAGE, read_state, state_file
 
@@ -111,8 +111,8 @@ def explain_memory(data: Data | None, settings: ExplainSettings, watch: Watch) -
     network of one's own is not there.
     """
     require_tensorflow()
-    settings = at_hand(settings)
-    opened, data = open_model(settings.models, settings.model), settings.source(data)
+    data, settings = model_of_data(settings.source(data), at_hand(settings), watch)
+    opened = open_model(settings.models, settings.model)
     panel = read_for(opened.manifest, data, settings)
     windows = _windows(panel, opened.manifest.horizon)
     networks = _networks(opened)

@@ -12,6 +12,7 @@ from forecaster.errors import ForecasterError, PartialError, UsageError
 from forecaster.files import output_lock
 from forecaster.serving.forecast import check_format
 from forecaster.serving.manifest import load_runtime
+from forecaster.serving.open_model import model_of_data
 from forecaster.serving.predict import run_forecast
 from forecaster.serving.remote_store import at_hand
 from forecaster.storage.addresses import is_url, shown
@@ -46,7 +47,7 @@ def deliver(
         from forecaster.plotting.requirements import check_place
 
         check_place(settings.plot, "--plot", (".png", ".svg", ".pdf", ".html", "-"))
-    data, settings = settings.source(data), at_hand(settings)
+    data, settings = model_of_data(settings.source(data), at_hand(settings), watch)
     check_format(settings.output, format, safe_csv=settings.safe_csv)
     inputs = {"the data": _source(data, settings), "--future": settings.future, "--events": settings.events}
     refuse_overwriting(_outputs(settings), inputs, settings.models)

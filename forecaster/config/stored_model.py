@@ -79,6 +79,7 @@ class PredictSettings(
         None, "csv json parquet", "Format of the output (default: by the file's ending, else csv).", "Forecast"
     )
     safe_csv: bool = switch(False, "Escape series names that a spreadsheet would run as formulas.", "Forecast")
+    as_of: str | None = option(None, "Forecast as if later rows had not come, e.g. 2024-03-31.", "Input")
     max_age: float | None = option(
         None, "Refuse data whose latest target is older, e.g. 2d.", "Input", kind="duration", bounds="(0, inf)"
     )
@@ -100,6 +101,10 @@ class PredictSettings(
     calibrate: bool | None = switch(None, "Calibrate the quantiles on the test windows.", "Forecast")
 
     def __post_init__(self) -> None:
+        if self.as_of is not None:
+            if self.until not in (None, self.as_of):
+                raise UsageError("--as-of and --until exclude each other.", "Keep one.")
+            object.__setattr__(self, "until", self.as_of)  # read so; --as-of also warns of a model that knows more
         if self.samples and self.fallback:
             raise UsageError(
                 "--samples and --fallback exclude each other: seasonal naive has no paths.", "Leave one out."

@@ -1,43 +1,83 @@
-"""The stored versions of all models as rows, for `models list` and Python."""
+"""The stored versions of all models as rows, for `models list`, `models show` and Python."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import TypeAlias
 
+import numpy as np
+
+from forecaster.data.freq import Freq, format_timestamps
 from forecaster.errors import ArtifactError
-from forecaster.serving.manifest import read_manifest
+from forecaster.serving.manifest import Manifest, read_manifest
 from forecaster.serving.store import Store
 
-COLUMNS = ("model", "version", "serves", "trained", "rows", "series", "horizon", "MASE", "served")
+VERSION_COLUMNS = ("model", "version", "serves", "trained", "rows", "series", "horizon", "MASE", "served")
+COLUMNS = ("model", "serves", "trained", "rows", "series", "horizon", "MASE", "served", "versions")
 
-Row: TypeAlias = "Mapping[str, str | int | float | bool | None]"
+Value: TypeAlias = "str | int | float | bool | tuple[int, ...] | None"
+Row: TypeAlias = "Mapping[str, Value]"
 
 
 def stored_versions(store: Store) -> list[Row]:
-    """A row of COLUMNS for each version, models in alphabetical order and the latest version first.
+    """A row of VERSION_COLUMNS for each version, models in alphabetical order and the latest version first.
 
     `trained` is in UTC; `MASE` is that of the test windows, None where there are none. A version whose manifest cannot be read
     says so in `served`.
     """
     return [
-        _row(store, name, version) for name in store.names() for version in sorted(store.versions(name), reverse=True)
+        {"model": name, "version": version, "serves": store.current(name) == version, **_facts(store, name, version)}
+        for name in store.names()
+        for version in sorted(store.versions(name), reverse=True)
     ]
 
 
-def _row(store: Store, name: str, version: int) -> Row:
-    serves = store.current(name) == version
-    head: dict[str, str | int | float | bool | None] = {"model": name, "version": version, "serves": serves}
+def serving_versions(store: Store) -> list[Row]:
+    """A row of COLUMNS for each model: the version that serves, and the numbers of all versions."""
+    return [
+        {"model": name, "serves": serves, **_facts(store, name, serves), "versions": store.versions(name)}
+        for name in store.names()
+        for serves in (store.current(name),)
+    ]
+
+
+def _facts(store: Store, name: str, version: int) -> dict[str, Value]:
+    """What the manifest says, or that it cannot be read."""
     try:
         found = read_manifest(store.root / name / str(version))
     except ArtifactError as error:
-        return {**head, **dict.fromkeys(COLUMNS[3:-1]), "served": f"damaged: {error.message}"}
+        nothing = dict.fromkeys(("trained", "rows", "series", "horizon", "MASE"))
+        return {**nothing, "served": f"damaged: {error.message}"}
     return {
-        **head,
-        "trained": found.created[:16].replace("T", " "),
+        "trained": _minute(found),
         "rows": found.data.rows,
         "series": found.data.series_count,
         "horizon": found.horizon,
         "MASE": found.metrics.get("model", {}).get("mase"),
         "served": found.served,
     }
+
+
+def described(manifest: Manifest) -> list[tuple[str, str]]:
+    """What a stored model is, in lines for people."""
+    data = manifest.data
+    freq = Freq.parse(data.freq)
+    first, last = (str(text) for text in format_timestamps(np.array([data.first, data.last]), freq, data.zone))
+    covariates = ", ".join(one.name for one in manifest.covariates)
+    lines = [
+        ("serves", manifest.served),
+        ("trained", f"{_minute(manifest)} UTC, on {data.path}"),
+        ("data", f"{data.rows:,} rows of {data.series_count:,} series, {first} to {last}"),
+        ("target", f"{data.target or 'the value columns'}; timestamp {data.timestamp}"),
+        ("frequency", f"{data.freq}, season length {data.season_length}"),
+        ("covariates", covariates or "none"),
+        ("horizon", f"{manifest.horizon} steps, from the latest {manifest.context_length} rows"),
+        ("quantiles", ", ".join(f"{level:g}" for level in manifest.quantiles) or "none"),
+        ("parameters", f"{manifest.parameters:,} in {len(manifest.members)} networks"),
+        ("libraries", ", ".join(f"{name} {version}" for name, version in manifest.versions.items())),
+    ]
+    return [*lines, ("refused", str(manifest.refused))] if manifest.refused else lines
+
+
+def _minute(manifest: Manifest) -> str:
+    return manifest.created[:16].replace("T", " ")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from forecaster.config.shared import EventOptions
 from forecaster.data.covariate_encodings import columns_of
@@ -13,15 +13,19 @@ from forecaster.data.reading.reader import ReadOptions, read_as
 from forecaster.data.time_zones import DAY
 from forecaster.errors import ArtifactError, UsageError
 from forecaster.serving.manifest import Manifest, read_manifest
-from forecaster.serving.store import Store
+from forecaster.serving.store import Store, name_from_path
 from forecaster.storage.addresses import is_url
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from forecaster.config import InputOptions
+    from forecaster.config.stored_model import EvaluateSettings, ExplainSettings, PredictSettings
     from forecaster.data.panel import Panel
+    from forecaster.progress import Watch
 
+D = TypeVar("D")
+V = TypeVar("V", "EvaluateSettings", "ExplainSettings", "PredictSettings")
 MAX_ATTEMPTS = 5  # where the serving version is pruned between finding and reading it
 
 
@@ -44,6 +48,24 @@ def open_model(models: str, reference: str | None) -> Opened:
         except ArtifactError:
             if folder.is_dir() or not left:
                 raise
+
+
+def model_of_data(data: D, settings: V, watch: Watch) -> tuple[D | None, V]:
+    """`data` and `settings`; where no model is named, with the stored model that has the data's name, which is noted.
+
+    A word that names no file but a stored model, as in `predict tourism` or `predict tourism@2`, is that model, on the data of
+    its training. Otherwise the model trained last is taken later, or a pretrained network.
+    """
+    if settings.model is not None or is_url(settings.models) or not isinstance(data, (str, Path)) or str(data) == "-":
+        return data, settings
+    store, text = Store(Path(settings.models)), str(data)
+    if not (is_url(text) or Path(text).exists()) and store.has(text.partition("@")[0]):
+        watch.note(f"'{text}' is no file, and the name of a stored model: on the data that it was trained on")
+        return None, replace(settings, model=text)
+    if is_url(text) or not store.has(name := name_from_path(text)):
+        return data, settings
+    watch.note(f"model {name}@{store.current(name)}, which has the data's name")
+    return data, replace(settings, model=name)
 
 
 def trained_options(manifest: Manifest) -> ReadOptions:

@@ -31,7 +31,7 @@ from forecaster.serving.fallback import (
 )
 from forecaster.serving.forecast import MODEL, About, Forecast, ForecastRun
 from forecaster.serving.manifest import Manifest, load_runtime
-from forecaster.serving.open_model import Opened, open_model, read_for
+from forecaster.serving.open_model import Opened, model_of_data, open_model, read_for
 from forecaster.serving.pretrained import PRETRAINED, means_pretrained, pretrained_method
 from forecaster.serving.quantile_source import QuantileSource, quantile_source
 from forecaster.serving.raw_forecasts import raw_forecasts
@@ -137,10 +137,12 @@ def run_forecast(
     now: datetime | None = None,
 ) -> ForecastRun:
     """As `predict`, and return the rows that the forecast was made from, too."""
-    data, settings = settings.source(data), at_hand(settings)
+    data, settings = model_of_data(settings.source(data), at_hand(settings), watch)
     model = _find(data, settings, watch, load)
     panel = fresh(_read(data, model, settings), settings.max_age, settings.drop_incomplete, watch, now)
     _note_series(panel, model, watch)
+    if settings.as_of and isinstance(model, ServedModel) and model.opened.manifest.data.last > panel.timestamps.max():
+        watch.warn("the model was trained on later rows than --as-of: it could not have made this forecast then")
     request = _request(panel, model, settings, watch)
     _warn_of_ended_events(request, watch)
     own = PRETRAINED if isinstance(model, ZeroShotModel) else MODEL

@@ -92,7 +92,7 @@ def test_help_is_quick_and_imports_nothing_heavy(command: list[str], environment
 
 
 def test_help_groups_options_and_lists_the_choices_of_the_tables(shell: Shell) -> None:
-    text = shell("train", "--help").stdout
+    text = shell("train", "--help-all").stdout
     assert "\nNetwork:\n" in text and f"--cell {'|'.join(('auto', *CELLS))}" in text and "--horizon N" in text
     assert "--from MODEL" in text and "--season-length N" in text
 
@@ -259,6 +259,20 @@ def test_the_version_is_printed(shell: Shell) -> None:
     assert shell("--version").stdout == f"forecaster {forecaster.__version__}\n"
 
 
+def test_the_help_has_what_most_people_need_and_examples_at_its_end(shell: Shell) -> None:
+    short, whole = (shell("predict", word).stdout for word in ("--help", "--help-all"))
+    assert "--horizon N" in short and "--safe-csv" not in short and "--help-all" in short and "--quiet" in short
+    assert "--safe-csv" in whole and len(whole.splitlines()) > 1.5 * len(short.splitlines())
+    assert "forecaster predict sales.csv --output forecast.csv" in short[short.index("Examples:") :]
+
+
+def test_every_option_that_the_short_help_shows_is_an_option() -> None:
+    from forecaster.cli.main import COMMANDS as VERBS
+    from forecaster.config.option import options
+
+    assert [(one.name, name) for one in VERBS for name in one.needed if name not in options(one.settings)] == []
+
+
 def test_no_arguments_show_the_help(shell: Shell) -> None:
     assert shell().stdout == shell("--help").stdout
 
@@ -269,7 +283,8 @@ def test_models_are_listed_shown_rolled_back_and_pruned(shell: Shell) -> None:
         Path("models", "air", version).mkdir(parents=True)
         Path("models", "air", version, "manifest.json").write_text(json.dumps({"data": {"rows": int(version)}}))
     Path("models", "air", "current").write_text("3\n")
-    assert shell("models", "list").stdout.splitlines()[1].split() == ["air", "3", "1,", "2,", "3"]
+    listed = shell("models", "list").stdout.splitlines()[1]
+    assert listed.split()[:2] == ["air", "3"] and "damaged" in listed and listed.endswith("1, 2, 3")
     assert shell("models", "show", "air").stdout.splitlines()[1].split() == ["data.rows", "3"]
     assert shell("models", "rollback", "air").stdout == "air@2 serves.\n"
     assert shell("models", "rollback", "air", "9").returncode == 4

@@ -6,12 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from forecaster.config import CheckSettings, PredictSettings, TrainSettings
+from forecaster.config import CheckSettings, EvaluateSettings, PredictSettings, TrainSettings
 from forecaster.data.freq import Freq
 from forecaster.data.panel import Columns
 from forecaster.data.reading.reader import ReadOptions
 from forecaster.errors import ArtifactError, DataError, UsageError
-from forecaster.serving.open_model import Opened, open_model, read_for
+from forecaster.serving.open_model import Opened, model_of_data, open_model, read_for
+from tests.support.factories import Recorder
 from tests.support.stored_models import stored, write_csv
 
 KNOWN = ReadOptions.of(
@@ -64,3 +65,34 @@ def test_a_missing_model_is_named(tmp_path: Path) -> None:
     stored(tmp_path / "models")
     with pytest.raises(ArtifactError, match="no model 'gone'"):
         open_model(str(tmp_path / "models"), "gone")
+
+
+def test_the_model_of_the_data_s_name_comes_before_the_one_trained_last(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("shop", "later"):
+        stored(tmp_path / "models", name=name)
+    Path("shop.csv").touch()
+    Path("other.csv").touch()
+    watch = Recorder()
+    data, settings = model_of_data("shop.csv", PredictSettings(), watch)
+    assert (data, settings.model, watch.notes) == ("shop.csv", "shop", ["model shop@1, which has the data's name"])
+    assert model_of_data("other.csv", PredictSettings(), watch)[1].model is None
+    assert model_of_data("shop.csv", PredictSettings(model="later"), watch)[1].model == "later"
+    assert model_of_data(None, PredictSettings(), watch) == (None, PredictSettings())
+
+
+def test_a_word_that_names_a_stored_model_and_no_file_is_that_model(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    stored(tmp_path / "models", name="shop")
+    watch = Recorder()
+    for word in ("shop", "shop@1"):
+        data, settings = model_of_data(word, EvaluateSettings(), watch)
+        assert (data, settings.model) == (None, word) and "no file" in watch.notes[-1]
+    Path("shop").touch()  # a file of this name comes first
+    assert model_of_data("shop", EvaluateSettings(), watch)[0] == "shop"
+
+
+def test_as_of_reads_no_later_rows_and_excludes_until() -> None:
+    assert PredictSettings(as_of="2024-03").until == "2024-03"
+    with pytest.raises(UsageError, match="--as-of and --until exclude each other"):
+        PredictSettings(as_of="2024-03", until="2024-04")
