@@ -64,16 +64,9 @@ class FrameTable:
     def sample(self) -> dict[str, list[str]]:
         """The first rows' texts per column, missing ones left out."""
         head = self.frame.head(SAMPLE)
-        plain = self.form.plain if not self.form.is_plain else str
         typed = {c for c in self.columns if head[c].dtype.kind in "iufbM"}
-        return {
-            c: [
-                (str if c in typed else plain)(str(v).strip())
-                for v in head[c][head[c].notna()]
-                if str(v) not in MISSING
-            ]
-            for c in self.columns
-        }
+        texts = {c: [str(v).strip() for v in head[c][head[c].notna()] if str(v) not in MISSING] for c in self.columns}
+        return {c: found if c in typed else self.form.column(found) for c, found in texts.items()}
 
     def text_column(self, column: str) -> TextColumn:
         """A column as text; missing is ""."""

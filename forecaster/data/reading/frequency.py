@@ -205,7 +205,8 @@ def regular_step_hint(timestamps: IntArray, offsets: IntArray) -> str:
 
 
 def _stamp_of(rows: SortedRows, row: int) -> str:
-    return f"timestamp '{rows.text(row)}' of series {quoted(rows.name_of(row))}"
+    column = f" (column {rows.column})" if rows.column else ""
+    return f"timestamp '{rows.text(row)}'{column} of series {quoted(rows.name_of(row))}"
 
 
 def _odd_ones(offsets: IntArray, off: BoolArray, *, inferred: bool) -> IntArray:

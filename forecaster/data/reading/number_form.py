@@ -15,6 +15,7 @@ from forecaster.errors import DataError, UsageError
 
 DECIMALS = (".", ",")
 THOUSANDS = (",", ".", " ", "'", "_", "\u00a0", "\u202f", "\u2019")
+_YEAR_MONTH = re.compile(r"\d{4}\.(0?[1-9]|1[0-2])")
 _MIN_SHARE = 0.8  # of a column's texts that have the form; the others are faults to be reported by line
 
 
@@ -56,6 +57,12 @@ class NumberForm:
                 else text.replace(self.decimal, ".")
             )
         return f"'{text}'" if PLAIN.fits(text) else text
+
+    def column(self, texts: Sequence[str]) -> list[str]:
+        """The texts of a column, each as in `plain`; years and months such as 2015.04, which are no numbers, as they are."""
+        if self.is_plain or (self.decimal != "." and all(map(_YEAR_MONTH.fullmatch, texts))):
+            return list(texts)
+        return [self.plain(text) for text in texts]
 
 
 @lru_cache(maxsize=8)

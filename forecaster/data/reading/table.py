@@ -176,8 +176,8 @@ class CsvTable:
         size = SAMPLE if len(self.columns) < WIDE_COLUMNS else WIDE_SAMPLE
         rows = [fields for _, (_, fields) in zip(range(size + 1), self._records(), strict=False)][1:]
         texts = [[fields[i].strip() for fields in rows if i < len(fields)] for i in range(len(self.columns))]
-        plain = self.numbers_as.plain if not self.numbers_as.is_plain else str
-        return {name: [plain(t) for t in texts[i] if t not in MISSING] for i, name in enumerate(self.columns)}
+        column = self.numbers_as.column
+        return {name: column([t for t in texts[i] if t not in MISSING]) for i, name in enumerate(self.columns)}
 
     def text_column(self, column: str) -> TextColumn:
         """A whole column as text; missing is "". It is parsed on first use."""

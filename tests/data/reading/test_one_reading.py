@@ -1,4 +1,5 @@
-"""However a panel is written, the same is read: rows in any order, quotes, line ends, separators, forms of dates, layouts.
+"""However a panel is written, the same is read: rows in any order, quotes, line ends, separators, decimal marks, encodings,
+forms of dates, layouts.
 
 The plain reader, pandas' reader, Parquet and data frames agree. `make pandas2` runs this file with pandas 2.2.
 """
@@ -6,7 +7,8 @@ The plain reader, pandas' reader, Parquet and data frames agree. `make pandas2` 
 from __future__ import annotations
 
 import io
-from dataclasses import dataclass
+import os
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -18,8 +20,9 @@ from hypothesis import strategies as st
 from forecaster.data.panel import Columns, Panel
 from forecaster.data.reading import table as table_module
 from forecaster.data.reading.find_faults import find_faults
-from forecaster.data.reading.reader import ReadOptions, panel_of, read_panel
+from forecaster.data.reading.reader import ReadOptions, panel_of, read_as, read_panel
 from forecaster.data.reading.table import CsvTable
+from forecaster.data.row_options import TextOptions
 
 NAMES = (
     "007",
@@ -41,6 +44,7 @@ NAMES = (
     "c;d",
 )
 MIN_ROWS = 14  # so that the form of the dates shows
+MANY = int(os.environ.get("EXAMPLES", "1"))  # times as many examples, by hand
 
 
 def iso_quarter(date: pd.Timestamp) -> str:
@@ -77,6 +81,8 @@ class Written:
     ending: str
     quotes: bool
     blank: str  # of a missing value
+    decimal: str
+    encoding: str  # those with a mark show themselves, others are given
 
     def table(self) -> pd.DataFrame:
         """The rows as columns of text and numbers."""
@@ -101,8 +107,14 @@ class Written:
             lineterminator=self.ending,
             quoting=int(self.quotes),
             na_rep=self.blank,
+            decimal=self.decimal,
         )
         return text.getvalue()
+
+    def options(self) -> ReadOptions:
+        """What the reader is told."""
+        given = None if self.encoding in ("utf-8", "utf-8-sig", "utf-16") else self.encoding
+        return replace(ReadOptions.of(Columns(series="sku", target="sales")), text=TextOptions(encoding=given))
 
 
 @st.composite
@@ -122,14 +134,17 @@ def files(draw: st.DrawFn) -> Written:
         frame = frame.sort_values("date", kind="stable")
     elif order == "any":
         frame = frame.sample(frac=1, random_state=draw(st.integers(0, 99)))
+    separator = draw(st.sampled_from([",", ";", "\t"]))
     return Written(
         frame=frame,
         freq=freq,
         form=draw(st.sampled_from(FORMS[freq])),
-        separator=draw(st.sampled_from([",", ";", "\t"])),
+        separator=separator,
         ending=draw(st.sampled_from(["\n", "\r\n"])),
         quotes=draw(st.booleans()),
         blank=draw(st.sampled_from(["", "NA", "null"])),
+        decimal=draw(st.sampled_from([".", ","] if separator != "," else ["."])),
+        encoding=draw(st.sampled_from(["utf-8", "utf-8-sig", "utf-16", "cp1252", "latin-1"])),
     )
 
 
@@ -151,21 +166,20 @@ def expected(written: Written) -> dict[str, list[tuple[int, str]]]:
     return found
 
 
-@settings(max_examples=80, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@settings(max_examples=80 * MANY, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(files())
 def test_a_panel_is_read_as_it_was_whatever_the_file_looks_like(
     tmp_path_factory: pytest.TempPathFactory, written: Written
 ) -> None:
-    columns = Columns(series="sku", target="sales")
     path = tmp_path_factory.mktemp("read") / "x.csv"
-    path.write_bytes(written.text().encode())
-    panel = read_panel(path, columns)
+    path.write_bytes(written.text().encode(written.encoding))
+    panel = read_as(path, written.options())
     assert rows_of(panel) == expected(written)
-    assert not find_faults(path, ReadOptions.of(columns)).faults
-    assert rows_of(read_panel(written.table(), columns)) == expected(written)
+    assert not find_faults(path, written.options()).faults
+    assert rows_of(read_panel(written.table(), Columns(series="sku", target="sales"))) == expected(written)
 
 
-@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@settings(max_examples=40 * MANY, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(files())
 def test_the_plain_reader_reads_what_pandas_reads(written: Written) -> None:
     options = ReadOptions.of(Columns(series="sku", target="sales"))
@@ -180,7 +194,7 @@ def test_the_plain_reader_reads_what_pandas_reads(written: Written) -> None:
     )  # fmt: skip
 
 
-@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@settings(max_examples=15 * MANY, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(files())
 def test_parquet_is_read_as_csv(tmp_path_factory: pytest.TempPathFactory, written: Written) -> None:
     pytest.importorskip("pyarrow")

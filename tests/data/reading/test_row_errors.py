@@ -41,12 +41,12 @@ FAULTS: list[tuple[str, str | bytes, str]] = [
     ("no series", HEAD + "A,2024-01-01,1\n,2024-01-02,2\n",
      "x.csv:3: series is missing (column series). Give it, or delete the row."),
     ("duplicate", HEAD + "A,2024-01-01,1\nA,2024-01-02,2\n\nA,2024-01-01,3\n",
-     "x.csv:5: timestamp '2024-01-01' of series 'A' is already in x.csv:2. Keep one of them, join them with "
+     "x.csv:5: timestamp '2024-01-01' (column timestamp) of series 'A' is already in x.csv:2. Keep one of them, join them with "
     "--aggregate sum, mean or last, or name the column that "
      "separates the series: --series COLUMN."),
     ("duplicates at night", "timestamp,sales\n2024-10-27 02:00,1\n2024-10-27 02:00,2\n2024-10-27 03:00,2\n",
-     "x.csv:3: timestamp '2024-10-27 02:00:00' of series 'sales' is already in x.csv:2. Keep one of them, join "
-     "them with --aggregate sum, mean or last, or name the column that separates the series: --series COLUMN. "
+     "x.csv:3: timestamp '2024-10-27 02:00:00' (column timestamp) of series 'sales' is already in x.csv:2. Keep one of them, "
+     "join them with --aggregate sum, mean or last, or name the column that separates the series: --series COLUMN. "
      "If the clock was set back here, give the zone, e.g. "
      "--zone Europe/Berlin."),
     ("empty", "", "x.csv: the file is empty. Expected a header line and rows."),
@@ -90,8 +90,8 @@ FAULTS: list[tuple[str, str | bytes, str]] = [
      "x.csv:7: 6,570 steps of D are missing between timestamps '2024-01-05' and '2042-01-01' of series 'sales'. Mend the "
      "timestamp, or give a longer step with --freq."),
     ("off the grid", DAYS + "2024-01-05 12:00,6\n",
-     "x.csv:7: timestamp '2024-01-05 12:00:00' of series 'sales' does not fit frequency D, inferred from all rows. Mend the "
-     "row, or give the frequency with --freq."),
+     "x.csv:7: timestamp '2024-01-05 12:00:00' (column timestamp) of series 'sales' does not fit frequency D, inferred from "
+     "all rows. Mend the row, or give the frequency with --freq."),
 ]  # fmt: skip
 
 
@@ -112,8 +112,8 @@ def test_a_fault_is_one_line(write: Callable[..., str], content: str | bytes, me
         (Columns(), {"freq": "xyz"}, UsageError,
          "frequency 'xyz' is not known. Known: s, min, 15min, 30min, h, B, D, W, MS, ME, BMS, BME, WOM-3FRI, QS, QE, YS, YE."),
         (Columns(), {"freq": "W"}, DataError,
-         "x.csv:3: timestamp '2024-01-02' of series 'sales' does not fit frequency W, as --freq says. The rows look like "
-         "--freq D."),
+         "x.csv:3: timestamp '2024-01-02' (column timestamp) of series 'sales' does not fit frequency W, as --freq says. The rows "
+         "look like --freq D."),
         (Columns(), {"freq": "2"}, DataError,
          "x.csv:2: timestamps are dates, and frequency 2 does not fit them. Give --freq as e.g. D or h."),
         (Columns(), {"zone": "Europe/Berln"}, UsageError, "zone 'Europe/Berln' is not known. Did you mean 'Europe/Berlin'?"),
