@@ -113,7 +113,8 @@ class Clues:
         free = self.free(self.given.series, self.given.target)
         dates = [c for c in free if self.form and self.share(c, partial(fits_format, form=self.form)) >= _MIN_SHARE]
         dates = dates or [c for c in free if self.share(c, is_stamp) >= _MIN_SHARE]
-        numbered = [c for c in free if c not in dates and DATE_NAMES.search(c)]
+        found_dates = frozenset(dates)
+        numbered = [c for c in free if c not in found_dates and DATE_NAMES.search(c)]
         numbered = [c for c in numbered if are_numbered_dates(c, self.sample[c])]
         steps = [c for c in free if c.lower() in _STEP and self.holds_numbers(c) and _is_whole(self.sample[c])]
         ranked = [c for name in _STEP for c in (*dates, *numbered, *steps) if c.lower() == name]
@@ -173,13 +174,14 @@ class Clues:
     def _candidates(self, timestamp: str) -> tuple[str, ...]:
         """Columns that may be keys of series: texts, then whole numbers that are no row numbers and no parts of dates."""
         free = [c for c in self.free(timestamp, self.given.target) if c not in TARGET]
-        texts = [c for c in free if c not in self.numeric and self.share(c, is_stamp) < _MIN_SHARE]
+        numeric = frozenset(self.numeric)  # of a wide table there are many
+        texts = [c for c in free if c not in numeric and self.share(c, is_stamp) < _MIN_SHARE]
         texts = [c for c in texts if not self.is_part_of_date(c)]
-        ids = [c for c in free if c in self.numeric and self.sample[c] and _is_whole(self.sample[c])]
+        ids = [c for c in free if c in numeric and self.sample[c] and _is_whole(self.sample[c])]
         ids = [c for c in ids if not is_row_number(c, self.sample[c]) and not self.is_part_of_date(c)]
         if len(ids) == 1 and not texts and self.given.target is None and not set(TARGET) & set(self.table.columns):
             taken = {*parts_of(timestamp, self.table.columns), *ids}
-            ids = ids if len(self.numeric) > len(taken & set(self.numeric)) else []  # leave a column for the target
+            ids = ids if len(numeric) > len(taken & numeric) else []  # leave a column for the target
         return tuple(texts) if self.aggregated else (*texts, *ids)
 
     def _keys(self, timestamp: str) -> _Keys:
