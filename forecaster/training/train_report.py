@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from forecaster.errors import QualityError
 from forecaster.evaluation.report import Report, Subject
+from forecaster.evaluation.verdict import SAME
 
 if TYPE_CHECKING:
     from forecaster.evaluation.metrics import Scores
@@ -66,6 +67,8 @@ class TrainReport(Subject):
         if not (math.isfinite(own) and math.isfinite(other) and other > 0.0):
             return ""
         change = own / other - 1.0
+        if abs(change) <= SAME:
+            return f"The error is that of the pretrained network ({name.upper()} {other:.3g})."
         how = "lower" if change < 0.0 else "higher"
         return f"{abs(change):.0%} {how} error than the pretrained network ({name.upper()} {own:.3g}, {other:.3g})."
 

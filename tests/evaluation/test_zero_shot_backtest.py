@@ -129,6 +129,7 @@ def test_a_damaged_network_costs_no_training_and_an_unknown_season_is_no_fault(t
     [
         (0.8, 1.0, "20% lower error than the pretrained network (MASE 0.8, 1)."),
         (1.1, 1.0, "10% higher error than the pretrained network (MASE 1.1, 1)."),
+        (1.0, 1.001, "The error is that of the pretrained network (MASE 1)."),
         (1.1, None, ""),
     ],
 )
