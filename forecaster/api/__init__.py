@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 S = TypeVar("S")
 
 WRITTEN = ("output", "format", "safe_csv", "ledger", "wait", "plot", "plot_series")  # by the command line alone
-CHOOSES = ("model", "models")  # a model is there already
+CHOOSES = ("model", "models", "name")  # a model is there already
 DRAWN = ("plot_series", "plot_memory")
 
 

@@ -15,7 +15,7 @@ from typer.core import TyperCommand, TyperGroup
 
 from forecaster.config import FILE, CommonSettings, StoreSettings
 from forecaster.config import resolve as config
-from forecaster.config.option import Option, flag, names_in, options
+from forecaster.config.option import Option, flag, names_in, options, twin
 from forecaster.errors import ForecasterError, UsageError
 
 Do: TypeAlias = Callable[..., None]  # takes the settings, the console, and each argument by name
@@ -148,6 +148,7 @@ class SectionedCommand(TyperCommand):
     def parse_args(self, ctx: Any, args: list[str]) -> Any:
         """Read the command line. An option whose metavar is in brackets may stand without a value."""
         known = {flag: one.metavar or "" for one in self.get_params(ctx) for flag in one.opts}
+        args = [_known_twin(word, known) for word in args]
         optional = {flag: metavar for flag, metavar in known.items() if metavar.startswith("[")}
         lists = {flag for flag, metavar in known.items() if metavar == METAVARS["columns"]}
         return super().parse_args(ctx, _joined(_with_values(args, optional), lists))
@@ -184,6 +185,13 @@ class SectionedCommand(TyperCommand):
                 for line in self.examples:
                     formatter.write(f"{'':>{formatter.current_indent}}{line}\n")
         super().format_epilog(ctx, formatter)
+
+
+def _known_twin(word: str, known: Mapping[str, str]) -> str:
+    """`--model` for `--name` and the other way round, where only that is a flag of the command."""
+    written, equals, value = word.partition("=")
+    other = f"--{twin(written.removeprefix('--'))}"
+    return f"{other}{equals}{value}" if written.startswith("--") and written not in known and other in known else word
 
 
 def _with_values(arguments: list[str], optional: Mapping[str, str]) -> list[str]:

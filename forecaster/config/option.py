@@ -86,6 +86,11 @@ def flag(name: str, known: Option) -> str:
     return "--" + (known.flag or name).replace("_", "-")
 
 
+def twin(name: str) -> str:
+    """`model` for `name`, `name` for `model`: commands that store a model and that read one take both words; else `name`."""
+    return {"name": "model", "model": "name"}.get(name, name)
+
+
 def names_in(choices: tuple[str, ...]) -> tuple[str, ...]:
     """The names that may be chosen, tables looked up. No heavy library is imported."""
     names: dict[str, None] = {}

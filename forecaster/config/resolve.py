@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from forecaster.config import EVERY_SETTINGS, FILE, SETTINGS, CommonSettings
-from forecaster.config.option import Option, Value, flag, options, read, spelling
+from forecaster.config.option import Option, Value, flag, options, read, spelling, twin
 from forecaster.errors import UsageError, nearest
 
 MAX_TOML = 1 << 24  # bytes of a settings or jobs file
@@ -48,8 +48,14 @@ def from_mapping(settings: type[S], mapping: Mapping[str, object], where: str) -
     Unknown names (with the nearest known one), wrong types, values out of range and contradictions are UsageErrors
     that begin with `where`.
     """
-    named = {_field(key, options(settings), where, "option"): value for key, value in mapping.items()}
-    given = {name: value for name, value in named.items() if value is not None}
+    given: dict[str, object] = {}
+    for key, value in mapping.items():
+        name = _field(key, options(settings), where, "option")
+        if value is None:
+            continue
+        if name in given:
+            raise UsageError(f"{where}: '{key}' is given under two names.", "Keep one.")
+        given[name] = value
     return settings(**_read_all(settings, given, _label(settings, where), text=False))
 
 
@@ -133,9 +139,10 @@ def parse_toml(path: Path, where: str) -> dict[str, object]:
 def _field(key: str, known: Mapping[str, Option], where: str, noun: str) -> str:
     """The field that `key` names, by its name or its flag, with dashes or underscores."""
     plain = key.replace("-", "_")
-    for name, item in known.items():
-        if plain in (name, spelling(name, item)):
-            return name
+    for word in (plain, twin(plain)):
+        for name, item in known.items():
+            if word in (name, spelling(name, item)):
+                return name
     raise UsageError(f"{where}: unknown {noun} '{key}'.", nearest(plain, tuple(sorted(known))))
 
 

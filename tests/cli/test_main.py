@@ -266,6 +266,16 @@ def test_the_help_has_what_most_people_need_and_examples_at_its_end(shell: Shell
     assert "forecaster predict sales.csv --output forecast.csv" in short[short.index("Examples:") :]
 
 
+def test_name_and_model_are_one_flag(shell: Shell) -> None:
+    for words in (
+        ["train", "a.csv", "--model", "b"],
+        ["train", "a.csv", "--model=b"],
+        ["predict", "a.csv", "--name", "b"],
+    ):
+        assert shell(*words, stub="fine").returncode == 0
+    assert "No such option: --name" in shell("doctor", "--name", "b", stub="fine").stderr
+
+
 def test_every_option_that_the_short_help_shows_is_an_option() -> None:
     from forecaster.cli.main import COMMANDS as VERBS
     from forecaster.config.option import options

@@ -291,3 +291,10 @@ def test_a_horizon_that_no_calendar_has_is_refused(capfd, text, command):
 
     assert run([*command, "--horizon", text]) == 2
     assert "--horizon" in capfd.readouterr().err
+
+
+def test_name_and_model_are_one_word_for_the_commands_that_have_either() -> None:
+    assert from_mapping(TrainSettings, {"model": "sales"}, "train()").name == "sales"
+    assert from_mapping(PredictSettings, {"name": "sales"}, "predict()").model == "sales"
+    with pytest.raises(UsageError, match="given under two names"):
+        from_mapping(TrainSettings, {"model": "a", "name": "b"}, "train()")
