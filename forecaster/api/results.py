@@ -91,7 +91,7 @@ class EvaluationReport(Report):
         return frame
 
     def plot(self, series: Sequence[str] = ()) -> Figure:
-        """The latest test windows of some series (default: the worst, the median and the best), as a matplotlib figure."""
+        """The latest test windows of some series, as a matplotlib figure; default: the largest, worst, median and best."""
         from forecaster.plotting.forecast_plot import views_figure
         from forecaster.plotting.requirements import check_place
         from forecaster.plotting.series_view import backtest_views

@@ -16,7 +16,18 @@ from forecaster.evaluation.metrics import METRICS, SCORE_NAMES
 from forecaster.evaluation.quantile_metrics import coverage, mean_width
 from forecaster.files import write_whole
 from forecaster.plotting import figures
-from forecaster.plotting.html import Page, PageColumn, PageFigure, PageTable, Section, Tile, counted, page_table, render
+from forecaster.plotting.html import (
+    Page,
+    PageColumn,
+    PageFigure,
+    PageTable,
+    Section,
+    Tile,
+    counted,
+    page_table,
+    render,
+    step_noun,
+)
 from forecaster.plotting.series_view import Interval, SeriesView, backtest_views
 from forecaster.serving.manifest import HISTORY
 
@@ -47,7 +58,7 @@ def write_page(path: str, found: EvaluationContent, chosen: Sequence[str]) -> No
 
 
 def evaluation_page(found: EvaluationContent, chosen: Sequence[str]) -> Page:
-    """The page, without empty sections. It draws the series `chosen`, or the worst, the median and the best."""
+    """The page, without empty sections. It draws the series `chosen`, or the largest, the worst, the median and the best."""
     report = found.report
     views = backtest_views(found.backtest, found.panel, report.by_series, chosen)
     sections = (
@@ -60,7 +71,7 @@ def evaluation_page(found: EvaluationContent, chosen: Sequence[str]) -> Page:
         _plan(found),
         _data(found),
     )
-    lead = f"Tested on {report.judged_on}. Horizon: {counted(report.horizon, 'step')} of {report.freq}."
+    lead = f"Tested on {report.judged_on}. Horizon: {report.horizon:,} {step_noun(report.freq, report.horizon)}."
     return Page(f"How good is {found.report.label}?", lead, tuple(s for s in sections if s), _tiles(found))
 
 
@@ -127,7 +138,7 @@ def _by_step(found: EvaluationContent) -> Section | None:
     own = columns[found.report.label]
     rows = [[step, *errors] for step, errors in enumerate(zip(*columns.values(), strict=True), 1)]
     caption = f"MASE of {found.report.label} goes from {own[0]:.3g} at step 1 to {own[-1]:.3g} at step {len(own)}."
-    drawn = PageFigure("Error by step ahead", caption, figures.steps(columns, "MASE", found.report.freq))
+    drawn = PageFigure("Error by step ahead", caption, figures.steps(columns, "MASE", step_noun(found.report.freq, 2)))
     shown = page_table("MASE per step ahead in numbers", ["step ahead", *columns], rows, folded=True)
     return Section("Error by step ahead", "The error of each step ahead.", (drawn,), (shown,))
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from forecaster.files import saying_why, whole_file
 from forecaster.plotting import figures, terminal
-from forecaster.plotting.html import Page, PageFigure, PageTable, Section, counted, page_table, render
+from forecaster.plotting.html import Page, PageFigure, PageTable, Section, page_table, render, step_noun
 from forecaster.plotting.series_view import SeriesView, forecast_views
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def forecast_page(forecast: Forecast, shown: Sequence[SeriesView]) -> Page:
     model = f"{about.model}@{about.version}" if about and about.version else "seasonal naive"
     horizon = forecast.prediction.shape[1]
     some = f"{len(shown)} of {len(forecast.series):,}" if len(shown) < len(forecast.series) else f"{len(shown):,}"
-    lead = f"{counted(horizon, 'step')} of {forecast.freq.name} ahead. {some} series shown."
+    lead = f"{horizon:,} {step_noun(forecast.freq.name, horizon)} ahead. {some} series shown."
     drawn = tuple(PageFigure(_title(one), _caption(one), figures.series_view(one)) for one in shown)
     section = Section("Forecast", _intervals(shown[0]), drawn, tuple(_numbers(one) for one in shown))
     return Page(f"Forecast by {model}", lead, (section,))

@@ -103,6 +103,26 @@ def page_table(
     return PageTable(caption=caption, columns=tuple(columns), folded=folded)
 
 
+STEPS = {
+    **dict.fromkeys(("MS", "ME", "M"), "month"),
+    **dict.fromkeys(("QS", "QE", "Q"), "quarter"),
+    **dict.fromkeys(("YS", "YE", "Y"), "year"),
+    "s": "second",
+    "min": "minute",
+    "h": "hour",
+    "D": "day",
+    "W": "week",
+    "B": "business day",
+}
+
+
+def step_noun(freq: str, count: int) -> str:
+    """Steps of a frequency as people call them: `days` for D, `week` for one of W-SUN, `steps of 15min` for others."""
+    name = STEPS.get(freq.partition("-")[0].partition("@")[0])
+    plural = "" if count == 1 else "s"
+    return f"{name}{plural}" if name else f"step{plural} of {freq}"
+
+
 def counted(count: int, noun: str) -> str:
     """`1 step`, `2 steps`."""
     return f"{count:,} {noun}{'s' if count != 1 else ''}"

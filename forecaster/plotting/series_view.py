@@ -104,7 +104,7 @@ def _forecast_view(made: ForecastRun, n: int) -> SeriesView:
 def backtest_views(
     backtest: Backtest, panel: Panel, scores: Mapping[str, Scores], chosen: Sequence[str]
 ) -> tuple[SeriesView, ...]:
-    """Views of the latest windows of a backtest: of the series `chosen`, or the worst, the median and the best.
+    """Views of the latest windows of a backtest: of the series `chosen`, or the largest, the worst, the median and the best.
 
     `scores` are by series. DataError for a series that has no window.
     """
@@ -113,8 +113,24 @@ def backtest_views(
         raise DataError(
             f"series '{without[0]}' has no test window: there is nothing to draw.", "Choose another series."
         )
-    notes = {name: _scored(scores[name]) for name in chosen} if chosen else worst_median_best(scores)
+    notes = {name: _scored(scores[name]) for name in chosen} if chosen else notable_series(backtest, scores)
     return tuple(_backtest_view(backtest, panel, name, notes[name]) for name in choose_series(chosen, list(notes)))
+
+
+def notable_series(backtest: Backtest, scores: Mapping[str, Scores]) -> dict[str, str]:
+    """Series -> its note: as `worst_median_best`, and the largest by its mean absolute actual, which matters most."""
+    notes = worst_median_best(scores)
+    sizes = dict.fromkeys(scores, 0.0)
+    for n, actuals in zip(backtest.holdout.windows.series.tolist(), np.abs(backtest.target), strict=True):
+        name = backtest.holdout.names[n]
+        if name in sizes and not np.isnan(actuals).all():
+            sizes[name] = max(sizes[name], float(np.nanmean(actuals)))
+    if len(scores) <= len(notes) or not any(sizes.values()):
+        return notes
+    largest = max(sizes, key=lambda name: sizes[name])
+    if largest in notes:
+        return {name: f"largest, {note}" if name == largest else note for name, note in notes.items()}
+    return {largest: f"largest of {len(scores):,} series, {_scored(scores[largest])}", **notes}
 
 
 def worst_median_best(scores: Mapping[str, Scores]) -> dict[str, str]:

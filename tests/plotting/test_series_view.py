@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import math
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from forecaster.errors import DataError, UsageError
 from forecaster.evaluation.metrics import Scores
-from forecaster.plotting.series_view import Interval, backtest_views, choose_series, forecast_views, worst_median_best
+from forecaster.plotting.html import step_noun
+from forecaster.plotting.series_view import (
+    Interval,
+    backtest_views,
+    choose_series,
+    forecast_views,
+    notable_series,
+    worst_median_best,
+)
 from tests.support.factories import NAN, waves
 from tests.support.pages import HORIZON, ahead, evaluation_content
 
@@ -76,3 +85,24 @@ def test_intervals_are_pairs_of_levels_from_the_outside_in():
     assert Interval.between((0.2, 0.9))[0].label == "quantiles 0.2 to 0.9"
     assert Interval.between((0.5,)) == Interval.between(()) == ()
     assert math.isclose(0.9 - 0.1, 0.8)
+
+
+def test_the_largest_series_is_drawn_beside_the_worst_the_median_and_the_best() -> None:
+    scores = scored(a=1.0, b=3.0, c=2.0, d=0.5, e=2.5)
+    target = np.array([[1.0, 1.0], [2.0, 2.0], [3.0, 3.0], [4.0, 4.0], [NAN, 50.0]])
+    holdout = SimpleNamespace(windows=SimpleNamespace(series=np.arange(5)), names=list("abcde"))
+    found = notable_series(SimpleNamespace(holdout=holdout, target=target), scores)  # type: ignore[arg-type]
+    assert list(found) == ["e", "b", "c", "d"] and found["e"].startswith("largest of 5 series")
+    target[1] = 99.0
+    assert notable_series(SimpleNamespace(holdout=holdout, target=target), scores)["b"].startswith(
+        "largest, worst of 5"
+    )  # type: ignore[arg-type]
+
+
+def test_steps_have_the_names_that_people_give_them() -> None:
+    assert [step_noun(*one) for one in (("D", 14), ("W-SUN", 1), ("15min", 2), ("h@Mon-Fri", 3))] == [
+        "days",
+        "week",
+        "steps of 15min",
+        "hours",
+    ]
