@@ -48,8 +48,8 @@ lint: $(VENV)/installed
 	$(BIN)/ruff format --check .
 	$(BIN)/typos
 
-# All checks but the tests, as CI runs them: lint, types, and which package may import which.
-check: lint
+# All checks but the tests, as CI runs them: lint, the documentation, types, and which package may import which.
+check: lint docs
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 

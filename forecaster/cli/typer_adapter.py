@@ -138,6 +138,19 @@ class Group(TyperGroup):
         """Its options, --help among them."""
         return _leave_text(super().get_params(ctx))
 
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """Write the first sentence of each command's help, whole."""
+        found = [(name, self.get_command(ctx, name)) for name in self.list_commands(ctx)]
+        rows = [(name, _first_sentence(command.help or "")) for name, command in found if command]
+        with formatter.section("Commands"):
+            formatter.write_dl(rows)
+
+
+def _first_sentence(text: str) -> str:
+    whole = " ".join(text.split())
+    end = whole.find(". ")
+    return whole if end < 0 else whole[: end + 1]
+
 
 class SectionedCommand(TyperCommand):
     """A command that shows its options under headings and leaves the conversion of values to `config`."""

@@ -283,6 +283,12 @@ def test_every_option_that_the_short_help_shows_is_an_option() -> None:
     assert [(one.name, name) for one in VERBS for name in one.needed if name not in options(one.settings)] == []
 
 
+def test_the_list_of_commands_cuts_no_sentence(shell: Shell) -> None:
+    for words in (["--help"], ["models", "--help"]):
+        listed = shell(*words).stdout.partition("Commands:")[2]
+        assert "..." not in listed and "…" not in listed and listed.count(".\n") >= 7
+
+
 def test_no_arguments_show_the_help(shell: Shell) -> None:
     assert shell().stdout == shell("--help").stdout
 
