@@ -20,7 +20,7 @@ from forecaster.evaluation.cross_conformal import (
 )
 from forecaster.evaluation.holdout import stored_test
 from forecaster.evaluation.report import Report, Subject, make_report, subject
-from forecaster.evaluation.window_file import anomalies, write_windows
+from forecaster.evaluation.window_file import anomalies, check_window_file, write_windows
 from forecaster.evaluation.zero_shot_backtest import zero_shot_backtest
 from forecaster.files import output_lock
 from forecaster.models.served_method import member_kind
@@ -58,6 +58,8 @@ def evaluate(data: Data | None, settings: EvaluateSettings, watch: Watch) -> Rep
         check_anomalies(settings.anomalies)
     if settings.report:
         check_place(settings.report, "--report", (".html",))
+    if settings.output:
+        check_window_file(settings.output)
     outputs = {"--anomalies": settings.anomalies, "--report": settings.report, "--output": settings.output}
     if any(outputs.values()):
         source = trained_on(settings.models, settings.model) if data is None else data

@@ -76,7 +76,7 @@ class PredictSettings(
         "-", "File to write, or table of a database (URL?table=NAME); - is standard output.", "Forecast"
     )
     format: str | None = choice(
-        None, "csv json parquet", "Format of the output (default: by the file's ending, else csv).", "Forecast"
+        None, "csv json parquet xlsx", "Format of the output (default: by the file's ending, else csv).", "Forecast"
     )
     safe_csv: bool = switch(False, "Escape series names that a spreadsheet would run as formulas.", "Forecast")
     as_of: str | None = option(None, "Forecast as if later rows had not come, e.g. 2024-03-31.", "Input")

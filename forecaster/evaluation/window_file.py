@@ -4,18 +4,26 @@ from __future__ import annotations
 
 import csv
 import io
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from forecaster.data.freq import format_timestamps
-from forecaster.errors import DataError
+from forecaster.errors import DataError, UsageError
 from forecaster.evaluation.anomalies import Anomaly, outside
 from forecaster.files import write_whole
-from forecaster.serving.forecast import MODEL
+from forecaster.serving.forecast import FORMATS, MODEL, OTHER_FORMATS
 
 if TYPE_CHECKING:
     from forecaster.evaluation.backtest import Backtest
+
+
+def check_window_file(output: str) -> None:
+    """UsageError for a name that ends as files of another form do: CSV is written."""
+    ending = Path(output).suffix.lower().removeprefix(".")
+    if ending in {*OTHER_FORMATS, *FORMATS} - {"csv"}:
+        raise UsageError(f"--output '{output}': the windows are written as CSV.", "Give a name that ends in .csv.")
 
 
 def anomalies(found: Backtest) -> list[Anomaly]:

@@ -272,6 +272,12 @@ def _texts(
         ]
 
 
+def _xlsx(forecast: Forecast, stream: IO[bytes]) -> None:
+    from forecaster.serving.workbook import write_workbook
+
+    write_workbook(forecast, stream)
+
+
 def _unlike_formulas(names: TextArray, keys: tuple[str, ...] = ()) -> TextArray:
     """Names that no spreadsheet runs as a formula (OWASP, CSV injection); of several `keys`, each part of them."""
 
@@ -311,6 +317,10 @@ def check_format(output: str | Path, format: str | None, *, safe_csv: bool = Fal
         raise UsageError(f"format '{format}' is not known.", nearest(format, tuple(FORMATS)))
     if safe_csv and format != "csv":
         raise UsageError(f"--safe-csv has no effect on {format}.", "Leave it out.")
+    if format == "xlsx":
+        from forecaster.serving.workbook import require_openpyxl
+
+        require_openpyxl()
     return format
 
 
@@ -325,7 +335,6 @@ def _stdout() -> Iterator[IO[bytes]]:
 Encoder: TypeAlias = Callable[[Forecast, IO[bytes]], None]
 
 OTHER_FORMATS = (
-    "xlsx",
     "xls",
     "xlsm",
     "xlsb",
@@ -340,4 +349,4 @@ OTHER_FORMATS = (
     "xml",
     "pdf",
 )
-FORMATS: dict[str, Encoder] = {"csv": _csv, "json": _json, "parquet": _parquet}
+FORMATS: dict[str, Encoder] = {"csv": _csv, "json": _json, "parquet": _parquet, "xlsx": _xlsx}

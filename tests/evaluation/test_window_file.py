@@ -5,10 +5,12 @@ from __future__ import annotations
 import csv
 
 import numpy as np
+import pytest
 
+from forecaster.errors import UsageError
 from forecaster.evaluation.backtest import backtest, baseline_forecasts
 from forecaster.evaluation.holdout import holdout_windows, make_holdout
-from forecaster.evaluation.window_file import write_windows
+from forecaster.evaluation.window_file import check_window_file, write_windows
 from tests.support.factories import panel_of, waves
 
 
@@ -32,3 +34,11 @@ def test_each_step_of_each_window_is_a_row_with_its_actual(tmp_path):
         else:
             assert float(row["actual"]) == values[n][stamp]
     assert [float(row["model"]) for row in rows] == made[:, :, 0].ravel().tolist()
+
+
+@pytest.mark.parametrize("name", ["a.xlsx", "a.XLS", "a.parquet", "a.json"])
+def test_csv_is_not_written_under_the_name_of_another_form(name):
+    with pytest.raises(UsageError, match="written as CSV"):
+        check_window_file(name)
+    check_window_file("a.csv")
+    check_window_file("windows")

@@ -174,7 +174,7 @@ def test_a_compressed_suffix_is_refused_not_ignored(tmp_path):
         make().write(tmp_path / "a.csv.gz")
 
 
-@pytest.mark.parametrize("name", ["a.xlsx", "A.XLSX", "a.xls", "a.ods", "a.tsv"])
+@pytest.mark.parametrize("name", ["a.xlsm", "A.XLS", "a.xls", "a.ods", "a.tsv"])
 @pytest.mark.parametrize("format", [None, "csv"])
 def test_a_name_of_another_format_is_refused(tmp_path, name, format):
     with pytest.raises(UsageError, match="are not written as"):

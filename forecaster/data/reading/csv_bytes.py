@@ -56,7 +56,7 @@ def fetch(source: str, encoding: str | None = None) -> bytes:
 def unpacked(source: str, encoding: str | None = None) -> bytes:
     """`fetch` without the check for bytes that are no text."""
     name = name_of(source)
-    data = _read(source, name)
+    data = whole_bytes(source, name)
     if data.startswith(_GZIP):
         data = _gunzip(name, data)
     elif name_in(source).endswith(".gz") and data:
@@ -174,7 +174,8 @@ def blocks(data: bytes) -> Iterator[tuple[int, int]]:
         start = stop
 
 
-def _read(source: str, name: str) -> bytes:
+def whole_bytes(source: str, name: str) -> bytes:
+    """The bytes of a file, a URL, or standard input ("-"). DataError where they cannot be read."""
     if is_remote(source):
         from forecaster.storage.remote import faults, opened
 

@@ -188,8 +188,18 @@ def _open_parquet(path: str, form: NumberForm) -> RawTable:
     return read_parquet(path, form)
 
 
+def _open_workbook(path: str, form: NumberForm) -> RawTable:
+    from forecaster.data.reading.workbook import read_workbook
+
+    return read_workbook(path, form)
+
+
 # A path's ending -> what opens it as a table; a path with any other ending is a CSV file.
-OPENERS: dict[str, Callable[[str, NumberForm], RawTable]] = {".parquet": _open_parquet, ".pq": _open_parquet}
+OPENERS: dict[str, Callable[[str, NumberForm], RawTable]] = {
+    ".parquet": _open_parquet,
+    ".pq": _open_parquet,
+    ".xlsx": _open_workbook,
+}
 
 
 def panel_of(table: RawTable, options: ReadOptions) -> Panel:

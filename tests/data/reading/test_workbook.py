@@ -1,0 +1,123 @@
+"""Workbooks are read as CSV is: dates, numbers, and texts that stay texts."""
+
+from __future__ import annotations
+
+import datetime as dt
+import sys
+
+import numpy as np
+import pytest
+
+from forecaster.data.panel import Columns
+from forecaster.data.reading.find_faults import find_faults
+from forecaster.data.reading.reader import ReadOptions, read_panel
+from forecaster.errors import DataError
+
+openpyxl = pytest.importorskip("openpyxl")
+
+DAYS = [dt.datetime(2024, 1, 1) + dt.timedelta(days=i) for i in range(12)]
+FILLED = dt.datetime(2024, 1, 1)
+
+
+def book(tmp_path, *sheets, name="x.xlsx"):
+    """A workbook; a sheet is a list of rows."""
+    made = openpyxl.Workbook()
+    made.remove(made.active)
+    for i, rows in enumerate(sheets):
+        sheet = made.create_sheet(f"S{i + 1}")
+        for row in rows:
+            sheet.append(row)
+    made.save(tmp_path / name)
+    return tmp_path / name
+
+
+def long(names=("007", "7", "12"), date=lambda day: day):
+    rows = [["sku", "day", "sold"]]
+    return rows + [[name, date(day), n + i + 0.25] for n, name in enumerate(names) for i, day in enumerate(DAYS)]
+
+
+@pytest.mark.parametrize(
+    "date",
+    [
+        lambda day: day,
+        lambda day: day.date(),
+        lambda day: f"{day:%Y-%m-%d}",
+        lambda day: f"{day:%d %b %Y}",
+        lambda day: int(f"{day:%Y%m%d}"),
+        lambda day: day if day.day % 2 else f"{day:%Y-%m-%d}",
+    ],
+)
+def test_dates_in_any_form_and_ids_as_they_are(tmp_path, date):
+    panel = read_panel(book(tmp_path, long(date=date)))
+    assert panel.series.tolist() == ["007", "7", "12"] and panel.freq.name == "D"
+    assert panel.lengths.tolist() == [12] * 3 and panel.target[:3].tolist() == [0.25, 1.25, 2.25]
+    assert panel.timestamp_text(int(panel.timestamps[0])) == "2024-01-01"
+
+
+def test_hours_times_and_numbers_as_names(tmp_path):
+    hours = [FILLED + dt.timedelta(hours=i) for i in range(30)]
+    found = read_panel(book(tmp_path, [["time", "load"], *([hour, i + 0.5] for i, hour in enumerate(hours))]))
+    assert found.freq.name == "h" and found.target[3] == 3.5
+    parts = [["Date", "Time", "load"], *([hour.date(), hour.time(), i] for i, hour in enumerate(hours))]
+    assert read_panel(book(tmp_path, parts)).freq.name == "h"
+    shops = [["shop", "day", "sold"], *([shop, day, shop] for shop in (3, 12) for day in DAYS)]
+    assert read_panel(book(tmp_path, shops), Columns(series="shop")).series.tolist() == ["3", "12"]
+
+
+def test_titles_empty_rows_and_other_sheets_do_not_matter_and_are_told(tmp_path):
+    rows = [["Sales of 2024"], [], *long()[:14], [None, None, None], *long()[14:], []]
+    panel = read_panel(book(tmp_path, [], rows, [["a", "b"], [1, 2]]))
+    assert panel.series.tolist() == ["007", "7", "12"] and panel.gaps == 0
+    assert "sheet 'S2' of 2 is read. row 3 has the names of the columns." in panel.notes
+
+
+def test_missing_cells_are_missing_and_wide_sheets_are_wide(tmp_path):
+    rows = [["day", "north", "south"], *([day, i, None if i == 4 else 2 * i] for i, day in enumerate(DAYS))]
+    panel = read_panel(book(tmp_path, rows))
+    assert panel.layout == "wide" and np.flatnonzero(np.isnan(panel.target)).tolist() == [16]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda rows: rows[5].__setitem__(2, "many"), r"x.xlsx row 6: target 'many'"),
+        (lambda rows: rows[5].__setitem__(2, "#DIV/0!"), r"x.xlsx row 6: target '#DIV/0!'"),
+        (lambda rows: rows[5].__setitem__(1, rows[4][1]), r"x.xlsx row 6: .* is already in x.xlsx row 5"),
+        (lambda rows: rows[5].append("note"), r"x.xlsx row 6: there are more cells than in the header"),
+        (lambda rows: rows[5].__setitem__(2, "=A1+1"), r"x.xlsx row 6: the formula in C6 has no stored value"),
+        (lambda rows: rows.clear(), r"x.xlsx: the workbook has no cells"),
+        (lambda rows: rows.__delitem__(slice(1, None)), r"x.xlsx: there are no rows"),
+    ],
+)
+def test_faults_are_one_line_with_the_row_of_the_sheet(tmp_path, monkeypatch, change, message):
+    monkeypatch.chdir(tmp_path)
+    rows = long()
+    change(rows)
+    book(tmp_path, rows)
+    with pytest.raises(DataError, match=message) as caught:
+        read_panel("x.xlsx")
+    assert "\n" not in str(caught.value)
+    assert find_faults("x.xlsx", ReadOptions.of()).faults >= 1
+
+
+def test_what_is_no_workbook_is_refused(tmp_path):
+    path = tmp_path / "x.xlsx"
+    path.write_text("a,b\n1,2\n")
+    with pytest.raises(DataError, match=r"not an \.xlsx workbook"):
+        read_panel(path)
+    whole = book(tmp_path, long()).read_bytes()
+    for cut in range(0, len(whole), 97):
+        path.write_bytes(whole[:cut])
+        with pytest.raises(DataError, match=r"damaged|not an \.xlsx|empty"):
+            read_panel(path)
+    with pytest.raises(DataError, match="no such file"):
+        read_panel(tmp_path / "y.xlsx")
+
+
+def test_without_openpyxl_it_says_what_to_install(tmp_path, monkeypatch):
+    path = book(tmp_path, long())
+    monkeypatch.setitem(sys.modules, "openpyxl", None)
+    with pytest.raises(
+        DataError, match=r"needs openpyxl, which is not installed. Install it with `pip install .*\[xlsx\]"
+    ):
+        read_panel(path)
