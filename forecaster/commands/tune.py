@@ -9,7 +9,7 @@ import hashlib
 import json
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -29,14 +29,14 @@ from forecaster.training.auto_plan import draft_plan
 from forecaster.training.checkpoints import NoCheckpoints
 from forecaster.training.fit_members import EnsembleFitter
 from forecaster.training.plan import EPOCH_STEPS
-from forecaster.training.selection import select_settings
+from forecaster.training.selection import choose_components, evaluation_set, select_settings
 from forecaster.training.split import split
 
 if TYPE_CHECKING:
     from forecaster.config import TuneSettings
     from forecaster.data.panel import Panel
     from forecaster.progress import Watch
-    from forecaster.training.fit_types import State
+    from forecaster.training.fit_types import MemberFit, Stage, State, Task
     from forecaster.training.plan import Draft
     from forecaster.typing import Data, Json
 
@@ -53,7 +53,7 @@ class Tuned:
 
     automatic: Mapping[str, Setting]  # the automatic plan's values of the searched settings
     best: Mapping[str, Setting]
-    automatic_error: float  # of one network on the validation windows
+    automatic_error: float  # on the validation windows, of one network with the components that are served beside it
     error: float
     trials: int  # fitted to the end, earlier runs included
     pruned: int
@@ -166,6 +166,7 @@ class _Search:
         self.draft = draft_plan(panel, self._train({}))
         self.plan = self.draft.plan
         self.fitting = EnsembleFitter(self._train({}), NoCheckpoints(), watch, began)
+        self.fitted: dict[tuple[MemberFit, ...], Stage] = {}
         self.space = _space(self.draft, settings)
         given = {name: value for name, value in vars(settings).items() if name not in RUN}
         facts = json.dumps([fingerprint(panel), given, self.space], default=str, sort_keys=True)
@@ -190,11 +191,16 @@ class _Search:
         return automatic
 
     def error(self, optuna: Any, trial: Any, automatic: Mapping[str, Setting]) -> float:
-        """Validation error of one network with the settings that `trial` suggests."""
+        """Validation error of what would be served with the settings that `trial` suggests, one network in the members' place.
+
+        The network is combined with the pretrained network and a simple method, with shares that suit it. So a setting that
+        makes up for what these have already is worth no more than in use.
+        """
         from forecaster.models.network import Network
         from forecaster.training.fit import FitControl, fit
 
-        plan = draft_plan(self.panel, self._train(self._suggest(trial))).plan
+        draft = draft_plan(self.panel, self.served(self._suggest(trial)))
+        plan = draft.plan
         task = split(self.panel, plan.needs, plan.windows).selection
         if task is None:
             raise optuna.TrialPruned
@@ -215,7 +221,16 @@ class _Search:
             raise KeyboardInterrupt
         if done.stopped == "diverged" or not math.isfinite(done.state.last_error):
             raise optuna.TrialPruned
-        return done.state.last_error
+        evaluation = evaluation_set(self.panel, task, plan)
+        made = choose_components(plan, [network], draft.questions, evaluation, task, self._fit_once, Silent())
+        return evaluation.error(made.forecast)
+
+    def _fit_once(self, stage: str, task: Task, members: Sequence[MemberFit]) -> Stage:
+        """The fits of pretrained members, which are the same in every trial."""
+        key = tuple(members)
+        if key not in self.fitted:
+            self.fitted[key] = self.fitting.fit_all(stage, task, members)
+        return self.fitted[key]
 
     def _suggest(self, trial: Any) -> dict[str, Setting]:
         return {

@@ -1,7 +1,7 @@
 """Whether a plan that `tune` found is better than the automatic one as both would be served, measured again with other seeds.
 
 The search fits one network for each plan, on whose validation windows the best of many plans looks better than it is. Here both
-plans are fitted as `train` fits them, all members, with the simple method and its weight chosen on the same windows.
+plans are fitted as `train` fits them, all members, with the shares of the pretrained network and of a simple method.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 from forecaster.progress import Silent
 from forecaster.training.auto_plan import draft_plan
-from forecaster.training.combination import EvaluationSet, blended, choose_simple_method
-from forecaster.training.split import history_windows, split
+from forecaster.training.selection import choose_components, evaluation_set
+from forecaster.training.split import split
 
 if TYPE_CHECKING:
     from forecaster.config import TrainSettings
@@ -78,15 +78,6 @@ def served_error(panel: Panel, settings: TrainSettings, fitting: EnsembleFitter)
     if task is None or task.validation is None:
         raise ValueError("a search has validation windows")
     networks = fitting.fit_all(STAGE, task, plan.member_fits).networks
-    evaluation = EvaluationSet(
-        panel,
-        task.validation,
-        task.scale,
-        task.relative,
-        plan.needs,
-        loss="mse" if plan.members[0].point_level is None else plan.fit.loss,
-        history=history_windows(panel, task, plan.horizon),
-    )
-    forecast = evaluation.forecast(networks)
-    chosen = choose_simple_method(plan, draft.questions, evaluation, forecast, Silent()).smoothing
-    return evaluation.error(blended(forecast, evaluation.smoothed(chosen) if chosen else None, chosen))
+    evaluation = evaluation_set(panel, task, plan)
+    made = choose_components(plan, networks, draft.questions, evaluation, task, fitting.fit_all, Silent())
+    return evaluation.error(made.forecast)

@@ -175,32 +175,38 @@ def select_scalings(
 
 
 @dataclass(frozen=True)
-class Unfitted:
-    """A plan whose network is fitted to no row, so that every window of the history shows its error."""
+class Served:
+    """A plan, and its forecasts of the validation windows."""
 
     plan: Plan
-    forecast: FloatArray  # [W, H] of the validation windows
+    forecast: FloatArray  # [W, H]
+
+
+@dataclass(frozen=True)
+class Unfitted(Served):
+    """A plan whose network is fitted to no row, so that every window of the history shows its error."""
+
     history_error: float
 
 
 def choose_simple_method(
-    plan: Plan,
+    found: Served,
     questions: OpenQuestions,
     evaluation: EvaluationSet,
-    network: FloatArray,
     watch: Watch,
     unfitted: Unfitted | None = None,
-) -> Plan:
+) -> Served:
     """The plan with the simple method and the weight whose forecasts have the lowest error on the windows of `evaluation`.
 
-    `network` [W, H] are the networks' combined forecasts of these windows. Exponential smoothing is compared, and the other
-    simple method whose error is lowest over the longer history, which no fit is needed for. A simple method serves alone unless
-    a blend is better by a standard error (the one-standard-error rule of Breiman et al. 1984), since few windows show little.
-    A pretrained network as it is, `unfitted`, takes that place where its error over the history is lower than the simple
-    method's. Where a simple method serves alone, that network gives the widths of the quantiles, and nothing is fitted.
+    Exponential smoothing is compared, and the other simple method whose error is lowest over the longer history, which no fit
+    is needed for. A simple method serves alone unless a blend is better by a standard error (the one-standard-error rule of
+    Breiman et al. 1984), since few windows show little. A pretrained network as it is, `unfitted`, takes that place where its
+    error over the history is lower than the simple method's. Where a simple method serves alone, that network gives the widths
+    of the quantiles, and nothing is fitted.
     """
     if not questions.smoothings:
-        return plan
+        return found
+    plan, network = found.plan, found.forecast
     rivals = _rivals(questions.smoothings, evaluation)
     forecasts = {one.method: evaluation.smoothed(one) for one in rivals}
     answers: list[Smoothing | None] = [] if questions.blended else [None]
@@ -223,8 +229,8 @@ def choose_simple_method(
         ):
             if not evaluation.clearly_lower(made[best], unfitted.forecast):
                 watch.note("model selection: the pretrained network as it is: no other is clearly better")
-                served = replace(unfitted.plan, smoothing=None)
-                return served.with_row("floor", 0.0, "no blend is clearly better than the pretrained network")
+                reason = "no blend is clearly better than the pretrained network"
+                return Served(replace(unfitted.plan, smoothing=None).with_row("floor", 0.0, reason), unfitted.forecast)
         elif not evaluation.clearly_lower(made[best], made[simplest]):
             best = simplest
     shown = ", ".join(f"{_blend_name(one)}: {error:.4g}" for one, error in zip(answers, errors, strict=True))
@@ -234,7 +240,7 @@ def choose_simple_method(
     if unfitted and chosen and chosen.weight == 1.0:
         plan = unfitted.plan
     plan = plan.with_row("floor", chosen.weight if chosen else 0.0, "as given" if questions.blended else others)
-    return replace(plan, smoothing=chosen)
+    return Served(replace(plan, smoothing=chosen), made[best])
 
 
 def _rivals(smoothings: Sequence[Smoothing], evaluation: EvaluationSet) -> list[Smoothing]:

@@ -15,7 +15,7 @@ import numpy as np
 
 from forecaster.serving.manifest import PlanRow
 from forecaster.serving.pretrained import find_card
-from forecaster.training.combination import Unfitted
+from forecaster.training.combination import Served, Unfitted
 from forecaster.training.fit_types import MemberFit
 from forecaster.training.plan import EPOCH_STEPS
 
@@ -85,16 +85,16 @@ def join_pretrained(
     task: Task,
     fit_all: FitAll,
     watch: Watch,
-) -> tuple[Plan, FloatArray, Unfitted | None]:
+) -> tuple[Served, Unfitted | None]:
     """The plan with pretrained members, unless it clearly has a lower error on the validation windows without them.
 
     `own`: fitted networks that represent the plan's members. The pretrained network joins them as it is and after the best of
-    the `tunings`. Returned with the plan are its forecast [W, H] of these windows, and the pretrained network alone.
+    the `tunings`. Returned with the plan is the pretrained network alone, None where there is none.
     """
     alone = evaluation.forecast(own)
     base = pretrained_member(plan)
     if base is None:
-        return plan, alone, None
+        return Served(plan, alone), None
     evaluation = evaluation.reaching(base.context_length)
     starts = (UNTOUCHED, *tunings) if len(plan.members) > 2 else (UNTOUCHED,)  # one member starts from nothing
     tuned = _tuned(plan, base, starts, task, fit_all)
@@ -117,9 +117,9 @@ def join_pretrained(
     watch.note(f"model selection: {names}: validation error {after:.4g}, without pretrained members {before:.4g}")
     # The others' settings were chosen on these windows, which flatters them: what pretrained ones must not do is clearly worse.
     if evaluation.clearly_lower(alone, joined):
-        return plan, alone, unfitted
+        return Served(plan, alone), unfitted
     made = _with_members(plan, base, shares, f"validation error {after:.3g}, {before:.3g} without them")
-    return made, joined, unfitted
+    return Served(made, joined), unfitted
 
 
 def join_untested(plan: Plan) -> Plan:

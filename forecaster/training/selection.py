@@ -13,9 +13,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, TypeAlias
 
 from forecaster.models.cells import CELLS
-from forecaster.training.combination import EvaluationSet, choose_simple_method, select_scalings
+from forecaster.training.combination import EvaluationSet, Served, choose_simple_method, select_scalings
 from forecaster.training.fit_types import MemberFit
-from forecaster.training.plan import Candidate, Draft, Plan, TargetScaling
+from forecaster.training.plan import Candidate, Draft, OpenQuestions, Plan, TargetScaling
 from forecaster.training.pretrained_members import TUNINGS, join_pretrained
 from forecaster.training.split import history_windows
 
@@ -46,25 +46,45 @@ def select_settings(draft: Draft, panel: Panel, task: Task, fit_all: FitAll, wat
         )
     others = ", ".join(f"{error:.3g}" for candidate, error in fits.errors.items() if candidate != best)
     reason = f"validation error {fits.errors[best]:.3g}, others {others}" if others else "as given"
-    evaluation = EvaluationSet(
-        panel,
-        task.validation,
-        task.scale,
-        task.relative,
-        replace(plan.needs, context_length=max(questions.contexts)),
-        loss="mse" if plan.members[0].point_level is None else plan.fit.loss,
-        history=history_windows(panel, task, plan.horizon),
-    )
+    evaluation = evaluation_set(panel, task, plan).reaching(max(questions.contexts))
     fitted = fits.longest(best)
     mixed = select_scalings(draft.decided(best, reason), evaluation, fitted, best.scaling, watch)
     # The short fits' networks represent the members that will have their scalings.
     networks = [fitted[scaling] for scaling in mixed.scalings if scaling in fitted]
+    return choose_components(mixed, networks, questions, evaluation, task, fit_all, watch).plan
+
+
+def evaluation_set(panel: Panel, task: Task, plan: Plan) -> EvaluationSet:
+    """The validation windows of a task, and the plan's error. ValueError where there are none."""
+    if task.validation is None:
+        raise ValueError("a task of model selection has validation windows")
+    return EvaluationSet(
+        panel,
+        task.validation,
+        task.scale,
+        task.relative,
+        plan.needs,
+        loss="mse" if plan.members[0].point_level is None else plan.fit.loss,
+        history=history_windows(panel, task, plan.horizon),
+    )
+
+
+def choose_components(
+    plan: Plan,
+    networks: Sequence[Network],
+    questions: OpenQuestions,
+    evaluation: EvaluationSet,
+    task: Task,
+    fit_all: FitAll,
+    watch: Watch,
+) -> Served:
+    """The plan of `networks`, which represent its members, with shares of a pretrained network and of a simple method."""
     if questions.pretrained:
         tunings = TUNINGS if questions.fine_tuned else ()
-        mixed, forecast, unfitted = join_pretrained(mixed, networks, tunings, evaluation, task, fit_all, watch)
+        found, unfitted = join_pretrained(plan, networks, tunings, evaluation, task, fit_all, watch)
     else:
-        forecast, unfitted = evaluation.forecast(networks), None
-    return choose_simple_method(mixed, questions, evaluation, forecast, watch, unfitted)
+        found, unfitted = Served(plan, evaluation.forecast(networks)), None
+    return choose_simple_method(found, questions, evaluation, watch, unfitted)
 
 
 def choose_cell(plan: Plan, task: Task, fit_all: FitAll, watch: Watch) -> Plan:

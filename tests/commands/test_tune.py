@@ -154,3 +154,25 @@ def test_a_gain_must_be_seen_again_with_other_seeds(automatic, found, sure, word
 
 def test_nothing_found_is_nothing_confirmed():
     assert not Confirmation((), ()).confirmed
+
+
+@pytest.mark.slow
+def test_a_plan_has_the_error_of_what_would_be_served(tmp_path, cpu):
+    """A network of two steps is poor; a simple method, which is served in its place, is not."""
+    from time import monotonic
+    from types import SimpleNamespace
+
+    from forecaster.commands.tune import _Search
+
+    panel = read_panel(frame(), season_length=4)
+    search = _Search(panel, settings_of(tmp_path, cell="gru", center="mean", dropout=0.0), Recorder(), monotonic())
+    alone = []
+    trial = SimpleNamespace(
+        params={},
+        suggest_float=lambda *_args, **_kwargs: 1e-3,
+        suggest_categorical=lambda _name, choices: choices[0],
+        report=lambda error, _step: alone.append(error),
+        should_prune=lambda: False,
+    )
+    served = search.error(SimpleNamespace(TrialPruned=RuntimeError), trial, {})
+    assert 0.0 < served < 0.9 * alone[-1]

@@ -18,6 +18,7 @@ from forecaster.models.simple_methods import DRIFT, NAIVE, SEASONAL_NAIVE
 from forecaster.training.auto_plan import draft_plan
 from forecaster.training.combination import (
     EvaluationSet,
+    Served,
     Unfitted,
     choose_simple_method,
     contributions,
@@ -68,8 +69,8 @@ def plan(draft):
 
 def chosen(draft, smooth, network):
     """The simple method that is chosen on these forecasts; None = the networks alone."""
-    plan = choose_simple_method(draft.plan, draft.questions, evaluation_set(smooth), network, Recorder())
-    return plan.smoothing
+    served = choose_simple_method(Served(draft.plan, network), draft.questions, evaluation_set(smooth), Recorder())
+    return served.plan.smoothing
 
 
 def test_scalings_with_opposite_errors_are_combined(plan):
@@ -183,7 +184,8 @@ def with_unfitted(draft, network, *, history, smooth):
     """The plan that is chosen where a pretrained network errs by 1 in the windows and by `history` before them."""
     pretrained = replace(draft.plan.members[0], pretrained=4, share=1.0)
     alone = Unfitted(replace(draft.plan, members=(pretrained,)), TRUTH + 1.0, history)
-    return choose_simple_method(draft.plan, draft.questions, evaluation_set(smooth), network, Recorder(), alone)
+    found = Served(draft.plan, network)
+    return choose_simple_method(found, draft.questions, evaluation_set(smooth), Recorder(), alone).plan
 
 
 def test_a_pretrained_network_serves_as_it_is_unless_another_is_clearly_better(draft):
@@ -209,7 +211,7 @@ def test_smoothing_must_add_something_to_a_combination_with_a_pretrained_network
     smooth = {EXPONENTIAL_SMOOTHING: TRUTH + np.where(np.arange(TRUTH.shape[1]) == 0, 0.98, 1.0)}
     questions = replace(draft.questions, smoothings=tuple(s for s in draft.questions.smoothings if 0 < s.weight < 1.0))
     shares = [
-        choose_simple_method(plan, questions, evaluation_set(smooth), network, Recorder()).smoothing
+        choose_simple_method(Served(plan, network), questions, evaluation_set(smooth), Recorder()).plan.smoothing
         for plan in (draft.plan, joined)
     ]
     assert shares[0].method == EXPONENTIAL_SMOOTHING and shares[1] is None

@@ -160,10 +160,10 @@ def joined(plan, own, tuned):
         fits = [SimpleNamespace(stopped="diverged" if value is None else "epochs") for value in tuned]
         return SimpleNamespace(networks=tuned, fits=fits, stopped="epochs")
 
-    made, forecast, unfitted = join_pretrained(plan, own, tunings, Evaluation(), None, fit_all, Recorder())
+    made, unfitted = join_pretrained(plan, own, tunings, Evaluation(), None, fit_all, Recorder())
     assert [(one.pretrained, one.tuned, one.share) for one in unfitted.plan.members] == [(4, False, 1.0)]
     assert unfitted.history_error == abs(tuned[0]) and served_method(unfitted.plan.members, None) == "pretrained gru"
-    return made, forecast
+    return made.plan, made.forecast
 
 
 def test_they_join_unless_the_error_is_clearly_lower_without_them(shipped):
