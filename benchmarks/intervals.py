@@ -142,13 +142,17 @@ def measure(name: str, root: Path, models: Path, seed: int, work: Path) -> str:
 
 
 def ratios(target: FloatArray, served: FloatArray, raw: FloatArray, scale: FloatArray) -> str:
-    """Served quantiles [W, H, 4] at LEVELS over raw ones: MSIS at 80 % and 95 %, and the pinball loss of all levels."""
+    """Served quantiles [W, H, 4] at LEVELS over raw ones: MSIS at 80 % and 95 %, and the pinball loss over the seasonal scale."""
     from forecaster.evaluation.quantile_metrics import quantile_scores
 
+    known = np.where(scale > 0.0, scale, np.nan)[:, None]
     found = []
     for columns, measure in (([1, 2], "msis"), ([0, 3], "msis"), ([0, 1, 2, 3], "pinball")):
         levels = tuple(LEVELS[i] for i in columns)
-        one, other = (quantile_scores(target, part[:, :, columns], levels, scale) for part in (served, raw))
+        one, other = (
+            quantile_scores(target / known, part[:, :, columns] / known[:, :, None], levels, np.ones(len(scale)))
+            for part in (served, raw)
+        )
         found.append(f"{getattr(one, measure) / getattr(other, measure):.3f}" if one and other else "–")
     return f"served over raw: MSIS at 80 % {found[0]}, at 95 % {found[1]}, pinball {found[2]}"
 

@@ -10,6 +10,7 @@ import numpy as np
 from forecaster.data.seasonal_scale import context_scale
 from forecaster.data.windows import evenly, rolling
 from forecaster.evaluation.backtest import Backtest, backtest
+from forecaster.evaluation.quantile_metrics import coverage
 from forecaster.models.baselines import seasonal_naive
 from forecaster.serving.conformal import Calibration, Pool, calibrate
 from forecaster.serving.raw_forecasts import raw_forecasts, with_actuals, with_context
@@ -33,6 +34,8 @@ MIN_WINDOWS = 10  # separate ones; with fewer, older windows are used, too
 PRIOR_WINDOWS = 2  # weight of PRIOR_RATIO, in older windows
 PRIOR_RATIO = 0.8  # prior of a model's error over seasonal naive's, near the median of many sets
 MAX_ADAPTATIONS = 100  # to recent windows, in one backtest
+MAX_COVERAGE_GAP = 0.03  # of raw quantiles that need no correction
+MIN_GAIN = 0.05  # share by which one at one cutoff must lower the loss all the same; of n cutoffs this over √n
 MIN_SERIES = 30  # with fewer, each test window is calibrated on those that do not overlap it
 
 
@@ -197,6 +200,25 @@ def adapted_quantiles(
     return found
 
 
+def _needless(raw: Backtest, calibrated: Backtest, cutoffs: int) -> str:
+    """Why the raw quantiles serve, after "the networks' own quantiles"; "" where the calibrated ones do.
+
+    Windows of few cutoffs share a shock: a correction that they ask for must be clear where the raw ones cover what they should.
+    """
+    before, after = _loss(raw), _loss(calibrated)
+    if before < after:
+        return "have the lower loss"
+    low, high = raw.quantile_forecasts[:, :, 0], raw.quantile_forecasts[:, :, -1]
+    off = abs(coverage(raw.target, low, high) - (raw.quantiles[-1] - raw.quantiles[0]))
+    if (
+        len(raw.quantiles) > 1
+        and off <= MAX_COVERAGE_GAP
+        and after > before * (1.0 - MIN_GAIN / np.sqrt(max(cutoffs, 1)))
+    ):
+        return "cover what they should, and a correction gains little"
+    return ""
+
+
 def _loss(tested: Backtest) -> float:
     """Mean pinball loss of the quantiles over the seasonal scale; windows without a scale are left out."""
     scale, target = tested.holdout.seasonal_scale, tested.target
@@ -237,8 +259,9 @@ def cross_calibrated(
     if calibration and manifest.quantiles:
         quantiles = errors.crossed(raw, manifest.quantiles)
         calibrated = with_quantiles(found, quantiles, manifest.limits, errors.description)
-        if errors.pool.separate >= MIN_WINDOWS and calibration.shape.has_widths and _loss(found) < _loss(calibrated):
-            own = "not at all: the networks' own quantiles have the lower loss on these windows"
+        why = _needless(found, calibrated, calibration.cutoffs)
+        if errors.pool.separate >= MIN_WINDOWS and calibration.shape.has_widths and why:
+            own = f"not at all: the networks' own quantiles {why} on these windows"
             return CrossCalibration(replace(found, calibrated=own), calibration.uncorrected())
         found = calibrated
     return CrossCalibration(found, calibration)

@@ -44,7 +44,12 @@ def _shape_arrays(calibration: Calibration) -> dict[str, FloatArray]:
     if not shape.centred:
         return {}
     point = np.nan if shape.point_level is None else shape.point_level
-    return {"shape": np.array(shape.levels), "point_level": np.array(point), "cutoffs": np.array(calibration.cutoffs)}
+    return {
+        "shape": np.array(shape.levels),
+        "point_level": np.array(point),
+        "cutoffs": np.array(calibration.cutoffs),
+        "reach": np.array(calibration.reach),
+    }
 
 
 def load_calibration(folder: Path, manifest: Manifest) -> Calibration | None:
@@ -60,11 +65,12 @@ def load_calibration(folder: Path, manifest: Manifest) -> Calibration | None:
             windows, separate = stored["counts"].tolist()
             # Earlier releases stored whole windows only, as `paths`, without their age.
             errors = stored["errors" if "errors" in stored else "paths"].astype(np.float64)
-            shape, cutoffs = FORMAT_1, 0
+            shape, cutoffs, reach = FORMAT_1, 0, np.inf
             if "shape" in stored:  # since format 2
                 point = float(stored["point_level"])
                 shape = QuantileShape(tuple(stored["shape"].tolist()), None if np.isnan(point) else point)
                 cutoffs = int(stored["cutoffs"])
+                reach = float(stored["reach"]) if "reach" in stored else np.inf
             found = Calibration(
                 levels=stored["levels"].astype(np.float64),
                 offsets=stored["offsets"].astype(np.float64),
@@ -76,6 +82,7 @@ def load_calibration(folder: Path, manifest: Manifest) -> Calibration | None:
                 separate=separate,
                 shape=shape,
                 cutoffs=cutoffs,
+                reach=reach,
             )
         _refuse_wrong(found, manifest.horizon)
     except (OSError, EOFError, ValueError, LookupError, TypeError, AttributeError) as error:
@@ -102,6 +109,8 @@ def _refuse_wrong(found: Calibration, horizon: int) -> None:
         raise ValueError("errors")
     if found.age.shape != (len(errors),) or not np.isfinite(found.age).all():
         raise ValueError("age")
+    if not found.reach >= 0.0:
+        raise ValueError("reach")
     if not all(isinstance(name, str) for name in found.factors):
         raise ValueError("names")
     if not all(isinstance(factor, float) and 0 < factor < np.inf for factor in found.factors.values()):

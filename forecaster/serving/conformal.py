@@ -97,6 +97,9 @@ class Calibration:
     separate: int  # windows among them that do not overlap
     shape: QuantileShape = FORMAT_1  # what the columns of a forecast are
     cutoffs: int = 0  # separate ones, whatever the series
+    reach: float = (
+        np.inf
+    )  # largest absolute error in the pool, in seasonal scales: no correction widens a quantile beyond it
 
     @property
     def horizon(self) -> int:
@@ -119,9 +122,27 @@ class Calibration:
         offsets = self.ahead(levels, forecast.shape[1])[None]
         unit = np.where(offsets > 0, up[:, :, None], down[:, :, None])
         away = unit * offsets
+        if self.shape.has_widths:
+            away = self._within_reach(away, forecast, seasonal_scale, levels)
         if self.shape.centred:
             away = self.shape.keep(away, forecast, (down, up), levels)
         return np.asarray(self.shape.centre(forecast)[:, :, None] + away)
+
+    def _within_reach(
+        self, away: FloatArray, forecast: FloatArray, seasonal_scale: FloatArray, levels: Sequence[float]
+    ) -> FloatArray:
+        """Distances [n, h, Q] from the centre, no larger than the reach, or than the network's own where these are larger.
+
+        A network that is sure in one window and far off there would have the widths of all other windows multiplied.
+        """
+        steps = np.arange(1.0, forecast.shape[1] + 1.0)
+        growth = np.sqrt(np.maximum(steps / max(self.horizon, 1), 1.0))
+        scaled = self.reach * np.where(seasonal_scale > 0.0, seasonal_scale, 1.0)
+        known = np.where(seasonal_scale > 0.0, scaled, np.inf)[:, None] * growth
+        units = self.shape.units(forecast, seasonal_scale)
+        own = np.stack([abs(self.shape.reference(one)) * units[one > 0.5] for one in levels], axis=-1)
+        limit = np.maximum(own, known[:, :, None])
+        return np.asarray(np.clip(away, -limit, limit))
 
     def samples(
         self, forecast: FloatArray, seasonal_scale: FloatArray, series: Sequence[str], count: int
@@ -190,6 +211,7 @@ class Calibration:
             windows=self.windows + len(more),
             separate=count,
             cutoffs=cutoffs,
+            reach=max(self.reach, _reach(pool)),
         )
 
     def _units(
@@ -243,7 +265,15 @@ def calibrate(pool: Pool, names: Sequence[str]) -> Calibration | None:
         separate=pool.separate,
         shape=pool.shape,
         cutoffs=pool.cutoffs,
+        reach=_reach(pool),
     )
+
+
+def _reach(pool: Pool) -> float:
+    """The largest absolute error in seasonal scales; infinite where none has a scale."""
+    scale = np.where(pool.seasonal_scale > 0.0, pool.seasonal_scale, np.nan)[:, None]
+    size = np.abs(pool.target - pool.shape.centre(pool.forecast)) / scale
+    return float(np.nanmax(size)) if np.isfinite(size).any() else np.inf
 
 
 def _shrunk(offsets: FloatArray, shape: QuantileShape, cutoffs: int) -> FloatArray:

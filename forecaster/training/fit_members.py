@@ -19,8 +19,8 @@ from forecaster.training.combination import member_forecasts
 from forecaster.training.compiled_steps import Trainers
 from forecaster.training.fit import FitControl, fit
 from forecaster.training.fit_types import Fitted, MemberFit, Stage, Task
-from forecaster.training.pretrained_members import join_untested, started
-from forecaster.training.selection import SELECTION_STAGE, choose_cell, select_settings
+from forecaster.training.pretrained_members import started
+from forecaster.training.selection import SELECTION_STAGE, choose_cell, join_untested, select_settings
 
 if TYPE_CHECKING:
     from forecaster.config import TrainSettings
@@ -59,7 +59,7 @@ class EnsembleFitter:
 
         UsageError where every fit diverged; KeyboardInterrupt where none was fitted.
         """
-        plan = self._select(draft, panel, parts.selection)
+        plan = self._select(draft, panel, parts)
         # Early stopping needs the validation windows; without it the test fit also uses their rows.
         task = parts.selection if plan.fit.patience and parts.selection else parts.test
         if task is None:
@@ -74,12 +74,12 @@ class EnsembleFitter:
         members = member_forecasts(panel, parts.test_windows, plan.needs, test.networks)
         return Stages(plan, test, replace(last, smoothing=plan.smoothing) if last else None, members)
 
-    def _select(self, draft: Draft, panel: Panel, task: Task | None) -> Plan:
-        """The plan after model selection on the validation windows; as drafted where there are none."""
-        plan = draft.plan
-        if draft.questions.pretrained and draft.questions.is_open and (task is None or task.validation is None):
-            plan = join_untested(plan)
-        if task is not None:
+    def _select(self, draft: Draft, panel: Panel, parts: Split) -> Plan:
+        """The plan after model selection on the validation windows, or on the history where there are none."""
+        task = parts.selection
+        if task is None:
+            plan = join_untested(draft, panel, parts.test or parts.final, self.watch)
+        else:
             plan = select_settings(draft, panel, task, self.fit_all, self.watch)
             if self.settings.cell == "auto":
                 plan = choose_cell(plan, task, self.fit_all, self.watch)

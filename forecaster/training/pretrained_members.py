@@ -20,6 +20,7 @@ from forecaster.training.fit_types import MemberFit
 from forecaster.training.plan import EPOCH_STEPS
 
 if TYPE_CHECKING:
+    from forecaster.models.exponential_smoothing import Smoothing
     from forecaster.models.network import Network
     from forecaster.models.settings import FitSettings, NetworkSettings
     from forecaster.progress import Watch
@@ -32,6 +33,9 @@ if TYPE_CHECKING:
 FitAll: TypeAlias = "Callable[[str, Task, Sequence[MemberFit]], Stage]"
 
 ROUNDS = 10  # of the forward selection: shares are tenths
+# The settings of the members that start from nothing were chosen on these windows, which flatters them: a combination that
+# looks worse by so much may still be better.
+MAX_LOSS = 0.02
 MAX_OWN = 2  # members that start from nothing beside pretrained ones: the time of the others goes to fits from there
 
 
@@ -115,19 +119,25 @@ def join_pretrained(
     before, after = evaluation.error(alone), evaluation.error(joined)
     names = "; ".join(f"{share:.0%} {tuning}" for tuning, share in shares.items())
     watch.note(f"model selection: {names}: validation error {after:.4g}, without pretrained members {before:.4g}")
-    # The others' settings were chosen on these windows, which flatters them: what pretrained ones must not do is clearly worse.
-    if evaluation.clearly_lower(alone, joined):
+    if after > before * (1.0 + MAX_LOSS) and evaluation.clearly_lower(alone, joined):
         return Served(plan, alone), unfitted
     made = _with_members(plan, base, shares, f"validation error {after:.3g}, {before:.3g} without them")
     return Served(made, joined), unfitted
 
 
-def join_untested(plan: Plan) -> Plan:
-    """The plan where no window can choose shares: the pretrained network, as it is, has half of the networks' forecast."""
+def join_if_better(plan: Plan, simple: Smoothing, evaluation: EvaluationSet, watch: Watch) -> Plan:
+    """The plan with the pretrained network for half of the networks' forecast, if its error is below the simple method's."""
     base = pretrained_member(plan)
-    if base is None or (plan.smoothing and plan.smoothing.weight == 1.0):
+    if base is None:
         return plan
-    return _with_members(plan, base, {UNTOUCHED: 0.5, OWN: 0.5}, "equal shares, as there are no validation windows")
+    evaluation = evaluation.reaching(base.context_length)
+    error = evaluation.error(evaluation.forecast([started(base, 0)]))
+    other = evaluation.error(evaluation.smoothed(simple))
+    watch.note(f"errors over the history: of the pretrained network {error:.4g}, of {simple.method} {other:.4g}")
+    if not error < other:
+        return plan
+    reason = f"error {error:.3g} over the history, {other:.3g} of {simple.method}; no validation windows"
+    return _with_members(plan, base, {UNTOUCHED: 0.5, OWN: 0.5}, reason)
 
 
 def shares_of(

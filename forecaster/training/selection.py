@@ -16,7 +16,7 @@ from forecaster.models.cells import CELLS
 from forecaster.training.combination import EvaluationSet, Served, choose_simple_method, select_scalings
 from forecaster.training.fit_types import MemberFit
 from forecaster.training.plan import Candidate, Draft, OpenQuestions, Plan, TargetScaling
-from forecaster.training.pretrained_members import TUNINGS, join_pretrained
+from forecaster.training.pretrained_members import TUNINGS, join_if_better, join_pretrained
 from forecaster.training.split import history_windows
 
 if TYPE_CHECKING:
@@ -54,6 +54,22 @@ def select_settings(draft: Draft, panel: Panel, task: Task, fit_all: FitAll, wat
     return choose_components(mixed, networks, questions, evaluation, task, fit_all, watch).plan
 
 
+def join_untested(draft: Draft, panel: Panel, task: Task, watch: Watch) -> Plan:
+    """The plan where rows are too few for validation windows: with the pretrained network if the history speaks for it.
+
+    The network and the simple method of the plan are fitted to no row of the `task`, so the windows in it show their errors.
+    """
+    plan, questions = draft.plan, draft.questions
+    simple = plan.smoothing
+    if not questions.pretrained or simple is None or simple.weight == 1.0:
+        return plan
+    windows = history_windows(panel, task.training.end, plan.horizon)
+    if not len(windows):
+        return plan
+    evaluation = EvaluationSet(panel, windows, task.scale, task.relative, plan.needs, plan.fit.loss)
+    return join_if_better(plan, simple, evaluation, watch)
+
+
 def evaluation_set(panel: Panel, task: Task, plan: Plan) -> EvaluationSet:
     """The validation windows of a task, and the plan's error. ValueError where there are none."""
     if task.validation is None:
@@ -65,7 +81,7 @@ def evaluation_set(panel: Panel, task: Task, plan: Plan) -> EvaluationSet:
         task.relative,
         plan.needs,
         loss="mse" if plan.members[0].point_level is None else plan.fit.loss,
-        history=history_windows(panel, task, plan.horizon),
+        history=history_windows(panel, task.validation.end, plan.horizon),
     )
 
 

@@ -24,6 +24,7 @@ MIN_VALIDATION_WINDOWS = 30  # with fewer series, each has several validation wi
 MIN_VALIDATION_CUTOFFS = 3  # of each series, where they take at most MAX_VALIDATION_SHARE of its rows
 MAX_VALIDATION_SHARE = 0.2
 MAX_HISTORY_WINDOWS = 1000
+MIN_HISTORY_ROWS = 6  # before a window of the history, and two seasons
 
 
 @dataclass(frozen=True)
@@ -76,16 +77,13 @@ def _validation(panel: Panel, ends: IntArray, horizon: int) -> Windows | None:
     return windows.take(np.flatnonzero(observed)) if observed.any() else None
 
 
-def history_windows(panel: Panel, task: Task, horizon: int) -> Windows | None:
-    """Windows before the test windows, evenly over time and series: MAX_HISTORY_WINDOWS at most; None without validation."""
-    if task.validation is None:
-        return None
-    ends = task.validation.end
+def history_windows(panel: Panel, ends: IntArray, horizon: int) -> Windows:
+    """Windows of the rows before `ends` [N], evenly over time and series: MAX_HISTORY_WINDOWS at most."""
     lengths = ends - panel.offsets[:-1]
     stride = max(1, horizon // 2)
     count = max(1, (int(lengths.max()) - horizon) // stride + 1)
     windows = rolling(panel, ends, horizon, count, stride)
-    whole = windows.cutoff - windows.start[windows.series] >= 2 * panel.season_length
+    whole = windows.cutoff - windows.start[windows.series] >= max(2 * panel.season_length, MIN_HISTORY_ROWS)
     if whole.any():  # the first rows do not show a season
         windows = windows.take(np.flatnonzero(whole))
     windows = windows.take(evenly(len(windows), MAX_HISTORY_WINDOWS))

@@ -138,8 +138,8 @@ def test_a_backtest_keeps_what_it_was_before_and_says_how_it_was_calibrated():
     assert with_quantiles(none, learnt[:, :, :0], NO_LIMITS, "so") is none and none.quantile_scores() is None
 
 
-@pytest.mark.parametrize(("width", "own"), [(1.2816, True), (0.1, False), (8.0, False)])
-def test_the_networks_own_quantiles_are_served_where_their_loss_is_lower(width, own):
+@pytest.mark.parametrize(("width", "own"), [(1.2816, True), (1.25, True), (0.1, False), (8.0, False)])
+def test_the_networks_own_quantiles_are_served_unless_a_correction_clearly_lowers_the_loss(width, own):
     class Known:
         """Noise about 50, with quantiles so far away."""
 

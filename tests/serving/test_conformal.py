@@ -9,6 +9,7 @@ import pytest
 
 from forecaster.data.seasonal_scale import context_scale
 from forecaster.serving.conformal import Pool, calibrate
+from forecaster.serving.quantile_shape import QuantileShape
 
 NAN = float("nan")
 LEVELS = (0.025, 0.1, 0.5, 0.9, 0.975)
@@ -207,3 +208,19 @@ def test_errors_are_drawn_as_often_as_they_count():
     found = calibrate(calm, ["s"]).extended(far, ["s"])
     paths = found.samples(calm.forecast[:1], np.ones(1), ["s"], 2000)
     assert (paths > 105).mean() == pytest.approx(0.5, abs=0.05)
+
+
+def test_no_correction_widens_a_quantile_beyond_the_errors_that_were_seen():
+    """A network that is sure and wrong in its windows, and unsure in the next one."""
+    shape = QuantileShape((0.1, 0.5, 0.9))
+    target = np.random.default_rng(0).normal(size=(200, 6))
+    sure = np.zeros((200, 6, 4)) + np.array([0.0, -1e-6, 0.0, 1e-6])
+    pool = replace(pooled(sure, target, np.ones(200), np.arange(200), 200), shape=shape)
+    learnt = calibrate(pool, [f"s{i}" for i in range(200)])
+    unsure = np.zeros((1, 6, 4)) + np.array([0.0, -2.0, 0.0, 2.0])
+    found = learnt.quantiles(unsure, np.ones(1), ["s0"], (0.1, 0.5, 0.9))
+    assert learnt.reach == np.abs(target).max()
+    np.testing.assert_allclose(found[0, :, 2], learnt.reach, rtol=1e-9)
+    wide = learnt.quantiles(10 * unsure, np.ones(1), ["s0"], (0.1, 0.5, 0.9))
+    np.testing.assert_allclose(wide[0, :, 2], 20.0)  # the network's own widths stay
+    assert (found[0, :, 0] < 0.0).all() and (found[0, :, 1] == 0.0).all()
