@@ -52,6 +52,7 @@ class EnsembleFitter:
         self.settings, self.checkpoints, self.watch, self.began = settings, checkpoints, watch, began
         self.threads = settings.threads or os.cpu_count() or 1
         self.trainers = Trainers()
+        self.seconds, self.epochs = 0.0, 0  # of all fits so far
         watch.note(f"fitting on the {configure(settings.device, self.threads)}")
 
     def fit_stages(self, draft: Draft, panel: Panel, parts: Split) -> Stages:
@@ -60,6 +61,7 @@ class EnsembleFitter:
         UsageError where every fit diverged; KeyboardInterrupt where none was fitted.
         """
         plan = self._select(draft, panel, parts)
+        self._note_time_to_come(plan, parts)
         # Early stopping needs the validation windows; without it the test fit also uses their rows.
         task = parts.selection if plan.fit.patience and parts.selection else parts.test
         if task is None:
@@ -73,6 +75,15 @@ class EnsembleFitter:
         last = self._final(parts.final, test, seconds) if self.settings.final_fit else None
         members = member_forecasts(panel, parts.test_windows, plan.needs, test.networks)
         return Stages(plan, test, replace(last, smoothing=plan.smoothing) if last else None, members)
+
+    def _note_time_to_come(self, plan: Plan, parts: Split) -> None:
+        """How long the fits will take that are left, at the pace of those of model selection."""
+        fits = [one.fit.stop_after or one.fit.epochs for one in plan.member_fits]
+        rounds = 2 if self.settings.final_fit and parts.test else 1
+        if self.epochs and fits:
+            seconds = rounds * sum(fits) * self.seconds / self.epochs
+            what = f"{len(fits)} network{'s' if len(fits) > 1 else ''}{', twice' if rounds > 1 else ''}"
+            self.watch.note(f"fitting {what}: about {max(round(seconds), 1):,} s at the pace of model selection")
 
     def _select(self, draft: Draft, panel: Panel, parts: Split) -> Plan:
         """The plan after model selection on the validation windows, or on the history where there are none."""
@@ -117,6 +128,7 @@ class EnsembleFitter:
         stop = Event()
         checkpoints = NoCheckpoints() if stage == SELECTION_STAGE else self.checkpoints
         _ = task.source.rows  # made before the threads start
+        began = time.monotonic()
 
         def one(i: int) -> Fitted:
             settings = replace(seeded[i], time_budget=self._share(stage, -(-(len(members) - i) // workers)))
@@ -137,6 +149,8 @@ class EnsembleFitter:
                 self.watch.warn("interrupted: stopping after this step")
             if not all(future.done() and not future.exception() for future in running):
                 stop.set()
+        self.seconds += time.monotonic() - began
+        self.epochs += sum(one.stop_after or one.epochs for one in seeded)
         return _fitted_stage(networks, members, running, self.watch, keep_diverged=stage == SELECTION_STAGE)
 
     def _seconds_left(self) -> float | None:
