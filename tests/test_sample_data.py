@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from forecaster.cli.main import run
+
 DATA = Path(__file__).parent.parent / "data"
 
 
@@ -33,3 +35,12 @@ def test_air_passengers_are_144_monthly_totals() -> None:
     lines = (DATA / "AirPassengers.csv").read_text().splitlines()
     assert lines[0] == "Month,#Passengers" and len(lines) == 145
     assert lines[1] == "1949-01,112" and lines[-1] == "1960-12,432"
+
+
+def test_the_stored_sample_model_answers_at_once(tmp_path, capfd):
+    store = ["--models", str(DATA / "models")]
+    output = tmp_path / "tomorrow.csv"
+    assert run(["predict", str(DATA / "kiosks.csv"), *store, "--output", str(output)]) == 0
+    assert len(output.read_text().splitlines()) == 1 + 2 * 14
+    assert "model kiosks@1, which has the data's name" in capfd.readouterr().err
+    assert sum(path.stat().st_size for path in (DATA / "models").rglob("*") if path.is_file()) < 1e6
