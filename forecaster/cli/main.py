@@ -227,6 +227,9 @@ def _predict(settings: PredictSettings, console: Console, data: str | None) -> N
     plot_is_result = not to_stdout and not console.json
     if settings.plot == "-" and console.quiet and not plot_is_result:
         raise UsageError("--plot - has no effect with --quiet: stdout carries the forecast.", "Give --output FILE.")
+    if settings.output.endswith("/"):
+        _predict_groups(settings, console, data)
+        return
     from forecaster.commands.predict import deliver, refuse_failed
 
     made = deliver(data, settings, console, "json" if console.json and to_stdout else settings.format)
@@ -239,6 +242,18 @@ def _predict(settings: PredictSettings, console: Console, data: str | None) -> N
         console.drawing(partial(in_terminal, made, settings.plot_series), result=plot_is_result)
     if forecast.about:
         refuse_failed(forecast.about.failed, len(forecast.series))
+
+
+def _predict_groups(settings: PredictSettings, console: Console, data: str | None) -> None:
+    from forecaster.commands.predict import refuse_failed
+    from forecaster.commands.predict_groups import predict_groups
+
+    done = predict_groups(data, settings, console, settings.format)
+    if console.json:
+        console.result(done.to_json())
+    else:
+        console.note(f"{done.series:,} series, {done.rows:,} rows in {done.files} files of {done.output}")
+    refuse_failed(done.failed, done.series)
 
 
 def _check(settings: CheckSettings, console: Console, data: str) -> None:

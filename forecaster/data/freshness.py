@@ -29,7 +29,7 @@ def fresh(
     over are left out. UsageError where timestamps are whole numbers, which have no age.
     """
     if max_age is not None:
-        _refuse_stale(panel, max_age, now)
+        refuse_older(latest_observed(panel), panel, max_age, now)
     if drop_incomplete:
         panel = _complete(panel, watch, now)
     last = panel.last_timestamps
@@ -61,10 +61,13 @@ def unfinished(panel: Panel, now: datetime | None = None) -> IntArray:
     return counts
 
 
-def _refuse_stale(panel: Panel, max_age: float, now: datetime | None) -> None:
+def refuse_older(latest: int | None, panel: Panel, max_age: float, now: datetime | None = None) -> None:
+    """StaleError where the timestamp of the latest target, in the units of `panel`, is older than `max_age` seconds.
+
+    DataError where it is None; UsageError where timestamps are whole numbers.
+    """
     if panel.freq.whole_numbers:
         raise UsageError("--max-age means nothing for whole-number timestamps.", "Leave it out.")
-    latest = latest_observed(panel)
     if latest is None:
         raise DataError(f"{panel.source}: no target is observed.", "Give newer rows.")
     age = (_clock(panel, now) - latest) / SECOND

@@ -138,16 +138,26 @@ def run_forecast(
 ) -> ForecastRun:
     """As `predict`, and return the rows that the forecast was made from, too."""
     data, settings = model_of_data(settings.source(data), at_hand(settings), watch)
-    model = _find(data, settings, watch, load)
+    model = find_model(data, settings, watch, load)
     panel = fresh(_read(data, model, settings), settings.max_age, settings.drop_incomplete, watch, now)
     _note_series(panel, model, watch)
     if settings.as_of and isinstance(model, ServedModel) and model.opened.manifest.data.last > panel.timestamps.max():
         watch.warn("the model was trained on later rows than --as-of: it could not have made this forecast then")
+    return forecast_panel(panel, model, settings, watch)
+
+
+def forecast_panel(
+    panel: Panel, model: Model, settings: PredictSettings, watch: Watch, quantiles: QuantileSource | None = None
+) -> ForecastRun:
+    """Forecast the series of a panel that was read for `model`.
+
+    `quantiles` says how these are made; None = from this panel, where they are adapted.
+    """
     request = _request(panel, model, settings, watch)
     _warn_of_ended_events(request, watch)
     own = PRETRAINED if isinstance(model, ZeroShotModel) else MODEL
     if isinstance(model, ServedModel):
-        answer = _answer_or_none(request, model, settings, watch)
+        answer = _answer_or_none(request, model, settings, watch, quantiles)
     elif isinstance(model, ZeroShotModel):
         answer = _zero_shot(request, settings, watch)
     else:
@@ -180,7 +190,15 @@ def run_forecast(
     return ForecastRun(forecast=result, panel=request.panel, positions=request.positions)
 
 
-def _find(data: Data | None, settings: PredictSettings, watch: Watch, load: Load) -> Model:
+class NothingObservedError(DataError):
+    """No series of a panel can be forecast."""
+
+    def __init__(self, message: str, hint: str, series: tuple[str, ...]) -> None:
+        super().__init__(message, hint)
+        self.series = series
+
+
+def find_model(data: Data | None, settings: PredictSettings, watch: Watch, load: Load) -> Model:
     """The model that was asked for. ArtifactError where it cannot be loaded and --fallback is not given."""
     if means_pretrained(data, settings, settings.models, watch):
         return ZeroShotModel()
@@ -281,9 +299,10 @@ def _observed(panel: Panel, reach: int) -> BoolArray:
     """[series] whether a target is observed in the last `reach` rows. DataError where none is."""
     observed = observed_in_reach(panel, reach) > 0
     if not observed.any():
-        raise DataError(
+        raise NothingObservedError(
             f"{panel.source}: no series has an observed target in its last {reach:,} rows.",
             "Give later rows.",
+            tuple(map(str, panel.series)),
         )
     return observed
 
@@ -293,10 +312,12 @@ def _no_answer(request: Request) -> Answer:
     return Answer(np.full((len(request.positions), request.horizon, 1 + len(request.quantiles)), np.nan), None)
 
 
-def _answer_or_none(request: Request, model: ServedModel, settings: PredictSettings, watch: Watch) -> Answer:
+def _answer_or_none(
+    request: Request, model: ServedModel, settings: PredictSettings, watch: Watch, source: QuantileSource | None
+) -> Answer:
     """As `_answer`; with --fallback no forecast where the model's graph or calibration fails now that it is used."""
     try:
-        return _answer(request, model, settings, watch)
+        return _answer(request, model, settings, watch, source)
     except ArtifactError as error:
         if not settings.fallback:
             raise
@@ -304,10 +325,12 @@ def _answer_or_none(request: Request, model: ServedModel, settings: PredictSetti
         return _no_answer(request)
 
 
-def _answer(request: Request, model: ServedModel, settings: PredictSettings, watch: Watch) -> Answer:
+def _answer(
+    request: Request, model: ServedModel, settings: PredictSettings, watch: Watch, source: QuantileSource | None
+) -> Answer:
     """The model's forecasts. A series that lacks a known value ahead is NaN with --fallback, else a DataError."""
     panel, manifest = request.panel, model.opened.manifest
-    source = _quantile_source(panel, model, settings, watch)
+    source = source or _quantile_source(panel, model, settings, watch)
     windows = latest_windows(panel).take(request.positions)
     raw = raw_forecasts(model.runtime, manifest, panel, windows, request.horizon)
     values = source.answer(raw.values, raw.context, raw.names)
@@ -322,10 +345,14 @@ def _answer(request: Request, model: ServedModel, settings: PredictSettings, wat
     return Answer(values, samples)
 
 
+def unadapted(model: ServedModel, settings: PredictSettings) -> QuantileSource:
+    """How the model's quantiles are made without its errors since the training."""
+    return quantile_source(model.opened.folder, model.opened.manifest, settings)
+
+
 def _quantile_source(panel: Panel, model: ServedModel, settings: PredictSettings, watch: Watch) -> QuantileSource:
     """How the model's quantiles are made. With --adapt its errors since the training count, too."""
-    opened = model.opened
-    source = quantile_source(opened.folder, opened.manifest, settings)
+    opened, source = model.opened, unadapted(model, settings)
     if not settings.adapt or not source.calibration or not (source.levels or settings.samples):
         return source
     recent = recent_windows(panel, opened.manifest, model.runtime)

@@ -10,7 +10,7 @@ here in the size of errors only, which benchmarks/adapting.py found better than 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -53,21 +53,52 @@ class RecentWindows:
         return calibration.extended(self.pool, tuple(map(str, self.panel.series)))
 
 
-def recent_windows(panel: Panel, manifest: Manifest, runtime: Runtime) -> RecentWindows | None:
-    """Forecasts of the windows after the model's training data, MAX_WINDOWS at most: the densest, then the latest.
+class RecentPools:
+    """The recent windows of several panels, of which none is kept."""
 
+    def __init__(self) -> None:
+        self._pools: list[Pool] = []
+        self._names: list[str] = []
+
+    def add(self, recent: RecentWindows | None) -> None:
+        """Add the windows of a panel with series of its own; None = it has none."""
+        if recent is None:
+            return
+        pool = recent.pool
+        series, index = np.unique(pool.series, return_inverse=True)
+        self._pools.append(replace(pool, series=index.reshape(-1).astype(np.int64) + len(self._names)))
+        self._names += [str(recent.panel.series[n]) for n in series]
+
+    def extend(self, calibration: Calibration) -> Calibration:
+        """The calibration, extended by all these windows."""
+        if not self._pools:
+            return calibration
+        whole = {
+            name: np.concatenate([getattr(pool, name) for pool in self._pools])
+            for name in ("forecast", "target", "seasonal_scale", "series", "age")
+        }
+        pool = Pool(separate=sum(pool.separate for pool in self._pools), shape=self._pools[0].shape, **whole)
+        return calibration.extended(pool, self._names)
+
+
+def recent_windows(
+    panel: Panel, manifest: Manifest, runtime: Runtime, limit: int | None = None
+) -> RecentWindows | None:
+    """Forecasts of the windows after the model's training data: the densest, then the latest, `limit` at most.
+
+    `limit`: None = MAX_WINDOWS.
     None where no whole window is later than all data that the model has learnt from.
     """
-    horizon, ends = manifest.horizon, panel.offsets[1:]
+    horizon, ends, limit = manifest.horizon, panel.offsets[1:], limit or MAX_WINDOWS
     new = rows_after(panel, manifest.seen_until)
     rich = np.flatnonzero(new >= horizon)
     if not len(rich):
         return None
-    stride = densest(horizon, int((new[rich] - horizon).sum()), MAX_WINDOWS - len(rich))
-    count = min((int(new.max()) - horizon) // stride + 1, max(MAX_WINDOWS // len(rich), 1))
+    stride = densest(horizon, int((new[rich] - horizon).sum()), limit - len(rich))
+    count = min((int(new.max()) - horizon) // stride + 1, max(limit // len(rich), 1))
     windows = rolling(panel, ends, horizon, count, stride, rich)
     windows = windows.take(np.flatnonzero(windows.cutoff >= (ends - new)[windows.series]))
-    windows = windows.take(evenly(len(windows), MAX_WINDOWS))
+    windows = windows.take(evenly(len(windows), limit))
     windows = with_actuals(with_context(windows, manifest.context_length), horizon)
     raw = raw_forecasts(runtime, manifest, panel, windows, horizon)
     return RecentWindows(panel, windows, pooled(raw)) if len(windows) else None

@@ -287,6 +287,8 @@ def _check_places(own: JobSettings, arguments: list[object], where: str) -> None
         raise UsageError(f"{where}: a job has no standard input or output of its own.", "Name files.")
     if own.output and is_database(own.output) and own.command != "predict":
         raise UsageError(f"{where}: only forecasts are written to a database.", "Name a file as the output.")
+    if own.output and own.output.endswith("/"):
+        raise UsageError(f"{where}: a job writes no folder.", "Name a file, or run `forecaster predict` for it.")
     if "{series}" in str(Path(own.output or "").parent):
         raise UsageError(f"{where}: {{series}} may be in the output's file name only.", "Move it there.")
     for text in (own.data or "", own.output or ""):
