@@ -95,7 +95,7 @@ class _Correlation:
         return next(m for m in peaks if self.mean[m] >= MIN_PEAK_SHARE * highest)
 
     def at(self, m: int) -> SeasonStrength:
-        return SeasonStrength(m, round(float(self.mean[m]), 3))
+        return SeasonStrength(m, round(float(self.mean[m]), 2) + 0.0)  # + 0: no -0.00
 
 
 def season_of(target: FloatArray, offsets: IntArray) -> int:
