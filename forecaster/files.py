@@ -27,6 +27,7 @@ except ImportError:  # Windows
 else:
     HAS_LOCKS = True
 
+UNLOCKED: list[str] = []  # what this process has written without a lock, as the system has none; the command says so
 POLL_SECONDS = 0.2  # between two attempts to take a lock
 MAX_LINKS = 40  # on the way to a file, as on Linux
 NO_LINK = getattr(os, "O_NOFOLLOW", 0)
@@ -156,9 +157,10 @@ def file_lock(lock: Path, wait: float, what: str) -> Iterator[None]:
 
     The system forgets the lock when the holder ends, however it ends. LockError that names `what` after `wait` seconds;
     OSError where the file cannot be made; UsageError where it is another user's and may not be opened, or cannot be
-    removed. Where the system has no locks (Windows, some network disks) nothing is locked.
+    removed. Where the system has no locks (Windows, some network disks) nothing is locked; see `UNLOCKED`.
     """
     if not HAS_LOCKS:
+        UNLOCKED.append(what)
         yield
         return
     handle = _acquire(lock, time.monotonic() + wait, what)
@@ -179,12 +181,15 @@ def folder_lock(folder: Path) -> Iterator[None]:
     Where the system has no locks (Windows, some network disks) nothing is locked.
     """
     if not HAS_LOCKS:
+        UNLOCKED.append(f"'{folder}'")
         yield
         return
     handle = os.open(folder, os.O_RDONLY)
     try:
-        with suppress(OSError):
+        try:
             fcntl.flock(handle, fcntl.LOCK_EX)
+        except OSError:
+            UNLOCKED.append(f"'{folder}'")
         yield
     finally:
         os.close(handle)
@@ -241,7 +246,7 @@ def _acquire(lock: Path, deadline: float, what: str) -> int:
     """A descriptor of the file that is at `lock` now, locked where the file system has locks."""
     while True:
         handle = _open_lock(lock)
-        if _is_free(handle):
+        if _is_free(handle, what):
             with suppress(FileNotFoundError):
                 if os.path.samestat(os.fstat(handle), lock.lstat()):
                     return handle
@@ -286,12 +291,14 @@ def _release(lock: Path, handle: int) -> None:
         os.close(handle)
 
 
-def _is_free(handle: int) -> bool:
+def _is_free(handle: int, what: str) -> bool:
     """Whether nobody else holds the lock of an open file, which is locked then; True where there are no locks."""
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
-        return error.errno not in (errno.EAGAIN, errno.EACCES)
+        if error.errno in (errno.EAGAIN, errno.EACCES):
+            return False
+        UNLOCKED.append(what)
     return True
 
 

@@ -25,6 +25,7 @@ from forecaster.config import (
 )
 from forecaster.config.resolve import PREFIX, unknown_variables
 from forecaster.errors import ForecasterError, UsageError
+from forecaster.files import UNLOCKED
 from forecaster.storage.addresses import shown
 
 if TYPE_CHECKING:
@@ -71,6 +72,10 @@ def _do(invocation: Invocation) -> int:
             except ForecasterError as error:
                 console.error(error)
                 return error.code
+            finally:
+                if UNLOCKED:
+                    console.warn(f"{UNLOCKED[0]}: there are no file locks here; let only one run at a time write it")
+                    UNLOCKED.clear()
         if sys.stdout:
             sys.stdout.flush()  # here, where a closed pipe is still caught
     return 0

@@ -99,6 +99,7 @@ def _damaged(path: Path) -> ArtifactError:
 def _refuse_wrong(found: Calibration, horizon: int) -> None:
     """ValueError for arrays that no calibration has, though they are stored as what was written."""
     levels, offsets, errors = found.levels, found.offsets, found.errors
+    _refuse_wrong_shape(found.shape)
     if levels.ndim != 1 or len(levels) < 2 or not (np.diff(levels) > 0).all() or not 0 < levels[0] < levels[-1] < 1:
         raise ValueError("levels")
     if offsets.shape != (len(levels), horizon) or not np.isfinite(offsets).all():
@@ -117,3 +118,12 @@ def _refuse_wrong(found: Calibration, horizon: int) -> None:
         raise ValueError("factors")
     if not all(isinstance(count, int) and count >= 0 for count in (found.windows, found.separate)):
         raise ValueError("counts")
+
+
+def _refuse_wrong_shape(shape: QuantileShape) -> None:
+    """ValueError for columns of a forecast that no network has."""
+    levels, point = shape.levels, shape.point_level
+    if not all(isinstance(level, float) and 0 < level < 1 for level in levels) or list(levels) != sorted({*levels}):
+        raise ValueError("shape")
+    if point is not None and not 0 < point < 1:
+        raise ValueError("point level")

@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from forecaster.data.freq import Freq
 from forecaster.data.seasonal_scale import seasonal_scale
+from forecaster.data.time_zones import check_zone
 from forecaster.errors import DataError, LockError, UsageError, nearest
 from forecaster.files import followed, saying_why, sync
 from forecaster.serving.fallback import naive_forecast
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
 
 FORMAT = 1  # PRAGMA user_version
 BUSY_SECONDS = 60.0  # to wait for another writer
+MAX_MAGNITUDE = 1e100  # of forecasts: far above those of any data that is read
 _TABLES = """
 CREATE TABLE IF NOT EXISTS versions (
     id INTEGER PRIMARY KEY, model TEXT NOT NULL, version INTEGER NOT NULL, freq TEXT NOT NULL, zone TEXT NOT NULL,
@@ -153,6 +156,9 @@ def versions(path: str | Path) -> tuple[Version, ...]:
 def _version(*row: Any) -> Version:
     """A row of `versions`. TypeError or ValueError for values that are never written."""
     id, model, version, freq, zone, season, levels, expected = row
+    Freq.parse(freq)
+    if zone:
+        check_zone(zone)
     return validated(
         Version(
             id=id,
@@ -218,8 +224,12 @@ def _entries(rows: Sequence[Any], quantiles: int) -> Entries:
         naive=np.array(naive, np.float64),
         scale=np.array(scale, np.float64),
     )
-    if not np.isfinite(found.prediction).all() or not np.isfinite(found.quantile_forecasts).all():
-        raise ValueError("a forecast is no number")
+    certain = (found.prediction, found.quantile_forecasts)
+    known = (values[~np.isnan(values)] for values in (found.naive, found.scale))
+    if not all((np.abs(values) < MAX_MAGNITUDE).all() for values in (*certain, *known)):
+        raise ValueError("a forecast is no number, or a vast one")
+    if (found.scale <= 0).any():
+        raise ValueError("a scale is not above 0")
     return found
 
 
@@ -228,7 +238,7 @@ def _cells(path: str | Path) -> Iterator[None]:
     """UsageError for cells that no forecast leaves: SQLite stores any value in any column."""
     try:
         yield
-    except (ValueError, TypeError, OverflowError, RecursionError) as error:
+    except (ValueError, TypeError, AttributeError, OverflowError, RecursionError, UsageError) as error:
         raise UsageError(
             f"{shown(str(path))}: not a ledger: a cell is wrong ({error}).", "Restore it from a backup."
         ) from error
@@ -259,5 +269,5 @@ def _opened(path: Path, *, write: bool) -> Iterator[sqlite3.Connection]:
         if "locked" in str(error):
             raise LockError(f"{path}: other runs are writing this ledger.", "Try again later.") from error
         raise UsageError(f"{path}: {error}.", "Choose a file in a writable folder with --ledger.") from error
-    except sqlite3.DatabaseError as error:
+    except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
         raise UsageError(f"{path}: not a ledger ({error}).", "Name another file with --ledger.") from error

@@ -263,3 +263,9 @@ def test_a_calibration_that_lacks_an_array_falls_back(shop, name):
     left = {key: value for key, value in CALIBRATION_ARRAYS.items() if key != name}
     resealed(shop, lambda folder: np.savez(folder / "calibration.npz", **left))
     falls_back(shop)
+
+
+@pytest.mark.parametrize("shape", [[0.1, 1.5], [0.9, 0.1], [[0.1, 0.9]], ["x", "y"], [True, False], [np.nan, 0.9]])
+def test_a_calibration_of_columns_that_no_network_has_falls_back(shop, shape):
+    resealed(shop, with_calibration(shape=np.array(shape), point_level=np.array(0.5), cutoffs=np.array(4)))
+    falls_back(shop)

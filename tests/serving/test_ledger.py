@@ -9,6 +9,7 @@ import stat
 import subprocess
 import sys
 import tempfile
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -210,3 +211,29 @@ def test_a_ledger_with_a_wrong_cell_is_named_in_one_line(shop, table, column, va
     with pytest.raises((UsageError, DataError)) as caught:
         entries(shop / "l.db", find_version(shop / "l.db", None))
     assert "not a ledger: a cell is wrong" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("table", "column", "value"),
+    [
+        ("versions", "zone", "x"), ("versions", "zone", 1.5), ("versions", "freq", "x"),
+        ("forecasts", "prediction", 1e300), ("forecasts", "naive", 1e300), ("forecasts", "scale", -1.0),
+        ("forecasts", "scale", 0.0),
+    ],
+)  # fmt: skip
+def test_a_cell_that_no_forecast_leaves_is_named_in_one_line(shop, table, column, value):
+    path = shop / "l.db"
+    append(path, forecast_of(shop))
+    with closing(sqlite3.connect(path)) as ledger, ledger:
+        ledger.execute(f"UPDATE {table} SET {column} = ?", (value,))
+    with pytest.raises(UsageError, match="not a ledger: a cell is wrong"):
+        entries(path, find_version(path, "m"))
+
+
+def test_a_ledger_whose_names_are_no_text_is_refused_in_one_line(tmp_path):
+    path = tmp_path / "l.db"
+    with closing(sqlite3.connect(path)) as ledger, ledger:
+        ledger.execute("CREATE TABLE versions (id INTEGER)")
+    path.write_bytes(path.read_bytes().replace(b"versions", b"versi\xa6ns"))
+    with pytest.raises(UsageError, match=r"l\.db"):
+        versions(path)

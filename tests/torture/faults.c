@@ -2,7 +2,7 @@
 
    Python's own hooks would miss the calls of SQLite, pyarrow and onnxruntime. Only files below a root count: libraries also
    write to pipes and devices. Unless a fault is to strike once only, it stays: a disk that is full is full for each later
-   call of the same kind. */
+   call of the same kind. The kind "bytes" is a disk of a size: writing fails once more bytes were written. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
@@ -76,6 +76,22 @@ static int struck(const char *call, int inside) {
     return 1;
 }
 
+/* 1: these bytes do not fit any more. */
+static int too_many(size_t size, int inside) {
+    long now;
+    if (at < 0 || !inside || !named("bytes")) return 0;
+    now = __sync_add_and_fetch(&count, (long)size);
+    if (at == 0 || now < at) return 0;
+    errno = fault;
+    return 1;
+}
+
+static size_t size_of(const struct iovec *data, int parts) {
+    size_t size = 0;
+    for (int i = 0; i < parts; i++) size += data[i].iov_len;
+    return size;
+}
+
 #define REAL(type, name, ...)                                                                                          \
     static type (*real)(__VA_ARGS__);                                                                                  \
     if (!real) real = (type(*)(__VA_ARGS__))dlsym(RTLD_NEXT, #name)
@@ -97,13 +113,36 @@ static int struck(const char *call, int inside) {
         DONE(type, real arguments)                                                                                     \
     }
 
-ON_FILE(ssize_t, write, "write", (int file, const void *data, size_t size), (file, data, size), int, const void *, size_t)
-ON_FILE(ssize_t, pwrite, "write", (int file, const void *data, size_t size, off_t from), (file, data, size, from), int,
-        const void *, size_t, off_t)
-ON_FILE(ssize_t, pwrite64, "write", (int file, const void *data, size_t size, off64_t from), (file, data, size, from), int,
-        const void *, size_t, off64_t)
-ON_FILE(ssize_t, writev, "write", (int file, const struct iovec *data, int parts), (file, data, parts), int,
-        const struct iovec *, int)
+#define ON_WRITE(name, size, parameters, arguments, ...)                                                               \
+    ssize_t name parameters {                                                                                          \
+        int hit;                                                                                                       \
+        REAL(ssize_t, name, __VA_ARGS__);                                                                              \
+        hit = struck("write", file_below(file));                                                                       \
+        if (!hit) hit = too_many(size, file_below(file));                                                              \
+        DONE(ssize_t, real arguments)                                                                                  \
+    }
+
+ON_WRITE(write, size, (int file, const void *data, size_t size), (file, data, size), int, const void *, size_t)
+ON_WRITE(pwrite, size, (int file, const void *data, size_t size, off_t from), (file, data, size, from), int, const void *,
+         size_t, off_t)
+ON_WRITE(pwrite64, size, (int file, const void *data, size_t size, off64_t from), (file, data, size, from), int,
+         const void *, size_t, off64_t)
+ON_WRITE(writev, size_of(data, parts), (int file, const struct iovec *data, int parts), (file, data, parts), int,
+         const struct iovec *, int)
+
+/* TensorFlow writes by the streams of C, whose own calls cannot be caught. */
+size_t fwrite(const void *data, size_t size, size_t items, FILE *stream) {
+    int hit, inside = at >= 0 && file_below(fileno(stream));
+    size_t found;
+    REAL(size_t, fwrite, const void *, size_t, size_t, FILE *);
+    hit = struck("write", inside);
+    if (!hit) hit = too_many(size * items, inside);
+    if (hit == 1) return 0;
+    found = real(data, size, items, stream);
+    if (hit == 2) kill(getpid(), SIGKILL);
+    return found;
+}
+
 ON_FILE(int, fsync, "sync", (int file), (file), int)
 ON_FILE(int, fdatasync, "sync", (int file), (file), int)
 ON_FILE(int, flock, "lock", (int file, int how), (file, how), int, int)
@@ -140,3 +179,18 @@ ON_PATH(chmod, "chmod", (const char *path, mode_t mode), (path, mode), path, con
 
 ON_OPEN(open)
 ON_OPEN(open64)
+
+#define ON_STREAM(name)                                                                                                \
+    FILE *name(const char *path, const char *mode) {                                                                   \
+        int hit;                                                                                                       \
+        FILE *found;                                                                                                   \
+        REAL(FILE *, name, const char *, const char *);                                                                \
+        hit = strpbrk(mode, "wa+") ? struck("open", below(path)) : 0;                                                  \
+        if (hit == 1) return NULL;                                                                                     \
+        found = real(path, mode);                                                                                      \
+        if (hit == 2) kill(getpid(), SIGKILL);                                                                         \
+        return found;                                                                                                  \
+    }
+
+ON_STREAM(fopen)
+ON_STREAM(fopen64)

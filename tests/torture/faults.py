@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import ctypes
 import errno
+import itertools
 import json
 import os
 import shutil
@@ -25,7 +26,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.support.stored_models import stored, write_csv
-from tests.torture.kill import answers, preload
+from tests.torture.kill import TRAINING, answers, preload, train
 from tests.torture.sandbox import batch, check, exit_code, forecasts_in_ledger, fork, leftovers, make_sandbox
 
 ROOT = Path(__file__).parents[2]
@@ -41,7 +42,10 @@ ERRORS = {
     "lock": (errno.ENOLCK, errno.EIO),
     "chmod": (errno.EPERM,),
     "mkdir": (errno.ENOSPC, errno.EACCES),
+    "bytes": (errno.ENOSPC,),
 }
+BYTES = "bytes"  # not a call: a disk of a size
+SIZES = 40  # of the disk, between nothing and all that is written
 CODES = {0, 2, 4, 7, 75}
 
 
@@ -53,6 +57,7 @@ class Verb:
     run: Callable[[Path], int]
     ready: Callable[[Path], None]
     outputs: tuple[str, ...]  # relative to the folder; what it writes whole or not at all
+    seconds: bool = False  # it takes seconds: each call is struck with one fault, the faults in turn
 
 
 def forecaster(folder: Path, *words: str) -> int:
@@ -90,6 +95,30 @@ def _publish(folder: Path) -> int:
     return 0
 
 
+def _train(folder: Path) -> int:
+    return train(folder)
+
+
+def _monitor(folder: Path) -> int:
+    words = ("monitor", "kept.db", "later.csv", "--report", "out/live.html", "--anomalies", "out/odd.csv", "--quiet")
+    return forecaster(folder, *words)
+
+
+def _forecast_before(folder: Path) -> None:
+    """A ledger with forecasts whose actuals are in `later.csv`."""
+    _empty(folder)
+    if not (folder / "kept.db").exists():
+        write_csv(folder / "later.csv", 90)
+        words = ("predict", "data.csv", "--model", "m", "--quiet", "--output", "first.csv", "--ledger", "kept.db")
+        check(exit_code(fork(forecaster, folder, *words)) == 0, "predict works")
+
+
+def _one_version(folder: Path) -> None:
+    write_csv(folder / "data.csv", 120)
+    shutil.rmtree(folder / "models", ignore_errors=True)
+    stored(folder / "models")
+
+
 def _empty(folder: Path) -> None:
     for path in (folder / "status.json", folder / "ledger.db", folder / "ledger.db-journal"):
         path.unlink(missing_ok=True)
@@ -112,6 +141,8 @@ VERBS = (
     Verb("publish", _publish, _three_versions, ()),
     Verb("rollback", lambda folder: forecaster(folder, "models", "rollback", "m", "1"), _three_versions, ()),
     Verb("prune", lambda folder: forecaster(folder, "models", "prune", "m", "--keep", "1"), _three_versions, ()),
+    Verb("monitor", _monitor, _forecast_before, ("out/live.html", "out/odd.csv")),
+    Verb("train", _train, _one_version, (), seconds=True),
 )
 
 
@@ -142,6 +173,9 @@ def contents(verb: Verb, folder: Path) -> dict[str, bytes]:
 
 def faults(kind: str) -> Iterator[tuple[int, bool]]:
     """Each fault of a kind of call, and whether it strikes once only."""
+    if kind == BYTES:
+        yield errno.ENOSPC, False
+        return
     for error in ERRORS[kind]:
         yield error, False
         yield error, True
@@ -159,8 +193,9 @@ def torture(verb: Verb, folder: Path, step: int) -> Counter[str]:
     for kind in ERRORS:
         verb.ready(folder)
         _, _, calls = struck(verb, folder, kind, 0, 0, False)
-        for when in range(1, calls + 1, step):
-            for fault, once in faults(kind):
+        turn = itertools.cycle(faults(kind))
+        for when in range(1, calls + 1, step if kind != BYTES else max(1, calls * step // SIZES)):
+            for fault, once in (next(turn),) if verb.seconds else faults(kind):
                 verb.ready(folder)
                 what = f"{verb.name}: {kind} {when} of {calls}: {errno.errorcode.get(fault, 'kill')}{' once' * once}"
                 code, said, _ = struck(verb, folder, kind, when, fault, once)
@@ -180,6 +215,7 @@ def expect(verb: Verb, folder: Path, code: int, said: str, expected: dict[str, b
     check("Traceback" not in said, "there is no traceback")
     check(code in CODES or code == -signal.SIGKILL, "the exit code is documented")
     check(code == 0 or code == -signal.SIGKILL or said.count("\n") >= 1 or verb.name == "publish", "a line says why")
+    check(code != 2 or said.count("\n") <= (1 if verb.name != "batch" else 9), "it is one line")
     found = contents(verb, folder)
     check(all(content == expected[name] for name, content in found.items()), "outputs are whole")
     check(code != 0 or found == expected, "0 means that all outputs are there")
@@ -219,7 +255,9 @@ def main() -> None:
             preloaded = {**os.environ, "LD_PRELOAD": str(library), LIBRARY: str(library)}
             command = [sys.executable, "-m", "tests.torture.faults", *sys.argv[1:]]
             sys.exit(subprocess.run(command, env=preloaded, cwd=ROOT, check=False).returncode)
-    preload("pyarrow.parquet")
+    preload("pyarrow.parquet", "forecaster.commands.monitor")
+    if not options.verbs or "train" in options.verbs.split(","):
+        preload(*TRAINING)
     broken = 0
     for verb in VERBS:
         if options.verbs and verb.name not in options.verbs.split(","):

@@ -25,6 +25,8 @@ from tests.torture.sandbox import (
 
 TRAIN = "--horizon 6 --epochs 2 --steps-per-epoch 2 --learning-rate 5e-3 --units 4 --cell rnn --windows 1 --members 1"
 TRAIN += " --name m --quiet"
+# What a training imports.
+TRAINING = ("tensorflow", "keras", "tf2onnx", "forecaster.commands.train", "forecaster.models.export")
 
 
 def preload(*modules: str) -> None:
@@ -161,7 +163,7 @@ def kill_trains(folder: Path, count: int, rng: random.Random) -> dict[str, int]:
     tally = {"trainings": 0, "killed while running": 0, "of these between disk steps": 0}
     if not count:
         return tally
-    preload("tensorflow", "keras", "tf2onnx", "forecaster.commands.train", "forecaster.models.export")
+    preload(*TRAINING)
     write_csv(folder / "data.csv", 120)
     began = time.monotonic()
     check(exit_code(fork(train, folder)) == 0, "the training runs")

@@ -23,6 +23,7 @@ pytestmark = [
         ("kill", ["--trains", "0", "--batches", "3", "--step", "23"]),
         ("flip", ["--max-bytes", "60"]),
         ("faults", ["--step", "40", "--verbs", "predict"]),
+        ("tamper", ["--count", "8"]),
         ("week", ["--hours", "50"]),
     ],
 )

@@ -29,7 +29,7 @@ from forecaster.commands.batch.status import NoStatusFile, Status, StatusFile
 from forecaster.commands.batch.worker_process import WorkerProcess, can_fork
 from forecaster.data.reading.pieces import in_pieces
 from forecaster.errors import ArtifactError, DataError, ForecasterError, LockError, QualityError, StaleError, UsageError
-from forecaster.files import is_file
+from forecaster.files import HAS_LOCKS, UNLOCKED, is_file
 from forecaster.plotting.requirements import check_place
 from forecaster.serving.remote_store import at_hand
 from forecaster.serving.store import Store
@@ -115,6 +115,8 @@ def batch(
         return DryRun(planned)
     if settings.report:
         check_place(settings.report, "--report", (".html",))
+    if not HAS_LOCKS:  # jobs in another process would not say so
+        UNLOCKED.append(f"'{jobs.path}'")
     run = BatchRun(dated, status, settings, watch, clock)
     with terminable():
         try:

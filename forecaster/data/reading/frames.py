@@ -55,6 +55,25 @@ class FrameTable:
         names = [str(name) for name in frame.columns]
         self.columns = check_header(self.name, names)
         self.frame = frame.set_axis(list(self.columns), axis=1)
+        self._refuse_far_dates()
+
+    def _refuse_far_dates(self) -> None:
+        """DataError for a date of a year that no calendar has: 64 bits can hold it, as after damage to the file."""
+        import pandas as pd
+
+        for column in self.columns:
+            if not pd.api.types.is_datetime64_any_dtype(self.frame[column].dtype):
+                continue
+            index = pd.DatetimeIndex(self.frame[column])
+            if index.unit == "ns":  # too narrow for such a year
+                continue
+            first, last = (np.datetime64(day, index.unit).astype(np.int64) for day in ("0001-01-01", "9999-12-31"))
+            far = ~index.isna() & ((index.asi8 < first) | (index.asi8 > last))
+            if far.any():
+                place = self.place(int(far.argmax()))
+                raise DataError(
+                    f"{place}: timestamp is beyond the years 1 to 9999 (column {column}).", "Correct the row."
+                )
 
     @property
     def rows(self) -> int:
@@ -141,12 +160,22 @@ def read_parquet(source: str, form: NumberForm = PLAIN) -> FrameTable:
         raise DataError(f"{source}: this is not a Parquet file.", "Check its ending.")
     try:
         _refuse_bomb(source, place)
-        return FrameTable(source, pd.read_parquet(place), form=form)
+        frame = pd.read_parquet(place)
+        _refuse_damaged_text(frame)
+        return FrameTable(source, frame, form=form)
     except ImportError:
         hint = f"{install_hint('parquet')[:-1]}, or save the table as CSV."
         raise DataError(f"{source}: reading Parquet needs pyarrow, which is not installed.", hint) from None
     except (ValueError, OSError):  # what pyarrow raises is one of these
         raise DataError(f"{source}: the Parquet file is damaged or cut short.", "Write it again.") from None
+
+
+def _refuse_damaged_text(frame: Any) -> None:
+    """ValueError for bytes that are no text. pandas decodes a column of pyarrow's only where a value is looked at."""
+    for column in frame.columns:
+        as_arrow = getattr(frame[column].array, "__arrow_array__", None)
+        if as_arrow is not None and str(frame[column].dtype) in ("str", "string"):
+            as_arrow().validate(full=True)
 
 
 def _refuse_bomb(source: str, place: str | io.BytesIO) -> None:

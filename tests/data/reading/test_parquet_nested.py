@@ -43,3 +43,26 @@ def test_a_closed_standard_input_is_named(shop, capfd, monkeypatch):
     monkeypatch.setattr(sys, "stdin", None)
     assert predicted(shop, "-") == 3
     assert "standard input: it is closed" in capfd.readouterr().err
+
+
+def test_dates_of_years_that_no_calendar_has_are_refused_with_their_row(shop, capfd):
+    from pyarrow.parquet import write_table
+
+    stamps = pa.array([0, 3_600_000_000, 2**60], pa.timestamp("us"))
+    write_table(pa.table({"series": ["a"] * 3, "timestamp": stamps, "target": [1.0, 2.0, 3.0]}), shop / "far.parquet")
+    assert predicted(shop, shop / "far.parquet") == 3
+    said = capfd.readouterr().err
+    assert said.count("\n") == 1 and "far.parquet row 2: timestamp is beyond the years 1 to 9999" in said
+
+
+def test_names_whose_bytes_are_no_text_are_damage(shop, capfd):
+    from pyarrow.parquet import write_table
+
+    names = pa.Array.from_buffers(
+        pa.string(), 2, [None, pa.py_buffer(b"\0\0\0\0\1\0\0\0\2\0\0\0"), pa.py_buffer(b"a\xff")]
+    )
+    stamps = pa.array([0, 3_600_000_000], pa.timestamp("us"))
+    write_table(pa.table({"series": names, "timestamp": stamps, "target": [1.0, 2.0]}), shop / "bytes.parquet")
+    assert predicted(shop, shop / "bytes.parquet") == 3
+    said = capfd.readouterr().err
+    assert said.count("\n") == 1 and "damaged" in said
