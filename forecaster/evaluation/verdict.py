@@ -40,7 +40,9 @@ def judge(report: Report | None) -> TestVerdict:
     best = min(known, key=known.__getitem__)
     sentence, warning = _compared(own, known[best], best.replace("-", " "), count, report.method)
     if report.windows < MIN_WINDOWS:
-        warning = "; ".join(filter(None, (warning, f"{count} are too few to say much")))
+        warning = "; ".join(
+            filter(None, (warning, f"{count} {'is' if report.windows == 1 else 'are'} too few to say much"))
+        )
     covered, off = _covered(report.intervals)
     if off and report.windows >= MIN_WINDOWS:
         warning = "; ".join(filter(None, (warning, off)))

@@ -7,12 +7,13 @@ was trained at is interpolated in the last layer's weights.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
+from forecaster.models.settings import FitSettings, NetworkSettings
 from forecaster.serving.manifest import PlanRow
 from forecaster.serving.pretrained import find_card
 from forecaster.training.combination import Served, Unfitted
@@ -22,7 +23,6 @@ from forecaster.training.plan import EPOCH_STEPS
 if TYPE_CHECKING:
     from forecaster.models.exponential_smoothing import Smoothing
     from forecaster.models.network import Network
-    from forecaster.models.settings import FitSettings, NetworkSettings
     from forecaster.progress import Watch
     from forecaster.training.combination import EvaluationSet
     from forecaster.training.fit_types import Stage, Task
@@ -36,6 +36,8 @@ ROUNDS = 10  # of the forward selection: shares are tenths
 # The settings of the members that start from nothing were chosen on these windows, which flatters them: a combination that
 # looks worse by so much may still be better.
 MAX_LOSS = 0.02
+# Rows of a plan that say nothing where no member starts from nothing.
+OF_OWN_MEMBERS = {one.name for kind in (NetworkSettings, FitSettings) for one in fields(kind)} - {"horizon", "loss"}
 MAX_OWN = 2  # members that start from nothing beside pretrained ones: the time of the others goes to fits from there
 
 
@@ -200,6 +202,8 @@ def _with_members(plan: Plan, base: NetworkSettings, shares: Mapping[Tuning, flo
     count = _own_members(plan, len(starts)) if OWN in shares else 0
     own, before = plan.members[:count], plan.member_fits[:count]
     fits = [_member_fit(plan, base, tuning, share) for tuning, share in starts.items()]
+    rows = plan.rows if own else tuple(row for row in plan.rows if row.setting not in OF_OWN_MEMBERS)
+    plan = replace(plan, rows=rows).with_row("members", len(own) + len(fits), "see pretrained")
     return replace(
         plan,
         members=(*own, *(one.network for one in fits)),

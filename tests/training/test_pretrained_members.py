@@ -165,6 +165,9 @@ def joined(plan, own, tuned):
 
     made, unfitted = join_pretrained(plan, own, tunings, Evaluation(), None, fit_all, Recorder())
     assert [(one.pretrained, one.tuned, one.share) for one in unfitted.plan.members] == [(4, False, 1.0)]
+    assert not {"units", "cell", "epochs"} & {
+        row.setting for row in unfitted.plan.rows
+    }  # of networks that are not there
     assert unfitted.history_error == abs(tuned[0]) and served_method(unfitted.plan.members, None) == "pretrained gru"
     return made.plan, made.forecast
 
