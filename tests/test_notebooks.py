@@ -67,3 +67,29 @@ def test_the_python_of_a_page_runs(page, place):
     assert blocks
     names = run("\n".join(blocks))
     assert names["ahead"].shape == (1, 12)  # type: ignore[attr-defined]
+
+
+def quickly(monkeypatch):
+    """`forecaster.train` and `Forecaster` with tiny networks."""
+    train = forecaster.train
+    quick = lambda data, **options: train(data, **{**options, **QUICK})  # noqa: E731
+    monkeypatch.setattr(forecaster, "train", quick)
+    monkeypatch.setattr("forecaster.api.train", quick)
+
+
+def test_the_graph_alone_forecasts_as_the_page_on_stored_models_shows(place, monkeypatch):
+    quickly(monkeypatch)
+    model = forecaster.train("data/AirPassengers.csv", horizon=12)
+    (shown,) = re.findall(
+        r"```python\n(.*?)```", (ROOT / "docs" / "artifact.md").read_text(encoding="utf-8"), re.DOTALL
+    )
+    names = run(shown)
+    assert names["point"].tolist() == model.predict()["prediction"].tolist()  # type: ignore[attr-defined]
+
+
+@pytest.mark.long
+def test_the_python_of_the_guide_runs(place, monkeypatch):
+    quickly(monkeypatch)
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "python.md").read_text(encoding="utf-8"), re.DOTALL)
+    names = run("\n".join(blocks))
+    assert len(names["forecast"]) == 12 and len(names["ahead"]) == 6  # type: ignore[arg-type]
