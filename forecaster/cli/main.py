@@ -6,6 +6,7 @@ import os
 import sys
 from contextlib import nullcontext
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
@@ -58,6 +59,20 @@ def run(argv: list[str]) -> int:
     except BrokenPipeError:
         drop_stdout()
         return PIPE_CLOSED
+    except FileNotFoundError:
+        if _has_working_folder():
+            raise
+        console.error(UsageError("the working directory was deleted.", "Change into a folder that exists."))
+        return UsageError.code
+
+
+def _has_working_folder() -> bool:
+    """Whether relative paths lead anywhere."""
+    try:
+        Path.cwd()
+    except OSError:
+        return False
+    return True
 
 
 def _do(invocation: Invocation) -> int:

@@ -8,7 +8,7 @@ import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from zipfile import BadZipFile
 
 import numpy as np
@@ -131,12 +131,13 @@ def write_stored_state(path: Path, state: State, served: int | None) -> None:
     if not state.finished:
         write_state(path, state)
         return
-    best = {f"best_weights-{i}": array for i, array in enumerate(state.best_weights)} if served is None else {}
-    where = {} if served is None else {_SERVED: np.array(served)}
+    arrays: dict[str, Any] = {_SERVED: np.array(served)}
+    if served is None:
+        arrays = {f"best_weights-{i}": array for i, array in enumerate(state.best_weights)}
     with writing(path.parent):
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("wb") as file:
-            np.savez_compressed(file, facts=_facts(state), **where, **best)
+            np.savez_compressed(file, facts=_facts(state), **arrays)
 
 
 def _facts(state: State) -> FloatArray:

@@ -21,7 +21,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -183,14 +183,14 @@ def faults(kind: str) -> Iterator[tuple[int, bool]]:
     yield KILL_AFTER, True
 
 
-def torture(verb: Verb, folder: Path, step: int) -> Counter[str]:
-    """Strike every `step`-th call of each kind with each of its faults. Counts by outcome."""
+def torture(verb: Verb, folder: Path, step: int, kinds: Sequence[str]) -> Counter[str]:
+    """Strike every `step`-th call of each of these kinds with each of its faults. Counts by outcome."""
     tally: Counter[str] = Counter()
     verb.ready(folder)
     check(exit_code(fork(verb.run, folder)) == 0, f"{verb.name} works")
     expected = contents(verb, folder)
     check(expected.keys() == set(verb.outputs), f"{verb.name} writes its outputs")
-    for kind in ERRORS:
+    for kind in kinds:
         verb.ready(folder)
         _, _, calls = struck(verb, folder, kind, 0, 0, False)
         turn = itertools.cycle(faults(kind))
@@ -245,6 +245,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--step", type=int, default=1, help="strike every n-th call only")
     parser.add_argument("--verbs", default="", help="only these, between commas")
+    parser.add_argument(
+        "--kinds", default=",".join(ERRORS), help="only these calls, between commas; bytes: a full disk"
+    )
     options = parser.parse_args()
     if LIBRARY not in os.environ:
         with tempfile.TemporaryDirectory() as place:
@@ -268,7 +271,7 @@ def main() -> None:
             folder.mkdir()
             make_sandbox(folder)
             write_csv(folder / "data.csv", 60)
-            tally = torture(verb, folder, options.step)
+            tally = torture(verb, folder, options.step, options.kinds.split(","))
         broken += tally["faults"]
         print(
             json.dumps({verb.name: dict(sorted(tally.items())), "seconds": round(time.monotonic() - began, 1)}),
