@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from forecaster.typing import FloatArray
 
 BATCH = 2048  # windows forecast at once
+SIGNIFICANCE = 0.05  # of the test that one forecast is better than another
 MIN_GAIN = (
     0.01  # share by which several scalings, or smoothing, must lower the error: less is noise of the validation windows
 )
@@ -101,15 +102,19 @@ class EvaluationSet:
         return self._error(self.windows, forecast)
 
     def clearly_lower(self, one: FloatArray, other: FloatArray) -> bool:
-        """Whether the errors of one forecast [W, H] are lower than another's by a standard error of their mean difference."""
+        """Whether one forecast [W, H] has lower errors than another, by a t-test over as many windows as do not overlap."""
+        from scipy import special
+
         truth = self.windows.gather(0, self.needs.horizon)
         scale = self.scale[self.windows.series]
         first, second = (_window_errors(truth, forecast, scale, self.loss) for forecast in (one, other))
         difference = (first - second)[np.isfinite(first - second)]
         count = separate(self.windows.series, self.windows.remaining, self.needs.horizon)
-        if len(difference) < 2 or count < 2:
-            return bool(difference.sum() < 0.0)
-        return bool(difference.mean() < -difference.std(ddof=1) / math.sqrt(min(count, len(difference))))
+        count = min(count, len(difference))
+        if count < 2:
+            return False
+        needed = float(special.stdtrit(count - 1, 1.0 - SIGNIFICANCE))
+        return bool(difference.mean() < -needed * difference.std(ddof=1) / math.sqrt(count))
 
     def history_error(self, smoothing: Smoothing) -> float:
         """Error of a simple method alone over the history."""
@@ -199,8 +204,8 @@ def choose_simple_method(
     """The plan with the simple method and the weight whose forecasts have the lowest error on the windows of `evaluation`.
 
     Exponential smoothing is compared, and the other simple method whose error is lowest over the longer history, which no fit
-    is needed for. A simple method serves alone unless a blend is better by a standard error (the one-standard-error rule of
-    Breiman et al. 1984), since few windows show little. A pretrained network as it is, `unfitted`, takes that place where its
+    is needed for. A simple method serves alone unless a blend is clearly better (as in the one-standard-error rule of Breiman et
+    al. 1984), since few windows show little. A pretrained network as it is, `unfitted`, takes that place where its
     error over the history is lower than the simple method's. Where a simple method serves alone, that network gives the widths
     of the quantiles, and nothing is fitted.
     """

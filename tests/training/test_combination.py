@@ -215,3 +215,13 @@ def test_smoothing_must_add_something_to_a_combination_with_a_pretrained_network
         for plan in (draft.plan, joined)
     ]
     assert shares[0].method == EXPONENTIAL_SMOOTHING and shares[1] is None
+
+
+def test_few_windows_must_agree_for_a_forecast_to_be_clearly_better():
+    """Three windows, one of each series: a mean difference of 1.4 standard errors says nothing, one of many does."""
+    evaluation, steady = evaluation_set(), TRUTH + 1.0
+    mixed = TRUTH + np.array([[0.0], [0.9], [0.7]])
+    assert not evaluation.clearly_lower(mixed, steady)
+    assert evaluation.clearly_lower(TRUTH + np.array([[0.4], [0.5], [0.6]]), steady)
+    one = GivenEvaluationSet(PANEL, WINDOWS.take(np.array([0])), np.ones(3), relative=False, needs=Needs(8, 4, ()))
+    assert not one.clearly_lower(TRUTH[:1], TRUTH[:1] + 1.0)  # one window never says enough
