@@ -6,6 +6,7 @@ was trained at is interpolated in the last layer's weights.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import lru_cache
@@ -83,6 +84,14 @@ def pretrained_member(plan: Plan) -> NetworkSettings | None:
     )
 
 
+def error_as_it_is(plan: Plan, evaluation: EvaluationSet) -> float:
+    """The error of the pretrained network as it is; infinite where none can be a member."""
+    base = pretrained_member(plan)
+    if base is None:
+        return math.inf
+    return evaluation.error(evaluation.reaching(base.context_length).forecast([started(base, 0)]))
+
+
 def join_pretrained(
     plan: Plan,
     own: Sequence[Network],
@@ -132,9 +141,7 @@ def join_if_better(plan: Plan, simple: Smoothing, evaluation: EvaluationSet, wat
     base = pretrained_member(plan)
     if base is None:
         return plan
-    evaluation = evaluation.reaching(base.context_length)
-    error = evaluation.error(evaluation.forecast([started(base, 0)]))
-    other = evaluation.error(evaluation.smoothed(simple))
+    error, other = error_as_it_is(plan, evaluation), evaluation.error(evaluation.smoothed(simple))
     watch.note(f"errors over the history: of the pretrained network {error:.4g}, of {simple.method} {other:.4g}")
     if not error < other:
         return plan

@@ -16,7 +16,7 @@ from forecaster.models.cells import CELLS
 from forecaster.training.combination import EvaluationSet, Served, choose_simple_method, select_scalings
 from forecaster.training.fit_types import MemberFit
 from forecaster.training.plan import Candidate, Draft, OpenQuestions, Plan, TargetScaling
-from forecaster.training.pretrained_members import TUNINGS, join_if_better, join_pretrained
+from forecaster.training.pretrained_members import TUNINGS, error_as_it_is, join_if_better, join_pretrained
 from forecaster.training.split import history_windows
 
 if TYPE_CHECKING:
@@ -38,15 +38,16 @@ def select_settings(draft: Draft, panel: Panel, task: Task, fit_all: FitAll, wat
     plan, questions = draft.plan, draft.questions
     if task.validation is None or not questions.is_open:
         return plan
+    evaluation = evaluation_set(panel, task, plan).reaching(max(questions.contexts))
+    enough = error_as_it_is(plan, evaluation) if questions.pretrained else math.inf
     fits = _CandidateFits(draft, task, fit_all)
-    best = fits.search()
+    best = fits.search(enough)
     for candidate, error in fits.errors.items():
         watch.note(
             f"model selection: {candidate}: validation error {error:.4g}{' (chosen)' if candidate == best else ''}"
         )
     others = ", ".join(f"{error:.3g}" for candidate, error in fits.errors.items() if candidate != best)
     reason = f"validation error {fits.errors[best]:.3g}, others {others}" if others else "as given"
-    evaluation = evaluation_set(panel, task, plan).reaching(max(questions.contexts))
     fitted = fits.longest(best)
     mixed = select_scalings(draft.decided(best, reason), evaluation, fitted, best.scaling, watch)
     # The short fits' networks represent the members that will have their scalings.
@@ -141,15 +142,17 @@ class _CandidateFits:
         self.errors: dict[Candidate, float] = {}  # on the validation windows, after the last epoch
         self.fitted: dict[Candidate, Network] = {}
 
-    def search(self) -> Candidate:
+    def search(self, enough: float = math.inf) -> Candidate:
         """The scaling with the lowest error after the shortest schedule, on the shortest schedule that no other clearly beats.
 
         Schedules are tried from short to long, a longer one only where the last one clearly lowered the error. Where the
         shortest schedule is not the best, the other scalings are fitted for longer, too, so that they can be combined with
-        the leader.
+        the leader. None is tried where every error is above `enough`: a pretrained network has it without a fit.
         """
         shortest, *longer = sorted({schedule.epochs for schedule in self.questions.schedules})
         leader = self._leader()
+        if min(self.errors.values()) > enough:
+            longer = []
         self._fit([*self._schedules(leader, shortest), *(self._schedules(leader, longer[0]) if longer else ())])
         before = self.errors[leader]
         best = self._cheapest(leader.scaling)

@@ -156,3 +156,12 @@ def test_half_the_context_that_barely_wins_is_not_taken_but_its_network_may_stan
     assert fits.longest(best) == {NONE: ("none", 6, 5e-3, 12), LOG: ("log", 6, 5e-3)}
     rows = [row for row in draft.decided(best, "its error was lowest").rows if row.setting == "context_length"]
     assert rows == [row for row in draft.plan.rows if row.setting == "context_length"]
+
+
+def test_no_longer_schedule_is_tried_where_a_pretrained_network_is_better_without_a_fit(draft):
+    errors = {("none", 6, 5e-3): 1.0, ("log", 6, 5e-3): 1.1, ("none", 6, 2e-3): 0.97}
+    fits, rounds = fits_of(draft, errors)
+    assert fits.search(enough=0.9) == candidate(NONE, 24, 6, 2e-3)
+    assert [len(jobs) for jobs in rounds] == [2, 1]
+    more, _ = fits_of(draft, {**errors, ("none", 20, 5e-3): 0.8, ("none", 30, 5e-3): 0.9, ("log", 20, 5e-3): 1.0})
+    assert more.search(enough=1.05).schedule.epochs == 20
