@@ -65,7 +65,7 @@ def _line(context: Tensor, smoothing: Smoothing) -> Tensor:
     start = ops.sum(known * at_first, axis=1, keepdims=True)
     end = latest_value(known, mask)
     slope = (end - start) / ops.maximum(last_row - first_row, 1.0)
-    ahead = np.arange(1.0, smoothing.horizon + 1.0) + (smoothing.length - last_row)
+    ahead = (smoothing.length - last_row) + np.arange(1.0, smoothing.horizon + 1.0)  # NumPy first would ask for values
     return end + slope * ahead
 
 

@@ -55,6 +55,7 @@ class Tuning:
         return f"after {self.epochs * EPOCH_STEPS} steps at {self.learning_rate:g}"
 
 
+BATCH_SIZE = 128
 UNTOUCHED = Tuning(0, 3e-4)
 OWN = Tuning(-1, 0.0)  # the members that start from nothing
 TUNINGS = (Tuning(4, 3e-4),)  # longer ones have a lower error on some sets, a higher one on others
@@ -192,6 +193,7 @@ def _fit_settings(plan: Plan, tuning: Tuning) -> FitSettings:
         plan.fit,
         error_scale="series",
         epochs=tuning.epochs,
+        batch_size=min(plan.fit.batch_size, BATCH_SIZE),
         learning_rate=tuning.learning_rate,
         steps_per_epoch=EPOCH_STEPS,
         schedule="cosine",

@@ -14,9 +14,11 @@ import pytest
 
 from forecaster.errors import ForecasterError
 from forecaster.models.cells import CELLS
+from forecaster.models.exponential_smoothing import Smoothing
 from forecaster.models.export import COMBINATIONS, joint_forecast, write_onnx, write_saved_model
 from forecaster.models.network import Network
 from forecaster.models.scaling import TRANSFORMS
+from forecaster.models.simple_methods import SIMPLE_METHODS
 from forecaster.serving.runtime import OnnxRuntime, TensorflowRuntime
 from forecaster.serving.verify_export import prove, scan
 from tests.support.factories import NAN, network_settings
@@ -30,10 +32,10 @@ def contexts(rows=6, length=8, seed=0):
     return values
 
 
-def write(members, folder):
+def write(members, folder, smoothing=None):
     portable = [member.portable() for member in members]
-    write_saved_model(portable, folder / "saved_model")
-    write_onnx(portable, folder / "model.onnx")
+    write_saved_model(portable, folder / "saved_model", smoothing)
+    write_onnx(portable, folder / "model.onnx", smoothing)
     return folder
 
 
@@ -88,6 +90,13 @@ def test_members_with_a_share_are_averaged_by_it_with_the_median_of_the_others(t
     prove(write(members, tmp_path), members, {"context": contexts()})
     lost = joint_forecast([members[1], members[4]], [contexts()])
     np.testing.assert_allclose(lost, (0.2 * each[1] + 0.5 * each[4]) / 0.7, rtol=1e-5)
+
+
+@pytest.mark.parametrize("method", SIMPLE_METHODS)
+def test_every_simple_method_can_be_stored(tmp_path, method):
+    member = Network(network_settings(quantiles=(0.1, 0.9)), seed=1)
+    smoothing = Smoothing(season_length=4, length=8, horizon=3, log=False, weight=1.0, method=method)
+    prove(write([member], tmp_path, smoothing), [member], {"context": contexts()}, smoothing=smoothing)
 
 
 def test_three_members_answer_with_the_one_in_the_middle():
