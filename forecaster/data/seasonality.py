@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 MAX_SEASON = 400  # steps
 MAX_TESTED = 2016  # steps of a usual season that is told, but not taken: two weeks of 10-minute rows
 MAX_SERIES, MAX_ROWS = 300, 6 * MAX_SEASON  # that are read
+MAX_DATED_SERIES = 100  # whose dates propose a season already
 MIN_CORRELATION = 0.1  # autocorrelation at a season
 MIN_OTHER_CORRELATION = 0.3  # at a season that takes the place of the calendar's, above the calendar's own
 MIN_STANDARD_ERRORS = 4.0  # above 0, since many lags are tried
@@ -103,7 +104,7 @@ def season_of(target: FloatArray, offsets: IntArray) -> int:
 
     Only the older half of each series is read, so that test windows have no influence. It must hold three whole seasons.
     """
-    found = _correlation(target, offsets, MAX_ROWS)
+    found = _correlation(target, offsets, MAX_ROWS, MAX_SERIES)
     return 1 if found is None else found.best()
 
 
@@ -115,7 +116,8 @@ def infer_season(target: FloatArray, offsets: IntArray, freq: Freq) -> Season:
     """
     calendar, usual = freq.season_length, usual_seasons(freq)
     longest = max([m for m in usual if m <= MAX_TESTED], default=0)
-    found = _correlation(target, offsets, max(MAX_ROWS, 6 * longest))
+    series = MAX_SERIES if freq.whole_numbers else MAX_DATED_SERIES
+    found = _correlation(target, offsets, max(MAX_ROWS, 6 * longest), series)
     if found is None:
         return Season(calendar, "calendar")
     own, tested = found.best(), found.tests(calendar)
@@ -143,10 +145,13 @@ def usual_seasons(freq: Freq) -> tuple[int, ...]:
     return tuple(span // freq.count for span in spans if span % freq.count == 0 and span > freq.count)
 
 
-def _correlation(target: FloatArray, offsets: IntArray, rows: int) -> _Correlation | None:
-    """The average over series, of the older half of each, `rows` of it at most; None where no series is long enough."""
+def _correlation(target: FloatArray, offsets: IntArray, rows: int, series: int) -> _Correlation | None:
+    """The average over some `series`, of the older half of each, `rows` of it at most; None where none is long enough.
+
+    Of series with more than MAX_ROWS rows fewer are read.
+    """
     ends = offsets[:-1] + np.diff(offsets) // 2
-    chosen = evenly(len(ends), max(MAX_SERIES * MAX_ROWS // rows, 1))
+    chosen = evenly(len(ends), max(series * MAX_ROWS // rows, 1))
     halves = [target[max(offsets[n], ends[n] - rows) : ends[n]] for n in chosen]
     found = [one for one in (_autocorrelation(half, rows // 3) for half in halves) if one is not None]
     if not found:
