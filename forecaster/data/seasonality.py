@@ -96,7 +96,7 @@ class _Correlation:
         return next(m for m in peaks if self.mean[m] >= MIN_PEAK_SHARE * highest)
 
     def at(self, m: int) -> SeasonStrength:
-        return SeasonStrength(m, round(float(self.mean[m]), 2) + 0.0)  # + 0: no -0.00
+        return SeasonStrength(m, round(float(np.clip(self.mean[m], -1.0, 1.0)), 2) + 0.0)  # + 0: no -0.00
 
 
 def season_of(target: FloatArray, offsets: IntArray) -> int:
@@ -120,8 +120,9 @@ def infer_season(target: FloatArray, offsets: IntArray, freq: Freq) -> Season:
     found = _correlation(target, offsets, max(MAX_ROWS, 6 * longest), series)
     if found is None:
         return Season(calendar, "calendar")
-    own, tested = found.best(), found.tests(calendar)
-    shown = tested and found.is_season(calendar, found.error)
+    own, shown = found.best(), found.tests(calendar) and found.is_season(calendar, found.error)
+    against = 1 < calendar < len(found.mean) and found.mean[calendar] < 0.0  # of a season this is not so
+    tested = found.tests(calendar) or against
     few = not tested and np.median(np.diff(offsets)) < 2 * calendar
     least = 0.0 if freq.whole_numbers else MIN_OTHER_CORRELATION + (max(found.mean[calendar], 0.0) if tested else 0.0)
     if own > 1 and (calendar == 1 or few or (tested and not shown)) and found.mean[own] >= least:

@@ -141,6 +141,11 @@ def test_rows_too_few_to_test_the_calendars_season_keep_it_while_they_hold_two()
     assert inferred("W", seasonal(rng, 110, 4, noise=0.1)).length == 52
 
 
+def test_few_rows_may_show_that_the_calendars_season_is_none():
+    found = inferred("MS", np.sin(np.arange(59) * 2 * np.pi / 7))
+    assert (found.length, found.source) == (7, "values") and found.others[0].strength < 0
+
+
 def test_dated_rows_say_their_season_and_one_given_wins():
     rng = np.random.default_rng(1)
     values = seasonal(rng, 1500, 7, noise=0.2)

@@ -25,6 +25,7 @@ from forecaster.data.reading.joined_columns import (
     parts_of,
 )
 from forecaster.data.reading.number_dates import DATE_NAMES, number_form
+from forecaster.data.reading.stamps import other_format
 from forecaster.data.reading.table import RawTable
 from forecaster.data.reading.text_columns import NUMBER
 from forecaster.data.reading.timestamp_formats import fits_format
@@ -130,6 +131,12 @@ class Clues:
         called = called or [c for c in free if c.lower() in _STEP and self.holds_numbers(c)]
         if called:  # the parser finds the faults in its values, with their lines
             return called[:1]
+        for column in free[:_MAX_PROBED]:
+            if self.sample[column] and (form := other_format(self.sample[column])) is not None:
+                raise DataError(
+                    f"{self.table.name}: '{self.sample[column][0]}' (column {column}) may be a date.",
+                    f"Say how it is written: --timestamp-format '{form}'.",
+                )
         raise DataError(
             f"{self.table.name}: no column holds dates (columns: {listed(self.table.columns)}).",
             "Name it: --timestamp COLUMN; or give the form of its dates: --timestamp-format.",

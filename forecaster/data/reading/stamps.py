@@ -27,6 +27,7 @@ _OTHER_FORMATS = (
     "%Y%m%d_%H%M%S", "%Y%m%d_%H%M", "%Y%m%d-%H%M%S", "%Y/%m/%d-%H:%M:%S", "%Y/%m/%d-%H:%M", "%Y-%m-%d-%H.%M.%S",
     "%Y-%m-%d %H.%M", "%Y-%m-%d %H.%M.%S", "%d/%m/%Y %H.%M", "%d.%m.%Y %H.%M", "%d_%m_%Y", "%m_%Y",
     "%a %b %d %H:%M:%S %Y", "%d-%b", "%b/%d/%Y", "%Y.%m.%d.%H", "%Y, week %W", "%B, %Y",
+    "%Y:%q", "%Y/%q", "%Y.%q", "%q/%Y", "%q.%Y", "%q:%Y", "%Y_Q%q", "Q%q_%Y", "%Y, Q%q",
 )  # fmt: skip
 _ZONE_NAME = re.compile(r"\d\s*[A-Z]{2,5}|\[[A-Za-z_/]+\]")
 
@@ -149,9 +150,14 @@ def refuse(
     raise origin.error(wrong, lambda i: f"timestamp {quoted(texts[i])} {why}", hint)
 
 
+def other_format(texts: Sequence[str]) -> str | None:
+    """The --timestamp-format that reads all the texts, of those that nothing infers; None where there is none."""
+    return next((form for form in _OTHER_FORMATS if all(by_format(text, form) is not None for text in texts)), None)
+
+
 def how_to_read(text: str) -> str:
     """The --timestamp-format that reads a text, or else what is expected."""
-    found = next((form for form in _OTHER_FORMATS if by_format(text, form) is not None), None)
+    found = other_format([text])
     if found is not None:
         return f"Say how it is written: --timestamp-format '{found}'."
     if re.fullmatch(r"\d{4,5}\.\d+", text):

@@ -19,7 +19,7 @@ from forecaster.data.reading.number_form import PLAIN, NumberForm, form_of
 from forecaster.data.reading.pieces import place_in
 from forecaster.data.reading.row_errors import RowsError
 from forecaster.data.reading.text_columns import MISSING, NUMBER, TextColumn, numbers_error, numbers_in, numbers_of
-from forecaster.errors import DataError, UsageError
+from forecaster.errors import DataError, UsageError, quoted
 
 if TYPE_CHECKING:
     from forecaster.data.reading.stamps import Stamps
@@ -146,6 +146,8 @@ class CsvTable:
         if self.delimiter != ",":
             self.note = f"columns are separated by {self.delimiter!r}."
         line, header = next(self._records(), (1, [""]))
+        if len(header) == 1:
+            self._refuse_lines_above(header[0])
         self.columns = check_header(self.at(line), header)
         if next((record for record in self._records() if record[0] > line), None) is None:
             raise DataError(f"{self.name}: there are no rows after the header.", "Expected at least two.")
@@ -154,6 +156,16 @@ class CsvTable:
             marks = f"decimal mark {self.form.decimal!r}"
             marks += f", thousands separated by {self.form.thousands!r}" if self.form.thousands else ""
             self.note = f"{self.note} Numbers have the {marks}.".strip()
+
+    def _refuse_lines_above(self, first: str) -> None:
+        """DataError where lines above the header, such as a title or comments, have no columns."""
+        lines = self.data[:HEAD].decode("utf-8", "ignore").splitlines()
+        table = next((i for i, line in enumerate(lines, start=1) if any(d in line for d in _DELIMITERS)), None)
+        if table is not None and first.strip():
+            raise DataError(
+                f"{self.at(1)}: there is only one column, {quoted(first.strip())}, and the table begins in line {table}.",
+                "Take the lines above it out.",
+            )
 
     @property
     def numbers_as(self) -> NumberForm:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from forecaster.data.reading.number_form import PLAIN, NumberForm
+from forecaster.data.reading.number_form import PLAIN, THOUSANDS, NumberForm
 from forecaster.data.reading.row_errors import NumbersError
 from forecaster.errors import quoted
 
@@ -95,10 +95,20 @@ def _not_a_number(text: str, column: str) -> tuple[str, str]:
     if text == column:
         hint = "Delete the repeated header line."
     elif re.fullmatch(r"[+-]?\d[\d.,\s'’_]*", text):
-        hint = "Say what its marks are, e.g. --decimal , or --thousands . or write 1234.5."
+        options = " or ".join(_marks_of(text)) or "--decimal , or --thousands ."
+        hint = f"Say what its marks are with {options} or write it as 1234.5."
     elif re.search(r"\d", text):
         hint = "Write the number alone, e.g. -1234.5."
     return f"target {quoted(text)} (column {column}) is not a number.", hint
+
+
+def _marks_of(text: str) -> list[str]:
+    """The options with which a text is a number."""
+    thousands = [
+        mark for mark in THOUSANDS if mark in text and NumberForm("," if mark == "." else ".", mark).fits(text)
+    ]
+    decimal = ["--decimal ,"] if NumberForm(",").fits(text) else []
+    return decimal + [f"--thousands {mark if mark in ',._' else repr(mark)}" for mark in thousands]
 
 
 def too_large(values: FloatArray) -> IntArray:

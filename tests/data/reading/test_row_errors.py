@@ -21,16 +21,23 @@ from forecaster.errors import DataError, ForecasterError, UsageError
 
 HEAD = "series,timestamp,target\n"
 DAYS = "timestamp,sales\n2024-01-01,1\n2024-01-02,2\n2024-01-03,3\n2024-01-04,4\n2024-01-05,5\n"
-NUMBER = "Say what its marks are, e.g. --decimal , or --thousands . or write 1234.5."
+MARKS = "Say what its marks are with {} or write it as 1234.5."
 BLANK = "Leave the cell empty where a value is missing."
 
 FAULTS: list[tuple[str, str | bytes, str]] = [
     ("no such month", DAYS + "\n2024-13-01,3\n",
      "x.csv:8: timestamp '2024-13-01' is not a date. Expected ISO 8601, e.g. 2024-12-01."),
     ("text as target", DAYS + "2024-01-06,n/a?\n", f"x.csv:7: target 'n/a?' (column sales) is not a number. {BLANK}"),
-    ("decimal comma", DAYS + '2024-01-06,"1.234,5"\n', f"x.csv:7: target '1.234,5' (column sales) is not a number. {NUMBER}"),
+    ("decimal comma", DAYS + '2024-01-06,"1.234,5"\n',
+     f"x.csv:7: target '1.234,5' (column sales) is not a number. {MARKS.format('--thousands .')}"),
+    ("thousands", DAYS + '2024-01-06,"38,246"\n',
+     f"x.csv:7: target '38,246' (column sales) is not a number. {MARKS.format('--decimal , or --thousands ,')}"),
+    ("quarters of another form", "quarter,v\n2005:1,5\n2005:2,6\n2005:3,7\n",
+     "x.csv: '2005:1' (column quarter) may be a date. Say how it is written: --timestamp-format '%Y:%q'."),
+    ("lines above the header", "# exported 2024\n# unit: kW\n" + DAYS,
+     "x.csv:1: there is only one column, '# exported 2024', and the table begins in line 3. Take the lines above it out."),
     ("semicolons and both marks", "timestamp;sales\n2024-01-01;1,5\n2024-01-02;2.5\n",
-     f"x.csv:2: target '1,5' (column sales) is not a number. {NUMBER}"),
+     f"x.csv:2: target '1,5' (column sales) is not a number. {MARKS.format('--decimal ,')}"),
     ("infinity", DAYS + "2024-01-06,inf\n", f"x.csv:7: target 'inf' (column sales) is not finite. {BLANK}"),
     ("vast", DAYS + "2024-01-06,-2e36\n", "x.csv:7: target '-2e+36' (column sales) is too large to compute with. "
                                            "Give it in a larger unit."),
