@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import os
 import pickle
 import subprocess
 import sys
@@ -263,3 +264,18 @@ def test_a_model_of_a_frame_remembers_it_and_is_pickled_by_reference(
     rows = pd.read_csv(KIOSKS)
     past, ahead = rows[rows["sales"].notna()], rows[rows["sales"].isna()].drop(columns="sales")
     assert known.predict(past, future=ahead).equals(known.predict(rows))
+
+
+@pytest.mark.slow
+def test_a_training_from_python_writes_nothing_to_the_terminal(tmp_path: Path) -> None:
+    program = (
+        "import forecaster\n"
+        f"forecaster.train({str(AIR)!r}, horizon=12, epochs=1, steps_per_epoch=2, members=1, transform='none', "
+        "learning_rate=0.01, floor=0.0, units=4, windows=3)\n"
+    )
+    environment = {name: value for name, value in os.environ.items() if name != "TF_CPP_MIN_LOG_LEVEL"}
+    environment["PYTHONPATH"] = str(ROOT)
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", program], cwd=tmp_path, env=environment, capture_output=True, text=True
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")

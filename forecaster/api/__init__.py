@@ -133,7 +133,7 @@ def train(data: Table, *, progress: bool | None = None, **options: Any) -> Model
 
     settings = config.from_mapping(TrainSettings, options, "train()")
     source = as_data(data)
-    with _quiet(), _watch(progress) as watch:
+    with _quiet(fits=True), _watch(progress) as watch:
         done = fit(source, settings, watch)
     done.refuse_unpromoted()
     model = load(f"{done.model}@{done.version}", models=settings.models)
@@ -214,7 +214,7 @@ def compare(data: Table, *, progress: bool | None = None, **options: Any) -> Com
     from forecaster.commands.compare import compare as run
 
     settings = config.from_mapping(CompareSettings, options, "compare()")
-    with _quiet(), _watch(progress) as watch:
+    with _quiet(fits=True), _watch(progress) as watch:
         return run(as_data(data), settings, watch)
 
 
@@ -227,7 +227,7 @@ def tune(data: Table, *, progress: bool | None = None, **options: Any) -> Tuned:
     from forecaster.commands.tune import tune as run
 
     settings = config.from_mapping(TuneSettings, options, "tune()")
-    with _quiet(), _watch(progress) as watch:
+    with _quiet(fits=True), _watch(progress) as watch:
         return run(as_data(data), settings, watch)
 
 
@@ -276,11 +276,16 @@ def _watch(progress: bool | None) -> PythonWatch:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
-    """Without TensorFlow's log, unless the caller has set its level; with absl's and Python's loggers at errors."""
+def _quiet(*, fits: bool = False) -> Iterator[None]:
+    """Without TensorFlow's log, unless the caller has set its level. `fits`: TensorFlow will be needed."""
     import logging
 
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    from forecaster.api.watch import import_tensorflow_silently
+
+    if "TF_CPP_MIN_LOG_LEVEL" not in os.environ:
+        os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+        if fits:
+            import_tensorflow_silently()
     logger = logging.getLogger("tensorflow")
     level = logger.level
     logger.setLevel(logging.ERROR)

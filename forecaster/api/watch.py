@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import warnings
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -52,6 +54,23 @@ class PythonWatch:
                 self._bar.remove_task(self._task)
             self._task = self._bar.add_task(progress.stage, total=progress.epochs)
         self._bar.update(self._task, completed=progress.epoch)
+
+
+def import_tensorflow_silently() -> None:
+    """Import TensorFlow, if it is there and was not imported; what its C++ libraries write meanwhile is lost.
+
+    They write before they read the level of their log.
+    """
+    if "tensorflow" in sys.modules or find_spec("tensorflow") is None:
+        return
+    saved, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        import tensorflow  # noqa: F401
+    finally:
+        os.dup2(saved, 2)
+        os.close(saved)
+        os.close(nowhere)
 
 
 def _somebody_watches() -> bool:
