@@ -21,7 +21,9 @@ MIN_PERIODS_PER_ALARM = 20.0  # where a year has few periods, as with months
 MIN_CUTOFFS = 5  # with their actuals, for a verdict that all is well
 RISE, NAIVE, COVERAGE = "rise", "naive", "coverage"
 # Test -> its share of the false alarms. The first finds a doubled error soonest, the others a model that never was good.
-SHARES = {RISE: 0.55, NAIVE: 0.1, COVERAGE: 0.35}
+SHARES = {RISE: 0.55, NAIVE: 0.1, COVERAGE: 0.25}
+# Of the false alarms, those of stretches as long as cutoffs are apart, and of whole horizons where these are longer.
+LENGTH_SHARES = (0.85, 0.15)
 COVERAGE_GAP = 0.1  # between nominal and empirical coverage, which a calibration on few windows may have
 YEAR = 365.25 * DAY  # microseconds
 
@@ -88,7 +90,7 @@ def live_tests(errors: LiveErrors, horizon: int, freq: Freq) -> LiveTests:
 
     A stretch is as long as the usual distance of two cutoffs, and its score is of the first steps of each forecast: the scores
     share no actuals, and each cutoff counts once, however many series and steps it has. With forecasts more often than each
-    horizon, stretches of a whole horizon are tested, too.
+    horizon, stretches of a whole horizon are tested, too, with a small share of the false alarms.
     """
     if not len(errors.step):
         return LiveTests(0, (), 0, 0)
@@ -98,9 +100,9 @@ def live_tests(errors: LiveErrors, horizon: int, freq: Freq) -> LiveTests:
     found = [_Stretches(errors, length) for length in lengths]
     alarms: list[Alarm] = []
     count = 0
-    for stretches in found:
+    for stretches, share in zip(found, LENGTH_SHARES if len(found) > 1 else (1.0,), strict=True):
         threshold = max(MIN_PERIODS_PER_ALARM, periods_per_year(freq, stretches.length)) / MAX_FALSE_ALARMS_PER_YEAR
-        for test, state in stretches.tests(threshold * len(lengths)).items():
+        for test, state in stretches.tests(threshold / share).items():
             count += state.alarms
             if state.since is not None and all(one.test != test for one in alarms):
                 alarms.append(stretches.alarm(test, state.since))

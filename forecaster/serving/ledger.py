@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 FORMAT = 1  # PRAGMA user_version
 BUSY_SECONDS = 60.0  # to wait for another writer
+MAX_SEASON = 10_000_000  # steps, as in a manifest
 MAX_MAGNITUDE = 1e100  # of forecasts: far above those of any data that is read
 _TABLES = """
 CREATE TABLE IF NOT EXISTS versions (
@@ -159,6 +160,8 @@ def _version(*row: Any) -> Version:
     Freq.parse(freq)
     if zone:
         check_zone(zone)
+    if not 1 <= season <= MAX_SEASON:
+        raise ValueError("a season of no length")
     return validated(
         Version(
             id=id,

@@ -181,6 +181,7 @@ class Store:
         self._known(name)
         with writing(folder), folder_lock(folder):
             set_current(folder, self._version(name, version))
+            remove_stale(folder)
         return version
 
     def prune(self, name: str, keep: int) -> tuple[int, ...]:

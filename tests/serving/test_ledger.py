@@ -217,6 +217,7 @@ def test_a_ledger_with_a_wrong_cell_is_named_in_one_line(shop, table, column, va
     ("table", "column", "value"),
     [
         ("versions", "zone", "x"), ("versions", "zone", 1.5), ("versions", "freq", "x"),
+        ("versions", "season_length", 0), ("versions", "season_length", 2**62),
         ("forecasts", "prediction", 1e300), ("forecasts", "naive", 1e300), ("forecasts", "scale", -1.0),
         ("forecasts", "scale", 0.0),
     ],

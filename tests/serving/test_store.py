@@ -19,6 +19,7 @@ from forecaster.errors import ArtifactError, UsageError
 from forecaster.serving.integrity import hash_files, verify
 from forecaster.serving.store import Store, check_name, name_from_path
 from forecaster.serving.version_folders import temporary_name
+from tests.support.stored_models import stored
 
 BAD_NAMES = ["", ".", "..", "../up", "/etc", "a/b", "a\\b", "a\nb", "a\n", "-a", ".a", "a b", "a\0b", "é", "x" * 101]
 BAD_NAMES += ["x" * 300, "~root", "a@1"]
@@ -489,3 +490,17 @@ def test_verify_reads_nothing_outside_the_folder(store):
 def test_the_store_needs_the_standard_library_alone():
     code = "import sys, forecaster.serving.store; assert not {'numpy', 'pandas', 'tensorflow'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_a_rollback_removes_what_a_killed_one_left(tmp_path):
+    store = Store(tmp_path / "models")
+    for _ in range(2):
+        stored(tmp_path / "models")
+    pid = os.fork()
+    if not pid:
+        os._exit(0)
+    os.waitpid(pid, 0)
+    left = tmp_path / "models" / "m" / temporary_name().replace(f"-{os.getpid()}-", f"-{pid}-")
+    left.write_text("1\n")
+    store.rollback("m", 1)
+    assert store.current("m") == 1 and not left.exists()
