@@ -15,6 +15,7 @@ from forecaster.models.exponential_smoothing import EXPONENTIAL_SMOOTHING, Smoot
 from forecaster.models.losses import pinball_level
 from forecaster.models.served_method import member_kind
 from forecaster.models.shares import combine
+from forecaster.models.simple_methods import DRIFT, NAIVE
 from forecaster.serving.conformal import separate
 from forecaster.serving.manifest import Contribution
 
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
     from forecaster.typing import FloatArray
 
 BATCH = 2048  # windows forecast at once
+# Of the last value's error over the history: above it drift is no rival. One of 50 random walks of 150 rows is below.
+MAX_DRIFT = 0.85
 SIGNIFICANCE = 0.05  # of the test that one forecast is better than another
 MIN_GAIN = (
     0.01  # share by which several scalings, or smoothing, must lower the error: less is noise of the validation windows
@@ -226,7 +229,7 @@ def choose_simple_method(
         best = 0
     alone = [i for i, one in enumerate(answers) if one and one.weight == 1.0]
     if alone:
-        simplest = min(alone, key=errors.__getitem__)
+        simplest = min(alone, key=lambda i: _history_error(answers[i], evaluation))  # over more windows than these
         if (
             unfitted
             and not questions.blended
@@ -252,6 +255,8 @@ def _rivals(smoothings: Sequence[Smoothing], evaluation: EvaluationSet) -> list[
     """Exponential smoothing, and the method with the lowest error on the windows of the history."""
     first = {one.method: one for one in reversed(smoothings)}
     errors = {method: evaluation.history_error(one) for method, one in first.items()}
+    if errors.get(DRIFT, 0.0) > MAX_DRIFT * errors.get(NAIVE, math.inf):
+        del errors[DRIFT]
     best = min(errors, key=errors.__getitem__)
     return [one for one in smoothings if one.method in (EXPONENTIAL_SMOOTHING, best)]
 

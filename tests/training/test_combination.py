@@ -225,3 +225,9 @@ def test_few_windows_must_agree_for_a_forecast_to_be_clearly_better():
     assert evaluation.clearly_lower(TRUTH + np.array([[0.4], [0.5], [0.6]]), steady)
     one = GivenEvaluationSet(PANEL, WINDOWS.take(np.array([0])), np.ones(3), relative=False, needs=Needs(8, 4, ()))
     assert not one.clearly_lower(TRUTH[:1], TRUTH[:1] + 1.0)  # one window never says enough
+
+
+@pytest.mark.parametrize(("error", "method"), [(0.9, NAIVE), (0.8, DRIFT)])
+def test_drift_must_be_far_better_than_the_last_value_over_the_history(draft, error, method):
+    best = chosen(draft, {NAIVE: TRUTH + 1.0, DRIFT: TRUTH + error}, TRUTH + 9.0)
+    assert (best.method, best.weight) == (method, 1.0)
