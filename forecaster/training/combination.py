@@ -230,16 +230,14 @@ def choose_simple_method(
     alone = [i for i, one in enumerate(answers) if one and one.weight == 1.0]
     if alone:
         simplest = min(alone, key=lambda i: _history_error(answers[i], evaluation))  # over more windows than these
-        if (
-            unfitted
-            and not questions.blended
-            and unfitted.history_error < _history_error(answers[simplest], evaluation)
-        ):
-            if not evaluation.clearly_lower(made[best], unfitted.forecast):
+        unseen = [made[i] for i in alone] + ([unfitted.forecast] if unfitted else [])
+        if not all(evaluation.clearly_lower(made[best], one) for one in unseen):
+            history = _history_error(answers[simplest], evaluation)
+            if unfitted and not questions.blended and unfitted.history_error < history:
                 watch.note("model selection: the pretrained network as it is: no other is clearly better")
                 reason = "no blend is clearly better than the pretrained network"
-                return Served(replace(unfitted.plan, smoothing=None).with_row("floor", 0.0, reason), unfitted.forecast)
-        elif not evaluation.clearly_lower(made[best], made[simplest]):
+                served = replace(unfitted.plan, smoothing=None).with_row("floor", 0.0, reason)
+                return Served(served, unfitted.forecast)
             best = simplest
     shown = ", ".join(f"{_blend_name(one)}: {error:.4g}" for one, error in zip(answers, errors, strict=True))
     watch.note(f"model selection: {_blend_name(answers[best])}; validation errors: {shown}")

@@ -231,3 +231,23 @@ def test_few_windows_must_agree_for_a_forecast_to_be_clearly_better():
 def test_drift_must_be_far_better_than_the_last_value_over_the_history(draft, error, method):
     best = chosen(draft, {NAIVE: TRUTH + 1.0, DRIFT: TRUTH + error}, TRUTH + 9.0)
     assert (best.method, best.weight) == (method, 1.0)
+
+
+def test_a_blend_must_be_clearly_better_than_every_simple_method(draft):
+    """It is that than the best over the history, seasonal naive, and not than exponential smoothing: seasonal naive serves."""
+    smooth = {EXPONENTIAL_SMOOTHING: TRUTH + 1.0, SEASONAL_NAIVE: TRUTH + 3.0, NAIVE: TRUTH + 9.0}
+    history = {SEASONAL_NAIVE: 0.5}
+
+    @dataclass(frozen=True)
+    class WithHistory(GivenEvaluationSet):
+        def history_error(self, smoothing):
+            return history.get(smoothing.method, 1.0)
+
+    evaluation = WithHistory(PANEL, WINDOWS, np.ones(3), relative=False, needs=Needs(8, 4, ()), smooth=smooth)
+    mixed = TRUTH + np.array([[0.5], [1.2], [0.8]])
+    found = choose_simple_method(Served(draft.plan, mixed), draft.questions, evaluation, Recorder()).plan.smoothing
+    assert (found.method, found.weight) == (SEASONAL_NAIVE, 1.0)
+    clear = choose_simple_method(
+        Served(draft.plan, TRUTH + 0.1), draft.questions, evaluation, Recorder()
+    ).plan.smoothing
+    assert clear is None or clear.weight < 1.0
