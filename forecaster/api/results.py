@@ -46,7 +46,7 @@ def _frame_class() -> Any:
         def __reduce__(self) -> Any:
             return pd.DataFrame(self).__reduce__()
 
-    ForecastFrame.__module__ = __name__
+    ForecastFrame.__module__, ForecastFrame.__qualname__ = __name__, "ForecastFrame"
     return ForecastFrame
 
 
