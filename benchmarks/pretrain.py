@@ -22,6 +22,7 @@ def main() -> None:
     parser.add_argument("--windows", type=int, default=2_000_000)
     parser.add_argument("--work", type=Path, default=ROOT / "build" / "pretrain")
     parser.add_argument("--out", type=Path, help="e.g. forecaster/pretrained; default: nothing is stored")
+    parser.add_argument("--average", type=Path, nargs="*", default=(), help="further states whose weights are averaged")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=0, help="0 = one for each core")
     arguments = parser.parse_args()
@@ -44,7 +45,7 @@ def main() -> None:
     shape = SHAPES[arguments.season]
     pretrain(shape, folder, windows=arguments.windows, seed=arguments.seed, report=report)
     if arguments.out:
-        write_artifact(shape, folder, arguments.out / str(arguments.season), arguments.seed)
+        write_artifact(shape, folder, arguments.out / str(arguments.season), arguments.seed, arguments.average)
 
 
 if __name__ == "__main__":

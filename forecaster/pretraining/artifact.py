@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+import numpy as np
 
 from forecaster.models.export import write_onnx, write_saved_model
 from forecaster.models.network import Network
@@ -21,10 +24,15 @@ LICENCE = "MIT, as the program's"
 DATA = "made series only (forecaster.make_series): no row of a real series was read in training"
 
 
-def write_artifact(shape: Shape, state: Path, out: Path, seed: int, scores: dict[str, Any] | None = None) -> Network:
-    """Store the averaged weights of a pretraining's state as `out`/model.onnx, saved_model/ and card.json."""
+def write_artifact(shape: Shape, state: Path, out: Path, seed: int, others: Sequence[Path] = ()) -> Network:
+    """Store the averaged weights of a pretraining's state as `out`/model.onnx, saved_model/ and card.json.
+
+    `others` are states that the training went through on other series: the stored weights are the mean of all of these, as in
+    a model soup (Wortsman et al. 2022).
+    """
     network = Network(shape.network(), seed)
-    network.weights = average(state)
+    states = (state, *others)
+    network.weights = [np.mean(each, axis=0) for each in zip(*map(average, states), strict=True)]
     network = network.portable()
     out.mkdir(parents=True, exist_ok=True)
     write_onnx([network], out / "model.onnx")
@@ -44,7 +52,8 @@ def write_artifact(shape: Shape, state: Path, out: Path, seed: int, scores: dict
         "steps": done.steps,
         "seconds": round(done.seconds),
         "loss": round(done.loss, 4),
-        "scores": scores or {},
+        "averaged": [progress(one).windows for one in states],
+        "scores": {},
         "licence": LICENCE,
         "data": DATA,
         "files": {name: digest for name, digest in hash_files(out).items() if name != CARD},

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from forecaster.typing import FloatArray
 
 WARM_UP = 24  # rows before the first that is kept
-UPWARD = 0.8  # share of the series whose lasting growth is upward
-JUMPS, TURNS = 0.003, 0.005  # breaks of the level and of the rate in a year
+UPWARD = 0.95  # share of the series whose lasting growth is upward
+JUMPS, TURNS = 0.01, 0.01  # breaks of the level and of the rate in a year
 CYCLE = (3.0, 11.0)  # years of a business cycle
 
 
@@ -27,33 +27,40 @@ def growth(draw: Draw) -> FloatArray:
     rng, n, m = draw.rng, draw.count, draw.season_length
     length = draw.length + WARM_UP
     shock = draw.log_uniform(0.01, 0.2)  # of a year
-    ratio = np.abs(draw.normal(n)) * np.where(draw.share(0.25), 2.5, 0.9)
+    ratio = np.exp(0.6 * draw.normal(n)) * np.where(draw.share(0.3), 4.0, 1.3)
     sign = np.where(draw.share(UPWARD), 1.0, -1.0)
-    rate = np.where(draw.share(0.12), 0.0, np.clip(sign * ratio * shock, -0.3, 0.5))
+    rate = np.where(draw.share(0.06), 0.0, np.clip(sign * ratio * shock, -0.3, 0.5))
     persistent = np.where(draw.share(0.35), 0.0, rng.uniform(0.1, 0.9, n)) ** (1.0 / m)
-    wander = np.where(draw.share(0.5), draw.log_uniform(0.03, 0.5), 0.0) * shock / m**1.5
-    pull = np.where(draw.share(0.5), 1.0, rng.uniform(0.8, 0.99, n) ** (1.0 / m))
+    wander = np.where(draw.share(0.7), draw.log_uniform(0.05, 0.7), 0.0) * shock / m**1.5
+    pull = rng.uniform(0.6, 0.97, n) ** (1.0 / m)
     noise = draw.white(length)
-    noise *= shock / np.sqrt(m) * np.sqrt((1.0 - persistent) / (1.0 + persistent))
+    noise *= (
+        shock / np.sqrt(m) * (1.0 - persistent)
+    )  # a shock moves the level by as much in the end, however persistent
     jumps = np.flatnonzero(draw.share(1.0 - np.exp(-JUMPS * length / m)))  # breaks of the level
     noise[rng.integers(0, length, len(jumps)), jumps] += draw.normal(len(jumps)) * shock[jumps] * 3.0
     turns = np.flatnonzero(draw.share(1.0 - np.exp(-TURNS * length / m)))  # breaks of the rate
     steps = draw.normal(length, n) * wander
-    steps[rng.integers(0, length, len(turns)), turns] += draw.normal(len(turns)) * shock[turns] * 1.5 / m
-    rate, level, moving = rate / m, np.zeros(n), np.zeros(n)
-    lasting, extra = rate.copy(), np.zeros(n)
+    bends = np.zeros((length, n), np.float32)
+    bends[rng.integers(0, length, len(turns)), turns] = draw.normal(len(turns)) * shock[turns] * 1.5 / m
+    slowing = np.exp(-np.where(draw.share(0.4), 1.0 / draw.log_uniform(6.0, 60.0), 0.0) / m)  # as markets fill
+    lasting, extra, level, moving = rate / m, np.zeros(n), np.zeros(n), np.zeros(n)
     y = np.empty((length, n), np.float32)
     for t in range(length):
         moving = persistent * moving + noise[t]
         extra = pull * extra + steps[t]
+        lasting = lasting * slowing + bends[t]
         level += lasting + extra + moving
         y[t] = level
     y += _cycles(draw, length) * shock
-    observed = np.where(draw.share(0.5), 0.0, draw.log_uniform(0.05, 1.0)) * shock / np.sqrt(m)
+    observed = np.where(draw.share(0.65), 0.0, draw.log_uniform(0.05, 1.0)) * shock / np.sqrt(m)
     y += draw.normal(length, n) * observed.astype(np.float32)
     if m > 1:
         y += _season(draw, length)
-    return y[WARM_UP:]
+    y = y[WARM_UP:] - y[WARM_UP : 2 * WARM_UP].mean(axis=0)
+    slower = np.flatnonzero(draw.share(0.5))  # than exponential, where the series becomes a multiplicative one
+    y[:, slower] = np.log1p(np.maximum(y[:, slower], -0.9))
+    return y
 
 
 def _cycles(draw: Draw, length: int) -> FloatArray:

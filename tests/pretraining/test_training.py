@@ -83,7 +83,7 @@ def test_the_loss_is_that_of_numpy_for_a_network_that_forecasts_its_centre():
 @pytest.mark.slow
 def test_pretraining_goes_on_from_its_state_and_its_artifact_answers_as_the_network(tmp_path):
     from forecaster.pretraining.artifact import write_artifact
-    from forecaster.pretraining.train import BATCH, CALL, pretrain, progress
+    from forecaster.pretraining.train import BATCH, CALL, average, pretrain, progress
     from forecaster.serving.runtime import OnnxRuntime
     from forecaster.training.pretrained_network import load_network
 
@@ -104,3 +104,8 @@ def test_pretraining_goes_on_from_its_state_and_its_artifact_answers_as_the_netw
     card = json.loads((tmp_path / "out" / "card.json").read_text())
     assert card["windows"] == 3 * call and "no row of a real series" in card["data"]
     assert {"model.onnx", "saved_model/saved_model.pb"} <= set(card["files"])
+    pretrain(TINY, tmp_path / "other", windows=call)
+    mean = write_artifact(TINY, tmp_path / "work", tmp_path / "mean", 0, [tmp_path / "other"])
+    states = zip(average(tmp_path / "work"), average(tmp_path / "other"), mean.weights, strict=True)
+    assert all(np.allclose(found, (one + other) / 2.0, atol=1e-6) for one, other, found in states)
+    assert json.loads((tmp_path / "mean" / "card.json").read_text())["averaged"] == [3 * call, call]
