@@ -31,10 +31,11 @@ def calendar_of(choose: Chooser, settings: TrainSettings, panel: Panel, head: st
         names = ()
     if settings.holidays is not None:
         names = (*names, holiday_calendar(settings.holidays, panel))
-    names = (*names, *event_rows(panel.events, panel.freq))
     shown = ", ".join(names) or "none"
     choose("calendar", None if settings.calendar is None else shown, shown, "as the frequency and the history allow")
-    return names
+    if panel.events:
+        choose("events", ", ".join(event.name for event in panel.events), "", "")
+    return (*names, *event_rows(panel.events, panel.freq))
 
 
 def covariates_of(

@@ -162,6 +162,7 @@ def test_a_model_learns_events_stores_them_and_takes_later_ones(tmp_path):
     manifest = read_manifest(tmp_path / "x" / "1")
     assert manifest.calendar == ("event:0:1:sale",) and manifest.members[0].known == 2
     assert [len(event.dates) for event in manifest.events] == [7]
+    assert ("events", "sale", "as given") in [(row.setting, row.value, row.reason) for row in manifest.plan]
 
     watch = Recorder()
     kept = predict(None, PredictSettings(models=str(tmp_path)), watch).prediction[0]

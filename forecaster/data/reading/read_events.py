@@ -75,7 +75,7 @@ def with_events(panel: Panel, path: str) -> Panel:
     for name, dates in found.items():
         ordered = sorted(set(dates))
         events.append(Event(name, *windows[name], tuple(d for d, _ in ordered), tuple(s for _, s in ordered)))
-    kinds = ", ".join(f"{event.name} ({len(event.dates):,})" for event in events[:8])
+    kinds = ", ".join(f"{event.name} ({len(set(event.dates)):,})" for event in events[:8])
     notes = [f"events: {kinds}{', …' if len(events) > 8 else ''}."]
     warnings: tuple[str, ...] = ()
     if unknown:
