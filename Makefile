@@ -2,7 +2,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 MODELS := $(VENV)/demo
-READING := $(addprefix tests/data/reading/test_,one_reading.py texts_stay_texts.py date_forms.py row_names.py)
+READING := $(addprefix tests/data/reading/test_,one_reading.py texts_stay_texts.py date_forms.py row_names.py workbook.py several_targets.py)
 PYTEST := $(BIN)/python -m pytest -n auto --dist loadfile
 
 .PHONY: help demo quick test long pandas coverage format lint check audit bench pretrain docs wheels session torture clean
@@ -88,7 +88,7 @@ clean:
 
 $(VENV)/pandas2/installed:
 	$(PYTHON) -m venv $(VENV)/pandas2
-	$(VENV)/pandas2/bin/python -m pip install --quiet 'pandas==2.2.*' 'numpy<2.3' pyarrow scipy typer rich psutil cronsim threadpoolctl pytest hypothesis
+	$(VENV)/pandas2/bin/python -m pip install --quiet 'pandas==2.2.*' 'numpy<2.3' pyarrow openpyxl scipy typer rich psutil cronsim threadpoolctl pytest hypothesis
 	touch $@
 
 # Installs again only when pyproject.toml changes.
