@@ -1,0 +1,184 @@
+"""Seconds and peak memory of `predict` as the number of series grows, and of reading PostgreSQL, into RESULTS.md.
+
+    python benchmarks/scale.py [--series 10000,100000,1000000] [--layout date] [--folder DIR] [--kills 10] [--postgres 5000000]
+
+Makes daily counts: zeros, a week, a trend; 48 rows a series, in Parquet files by date (rows in no order) or by series. One
+model is trained on 2,000 of the series. Every figure is of one process, which the system accounts for; nothing is averaged.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+
+ROWS = 48  # of each series
+CHUNK = 100_000  # series that are made at once
+COMMAND = (sys.executable, "-m", "forecaster")
+
+
+def make(folder: Path, series: int, layout: str) -> None:
+    """Write the rows of `series` series to Parquet files."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    rng = np.random.default_rng(series)
+    names = np.char.add("s", np.arange(series).astype("U7"))
+    days = np.datetime64("2024-01-01", "us") + np.arange(ROWS) * np.timedelta64(86_400_000_000, "us")
+    level = rng.lognormal(1.0, 1.0, series)
+    weekly = 1 + 0.5 * np.sin(2 * np.pi * (np.arange(ROWS) / 7))
+    if layout == "date":
+        for n, day in enumerate(days):
+            order = rng.permutation(series)
+            target = rng.poisson(level * weekly[n]).astype(np.float64)
+            table = pa.table({"series": names[order], "timestamp": np.full(series, day), "target": target[order]})
+            place = folder / f"date={str(day)[:10]}"
+            place.mkdir(parents=True)
+            pq.write_table(table, place / "0.parquet")
+        return
+    folder.mkdir(parents=True)
+    for first in range(0, series, CHUNK):
+        own = slice(first, min(first + CHUNK, series))
+        count = own.stop - own.start
+        target = rng.poisson(level[own, None] * weekly).astype(np.float64).reshape(-1)
+        columns = {"series": np.repeat(names[own], ROWS), "timestamp": np.tile(days, count), "target": target}
+        pq.write_table(pa.table(columns), folder / f"{first // CHUNK:03}.parquet")
+
+
+def measured(command: list[str], folder: Path) -> tuple[float, float, float]:
+    """Seconds of a command, those of a processor, and the most memory that it had, in GB. SystemExit where it fails."""
+    began, peak = time.monotonic(), 0
+    process = subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL)
+    while True:
+        ended, status, used = os.wait4(process.pid, os.WNOHANG)
+        if ended:
+            break
+        # ru_maxrss would count this process, too, which the new one was made from.
+        peak = max(peak, _peak(process.pid))
+        time.sleep(0.02)
+    if status:
+        raise SystemExit(f"{' '.join(command)}: {status}")
+    return time.monotonic() - began, used.ru_utime + used.ru_stime, peak * 1024 / 1e9
+
+
+def _peak(pid: int) -> int:
+    """The most memory that a process has had so far, in kB; 0 once it has ended."""
+    try:
+        lines = Path(f"/proc/{pid}/status").read_text(encoding="ascii").splitlines()
+    except OSError:
+        return 0
+    return next((int(line.split()[1]) for line in lines if line.startswith("VmHWM")), 0)
+
+
+def predicting(data: Path) -> list[str]:
+    return [*COMMAND, "predict", str(data), "--model", "scale", "--output", "out/", "--quiet"]
+
+
+def train(folder: Path) -> None:
+    """A model of a few series: training is not what is measured."""
+    make(folder / "small", 2000, "series")
+    words = ["--name", "scale", "--horizon", "7", "--members", "2", "--cell", "gru", "--units", "16", "--epochs", "3"]
+    words += ["--learning-rate", "0.003", "--quiet"]
+    subprocess.run([*COMMAND, "train", "small", *words], cwd=folder, check=True, stdout=subprocess.DEVNULL)
+
+
+def check(folder: Path, series: int) -> None:
+    """SystemExit unless every series has its seven rows once."""
+    import pyarrow.compute as pc
+    from pyarrow import dataset
+
+    found = dataset.dataset(folder / "out").to_table(columns=["series", "timestamp"])
+    pairs = found.group_by(["series", "timestamp"]).aggregate([])
+    if not len(found) == len(pairs) == 7 * series or len(pc.unique(found["series"])) != series:
+        raise SystemExit(f"{len(found):,} rows, {len(pairs):,} of them different, for {series:,} series")
+
+
+def kill(folder: Path, series: int, count: int, seconds: float) -> str:
+    """Kill runs at random times until `count` were killed; let the last one end."""
+    rng = random.Random(0)
+    done = 0
+    shutil.rmtree(folder / "out", ignore_errors=True)
+    for _ in range(count):
+        process = subprocess.Popen(predicting(folder / "data"), cwd=folder, stdout=subprocess.DEVNULL)
+        time.sleep(rng.uniform(0.1, 1.0) * seconds)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        if (folder / "out").is_dir():
+            done += 1
+            check(folder, series)
+    measured(predicting(folder / "data"), folder)
+    check(folder, series)
+    return f"killed {count} times: complete each time that the folder was there ({done}) and at the end, no row twice"
+
+
+def postgres(folder: Path, rows: int) -> str:
+    """Seconds of a processor to read rows from PostgreSQL over those from Parquet, by `check`; without those of the server."""
+    sys.path.insert(0, str(Path(__file__).parents[1]))
+    from tests.support import postgres as servers
+
+    tools = servers.programs()
+    if tools is None:
+        return "PostgreSQL: not measured, there is no server here"
+    make(folder / "rows", rows // ROWS, "series")
+    seconds, memory = {}, {}
+    with servers.running(tools) as server:
+        server.do(
+            "CREATE TABLE sales (series text, timestamp timestamp, target double precision)",
+            f"INSERT INTO sales SELECT 's' || n, '2024-01-01'::timestamp + day * interval '1 day', floor(random() * 9) "
+            f"FROM generate_series(0, {rows // ROWS - 1}) AS n, generate_series(0, {ROWS - 1}) AS day",
+        )
+        url = f"{server.url()}?table=sales"
+        for name, data, adbc in (("parquet", "rows", "1"), ("ADBC", url, "1"), ("SQLAlchemy", url, "0")):
+            code = (
+                "import sys\nfrom forecaster.storage import database\nfrom forecaster.cli.main import run\n"
+                f"if {adbc} == 0: database._has_adbc = lambda: False\n"
+                f"sys.exit(run(['check', {data!r}, '--quiet']))"
+            )
+            _, seconds[name], memory[name] = measured([sys.executable, "-c", code], folder)
+    parts = [f"{name} {seconds[name]:.1f} s of a processor, {memory[name]:.2f} GB" for name in seconds]
+    ratio = ", ".join(f"{name} {seconds[name] / seconds['parquet']:.2f} ×" for name in ("ADBC", "SQLAlchemy"))
+    return f"check of {rows:,} rows: {'; '.join(parts)}; over Parquet: {ratio}"
+
+
+def main() -> None:
+    """Measure and print a line for each."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--series", default="10000,100000,1000000")
+    parser.add_argument("--layout", default="date", choices=("date", "series"))
+    parser.add_argument("--folder")
+    parser.add_argument("--kills", type=int, default=0)
+    parser.add_argument("--postgres", type=int, default=0)
+    options = parser.parse_args()
+    folder = Path(tempfile.mkdtemp(dir=options.folder))
+    try:
+        train(folder)
+        for series in filter(None, map(int, options.series.split(","))):
+            shutil.rmtree(folder / "data", ignore_errors=True)
+            make(folder / "data", series, options.layout)
+            size = sum(path.stat().st_size for path in (folder / "data").rglob("*.parquet"))
+            seconds, processor, memory = measured(predicting(folder / "data"), folder)
+            check(folder, series)
+            line = {"series": series, "rows": series * ROWS, "layout": options.layout, "bytes": size}
+            line |= {"seconds": round(seconds, 1), "processor": round(processor, 1), "peak_gb": round(memory, 3)}
+            print(json.dumps(line), flush=True)
+            if options.kills:
+                print(kill(folder, series, options.kills, seconds), flush=True)
+                options.kills = 0
+        if options.postgres:
+            print(postgres(folder, options.postgres), flush=True)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    main()
