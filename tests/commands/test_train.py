@@ -197,6 +197,12 @@ def test_equal_trainings_in_two_processes_give_the_same_bytes_of_graphs_weights_
     assert [name for name in first if first[name] != second[name]] == ["history.csv"]
 
 
+@pytest.mark.long
+def test_a_default_model_of_airpassengers_takes_less_than_six_megabytes(tmp_path):
+    report = train(AIR, TrainSettings(models=str(tmp_path), horizon=12), Recorder())
+    assert sum(path.stat().st_size for path in Path(report.path).rglob("*") if path.is_file()) < 6_000_000
+
+
 def test_a_version_stores_the_serving_weights_once_beside_the_two_graphs(trained):
     folder = Path(trained[1].path)
     size = {path.name: path.stat().st_size for path in (folder / "state").iterdir()}

@@ -118,7 +118,8 @@ def calibration(folder: Path, rng: random.Random) -> str:
         )
     elif kind == "value" and old.dtype.kind == "f" and old.size:
         flat = old.reshape(-1).copy()
-        flat[rng.randrange(len(flat))] = rng.choice((np.nan, np.inf, -np.inf, 1e300, -1e300, 0.0, -1.0, 2.0))
+        with np.errstate(over="ignore"):
+            flat[rng.randrange(len(flat))] = rng.choice((np.nan, np.inf, -np.inf, 1e300, -1e300, 0.0, -1.0, 2.0))
         arrays[name] = flat.reshape(old.shape)
     elif kind == "size":
         arrays[name] = np.concatenate([old.reshape(-1)] * 3) if old.ndim else np.array([1, 2, 3])
