@@ -59,14 +59,16 @@ def find_pieces(source: str) -> Pieces:
         place, path = file_system(source)
         with faults(source, DataError):
             root = path.partition("*")[0].rpartition("/")[0] if "*" in path else path.rstrip("/")
-            found = place.glob(path) if "*" in path else place.find(path)
-            files = [str(one) for one in found if "*" not in path or place.isfile(one)]
+            found = place.glob(path.rstrip("/")) if "*" in path else [path]
+            files = list(dict.fromkeys(str(one) for match in found for one in place.find(match)))
     elif Path(source).is_dir():
         root = str(Path(source))
         files = [str(one) for one in Path(source).rglob("*") if one.is_file()]
     else:
         root = ""
-        files = [one for one in glob.glob(source, recursive=True) if Path(one).is_file()]  # noqa: PTH207 - may be absolute
+        matches = map(Path, glob.glob(source, recursive=True))  # noqa: PTH207 - may be absolute
+        below = [one for match in matches for one in (match.rglob("*") if match.is_dir() else (match,))]
+        files = list(dict.fromkeys(str(one) for one in below if one.is_file()))
     files = sorted(one for one in files if not _is_hidden(one.removeprefix(root)))
     parquet = [one for one in files if one.lower().endswith(PARQUET)]
     texts = [one for one in files if one.lower().endswith(CSV)]

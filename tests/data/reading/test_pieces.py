@@ -59,7 +59,7 @@ def test_csv_files_of_a_folder_or_a_glob_are_one_table(rows):
 
 def test_parquet_files_may_be_partitioned_by_series_and_by_date(rows):
     in_parquet(rows, ["series"], "by_series")
-    assert same("by_series")
+    assert same("by_series") and same("by_series/series=*") and same("by_series/series=[a-c]/") and same("by_series/**")
     rows["date"] = rows["timestamp"].dt.date.astype(str)
     in_parquet(rows, ["date"], "by_date")
     assert same("by_date")
@@ -84,6 +84,7 @@ def test_pieces_may_be_elsewhere(rows):
     memory.put("parts", "/far/parts", recursive=True)
     memory.put("cubes", "/far/cubes", recursive=True)
     assert same("memory://far/parts/") and same("memory://far/parts/*.csv") and same("memory://far/cubes/")
+    assert same("memory://far/cubes/series=*/") and same("memory://far/cubes/**")
 
 
 def test_a_fault_is_named_by_its_file_and_line(rows):
