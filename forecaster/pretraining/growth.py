@@ -57,10 +57,11 @@ def growth(draw: Draw) -> FloatArray:
     y += draw.normal(length, n) * observed.astype(np.float32)
     if m > 1:
         y += _season(draw, length)
-    y = y[WARM_UP:] - y[WARM_UP : 2 * WARM_UP].mean(axis=0)
+    y = (y[WARM_UP:] - y[WARM_UP : 2 * WARM_UP].mean(axis=0)).astype(np.float32)
     slower = np.flatnonzero(draw.share(0.5))  # than exponential, where the series becomes a multiplicative one
     y[:, slower] = np.log1p(np.maximum(y[:, slower], -0.9))
-    return y
+    result: FloatArray = y
+    return result
 
 
 def _cycles(draw: Draw, length: int) -> FloatArray:
