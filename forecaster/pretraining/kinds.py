@@ -247,7 +247,7 @@ KINDS: dict[str, tuple[float, Callable[[Draw], FloatArray]]] = {
     "growth": (0.0, growth),  # the shares of these two depend on the season
     "activity": (0.0, activity),
 }
-GROWING = {1: 0.9, 4: 0.6, 12: 0.2, 52: 0.1}  # share of "growth", by rows in a season
+GROWING = {1: 0.9, 4: 0.5, 12: 0.2, 52: 0.1}  # share of "growth", by rows in a season
 ACTIVE = {5: 0.4, 7: 0.5, 24: 0.6, 48: 0.6}
 OTHERWISE = 0.05
 
