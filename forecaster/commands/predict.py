@@ -10,7 +10,7 @@ from forecaster.commands.overwriting import refuse_overwriting, trained_on
 from forecaster.commands.series_files import SERIES, series_files
 from forecaster.errors import ForecasterError, PartialError, UsageError
 from forecaster.files import output_lock
-from forecaster.serving.forecast import check_format
+from forecaster.serving.forecast_file import check_format, write_forecast
 from forecaster.serving.manifest import load_runtime
 from forecaster.serving.open_model import model_of_data
 from forecaster.serving.predict import run_forecast
@@ -67,7 +67,7 @@ def deliver(
         if files:
             _write_each(made.forecast, files, settings, watch, format)
         else:
-            made.forecast.write(settings.output, format, safe_csv=settings.safe_csv)
+            write_forecast(made.forecast, settings.output, format, safe_csv=settings.safe_csv)
         if settings.plot and settings.plot != "-":
             from forecaster.plotting.forecast_plot import write_plot
 
@@ -108,7 +108,7 @@ def _write_each(
 ) -> None:
     for n, output in enumerate(files):
         with output_lock(output, 0.0, watch.warn):  # removes files that a killed run left beside it
-            forecast.only(n).write(output, format, safe_csv=settings.safe_csv)
+            write_forecast(forecast.only(n), output, format, safe_csv=settings.safe_csv)
 
 
 def refuse_failed(failed: Sequence[str], written: int) -> None:

@@ -27,6 +27,7 @@ from forecaster.data.reading.pieces import Pieces, data_set, find_pieces, in_pie
 from forecaster.data.reading.series_groups import SeriesGroups, divided, group_count
 from forecaster.errors import DataError, UsageError
 from forecaster.files import file_lock, is_file, saying_why, sync_tree, write_whole
+from forecaster.serving.forecast_file import write_forecast
 from forecaster.serving.integrity import MANIFEST
 from forecaster.serving.manifest import load_runtime
 from forecaster.serving.open_model import model_of_data, read_for
@@ -287,7 +288,7 @@ class _Run:
                 facts = {**facts, "failed": list(nothing.series[:MAX_NAMED]), "failed_count": len(nothing.series)}
                 continue
             with saying_why(part):
-                made.write(part, self.format, safe_csv=self.settings.safe_csv)
+                write_forecast(made, part, self.format, safe_csv=self.settings.safe_csv)
             facts = _facts(made, latest)
         write_whole(state, json.dumps(facts))
 

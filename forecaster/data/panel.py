@@ -13,12 +13,12 @@ from forecaster.data.row_options import AS_SHOWN, AS_USUAL, RowOptions, TextOpti
 
 if TYPE_CHECKING:
     from forecaster.data.events import Event
-    from forecaster.data.seasonality import Season
     from forecaster.typing import BoolArray, FloatArray, IntArray, TextArray
-
 
 # Known: of the future, too; past: up to the cutoff; static: one value a series.
 ROLES = ("known", "past", "static")
+
+MIN_CORRELATION = 0.1  # autocorrelation at a season that values show
 
 
 @dataclass(frozen=True)
@@ -63,6 +63,35 @@ class Gap:
     first: str  # timestamps, for people
     last: str
     rows: int
+
+
+@dataclass(frozen=True)
+class SeasonStrength:
+    """A season length, and the autocorrelation of the changes one season apart."""
+
+    length: int
+    strength: float
+
+
+@dataclass(frozen=True)
+class Season:
+    """The season length that was taken, and why."""
+
+    length: int  # steps; 1 = none
+    source: str  # "given" | "calendar" | "values"
+    strength: float | None = None  # autocorrelation of its changes; None = not tested, or no season
+    others: tuple[SeasonStrength, ...] = ()  # that the values have, too; where the values decided, the calendar's first
+
+    def words(self) -> str:
+        """How it was found, for people; empty where there is nothing to say."""
+        if self.source == "given" or self.length == 1:
+            return ""
+        taken = "not tested on so few rows" if self.strength is None else f"strength {self.strength:.2f}"
+        if self.strength is not None and self.strength < MIN_CORRELATION:
+            taken += ", so the values do not show it"
+        source = "by the values, " if self.source == "values" else "by the calendar, "
+        others = "; ".join(f"{one.length:,}: {one.strength:.2f}" for one in self.others)
+        return f"season {source}{taken}{f' (others: {others})' if others else ''}."
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from forecaster.data.panel import MIN_CORRELATION, Season, SeasonStrength
 from forecaster.data.time_zones import DAY
 from forecaster.data.windows import evenly
 
@@ -22,42 +23,12 @@ MAX_SEASON = 400  # steps
 MAX_TESTED = 2016  # steps of a usual season that is told, but not taken: two weeks of 10-minute rows
 MAX_SERIES, MAX_ROWS = 300, 6 * MAX_SEASON  # that are read
 MAX_DATED_SERIES = 100  # whose dates propose a season already
-MIN_CORRELATION = 0.1  # autocorrelation at a season
 MIN_OTHER_CORRELATION = 0.3  # at a season that takes the place of the calendar's, above the calendar's own
 MIN_STANDARD_ERRORS = 4.0  # above 0, since many lags are tried
 MIN_PEAK_SHARE = 0.75  # of the highest autocorrelation, from which a shorter season is preferred
 ROUNDING = 1e-12  # of the largest value: smaller changes are rounding errors
 OUTLIER = 5.0  # robust standard deviations at which a difference is clipped
 MAX_OTHERS = 2  # seasons that are told besides the one that is taken
-
-
-@dataclass(frozen=True)
-class SeasonStrength:
-    """A season length, and the autocorrelation of the changes one season apart."""
-
-    length: int
-    strength: float
-
-
-@dataclass(frozen=True)
-class Season:
-    """The season length that was taken, and why."""
-
-    length: int  # steps; 1 = none
-    source: str  # "given" | "calendar" | "values"
-    strength: float | None = None  # autocorrelation of its changes; None = not tested, or no season
-    others: tuple[SeasonStrength, ...] = ()  # that the values have, too; where the values decided, the calendar's first
-
-    def words(self) -> str:
-        """How it was found, for people; empty where there is nothing to say."""
-        if self.source == "given" or self.length == 1:
-            return ""
-        taken = "not tested on so few rows" if self.strength is None else f"strength {self.strength:.2f}"
-        if self.strength is not None and self.strength < MIN_CORRELATION:
-            taken += ", so the values do not show it"
-        source = "by the values, " if self.source == "values" else "by the calendar, "
-        others = "; ".join(f"{one.length:,}: {one.strength:.2f}" for one in self.others)
-        return f"season {source}{taken}{f' (others: {others})' if others else ''}."
 
 
 @dataclass(frozen=True)

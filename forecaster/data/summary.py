@@ -11,8 +11,7 @@ from forecaster.data.time_zones import DAY, wall_clock
 from forecaster.errors import DataError
 
 if TYPE_CHECKING:
-    from forecaster.data.panel import Gap, Panel
-    from forecaster.data.seasonality import Season
+    from forecaster.data.panel import Gap, Panel, Season
     from forecaster.typing import BoolArray, FloatArray, IntArray
 
 MIN_OUTLIER_DISTANCE = 10.0  # of a value from its series' median, in robust standard deviations

@@ -13,7 +13,8 @@ from forecaster.data.freq import format_timestamps
 from forecaster.errors import DataError, UsageError
 from forecaster.evaluation.anomalies import Anomaly, outside
 from forecaster.files import write_whole
-from forecaster.serving.forecast import FORMATS, MODEL, OTHER_FORMATS
+from forecaster.serving.forecast import MODEL
+from forecaster.serving.forecast_file import FORMATS, OTHER_FORMATS
 
 if TYPE_CHECKING:
     from forecaster.evaluation.backtest import Backtest

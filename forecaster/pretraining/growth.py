@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from forecaster.pretraining.draw import WARM_UP
 from forecaster.pretraining.seasons import profiles
 
 if TYPE_CHECKING:
-    from forecaster.pretraining.kinds import Draw
+    from forecaster.pretraining.draw import Draw
     from forecaster.typing import FloatArray
 
-WARM_UP = 24  # rows before the first that is kept
 UPWARD = 0.95  # share of the series whose lasting growth is upward
 JUMPS, TURNS = 0.01, 0.01  # breaks of the level and of the rate in a year
 CYCLE = (3.0, 11.0)  # years of a business cycle

@@ -9,7 +9,8 @@ import numpy as np
 
 from forecaster.errors import UsageError
 from forecaster.pretraining.calendars import months
-from forecaster.pretraining.kinds import KINDS, Draw, shares
+from forecaster.pretraining.draw import Draw
+from forecaster.pretraining.kinds import KINDS, shares
 from forecaster.pretraining.long_seasons import LONG_SEASONS, WEEK, close
 
 if TYPE_CHECKING:

@@ -75,19 +75,19 @@ def _quoted(connection: Any, place: Address) -> str:
 
 def _key(forecast: Forecast) -> tuple[str, ...]:
     """The columns that a row is known by."""
-    return (*(name for name, _ in forecast._names()), "timestamp", "cutoff", "model")
+    return (*(name for name, _ in forecast.name_columns()), "timestamp", "cutoff", "model")
 
 
 def _columns(forecast: Forecast, dialect: str) -> dict[str, Any]:
     """Each column of the table, in order, and its type."""
     sql = library()
     name = sql.Text().with_variant(sql.String(KEY_LENGTH), "mysql", "mariadb", "mssql", "oracle")
-    names = [one for one, _ in forecast._names()]
+    names = [one for one, _ in forecast.name_columns()]
     numbers = [column for column in forecast.columns[len(names) + 1 :] if column not in ("source", "method")]
     stamp = _stamp_type(forecast, dialect)
     types: dict[str, Any] = {**dict.fromkeys(names, name), "timestamp": stamp, "cutoff": stamp, "model": name}
     types |= dict.fromkeys(numbers, sql.Double())
-    return types | dict.fromkeys((one for one, _ in forecast._texts()), sql.Text())
+    return types | dict.fromkeys((one for one, _ in forecast.text_columns()), sql.Text())
 
 
 def _stamp_type(forecast: Forecast, dialect: str) -> Any:
@@ -161,14 +161,14 @@ def _rows(forecast: Forecast, part: slice, columns: list[str], table: Any) -> li
 
     count = len(forecast.series[part])
     model = f"{about.model}@{about.version}" if about.version else about.model or "none"
-    numbers = [values.reshape(-1, horizon)[part].reshape(-1).tolist() for values in forecast._numbers()]
+    numbers = [values.reshape(-1, horizon)[part].reshape(-1).tolist() for values in forecast.numeric_columns()]
     lists = [
-        *(repeated(map(str, values[part])) for _, values in forecast._names()),
+        *(repeated(map(str, values[part])) for _, values in forecast.name_columns()),
         _stamps(forecast, forecast.timestamps[part].reshape(-1), as_texts),
         repeated(_stamps(forecast, about.cutoff[part], as_texts)),
         [model] * (count * horizon),
         *numbers,
-        *(repeated(map(str, values[part])) for _, values in forecast._texts()),
+        *(repeated(map(str, values[part])) for _, values in forecast.text_columns()),
     ]
     return [dict(zip(columns, row, strict=True)) for row in zip(*lists, strict=True)]
 

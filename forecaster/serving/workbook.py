@@ -64,12 +64,14 @@ def write_workbook(forecast: Forecast, stream: IO[bytes]) -> None:
 
     horizon = forecast.timestamps.shape[1]
     stamps = _stamps(forecast.timestamps, forecast, text)
-    numbers = np.stack(forecast._numbers(), axis=-1).reshape(*forecast.prediction.shape, len(forecast._numbers()))
+    numbers = np.stack(forecast.numeric_columns(), axis=-1).reshape(
+        *forecast.prediction.shape, len(forecast.numeric_columns())
+    )
     try:
         sheet.append([bold(name) for name in forecast.columns])
         for n in range(len(forecast.series)):
-            names = [values[n] for _, values in forecast._names()]
-            texts = [values[n] for _, values in forecast._texts()]
+            names = [values[n] for _, values in forecast.name_columns()]
+            texts = [values[n] for _, values in forecast.text_columns()]
             for step in range(horizon):
                 row = [*map(text, names), stamps(n, step), *map(number, numbers[n, step].tolist()), *map(text, texts)]
                 sheet.append(row)

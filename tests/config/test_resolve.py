@@ -63,7 +63,7 @@ def test_choices_are_the_names_in_the_tables_whether_or_not_these_are_imported(
 
 
 def test_formats_are_those_that_a_forecast_is_written_in() -> None:
-    from forecaster.serving.forecast import FORMATS
+    from forecaster.serving.forecast_file import FORMATS
 
     assert set(options(PredictSettings)["format"].choices) == set(FORMATS)
 

@@ -20,7 +20,8 @@ from hypothesis import strategies as st
 from forecaster.data.freq import Freq
 from forecaster.data.reading.joined_columns import joined_name
 from forecaster.errors import ArtifactError, UsageError
-from forecaster.serving.forecast import CHUNK_ROWS, FORMATS, Forecast
+from forecaster.serving.forecast import Forecast
+from forecaster.serving.forecast_file import CHUNK_ROWS, FORMATS, write_forecast
 
 HOUR = 3_600_000_000
 
@@ -49,7 +50,7 @@ def rows_of(path):
 def test_a_csv_file_holds_the_contract_columns_and_rows_in_order(tmp_path):
     forecast = dataclasses.replace(make(horizon=2), prediction=np.array([[1.0, 0.1], [-2.5, 1e300]]))
     forecast = dataclasses.replace(forecast, quantile_forecasts=np.arange(8.0).reshape(2, 2, 2))
-    forecast.write(tmp_path / "out.csv")
+    write_forecast(forecast, tmp_path / "out.csv")
     assert (tmp_path / "out.csv").read_text() == (
         "series,timestamp,prediction,0.1,0.9,source\n"
         "a,2024-03-31 00:00:00,1.0,0.0,1.0,model\n"
@@ -64,8 +65,8 @@ def test_a_csv_file_holds_the_contract_columns_and_rows_in_order(tmp_path):
 def test_numbers_read_back_to_the_same_bits(tmp_path_factory, values):
     folder = tmp_path_factory.mktemp("bits")
     forecast = dataclasses.replace(make(series=("a",), quantiles=()), prediction=np.array([values]))
-    forecast.write(folder / "out.csv")
-    forecast.write(folder / "out.json")
+    write_forecast(forecast, folder / "out.csv")
+    write_forecast(forecast, folder / "out.json")
     from_csv = [float(row["prediction"]) for row in rows_of(folder / "out.csv")]
     from_json = [row["prediction"] for row in json.loads((folder / "out.json").read_text())["forecast"]]
     assert [x.hex() for x in from_csv] == [x.hex() for x in from_json] == [x.hex() for x in values]
@@ -80,15 +81,15 @@ CHARACTERS = st.characters(codec="utf-8", exclude_characters="" if sys.version_i
 def test_any_series_name_reads_back_from_csv_and_json(tmp_path_factory, names):
     folder = tmp_path_factory.mktemp("names")
     forecast = make(series=names, horizon=2)
-    forecast.write(folder / "out.csv")
-    forecast.write(folder / "out.json")
+    write_forecast(forecast, folder / "out.csv")
+    write_forecast(forecast, folder / "out.json")
     expected = [name for name in names for _ in range(2)]
     assert [row["series"] for row in rows_of(folder / "out.csv")] == expected
     assert [row["series"] for row in json.loads((folder / "out.json").read_text())["forecast"]] == expected
 
 
 def test_json_is_one_object_with_an_object_per_row(tmp_path):
-    make(horizon=1).write(tmp_path / "out.json")
+    write_forecast(make(horizon=1), tmp_path / "out.json")
     rows = json.loads((tmp_path / "out.json").read_text())["forecast"]
     assert [list(row) for row in rows] == [["series", "timestamp", "prediction", "0.1", "0.9", "source"]] * 2
     assert rows[1]["source"] == "seasonal-naive"
@@ -96,8 +97,8 @@ def test_json_is_one_object_with_an_object_per_row(tmp_path):
 
 def test_whole_number_steps_are_numbers_everywhere(tmp_path):
     forecast = make(freq="1")
-    forecast.write(tmp_path / "out.json")
-    forecast.write(tmp_path / "out.csv")
+    write_forecast(forecast, tmp_path / "out.json")
+    write_forecast(forecast, tmp_path / "out.csv")
     rows = json.loads((tmp_path / "out.json").read_text())["forecast"]
     assert [row["timestamp"] for row in rows] == [7, 8, 9, 7, 8, 9]
     assert [row["timestamp"] for row in rows_of(tmp_path / "out.csv")] == ["7", "8", "9", "7", "8", "9"]
@@ -108,8 +109,8 @@ def test_whole_number_steps_are_numbers_everywhere(tmp_path):
 def test_csv_parquet_and_frame_say_the_same_instants(tmp_path, zone):
     pytest.importorskip("pyarrow")
     forecast = make(zone=zone)
-    forecast.write(tmp_path / "out.csv")
-    forecast.write(tmp_path / "out.parquet")
+    write_forecast(forecast, tmp_path / "out.csv")
+    write_forecast(forecast, tmp_path / "out.parquet")
     frame, stored = forecast.to_frame(), pd.read_parquet(tmp_path / "out.parquet")
     # Compared as text: a fixed offset is read as pytz' own where that is installed.
     assert list(map(str, stored["timestamp"])) == list(map(str, frame["timestamp"]))
@@ -136,7 +137,7 @@ def test_more_rows_than_one_chunk_keep_their_order(tmp_path):
     names = [str(n) for n in range(CHUNK_ROWS // 4)]
     forecast = make(series=names, horizon=5)
     for suffix in ("csv", "json"):
-        forecast.write(tmp_path / f"out.{suffix}")
+        write_forecast(forecast, tmp_path / f"out.{suffix}")
     rows = rows_of(tmp_path / "out.csv")
     assert [row["series"] for row in rows] == [name for name in names for _ in range(5)]
     assert [float(row["0.9"]) for row in rows] == forecast.quantile_forecasts[:, :, 1].reshape(-1).tolist()
@@ -148,7 +149,7 @@ def test_more_rows_than_one_chunk_keep_their_order(tmp_path):
 @pytest.mark.parametrize("shape", [{"series": ()}, {"horizon": 0}])
 @pytest.mark.parametrize("format", FORMATS)
 def test_nothing_forecast_is_a_header_alone(tmp_path, shape, format):
-    make(**shape).write(tmp_path / "out", format)
+    write_forecast(make(**shape), tmp_path / "out", format)
     if format == "csv":
         assert (tmp_path / "out").read_text() == "series,timestamp,prediction,0.1,0.9,source\n"
     if format == "json":
@@ -158,27 +159,27 @@ def test_nothing_forecast_is_a_header_alone(tmp_path, shape, format):
 
 def test_the_suffix_decides_the_format_and_format_overrules_it(tmp_path):
     for name, format in (("a.JSON", None), ("a.csv", "json")):
-        make().write(tmp_path / name, format)
+        write_forecast(make(), tmp_path / name, format)
         assert json.loads((tmp_path / name).read_text())
-    make().write(tmp_path / "a.txt")
+    write_forecast(make(), tmp_path / "a.txt")
     assert (tmp_path / "a.txt").read_text().startswith("series,")
 
 
 def test_an_unknown_format_is_refused_with_the_nearest(tmp_path):
     with pytest.raises(UsageError, match=r"'parquat' is not known. Did you mean 'parquet'"):
-        make().write(tmp_path / "a", "parquat")
+        write_forecast(make(), tmp_path / "a", "parquat")
 
 
 def test_a_compressed_suffix_is_refused_not_ignored(tmp_path):
     with pytest.raises(UsageError, match=r"not written compressed. Leave out '.gz'"):
-        make().write(tmp_path / "a.csv.gz")
+        write_forecast(make(), tmp_path / "a.csv.gz")
 
 
 @pytest.mark.parametrize("name", ["a.xlsm", "A.XLS", "a.xls", "a.ods", "a.tsv"])
 @pytest.mark.parametrize("format", [None, "csv"])
 def test_a_name_of_another_format_is_refused(tmp_path, name, format):
     with pytest.raises(UsageError, match="are not written as"):
-        make().write(tmp_path / name, format)
+        write_forecast(make(), tmp_path / name, format)
     assert not (tmp_path / name).exists()
 
 
@@ -187,7 +188,7 @@ def test_a_name_of_another_format_is_refused(tmp_path, name, format):
 def test_a_forecast_that_is_not_finite_never_leaves(tmp_path, value, array):
     forecast = make()
     getattr(forecast, array)[1, 2] = value
-    for leave in (forecast.check, forecast.to_frame, lambda: forecast.write(tmp_path / "out.csv")):
+    for leave in (forecast.check, forecast.to_frame, lambda: write_forecast(forecast, tmp_path / "out.csv")):
         with pytest.raises(ArtifactError, match="series 'b': the forecast for 2024-03-31 02:00:00 is not a finite"):
             leave()
     assert list(tmp_path.iterdir()) == []
@@ -203,7 +204,7 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path, monkeypat
 
     monkeypatch.setitem(FORMATS, "csv", full)
     with pytest.raises(UsageError, match=r"out.csv': cannot be written: no space left on device"):
-        make().write(target)
+        write_forecast(make(), target)
     assert target.read_text() == "old"
     assert list(tmp_path.iterdir()) == [target]
 
@@ -215,17 +216,17 @@ def test_an_interrupted_write_leaves_nothing(tmp_path, monkeypatch):
 
     monkeypatch.setitem(FORMATS, "csv", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        make().write(tmp_path / "out.csv")
+        write_forecast(make(), tmp_path / "out.csv")
     assert list(tmp_path.iterdir()) == []
 
 
 def test_new_files_follow_the_umask_and_old_ones_keep_their_mode(tmp_path):
     before = os.umask(0o027)
     try:
-        make().write(tmp_path / "new.csv")
+        write_forecast(make(), tmp_path / "new.csv")
         (tmp_path / "old.csv").touch()
         (tmp_path / "old.csv").chmod(0o604)
-        make().write(tmp_path / "old.csv")
+        write_forecast(make(), tmp_path / "old.csv")
     finally:
         os.umask(before)
     assert (tmp_path / "new.csv").stat().st_mode & 0o777 == 0o640
@@ -235,7 +236,7 @@ def test_new_files_follow_the_umask_and_old_ones_keep_their_mode(tmp_path):
 def test_a_link_stays_a_link(tmp_path):
     (tmp_path / "real.csv").write_text("old")
     (tmp_path / "link.csv").symlink_to(tmp_path / "real.csv")
-    make().write(tmp_path / "link.csv")
+    write_forecast(make(), tmp_path / "link.csv")
     assert (tmp_path / "link.csv").is_symlink()
     assert (tmp_path / "real.csv").read_text().startswith("series,")
 
@@ -245,24 +246,24 @@ def test_a_place_that_cannot_be_written_is_one_line(tmp_path, place):
     (tmp_path / "file").touch()
     (tmp_path / "circle").symlink_to("circle")
     with pytest.raises(UsageError, match="cannot be written: ") as caught:
-        make().write(tmp_path / place)
+        write_forecast(make(), tmp_path / place)
     assert "\n" not in str(caught.value)
     assert "--output" in caught.value.hint
 
 
 def test_a_device_is_written_to_and_not_replaced():
-    make().write("/dev/null")
+    write_forecast(make(), "/dev/null")
     assert not os.path.isfile("/dev/null")  # noqa: PTH113
 
 
 def test_a_full_device_is_one_line():
     with pytest.raises(UsageError, match="no space left on device"):
-        make().write("/dev/full")
+        write_forecast(make(), "/dev/full")
 
 
 def test_a_dash_writes_bytes_to_standard_output_after_what_was_printed(capfdbinary):
     print("first")
-    make(series=("é",), horizon=1, quantiles=()).write("-")
+    write_forecast(make(series=("é",), horizon=1, quantiles=()), "-")
     assert capfdbinary.readouterr().out.startswith("first\nseries,timestamp,prediction,source\né,2024".encode())
 
 
@@ -270,7 +271,7 @@ def test_a_dash_writes_bytes_to_standard_output_after_what_was_printed(capfdbina
 def test_standard_output_that_takes_no_bytes_is_a_usage_error(monkeypatch, stream):
     monkeypatch.setattr(sys, "stdout", stream)
     with pytest.raises(UsageError, match="--output FILE"):
-        make().write("-")
+        write_forecast(make(), "-")
 
 
 def test_a_reader_who_has_had_enough_is_left_to_the_caller(monkeypatch):
@@ -278,16 +279,17 @@ def test_a_reader_who_has_had_enough_is_left_to_the_caller(monkeypatch):
     os.close(read)
     with pytest.raises(BrokenPipeError), open(write, "w", buffering=1) as stream:  # noqa: PTH123
         monkeypatch.setattr(sys, "stdout", stream)
-        make().write("-")
+        write_forecast(make(), "-")
 
 
 @pytest.mark.slow
 def test_writing_csv_and_json_imports_neither_pandas_nor_pyarrow(tmp_path):
     code = (
         "import sys, numpy as np; from forecaster.serving.forecast import Forecast; from forecaster.data.freq import Freq;"
+        "from forecaster.serving.forecast_file import write_forecast;"
         "one = np.ones((1, 1)); name = np.array(['a'], dtype=object);"
         "f = Forecast(name, one.astype(np.int64), one, (), np.ones((1, 1, 0)), name, Freq.parse('D'), 'Europe/Berlin');"
-        "f.write(sys.argv[1] + '/a.csv'); f.write(sys.argv[1] + '/a.json');"
+        "write_forecast(f, sys.argv[1] + '/a.csv'); write_forecast(f, sys.argv[1] + '/a.json');"
         "assert not {'pandas', 'pyarrow'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=True)
@@ -296,7 +298,7 @@ def test_writing_csv_and_json_imports_neither_pandas_nor_pyarrow(tmp_path):
 def test_parquet_without_pyarrow_says_what_to_install(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     with pytest.raises(UsageError, match="pip install"):
-        make().write(tmp_path / "a.parquet")
+        write_forecast(make(), tmp_path / "a.parquet")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -305,11 +307,11 @@ def test_keys_come_back_as_the_columns_that_they_were(tmp_path):
     forecast = dataclasses.replace(make(series=names), keys=("store", "item"))
     assert forecast.columns[:4] == ("store", "item", "timestamp", "prediction")
     for name in ("f.csv", "f.parquet", "f.json"):
-        forecast.write(tmp_path / name)
+        write_forecast(forecast, tmp_path / name)
     read = pd.read_csv(tmp_path / "f.csv", dtype={"store": "str", "item": "str"})
     stored = pd.DataFrame(json.loads((tmp_path / "f.json").read_text())["forecast"])
     for frame in (read, stored, pd.read_parquet(tmp_path / "f.parquet"), forecast.to_frame()):
         assert frame["store"].tolist()[::3] == ["007", "=7"]
         assert frame["item"].tolist()[::3] == ['b, "c"', "d"]
-    forecast.write(tmp_path / "safe.csv", safe_csv=True)
+    write_forecast(forecast, tmp_path / "safe.csv", safe_csv=True)
     assert [row["store"] for row in rows_of(tmp_path / "safe.csv")][::3] == ["007", "'=7"]

@@ -9,6 +9,7 @@ import pytest
 from forecaster.data.panel import Columns
 from forecaster.data.reading.reader import read_panel
 from forecaster.errors import UsageError
+from forecaster.serving.forecast_file import write_forecast
 from tests.serving.test_forecast import make
 
 openpyxl = pytest.importorskip("openpyxl")
@@ -21,7 +22,7 @@ def cells(path):
 
 def test_a_forecast_is_a_workbook_with_dates_numbers_and_texts(tmp_path):
     forecast = make()
-    forecast.write(tmp_path / "out.xlsx")
+    write_forecast(forecast, tmp_path / "out.xlsx")
     found = cells(tmp_path / "out.xlsx")
     frame = forecast.to_frame()
     assert found[0] == list(frame.columns) and len(found) == 1 + len(frame)
@@ -33,24 +34,24 @@ def test_a_forecast_is_a_workbook_with_dates_numbers_and_texts(tmp_path):
 
 def test_names_are_texts_zones_are_written_and_what_has_no_room_is_refused(tmp_path, monkeypatch):
     forecast = make(series=("=1+1", "007"))
-    forecast.write(tmp_path / "out.xlsx")
+    write_forecast(forecast, tmp_path / "out.xlsx")
     sheet = openpyxl.load_workbook(tmp_path / "out.xlsx")["forecast"]
     assert sheet["A2"].value == "=1+1" and sheet["A2"].data_type == "s"
     assert "007" in {row[0] for row in cells(tmp_path / "out.xlsx")}
-    make(zone="Europe/Berlin").write(tmp_path / "out.xlsx")
+    write_forecast(make(zone="Europe/Berlin"), tmp_path / "out.xlsx")
     assert str(cells(tmp_path / "out.xlsx")[1][1]).endswith(("+01:00", "+02:00"))
-    make(freq="1").write(tmp_path / "out.xlsx")
+    write_forecast(make(freq="1"), tmp_path / "out.xlsx")
     assert cells(tmp_path / "out.xlsx")[1][1] == 7
     with pytest.raises(UsageError, match="a character that workbooks cannot hold"):
-        make(series=("a\x01", "b")).write(tmp_path / "out.xlsx")
+        write_forecast(make(series=("a\x01", "b")), tmp_path / "out.xlsx")
     monkeypatch.setattr("forecaster.serving.workbook.MAX_ROWS", 3)
     with pytest.raises(UsageError, match="no room for"):
-        make().write(tmp_path / "out.xlsx")
+        write_forecast(make(), tmp_path / "out.xlsx")
 
 
 def test_a_forecast_in_a_workbook_can_be_read_again(tmp_path):
     forecast = make(horizon=24)
-    forecast.write(tmp_path / "out.xlsx")
+    write_forecast(forecast, tmp_path / "out.xlsx")
     panel = read_panel(tmp_path / "out.xlsx", Columns(series="series", target="prediction"))
     assert panel.freq.name == "h"
     np.testing.assert_array_equal(panel.target, forecast.prediction.reshape(-1))
@@ -60,5 +61,5 @@ def test_a_forecast_in_a_workbook_can_be_read_again(tmp_path):
 def test_without_openpyxl_it_says_what_to_install(tmp_path, monkeypatch):
     monkeypatch.setattr("forecaster.serving.workbook.find_spec", lambda name: None)
     with pytest.raises(UsageError, match=r"workbooks are written by openpyxl.*\[xlsx\]"):
-        make().write(tmp_path / "out.xlsx")
+        write_forecast(make(), tmp_path / "out.xlsx")
     assert not (tmp_path / "out.xlsx").exists()

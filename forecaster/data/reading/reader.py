@@ -11,7 +11,7 @@ import numpy as np
 from forecaster.data.freq import Freq, format_timestamps
 from forecaster.data.future_covariates import cut_unobserved
 from forecaster.data.ignored_ranges import ignored_rows
-from forecaster.data.panel import Columns, Covariate, Panel
+from forecaster.data.panel import Columns, Covariate, Panel, Season
 from forecaster.data.reading.column_roles import Roles, covariate_roles, infer_roles
 from forecaster.data.reading.covariate_columns import one_per_series, read_covariates
 from forecaster.data.reading.csv_bytes import fetch, name_of
@@ -32,7 +32,7 @@ from forecaster.data.reading.text_columns import too_large, why_too_large
 from forecaster.data.reading.timestamp_column import localize, parse_stamps
 from forecaster.data.reading.timestamp_formats import check_format
 from forecaster.data.row_options import AS_SHOWN, AS_USUAL, RowOptions, TextOptions
-from forecaster.data.seasonality import Season, infer_season
+from forecaster.data.seasonality import infer_season
 from forecaster.data.time_zones import check_zone
 from forecaster.errors import DataError, UsageError
 from forecaster.storage.addresses import is_database, name_in, shown
