@@ -26,8 +26,8 @@ from forecaster.config import (
 )
 from forecaster.config.resolve import PREFIX, unknown_variables
 from forecaster.errors import ForecasterError, UsageError
-from forecaster.files import UNLOCKED
 from forecaster.storage.addresses import shown
+from forecaster.storage.files import UNLOCKED
 
 if TYPE_CHECKING:
     from forecaster.evaluation.report import Report

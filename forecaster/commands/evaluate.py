@@ -22,7 +22,6 @@ from forecaster.evaluation.holdout import stored_test
 from forecaster.evaluation.report import Report, Subject, make_report, subject
 from forecaster.evaluation.window_file import anomalies, check_window_file, write_windows
 from forecaster.evaluation.zero_shot_backtest import zero_shot_backtest
-from forecaster.files import output_lock
 from forecaster.models.served_method import member_kind
 from forecaster.plotting.requirements import check_place
 from forecaster.progress import Watch
@@ -33,6 +32,7 @@ from forecaster.serving.raw_forecasts import raw_forecasts
 from forecaster.serving.recent_errors import recent_windows
 from forecaster.serving.remote_store import at_hand
 from forecaster.serving.zero_shot import ZeroShot, open_pretrained
+from forecaster.storage.files import output_lock
 from forecaster.training.auto_plan import default_horizon, default_windows
 
 if TYPE_CHECKING:

@@ -19,7 +19,6 @@ from forecaster.errors import ArtifactError, DataError, QualityError
 from forecaster.evaluation.anomalies import Anomaly, outside
 from forecaster.evaluation.anomalies import check_place as check_anomalies
 from forecaster.evaluation.anomalies import write as write_anomalies
-from forecaster.files import output_lock
 from forecaster.plotting.requirements import check_place
 from forecaster.progress import Watch
 from forecaster.serving.forecast import MODEL
@@ -28,6 +27,7 @@ from forecaster.serving.manifest import json_key
 from forecaster.serving.open_model import open_model, trained_options
 from forecaster.serving.recalibrate import recalibrate
 from forecaster.storage.addresses import shown
+from forecaster.storage.files import output_lock
 
 if TYPE_CHECKING:
     from forecaster.config import MonitorSettings

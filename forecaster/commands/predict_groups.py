@@ -26,7 +26,6 @@ from forecaster.data.reading.joined_columns import parts_of
 from forecaster.data.reading.pieces import Pieces, data_set, find_pieces, in_pieces
 from forecaster.data.reading.series_groups import SeriesGroups, divided, group_count
 from forecaster.errors import DataError, UsageError
-from forecaster.files import file_lock, is_file, saying_why, sync_tree, write_whole
 from forecaster.serving.forecast_file import write_forecast
 from forecaster.serving.integrity import MANIFEST
 from forecaster.serving.manifest import load_runtime
@@ -35,6 +34,7 @@ from forecaster.serving.predict import NothingObservedError, ServedModel, find_m
 from forecaster.serving.recent_errors import MAX_WINDOWS, RecentPools, recent_windows
 from forecaster.serving.remote_store import at_hand
 from forecaster.storage.addresses import is_url, shown
+from forecaster.storage.files import file_lock, is_file, saying_why, sync_tree, write_whole
 
 if TYPE_CHECKING:
     from forecaster.config import PredictSettings

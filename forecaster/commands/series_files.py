@@ -15,7 +15,7 @@ from functools import cache
 from pathlib import Path
 
 from forecaster.errors import UsageError, quoted
-from forecaster.files import keeps_apart
+from forecaster.storage.files import keeps_apart
 
 SERIES = "{series}"
 MAX_BYTES = 255  # of a file's name, on all common file systems

@@ -20,11 +20,11 @@ from forecaster.commands.tune_confirmation import Confirmation, confirm
 from forecaster.config import TrainSettings, one_network
 from forecaster.data.panel import fingerprint
 from forecaster.errors import DataError, UsageError, install_hint
-from forecaster.files import output_lock, write_whole
 from forecaster.models.cells import CELLS
 from forecaster.models.device import require_tensorflow
 from forecaster.models.scaling import CENTERS
 from forecaster.progress import Progress, Silent
+from forecaster.storage.files import output_lock, write_whole
 from forecaster.training.auto_plan import draft_plan
 from forecaster.training.checkpoints import NoCheckpoints
 from forecaster.training.fit_members import EnsembleFitter

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from forecaster.errors import UsageError
-from forecaster.files import output_lock, write_whole
+from forecaster.storage.files import output_lock, write_whole
 
 if TYPE_CHECKING:
     from forecaster.typing import FloatArray, IntArray

@@ -12,9 +12,9 @@ import numpy as np
 from forecaster.data.freq import format_timestamps
 from forecaster.errors import DataError, UsageError
 from forecaster.evaluation.anomalies import Anomaly, outside
-from forecaster.files import write_whole
 from forecaster.serving.forecast import MODEL
 from forecaster.serving.forecast_file import FORMATS, OTHER_FORMATS
+from forecaster.storage.files import write_whole
 
 if TYPE_CHECKING:
     from forecaster.evaluation.backtest import Backtest

@@ -14,7 +14,6 @@ import numpy as np
 from forecaster.data.summary import summarise
 from forecaster.evaluation.metrics import METRICS, SCORE_NAMES
 from forecaster.evaluation.quantile_metrics import coverage, mean_width
-from forecaster.files import write_whole
 from forecaster.plotting import figures
 from forecaster.plotting.html import (
     Page,
@@ -30,6 +29,7 @@ from forecaster.plotting.html import (
 )
 from forecaster.plotting.series_view import Interval, SeriesView, backtest_views
 from forecaster.serving.manifest import HISTORY
+from forecaster.storage.files import write_whole
 
 if TYPE_CHECKING:
     from forecaster.data.panel import Panel

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from forecaster.files import saying_why, whole_file
 from forecaster.plotting import figures, terminal
 from forecaster.plotting.html import Page, PageFigure, PageTable, Section, page_table, render, step_noun
 from forecaster.plotting.series_view import SeriesView, forecast_views
+from forecaster.storage.files import saying_why, whole_file
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from forecaster.files import saying_why, whole_file
 from forecaster.plotting import figures
 from forecaster.plotting.html import Page, PageFigure, Section, render
 from forecaster.plotting.requirements import check_place
+from forecaster.storage.files import saying_why, whole_file
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from forecaster.files import write_whole
 from forecaster.plotting import figures
 from forecaster.plotting.html import Page, PageFigure, Section, Tile, counted, page_table, render
+from forecaster.storage.files import write_whole
 
 DAY, HOUR, MINUTE = 86_400, 3_600, 60  # seconds
 MAX_SERIES = 1_000  # in a table

@@ -18,9 +18,9 @@ import numpy as np
 from forecaster.data.freq import format_timestamps
 from forecaster.data.reading.joined_columns import joined_name, split_names
 from forecaster.errors import UsageError, install_hint, nearest
-from forecaster.files import saying_why, whole_file
 from forecaster.serving.forecast import Forecast
 from forecaster.storage.addresses import is_database, is_url, name_in, shown
+from forecaster.storage.files import saying_why, whole_file
 
 if TYPE_CHECKING:
     from forecaster.typing import TextArray

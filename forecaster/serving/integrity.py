@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from forecaster.errors import ArtifactError, quoted
-from forecaster.files import reason
+from forecaster.storage.files import reason
 
 MANIFEST = "manifest.json"  # lists the hashes of a version's other files, so it has none itself
 DAMAGED = "Train again, or serve another version with `forecaster models rollback`."

@@ -16,10 +16,10 @@ from forecaster.data.freq import Freq
 from forecaster.data.seasonal_scale import seasonal_scale
 from forecaster.data.time_zones import check_zone
 from forecaster.errors import DataError, LockError, UsageError, nearest
-from forecaster.files import followed, saying_why, sync
 from forecaster.serving.fallback import naive_forecast
 from forecaster.serving.schema import validated
 from forecaster.storage.addresses import is_database, shown, sqlite_path
+from forecaster.storage.files import followed, saying_why, sync
 
 if TYPE_CHECKING:
     from forecaster.serving.forecast import Forecast, ForecastRun

@@ -17,11 +17,11 @@ from typing import TYPE_CHECKING
 from forecaster.config import StoreOptions
 from forecaster.data.extra_inputs import Needs
 from forecaster.errors import ArtifactError, UsageError
-from forecaster.files import reason
 from forecaster.models.settings import NetworkSettings
 from forecaster.serving.manifest import network_settings
 from forecaster.serving.runtime import RUNTIMES, Runtime
 from forecaster.serving.store import Store
+from forecaster.storage.files import reason
 
 if TYPE_CHECKING:
     from forecaster.config.shared import ServeOptions

@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from forecaster.errors import ArtifactError, UsageError, masked
-from forecaster.files import reason, sync_tree
 from forecaster.serving.integrity import MANIFEST
 from forecaster.serving.version_folders import CURRENT, temporary_name
 from forecaster.storage.addresses import is_remote, without_secrets
+from forecaster.storage.files import reason, sync_tree
 from forecaster.storage.remote import faults, file_system
 
 S = TypeVar("S")

@@ -19,7 +19,6 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 from forecaster.errors import ArtifactError, ForecasterError, UsageError, masked, nearest, quoted
-from forecaster.files import file_lock, folder_lock, reason, sync_tree
 from forecaster.serving.integrity import MANIFEST
 from forecaster.serving.version_folders import (
     CURRENT,
@@ -32,6 +31,7 @@ from forecaster.serving.version_folders import (
     writing,
 )
 from forecaster.storage.addresses import REMOTE
+from forecaster.storage.files import file_lock, folder_lock, reason, sync_tree
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}")
 _AT_URL = re.compile(rf"({'|'.join(sorted(REMOTE))}):/")  # a path has one slash where the URL had two

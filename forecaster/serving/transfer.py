@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from forecaster.errors import ArtifactError, UsageError, quoted
-from forecaster.files import output_lock, reason, saying_why, whole_file
 from forecaster.serving.integrity import MANIFEST, verify
 from forecaster.serving.manifest import read_manifest
 from forecaster.serving.store import check_name
+from forecaster.storage.files import output_lock, reason, saying_why, whole_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -15,7 +15,7 @@ from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 
 from forecaster.errors import ArtifactError, LockError
-from forecaster.files import reason, refusals, replacing, sync
+from forecaster.storage.files import reason, refusals, replacing, sync
 
 CURRENT = "current"
 STALE_SECONDS = 86_400.0  # no artifact takes a day to write

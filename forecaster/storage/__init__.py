@@ -1,1 +1,1 @@
-"""Where data is, other than in a file of this machine: databases and object stores."""
+"""Where data is: files and their locks, databases, object stores."""

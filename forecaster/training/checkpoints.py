@@ -14,9 +14,9 @@ from zipfile import BadZipFile
 import numpy as np
 
 from forecaster.errors import ArtifactError, UsageError
-from forecaster.files import whole_file
 from forecaster.serving.manifest import HISTORY
 from forecaster.serving.version_folders import writing
+from forecaster.storage.files import whole_file
 from forecaster.training.fit import keep_nothing
 from forecaster.training.fit_types import State
 

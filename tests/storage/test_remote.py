@@ -18,8 +18,8 @@ from forecaster.commands.batch.run import batch
 from forecaster.config import BatchSettings
 from forecaster.data.reading.reader import read_panel
 from forecaster.errors import DataError, UsageError
-from forecaster.files import whole_file, write_whole
 from forecaster.serving.remote_store import fetched
+from forecaster.storage.files import whole_file, write_whole
 from tests.support.factories import Recorder
 from tests.support.stored_models import stored, write_csv
 

@@ -14,12 +14,12 @@ from forecaster.commands.series_files import SERIES
 from forecaster.config import CheckSettings, EvaluateSettings, MonitorSettings, PredictSettings, PruneSettings
 from forecaster.data.reading.pieces import find_pieces, in_pieces
 from forecaster.errors import ArtifactError, ForecasterError
-from forecaster.files import is_file
 from forecaster.serving.integrity import MANIFEST
 from forecaster.serving.remote_store import at_hand
 from forecaster.serving.store import Store
 from forecaster.serving.version_folders import CURRENT
 from forecaster.storage.addresses import is_database, is_remote, is_url, without_secrets
+from forecaster.storage.files import is_file
 
 if TYPE_CHECKING:
     from forecaster.commands.batch.jobs import BatchJob

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 from forecaster.commands.batch.upkeep import finite
 from forecaster.config import EvaluateSettings, MonitorSettings, PredictSettings, TrainSettings
 from forecaster.errors import ForecasterError
-from forecaster.files import output_lock, write_whole
 from forecaster.serving.store import Store, name_from_path
+from forecaster.storage.files import output_lock, write_whole
 
 if TYPE_CHECKING:
     from datetime import datetime

@@ -29,11 +29,11 @@ from forecaster.commands.batch.status import NoStatusFile, Status, StatusFile
 from forecaster.commands.batch.worker_process import WorkerProcess, can_fork
 from forecaster.data.reading.pieces import in_pieces
 from forecaster.errors import ArtifactError, DataError, ForecasterError, LockError, QualityError, StaleError, UsageError
-from forecaster.files import HAS_LOCKS, UNLOCKED, is_file
 from forecaster.plotting.requirements import check_place
 from forecaster.serving.remote_store import at_hand
 from forecaster.serving.store import Store
 from forecaster.storage.addresses import is_url, shown
+from forecaster.storage.files import HAS_LOCKS, UNLOCKED, is_file
 
 if TYPE_CHECKING:
     from forecaster.config import BatchSettings

@@ -27,10 +27,10 @@ from forecaster.config import EvaluateSettings, PredictSettings, TrainSettings
 from forecaster.config.option import flag, options
 from forecaster.config.resolve import PREFIX
 from forecaster.errors import ForecasterError, LockError, QualityError, masked
-from forecaster.files import output_lock, write_whole
 from forecaster.serving.integrity import MANIFEST
 from forecaster.serving.manifest import Manifest, load_runtime
 from forecaster.storage.addresses import HANDED_OVER, is_url, password_of
+from forecaster.storage.files import output_lock, write_whole
 
 if TYPE_CHECKING:
     from forecaster.commands.batch.jobs import BatchJob

@@ -10,7 +10,7 @@ from pathlib import Path
 from types import NoneType
 from typing import TYPE_CHECKING, Protocol
 
-from forecaster.files import is_file, output_lock, write_whole
+from forecaster.storage.files import is_file, output_lock, write_whole
 
 if TYPE_CHECKING:
     from forecaster.commands.batch.results import JobLine

@@ -18,7 +18,7 @@ import numpy as np
 from forecaster.data.reading.joined_columns import joined_name
 from forecaster.data.reading.pieces import Pieces, data_set, redundant_keys
 from forecaster.errors import DataError
-from forecaster.files import saying_why, sync
+from forecaster.storage.files import saying_why, sync
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -22,7 +22,7 @@ from forecaster.commands.batch.run import batch
 from forecaster.commands.batch.run_job import TimeLimit, Worker, time_limit
 from forecaster.config import BatchSettings
 from forecaster.errors import UsageError
-from forecaster.files import output_lock
+from forecaster.storage.files import output_lock
 from tests.support.factories import Recorder
 from tests.support.stored_models import stored, write_csv
 

@@ -17,9 +17,9 @@ from pathlib import Path
 import pytest
 
 from forecaster.errors import LockError, UsageError
-from forecaster.file_access import ACL
-from forecaster.files import file_lock, folder_lock, output_lock, replacing, saying_why, whole_file, write_whole
 from forecaster.serving.store import Store
+from forecaster.storage.file_access import ACL
+from forecaster.storage.files import file_lock, folder_lock, output_lock, replacing, saying_why, whole_file, write_whole
 
 ROOT = Path(__file__).parent.parent
 
@@ -55,7 +55,7 @@ def test_a_link_and_what_it_names_have_one_lock(tmp_path):
 @pytest.mark.slow
 def test_what_a_killed_writer_left_is_removed_by_the_next(tmp_path):
     program = (
-        "import os, sys\nfrom pathlib import Path\nfrom forecaster.files import output_lock, whole_file\n"
+        "import os, sys\nfrom pathlib import Path\nfrom forecaster.storage.files import output_lock, whole_file\n"
         "path = Path(sys.argv[1])\n"
         "with output_lock(path, 0.0), whole_file(path) as stream:\n    stream.write(b'half')\n    os.kill(os.getpid(), 9)\n"
     )

@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import IO
 
 from forecaster.errors import LockError, UsageError
-from forecaster.file_access import access, created_like, user_name
 from forecaster.storage.addresses import is_remote, is_url
+from forecaster.storage.file_access import access, created_like, user_name
 
 try:
     import fcntl
