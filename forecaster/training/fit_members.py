@@ -78,7 +78,7 @@ class EnsembleFitter:
 
     def _note_time_to_come(self, plan: Plan, parts: Split) -> None:
         """How long the fits will take that are left, at the pace of those of model selection."""
-        fits = [one.fit.stop_after or one.fit.epochs for one in plan.member_fits]
+        fits = [one.fit.stop_after or one.fit.epochs for one in plan.member_fits if one.fit.epochs]
         rounds = 2 if self.settings.final_fit and parts.test else 1
         if self.epochs and fits:
             seconds = rounds * sum(fits) * self.seconds / self.epochs
