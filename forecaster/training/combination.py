@@ -16,7 +16,6 @@ from forecaster.models.losses import pinball_level
 from forecaster.models.served_method import member_kind
 from forecaster.models.shares import combine
 from forecaster.models.simple_methods import DRIFT, NAIVE
-from forecaster.serving.conformal import separate
 from forecaster.serving.manifest import Contribution
 
 if TYPE_CHECKING:
@@ -32,6 +31,7 @@ if TYPE_CHECKING:
 BATCH = 2048  # windows forecast at once
 # Of the last value's error over the history: above it drift is no rival. One of 50 random walks of 150 rows is below.
 MAX_DRIFT = 0.85
+MIN_WITNESSES = 3  # stretches of a horizon, for a comparison to say something
 SIGNIFICANCE = 0.05  # of the test that one forecast is better than another
 MIN_GAIN = (
     0.01  # share by which several scalings, or smoothing, must lower the error: less is noise of the validation windows
@@ -105,16 +105,24 @@ class EvaluationSet:
         return self._error(self.windows, forecast)
 
     def clearly_lower(self, one: FloatArray, other: FloatArray) -> bool:
-        """Whether one forecast [W, H] has lower errors than another, by a t-test over as many windows as do not overlap."""
+        """Whether one forecast [W, H] has lower errors than another, by a t-test over stretches of a horizon that hold windows.
+
+        Windows that overlap err alike, so their mean is one witness. With fewer than MIN_WITNESSES the answer is no.
+        """
         from scipy import special
 
         truth = self.windows.gather(0, self.needs.horizon)
         scale = self.scale[self.windows.series]
         first, second = (_window_errors(truth, forecast, scale, self.loss) for forecast in (one, other))
-        difference = (first - second)[np.isfinite(first - second)]
-        count = separate(self.windows.series, self.windows.remaining, self.needs.horizon)
-        count = min(count, len(difference))
-        if count < 2:
+        known = np.isfinite(first - second)
+        place = np.stack([self.windows.series, self.windows.remaining // self.needs.horizon])[:, known]
+        _, stretch = np.unique(place, axis=1, return_inverse=True)
+        if not known.any():
+            return False
+        sums, sizes = (np.bincount(stretch.ravel(), weights) for weights in ((first - second)[known], None))
+        difference = sums / sizes
+        count = len(difference)
+        if count < MIN_WITNESSES:
             return False
         needed = float(special.stdtrit(count - 1, 1.0 - SIGNIFICANCE))
         return bool(difference.mean() < -needed * difference.std(ddof=1) / math.sqrt(count))

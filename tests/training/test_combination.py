@@ -225,6 +225,11 @@ def test_few_windows_must_agree_for_a_forecast_to_be_clearly_better():
     assert evaluation.clearly_lower(TRUTH + np.array([[0.4], [0.5], [0.6]]), steady)
     one = GivenEvaluationSet(PANEL, WINDOWS.take(np.array([0])), np.ones(3), relative=False, needs=Needs(8, 4, ()))
     assert not one.clearly_lower(TRUTH[:1], TRUTH[:1] + 1.0)  # one window never says enough
+    close = rolling(PANEL, PANEL.offsets[1:], 4, 3, 1)  # three windows of each series, which share most of their rows
+    alike = GivenEvaluationSet(PANEL, close, np.ones(3), relative=False, needs=Needs(8, 4, ()))
+    truth = close.gather(0, 4)
+    better = truth + np.where(close.series == 0, 0.0, np.where(close.series == 1, 0.9, 0.7))[:, None]
+    assert not alike.clearly_lower(better, truth + 1.0)
 
 
 @pytest.mark.parametrize(("error", "method"), [(0.9, NAIVE), (0.8, DRIFT)])
