@@ -26,11 +26,12 @@ from forecaster.data.reading.joined_columns import parts_of
 from forecaster.data.reading.pieces import Pieces, data_set, find_pieces, in_pieces
 from forecaster.data.reading.series_groups import SeriesGroups, divided, group_count
 from forecaster.errors import DataError, UsageError
+from forecaster.serving.answer import ServedModel, unadapted
 from forecaster.serving.forecast_file import write_forecast
 from forecaster.serving.integrity import MANIFEST
 from forecaster.serving.manifest import load_runtime
 from forecaster.serving.open_model import model_of_data, read_for
-from forecaster.serving.predict import NothingObservedError, ServedModel, find_model, forecast_panel, unadapted
+from forecaster.serving.predict import NothingObservedError, find_model, forecast_panel
 from forecaster.serving.recent_errors import MAX_WINDOWS, RecentPools, recent_windows
 from forecaster.serving.remote_store import at_hand
 from forecaster.storage.addresses import is_url, shown

@@ -20,7 +20,6 @@ from forecaster.cli.main import run
 from forecaster.commands.predict import deliver
 from forecaster.config import PredictSettings
 from forecaster.errors import DataError, LockError, UsageError
-from forecaster.serving.forecast import Forecast
 from forecaster.serving.ledger import append, entries, find_version, versions
 from forecaster.serving.predict import run_forecast
 from tests.support.factories import Recorder
@@ -154,7 +153,9 @@ def test_the_rows_are_there_before_the_output(shop, monkeypatch):
     settings = PredictSettings(models=str(shop / "models"), model="m", ledger=str(shop / "l.db"))
     for output in ("out.csv", "{series}.csv", "-"):
         (shop / "l.db").unlink(missing_ok=True)
-        monkeypatch.setattr(Forecast, "write", lambda *given, **options: seen.append(rows(shop / "l.db")))
+        monkeypatch.setattr(
+            "forecaster.commands.predict.write_forecast", lambda *given, **options: seen.append(rows(shop / "l.db"))
+        )
         place = output if output == "-" else str(shop / output)
         deliver(str(shop / "data.csv"), replace(settings, output=place), Recorder(), None)
     assert seen == [12] * 4

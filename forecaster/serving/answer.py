@@ -1,0 +1,274 @@
+"""What a model answers for the series of a request, and what answers in its place.
+
+The forecasts of a stored model, of the pretrained networks, or of none; a fallback for those that are missing or
+implausible; wider intervals where too few rows are observed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, TypeAlias
+
+import numpy as np
+
+from forecaster.data.future_covariates import missing_ahead
+from forecaster.data.windows import latest_windows
+from forecaster.errors import ArtifactError, DataError, UsageError
+from forecaster.progress import Watch
+from forecaster.serving.fallback import (
+    MAX_RANGES,
+    SEASONAL_NAIVE,
+    implausible,
+    naive_forecast,
+    naive_quantiles,
+    plausible_range,
+)
+from forecaster.serving.forecast import MODEL
+from forecaster.serving.open_model import Opened
+from forecaster.serving.pretrained import PRETRAINED
+from forecaster.serving.quantile_source import QuantileSource, quantile_source
+from forecaster.serving.raw_forecasts import raw_forecasts
+from forecaster.serving.recent_errors import recent_windows
+from forecaster.serving.runtime import Runtime
+from forecaster.serving.sparse_series import typical_spread, widened, widened_samples
+from forecaster.serving.zero_shot import ZeroShot, open_pretrained
+
+if TYPE_CHECKING:
+    from forecaster.config import PredictSettings
+    from forecaster.data.panel import Panel
+    from forecaster.typing import BoolArray, FloatArray, IntArray, TextArray
+
+
+@dataclass(frozen=True)
+class ServedModel:
+    """A stored model, loaded."""
+
+    opened: Opened
+    runtime: Runtime
+
+
+@dataclass(frozen=True)
+class ZeroShotModel:
+    """The pretrained networks, which the data's season chooses from."""
+
+    opened: None = None
+
+
+@dataclass(frozen=True)
+class NoModel:
+    """No stored model can be loaded, and --fallback is given: seasonal naive answers."""
+
+    opened: Opened | None  # the model that was asked for, where its manifest can be read
+
+
+Model: TypeAlias = "ServedModel | ZeroShotModel | NoModel"
+
+
+@dataclass(frozen=True)
+class Request:
+    """What to forecast: N series, H steps, Q quantiles."""
+
+    panel: Panel
+    positions: IntArray  # [N] of the series that can be forecast, among the panel's
+    failed: tuple[str, ...]  # names of the other series
+    horizon: int
+    quantiles: tuple[float, ...]
+    sparse: BoolArray  # [N] whether a series has too few observed rows to go by
+
+    @property
+    def series(self) -> TextArray:
+        """[N] names."""
+        return self.panel.series[self.positions]
+
+    @property
+    def cutoff(self) -> IntArray:
+        """[N] the last timestamp of each series."""
+        return self.panel.timestamps[self.panel.offsets[1:] - 1][self.positions]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A model's forecasts, before they are checked."""
+
+    values: FloatArray  # [N, H, 1 + Q] point forecast, then quantiles; NaN = none
+    samples: FloatArray | None  # [N, H, S] paths; None = none were asked for
+
+
+def answer_of(
+    request: Request, model: Model, settings: PredictSettings, watch: Watch, quantiles: QuantileSource | None = None
+) -> Answer:
+    """The forecasts of `model`; none where there is no model. `quantiles` as in `forecast_panel`."""
+    if isinstance(model, ServedModel):
+        return _answer_or_none(request, model, settings, watch, quantiles)
+    return _zero_shot(request, settings, watch) if isinstance(model, ZeroShotModel) else _no_answer(request)
+
+
+def check_answer(
+    request: Request, values: FloatArray, own: str, settings: PredictSettings, watch: Watch
+) -> tuple[FloatArray, TextArray]:
+    """Forecasts [N, H, 1 + Q] that are plausible, by a fallback where one may answer, and [N] their sources.
+
+    ArtifactError naming a series whose forecast is implausible, where nothing may take its place.
+    """
+    # The pretrained networks know no series of a few rows, and nobody has tested them on this data.
+    if settings.fallback or own == PRETRAINED:
+        return _with_fallback(request, values, own, settings, watch)
+    _refuse_implausible(request, values)
+    return values, np.full(len(request.positions), own, dtype=object)
+
+
+def _no_answer(request: Request) -> Answer:
+    """No forecast of any series."""
+    return Answer(np.full((len(request.positions), request.horizon, 1 + len(request.quantiles)), np.nan), None)
+
+
+def _answer_or_none(
+    request: Request, model: ServedModel, settings: PredictSettings, watch: Watch, source: QuantileSource | None
+) -> Answer:
+    """As `_answer`; with --fallback no forecast where the model's graph or calibration fails now that it is used."""
+    try:
+        return _answer(request, model, settings, watch, source)
+    except ArtifactError as error:
+        if not settings.fallback:
+            raise
+        watch.warn(f"seasonal naive for every series: {error.message}")
+        return _no_answer(request)
+
+
+def _answer(
+    request: Request, model: ServedModel, settings: PredictSettings, watch: Watch, source: QuantileSource | None
+) -> Answer:
+    """The model's forecasts. A series that lacks a known value ahead is NaN with --fallback, else a DataError."""
+    panel, manifest = request.panel, model.opened.manifest
+    source = source or _quantile_source(panel, model, settings, watch)
+    windows = latest_windows(panel).take(request.positions)
+    raw = raw_forecasts(model.runtime, manifest, panel, windows, request.horizon)
+    values = source.answer(raw.values, raw.context, raw.names)
+    samples = source.samples(raw.values, raw.context, raw.names, settings.samples)
+    unknown, examples = missing_ahead(panel, request.positions, request.horizon)
+    if len(unknown):
+        what = f"{panel.source}: known values are missing: {examples}."
+        if not settings.fallback:
+            raise DataError(what, "Give them as rows after the last target, or in --future FILE.")
+        watch.warn(what)
+        values[np.isin(request.positions, unknown)] = np.nan
+    return Answer(values, samples)
+
+
+def unadapted(model: ServedModel, settings: PredictSettings) -> QuantileSource:
+    """How the model's quantiles are made without its errors since the training."""
+    return quantile_source(model.opened.folder, model.opened.manifest, settings)
+
+
+def _quantile_source(panel: Panel, model: ServedModel, settings: PredictSettings, watch: Watch) -> QuantileSource:
+    """How the model's quantiles are made. With --adapt its errors since the training count, too."""
+    opened, source = model.opened, unadapted(model, settings)
+    if not settings.adapt or not source.calibration or not (source.levels or settings.samples):
+        return source
+    recent = recent_windows(panel, opened.manifest, model.runtime)
+    if not recent:
+        return source
+    watch.note(f"quantiles: adapted to {recent.pool.separate} window(s) since the training")
+    return replace(source, calibration=recent.extend(source.calibration))
+
+
+def _zero_shot(request: Request, settings: PredictSettings, watch: Watch) -> Answer:
+    """The forecasts of the pretrained networks; NaN for series that are too short for them."""
+    panel = request.panel
+    for name, wrong in (("--no-adapt", not settings.adapt), ("--events", settings.events)):
+        if wrong:
+            raise UsageError(f"{name} has no effect on a pretrained network.", "Leave it out.")
+    for note in panel.notes:
+        watch.note(note)
+    networks = open_pretrained(panel.season_length, settings.runtime, settings.threads or 0)
+    made = ZeroShot(networks, panel, panel.offsets[1:], request.horizon, settings.calibrate is not False)
+    if settings.calibrate and not any(made.calibrations):
+        raise UsageError("--calibrate: the history is too short for a calibration.", "Leave it out.")
+    windows = latest_windows(panel).take(request.positions)
+    values = made.forecast(windows, request.quantiles)
+    return Answer(values, made.samples(windows, settings.samples) if settings.samples else None)
+
+
+def _refuse_implausible(request: Request, values: FloatArray) -> None:
+    """ArtifactError naming the first series with an implausible value in its forecast [N, H, 1 + Q]."""
+    found = _implausible(request, values)
+    if found.any():
+        name = request.series[int(np.argmax(found))]
+        raise ArtifactError(
+            f"series '{name}': the forecast is implausible: more than {MAX_RANGES} times the series' range outside of its "
+            "past values.",
+            "Give --fallback for seasonal naive in its place, or train again.",
+        )
+
+
+def _with_fallback(
+    request: Request, values: FloatArray, own: str, settings: PredictSettings, watch: Watch
+) -> tuple[FloatArray, TextArray]:
+    """The forecasts [N, H, 1 + Q], with another one for those that are implausible or not finite; [N] their sources.
+
+    With --fallback, series with too few rows get it, too. `own`: the source of the others.
+    """
+    source = np.full(len(request.positions), own, dtype=object)
+    sparse, values = request.sparse & bool(settings.fallback), values.copy()
+    for name in _stand_ins(settings, own):
+        bad = np.flatnonzero(_implausible(request, values) | ~np.isfinite(values).all(axis=(1, 2)) | sparse)
+        if not len(bad):
+            break
+        panel, positions = request.panel, request.positions[bad]
+        names = ", ".join(map(str, panel.series[positions[:3]])) + (", …" if len(bad) > 3 else "")
+        watch.warn(f"{STAND_INS[name]} for {len(bad)} of {len(source)} series ({names})")
+        if name == PRETRAINED:
+            values[bad] = _pretrained_values(replace(request, positions=positions), watch)
+        else:
+            values[bad, :, 0] = naive_forecast(panel, positions, request.horizon)
+            values[bad, :, 1:] = naive_quantiles(panel, positions, values[bad, :, 0], request.quantiles)
+        source[bad], sparse = name, np.zeros_like(sparse)
+    return values, source
+
+
+STAND_INS = {PRETRAINED: "a pretrained network", SEASONAL_NAIVE: "seasonal naive"}
+
+
+def stand_in(settings: PredictSettings) -> str:
+    """What forecasts first in the place of a stored model, in words."""
+    return STAND_INS[_stand_ins(settings, MODEL)[0]]
+
+
+def _stand_ins(settings: PredictSettings, own: str) -> tuple[str, ...]:
+    """What forecasts in the place of `own`, in this order."""
+    return (PRETRAINED, SEASONAL_NAIVE) if settings.fallback == PRETRAINED and own != PRETRAINED else (SEASONAL_NAIVE,)
+
+
+def _pretrained_values(request: Request, watch: Watch) -> FloatArray:
+    """[N, H, 1 + Q] forecasts of the pretrained networks; NaN where they have none, so that the next stand-in answers."""
+    panel = request.panel
+    try:
+        made = ZeroShot(open_pretrained(panel.season_length), panel, panel.offsets[1:], request.horizon)
+        return made.forecast(latest_windows(panel).take(request.positions), request.quantiles)
+    except (ArtifactError, UsageError) as error:
+        watch.warn(error.message)
+        return np.full((len(request.positions), request.horizon, 1 + len(request.quantiles)), np.nan)
+
+
+def widened_where_sparse(
+    request: Request, values: FloatArray, samples: FloatArray | None, model: Model
+) -> tuple[FloatArray, FloatArray | None]:
+    """Forecasts [N, H, 1 + Q] and paths [N, H, S] whose intervals are wide where too few rows are observed."""
+    sparse = request.sparse
+    if not sparse.any():
+        return values, samples
+    facts = model.opened.manifest.data if model.opened else None
+    spread = typical_spread(request.panel, request.positions[sparse], facts)
+    values = values.copy()
+    values[sparse] = widened(values[sparse], request.quantiles, spread)
+    if samples is not None:
+        samples = samples.copy()
+        samples[sparse] = widened_samples(samples[sparse], spread)
+        samples = samples if model.opened is None else model.opened.manifest.limits.hold(samples)
+    return values, samples
+
+
+def _implausible(request: Request, values: FloatArray) -> BoolArray:
+    """[N] whether a series' forecast [N, H, 1 + Q] has an implausible value."""
+    low, high = plausible_range(request.panel)
+    return implausible(values, low[request.positions], high[request.positions])
