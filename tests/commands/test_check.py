@@ -22,6 +22,7 @@ from forecaster.data.panel import Panel
 from forecaster.data.reading.reader import read_panel
 from forecaster.errors import DataError, StaleError, UsageError
 from forecaster.serving.forecast import Forecast
+from forecaster.serving.forecast_file import write_forecast
 from forecaster.serving.open_model import Opened
 from forecaster.training.publish import data_facts
 from tests.support.factories import Recorder, panel_of
@@ -207,7 +208,7 @@ def test_whole_numbers_have_no_age(max_age: float | None, drop: bool) -> None:
 
 def names_written(path: Path, series: list[str], **options: bool) -> list[str]:
     panel = panel_of(*[[1.0]] * len(series))
-    Forecast(
+    forecast = Forecast(
         series=np.array(series, dtype=object),
         timestamps=np.ones((len(series), 1), dtype=np.int64),
         prediction=-np.ones((len(series), 1)),
@@ -216,7 +217,8 @@ def names_written(path: Path, series: list[str], **options: bool) -> list[str]:
         source=np.full(len(series), "model", dtype=object),
         freq=panel.freq,
         zone=None,
-    ).write(path, **options)
+    )
+    write_forecast(forecast, path, **options)
     frame = pd.read_csv(path, keep_default_na=False)
     assert (frame["prediction"] == -1).all()  # numbers stay numbers
     return frame["series"].tolist()

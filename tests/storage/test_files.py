@@ -110,9 +110,12 @@ def test_where_the_disk_has_no_locks_nothing_is_locked_and_nothing_stays(tmp_pat
     def refuse(_handle, _flags):
         raise OSError(errno.ENOLCK, "No locks available")
 
+    unlocked: list[str] = []
+    monkeypatch.setattr("forecaster.storage.files.UNLOCKED", unlocked)
     monkeypatch.setattr("fcntl.flock", refuse)
     with output_lock(tmp_path / "a.csv", 0.0), output_lock(tmp_path / "a.csv", 0.0), folder_lock(tmp_path):
         write_whole(tmp_path / "a.csv", "a")
+    assert str(tmp_path / "a.csv") in unlocked[0]
     assert [path.name for path in tmp_path.iterdir()] == ["a.csv"]
 
 

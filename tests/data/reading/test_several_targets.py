@@ -14,6 +14,7 @@ from forecaster.data.reading.find_faults import find_faults
 from forecaster.data.reading.read_events import with_events
 from forecaster.data.reading.reader import ReadOptions, read_future, read_panel
 from forecaster.errors import DataError, UsageError
+from forecaster.serving.forecast_file import write_forecast
 from forecaster.serving.predict import predict
 from tests.support.factories import Recorder, train_settings
 
@@ -118,7 +119,7 @@ def test_a_model_forecasts_each_target_and_the_output_names_it(tmp_path):
     assert frame[["series", "target"]].drop_duplicates().to_numpy().tolist() == [
         ["A", "sales"], ["A", "returns"], ["B", "sales"], ["B", "returns"],
     ]  # fmt: skip
-    found.write(tmp_path / "out.csv")
+    write_forecast(found, tmp_path / "out.csv")
     assert (tmp_path / "out.csv").read_text().startswith("series,target,timestamp,prediction")
     report = evaluate(None, EvaluateSettings(models=str(tmp_path)), Recorder())
     assert set(report.by_series) == {"A,sales", "A,returns", "B,sales", "B,returns"}
