@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 FOLDS = 5  # of series, where there are at least MIN_SERIES
 MIN_WINDOWS = 10  # separate ones; with fewer, older windows are used, too
+MIN_UNSEEN_WINDOWS = 30  # the same where nothing is fitted: older windows are as good
 PRIOR_WINDOWS = 2  # weight of PRIOR_RATIO, in older windows
 PRIOR_RATIO = 0.8  # prior of a model's error over seasonal naive's, near the median of many sets
 MAX_ADAPTATIONS = 100  # to recent windows, in one backtest
@@ -46,7 +47,8 @@ class HoldoutErrors:
     panel: Panel
     windows: Windows  # W
     pool: Pool  # of these windows
-    older: HoldoutErrors | None = None  # of earlier windows, which the weights have seen; None = not needed
+    older: HoldoutErrors | None = None  # of earlier windows; None = not needed
+    fitted: bool = True  # whether the weights have seen the earlier windows
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -63,6 +65,8 @@ class HoldoutErrors:
         seen = self.pool.take(chosen, max(round(self.pool.separate * share), 1) if len(chosen) else 0)
         if self.older is None:
             return seen
+        if not self.fitted:
+            return _joined(seen, self.older.pool)
         return _joined(seen, _history(self.older, replace(self, pool=seen, windows=self.windows.take(chosen))))
 
     def crossed(self, raw: RawForecasts, levels: tuple[float, ...]) -> FloatArray:
@@ -115,15 +119,21 @@ def holdout_errors(dense: RawForecasts, manifest: Manifest, runtime: Runtime) ->
     """The errors of the `dense` forecasts and, where these are few, of earlier windows: see `_history`."""
     panel, horizon = dense.panel, manifest.horizon
     found = _errors(dense)
-    if found.pool.separate >= MIN_WINDOWS or not len(found.windows):
+    least = MIN_WINDOWS if manifest.is_fitted else MIN_UNSEEN_WINDOWS
+    if found.pool.separate >= least or not len(found.windows):
         return found
     before = np.maximum(panel.offsets[1:] - horizon * manifest.test_windows, panel.offsets[:-1])
-    wanted = -(-(MIN_WINDOWS - found.pool.separate) // len(panel.series))
+    wanted = -(-(least - found.pool.separate) // len(panel.series))
     stride = _stride(panel, manifest)
     windows = rolling(panel, before, horizon, horizon * (wanted - 1) // stride + 1, stride)
     windows = with_actuals(with_context(windows, manifest.context_length), horizon)
+    if not manifest.is_fitted:  # its errors are those of use, but where it has seen no season
+        rows = windows.cutoff - windows.start[windows.series]
+        windows = windows.take(np.flatnonzero(rows >= 2 * panel.season_length))
+    if not len(windows):
+        return found
     older = _errors(raw_forecasts(runtime, manifest, panel, windows, horizon))
-    return replace(found, older=older) if len(older.windows) else found
+    return replace(found, older=older, fitted=manifest.is_fitted) if len(older.windows) else found
 
 
 def _errors(raw: RawForecasts) -> HoldoutErrors:

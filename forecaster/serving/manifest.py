@@ -131,6 +131,11 @@ class Manifest:
     events: tuple[Event, ...] = ()  # of one's own, as the training knew them
 
     @property
+    def is_fitted(self) -> bool:
+        """Whether any network has learnt from the rows: a pretrained one that serves as it is, or gives widths, has not."""
+        return not all(member.pretrained and not member.tuned for member in self.members)
+
+    @property
     def served(self) -> str:
         """What is served, in words."""
         return self.method or served_method(self.members, self.smoothing)

@@ -28,11 +28,10 @@ class Mean:
         return np.stack([point, point - 0.1, point + 0.1], axis=2)
 
 
-def manifest(count):
+def manifest(count, *, is_fitted=True):
     needs = Needs(LENGTH, HORIZON, ())
-    return SimpleNamespace(
-        horizon=HORIZON, test_windows=count, context_length=LENGTH, needs=needs, quantiles=LEVELS, limits=NO_LIMITS
-    )
+    facts = {"needs": needs, "quantiles": LEVELS, "limits": NO_LIMITS, "is_fitted": is_fitted}
+    return SimpleNamespace(horizon=HORIZON, test_windows=count, context_length=LENGTH, **facts)
 
 
 def errors(panel, count, graph=None):
@@ -163,3 +162,19 @@ def test_the_networks_own_quantiles_are_served_unless_a_correction_clearly_lower
         assert not unchanged
         inside = np.abs(away[0, :, 1] - 50 - 1.2816).max()
         assert inside < 0.6 * abs(width - 1.2816)
+
+
+def test_where_nothing_is_fitted_older_windows_teach_their_own_errors():
+    panel = panel_of(waves(1, 120)[0])
+    facts = manifest(2, is_fitted=False)
+    found = holdout_errors(dense_forecasts(panel, facts, Mean()), facts, Mean())
+    fitted = errors(panel, 2)
+    chosen = np.arange(len(found.windows))
+    whole = found.pooled(chosen)
+    assert whole.separate > fitted.pooled(chosen).separate == 10
+    older = whole.target[len(chosen) :]
+    np.testing.assert_array_equal(
+        older, found.older.windows.gather(0, HORIZON)
+    )  # actuals, not errors of seasonal naive
+    rows = found.older.windows.cutoff - found.older.windows.start[found.older.windows.series]
+    assert rows.min() >= 2 * panel.season_length
