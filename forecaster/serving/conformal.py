@@ -133,15 +133,19 @@ class Calibration:
     ) -> FloatArray:
         """Distances [n, h, Q] from the centre, no larger than the reach, or than the network's own where these are larger.
 
-        A network that is sure in one window and far off there would have the widths of all other windows multiplied.
+        A network that is sure in one window and far off there would have the widths of all other windows multiplied. Levels
+        beyond the trained ones reach further, as those of a normal do.
         """
+        if len(levels) == 0:
+            return away
         steps = np.arange(1.0, forecast.shape[1] + 1.0)
         growth = np.sqrt(np.maximum(steps / max(self.horizon, 1), 1.0))
         scaled = self.reach * np.where(seasonal_scale > 0.0, seasonal_scale, 1.0)
         known = np.where(seasonal_scale > 0.0, scaled, np.inf)[:, None] * growth
         units = self.shape.units(forecast, seasonal_scale)
-        own = np.stack([abs(self.shape.reference(one)) * units[one > 0.5] for one in levels], axis=-1)
-        limit = np.maximum(own, known[:, :, None])
+        references = np.array([abs(self.shape.reference(one)) for one in levels])
+        own = references * np.stack([units[one > 0.5] for one in levels], axis=-1)
+        limit = np.maximum(own, known[:, :, None] * np.maximum(references, 1.0))
         return np.asarray(np.clip(away, -limit, limit))
 
     def samples(

@@ -210,14 +210,14 @@ def test_a_reader_that_has_seen_enough_ends_the_program_quietly(environment: dic
         f"{sys.executable} -m tests.support.stub_commands long predict --quiet | head -n 1; exit ${{PIPESTATUS[0]}}"
     )
     done = subprocess.run(["bash", "-c", program], env=environment, capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stdout, done.stderr) == (141, "series,timestamp,prediction\n", "")
+    assert (done.returncode, done.stdout, done.stderr) == (141, "series,timestamp,prediction,source\n", "")
 
 
 @pytest.mark.parametrize("closed", ["2>&-", "<&-", "<&- 2>&-"])
 def test_closed_descriptors_are_no_fault(closed: str, environment: dict[str, str]) -> None:
     program = f"{sys.executable} -m tests.support.stub_commands fine predict --quiet {closed}"
     done = subprocess.run(["bash", "-c", program], env=environment, capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stdout, done.stderr) == (0, "series,timestamp,prediction\n", "")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "series,timestamp,prediction,source\na,0,0.0,model\n", "")
 
 
 def test_a_plain_locale_is_enough(shell: Shell) -> None:

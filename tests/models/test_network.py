@@ -109,7 +109,7 @@ OTHER = {
 
 
 # What joins it with others is held in test_export.py; the weights that it starts from, in test_pretrained_members.py.
-JOINING = ("combine", "point_level", "pretrained", "tuned")
+JOINING = ("combine", "point_level", "pretrained", "tuned", "share")
 
 
 @pytest.mark.slow

@@ -11,10 +11,14 @@ import sys
 from collections.abc import Callable
 from types import ModuleType, SimpleNamespace
 
+import numpy as np
+
+from forecaster.data.freq import Freq
 from forecaster.errors import DataError
 from forecaster.evaluation.metrics import Scores
 from forecaster.evaluation.report import Report, Subject
 from forecaster.progress import Progress, Watch
+from forecaster.serving.forecast import MODEL, About, Forecast
 from forecaster.serving.manifest import PlanRow
 from forecaster.training.train_report import TrainReport
 
@@ -59,24 +63,21 @@ TRAIN, EVALUATE, PREDICT = MODULES = (
 )
 
 
-class Forecast:
-    """The part of a `Forecast` that the command line uses; it writes `rows` rows."""
-
-    series = ("a",)
-    prediction = SimpleNamespace(size=12)
-    about = None
-
-    def __init__(self, rows: int) -> None:
-        self._rows = rows
-
-    def metadata(self) -> dict[str, object]:
-        """Made-up counts."""
-        return {"series": 1, "rows": 12}
-
-    def write(self, _output: str, format: str | None, **_options: bool) -> None:
-        """Write the rows to stdout."""
-        for _ in range(self._rows):
-            sys.stdout.write('{"forecast": []}\n' if format == "json" else "series,timestamp,prediction\n")
+def forecast_of(rows: int) -> Forecast:
+    """A forecast of one series for `rows` whole-number steps."""
+    steps = np.arange(rows, dtype=np.int64)[None]
+    about = About(model="air", version=3, cutoff=np.zeros(1, np.int64), failed=(), season_length=1)
+    return Forecast(
+        series=np.array(["a"], dtype=object),
+        timestamps=steps,
+        prediction=steps.astype(float),
+        quantiles=(),
+        quantile_forecasts=np.zeros((1, rows, 0)),
+        source=np.array([MODEL], dtype=object),
+        freq=Freq.parse("1"),
+        zone=None,
+        about=about,
+    )
 
 
 def behave(behaviour: str, watch: Watch) -> None:
@@ -120,7 +121,7 @@ def install(behaviour: str) -> None:
 
     stub("train", TRAIN, train=TRAINED)
     stub("evaluate", EVALUATE, evaluate=REPORT)
-    forecast = Forecast(1_000_000 if behaviour == "long" else 1)
+    forecast = forecast_of(1_000_000 if behaviour == "long" else 1)
     stub("predict", PREDICT, predict=forecast, run_forecast=SimpleNamespace(forecast=forecast))
 
 
