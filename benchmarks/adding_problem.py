@@ -171,9 +171,10 @@ def main() -> None:
     results.sort(key=lambda one: (one.lag, CELLS.index((one.cell, one.initializer))))
     if options.write:
         page = PAGE.read_text(encoding="utf-8")
-        mark = r"(<!-- adding problem -->\n).*?(\n<!-- end -->)"
+        mark = r"(<!-- adding problem -->\n).*?(<!-- end -->)"
         PAGE.write_text(
-            re.sub(mark, lambda m: m[1] + table(results, options) + m[2], page, flags=re.DOTALL), encoding="utf-8"
+            re.sub(mark, lambda m: m[1] + table(results, options) + "\n" + m[2], page, flags=re.DOTALL),
+            encoding="utf-8",
         )
         figure(results)
     print(table(results, options))
