@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -88,17 +89,20 @@ class ForecastActuals:
         return _mean(np.sqrt(np.bincount(window, scaled**2) / np.bincount(window)))
 
 
-def find_actuals(panel: Panel, made: Entries) -> FloatArray:
-    """[E] the actual at each forecast's timestamp; NaN where none is observed yet."""
+def _by_series(panel: Panel, made: Entries) -> Iterator[tuple[slice, IntArray]]:
+    """For each series of the forecasts that the panel has: its rows there, and the positions of its forecasts."""
     number = {str(name): n for n, name in enumerate(panel.series)}
-    actual = np.full(len(made.series), np.nan)
     names, index = np.unique(made.series.astype(str), return_inverse=True)
     for i, name in enumerate(names):
-        if (n := number.get(str(name))) is None:
-            continue
-        rows = slice(panel.offsets[n], panel.offsets[n + 1])
+        if (n := number.get(str(name))) is not None:
+            yield slice(panel.offsets[n], panel.offsets[n + 1]), np.flatnonzero(index == i)
+
+
+def find_actuals(panel: Panel, made: Entries) -> FloatArray:
+    """[E] the actual at each forecast's timestamp; NaN where none is observed yet."""
+    actual = np.full(len(made.series), np.nan)
+    for rows, chosen in _by_series(panel, made):
         stamps, values = panel.timestamps[rows], panel.target[rows]
-        chosen = np.flatnonzero(index == i)
         at = np.minimum(np.searchsorted(stamps, made.timestamp[chosen]), len(stamps) - 1)
         actual[chosen] = np.where(stamps[at] == made.timestamp[chosen], values[at], np.nan)
     return actual
@@ -109,14 +113,8 @@ def square_scales(panel: Panel, made: Entries, season_length: int) -> FloatArray
 
     NaN where the data has none of these rows, or they never change.
     """
-    number = {str(name): n for n, name in enumerate(panel.series)}
     found = np.full(len(made.series), np.nan)
-    names, index = np.unique(made.series.astype(str), return_inverse=True)
-    for i, name in enumerate(names):
-        if (n := number.get(str(name))) is None:
-            continue
-        rows = slice(panel.offsets[n], panel.offsets[n + 1])
-        chosen = np.flatnonzero(index == i)
+    for rows, chosen in _by_series(panel, made):
         count = np.searchsorted(panel.timestamps[rows], made.cutoff[chosen], side="right")  # rows up to the cutoff
         season, step = (_mean_squares(panel.target[rows], lag)[count] for lag in (season_length, 1))
         found[chosen] = np.sqrt(np.where(count > season_length, season, step))
