@@ -321,33 +321,9 @@ COMMANDS = (
         (DATA,),
         hush=True,
         needed=(
-            *(
-                "models",
-                "name",
-                "horizon",
-                "series",
-                "timestamp",
-                "target",
-                "freq",
-                "season_length",
-                "zone",
-                "known",
-                "past",
-            ),
-            *(
-                "static",
-                "holidays",
-                "events",
-                "cell",
-                "quantiles",
-                "min",
-                "max",
-                "integer",
-                "windows",
-                "baselines",
-                "members",
-            ),
-            *("promote_if_better", "require_better_than", "keep", "seed", "since", "until", "threads"),
+            "models name horizon series timestamp target freq season_length zone known past static "
+            "holidays events cell quantiles min max integer windows baselines members preset "
+            "promote_if_better require_better_than keep seed since until threads"
         ),
         examples=(
             "forecaster train sales.csv --horizon 28",
@@ -361,7 +337,7 @@ COMMANDS = (
         _evaluate,
         (SEEN_DATA,),
         hush=True,
-        needed=("models", "model", "horizon", "windows", "baselines", "report", "output", "refit", "threads"),
+        needed="models model horizon windows baselines report output refit threads",
         examples=(
             "forecaster evaluate --model sales --baselines all --report sales.html",
             "forecaster evaluate newer.csv --model sales",
@@ -378,19 +354,8 @@ COMMANDS = (
         (SEEN_DATA,),
         hush=True,
         needed=(
-            *(
-                "models",
-                "model",
-                "horizon",
-                "quantiles",
-                "future",
-                "output",
-                "format",
-                "fallback",
-                "plot",
-                "plot_series",
-            ),
-            *("as_of", "max_age", "ledger", "samples", "wait"),
+            "models model horizon quantiles future output format fallback plot plot_series as_of "
+            "max_age ledger samples wait"
         ),
         examples=(
             "forecaster predict sales.csv --horizon 28                   before any training",

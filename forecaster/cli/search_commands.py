@@ -61,8 +61,8 @@ COMMANDS = (
         (DATA,),
         hush=True,
         needed=(
-            *("horizon", "cells", "bidirectional", "seeds", "series", "timestamp", "target", "known", "past", "static"),
-            *("windows", "baselines", "memory", "threads"),
+            "horizon cells bidirectional seeds series timestamp target known past static windows baselines memory "
+            "threads"
         ),
         examples=("forecaster compare sales.csv --horizon 28 --cells rnn,gru,lstm --seeds 3",),
     ),
@@ -72,10 +72,7 @@ COMMANDS = (
         _tune,
         (DATA,),
         hush=True,
-        needed=(
-            *("horizon", "trials", "time_budget", "study", "output", "series", "timestamp", "target", "known", "past"),
-            *("static", "cell", "seed", "threads"),
-        ),
+        needed="horizon trials time_budget study output series timestamp target known past static cell seed threads",
         examples=("forecaster tune sales.csv --horizon 28 --time-budget 1h --output best.toml",),
     ),
 )

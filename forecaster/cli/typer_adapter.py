@@ -59,7 +59,7 @@ class Command:
     do: Do
     arguments: tuple[Argument, ...] = ()
     hush: bool = False  # runs libraries that log to stderr from C++
-    needed: tuple[str, ...] = ()  # the options that --help shows; () = all. --help-all shows all
+    needed: str = ""  # the options that --help shows, separated by spaces; empty = all. --help-all shows all
     examples: tuple[str, ...] = ()  # shown at the end of the help
 
 
@@ -95,7 +95,9 @@ def add(app: typer.Typer, command: Command, *, parses: bool, whole_help: bool = 
     callback.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     callback.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
     sections = type(
-        "Sections", (SectionedCommand,), {"shown": () if whole_help else command.needed, "examples": command.examples}
+        "Sections",
+        (SectionedCommand,),
+        {"shown": () if whole_help else tuple(command.needed.split()), "examples": command.examples},
     )
     app.command(command.name, cls=sections, help=command.do.__doc__, epilog=EPILOG)(callback)
 

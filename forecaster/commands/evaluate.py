@@ -33,7 +33,7 @@ from forecaster.serving.recent_errors import recent_windows
 from forecaster.serving.remote_store import at_hand
 from forecaster.serving.zero_shot import ZeroShot, open_pretrained
 from forecaster.storage.files import output_lock
-from forecaster.training.auto_plan import default_horizon, default_windows
+from forecaster.training.length_plan import default_horizon, default_windows
 
 if TYPE_CHECKING:
     from forecaster.config import EvaluateSettings

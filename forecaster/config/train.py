@@ -375,6 +375,12 @@ class StartOptions:
 class TrainSettings(LockOptions, StartOptions, BudgetOptions, EnsembleOptions, GateOptions, PlanSettings, StoreOptions):
     """Settings of `train`."""
 
+    preset: str | None = choice(
+        None,
+        "forecaster.training.presets:PRESETS",
+        "How much is tried: fast fits few networks or none, best many (default: default).",
+        "Fitting",
+    )
     name: str | None = option(None, "Name to store the model under (default: the data file's stem).", "Store")
     keep: int | None = count("Remove older versions afterwards, but for so many and the one that serves.", "Store")
     final_fit: bool = switch(True, "After testing, fit again on all rows.", "Fitting")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import TypeVar
 
 from forecaster.data.extra_inputs import Needs
@@ -17,6 +17,8 @@ from forecaster.training.fit_types import MemberFit
 T = TypeVar("T", int, float, str, bool)
 
 EPOCH_STEPS = 50
+# Rows of a plan that say nothing where no member starts from nothing.
+OF_OWN_MEMBERS = {one.name for kind in (NetworkSettings, FitSettings) for one in fields(kind)} - {"horizon", "loss"}
 
 
 class Chooser:
@@ -24,13 +26,14 @@ class Chooser:
 
     def __init__(self) -> None:
         self.rows: list[PlanRow] = []
-        self.changed: dict[
-            str, int | float | str | bool
-        ] = {}  # settings that are given and differ from the automatic ones
+        self.given: set[str] = set()
+        self.changed: dict[str, int | float | str | bool] = {}  # what is given and differs from the automatic value
 
     def __call__(self, setting: str, given: T | None, automatic: T, reason: str) -> T:
         """The given value, else the automatic one with its reason; either becomes a row."""
         value, because = (automatic, reason) if given is None else (given, "as given")
+        if given is not None:
+            self.given.add(setting)
         if value != automatic:
             self.changed[setting] = value
         self.rows.append(PlanRow(setting, value, because))
@@ -62,6 +65,23 @@ class TrainingSchedule:
 
     epochs: int
     learning_rate: float
+
+
+@dataclass(frozen=True)
+class Tuning:
+    """How far a pretrained network is fitted further."""
+
+    epochs: int  # of EPOCH_STEPS steps; 0 = it stays as it is
+    learning_rate: float
+
+    def __str__(self) -> str:
+        if self.epochs <= 0:
+            return "as it is" if self == UNTOUCHED else "from nothing"
+        return f"after {self.epochs * EPOCH_STEPS} steps at {self.learning_rate:g}"
+
+
+UNTOUCHED = Tuning(0, 3e-4)
+OWN = Tuning(-1, 0.0)  # the members that start from nothing
 
 
 @dataclass(frozen=True)
@@ -165,7 +185,9 @@ class OpenQuestions:
     blended: bool = False  # some method has a weight, as given: none is no answer
     given: Mapping[str, int | float] = field(default_factory=dict)  # settings of the schedule that are given
     pretrained: bool = False  # whether members may start from a pretrained network
-    fine_tuned: bool = False  # and be fitted further from there
+    tunings: tuple[Tuning, ...] = ()  # and how they may be fitted further from there
+    own_members: int = 0  # members that start from nothing beside a pretrained network, at most
+    patient: bool = False  # longer schedules are tried even where the last one did not clearly lower the error
 
     @classmethod
     def decided(cls, member: NetworkSettings, fit: FitSettings) -> OpenQuestions:

@@ -8,26 +8,26 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
-from forecaster.models.settings import FitSettings, NetworkSettings
 from forecaster.serving.manifest import PlanRow
 from forecaster.serving.pretrained import find_card
 from forecaster.training.combination import Served, Unfitted
 from forecaster.training.fit_types import MemberFit
-from forecaster.training.plan import EPOCH_STEPS
+from forecaster.training.plan import EPOCH_STEPS, OF_OWN_MEMBERS, OWN, UNTOUCHED
 
 if TYPE_CHECKING:
     from forecaster.models.exponential_smoothing import Smoothing
     from forecaster.models.network import Network
+    from forecaster.models.settings import FitSettings, NetworkSettings
     from forecaster.progress import Watch
     from forecaster.training.combination import EvaluationSet
     from forecaster.training.fit_types import Stage, Task
-    from forecaster.training.plan import Plan
+    from forecaster.training.plan import OpenQuestions, Plan, Tuning
     from forecaster.typing import FloatArray
 
 # Fits every network on a task, at once where there are processors.
@@ -37,28 +37,7 @@ ROUNDS = 10  # of the forward selection: shares are tenths
 # The settings of the members that start from nothing were chosen on these windows, which flatters them: a combination that
 # looks worse by so much may still be better.
 MAX_LOSS = 0.02
-# Rows of a plan that say nothing where no member starts from nothing.
-OF_OWN_MEMBERS = {one.name for kind in (NetworkSettings, FitSettings) for one in fields(kind)} - {"horizon", "loss"}
-MAX_OWN = 2  # members that start from nothing beside pretrained ones: the time of the others goes to fits from there
-
-
-@dataclass(frozen=True)
-class Tuning:
-    """How far a pretrained network is fitted further."""
-
-    epochs: int  # of EPOCH_STEPS steps; 0 = it stays as it is
-    learning_rate: float
-
-    def __str__(self) -> str:
-        if self.epochs <= 0:
-            return "as it is" if self == UNTOUCHED else "from nothing"
-        return f"after {self.epochs * EPOCH_STEPS} steps at {self.learning_rate:g}"
-
-
 BATCH_SIZE = 128
-UNTOUCHED = Tuning(0, 3e-4)
-OWN = Tuning(-1, 0.0)  # the members that start from nothing
-TUNINGS = (Tuning(4, 3e-4),)  # longer ones have a lower error on some sets, a higher one on others
 
 
 def pretrained_member(plan: Plan) -> NetworkSettings | None:
@@ -96,7 +75,7 @@ def error_as_it_is(plan: Plan, evaluation: EvaluationSet) -> float:
 def join_pretrained(
     plan: Plan,
     own: Sequence[Network],
-    tunings: Sequence[Tuning],
+    questions: OpenQuestions,
     evaluation: EvaluationSet,
     task: Task,
     fit_all: FitAll,
@@ -104,15 +83,16 @@ def join_pretrained(
 ) -> tuple[Served, Unfitted | None]:
     """The plan with pretrained members, unless it clearly has a lower error on the validation windows without them.
 
-    `own`: fitted networks that represent the plan's members. The pretrained network joins them as it is and after the best of
-    the `tunings`. Returned with the plan is the pretrained network alone, None where there is none.
+    `own`: fitted networks that represent the plan's members; empty = only the pretrained network is a member, and there is one.
+    It joins them as it is and after the best of the tunings. Returned with the plan is the pretrained network alone, None where
+    there is none.
     """
-    alone = evaluation.forecast(own)
     base = pretrained_member(plan)
     if base is None:
-        return Served(plan, alone), None
+        return Served(plan, evaluation.forecast(own)), None
     evaluation = evaluation.reaching(base.context_length)
-    starts = (UNTOUCHED, *tunings) if len(plan.members) > 2 else (UNTOUCHED,)  # one member starts from nothing
+    may_tune = len(plan.members) > 2 or not own  # else one member starts from nothing
+    starts = (UNTOUCHED, *questions.tunings) if may_tune else (UNTOUCHED,)
     tuned = _tuned(plan, base, starts, task, fit_all)
     forecasts = {tuning: evaluation.forecast([network]) for tuning, network in tuned.items()}
     unfitted = Unfitted(
@@ -124,21 +104,31 @@ def join_pretrained(
     if errors:
         best = min(errors, key=errors.__getitem__)
         forecasts = {tuning: forecasts[tuning] for tuning in (UNTOUCHED, best)}
-    count = _own_members(plan, len(forecasts))
-    parts = {**forecasts, OWN: evaluation.forecast(own[:count])}
+    count = min(len(plan.members) - len(forecasts), questions.own_members) if own else 0
+    parts = {**forecasts, OWN: evaluation.forecast(own[:count])} if own else forecasts
     shares = shares_of(parts, evaluation.error, (UNTOUCHED, OWN))
     joined = np.tensordot(list(shares.values()), [parts[one] for one in shares], axes=1)
-    before, after = evaluation.error(alone), evaluation.error(joined)
+    after = evaluation.error(joined)
     names = "; ".join(f"{share:.0%} {tuning}" for tuning, share in shares.items())
+    if not own:
+        watch.note(f"model selection: {names}: validation error {after:.4g}")
+        return Served(_with_members(plan, base, shares, f"validation error {after:.3g}"), joined), unfitted
+    alone = evaluation.forecast(own)
+    before = evaluation.error(alone)
     watch.note(f"model selection: {names}: validation error {after:.4g}, without pretrained members {before:.4g}")
     if after > before * (1.0 + MAX_LOSS) and evaluation.clearly_lower(alone, joined):
         return Served(plan, alone), unfitted
-    made = _with_members(plan, base, shares, f"validation error {after:.3g}, {before:.3g} without them")
+    made = _with_members(plan, base, shares, f"validation error {after:.3g}, {before:.3g} without them", own=count)
     return Served(made, joined), unfitted
 
 
-def join_if_better(plan: Plan, simple: Smoothing, evaluation: EvaluationSet, watch: Watch) -> Plan:
-    """The plan with the pretrained network for half of the networks' forecast, if its error is below the simple method's."""
+def join_if_better(
+    plan: Plan, simple: Smoothing, questions: OpenQuestions, evaluation: EvaluationSet, watch: Watch
+) -> Plan:
+    """The plan with the pretrained network, if its error is below the simple method's.
+
+    It has half of the networks' forecast, or all of it where no network is to start from nothing beside it.
+    """
     base = pretrained_member(plan)
     if base is None:
         return plan
@@ -147,7 +137,10 @@ def join_if_better(plan: Plan, simple: Smoothing, evaluation: EvaluationSet, wat
     if not error < other:
         return plan
     reason = f"error {error:.3g} over the history, {other:.3g} of {simple.method}; no validation windows"
-    return _with_members(plan, base, {UNTOUCHED: 0.5, OWN: 0.5}, reason)
+    if not questions.own_members:
+        return _with_members(plan, base, {UNTOUCHED: 1.0}, reason)
+    own = min(len(plan.members) - 1, questions.own_members)
+    return _with_members(plan, base, {UNTOUCHED: 0.5, OWN: 0.5}, reason, own=own)
 
 
 def shares_of(
@@ -200,24 +193,20 @@ def _fit_settings(plan: Plan, tuning: Tuning) -> FitSettings:
     )
 
 
-def _own_members(plan: Plan, others: int) -> int:
-    """How many members start from nothing where so many others do not."""
-    return min(len(plan.members) - others, MAX_OWN)
-
-
-def _with_members(plan: Plan, base: NetworkSettings, shares: Mapping[Tuning, float], reason: str) -> Plan:
-    """The plan with pretrained members of these shares, after its first members if OWN has one."""
+def _with_members(
+    plan: Plan, base: NetworkSettings, shares: Mapping[Tuning, float], reason: str, *, own: int = 0
+) -> Plan:
+    """The plan with pretrained members of these shares, after the first `own` of its members, where OWN has a share."""
     starts = {tuning: share for tuning, share in shares.items() if tuning != OWN}
-    count = _own_members(plan, len(starts)) if OWN in shares else 0
-    own, before = plan.members[:count], plan.member_fits[:count]
+    kept, before = plan.members[:own], plan.member_fits[:own]
     fits = [_member_fit(plan, base, tuning, share) for tuning, share in starts.items()]
     rows = plan.rows if own else tuple(row for row in plan.rows if row.setting not in OF_OWN_MEMBERS)
-    plan = replace(plan, rows=rows).with_row("members", len(own) + len(fits), "see pretrained")
+    plan = replace(plan, rows=rows).with_row("members", len(kept) + len(fits), "see pretrained")
     return replace(
         plan,
-        members=(*own, *(one.network for one in fits)),
+        members=(*kept, *(one.network for one in fits)),
         error_scales=(*(one.fit.error_scale for one in before), *(one.fit.error_scale for one in fits)),
-        own_fits=(*(None for _ in own), *(one.fit for one in fits)),
+        own_fits=(*(None for _ in kept), *(one.fit for one in fits)),
         calendar=plan.calendar if own else (),
         rows=(*plan.rows, PlanRow("pretrained", ", ".join(map(str, starts)), reason)),
     )

@@ -33,7 +33,6 @@ from forecaster.serving.manifest import (
     write_manifest,
 )
 from forecaster.serving.raw_forecasts import raw_forecasts
-from forecaster.training.auto_plan import longest_tested
 from forecaster.training.checkpoints import (
     FINAL_STAGE,
     STATE,
@@ -44,6 +43,7 @@ from forecaster.training.checkpoints import (
     write_stored_state,
 )
 from forecaster.training.combination import contributions
+from forecaster.training.length_plan import longest_tested
 from forecaster.training.promotion import better_than_naive, promotion
 from forecaster.training.simple_intervals import simple_calibration
 

@@ -16,7 +16,7 @@ from forecaster.models.cells import CELLS
 from forecaster.training.combination import EvaluationSet, Served, choose_simple_method, select_scalings
 from forecaster.training.fit_types import MemberFit
 from forecaster.training.plan import Candidate, Draft, OpenQuestions, Plan, TargetScaling
-from forecaster.training.pretrained_members import TUNINGS, error_as_it_is, join_if_better, join_pretrained
+from forecaster.training.pretrained_members import error_as_it_is, join_if_better, join_pretrained, pretrained_member
 from forecaster.training.split import history_windows
 
 if TYPE_CHECKING:
@@ -39,6 +39,8 @@ def select_settings(draft: Draft, panel: Panel, task: Task, fit_all: FitAll, wat
     if task.validation is None or not questions.is_open:
         return plan
     evaluation = evaluation_set(panel, task, plan).reaching(max(questions.contexts))
+    if questions.pretrained and not questions.own_members and pretrained_member(plan):
+        return choose_components(plan, [], questions, evaluation, task, fit_all, watch).plan
     enough = error_as_it_is(plan, evaluation) if questions.pretrained else math.inf
     fits = _CandidateFits(draft, task, fit_all)
     best = fits.search(enough)
@@ -68,7 +70,7 @@ def join_untested(draft: Draft, panel: Panel, task: Task, watch: Watch) -> Plan:
     if not len(windows):
         return plan
     evaluation = EvaluationSet(panel, windows, task.scale, task.relative, plan.needs, plan.fit.loss)
-    return join_if_better(plan, simple, evaluation, watch)
+    return join_if_better(plan, simple, questions, evaluation, watch)
 
 
 def evaluation_set(panel: Panel, task: Task, plan: Plan) -> EvaluationSet:
@@ -95,10 +97,12 @@ def choose_components(
     fit_all: FitAll,
     watch: Watch,
 ) -> Served:
-    """The plan of `networks`, which represent its members, with shares of a pretrained network and of a simple method."""
+    """The plan of `networks`, which represent its members, with shares of a pretrained network and of a simple method.
+
+    Without `networks` the pretrained network, which there must be, takes the place of all members.
+    """
     if questions.pretrained:
-        tunings = TUNINGS if questions.fine_tuned else ()
-        found, unfitted = join_pretrained(plan, networks, tunings, evaluation, task, fit_all, watch)
+        found, unfitted = join_pretrained(plan, networks, questions, evaluation, task, fit_all, watch)
     else:
         found, unfitted = Served(plan, evaluation.forecast(networks)), None
     return choose_simple_method(found, questions, evaluation, watch, unfitted)
@@ -147,17 +151,19 @@ class _CandidateFits:
 
         Schedules are tried from short to long, a longer one only where the last one clearly lowered the error. Where the
         shortest schedule is not the best, the other scalings are fitted for longer, too, so that they can be combined with
-        the leader. None is tried where every error is above `enough`: a pretrained network has it without a fit.
+        the leader. None is tried where every error is above `enough`: a pretrained network has it without a fit. Where the
+        questions are `patient`, every schedule is tried.
         """
         shortest, *longer = sorted({schedule.epochs for schedule in self.questions.schedules})
         leader = self._leader()
-        if min(self.errors.values()) > enough:
+        if min(self.errors.values()) > enough and not self.questions.patient:
             longer = []
         self._fit([*self._schedules(leader, shortest), *(self._schedules(leader, longer[0]) if longer else ())])
         before = self.errors[leader]
         best = self._cheapest(leader.scaling)
         for last, epochs in itertools.pairwise(longer):
-            if best.schedule.epochs != last or self.errors[best] > before * (1.0 - MIN_CLEAR_GAIN):
+            clear = best.schedule.epochs == last and self.errors[best] <= before * (1.0 - MIN_CLEAR_GAIN)
+            if not clear and not self.questions.patient:
                 break
             before = self.errors[best]
             self._fit([*self._schedules(leader, epochs), *self._others(best, shortest)])

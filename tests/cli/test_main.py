@@ -280,7 +280,8 @@ def test_every_option_that_the_short_help_shows_is_an_option() -> None:
     from forecaster.cli.main import COMMANDS as VERBS
     from forecaster.config.option import options
 
-    assert [(one.name, name) for one in VERBS for name in one.needed if name not in options(one.settings)] == []
+    shown = [(one, name) for one in VERBS for name in one.needed.split()]
+    assert [(one.name, name) for one, name in shown if name not in options(one.settings)] == [] and len(shown) > 50
 
 
 def test_the_list_of_commands_cuts_no_sentence(shell: Shell) -> None:

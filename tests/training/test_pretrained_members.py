@@ -18,9 +18,8 @@ from forecaster.serving.pretrained import Card
 from forecaster.training import pretrained_members
 from forecaster.training.auto_plan import draft_plan
 from forecaster.training.fit import FitControl, fit
+from forecaster.training.plan import UNTOUCHED, OpenQuestions, Tuning
 from forecaster.training.pretrained_members import (
-    UNTOUCHED,
-    Tuning,
     join_if_better,
     join_pretrained,
     level_weights,
@@ -35,6 +34,7 @@ WHOLE = network_settings(
     cell="gru", center="season", season_length=4, horizon=6, quantiles=LEVELS, linear=True, context_length=12
 )
 
+NO_QUESTIONS = OpenQuestions(scalings=(), contexts=(), schedules=())
 TUNINGS = (Tuning(4, 3e-4), Tuning(12, 1e-3))
 
 
@@ -43,7 +43,7 @@ def shipped(monkeypatch):
     """A card of a network for a season of 4, which is made when it is asked for."""
     card = Card(Path("nowhere"), 4, (4,), WHOLE, 7, {})
     monkeypatch.setattr(pretrained_members, "find_card", lambda season: card if season == 4 else None)
-    monkeypatch.setattr("forecaster.training.auto_plan.find_card", lambda season: card if season == 4 else None)
+    monkeypatch.setattr("forecaster.training.selection_plan.find_card", lambda season: card if season == 4 else None)
     return card
 
 
@@ -163,7 +163,8 @@ def joined(plan, own, tuned):
         fits = [SimpleNamespace(stopped="diverged" if value is None else "epochs") for value in tuned]
         return SimpleNamespace(networks=tuned, fits=fits, stopped="epochs")
 
-    made, unfitted = join_pretrained(plan, own, tunings, Evaluation(), None, fit_all, Recorder())
+    questions = replace(NO_QUESTIONS, tunings=tunings, own_members=2)
+    made, unfitted = join_pretrained(plan, own, questions, Evaluation(), None, fit_all, Recorder())
     assert [(one.pretrained, one.tuned, one.share) for one in unfitted.plan.members] == [(4, False, 1.0)]
     assert not {"units", "cell", "epochs"} & {
         row.setting for row in unfitted.plan.rows
@@ -193,12 +194,14 @@ def test_a_tuning_that_is_not_selected_is_not_fitted_again(shipped):
 def test_without_validation_windows_the_network_has_half_of_the_forecast_if_the_history_speaks_for_it(
     shipped, monkeypatch
 ):
-    plan, _ = drafted()
+    plan, questions = drafted()
     monkeypatch.setattr(pretrained_members, "started", lambda _settings, _seed: 0.4)
-    changed = join_if_better(plan, plan.smoothing, Evaluation(), Recorder())
+    changed = join_if_better(plan, plan.smoothing, questions, Evaluation(), Recorder())
     assert [member.share for member in changed.members] == [0.0, 0.0, 0.5]
+    alone = join_if_better(plan, plan.smoothing, replace(questions, own_members=0), Evaluation(), Recorder())
+    assert [member.share for member in alone.members] == [1.0]
     monkeypatch.setattr(pretrained_members, "started", lambda _settings, _seed: 0.6)
-    assert join_if_better(plan, plan.smoothing, Evaluation(), Recorder()) is plan
+    assert join_if_better(plan, plan.smoothing, questions, Evaluation(), Recorder()) is plan
 
 
 def test_the_forecast_that_is_returned_is_that_of_the_shares(shipped):
@@ -239,10 +242,10 @@ def test_without_a_tuning_the_network_joins_as_it_is(shipped):
 def test_few_series_and_a_given_length_of_training_allow_no_tuning(shipped):
     many = panel_of(*waves(30, 60), season_length=4)
     few = panel_of(*waves(29, 60), season_length=4)
-    assert draft_plan(many, TrainSettings(horizon=3)).questions.fine_tuned
-    assert not draft_plan(few, TrainSettings(horizon=3)).questions.fine_tuned
+    assert draft_plan(many, TrainSettings(horizon=3)).questions.tunings
+    assert not draft_plan(few, TrainSettings(horizon=3)).questions.tunings
     given = TrainSettings(horizon=3, epochs=2, steps_per_epoch=5)
-    assert not draft_plan(many, given).questions.fine_tuned and draft_plan(many, given).questions.pretrained
+    assert not draft_plan(many, given).questions.tunings and draft_plan(many, given).questions.pretrained
 
 
 def test_shares_are_half_way_between_equal_ones_and_the_selected_ones():

@@ -165,3 +165,17 @@ def test_no_longer_schedule_is_tried_where_a_pretrained_network_is_better_withou
     assert [len(jobs) for jobs in rounds] == [2, 1]
     more, _ = fits_of(draft, {**errors, ("none", 20, 5e-3): 0.8, ("none", 30, 5e-3): 0.9, ("log", 20, 5e-3): 1.0})
     assert more.search(enough=1.05).schedule.epochs == 20
+
+
+def test_a_patient_search_tries_every_schedule_whatever_the_shorter_ones_gained(draft):
+    errors = {
+        ("none", 6, 5e-3): 1.0,
+        ("log", 6, 5e-3): 1.1,
+        ("none", 6, 2e-3): 1.02,
+        ("none", 20, 5e-3): 0.995,
+        ("none", 30, 5e-3): 0.5,
+        ("log", 30, 5e-3): 0.7,
+    }
+    fits, rounds = fits_of(with_questions(draft, patient=True), errors)
+    assert fits.search(enough=0.1) == candidate(NONE, 24, 30, 5e-3)
+    assert sum(map(len, rounds)) == len(errors)
