@@ -171,5 +171,5 @@ def test_batches_of_any_size_answer_alike(store, answers, monkeypatch):
         pytest.skip("nothing was trained in this run")
     runtime = OnnxRuntime(store / next(iter(answers)) / "model.onnx")
     whole = forecast(runtime, contexts(), LONGER)
-    monkeypatch.setattr("forecaster.serving.runtime.BATCH", 4)
+    monkeypatch.setattr("forecaster.serving.runtime.PART", 4)
     np.testing.assert_allclose(forecast(runtime, contexts(), LONGER), whole, rtol=1e-6)
