@@ -17,6 +17,7 @@ from forecaster.progress import Progress, Watch
 from forecaster.training.checkpoints import FINAL_STAGE, TEST_STAGE, Checkpoints, NoCheckpoints
 from forecaster.training.combination import member_forecasts
 from forecaster.training.compiled_steps import Trainers
+from forecaster.training.expected_time import expected_seconds, time_to_come
 from forecaster.training.fit import FitControl, fit
 from forecaster.training.fit_types import Fitted, MemberFit, Stage, Task
 from forecaster.training.pretrained_members import started
@@ -60,6 +61,7 @@ class EnsembleFitter:
 
         UsageError where every fit diverged; KeyboardInterrupt where none was fitted.
         """
+        self._note_expected_time(draft, parts)
         plan = self._select(draft, panel, parts)
         self._note_time_to_come(plan, parts)
         # Early stopping needs the validation windows; without it the test fit also uses their rows.
@@ -75,6 +77,14 @@ class EnsembleFitter:
         last = self._final(parts.final, test, seconds) if self.settings.final_fit else None
         members = member_forecasts(panel, parts.test_windows, plan.needs, test.networks)
         return Stages(plan, test, replace(last, smoothing=plan.smoothing) if last else None, members)
+
+    def _note_expected_time(self, draft: Draft, parts: Split) -> None:
+        """How long all of it will take, where the network and the processors are those that the figure was measured on."""
+        import tensorflow as tf
+
+        if not self.settings.network and not tf.config.get_visible_devices("GPU"):
+            seconds = expected_seconds(draft, parts, self.settings, self.threads)
+            self.watch.note(f"training will take {time_to_come(seconds, self.threads)}")
 
     def _note_time_to_come(self, plan: Plan, parts: Split) -> None:
         """How long the fits will take that are left, at the pace of those of model selection."""
