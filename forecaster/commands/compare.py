@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -32,11 +32,12 @@ from forecaster.training.split import split
 
 if TYPE_CHECKING:
     from forecaster.config import CompareSettings
+    from forecaster.data.windows import Windows
     from forecaster.evaluation.holdout import Holdout
     from forecaster.evaluation.metrics import Scores
     from forecaster.progress import Watch
     from forecaster.training.fit_types import Task
-    from forecaster.typing import Data, FloatArray, Json
+    from forecaster.typing import Data, FloatArray, IntArray, Json
 
 
 COMPARED = ("cell", "bidirectional", "floor", "members")  # rows of the plan that differ between cells
@@ -56,14 +57,19 @@ class Entry:
     seconds_per_epoch: float
     peak_memory: int  # bytes, of the whole process while this cell was fitted
     scores: tuple[Scores, ...]  # one for each seed
-    errors: FloatArray  # [W] each window's error, mean over seeds
+    errors: FloatArray  # [S, W] each window's error with each seed
     memory: NetworkMemory | None = None  # of the last seed's network; None: not asked for, or it diverged
 
     @property
     def error(self) -> float:
-        """Mean over windows; infinite where a fit diverged or no window has an error."""
-        known = self.errors[~np.isnan(self.errors)]
+        """Mean over windows and seeds; infinite where a fit diverged or no window has an error."""
+        known = self.window_errors[~np.isnan(self.window_errors)]
         return float(known.mean()) if len(known) else float("inf")
+
+    @property
+    def window_errors(self) -> FloatArray:
+        """[W] mean over seeds."""
+        return np.asarray(self.errors.mean(axis=0))
 
     def score(self, name: str) -> float:
         """Mean over seeds."""
@@ -92,6 +98,14 @@ class Comparison:
     lead: Paired | None  # the first against the second
     plan: tuple[PlanRow, ...]
     about: Mapping[str, Json]  # horizon, windows and the like
+    windows: Windows  # W, on which the errors are
+
+    def on(self, windows: IntArray, seeds: slice = slice(None)) -> Comparison:
+        """The comparison on some of its windows and seeds alone; scores stay those of all."""
+        entries = [replace(entry, errors=entry.errors[seeds][:, windows]) for entry in self.entries]
+        chosen = self.windows.take(windows)
+        best_first, lead = _ranked(entries, chosen.series)
+        return replace(self, entries=best_first, lead=lead, windows=chosen)
 
     @property
     def memories(self) -> tuple[NetworkMemory, ...]:
@@ -186,7 +200,6 @@ def compare(data: Data, settings: CompareSettings, watch: Watch) -> Comparison:
             alone = replace(alone, members=tuple(replace(one, bidirectional=bidirectional) for one in alone.members))
             entries.append(_entry(alone, parts.test, holdout, fitting, settings))
             watch.note(f"{entries[-1].name}: MASE {entries[-1].score('mase'):.4g}")
-    entries.sort(key=lambda entry: entry.error)
     about: dict[str, Json] = {
         "horizon": plan.horizon,
         "context_length": plan.context_length,
@@ -196,8 +209,15 @@ def compare(data: Data, settings: CompareSettings, watch: Watch) -> Comparison:
         "seeds": settings.seeds,
         "seconds": round(time.monotonic() - began, 2),
     }
-    lead = paired(entries[0].errors, entries[1].errors, holdout.windows.series) if len(entries) > 1 else None
-    return Comparison(entries=tuple(entries), baselines=baselines, lead=lead, plan=rows, about=about)
+    best_first, lead = _ranked(entries, holdout.windows.series)
+    return Comparison(best_first, baselines, lead, rows, about, holdout.windows)
+
+
+def _ranked(entries: Sequence[Entry], series: IntArray) -> tuple[tuple[Entry, ...], Paired | None]:
+    """The entries, lowest error first, and the first compared with the second on windows of `series` [W]."""
+    ordered = sorted(entries, key=lambda entry: entry.error)
+    lead = paired(ordered[0].window_errors, ordered[1].window_errors, series) if len(ordered) > 1 else None
+    return tuple(ordered), lead
 
 
 def _entry(plan: Plan, task: Task, holdout: Holdout, fitting: EnsembleFitter, settings: CompareSettings) -> Entry:
@@ -230,5 +250,5 @@ def _entry(plan: Plan, task: Task, holdout: Holdout, fitting: EnsembleFitter, se
         seconds_per_epoch=float(np.mean(seconds)),
         peak_memory=memory.bytes,
         scores=tuple(scores),
-        errors=np.mean(errors, axis=0),
+        errors=np.array(errors),
     )

@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 
 from forecaster.cli.result_tables import comparison_table, memory_table
-from forecaster.commands.compare import compare
+from forecaster.commands.compare import Comparison, Entry, compare
 from forecaster.commands.peak_memory import PeakMemory
 from forecaster.config import CompareSettings
 from forecaster.config.resolve import from_mapping
+from forecaster.data.windows import Windows
 from forecaster.errors import DataError, UsageError
 from forecaster.models.cells import CELLS
 from forecaster.plotting.memory_plot import write_memory_plot
@@ -84,6 +85,22 @@ def test_every_cell_s_memory_stands_beside_the_others(compared, tmp_path):
     for ending in ("png", "html"):
         write_memory_plot(str(tmp_path / f"a.{ending}"), compared.memories)
         assert (tmp_path / f"a.{ending}").stat().st_size > 1000
+
+
+def test_the_advice_of_some_windows_and_seeds_reads_no_others():
+    errors = {"gru": [[1.0, 1.0, 4.0, 4.0], [9.0, 9.0, 1.0, 1.0]], "rnn": [[2.0, 2.0, 3.0, 3.0], [8.0, 8.0, 2.0, 2.0]]}
+    entries = tuple(Entry(name, name, False, 0, 1.0, 0, (), np.array(rows)) for name, rows in errors.items())
+    windows = Windows(np.empty(0), np.zeros(1), np.zeros(1), np.zeros(4, int), np.arange(4))
+    whole = Comparison(entries, {}, None, (), {}, windows)
+    for chosen, seeds, best, share in (
+        ([0, 1], slice(1), "gru", -0.5),
+        ([2, 3], slice(1), "rnn", -0.25),
+        ([2, 3], slice(1, None), "gru", -0.5),
+        ([0, 1, 2, 3], slice(None), "gru", None),
+    ):
+        found = whole.on(np.array(chosen), seeds)
+        assert (found.entries[0].name, len(found.windows)) == (best, len(chosen))
+        assert share is None or found.lead.difference == pytest.approx(share)
 
 
 @pytest.mark.slow

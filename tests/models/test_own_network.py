@@ -13,8 +13,10 @@ from forecaster.models.network import Network
 from forecaster.models.own_network import NetworkFunction, find_function
 from forecaster.training.check_own_network import check_own_network
 from forecaster.training.fast_recurrence import fast_layer
+from forecaster.training.fit import FitControl, fit
+from forecaster.training.split import Needs, split
 from tests.support import networks
-from tests.support.factories import network_settings
+from tests.support.factories import Recorder, fit_settings, network_settings, panel_of, waves
 
 pytestmark = pytest.mark.usefixtures("cpu")
 
@@ -25,20 +27,39 @@ def own(function, **changes):
     return network_settings(network=NetworkFunction.of(function), **{"cell": "gru", **changes})
 
 
+def alike(**changes):
+    """The built-in GRU, and the same written by hand, with the same weights in encoder and head."""
+    plain = Network(network_settings(cell="gru", **changes), seed=1)
+    mine = Network(own(networks.built_in, **changes), seed=1)
+    layers = [plain.encoder.embed, *plain.encoder.layers[0], plain.head.hidden, plain.head.dense]
+    mine.encoder.built[0].set_weights([array for layer in layers for array in layer.get_weights()])
+    return plain, mine
+
+
 def inputs(settings, rows=5, seed=0):
     rng = np.random.default_rng(seed)
     return [rng.uniform(1, 9, (rows, *shape)) for shape in settings.shapes.values()]
 
 
 def test_the_built_in_network_written_by_hand_forecasts_the_same():
-    plain = Network(network_settings(cell="gru", **WITH_CALENDAR), seed=1)
-    mine = Network(own(networks.built_in, **WITH_CALENDAR), seed=1)
-    layers = [plain.encoder.embed, *plain.encoder.layers[0], plain.head.hidden, plain.head.dense]
-    mine.encoder.built[0].set_weights([array for layer in layers for array in layer.get_weights()])
+    plain, mine = alike(**WITH_CALENDAR)
     for part in ("step", "state", "out", "place", "straight"):
         getattr(mine.known, part).set_weights(getattr(plain.known, part).get_weights())
     read = inputs(plain.settings)
     np.testing.assert_allclose(mine.forecast(read), plain.forecast(read), rtol=1e-6)
+
+
+@pytest.mark.slow
+def test_it_is_fitted_to_the_same_forecast_as_the_built_in_one():
+    both = alike()
+    read = inputs(both[0].settings)
+    before = both[0].forecast(read)
+    task = split(panel_of(*waves(3, 40)), Needs(8, 3, calendar=()), 1).test
+    for network in both:
+        fit(network, task, fit_settings(epochs=1, steps_per_epoch=5), FitControl(Recorder(), "test"))
+    plain, mine = (np.asarray(network.forecast(read)) for network in both)
+    np.testing.assert_allclose(mine, plain, rtol=1e-6)
+    assert np.abs(plain - before).max() > 1e-2
 
 
 @pytest.mark.parametrize("function", [networks.built_in, networks.sequential, networks.Subclassed])

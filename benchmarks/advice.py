@@ -1,0 +1,245 @@
+#!/usr/bin/env python3
+"""Is the cell that `compare` advises the right one? On 18 sets its advice is compared with later windows.
+
+    python benchmarks/advice.py --root DIR --runs FILE.jsonl [--sets NAME ...] [--write]
+
+DIR is described in accuracy.py. Each set is compared once, with three seeds and several test windows. The advice is that of
+`compare` with `--seeds` seeds on the earlier half of the windows; what it costs is measured with the other seeds on the later
+half, which the advice has not seen: the error of the advised cell over that of the best. FILE.jsonl gets a line for each set
+with the error of each window, so a run that was stopped goes on, and a changed rule of advice needs no new fit.
+
+Of the sets six are made: row t is .95 times row t - M and noise, with M from 5 to 500, and rows in between say nothing. The
+networks have no linear path here, so what they know of row t - M came through the cell. Series, rows and training steps are
+capped, so that a set takes about half a minute of one core.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import os
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
+
+import numpy as np
+from further import bike_sharing, etth1, whole
+from results import write_section
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from forecaster.commands.compare import Comparison
+
+CELLS = ("rnn", "lstm", "gru")
+SEEDS = 3
+MAX_SERIES, MAX_ROWS, MIN_WINDOWS = 50, 2000, 60  # windows of all series together, if the rows allow it
+MAX_COST, ENOUGH = 0.02, 16
+FIT = {"epochs": 6, "steps_per_epoch": 50, "learning_rate": 5e-3, "batch_size": 64, "quantiles": (), "threads": 1}
+HORIZONS = {
+    "air_passengers": 12,
+    "bike_sharing": 24,
+    "etth1": 24,
+    "hospital": 12,
+    "m1_quarterly": 8,
+    "m3_monthly": 18,
+    "m3_yearly": 6,
+    "m4_hourly": 48,
+    "nn5_daily": 28,
+    "saugeen": 30,
+    "tourism_monthly": 24,
+    "us_births": 30,
+}
+MEMORIES = {f"memory {rows}": rows for rows in (5, 15, 50, 100, 200, 500)}
+MADE_HORIZON, MADE_SERIES, MADE_EPOCHS, MAX_STEPS = 4, 6, 12, 16
+
+
+@dataclass(frozen=True)
+class Set:
+    """Rows, and the options of `compare` for them."""
+
+    frame: pd.DataFrame  # series, timestamp, target
+    options: dict[str, Any]
+
+
+def made(memory: int) -> Set:
+    """Series whose rows follow from those `memory` rows before; the context is just long enough."""
+    import pandas as pd
+
+    rng = np.random.default_rng(memory)
+    rows = max(400, 4 * memory + 200)
+    parts = []
+    for n in range(MADE_SERIES):
+        values = rng.normal(size=rows)
+        for t in range(memory, rows):
+            values[t] = 0.95 * values[t - memory] + math.sqrt(1.0 - 0.95**2) * values[t]
+        parts.append(pd.DataFrame({"series": f"s{n}", "timestamp": np.arange(rows), "target": values}))
+    segment = 1
+    while -(-(memory + 1) // segment) > MAX_STEPS:
+        segment *= 2
+    context = -(-max(memory + 1, 16) // segment) * segment
+    options = {
+        "horizon": MADE_HORIZON,
+        "context_length": context,
+        "segment": segment,
+        "season_length": 1,
+        "windows": 20,
+    }
+    options.update(transform="none", calendar=False, linear=False, epochs=MADE_EPOCHS)
+    return Set(pd.concat(parts, ignore_index=True), options)
+
+
+def real(name: str, root: Path) -> Set:
+    """A benchmark set, at most MAX_SERIES series of it, evenly chosen, and their latest MAX_ROWS rows."""
+    import pandas as pd
+
+    if name == "air_passengers":
+        [path] = (root / "data" / name).glob("*.csv")
+        frame = pd.read_csv(path)
+        frame.columns = ["timestamp", "target"]
+        frame = frame.assign(series="passengers", timestamp=pd.to_datetime(frame["timestamp"]))
+    else:
+        frame = {"bike_sharing": bike_sharing, "etth1": etth1}.get(name, whole(name))(root)
+    names = frame["series"].unique()
+    names = names[:: -(-len(names) // MAX_SERIES)]
+    frame = frame[frame["series"].isin(names)].groupby("series", sort=False).tail(MAX_ROWS)
+    horizon, rows = HORIZONS[name], int(frame.groupby("series").size().median())
+    windows = min(-(-MIN_WINDOWS // len(names)), rows // 2 // horizon)
+    transform = "log" if (frame["target"] > 0.0).all() else "none"
+    return Set(frame, {"horizon": horizon, "windows": max(windows // 2 * 2, 2), "transform": transform})
+
+
+def measure(name: str, root: Path) -> dict[str, Any]:
+    """The errors of each cell, seed and window of a set."""
+    from forecaster.commands.compare import compare
+    from forecaster.config import CompareSettings
+    from forecaster.progress import Silent
+
+    chosen = made(MEMORIES[name]) if name in MEMORIES else real(name, root)
+    began = time.process_time()
+    settings = CompareSettings(**{**FIT, **chosen.options}, cells=CELLS, bidirectional=False, seeds=SEEDS)
+    found = compare(chosen.frame, settings, Silent())
+    return {
+        "set": name,
+        "series": int(chosen.frame["series"].nunique()),
+        "options": chosen.options,
+        "seconds": round(time.process_time() - began),
+        "windows": {"series": found.windows.series.tolist(), "cutoff": found.windows.cutoff.tolist()},
+        "cells": {
+            entry.name: {
+                "errors": np.round(entry.errors, 5).tolist(),
+                "seconds_per_epoch": entry.seconds_per_epoch,
+                "mase": entry.score("mase"),
+            }
+            for entry in found.entries
+        },
+        "baselines": {who: scores.mase for who, scores in found.baselines.items()},
+    }
+
+
+def comparison(run: dict[str, Any]) -> Comparison:
+    """What `compare` found, of a stored line."""
+    from forecaster.commands.compare import Comparison, Entry
+    from forecaster.data.windows import Windows
+
+    none = np.empty(0, np.int64)
+    windows = Windows(np.empty(0), none, none, *(np.array(run["windows"][key]) for key in ("series", "cutoff")))
+    entries = tuple(
+        Entry(name, name, False, 0, one["seconds_per_epoch"], 0, (), np.array(one["errors"], float))
+        for name, one in run["cells"].items()
+    )
+    return Comparison(entries, {}, None, (), {}, windows)
+
+
+@dataclass(frozen=True)
+class Judged:
+    """The advice of one set, and what it cost."""
+
+    name: str
+    advised: str
+    share: float  # of the bootstrap's draws in which the advised cell has the lower error than the next
+    best: str
+    cost: float  # error of the advised cell over that of the best, less one
+    spread: float  # of the worst over the best, less one
+    windows: int
+
+    @property
+    def harmless(self) -> bool:
+        """Right, or costing little."""
+        return self.cost <= MAX_COST
+
+
+def judge(run: dict[str, Any], seeds: int) -> Judged:
+    """Compare the advice on the earlier windows with the later windows."""
+    whole = comparison(run)
+    series, cutoff = whole.windows.series, whole.windows.cutoff
+    later = np.zeros(len(series), bool)
+    for n in np.unique(series):
+        mine = np.flatnonzero(series == n)
+        later[mine[np.argsort(cutoff[mine])][-(len(mine) // 2) :]] = len(mine) > 1
+    advice = whole.on(np.flatnonzero(~later), slice(seeds))
+    truth = whole.on(np.flatnonzero(later), slice(seeds, None))
+    errors = {entry.name: entry.error for entry in truth.entries}
+    best, advised = truth.entries[0].name, advice.entries[0].name
+    lowest = errors[best]
+    return Judged(
+        name=run["set"],
+        advised=advised,
+        share=advice.lead.ahead if advice.lead else float("nan"),
+        best=best,
+        cost=errors[advised] / lowest - 1.0,
+        spread=max(errors.values()) / lowest - 1.0,
+        windows=int(later.sum()),
+    )
+
+
+def table(runs: list[dict[str, Any]], seeds: int) -> str:
+    """The section of RESULTS.md."""
+    lines = [
+        "| set | later windows | advised | share of draws | best later | error above the best | of the worst cell | |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    found = [judge(run, seeds) for run in runs]
+    for one in found:
+        verdict = "right" if one.advised == one.best else "harmless" if one.harmless else "**wrong**"
+        lines.append(
+            f"| {one.name} | {one.windows} | {one.advised} | {one.share:.0%} | {one.best} | {one.cost:.1%} "
+            f"| {one.spread:.1%} | {verdict} |"
+        )
+    good = sum(one.harmless for one in found)
+    return "\n".join(
+        [*lines, "", f"Right or costing at most {MAX_COST:.0%}: {good} of {len(found)} (aim {ENOUGH} of 18)."]
+    )
+
+
+def main() -> None:
+    """Measure the sets that are not in the file of runs, and print or write the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--root", type=Path, required=True)
+    parser.add_argument("--runs", type=Path, required=True)
+    parser.add_argument("--sets", nargs="*", default=[*MEMORIES, *HORIZONS])
+    parser.add_argument("--seeds", type=int, default=1, help="seeds of the advice; the others measure what it costs")
+    parser.add_argument("--write", action="store_true")
+    options = parser.parse_args()
+    kept = options.runs.read_text().splitlines() if options.runs.exists() else []
+    runs = {run["set"]: run for run in map(json.loads, kept)}
+    for name in options.sets:
+        if name in runs:
+            continue
+        runs[name] = measure(name, options.root)
+        with options.runs.open("a") as file:
+            file.write(json.dumps(runs[name]) + "\n")
+        print(judge(runs[name], options.seeds), f"{runs[name]['seconds']} s", flush=True)
+    text = table([runs[name] for name in options.sets], options.seeds)
+    print(text)
+    if options.write:
+        write_section("advice", text)
+
+
+if __name__ == "__main__":
+    main()
