@@ -23,6 +23,9 @@ def main() -> None:
     parser.add_argument("--work", type=Path, default=ROOT / "build" / "pretrain")
     parser.add_argument("--out", type=Path, help="e.g. forecaster/pretrained; default: nothing is stored")
     parser.add_argument("--average", type=Path, nargs="*", default=(), help="further states whose weights are averaged")
+    parser.add_argument(
+        "--renew", action="store_true", help="only write the graphs in --out again, of the same weights"
+    )
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=0, help="0 = one for each core")
     arguments = parser.parse_args()
@@ -30,7 +33,7 @@ def main() -> None:
 
     tf.config.threading.set_intra_op_parallelism_threads(arguments.threads)
     tf.config.threading.set_inter_op_parallelism_threads(1)
-    from forecaster.pretraining.artifact import write_artifact
+    from forecaster.pretraining.artifact import renew_artifact, write_artifact
     from forecaster.pretraining.shapes import SHAPES
     from forecaster.pretraining.train import Progress, pretrain
 
@@ -41,6 +44,9 @@ def main() -> None:
             flush=True,
         )
 
+    if arguments.renew:
+        renew_artifact(arguments.out / str(arguments.season))
+        return
     folder = arguments.work / str(arguments.season)
     shape = SHAPES[arguments.season]
     pretrain(shape, folder, windows=arguments.windows, seed=arguments.seed, report=report)

@@ -13,11 +13,18 @@ import numpy as np
 
 from forecaster.models.exponential_smoothing import EXPONENTIAL_SMOOTHING, Smoothing, smooth
 from forecaster.models.scaling import latest_value
+from forecaster.models.theta import THETA, theta
 
 if TYPE_CHECKING:
     from forecaster.typing import Tensor
 
 SEASONAL_NAIVE, NAIVE, DRIFT = "seasonal naive", "naive", "drift"
+THETA_AND_SMOOTHING = "theta and smoothing"
+STATISTICAL = (
+    EXPONENTIAL_SMOOTHING,
+    THETA,
+    THETA_AND_SMOOTHING,
+)  # that fit parameters to each window; the others repeat rows of it
 
 
 def _repeated(context: Tensor, smoothing: Smoothing) -> Tensor:
@@ -72,6 +79,7 @@ def _line(context: Tensor, smoothing: Smoothing) -> Tensor:
 # Context [B, length] in the caller's units, NaN = missing -> forecasts [B, H], float64.
 SIMPLE_METHODS: dict[str, Callable[[Tensor, Smoothing], Tensor]] = {
     EXPONENTIAL_SMOOTHING: smooth,
+    THETA: theta,
     SEASONAL_NAIVE: _last_season,
     NAIVE: _repeated,
     DRIFT: _line,

@@ -3,23 +3,30 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from forecaster.models.exponential_smoothing import Smoothing
 from forecaster.models.export import write_onnx, write_saved_model
 from forecaster.models.network import Network
+from forecaster.models.theta import THETA
 from forecaster.pretraining import series
 from forecaster.pretraining.train import average, progress
 from forecaster.serving.integrity import hash_files
+from forecaster.serving.seasonal_profile import LONGER
+from forecaster.training.pretrained_network import load_network
 
 if TYPE_CHECKING:
+    from forecaster.models.settings import NetworkSettings
     from forecaster.pretraining.shapes import Shape
 
 CARD = "card.json"
+THETA_SHARE = 0.5  # benchmarks/ABLATIONS.md, Theta
 LICENCE = "MIT, as the program's"
 DATA = "made series only (forecaster.make_series): no row of a real series was read in training"
 
@@ -33,12 +40,8 @@ def write_artifact(shape: Shape, state: Path, out: Path, seed: int, others: Sequ
     network = Network(shape.network(), seed)
     states = (state, *others)
     network.weights = [np.mean(each, axis=0) for each in zip(*map(average, states), strict=True)]
-    network = network.portable()
-    out.mkdir(parents=True, exist_ok=True)
-    write_onnx([network], out / "model.onnx")
-    write_saved_model([network], out / "saved_model")
     done = progress(state)
-    card = {
+    card: dict[str, Any] = {
         "season_length": shape.season_length,
         "serves": [shape.season_length],
         "shortest": shape.shortest,
@@ -56,7 +59,34 @@ def write_artifact(shape: Shape, state: Path, out: Path, seed: int, others: Sequ
         "scores": {},
         "licence": LICENCE,
         "data": DATA,
-        "files": {name: digest for name, digest in hash_files(out).items() if name != CARD},
     }
-    (out / CARD).write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
+    _write(network, card, out)
     return network
+
+
+def renew_artifact(folder: Path) -> None:
+    """Write the graphs of a stored network again, as this version of the program makes them: weights and scores stay."""
+    card = json.loads((folder / CARD).read_text(encoding="utf-8"))
+    _write(load_network(folder), card, folder)
+
+
+def _write(network: Network, card: dict[str, Any], out: Path) -> None:
+    """Write the graphs and the card, with the simple method in it and the hashes."""
+    smoothing = partner(network.settings)
+    network = network.portable()
+    out.mkdir(parents=True, exist_ok=True)
+    write_onnx([network], out / "model.onnx", smoothing)
+    shutil.rmtree(out / "saved_model", ignore_errors=True)
+    write_saved_model([network], out / "saved_model", smoothing)
+    files = {name: digest for name, digest in hash_files(out).items() if name != CARD}
+    card = {**card, "floor": asdict(smoothing) if smoothing else None, "files": files}
+    (out / CARD).write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
+
+
+def partner(settings: NetworkSettings) -> Smoothing | None:
+    """The Theta method in the graph, with its share; None where a longer season is taken out of what the graph reads."""
+    m = settings.season_length
+    if m in LONGER:
+        return None
+    length = settings.context_length // m * m
+    return Smoothing(m, length, settings.horizon, log=False, weight=THETA_SHARE, method=THETA)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING
 from forecaster.config import StoreOptions
 from forecaster.data.extra_inputs import Needs
 from forecaster.errors import ArtifactError, UsageError
+from forecaster.models.exponential_smoothing import Smoothing
+from forecaster.models.served_method import served_method
 from forecaster.models.settings import NetworkSettings
 from forecaster.serving.manifest import network_settings
 from forecaster.serving.runtime import RUNTIMES, Runtime
@@ -46,11 +48,12 @@ class Card:
     network: NetworkSettings
     parameters: int
     files: Mapping[str, str]  # path in the folder -> sha256
+    smoothing: Smoothing | None = None  # the simple method in its graph
 
     @property
     def method(self) -> str:
         """What forecasts say that they are made by."""
-        return f"{PRETRAINED} {self.network.cell}"
+        return served_method([replace(self.network, pretrained=self.season_length)], self.smoothing)
 
     @property
     def needs(self) -> Needs:
@@ -119,6 +122,7 @@ def read_card(folder: Path) -> Card:
             network=network_settings(raw["network"]),
             parameters=int(raw["parameters"]),
             files=dict(raw["files"]),
+            smoothing=Smoothing(**raw["floor"]) if raw.get("floor") else None,
         )
     except OSError as error:
         raise ArtifactError(f"'{path}': cannot be read: {reason(error)}.", REINSTALL) from error

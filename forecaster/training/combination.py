@@ -11,17 +11,18 @@ import numpy as np
 
 from forecaster.data.extra_inputs import ExtraInputs, Needs
 from forecaster.data.target_limits import NO_LIMITS, Limits
-from forecaster.models.exponential_smoothing import EXPONENTIAL_SMOOTHING, Smoothing
+from forecaster.models.exponential_smoothing import EXPONENTIAL_SMOOTHING
 from forecaster.models.losses import pinball_level
 from forecaster.models.served_method import member_kind
 from forecaster.models.shares import combine
-from forecaster.models.simple_methods import DRIFT, NAIVE
+from forecaster.models.simple_methods import DRIFT, NAIVE, STATISTICAL
 from forecaster.serving.manifest import Contribution
 
 if TYPE_CHECKING:
     from forecaster.data.panel import Panel
     from forecaster.data.windows import Windows
     from forecaster.evaluation.holdout import Holdout
+    from forecaster.models.exponential_smoothing import Smoothing
     from forecaster.models.network import Network
     from forecaster.progress import Watch
     from forecaster.training.fit_types import Stage
@@ -33,6 +34,9 @@ BATCH = 2048  # windows forecast at once
 MAX_DRIFT = 0.85
 MIN_WITNESSES = 3  # stretches of a horizon, for a comparison to say something
 SIGNIFICANCE = 0.05  # of the test that one forecast is better than another
+# Share by which exponential smoothing must have a lower error over the history than Theta: contexts there are shorter than
+# that of the forecast, on which Theta has the lower error (benchmarks/ABLATIONS.md).
+MIN_CLEAR_GAIN = 0.05
 MIN_GAIN = (
     0.01  # share by which several scalings, or smoothing, must lower the error: less is noise of the validation windows
 )
@@ -102,7 +106,17 @@ class EvaluationSet:
 
     def error(self, forecast: FloatArray) -> float:
         """Error of forecasts [W, H], defined as the validation error of a fit (`training.fit`); of squares for a mean."""
-        return self._error(self.windows, forecast)
+        truth = self.windows.gather(0, self.needs.horizon)
+        miss, size = np.abs(truth - forecast), np.abs(truth) + np.abs(forecast)
+        level = pinball_level(self.loss)
+        if level is not None:
+            miss = miss * np.where(truth > forecast, 2.0 * level, 2.0 * (1.0 - level))
+        scaled = miss / self.scale[self.windows.series][:, None]
+        if self.loss == "mse":
+            return math.sqrt(_mean(scaled * scaled))
+        if not self.relative:
+            return _mean(scaled)
+        return math.sqrt(_mean(scaled) * _mean(2.0 * miss / np.where(size > 0.0, size, 1.0)))
 
     def clearly_lower(self, one: FloatArray, other: FloatArray) -> bool:
         """Whether one forecast [W, H] has lower errors than another, by a t-test over stretches of a horizon that hold windows.
@@ -127,28 +141,15 @@ class EvaluationSet:
         needed = float(special.stdtrit(count - 1, 1.0 - SIGNIFICANCE))
         return bool(difference.mean() < -needed * difference.std(ddof=1) / math.sqrt(count))
 
+    @property
+    def of_history(self) -> EvaluationSet:
+        """The windows of the longer history; these where there is none."""
+        return replace(self, windows=self.history or self.windows, history=None)
+
     def history_error(self, smoothing: Smoothing) -> float:
         """Error of a simple method alone over the history."""
-        windows = self.history or self.windows
-        return self._error(windows, smoothed(windows, smoothing))
-
-    def history_error_of(self, network: Network) -> float:
-        """Error over the history of a network that was fitted to none of it."""
-        windows = self.history or self.windows
-        return self._error(windows, forecasts(self.panel, windows, self.needs, [network]))
-
-    def _error(self, windows: Windows, forecast: FloatArray) -> float:
-        truth = windows.gather(0, self.needs.horizon)
-        miss, size = np.abs(truth - forecast), np.abs(truth) + np.abs(forecast)
-        level = pinball_level(self.loss)
-        if level is not None:
-            miss = miss * np.where(truth > forecast, 2.0 * level, 2.0 * (1.0 - level))
-        scaled = miss / self.scale[windows.series][:, None]
-        if self.loss == "mse":
-            return math.sqrt(_mean(scaled * scaled))
-        if not self.relative:
-            return _mean(scaled)
-        return math.sqrt(_mean(scaled) * _mean(2.0 * miss / np.where(size > 0.0, size, 1.0)))
+        history = self.of_history
+        return history.error(history.smoothed(smoothing))
 
 
 def _window_errors(truth: FloatArray, forecast: FloatArray, scale: FloatArray, loss: str) -> FloatArray:
@@ -200,7 +201,7 @@ class Served:
 
 @dataclass(frozen=True)
 class Unfitted(Served):
-    """A plan whose network is fitted to no row, so that every window of the history shows its error."""
+    """A plan that is fitted to no row, so that every window of the history shows its error."""
 
     history_error: float
 
@@ -214,27 +215,27 @@ def choose_simple_method(
 ) -> Served:
     """The plan with the simple method and the weight whose forecasts have the lowest error on the windows of `evaluation`.
 
-    Exponential smoothing is compared, and the other simple method whose error is lowest over the longer history, which no fit
-    is needed for. A simple method serves alone unless a blend is clearly better (as in the one-standard-error rule of Breiman et
-    al. 1984), since few windows show little. A pretrained network as it is, `unfitted`, takes that place where its
-    error over the history is lower than the simple method's. Where a simple method serves alone, that network gives the widths
-    of the quantiles, and nothing is fitted.
+    The statistical method and the method whose errors are lowest over the longer history are compared, which no fit is needed
+    for. A plan with pretrained members has its share of a simple method already. A simple method serves alone unless a blend
+    is clearly better (as in the one-standard-error rule of Breiman et al. 1984), since few windows show little. What is made
+    without a fit, `unfitted`, takes that place where its error over the history is lower than the simple method's. Where a
+    simple method serves alone, the pretrained network gives the widths of the quantiles, and nothing is fitted.
     """
     if not questions.smoothings:
         return found
     plan, network = found.plan, found.forecast
     rivals = _rivals(questions.smoothings, evaluation)
-    forecasts = {one.method: evaluation.smoothed(one) for one in rivals}
-    answers: list[Smoothing | None] = [] if questions.blended else [None]
-    answers += rivals
-    made = [blended(network, forecasts.get(one.method) if one else None, one) for one in answers]
+    forecasts = {_kind(one): evaluation.smoothed(one) for one in rivals}
+    # No margin between shares: combining forecasts with different errors lowers the error (Bates & Granger 1969).
+    joined = not questions.blended and any(member.pretrained for member in plan.members)
+    answers: list[Smoothing | None] = [] if questions.blended else [plan.smoothing if joined else None]
+    answers += [one for one in rivals if not joined or one.weight == 1.0]
+    made = [
+        network if joined and not i else blended(network, forecasts[_kind(one)] if one else None, one)
+        for i, one in enumerate(answers)
+    ]
     errors = [evaluation.error(one) for one in made]
     best = int(np.argmin(errors))
-    # No margin between shares: combining forecasts with different errors lowers the error (Bates & Granger 1969). A combination
-    # with a pretrained network has that gain already.
-    joined = any(member.pretrained for member in plan.members)
-    if joined and answers[0] is None and errors[best] > errors[0] * (1.0 - MIN_GAIN):
-        best = 0
     alone = [i for i, one in enumerate(answers) if one and one.weight == 1.0]
     if alone:
         simplest = min(alone, key=lambda i: _history_error(answers[i], evaluation))  # over more windows than these
@@ -242,9 +243,10 @@ def choose_simple_method(
         if not all(evaluation.clearly_lower(made[best], one) for one in unseen):
             history = _history_error(answers[simplest], evaluation)
             if unfitted and not questions.blended and unfitted.history_error < history:
-                watch.note("model selection: the pretrained network as it is: no other is clearly better")
-                reason = "no blend is clearly better than the pretrained network"
-                served = replace(unfitted.plan, smoothing=None).with_row("floor", 0.0, reason)
+                watch.note(f"model selection: {unfitted.plan.method}, fitted to nothing: no other is clearly better")
+                smoothing = unfitted.plan.smoothing
+                reason = f"no fit is clearly better than {unfitted.plan.method}"
+                served = unfitted.plan.with_row("floor", smoothing.weight if smoothing else 0.0, reason)
                 return Served(served, unfitted.forecast)
             best = simplest
     shown = ", ".join(f"{_blend_name(one)}: {error:.4g}" for one, error in zip(answers, errors, strict=True))
@@ -257,14 +259,33 @@ def choose_simple_method(
     return Served(replace(plan, smoothing=chosen), made[best])
 
 
+def statistical_partner(smoothings: Sequence[Smoothing], evaluation: EvaluationSet) -> Smoothing | None:
+    """The statistical method to blend: Theta, unless exponential smoothing is clearly better over the history.
+
+    None where none can be made.
+    """
+    errors = {one: evaluation.history_error(one) for one in {_kind(one): one for one in smoothings}.values()}
+    return _partner({one: error for one, error in errors.items() if one.method in STATISTICAL})
+
+
+def _partner(errors: Mapping[Smoothing, float]) -> Smoothing | None:
+    """The statistical method to blend, by the errors over the history."""
+    handicap = {EXPONENTIAL_SMOOTHING: 1.0 / (1.0 - MIN_CLEAR_GAIN)}
+    return min(errors, key=lambda one: errors[one] * handicap.get(one.method, 1.0), default=None)
+
+
+def _kind(smoothing: Smoothing) -> tuple[str, int]:
+    return smoothing.method, smoothing.length
+
+
 def _rivals(smoothings: Sequence[Smoothing], evaluation: EvaluationSet) -> list[Smoothing]:
-    """Exponential smoothing, and the method with the lowest error on the windows of the history."""
-    first = {one.method: one for one in reversed(smoothings)}
-    errors = {method: evaluation.history_error(one) for method, one in first.items()}
-    if errors.get(DRIFT, 0.0) > MAX_DRIFT * errors.get(NAIVE, math.inf):
-        del errors[DRIFT]
+    """The statistical method to blend, and the method with the lowest error on the windows of the history."""
+    errors = {one: evaluation.history_error(one) for one in {_kind(one): one for one in smoothings}.values()}
+    naive = min((error for one, error in errors.items() if one.method == NAIVE), default=math.inf)
+    errors = {one: error for one, error in errors.items() if one.method != DRIFT or error <= MAX_DRIFT * naive}
     best = min(errors, key=errors.__getitem__)
-    return [one for one in smoothings if one.method in (EXPONENTIAL_SMOOTHING, best)]
+    partner = _partner({one: error for one, error in errors.items() if one.method in STATISTICAL}) or best
+    return [one for one in smoothings if _kind(one) in (_kind(partner), _kind(best))]
 
 
 def _history_error(smoothing: Smoothing | None, evaluation: EvaluationSet) -> float:

@@ -21,7 +21,7 @@ from forecaster.training.expected_time import expected_seconds, time_to_come
 from forecaster.training.fit import FitControl, fit
 from forecaster.training.fit_types import Fitted, MemberFit, Stage, Task
 from forecaster.training.pretrained_members import started
-from forecaster.training.selection import SELECTION_STAGE, choose_cell, join_untested, select_settings
+from forecaster.training.selection import SELECTION_STAGE, choose_cell, select_settings, without_validation
 
 if TYPE_CHECKING:
     from forecaster.config import TrainSettings
@@ -99,7 +99,7 @@ class EnsembleFitter:
         """The plan after model selection on the validation windows, or on the history where there are none."""
         task = parts.selection
         if task is None:
-            plan = join_untested(draft, panel, parts.test or parts.final, self.watch)
+            plan = without_validation(draft, panel, parts.test or parts.final, self.watch)
         else:
             plan = select_settings(draft, panel, task, self.fit_all, self.watch)
             if self.settings.cell == "auto":

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
+from forecaster.models.exponential_smoothing import Smoothing
 from forecaster.serving.manifest import PlanRow
 from forecaster.serving.pretrained import find_card
 from forecaster.training.combination import Served, Unfitted
@@ -21,7 +22,6 @@ from forecaster.training.fit_types import MemberFit
 from forecaster.training.plan import EPOCH_STEPS, OF_OWN_MEMBERS, OWN, UNTOUCHED
 
 if TYPE_CHECKING:
-    from forecaster.models.exponential_smoothing import Smoothing
     from forecaster.models.network import Network
     from forecaster.models.settings import FitSettings, NetworkSettings
     from forecaster.progress import Watch
@@ -37,6 +37,9 @@ ROUNDS = 10  # of the forward selection: shares are tenths
 # The settings of the members that start from nothing were chosen on these windows, which flatters them: a combination that
 # looks worse by so much may still be better.
 MAX_LOSS = 0.02
+
+Component: TypeAlias = "Tuning | Smoothing"  # of a combination: networks, or a simple method
+
 BATCH_SIZE = 128
 
 
@@ -80,12 +83,14 @@ def join_pretrained(
     task: Task,
     fit_all: FitAll,
     watch: Watch,
+    partner: Smoothing | None = None,
 ) -> tuple[Served, Unfitted | None]:
     """The plan with pretrained members, unless it clearly has a lower error on the validation windows without them.
 
     `own`: fitted networks that represent the plan's members; empty = only the pretrained network is a member, and there is one.
-    It joins them as it is and after the best of the tunings. Returned with the plan is the pretrained network alone, None where
-    there is none.
+    It joins them as it is and after the best of the tunings, and the statistical method `partner` where these windows or the
+    history speak for it. Returned with the plan is what is made without a fit: the pretrained network, and `partner` where the
+    history speaks for it. None where there is none.
     """
     base = pretrained_member(plan)
     if base is None:
@@ -94,58 +99,82 @@ def join_pretrained(
     may_tune = len(plan.members) > 2 or not own  # else one member starts from nothing
     starts = (UNTOUCHED, *questions.tunings) if may_tune else (UNTOUCHED,)
     tuned = _tuned(plan, base, starts, task, fit_all)
-    forecasts = {tuning: evaluation.forecast([network]) for tuning, network in tuned.items()}
-    unfitted = Unfitted(
-        plan=_with_members(plan, base, {UNTOUCHED: 1.0}, "nothing is fitted: no other is clearly better"),
-        forecast=forecasts[UNTOUCHED],
-        history_error=evaluation.history_error_of(tuned[UNTOUCHED]),
-    )
-    errors = {tuning: evaluation.error(forecast) for tuning, forecast in forecasts.items() if tuning.epochs}
+    forecasts: dict[Component, FloatArray] = {
+        tuning: evaluation.forecast([network]) for tuning, network in tuned.items()
+    }
+    simple: dict[Component, FloatArray] = {partner: evaluation.smoothed(partner)} if partner else {}
+    unfitted = _unfitted(plan, base, tuned[UNTOUCHED], evaluation, partner)
+    errors = {tuning: evaluation.error(forecasts[tuning]) for tuning in tuned if tuning != UNTOUCHED}
     if errors:
         best = min(errors, key=errors.__getitem__)
         forecasts = {tuning: forecasts[tuning] for tuning in (UNTOUCHED, best)}
     count = min(len(plan.members) - len(forecasts), questions.own_members) if own else 0
-    parts = {**forecasts, OWN: evaluation.forecast(own[:count])} if own else forecasts
-    shares = shares_of(parts, evaluation.error, (UNTOUCHED, OWN))
-    joined = np.tensordot(list(shares.values()), [parts[one] for one in shares], axes=1)
+    beside: dict[Component, FloatArray] = {OWN: evaluation.forecast(own[:count])} if own else {}
+    parts = {**forecasts, **beside, **simple}
+    sure = (UNTOUCHED, OWN, *(simple if unfitted.plan.smoothing else ()))
+    shares = shares_of(parts, evaluation.error, sure)
+    joined = _joined(parts, shares)
     after = evaluation.error(joined)
-    names = "; ".join(f"{share:.0%} {tuning}" for tuning, share in shares.items())
     if not own:
-        watch.note(f"model selection: {names}: validation error {after:.4g}")
+        watch.note(f"model selection: {_named(shares)}: validation error {after:.4g}")
         return Served(_with_members(plan, base, shares, f"validation error {after:.3g}"), joined), unfitted
     alone = evaluation.forecast(own)
     before = evaluation.error(alone)
-    watch.note(f"model selection: {names}: validation error {after:.4g}, without pretrained members {before:.4g}")
+    watch.note(
+        f"model selection: {_named(shares)}: validation error {after:.4g}, without pretrained members {before:.4g}"
+    )
     if after > before * (1.0 + MAX_LOSS) and evaluation.clearly_lower(alone, joined):
         return Served(plan, alone), unfitted
     made = _with_members(plan, base, shares, f"validation error {after:.3g}, {before:.3g} without them", own=count)
     return Served(made, joined), unfitted
 
 
-def join_if_better(
-    plan: Plan, simple: Smoothing, questions: OpenQuestions, evaluation: EvaluationSet, watch: Watch
-) -> Plan:
-    """The plan with the pretrained network, if its error is below the simple method's.
+def join_untested(plan: Plan, evaluation: EvaluationSet, watch: Watch, partner: Smoothing | None = None) -> Plan:
+    """The plan of what is made without a fit, where no validation windows could test one; as it is where that is nothing.
 
-    It has half of the networks' forecast, or all of it where no network is to start from nothing beside it.
+    The windows of `evaluation` are those of the history.
     """
     base = pretrained_member(plan)
     if base is None:
         return plan
-    error, other = error_as_it_is(plan, evaluation), evaluation.error(evaluation.smoothed(simple))
-    watch.note(f"errors over the history: of the pretrained network {error:.4g}, of {simple.method} {other:.4g}")
-    if not error < other:
-        return plan
-    reason = f"error {error:.3g} over the history, {other:.3g} of {simple.method}; no validation windows"
-    if not questions.own_members:
-        return _with_members(plan, base, {UNTOUCHED: 1.0}, reason)
-    own = min(len(plan.members) - 1, questions.own_members)
-    return _with_members(plan, base, {UNTOUCHED: 0.5, OWN: 0.5}, reason, own=own)
+    unfitted = _unfitted(plan, base, started(base, 0), evaluation.reaching(base.context_length), partner)
+    watch.note(f"{unfitted.plan.method}: error {unfitted.history_error:.4g} over the history; no validation windows")
+    return unfitted.plan
+
+
+def _unfitted(
+    plan: Plan, base: NetworkSettings, network: Network, evaluation: EvaluationSet, partner: Smoothing | None
+) -> Unfitted:
+    """The pretrained network as it is, and the statistical method with the share that the history gives it."""
+    history = evaluation.of_history
+
+    def parts(windows: EvaluationSet) -> dict[Component, FloatArray]:
+        simple: dict[Component, FloatArray] = {partner: windows.smoothed(partner)} if partner else {}
+        return {UNTOUCHED: windows.forecast([network]), **simple}
+
+    before = parts(history)
+    shares = shares_of(before, history.error, (UNTOUCHED,))
+    reason = "nothing is fitted: no fit is clearly better"
+    return Unfitted(
+        plan=_with_members(plan, base, shares, reason),
+        forecast=_joined(parts(evaluation), shares),
+        history_error=history.error(_joined(before, shares)),
+    )
+
+
+def _joined(parts: Mapping[Component, FloatArray], shares: Mapping[Component, float]) -> FloatArray:
+    """[W, H] the sum of the forecasts by their shares."""
+    return np.asarray(np.tensordot(list(shares.values()), [parts[one] for one in shares], axes=1))
+
+
+def _named(shares: Mapping[Component, float]) -> str:
+    names = {one: one.method if isinstance(one, Smoothing) else str(one) for one in shares}
+    return "; ".join(f"{share:.0%} {names[one]}" for one, share in shares.items())
 
 
 def shares_of(
-    parts: Mapping[Tuning, FloatArray], error: Callable[[FloatArray], float], always: Sequence[Tuning] = ()
-) -> dict[Tuning, float]:
+    parts: Mapping[Component, FloatArray], error: Callable[[FloatArray], float], always: Sequence[Component] = ()
+) -> dict[Component, float]:
     """The weights of forecasts of the same windows: the mean of those of a forward selection and of equal ones.
 
     Forward selection with replacement takes the forecast that lowers the error most, ROUNDS times (Caruana et al. 2004, "Ensemble
@@ -194,20 +223,27 @@ def _fit_settings(plan: Plan, tuning: Tuning) -> FitSettings:
 
 
 def _with_members(
-    plan: Plan, base: NetworkSettings, shares: Mapping[Tuning, float], reason: str, *, own: int = 0
+    plan: Plan, base: NetworkSettings, shares: Mapping[Component, float], reason: str, *, own: int = 0
 ) -> Plan:
-    """The plan with pretrained members of these shares, after the first `own` of its members, where OWN has a share."""
-    starts = {tuning: share for tuning, share in shares.items() if tuning != OWN}
+    """The plan with pretrained members of these shares, after the first `own` of its members, where OWN has a share.
+
+    The simple method among the components is blended in with its share of the whole forecast.
+    """
+    simple = next((replace(one, weight=share) for one, share in shares.items() if isinstance(one, Smoothing)), None)
+    networks = 1.0 - (simple.weight if simple else 0.0)  # their share
+    starts = {one: share / networks for one, share in shares.items() if not isinstance(one, Smoothing) and one != OWN}
     kept, before = plan.members[:own], plan.member_fits[:own]
     fits = [_member_fit(plan, base, tuning, share) for tuning, share in starts.items()]
     rows = plan.rows if own else tuple(row for row in plan.rows if row.setting not in OF_OWN_MEMBERS)
     plan = replace(plan, rows=rows).with_row("members", len(kept) + len(fits), "see pretrained")
+    plan = plan.with_row("floor", simple.weight if simple else 0.0, reason)
     return replace(
         plan,
         members=(*kept, *(one.network for one in fits)),
         error_scales=(*(one.fit.error_scale for one in before), *(one.fit.error_scale for one in fits)),
         own_fits=(*(None for _ in kept), *(one.fit for one in fits)),
         calendar=plan.calendar if own else (),
+        smoothing=simple,
         rows=(*plan.rows, PlanRow("pretrained", ", ".join(map(str, starts)), reason)),
     )
 

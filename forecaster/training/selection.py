@@ -13,10 +13,16 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, TypeAlias
 
 from forecaster.models.cells import CELLS
-from forecaster.training.combination import EvaluationSet, Served, choose_simple_method, select_scalings
+from forecaster.training.combination import (
+    EvaluationSet,
+    Served,
+    choose_simple_method,
+    select_scalings,
+    statistical_partner,
+)
 from forecaster.training.fit_types import MemberFit
 from forecaster.training.plan import Candidate, Draft, OpenQuestions, Plan, TargetScaling
-from forecaster.training.pretrained_members import error_as_it_is, join_if_better, join_pretrained, pretrained_member
+from forecaster.training.pretrained_members import error_as_it_is, join_pretrained, join_untested, pretrained_member
 from forecaster.training.split import history_windows
 
 if TYPE_CHECKING:
@@ -57,20 +63,20 @@ def select_settings(draft: Draft, panel: Panel, task: Task, fit_all: FitAll, wat
     return choose_components(mixed, networks, questions, evaluation, task, fit_all, watch).plan
 
 
-def join_untested(draft: Draft, panel: Panel, task: Task, watch: Watch) -> Plan:
-    """The plan where rows are too few for validation windows: with the pretrained network if the history speaks for it.
+def without_validation(draft: Draft, panel: Panel, task: Task, watch: Watch) -> Plan:
+    """The plan where rows are too few for validation windows: what is made without a fit, if the history can show its error.
 
-    The network and the simple method of the plan are fitted to no row of the `task`, so the windows in it show their errors.
+    A pretrained network and a simple method are fitted to no row of the `task`, so the windows in it show their errors.
     """
     plan, questions = draft.plan, draft.questions
     simple = plan.smoothing
-    if not questions.pretrained or simple is None or simple.weight == 1.0:
+    if not questions.pretrained or questions.blended or simple is None or simple.weight == 1.0:
         return plan
     windows = history_windows(panel, task.training.end, plan.horizon)
     if not len(windows):
         return plan
     evaluation = EvaluationSet(panel, windows, task.scale, task.relative, plan.needs, plan.fit.loss)
-    return join_if_better(plan, simple, questions, evaluation, watch)
+    return join_untested(plan, evaluation, watch, statistical_partner(questions.smoothings, evaluation))
 
 
 def evaluation_set(panel: Panel, task: Task, plan: Plan) -> EvaluationSet:
@@ -102,7 +108,8 @@ def choose_components(
     Without `networks` the pretrained network, which there must be, takes the place of all members.
     """
     if questions.pretrained:
-        found, unfitted = join_pretrained(plan, networks, questions, evaluation, task, fit_all, watch)
+        partner = None if questions.blended else statistical_partner(questions.smoothings, evaluation)
+        found, unfitted = join_pretrained(plan, networks, questions, evaluation, task, fit_all, watch, partner)
     else:
         found, unfitted = Served(plan, evaluation.forecast(networks)), None
     return choose_simple_method(found, questions, evaluation, watch, unfitted)

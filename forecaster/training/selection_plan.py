@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from forecaster.errors import UsageError
 from forecaster.models.exponential_smoothing import EXPONENTIAL_SMOOTHING, WEIGHTS, Smoothing, smoothing_length
 from forecaster.models.scaling import TRANSFORMS
-from forecaster.models.simple_methods import DRIFT, NAIVE, SEASONAL_NAIVE
+from forecaster.models.simple_methods import DRIFT, NAIVE, SEASONAL_NAIVE, STATISTICAL
+from forecaster.models.theta import THETA, theta_lengths
 from forecaster.serving.pretrained import find_card
 from forecaster.training.length_plan import MIN_SERIES_FOR_ONE_WINDOW, longest_tested, min_context, whole_segments
 from forecaster.training.optimizer_plan import rate_of
@@ -35,7 +36,7 @@ PARTS = (
     "recurrent_dropout",
     "attention",
 )  # no rows of the plan
-UNTESTED_WEIGHT = 0.5  # of exponential smoothing where there are too few rows to choose one: either may be far off
+UNTESTED_WEIGHT = 0.5  # of Theta where there are too few rows to choose one: either may be far off
 ALONE_WEIGHTS = (0.5, 1.0)  # of the other simple methods
 MAX_ZERO_SHARE = 0.5  # above it the median of the actuals is 0
 
@@ -125,12 +126,12 @@ def smoothings_of(
     if settings.floor == 0.0 and not untested:
         return ()
     season, whole = lengths.season, whole_segments(context_length, lengths.season)
-    rows = {EXPONENTIAL_SMOOTHING: smoothing_length(season, lengths.rows), NAIVE: whole, DRIFT: whole}
-    if season > 1:
-        rows[SEASONAL_NAIVE] = whole
+    rows = [(EXPONENTIAL_SMOOTHING, smoothing_length(season, lengths.rows))]
+    rows += [(THETA, length) for length in theta_lengths(season, lengths.rows)]
+    rows += [(NAIVE, whole), (DRIFT, whole), *([(SEASONAL_NAIVE, whole)] if season > 1 else [])]
     found = []
-    for method, length in rows.items():
-        weights = WEIGHTS if method == EXPONENTIAL_SMOOTHING else ALONE_WEIGHTS
+    for method, length in rows:
+        weights = WEIGHTS if method in STATISTICAL else ALONE_WEIGHTS
         found += [
             Smoothing(season, length, lengths.horizon, nonnegative, weight, method)
             for weight in ((1.0,) if untested else weights if settings.floor is None else (settings.floor,))
@@ -140,15 +141,15 @@ def smoothings_of(
 
 
 def untested_smoothing(settings: TrainSettings, smoothings: Sequence[Smoothing], lengths: Lengths) -> Smoothing | None:
-    """The simple method where no window can choose one: exponential smoothing, else the last season, else the last value.
+    """The simple method where no window can choose one: Theta, else the last season, else the last value.
 
     It serves alone for a horizon that cannot be tested.
     """
     weight = UNTESTED_WEIGHT if settings.floor is None else settings.floor
     if lengths.horizon > longest_tested(lengths.rows):
         weight = 1.0
-    likeliest = (EXPONENTIAL_SMOOTHING, SEASONAL_NAIVE, NAIVE)
-    found = {one.method: one for one in smoothings if one.weight == weight}
+    likeliest = (THETA, SEASONAL_NAIVE, NAIVE)
+    found = {one.method: one for one in reversed(smoothings) if one.weight == weight}
     return next((found[method] for method in likeliest if method in found), None)
 
 

@@ -15,6 +15,7 @@ from forecaster.models.exponential_smoothing import EXPONENTIAL_SMOOTHING
 from forecaster.models.export import joint_forecast
 from forecaster.models.network import Network
 from forecaster.models.simple_methods import DRIFT, NAIVE, SEASONAL_NAIVE
+from forecaster.models.theta import THETA
 from forecaster.training.auto_plan import draft_plan
 from forecaster.training.combination import (
     EvaluationSet,
@@ -183,7 +184,7 @@ def test_a_simple_method_serves_alone_unless_a_blend_is_better_by_a_standard_err
 def with_unfitted(draft, network, *, history, smooth):
     """The plan that is chosen where a pretrained network errs by 1 in the windows and by `history` before them."""
     pretrained = replace(draft.plan.members[0], pretrained=4, share=1.0)
-    alone = Unfitted(replace(draft.plan, members=(pretrained,)), TRUTH + 1.0, history)
+    alone = Unfitted(replace(draft.plan, members=(pretrained,), smoothing=None), TRUTH + 1.0, history)
     found = Served(draft.plan, network)
     return choose_simple_method(found, draft.questions, evaluation_set(smooth), Recorder(), alone).plan
 
@@ -203,18 +204,23 @@ def test_nothing_is_fitted_where_a_simple_method_serves_alone_beside_a_pretraine
     assert plan.method == NAIVE and [member.pretrained for member in plan.members] == [4]
 
 
-def test_smoothing_must_add_something_to_a_combination_with_a_pretrained_network(draft):
-    """Half a percent is enough beside networks alone, and not beside a pretrained one."""
+def test_a_plan_with_a_pretrained_network_keeps_its_own_share_of_a_simple_method(draft):
+    """Its shares were chosen together: a blend of all of it with smoothing, which would be better, is not tried."""
     pretrained = replace(draft.plan.members[0], pretrained=4, share=0.5)
-    joined = replace(draft.plan, members=(*draft.plan.members[:2], pretrained))
-    network = TRUTH + 1.0
-    smooth = {EXPONENTIAL_SMOOTHING: TRUTH + np.where(np.arange(TRUTH.shape[1]) == 0, 0.98, 1.0)}
-    questions = replace(draft.questions, smoothings=tuple(s for s in draft.questions.smoothings if 0 < s.weight < 1.0))
+    joined = replace(draft.plan, members=(*draft.plan.members[:2], pretrained), smoothing=None)
+    smooth = {EXPONENTIAL_SMOOTHING: TRUTH - 2.0}
     shares = [
-        choose_simple_method(Served(plan, network), questions, evaluation_set(smooth), Recorder()).plan.smoothing
-        for plan in (draft.plan, joined)
+        choose_simple_method(Served(plan, TRUTH + 0.5), draft.questions, evaluation_set(smooth), Recorder()).plan
+        for plan in (replace(draft.plan, smoothing=None), joined)
     ]
-    assert shares[0].method == EXPONENTIAL_SMOOTHING and shares[1] is None
+    assert shares[0].smoothing.method == EXPONENTIAL_SMOOTHING and 0.0 < shares[0].smoothing.weight < 1.0
+    assert shares[1].smoothing is None
+
+
+def test_the_statistical_method_with_the_lower_error_over_the_history_is_blended(draft):
+    for better, other in ((EXPONENTIAL_SMOOTHING, THETA), (THETA, EXPONENTIAL_SMOOTHING)):
+        best = chosen(draft, {better: TRUTH + 0.5, other: TRUTH + 0.9}, TRUTH - 0.5)
+        assert best.method == better and 0.0 < best.weight < 1.0
 
 
 def test_few_windows_must_agree_for_a_forecast_to_be_clearly_better():
@@ -241,7 +247,7 @@ def test_drift_must_be_far_better_than_the_last_value_over_the_history(draft, er
 def test_a_blend_must_be_clearly_better_than_every_simple_method(draft):
     """It is that than the best over the history, seasonal naive, and not than exponential smoothing: seasonal naive serves."""
     smooth = {EXPONENTIAL_SMOOTHING: TRUTH + 1.0, SEASONAL_NAIVE: TRUTH + 3.0, NAIVE: TRUTH + 9.0}
-    history = {SEASONAL_NAIVE: 0.5}
+    history = {SEASONAL_NAIVE: 0.5, EXPONENTIAL_SMOOTHING: 0.9}
 
     @dataclass(frozen=True)
     class WithHistory(GivenEvaluationSet):

@@ -78,7 +78,6 @@ def test_fast_fits_nothing_where_a_pretrained_network_answers(shipped, monkeypat
     monkeypatch.setattr(
         EvaluationSet, "forecast", lambda self, _networks: np.nan_to_num(self.windows.gather(0, self.needs.horizon))
     )
-    monkeypatch.setattr(EvaluationSet, "history_error_of", lambda _self, _network: 0.0)
     plan = select_settings(draft, panel, parts.selection, fit_all, Recorder())
     assert asked == [0]
     assert [(one.network.pretrained, one.fit.epochs) for one in plan.member_fits] == [(4, 0)]

@@ -12,16 +12,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from forecaster.config import TrainSettings
+from forecaster.models.exponential_smoothing import Smoothing
 from forecaster.models.served_method import served_method
 from forecaster.models.shares import combination_weights
+from forecaster.models.theta import THETA
 from forecaster.serving.pretrained import Card
 from forecaster.training import pretrained_members
 from forecaster.training.auto_plan import draft_plan
 from forecaster.training.fit import FitControl, fit
 from forecaster.training.plan import UNTOUCHED, OpenQuestions, Tuning
 from forecaster.training.pretrained_members import (
-    join_if_better,
     join_pretrained,
+    join_untested,
     level_weights,
     pretrained_member,
     shares_of,
@@ -142,8 +144,9 @@ class Evaluation:
     def error(self, forecast):
         return float(np.abs(forecast).mean())
 
-    def history_error_of(self, network):
-        return abs(network)
+    @property
+    def of_history(self):
+        return self
 
     def smoothed(self, _smoothing):
         return np.full((2, 3), 0.5)
@@ -152,9 +155,8 @@ class Evaluation:
         return self.error(one) < self.error(other)
 
 
-def joined(plan, own, tuned):
-    """The plan after the choice, where networks in place of the untouched one and the tunings err by `tuned`."""
-    tunings = TUNINGS[: len(tuned) - 1]
+def fits_of(tuned, tunings):
+    """Fits that give the untouched network and those after each tuning as their forecasts."""
 
     def fit_all(_stage, _task, members):
         assert [(one.fit.epochs, one.fit.learning_rate) for one in members] == [
@@ -163,13 +165,22 @@ def joined(plan, own, tuned):
         fits = [SimpleNamespace(stopped="diverged" if value is None else "epochs") for value in tuned]
         return SimpleNamespace(networks=tuned, fits=fits, stopped="epochs")
 
+    return fit_all
+
+
+def joined(plan, own, tuned):
+    """The plan after the choice, where networks in place of the untouched one and the tunings err by `tuned`."""
+    tunings = TUNINGS[: len(tuned) - 1]
     questions = replace(NO_QUESTIONS, tunings=tunings, own_members=2)
-    made, unfitted = join_pretrained(plan, own, questions, Evaluation(), None, fit_all, Recorder())
+    made, unfitted = join_pretrained(plan, own, questions, Evaluation(), None, fits_of(tuned, tunings), Recorder())
     assert [(one.pretrained, one.tuned, one.share) for one in unfitted.plan.members] == [(4, False, 1.0)]
     assert not {"units", "cell", "epochs"} & {
         row.setting for row in unfitted.plan.rows
     }  # of networks that are not there
-    assert unfitted.history_error == abs(tuned[0]) and served_method(unfitted.plan.members, None) == "pretrained gru"
+    assert (
+        unfitted.history_error == pytest.approx(abs(tuned[0]))
+        and served_method(unfitted.plan.members, None) == "pretrained gru"
+    )
     return made.plan, made.forecast
 
 
@@ -191,17 +202,40 @@ def test_a_tuning_that_is_not_selected_is_not_fitted_again(shipped):
     assert changed.members[2].share == pytest.approx(0.75)
 
 
-def test_without_validation_windows_the_network_has_half_of_the_forecast_if_the_history_speaks_for_it(
-    shipped, monkeypatch
-):
-    plan, questions = drafted()
-    monkeypatch.setattr(pretrained_members, "started", lambda _settings, _seed: 0.4)
-    changed = join_if_better(plan, plan.smoothing, questions, Evaluation(), Recorder())
-    assert [member.share for member in changed.members] == [0.0, 0.0, 0.5]
-    alone = join_if_better(plan, plan.smoothing, replace(questions, own_members=0), Evaluation(), Recorder())
-    assert [member.share for member in alone.members] == [1.0]
+def simple(method=THETA):
+    return Smoothing(4, 12, 3, log=False, weight=0.5, method=method)
+
+
+def test_without_validation_windows_nothing_is_fitted_and_the_history_gives_the_shares(shipped, monkeypatch):
+    plan, _ = drafted()
+    monkeypatch.setattr(pretrained_members, "started", lambda _settings, _seed: -0.5)
+    changed = join_untested(plan, Evaluation(), Recorder(), simple())
+    assert [(member.pretrained, member.share) for member in changed.members] == [(4, 1.0)]
+    assert changed.method == "50 % pretrained gru; 50 % theta"  # one is too low by as much as the other is too high
+    alone = join_untested(plan, Evaluation(), Recorder(), None)
+    assert (alone.method, alone.smoothing) == ("pretrained gru", None)
     monkeypatch.setattr(pretrained_members, "started", lambda _settings, _seed: 0.6)
-    assert join_if_better(plan, plan.smoothing, questions, Evaluation(), Recorder()) is plan
+    assert join_untested(plan, Evaluation(), Recorder(), simple()).smoothing.weight == pytest.approx(0.75)
+    no_network, _ = drafted(members=1)
+    assert join_untested(no_network, Evaluation(), Recorder(), simple()) is no_network
+
+
+NO_TUNING = replace(NO_QUESTIONS, tunings=(), own_members=2)
+
+
+def test_a_statistical_method_joins_where_it_lowers_the_error(shipped):
+    plan, _ = drafted()
+    own, tuned = [1.0] * 4, [-0.5]
+    made, unfitted = join_pretrained(plan, own, NO_TUNING, Evaluation(), None, fits_of(tuned, ()), Recorder(), simple())
+    # Of ten rounds of the selection five take the network and five the method, and the own members are always there.
+    assert made.plan.smoothing.weight == pytest.approx(0.5 * 0.5 + 0.5 / 3)
+    rest, shares = combination_weights(made.plan.members)
+    weight = made.plan.smoothing.weight
+    assert made.forecast[0, 0] == pytest.approx((1.0 - weight) * (rest * 1.0 + sum(shares) * -0.5) + weight * 0.5)
+    assert "theta" in made.plan.method and unfitted.plan.method == "50 % pretrained gru; 50 % theta"
+    worse = [0.1]
+    made, unfitted = join_pretrained(plan, own, NO_TUNING, Evaluation(), None, fits_of(worse, ()), Recorder(), simple())
+    assert made.plan.smoothing is None and unfitted.plan.smoothing is None
 
 
 def test_the_forecast_that_is_returned_is_that_of_the_shares(shipped):
