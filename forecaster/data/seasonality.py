@@ -26,6 +26,7 @@ MAX_DATED_SERIES = 100  # whose dates propose a season already
 MIN_OTHER_CORRELATION = 0.3  # at a season that takes the place of the calendar's, above the calendar's own
 MIN_STANDARD_ERRORS = 4.0  # above 0, since many lags are tried
 MIN_PEAK_SHARE = 0.75  # of the highest autocorrelation, from which a shorter season is preferred
+MAX_VALLEY = 0.5  # of the autocorrelation at a season: what the lowest at a shorter lag is below
 ROUNDING = 1e-12  # of the largest value: smaller changes are rounding errors
 OUTLIER = 5.0  # robust standard deviations at which a difference is clipped
 MAX_OTHERS = 2  # seasons that are told besides the one that is taken
@@ -48,10 +49,15 @@ class _Correlation:
         return 2 <= m < (len(self.mean) + 1) // 2
 
     def is_season(self, m: int, tolerance: float = 0.0) -> bool:
-        """Whether it is a peak at lag m, high enough, and high at lag 2m, too."""
+        """Whether it is a peak at lag m, high enough, high at lag 2m, too, and far above the lowest before it.
+
+        The changes of a season sum to 0, so that some lags before it have no positive autocorrelation. Where all have, as in a
+        recession of monthly values, the changes last, and come again at no lag.
+        """
         here = self.mean[m]
         peak = here > self.mean[m - 1] - tolerance and here >= self.mean[m + 1] - tolerance
-        return bool(peak and here >= self.minimum and self.mean[2 * m] >= 0.5 * here)
+        comes_again = here >= self.minimum and self.mean[2 * m] >= 0.5 * here
+        return bool(peak and comes_again and self.mean[1:m].min() < MAX_VALLEY * here)
 
     def peaks(self) -> list[int]:
         """Lags at which there is a season, up to MAX_SEASON."""

@@ -7,6 +7,7 @@ constants were measured on one core of a server; on ten public sets the sum was 
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -63,7 +64,7 @@ def expected_seconds(draft: Draft, parts: Split, settings: TrainSettings, proces
         fits += _selection_fits(draft, len(parts.selection.sampler))
     fits += stages * _served_fits(draft, len(parts.final.sampler), selected=selected)
     alone = ALWAYS + EACH_WINDOW * windows + sum(fit.seconds for fit in fits)
-    seconds = alone / processors**SPEED_UP
+    seconds = alone / math.pow(processors, SPEED_UP)
     return seconds if settings.time_budget is None else min(seconds, settings.time_budget + ALWAYS)
 
 

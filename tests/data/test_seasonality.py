@@ -164,3 +164,9 @@ def test_ignored_rows_and_the_later_half_have_no_influence_on_it():
     values = seasonal(rng, 2000, 7, noise=0.2)
     later = np.r_[values[:1000], rng.normal(size=1000)]
     assert inferred("15min", values).length == inferred("15min", later).length == 7
+
+
+def test_changes_that_last_and_come_again_at_no_lag_are_no_season_of_two():
+    rng, t = np.random.default_rng(0), np.arange(120)
+    recession = [np.cumsum(np.sin(2 * np.pi * t / 100)) + 0.3 * rng.normal(size=120) for _ in range(5)]
+    assert inferred("MS", *recession).length == 12 and found(*recession) == 1

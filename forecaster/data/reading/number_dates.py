@@ -82,7 +82,7 @@ def number_form(numbers: IntArray, name: str, widths: IntArray | None = None) ->
     widths = _widths(values) if widths is None else widths[first]
     if values[0] < 0:
         return NumberForm(STEPS)
-    scores = {form: score for form in FORMS if (score := _score(values, widths, form)) > 0}
+    scores = {form: score for form in FORMS if (score := _score(values, widths, form, name)) > 0}
     if not scores:
         return NumberForm(STEPS)
     steps = regularity(values, whole_numbers=True)
@@ -110,8 +110,8 @@ def _is_in_order(values: IntArray, form: str) -> bool:
     return bool((moves > 0).all() or (moves < 0).all())
 
 
-def _score(values: IntArray, widths: IntArray, form: str) -> float:
-    """How regular and likely distinct numbers are as dates of this form; 0 where they are no such dates."""
+def _score(values: IntArray, widths: IntArray, form: str, name: str) -> float:
+    """How regular and likely distinct numbers of column `name` are as dates of this form; 0 where they are no such dates."""
     if form in COUNTS:
         low, high = COUNTS[form][2]
         if values[0] < low or values[-1] > high:
@@ -127,7 +127,8 @@ def _score(values: IntArray, widths: IntArray, form: str) -> float:
         return 0.0
     dates = np.unique(dates[valid])
     months = dates.astype("M8[us]").astype("M8[M]").astype(np.int64)
-    unlikely = dates[0] < _USUAL[0] or dates[-1] > _USUAL[1]
+    usual = dates[0] >= _USUAL[0] and dates[-1] <= _USUAL[1]
+    unlikely = not usual and not (form == "%Y" and _named(form, name))  # a column that is named so may have old years
     unlikely |= (
         len(dates) > 1
         and form[1:] not in ("Y", "G")

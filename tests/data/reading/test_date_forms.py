@@ -252,3 +252,12 @@ def test_the_plain_reader_and_pandas_read_numbers_alike(write: Write, form: str)
     windows = read_panel(write("\r\n".join(["series,timestamp,target", *rows])))
     assert plain.timestamps.tolist() == windows.timestamps.tolist() == 2 * dates.as_unit("us").asi8.tolist()
     assert plain.timestamp_form == windows.timestamp_form
+
+
+@pytest.mark.parametrize(
+    ("first", "name", "freq"), [(1871, "year", "YS"), (1700, "YEAR", "YS"), (1871, "reading", "1")]
+)
+def test_years_of_long_ago_are_dates_where_the_column_is_named_so(first, name, freq):
+    frame = pd.DataFrame({name: range(first, first + 90), "volume": np.arange(90.0)})
+    panel = read_panel(frame) if name != "reading" else read_panel(frame, columns=Columns(timestamp=name))
+    assert str(panel.freq) == freq
