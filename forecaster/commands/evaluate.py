@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from forecaster.commands.overwriting import refuse_overwriting, trained_on
 from forecaster.config import TrainSettings
 from forecaster.data.reading.reader import read_as
 from forecaster.errors import UsageError
@@ -19,7 +18,7 @@ from forecaster.evaluation.cross_conformal import (
     with_quantiles,
 )
 from forecaster.evaluation.holdout import stored_test
-from forecaster.evaluation.report import Report, Subject, make_report, subject
+from forecaster.evaluation.report import Evaluated, Report, Subject, make_report, subject
 from forecaster.evaluation.window_file import anomalies, check_window_file, write_windows
 from forecaster.evaluation.zero_shot_backtest import zero_shot_backtest
 from forecaster.models.served_method import member_kind
@@ -27,6 +26,7 @@ from forecaster.plotting.requirements import check_place
 from forecaster.progress import Watch
 from forecaster.serving.calibration_file import load_calibration
 from forecaster.serving.open_model import Opened, model_of_data, open_model, read_for
+from forecaster.serving.overwriting import refuse_overwriting, trained_on
 from forecaster.serving.pretrained import PRETRAINED, means_pretrained
 from forecaster.serving.raw_forecasts import raw_forecasts
 from forecaster.serving.recent_errors import recent_windows
@@ -54,6 +54,18 @@ def evaluate(data: Data | None, settings: EvaluateSettings, watch: Watch) -> Rep
     began = time.monotonic()
     data, settings = model_of_data(settings.source(data), at_hand(settings), watch)
     _refuse_no_effect(settings)
+    _check_outputs(data, settings)
+    with output_lock(settings.report or "-", 0.0, watch.warn):
+        if means_pretrained(data, settings, settings.models, watch):
+            found = _pretrained(data, settings, watch, began)
+        else:
+            found = _trained(data, settings, watch, began)
+        _write_outputs(found, settings)
+    return found.report
+
+
+def _check_outputs(data: Data | None, settings: EvaluateSettings) -> None:
+    """UsageError for outputs that cannot be written, or are also read."""
     if settings.anomalies:
         check_anomalies(settings.anomalies)
     if settings.report:
@@ -64,27 +76,29 @@ def evaluate(data: Data | None, settings: EvaluateSettings, watch: Watch) -> Rep
     if any(outputs.values()):
         source = trained_on(settings.models, settings.model) if data is None else data
         refuse_overwriting(outputs, {"the data": source, "--events": settings.events}, settings.models)
-    with output_lock(settings.report or "-", 0.0, watch.warn):
-        if means_pretrained(data, settings, settings.models, watch):
-            return _pretrained(data, settings, watch, began)
-        opened = open_model(settings.models, settings.model)
-        _refuse_other_horizon(settings, opened)
-        panel = read_for(opened.manifest, data, settings)
-        _say(panel, settings, watch)
-        tested = _refitted(panel, opened, settings, watch) if settings.refit else _stored(panel, opened, settings)
-        report = make_report(subject(opened.manifest, opened.version, time.monotonic() - began), tested)
-        if settings.output:
-            write_windows(settings.output, tested)
-        if settings.anomalies:
-            write_anomalies(settings.anomalies, anomalies(tested))
-        if settings.report:
-            from forecaster.plotting.evaluation_page import EvaluationContent, write_page
 
-            found = EvaluationContent(
-                report=report, backtest=tested, panel=panel, manifest=opened.manifest, folder=opened.folder
-            )
-            write_page(settings.report, found, settings.plot_series)
-    return report
+
+def _write_outputs(found: Evaluated, settings: EvaluateSettings) -> None:
+    """The files that are asked for, each whole or not at all."""
+    if settings.output:
+        write_windows(settings.output, found.backtest)
+    if settings.anomalies:
+        write_anomalies(settings.anomalies, anomalies(found.backtest))
+    if settings.report:
+        from forecaster.plotting.evaluation_page import write_page
+
+        write_page(settings.report, found, settings.plot_series)
+
+
+def _trained(data: Data | None, settings: EvaluateSettings, watch: Watch, began: float) -> Evaluated:
+    """A stored model on the windows that its weights have not seen."""
+    opened = open_model(settings.models, settings.model)
+    _refuse_other_horizon(settings, opened)
+    panel = read_for(opened.manifest, data, settings)
+    _say(panel, settings, watch)
+    tested = _refitted(panel, opened, settings, watch) if settings.refit else _stored(panel, opened, settings)
+    report = make_report(subject(opened.manifest, opened.version, time.monotonic() - began), tested)
+    return Evaluated(report=report, backtest=tested, panel=panel, manifest=opened.manifest, folder=opened.folder)
 
 
 def _say(panel: Panel, settings: EvaluateSettings, watch: Watch) -> None:
@@ -97,8 +111,8 @@ def _say(panel: Panel, settings: EvaluateSettings, watch: Watch) -> None:
         watch.note(note)
 
 
-def _pretrained(data: Data | None, settings: EvaluateSettings, watch: Watch, began: float) -> Report:
-    """Scores of the network that forecasts the data without a training."""
+def _pretrained(data: Data | None, settings: EvaluateSettings, watch: Watch, began: float) -> Evaluated:
+    """The network that forecasts the data without a training, on the latest windows."""
     if data is None:
         raise UsageError("a pretrained network has no training data.", "Name a data file.")
     unused = (("--refit", settings.refit), ("--no-adapt", not settings.adapt), ("--events", settings.events))
@@ -125,17 +139,7 @@ def _pretrained(data: Data | None, settings: EvaluateSettings, watch: Watch, beg
         season_length=panel.season_length,
         seconds=round(time.monotonic() - began, 2),
     )
-    report = make_report(about, tested)
-    if settings.output:
-        write_windows(settings.output, tested)
-    if settings.anomalies:
-        write_anomalies(settings.anomalies, anomalies(tested))
-    if settings.report:
-        from forecaster.plotting.evaluation_page import EvaluationContent, write_page
-
-        found = EvaluationContent(report=report, backtest=tested, panel=panel, manifest=None, folder=None)
-        write_page(settings.report, found, settings.plot_series)
-    return report
+    return Evaluated(report=make_report(about, tested), backtest=tested, panel=panel, manifest=None, folder=None)
 
 
 def _refuse_other_horizon(settings: EvaluateSettings, opened: Opened) -> None:

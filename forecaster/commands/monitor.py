@@ -9,7 +9,6 @@ import numpy as np
 
 from forecaster.commands.live_scores import ForecastActuals, LiveScores, find_actuals, square_scales
 from forecaster.commands.live_tests import MIN_CUTOFFS, LiveErrors, LiveTests, joined, live_tests
-from forecaster.commands.overwriting import refuse_overwriting
 from forecaster.data.freq import Freq, format_timestamps
 from forecaster.data.panel import Columns
 from forecaster.data.reading.reader import ReadOptions, read_as
@@ -25,6 +24,7 @@ from forecaster.serving.forecast import MODEL
 from forecaster.serving.ledger import Entries, Version, entries, find_version, versions
 from forecaster.serving.manifest import json_key
 from forecaster.serving.open_model import open_model, trained_options
+from forecaster.serving.overwriting import refuse_overwriting
 from forecaster.serving.recalibrate import recalibrate
 from forecaster.storage.addresses import shown
 from forecaster.storage.files import output_lock

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from forecaster.commands.overwriting import refuse_overwriting, trained_on
 from forecaster.commands.series_files import SERIES, series_files
 from forecaster.errors import ForecasterError, PartialError, UsageError
 from forecaster.serving.forecast_file import check_format, write_forecast
 from forecaster.serving.manifest import load_runtime
 from forecaster.serving.open_model import model_of_data
+from forecaster.serving.overwriting import refuse_overwriting, trained_on
 from forecaster.serving.predict import run_forecast
 from forecaster.serving.remote_store import at_hand
 from forecaster.storage.addresses import is_url, shown

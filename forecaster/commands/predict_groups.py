@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 import forecaster
-from forecaster.commands.overwriting import refuse_overwriting
 from forecaster.data.freq import format_timestamps
 from forecaster.data.freshness import fresh, latest_observed, refuse_older
 from forecaster.data.reading.joined_columns import parts_of
@@ -31,6 +30,7 @@ from forecaster.serving.forecast_file import write_forecast
 from forecaster.serving.integrity import MANIFEST
 from forecaster.serving.manifest import load_runtime
 from forecaster.serving.open_model import model_of_data, read_for
+from forecaster.serving.overwriting import refuse_overwriting
 from forecaster.serving.predict import NothingObservedError, find_model, forecast_panel
 from forecaster.serving.recent_errors import MAX_WINDOWS, RecentPools, recent_windows
 from forecaster.serving.remote_store import at_hand

@@ -14,7 +14,6 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from forecaster.commands.overwriting import refuse_overwriting
 from forecaster.commands.train import read
 from forecaster.commands.tune_confirmation import Confirmation, confirm
 from forecaster.config import TrainSettings, one_network
@@ -24,6 +23,7 @@ from forecaster.models.cells import CELLS
 from forecaster.models.device import require_tensorflow
 from forecaster.models.scaling import CENTERS
 from forecaster.progress import Progress, Silent
+from forecaster.serving.overwriting import refuse_overwriting
 from forecaster.storage.files import output_lock, write_whole
 from forecaster.training.auto_plan import draft_plan
 from forecaster.training.checkpoints import NoCheckpoints

@@ -10,6 +10,9 @@ from forecaster.models.served_method import member_kind
 from forecaster.serving.forecast import MODEL
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
+    from forecaster.data.panel import Panel
     from forecaster.evaluation.backtest import Backtest
     from forecaster.evaluation.metrics import Scores
     from forecaster.evaluation.quantile_metrics import QuantileScores
@@ -94,6 +97,17 @@ class Report(Subject):
             "raw_intervals": _quantile_json(self.raw_intervals),
             "calibrated": self.calibrated,
         }
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """A backtest with its report, its data, and the model."""
+
+    report: Report
+    backtest: Backtest
+    panel: Panel  # the data of the test windows
+    manifest: Manifest | None  # None: no stored model
+    folder: Path | None  # of the stored model
 
 
 def subject(manifest: Manifest, version: int, seconds: float) -> Subject:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -32,32 +32,19 @@ from forecaster.serving.manifest import HISTORY
 from forecaster.storage.files import write_whole
 
 if TYPE_CHECKING:
-    from forecaster.data.panel import Panel
     from forecaster.evaluation.backtest import Backtest
     from forecaster.evaluation.metrics import Scores
-    from forecaster.evaluation.report import Report
-    from forecaster.serving.manifest import Manifest
+    from forecaster.evaluation.report import Evaluated
 
 MAX_LISTED = 50  # series in the table
 
 
-@dataclass(frozen=True)
-class EvaluationContent:
-    """The content of the page: a backtest, its report, its data, and the model."""
-
-    report: Report
-    backtest: Backtest
-    panel: Panel  # the data of the test windows
-    manifest: Manifest | None  # None: no stored model
-    folder: Path | None  # of the stored model
-
-
-def write_page(path: str, found: EvaluationContent, chosen: Sequence[str]) -> None:
+def write_page(path: str, found: Evaluated, chosen: Sequence[str]) -> None:
     """Write one HTML file, whole or not at all. UsageError where it cannot be written."""
     write_whole(path, render(evaluation_page(found, chosen)).encode("utf-8", "replace").decode())
 
 
-def evaluation_page(found: EvaluationContent, chosen: Sequence[str]) -> Page:
+def evaluation_page(found: Evaluated, chosen: Sequence[str]) -> Page:
     """The page, without empty sections. It draws the series `chosen`, or the largest, the worst, the median and the best."""
     report = found.report
     views = backtest_views(found.backtest, found.panel, report.by_series, chosen)
@@ -75,7 +62,7 @@ def evaluation_page(found: EvaluationContent, chosen: Sequence[str]) -> Page:
     return Page(f"How good is {found.report.label}?", lead, tuple(s for s in sections if s), _tiles(found))
 
 
-def _tiles(found: EvaluationContent) -> tuple[Tile, ...]:
+def _tiles(found: Evaluated) -> tuple[Tile, ...]:
     report = found.report
     naive = report.baselines.get("seasonal-naive")
     tiles = [Tile("MASE", _short(report.metrics.mase), _against(report.metrics, naive))]
@@ -99,7 +86,7 @@ def _short(value: float) -> str:
     return "–" if math.isnan(value) else f"{value:.3g}"
 
 
-def _scores(found: EvaluationContent) -> Section:
+def _scores(found: Evaluated) -> Section:
     rows = [[name, *scores.values()] for name, scores in found.report.compared.items()]
     shown = page_table(
         "Scores of all windows together; the best of each column is bold.", ["forecast by", *SCORE_NAMES], rows
@@ -131,7 +118,7 @@ def _seen(shown: SeriesView) -> str:
     return f"The latest {counted(windows, 'window')}, {first} to {last}, in the data's units."
 
 
-def _by_step(found: EvaluationContent) -> Section | None:
+def _by_step(found: Evaluated) -> Section | None:
     columns = {name: [one.mase for one in steps] for name, steps in found.report.compared_by_step.items()}
     if not any(math.isfinite(value) for values in columns.values() for value in values):
         return None
@@ -143,7 +130,7 @@ def _by_step(found: EvaluationContent) -> Section | None:
     return Section("Error by step ahead", "The error of each step ahead.", (drawn,), (shown,))
 
 
-def _by_series(found: EvaluationContent) -> Section | None:
+def _by_series(found: Evaluated) -> Section | None:
     scores = found.report.by_series
     if len(scores) < 2:
         return None
@@ -168,7 +155,7 @@ def _or_zero(value: float) -> float:
     return 0.0 if math.isnan(value) else value
 
 
-def _calibration(found: EvaluationContent) -> Section | None:
+def _calibration(found: Evaluated) -> Section | None:
     backtest, levels = found.backtest, found.backtest.quantiles
     scores, raw = backtest.quantile_scores(), backtest.raw_scores()
     observed = int((~np.isnan(backtest.target)).sum())
@@ -226,7 +213,7 @@ STAGE_CAPTIONS = {
 }
 
 
-def _training(found: EvaluationContent) -> Section | None:
+def _training(found: Evaluated) -> Section | None:
     stages = read_history(found.folder) if found.folder else {}
     if not stages or not found.manifest:
         return None
@@ -256,7 +243,7 @@ def read_history(folder: Path) -> dict[str, dict[str, figures.Curve]]:
     return stages
 
 
-def _plan(found: EvaluationContent) -> Section | None:
+def _plan(found: Evaluated) -> Section | None:
     manifest, report = found.manifest, found.report
     if not manifest:
         return None
@@ -274,6 +261,6 @@ def _plan(found: EvaluationContent) -> Section | None:
     return Section("The plan", text, tables=(*plan, about))
 
 
-def _data(found: EvaluationContent) -> Section:
+def _data(found: Evaluated) -> Section:
     shown = page_table("At a glance", ["about", "found"], [*map(list, summarise(found.panel).facts().items())])
     return Section("The data", f"The data of the test: {Path(found.panel.source).name}.", tables=(shown,))

@@ -180,6 +180,16 @@ def without_secrets(source: str) -> str:
     return beside(f"{url}?{urlencode(kept, quote_via=quote, safe='${}/')}" if kept else url, Path.cwd())
 
 
+def what_it_names(source: str) -> object:
+    """What a URL names, without how it is written or who writes it: URLs of one file, table or query have equal values."""
+    source = without_secrets(source)
+    if not is_database(source):
+        return source
+    found = address(source)
+    url = found.url.partition("?")[0].partition("://")[2].rpartition("@")[2]
+    return url, found.table, found.query
+
+
 def password_of(source: str) -> str:
     """The password in a URL, as it is written there; empty without one, and where it is `${NAME}`."""
     login = _LOGIN.match(source.partition("?")[0])

@@ -12,8 +12,7 @@ from forecaster.data.freq import Freq
 from forecaster.data.panel import Panel
 from forecaster.evaluation.backtest import backtest, baseline_forecasts
 from forecaster.evaluation.holdout import holdout_windows, make_holdout
-from forecaster.evaluation.report import make_report, subject
-from forecaster.plotting.evaluation_page import EvaluationContent
+from forecaster.evaluation.report import Evaluated, make_report, subject
 from forecaster.serving.forecast import About, Forecast, ForecastRun
 from forecaster.typing import FloatArray
 from tests.serving.test_manifest import MANIFEST
@@ -42,7 +41,7 @@ def evaluation_content(
     names: Sequence[str] = ("a", "b", "c", EVIL),
     values: Sequence[FloatArray] | None = None,
     windows: int = 2,
-) -> EvaluationContent:
+) -> Evaluated:
     """What `evaluate` gives to its page: `windows` test windows of each series. `folder` may contain a history."""
     panel = daily_panel(names, waves(len(names), 40) if values is None else values)
     holdout = make_holdout(
@@ -55,7 +54,7 @@ def evaluation_content(
     forecasts = point_and_quantiles(holdout.windows.gather(holdout.context_length, 0))
     tested = backtest(holdout, forecasts, MANIFEST.quantiles, baseline_forecasts(holdout, learned=False))
     report = make_report(subject(MANIFEST, 3, 1.0), tested)
-    return EvaluationContent(report=report, backtest=tested, panel=panel, manifest=MANIFEST, folder=folder)
+    return Evaluated(report=report, backtest=tested, panel=panel, manifest=MANIFEST, folder=folder)
 
 
 def ahead(names: Sequence[str] = ("a", EVIL), source: str = "model") -> ForecastRun:

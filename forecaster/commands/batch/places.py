@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from forecaster.commands.batch.done_already import data_place
 from forecaster.commands.batch.jobs import is_table_of_many
-from forecaster.commands.overwriting import refuse_overwriting
 from forecaster.errors import UsageError
+from forecaster.serving.overwriting import refuse_overwriting
 from forecaster.storage.addresses import is_url, shown, without_secrets
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from forecaster.data.reading.pieces import in_pieces
 from forecaster.errors import ArtifactError, UsageError
 from forecaster.serving.open_model import open_model
 from forecaster.serving.store import Store
-from forecaster.storage.addresses import address, is_database, is_url, shown, without_secrets
+from forecaster.storage.addresses import is_url, shown, what_it_names
 
 
 def refuse_overwriting(outputs: Mapping[str, object], inputs: Mapping[str, object], models: str | None = None) -> None:
@@ -43,26 +43,21 @@ def _is_path(named: str | Path) -> bool:
 
 def _refuse_same_url(outputs: Mapping[str, object], inputs: Mapping[str, object]) -> None:
     """UsageError where an output is a table or a file elsewhere that is also an input or another output."""
-    written = {
-        name: without_secrets(place) for name, place in outputs.items() if isinstance(place, str) and is_url(place)
-    }
-    read = {name: without_secrets(place) for name, place in inputs.items() if isinstance(place, str) and is_url(place)}
-    for name, place in written.items():
-        for other, source in read.items():
-            if _bare(place) == _bare(source):
+    written, read = (
+        {
+            name: (place, what_it_names(place))
+            for name, place in some.items()
+            if isinstance(place, str) and is_url(place)
+        }
+        for some in (outputs, inputs)
+    )
+    for name, (place, named) in written.items():
+        for other, (_, source) in read.items():
+            if named == source:
                 raise UsageError(f"{name} '{shown(place)}' is {other}, which it would overwrite.", "Name another.")
-    for (name, place), (other, twin) in combinations(written.items(), 2):
-        if _bare(place) == _bare(twin):
+    for (name, (place, named)), (other, (_, twin)) in combinations(written.items(), 2):
+        if named == twin:
             raise UsageError(f"{name} and {other} both name '{shown(place)}'.", "Rename one.")
-
-
-def _bare(place: str) -> object:
-    """What a URL names, without how it is written or who writes it."""
-    if not is_database(place):
-        return place
-    found = address(place)
-    url = found.url.partition("?")[0].partition("://")[2].rpartition("@")[2]
-    return url, found.table, found.query
 
 
 def trained_on(models: str, model: str | None) -> str | None:
