@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from forecaster.config.network import EnsembleOptions, NetworkOptions
 from forecaster.config.operations import BatchSettings, MonitorSettings, ScheduleSettings
 from forecaster.config.search import CompareSettings, TuneSettings
 from forecaster.config.shared import FILE, CommonSettings, InputOptions, StoreOptions, StoreSettings
@@ -22,9 +23,7 @@ from forecaster.config.stored_model import (
 )
 from forecaster.config.train import (
     CovariateOptions,
-    EnsembleOptions,
     FitOptions,
-    NetworkOptions,
     PlanSettings,
     TargetOptions,
     TrainSettings,

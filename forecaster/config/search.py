@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from forecaster.config.network import CellOptions
 from forecaster.config.option import option
 from forecaster.config.shared import MemoryOptions
-from forecaster.config.train import BudgetOptions, CellOptions, PlanSettings
+from forecaster.config.train import BudgetOptions, PlanSettings
 from forecaster.errors import UsageError
 
 
