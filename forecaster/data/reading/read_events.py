@@ -10,11 +10,12 @@ import numpy as np
 
 from forecaster.data.events import MAX_WINDOW, Event
 from forecaster.data.reading.csv_bytes import records
+from forecaster.data.reading.csv_table import CsvTable
 from forecaster.data.reading.datetime_text import iso
 from forecaster.data.reading.joined_columns import joined_name, split_names
-from forecaster.data.reading.reader import open_table
+from forecaster.data.reading.open_table import open_table
 from forecaster.data.reading.stamps import Origin
-from forecaster.data.reading.table import CsvTable, RawTable
+from forecaster.data.reading.table import RawTable
 from forecaster.data.reading.text_columns import MISSING, TextColumn
 from forecaster.data.reading.timestamp_column import parse_stamps
 from forecaster.data.time_zones import DAY, wall_clock

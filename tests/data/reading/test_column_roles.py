@@ -7,7 +7,7 @@ import pytest
 from forecaster.data.panel import Columns
 from forecaster.data.reading.column_roles import Roles, infer_roles
 from forecaster.data.reading.csv_bytes import fetch
-from forecaster.data.reading.table import CsvTable
+from forecaster.data.reading.csv_table import CsvTable
 
 
 @pytest.fixture

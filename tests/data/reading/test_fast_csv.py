@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from forecaster.data.reading import table
+from forecaster.data.reading import csv_table
 from forecaster.data.reading.fast_csv import read_plain
 from forecaster.data.reading.reader import read_panel
 from forecaster.errors import DataError
@@ -22,7 +22,7 @@ def plain(text, missing=("", "NA")):
 
 def by_pandas(path, monkeypatch):
     with monkeypatch.context() as patch:
-        patch.setattr(table.CsvTable, "_read_plain", lambda *_: False)
+        patch.setattr(csv_table.CsvTable, "_read_plain", lambda *_: False)
         return read_panel(path)
 
 

@@ -18,10 +18,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from forecaster.data.panel import Columns, Panel
-from forecaster.data.reading import table as table_module
+from forecaster.data.reading.csv_table import CsvTable
 from forecaster.data.reading.find_faults import find_faults
 from forecaster.data.reading.reader import ReadOptions, panel_of, read_as, read_panel
-from forecaster.data.reading.table import CsvTable
 from forecaster.data.row_options import TextOptions
 
 NAMES = (
@@ -186,7 +185,7 @@ def test_the_plain_reader_reads_what_pandas_reads(written: Written) -> None:
     data = written.text().encode()
     one = panel_of(CsvTable("x.csv", data), options)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(table_module.CsvTable, "_read_plain", lambda *_: False)
+        patch.setattr(CsvTable, "_read_plain", lambda *_: False)
         other = panel_of(CsvTable("x.csv", data), options)
     assert rows_of(one) == rows_of(other) == expected(written)
     assert (one.series.tolist(), one.freq, one.notes, one.timestamp_form) == (

@@ -1,0 +1,79 @@
+"""A path, a URL or a data frame, opened as a table by what it is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from forecaster.data.reading.csv_bytes import fetch, name_of
+from forecaster.data.reading.csv_table import CsvTable
+from forecaster.data.reading.number_form import PLAIN, NumberForm
+from forecaster.data.reading.pieces import find_pieces, in_pieces, read_csv_pieces, read_parquet_pieces
+from forecaster.data.row_options import AS_SHOWN, TextOptions
+from forecaster.storage.addresses import is_database, name_in, shown
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from forecaster.data.reading.table import RawTable
+    from forecaster.typing import Data
+
+
+def open_table(
+    source: Data, read_bytes: Callable[[str, str | None], bytes] = fetch, text: TextOptions = AS_SHOWN
+) -> RawTable:
+    """`source` as a table; `read_bytes` reads a CSV file of an encoding. DataError where it is no table."""
+    form = None
+    if text.decimal is not None or text.thousands is not None:
+        decimal = text.decimal or ("," if text.thousands == "." else ".")
+        form = NumberForm(decimal, text.thousands or "")
+    if not isinstance(source, (str, Path)):
+        from forecaster.data.reading.frames import FrameTable
+
+        return FrameTable("data frame", source, form=form or PLAIN)
+    path = str(source)
+    if is_database(path):
+        from forecaster.data.reading.frames import FrameTable
+        from forecaster.storage.database import read_rows
+
+        return FrameTable(shown(path), read_rows(path), form=form or PLAIN)
+    if in_pieces(path):
+        return _open_pieces(path, read_bytes, text.encoding, form)
+    opener = next((opener for ending, opener in OPENERS.items() if name_in(path).endswith(ending)), None)
+    if opener is not None:
+        return opener(path, form or PLAIN)
+    return CsvTable(name_of(path), read_bytes(path, text.encoding), form=form)
+
+
+def _open_pieces(
+    path: str, read_bytes: Callable[[str, str | None], bytes], encoding: str | None, form: NumberForm | None
+) -> RawTable:
+    """The files of a folder or a glob as one table."""
+    pieces = find_pieces(path)
+    if pieces.parquet:
+        from forecaster.data.reading.frames import FrameTable
+
+        return FrameTable(pieces.name, read_parquet_pieces(pieces), form=form or PLAIN)
+    protocol = f"{path.partition('://')[0]}://" if pieces.place is not None else ""
+    data, spans = read_csv_pieces(pieces, lambda file: read_bytes(f"{protocol}{file}", encoding))
+    return CsvTable(pieces.name, data, form=form, spans=spans)
+
+
+def _open_parquet(path: str, form: NumberForm) -> RawTable:
+    from forecaster.data.reading.frames import read_parquet
+
+    return read_parquet(path, form)
+
+
+def _open_workbook(path: str, form: NumberForm) -> RawTable:
+    from forecaster.data.reading.workbook import read_workbook
+
+    return read_workbook(path, form)
+
+
+# A path's ending -> what opens it as a table; a path with any other ending is a CSV file.
+OPENERS: dict[str, Callable[[str, NumberForm], RawTable]] = {
+    ".parquet": _open_parquet,
+    ".pq": _open_parquet,
+    ".xlsx": _open_workbook,
+}
