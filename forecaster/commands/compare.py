@@ -115,7 +115,7 @@ class Comparison:
     @property
     def sentence(self) -> str:
         """Which cell to take, how sure that is, what it costs, and whether a baseline is as good."""
-        return self._choice() + self._cost() + self._caution()
+        return self._choice() + self._cost() + self._caution() + self._unknown()
 
     def _cost(self) -> str:
         """The time of the choice compared with the fastest cell, and what the fastest loses."""
@@ -135,10 +135,19 @@ class Comparison:
         """A warning where a baseline has no higher error."""
         known = {name: scores.mase for name, scores in self.baselines.items() if math.isfinite(scores.mase)}
         name, lowest = min(known.items(), key=lambda item: item[1], default=("", math.inf))
+        if not known:
+            return ""
         own = self.entries[0].score("mase")
-        if own < lowest or not known:
+        if own < lowest:
             return ""
         return f" But {name} has no higher error: MASE {lowest:.3g}, compared with {own:.3g}."
+
+    def _unknown(self) -> str:
+        """A hint where windows make the choice likely, but each cell was fitted once."""
+        lead = self.lead
+        if lead is None or lead.drawn < MIN_DRAWN or lead.ahead < LIKELY or len(self.entries[0].errors) > 1:
+            return ""
+        return " Each was fitted once: --seeds 3 shows whether chance made the difference."
 
     def _choice(self) -> str:
         first, *others = self.entries
@@ -216,7 +225,7 @@ def compare(data: Data, settings: CompareSettings, watch: Watch) -> Comparison:
 def _ranked(entries: Sequence[Entry], series: IntArray) -> tuple[tuple[Entry, ...], Paired | None]:
     """The entries, lowest error first, and the first compared with the second on windows of `series` [W]."""
     ordered = sorted(entries, key=lambda entry: entry.error)
-    lead = paired(ordered[0].window_errors, ordered[1].window_errors, series) if len(ordered) > 1 else None
+    lead = paired(ordered[0].errors, ordered[1].errors, series) if len(ordered) > 1 else None
     return tuple(ordered), lead
 
 

@@ -1,7 +1,8 @@
 """Bootstrap of paired errors: the uncertainty of a comparison of two forecasters on the same windows.
 
 Windows of one series are correlated, so whole series are drawn where there are at least MIN_SERIES (cluster bootstrap, Field &
-Welsh 2007). With fewer, single windows are drawn as if they were independent.
+Welsh 2007). With fewer, single windows are drawn as if they were independent. Of forecasters that were fitted with several seeds,
+the seeds are drawn, too, those of each by themselves: another fit has other errors.
 """
 
 from __future__ import annotations
@@ -39,18 +40,18 @@ class Paired:
 def paired(errors: FloatArray, others: FloatArray, series: IntArray) -> Paired | None:
     """Compare the errors [W] of two forecasters on the same windows of `series` [W]; NaN = undefined.
 
-    None where fewer than two windows have both errors, or the others' mean error is 0.
+    Errors of several fits are [S, W]. None where fewer than two windows have all errors, or the others' mean error is 0.
     """
-    both = np.isfinite(errors) & np.isfinite(others)
-    errors, others, series = errors[both], others[both], series[both]
-    if len(errors) < 2 or not others.mean() > 0.0:
+    own, other = np.atleast_2d(errors), np.atleast_2d(others)
+    both = np.isfinite(own).all(axis=0) & np.isfinite(other).all(axis=0)
+    own, other, series = own[:, both], other[:, both], series[both]
+    if own.shape[1] < 2 or not other.mean() > 0.0:
         return None
     _, group = np.unique(series, return_inverse=True)
     if group.max() + 1 < MIN_SERIES:
-        group = np.arange(len(errors))
-    own = np.asarray(np.bincount(group, weights=errors), np.float64)
-    other = np.asarray(np.bincount(group, weights=others), np.float64)
-    shares = _draws(own, other)
+        group = np.arange(len(series))
+    shares = _draws(*(np.array([np.bincount(group, weights=row) for row in rows]) for rows in (own, other)))
+    errors, others = own.mean(axis=0), other.mean(axis=0)
     tail = 50.0 * (1.0 - LEVEL)
     low, high = np.percentile(shares, [tail, 100.0 - tail])
     won = (errors < others).mean() + 0.5 * (errors == others).mean()
@@ -68,11 +69,16 @@ def paired(errors: FloatArray, others: FloatArray, series: IntArray) -> Paired |
 
 
 def _draws(own: FloatArray, other: FloatArray) -> FloatArray:
-    """[DRAWS] relative differences of the sums of errors over groups, drawn with replacement."""
+    """[DRAWS] relative differences of the sums [S, G] of errors over groups; groups and seeds are drawn with replacement."""
     rng = np.random.default_rng(0)
     shares = np.empty(DRAWS)
     for i in range(DRAWS):
-        drawn = rng.integers(0, len(own), len(own))
-        total = other[drawn].sum()
-        shares[i] = own[drawn].sum() / total - 1.0 if total > 0.0 else 0.0
+        drawn = rng.integers(0, own.shape[1], own.shape[1])
+        mine, theirs = (rows[_drawn_seeds(len(rows), rng)][:, drawn].mean(axis=0).sum() for rows in (own, other))
+        shares[i] = mine / theirs - 1.0 if theirs > 0.0 else 0.0
     return shares
+
+
+def _drawn_seeds(count: int, rng: np.random.Generator) -> IntArray:
+    """[S] a single seed is not drawn: nothing shows how much another would change."""
+    return np.zeros(1, np.int64) if count == 1 else rng.integers(0, count, count)

@@ -103,6 +103,18 @@ def test_the_advice_of_some_windows_and_seeds_reads_no_others():
         assert share is None or found.lead.difference == pytest.approx(share)
 
 
+def test_the_sentence_says_where_one_fit_of_each_makes_the_choice_likely():
+    rng = np.random.default_rng(0)
+    errors = {"gru": rng.uniform(1, 2, (2, 30)), "rnn": rng.uniform(2, 3, (2, 30))}
+    entries = tuple(Entry(name, name, False, 0, 1.0, 0, (), rows) for name, rows in errors.items())
+    windows = Windows(np.empty(0), np.zeros(1), np.zeros(1), np.zeros(30, int), np.arange(30))
+    whole = Comparison(entries, {}, None, (), {}, windows)
+    hint = "Each was fitted once: --seeds 3 shows whether chance made the difference."
+    assert whole.on(np.arange(30), slice(1)).sentence.endswith(f": sure. None trains clearly faster. {hint}")
+    assert "--seeds" not in whole.on(np.arange(30)).sentence
+    assert "--seeds" not in whole.on(np.arange(5), slice(1)).sentence  # nothing is sure anyway
+
+
 @pytest.mark.slow
 @pytest.mark.long
 def test_the_sentence_says_what_the_choice_costs(compared):

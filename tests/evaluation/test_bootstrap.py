@@ -47,3 +47,14 @@ def test_undefined_errors_are_left_out_and_too_few_give_none():
     assert paired(errors, np.array([2.0, 1.0, NAN, 4.0]), np.arange(4)).windows == 2
     assert paired(errors[:2], errors[:2], np.arange(2)) is None
     assert paired(np.ones(4), np.zeros(4), np.arange(4)) is None
+
+
+def test_fits_that_differ_by_their_seeds_make_less_sure():
+    """Each seed is far ahead or far behind on all windows: many windows do not show which the next fit will be."""
+    rng = np.random.default_rng(3)
+    others = rng.uniform(1, 2, 60)
+    mean = 0.95 * others
+    spread = np.array([[0.7], [1.0], [1.3]]) * mean
+    one, several = paired(mean, others, SERIES), paired(spread, np.array([others] * 3), SERIES)
+    assert several.difference == pytest.approx(one.difference)
+    assert one.ahead == 1.0 and 0.5 < several.ahead < 0.8
