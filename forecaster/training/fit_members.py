@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import time
 from collections.abc import Sequence
@@ -134,7 +135,8 @@ class EnsembleFitter:
         apart = 0 if stage == SELECTION_STAGE else 1
         seeded = [replace(one.fit, seed=one.fit.seed * 1000 + apart * i) for i, one in enumerate(members)]
         networks = [started(one.network, fit.seed) for one, fit in zip(members, seeded, strict=True)]
-        together = _JointProgress(self.watch, stage, [one.fit.stop_after or one.fit.epochs for one in members])
+        epochs = [one.fit.stop_after or one.fit.epochs for one in members]
+        together = _JointProgress(self.watch, stage, epochs, workers)
         stop = Event()
         checkpoints = NoCheckpoints() if stage == SELECTION_STAGE else self.checkpoints
         _ = task.source.rows  # made before the threads start
@@ -214,10 +216,10 @@ def _fitted_stage(
 class _JointProgress:
     """Progress of members that are fitted at once, reported as that of one fit."""
 
-    def __init__(self, watch: Watch, stage: str, epochs: Sequence[int]) -> None:
-        self.watch, self.stage, self.epochs = watch, stage, list(epochs)
+    def __init__(self, watch: Watch, stage: str, epochs: Sequence[int], workers: int) -> None:
+        self.watch, self.stage, self.epochs, self.workers = watch, stage, list(epochs), workers
         self.latest: dict[int, Progress] = {}
-        self.began = time.monotonic()
+        self.pace = _Pace()
         self.lock = Lock()
 
     def member(self, i: int) -> Watch:
@@ -228,13 +230,33 @@ class _JointProgress:
         """Report the sum of all members' epochs and the mean of their losses."""
         with self.lock:
             self.latest[member] = progress
+            self.pace.add(member, progress.epoch, time.monotonic())
             done = sum(one.epoch for one in self.latest.values())
             total = sum(self.epochs)
-            spent = time.monotonic() - self.began
             valid = [one.validation_loss for one in self.latest.values() if one.validation_loss is not None]
             loss = sum(one.loss for one in self.latest.values()) / len(self.latest)
             mean = sum(valid) / len(valid) if valid else None
-            self.watch.progress(Progress(self.stage, done, total, loss, mean, spent / done * (total - done)))
+            left = self.pace.seconds_each * (total - done) / self.workers if total > done else 0.0
+            self.watch.progress(Progress(self.stage, done, total, loss, mean, left))
+
+
+class _Pace:
+    """Seconds of an epoch, without the first one of each member: that also compiles."""
+
+    def __init__(self) -> None:
+        self.first: dict[int, tuple[int, float]] = {}  # member -> epoch and time of its first report
+        self.latest: dict[int, tuple[int, float]] = {}
+
+    def add(self, member: int, epoch: int, at: float) -> None:
+        """A member has done so many epochs."""
+        self.first.setdefault(member, (epoch, at))
+        self.latest[member] = (epoch, at)
+
+    @property
+    def seconds_each(self) -> float:
+        """Infinite before any member has done an epoch after its first."""
+        epochs, seconds = (sum(self.latest[one][part] - self.first[one][part] for one in self.first) for part in (0, 1))
+        return seconds / epochs if epochs else math.inf
 
 
 class _MemberWatch:
