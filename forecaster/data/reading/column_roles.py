@@ -12,6 +12,8 @@ from forecaster.data.reading.table import RawTable
 from forecaster.data.reading.unlike_columns import unlike
 from forecaster.errors import DataError, UsageError, nearest
 
+MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+
 
 @dataclass(frozen=True)
 class CovariateColumn:
@@ -45,6 +47,17 @@ class Roles:
         target = self.targets[0] if len(self.targets) == 1 else self.given_targets
         by_role = {role: tuple(one.name for one in self.covariates if one.role == role) for role in ROLES}
         return Columns(self.series, self.timestamp, target, **by_role)
+
+    @property
+    def warning(self) -> str:
+        """That the columns are probably the months of one series; empty where they are not."""
+        named = {name.strip().lower()[:3] for name in self.targets}
+        if self.layout != "wide" or len(self.targets) != len(MONTHS) or named != set(MONTHS):
+            return ""
+        return (
+            "the columns are months, each of which is read as a yearly series of its own: for one monthly series write a "
+            "row for each month"
+        )
 
     def notes(self, table: RawTable) -> Iterable[str]:
         """What was inferred, one line each."""

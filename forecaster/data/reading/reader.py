@@ -190,8 +190,8 @@ def _read(table: RawTable, roles: Roles, options: ReadOptions) -> Panel:
         grid = replace(grid, notes=(*grid.notes, f"{int(ignored.sum()):,} targets ignored: {', '.join(ranges)}."))
     season = _season(panel, options)  # of what teaches
     panel = replace(panel, season_length=season.length, season=season)
-    warning = gap_warning(rows, freq, steps)
-    panel = replace(panel, warnings=(warning,) if warning else ())
+    warnings = (gap_warning(rows, freq, steps), roles.warning)
+    panel = replace(panel, warnings=tuple(warning for warning in warnings if warning))
     panel = replace(panel, timestamp_form=stamps.form)
     panel = replace(panel, rows=grid.options, text=replace(options.text, **table.marks))
     found = [
