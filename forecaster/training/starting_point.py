@@ -43,6 +43,11 @@ def continue_stored(draft: Draft, checkpoints: Checkpoints, panel: Panel, settin
     """
     if checkpoints.source is None or checkpoints.continues_unfinished:
         return draft
+    if settings.preset:
+        raise UsageError(
+            f"--preset {settings.preset} has no effect: --resume continues a stored version's own networks.",
+            "Leave it out.",
+        )
     plan, manifest = draft.plan, read_manifest(checkpoints.source.parent)
     first = manifest.members[0]
     _refuse_other_columns(plan, manifest, panel)

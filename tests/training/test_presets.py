@@ -13,10 +13,12 @@ from forecaster.errors import UsageError
 from forecaster.serving.pretrained import Card
 from forecaster.training import pretrained_members
 from forecaster.training.auto_plan import draft_plan
+from forecaster.training.checkpoints import Checkpoints
 from forecaster.training.combination import EvaluationSet
 from forecaster.training.presets import PRESETS
 from forecaster.training.selection import select_settings
 from forecaster.training.split import split
+from forecaster.training.starting_point import continue_stored
 from tests.support.factories import Recorder, network_settings, panel_of, waves
 from tests.support.pretrained import LEVELS
 
@@ -89,3 +91,13 @@ def test_an_unknown_preset_is_refused_with_the_known_ones():
 
     with pytest.raises(UsageError, match="'quick' is not one of fast, default, best"):
         from_mapping(TrainSettings, {"preset": "quick"}, "train()")
+
+
+def test_a_preset_has_no_effect_on_the_networks_of_a_stored_version_and_is_refused(tmp_path):
+    draft = draft_of(preset="best")
+    panel = panel_of(*waves(3, 80), season_length=4)
+    checkpoints = Checkpoints(tmp_path, tmp_path / "state", weights_only=False)
+    with pytest.raises(UsageError, match="--preset best has no effect"):
+        continue_stored(draft, checkpoints, panel, TrainSettings(preset="best", resume=True))
+    unfinished = Checkpoints(tmp_path, tmp_path, weights_only=False)
+    assert continue_stored(draft, unfinished, panel, TrainSettings(preset="best", resume=True)) is draft
