@@ -42,7 +42,8 @@ if TYPE_CHECKING:
 
 S = TypeVar("S")
 
-WRITTEN = ("output", "format", "safe_csv", "ledger", "wait", "plot", "plot_series")  # by the command line alone
+# What the command line alone writes, and how it does that.
+WRITTEN = ("output", "format", "safe_csv", "ledger", "wait", "plot", "plot_series", "engine", "ray_address", "workers")
 CHOOSES = ("model", "models", "name")  # a model is there already
 DRAWN = ("plot_series", "plot_memory")
 

@@ -273,6 +273,7 @@ def _predict_groups(settings: PredictSettings, console: Console, data: str | Non
         console.result(done.to_json())
     else:
         console.note(f"{done.series:,} series, {done.rows:,} rows in {done.files} files of {done.output}")
+    done.refuse_lost()
     refuse_failed(done.failed, done.series)
 
 

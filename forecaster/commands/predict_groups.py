@@ -8,44 +8,49 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 import forecaster
-from forecaster.data.freq import format_timestamps
-from forecaster.data.freshness import fresh, latest_observed, refuse_older
+from forecaster.commands.group_forecast import (
+    MAX_NAMED,
+    MAX_WARNINGS,
+    GroupOptions,
+    forecast_group,
+    panel_of_group,
+    recent_errors_of_group,
+)
+from forecaster.data.freshness import refuse_older
 from forecaster.data.reading.joined_columns import parts_of
 from forecaster.data.reading.pieces import Pieces, data_set, find_pieces, in_pieces
-from forecaster.data.reading.series_groups import SeriesGroups, divided, group_count
-from forecaster.errors import DataError, UsageError
+from forecaster.data.reading.series_groups import GroupRows, SeriesGroups, divided, group_count
+from forecaster.engines.local import LocalEngine
+from forecaster.engines.work import Engine, Lost
+from forecaster.errors import DataError, PartialError, UsageError
 from forecaster.serving.answer import ServedModel, unadapted
-from forecaster.serving.forecast_file import write_forecast
 from forecaster.serving.integrity import MANIFEST
 from forecaster.serving.manifest import load_runtime
-from forecaster.serving.open_model import model_of_data, read_for
+from forecaster.serving.open_model import model_of_data
 from forecaster.serving.overwriting import refuse_overwriting
-from forecaster.serving.predict import NothingObservedError, find_model, forecast_panel
-from forecaster.serving.recent_errors import MAX_WINDOWS, RecentPools, recent_windows
+from forecaster.serving.predict import find_model
+from forecaster.serving.recent_errors import MAX_WINDOWS, extended_by
 from forecaster.serving.remote_store import at_hand
 from forecaster.storage.addresses import is_url, shown
-from forecaster.storage.files import file_lock, is_file, saying_why, sync_tree, write_whole
+from forecaster.storage.files import file_lock, is_file, saying_why, sync_tree, whole_file, write_whole
 
 if TYPE_CHECKING:
     from forecaster.config import PredictSettings
-    from forecaster.data.panel import Panel
     from forecaster.progress import Watch
-    from forecaster.serving.forecast import Forecast
     from forecaster.serving.quantile_source import QuantileSource
 
-MAX_WARNINGS = 5  # that are shown one by one
-MAX_NAMED = 1000  # series without a forecast that are kept by name
+# Options that change nothing about what is written: a run may be resumed with others.
+ANYHOW = ("wait", "threads", "engine", "ray_address", "workers")
+MAX_LOST = 5  # groups that a message names
 
 
 @dataclass
@@ -63,10 +68,20 @@ class GroupsDone:
     failed: tuple[str, ...]  # the first MAX_NAMED series that could not be forecast
     failed_count: int
     resumed: int  # groups that an earlier run had forecast
+    lost: tuple[str, ...]  # groups that are not there, and why: their workers failed
 
     def to_json(self) -> dict[str, object]:
         """The fields by name."""
-        return {**asdict(self), "failed": list(self.failed)}
+        return {**asdict(self), "failed": list(self.failed), "lost": list(self.lost)}
+
+    def refuse_lost(self) -> None:
+        """PartialError where groups were lost."""
+        if self.lost:
+            named = "; ".join(self.lost[:MAX_LOST]) + ("; …" if len(self.lost) > MAX_LOST else "")
+            raise PartialError(
+                f"{len(self.lost)} of {len(self.lost) + self.files} groups were not forecast: {named}.",
+                "The others are written. Run the command again for all of them.",
+            )
 
 
 def is_folder(output: str) -> bool:
@@ -92,11 +107,25 @@ def predict_groups(
     refuse_overwriting({"--output": str(target)}, {"the data": pieces.name}, settings.models)
     work = target.with_name(f".{target.name}.forecast")
     with saying_why(target), file_lock(target.with_name(f".{target.name}.lock"), settings.wait or 0.0, f"'{target}'"):
-        run = _Run(model, settings, _FewWarnings(watch), work, format or "parquet")
-        done = run.forecast(pieces, now)
+        run = _Run(model, settings, _FewWarnings(watch), work, pieces, format or "parquet")
+        run.begin()
+        with _engine(model, settings) as engine:
+            done = run.forecast(engine, now)
         _publish(work / "parts", target)
         shutil.rmtree(work)
     return replace(done, output=settings.output)
+
+
+@contextmanager
+def _engine(model: ServedModel, settings: PredictSettings) -> Iterator[Engine]:
+    """What forecasts the groups."""
+    if settings.engine == "local":
+        yield LocalEngine(model)
+        return
+    from forecaster.engines.ray_cluster import ray_engine
+
+    with ray_engine(model, settings) as engine:
+        yield engine
 
 
 def _refuse_no_effect(settings: PredictSettings, format: str | None) -> None:
@@ -143,24 +172,19 @@ def _publish(parts: Path, target: Path) -> None:
 
 @dataclass
 class _FewWarnings:
-    """A `Watch` that shows a few warnings and no notes: each group would repeat them."""
+    """Shows the first warnings: each group would repeat them."""
 
     watch: Watch
     seen: int = 0
 
-    def note(self, text: str) -> None:
-        """Show nothing."""
-
-    def warn(self, text: str) -> None:
-        """Show the first warnings."""
-        self.seen += 1
-        if self.seen <= MAX_WARNINGS:
-            self.watch.warn(text)
-        elif self.seen == MAX_WARNINGS + 1:
-            self.watch.warn("further warnings are not shown")
-
-    def progress(self, progress: object) -> None:
-        """Show nothing."""
+    def show(self, warnings: tuple[str, ...]) -> None:
+        """Show these, as far as there were few before."""
+        for text in warnings:
+            self.seen += 1
+            if self.seen <= MAX_WARNINGS:
+                self.watch.warn(text)
+            elif self.seen == MAX_WARNINGS + 1:
+                self.watch.warn("further warnings are not shown")
 
 
 @dataclass(frozen=True)
@@ -169,33 +193,51 @@ class _Run:
 
     model: ServedModel
     settings: PredictSettings
-    watch: _FewWarnings
+    warnings: _FewWarnings
     work: Path
+    pieces: Pieces
     format: str
 
-    def forecast(self, pieces: Pieces, now: datetime | None) -> GroupsDone:
+    def begin(self) -> None:
+        """Keep what an earlier run of the same model, data and options has left, and nothing else."""
+        folder, settings = self.model.opened.folder, asdict(self.settings)
+        key = hashlib.sha256((folder / MANIFEST).read_bytes())
+        settings = {name: value for name, value in settings.items() if name not in ANYHOW}
+        states = [_state(self.pieces, file) for file in self.pieces.files]
+        count = group_count(self.pieces)
+        key.update(json.dumps([forecaster.__version__, settings, states, count, self.format], default=str).encode())
+        mark = self.work / "key"
+        # Without its parts, an earlier run has published them and was killed before it had removed the rest.
+        if is_file(mark) and (self.work / "parts").is_dir() and mark.read_text(encoding="utf-8") == key.hexdigest():
+            return
+        shutil.rmtree(self.work, ignore_errors=True)
+        (self.work / "parts").mkdir(parents=True)
+        write_whole(mark, key.hexdigest())
+
+    def forecast(self, engine: Engine, now: datetime | None) -> GroupsDone:
         """Write the parts of all groups. StaleError where the data is older than allowed."""
-        count = group_count(pieces)
-        self._begin(pieces, count)
-        keys, columns = self._keys(pieces), self._columns()
-        groups = divided(pieces, keys, [name for name in columns if name not in keys], self.work / "groups", count)
-        source = self._quantiles(groups, pieces)
+        keys, columns = self._keys(), self._columns()
+        kept = [name for name in columns if name not in keys]
+        groups = divided(self.pieces, keys, kept, self.work / "groups", group_count(self.pieces))
+        options = GroupOptions(self.settings, self.format, self.pieces.name, keys, columns)
+        source = self._quantiles(engine, groups, options)
+        todo = [group for group in range(groups.count) if not is_file(self._state_of(group))]
+        lost = self._forecast_groups(engine, groups, todo, (options, source))
         totals = _Totals()
-        for group in range(groups.count):
-            state = self.work / f"done-{group:05}.json"
-            if not is_file(state):
-                self._group(groups, group, pieces, source, state)
-            else:
-                totals.resumed += 1
-            totals.add(json.loads(state.read_text(encoding="utf-8")))
-            self.watch.watch.note(f"{group + 1} of {groups.count} groups: {totals.series:,} series")
+        for group in sorted(set(range(groups.count)) - set(lost)):
+            totals.add(json.loads(self._state_of(group).read_text(encoding="utf-8")))
         if self.settings.max_age is not None:
-            panel = next(one for group in range(groups.count) for one in self._panels(groups, group, pieces))
-            refuse_older(totals.latest, panel, self.settings.max_age, now)
-        if not totals.series:
-            raise DataError(f"{pieces.name}: no series has an observed target.", "Give later rows.")
+            rows = (GroupRows.of(groups.buffer(group)) for group in range(groups.count))
+            panels = (panel_of_group(self.model.opened.manifest, options, one) for one in rows)
+            refuse_older(totals.latest, next(one for one in panels if one is not None), self.settings.max_age, now)
+        described = []
+        for group, found in sorted(lost.items()):
+            names = GroupRows.of(groups.buffer(group)).names(keys)
+            totals.add_failed(names)
+            few = ", ".join(names[:3]) + (", …" if len(names) > 3 else "")
+            described.append(f"{self._part(group).name} ({len(names):,} series: {few}): {found.why}")
         opened = self.model.opened
-        return GroupsDone(
+        done = GroupsDone(
             output=self.settings.output,
             model=opened.folder.parent.name,
             version=opened.version,
@@ -206,92 +248,67 @@ class _Run:
             files=totals.files,
             failed=totals.failed,
             failed_count=totals.failed_count,
-            resumed=totals.resumed,
+            resumed=groups.count - len(todo),
+            lost=tuple(described),
         )
+        if not totals.series:
+            done.refuse_lost()
+            raise DataError(f"{self.pieces.name}: no series has an observed target.", "Give later rows.")
+        return done
 
-    def _begin(self, pieces: Pieces, count: int) -> None:
-        """Keep what an earlier run of the same model, data and options has left, and nothing else."""
-        folder, settings = self.model.opened.folder, asdict(self.settings)
-        key = hashlib.sha256((folder / MANIFEST).read_bytes())
-        settings = {name: value for name, value in settings.items() if name not in ("wait", "threads", "quiet")}
-        states = [_state(pieces, file) for file in pieces.files]
-        key.update(json.dumps([forecaster.__version__, settings, states, count, self.format], default=str).encode())
-        mark = self.work / "key"
-        # Without its parts, an earlier run has published them and was killed before it had removed the rest.
-        if is_file(mark) and (self.work / "parts").is_dir() and mark.read_text(encoding="utf-8") == key.hexdigest():
-            return
-        shutil.rmtree(self.work, ignore_errors=True)
-        (self.work / "parts").mkdir(parents=True)
-        write_whole(mark, key.hexdigest())
-
-    def _keys(self, pieces: Pieces) -> tuple[str, ...]:
+    def _keys(self) -> tuple[str, ...]:
         """The columns that name a series."""
         series = self.settings.series or self.model.opened.manifest.data.series
-        return parts_of(series, data_set(pieces).schema.names) if series else ()
+        return parts_of(series, data_set(self.pieces).schema.names) if series else ()
 
-    def _columns(self) -> list[str]:
+    def _columns(self) -> tuple[str, ...]:
         """The columns to keep; empty = all, where the options name none."""
         facts, own = self.model.opened.manifest.data, self.settings
         timestamp, target = own.timestamp or facts.timestamp, own.target or facts.target
         if facts.layout != "long" or not timestamp or not target or "," in f"{timestamp}{target}":
-            return []
-        return [timestamp, target, *(one.name for one in self.model.opened.manifest.covariates)]
+            return ()
+        return (timestamp, target, *(one.name for one in self.model.opened.manifest.covariates))
 
-    def _panels(self, groups: SeriesGroups, group: int, pieces: Pieces) -> Iterator[Panel]:
-        """The panel of a group; none for a group without rows."""
-        frame = groups.read(group)
-        if len(frame):
-            try:
-                panel = read_for(self.model.opened.manifest, frame, self.settings)
-            except DataError as error:  # the number of a row in a group says nothing
-                message = re.sub(r"data frame(?: row \d+)?", pieces.name.replace("\\", ""), error.message)
-                raise DataError(message, error.hint) from None
-            yield replace(panel, source=pieces.name)
+    def _part(self, group: int) -> Path:
+        """The file of a group's forecast."""
+        return self.work / "parts" / f"part-{group:05}.{self.format}"
 
-    def _quantiles(self, groups: SeriesGroups, pieces: Pieces) -> QuantileSource:
+    def _state_of(self, group: int) -> Path:
+        """The file that is there once a group is forecast, with what is said of it."""
+        return self.work / f"done-{group:05}.json"
+
+    def _quantiles(self, engine: Engine, groups: SeriesGroups, options: GroupOptions) -> QuantileSource:
         """How the quantiles are made, from windows of every group: one pass before the forecasts, where it is needed."""
         source = unadapted(self.model, self.settings)
         if not self.settings.adapt or not source.calibration or not (source.levels or self.settings.samples):
             return source
-        manifest, pools = self.model.opened.manifest, RecentPools()
-        limit = max(MAX_WINDOWS // groups.count, 1)
-        for group in range(groups.count):
-            if self._has_no_new_rows(groups, group):
+        found, limit = {}, max(MAX_WINDOWS // groups.count, 1)
+        for group, result in engine.run(recent_errors_of_group, (options, limit), range(groups.count), groups.buffer):
+            if isinstance(result, Lost):
+                self.warnings.show((f"quantiles are not adapted to {self._part(group).name}: {result.why}",))
                 continue
-            for panel in self._panels(groups, group, pieces):
-                panel = fresh(panel, None, self.settings.drop_incomplete, self.watch)
-                if int(panel.timestamps.max()) > manifest.seen_until:
-                    pools.add(recent_windows(panel, manifest, self.model.runtime, limit))
-        return replace(source, calibration=pools.extend(source.calibration))
+            found[group], warnings = result
+            self.warnings.show(warnings)
+        pools = [found[group] for group in sorted(found) if found[group] is not None]
+        return replace(source, calibration=extended_by(source.calibration, pools))
 
-    def _has_no_new_rows(self, groups: SeriesGroups, group: int) -> bool:
-        """Whether all rows of a group are of the time of the training, as far as that is known without reading them."""
-        manifest, columns = self.model.opened.manifest, self._columns()
-        moved = manifest.data.rows_as.snap or manifest.data.rows_as.resample
-        if not columns or moved or self.settings.zone:
-            return False
-        latest = groups.latest(group, columns[0], has_zone=manifest.data.zone is not None)
-        return latest is not None and latest <= manifest.seen_until
-
-    def _group(self, groups: SeriesGroups, group: int, pieces: Pieces, source: QuantileSource, state: Path) -> None:
-        """Write the part of one group, and then its state."""
-        part, facts = self.work / "parts" / f"part-{group:05}.{self.format}", _nothing()
-        columns = self._columns()
-        unobserved = groups.unobserved(group, self._keys(pieces), columns[1]) if columns else ()
-        if unobserved:
-            facts = {**facts, "failed": list(unobserved[:MAX_NAMED]), "failed_count": len(unobserved)}
-        for panel in () if unobserved else self._panels(groups, group, pieces):
-            latest = latest_observed(panel)
-            panel = fresh(panel, None, self.settings.drop_incomplete, self.watch)
-            try:
-                made = forecast_panel(panel, self.model, self.settings, self.watch, source).forecast
-            except NothingObservedError as nothing:
-                facts = {**facts, "failed": list(nothing.series[:MAX_NAMED]), "failed_count": len(nothing.series)}
+    def _forecast_groups(
+        self, engine: Engine, groups: SeriesGroups, todo: list[int], shared: tuple[GroupOptions, QuantileSource]
+    ) -> dict[int, Lost]:
+        """Write the parts of these groups, each before its state, and return those that were lost."""
+        lost, done = {}, groups.count - len(todo)
+        for group, result in engine.run(forecast_group, shared, todo, groups.buffer):
+            if isinstance(result, Lost):
+                lost[group] = result
                 continue
-            with saying_why(part):
-                write_forecast(made, part, self.format, safe_csv=self.settings.safe_csv)
-            facts = _facts(made, latest)
-        write_whole(state, json.dumps(facts))
+            if result.part:
+                with saying_why(self._part(group)), whole_file(self._part(group)) as stream:
+                    stream.write(result.part)
+            write_whole(self._state_of(group), json.dumps(result.facts))
+            self.warnings.show(result.warnings)
+            done += 1
+            self.warnings.watch.note(f"{done} of {groups.count} groups are forecast")
+        return lost
 
 
 @dataclass
@@ -304,7 +321,6 @@ class _Totals:
     files: int = 0
     failed: tuple[str, ...] = ()
     failed_count: int = 0
-    resumed: int = 0
     latest: int | None = None  # timestamp of the latest observed target
     cutoff: int | None = None
     text: str | int | None = None  # the cutoff, for people
@@ -320,6 +336,11 @@ class _Totals:
         if facts["cutoff"] is not None and (self.cutoff is None or facts["cutoff"] > self.cutoff):
             self.cutoff, self.text = facts["cutoff"], facts["text"]
 
+    def add_failed(self, names: tuple[str, ...]) -> None:
+        """Add series without a forecast."""
+        self.failed = (*self.failed, *names)[:MAX_NAMED]
+        self.failed_count += len(names)
+
 
 def _state(pieces: Pieces, file: str) -> object:
     """What changes when a file does."""
@@ -327,34 +348,3 @@ def _state(pieces: Pieces, file: str) -> object:
         return file, str(pieces.place.ukey(file))
     found = Path(file).stat()
     return str(Path(file).absolute()), found.st_size, found.st_mtime_ns
-
-
-def _nothing() -> dict[str, object]:
-    return {
-        "series": 0,
-        "rows": 0,
-        "fallbacks": 0,
-        "failed": [],
-        "failed_count": 0,
-        "latest": None,
-        "cutoff": None,
-        "text": None,
-    }
-
-
-def _facts(made: Forecast, latest: int | None) -> dict[str, object]:
-    """What is said of a group at the end."""
-    about = made.about
-    if about is None:
-        return _nothing()
-    cutoff = int(about.cutoff.max())
-    return {
-        "series": len(made.series),
-        "rows": made.prediction.size,
-        "fallbacks": made.fallbacks,
-        "failed": list(about.failed[:MAX_NAMED]),
-        "failed_count": len(about.failed),
-        "latest": latest,
-        "cutoff": cutoff,
-        "text": format_timestamps(np.array([cutoff]), made.freq, made.zone).tolist()[0],
-    }

@@ -198,6 +198,22 @@ class MachineOptions:
 
 
 @dataclass(frozen=True)
+class EngineOptions:
+    """Where the work is done."""
+
+    engine: str = choice("local", "local ray", "What runs it: this process, or workers of Ray.", "Running")
+    ray_address: str | None = option(None, "Ray cluster, e.g. auto (default: one is started here).", "Running")
+    workers: int | None = count("Workers of Ray (default: as many as there are processors).", "Running")
+
+    def refuse_idle_ray(self) -> None:
+        """UsageError for options of Ray without it."""
+        for name in ("ray_address", "workers"):
+            if getattr(self, name) is not None and self.engine != "ray":
+                flag = f"--{name.replace('_', '-')}"
+                raise UsageError(f"{flag} has no effect without --engine ray.", "Leave it out, or give --engine ray.")
+
+
+@dataclass(frozen=True)
 class LockOptions:
     """How long to wait for a lock of another run."""
 

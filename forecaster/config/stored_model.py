@@ -9,6 +9,7 @@ from forecaster.config.option import choice, count, option, steps, switch
 from forecaster.config.shared import (
     AdaptOptions,
     BaselineOptions,
+    EngineOptions,
     EventOptions,
     FrequencyOptions,
     HoldoutOptions,
@@ -67,7 +68,15 @@ class ExplainSettings(MemoryOptions, HoldoutOptions, MachineOptions, ServeOption
 
 @dataclass(frozen=True)
 class PredictSettings(
-    LockOptions, PlotOptions, MachineOptions, AdaptOptions, ServeOptions, StoreOptions, EventOptions, InputOptions
+    EngineOptions,
+    LockOptions,
+    PlotOptions,
+    MachineOptions,
+    AdaptOptions,
+    ServeOptions,
+    StoreOptions,
+    EventOptions,
+    InputOptions,
 ):
     """Settings of `predict`."""
 
@@ -105,6 +114,9 @@ class PredictSettings(
             if self.until not in (None, self.as_of):
                 raise UsageError("--as-of and --until exclude each other.", "Keep one.")
             object.__setattr__(self, "until", self.as_of)  # read so; --as-of also warns of a model that knows more
+        self.refuse_idle_ray()
+        if self.engine != "local" and not self.output.endswith("/"):
+            raise UsageError(f"--engine {self.engine} needs a folder as --output.", "Give one that ends with /.")
         if self.samples and self.fallback:
             raise UsageError(
                 "--samples and --fallback exclude each other: seasonal naive has no paths.", "Leave one out."

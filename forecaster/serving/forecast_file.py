@@ -5,6 +5,7 @@ CSV and JSON are written by this module and not by pandas, so that a forecast ne
 
 from __future__ import annotations
 
+import io
 import json
 import sys
 from collections.abc import Callable, Iterator
@@ -49,12 +50,23 @@ def write_forecast(
     encode = FORMATS[check_format(output, format, safe_csv=safe_csv)]
     if encode is _csv and str(output) == "-" and sys.stdout is not None and sys.stdout.isatty():
         encode = _csv_to_read
-    forecast.check()
-    if safe_csv:
-        forecast = replace(forecast, series=_unlike_formulas(forecast.series, forecast.keys))
+    forecast = _checked(forecast, safe_csv=safe_csv)
     with saying_why(output), _stdout() if str(output) == "-" else whole_file(output) as stream:
         encode(forecast, stream)
         stream.flush()
+
+
+def encoded(forecast: Forecast, format: str, *, safe_csv: bool = False) -> bytes:
+    """What `write_forecast` writes to a file, for whoever writes it elsewhere."""
+    stream = io.BytesIO()
+    FORMATS[format](_checked(forecast, safe_csv=safe_csv), stream)
+    return stream.getvalue()
+
+
+def _checked(forecast: Forecast, *, safe_csv: bool) -> Forecast:
+    """The forecast as it may be written."""
+    forecast.check()
+    return replace(forecast, series=_unlike_formulas(forecast.series, forecast.keys)) if safe_csv else forecast
 
 
 def _csv(forecast: Forecast, stream: IO[bytes], number: Callable[[float], str] = repr) -> None:

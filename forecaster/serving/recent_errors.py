@@ -10,6 +10,7 @@ here in the size of errors only, which benchmarks/adapting.py found better than 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -53,32 +54,33 @@ class RecentWindows:
         return calibration.extended(self.pool, tuple(map(str, self.panel.series)))
 
 
-class RecentPools:
-    """The recent windows of several panels, of which none is kept."""
+@dataclass(frozen=True)
+class NamedPool:
+    """The errors in the recent windows of a panel, without the panel."""
 
-    def __init__(self) -> None:
-        self._pools: list[Pool] = []
-        self._names: list[str] = []
+    pool: Pool  # its `series` count in `names`
+    names: tuple[str, ...]
 
-    def add(self, recent: RecentWindows | None) -> None:
-        """Add the windows of a panel with series of its own; None = it has none."""
-        if recent is None:
-            return
-        pool = recent.pool
-        series, index = np.unique(pool.series, return_inverse=True)
-        self._pools.append(replace(pool, series=index.reshape(-1).astype(np.int64) + len(self._names)))
-        self._names += [str(recent.panel.series[n]) for n in series]
+    @classmethod
+    def of(cls, recent: RecentWindows) -> NamedPool:
+        """Those of these windows."""
+        series, index = np.unique(recent.pool.series, return_inverse=True)
+        pool = replace(recent.pool, series=index.reshape(-1).astype(np.int64))
+        return cls(pool, tuple(str(recent.panel.series[n]) for n in series))
 
-    def extend(self, calibration: Calibration) -> Calibration:
-        """The calibration, extended by all these windows."""
-        if not self._pools:
-            return calibration
-        whole = {
-            name: np.concatenate([getattr(pool, name) for pool in self._pools])
-            for name in ("forecast", "target", "seasonal_scale", "series", "age")
-        }
-        pool = Pool(separate=sum(pool.separate for pool in self._pools), shape=self._pools[0].shape, **whole)
-        return calibration.extended(pool, self._names)
+
+def extended_by(calibration: Calibration, pools: Sequence[NamedPool]) -> Calibration:
+    """The calibration, extended by the recent windows of several panels, each with series of its own."""
+    if not pools:
+        return calibration
+    before = np.cumsum([0, *(len(one.names) for one in pools)])
+    shifted = [replace(one.pool, series=one.pool.series + n) for one, n in zip(pools, before, strict=False)]
+    whole = {
+        name: np.concatenate([getattr(pool, name) for pool in shifted])
+        for name in ("forecast", "target", "seasonal_scale", "series", "age")
+    }
+    pool = Pool(separate=sum(one.separate for one in shifted), shape=shifted[0].shape, **whole)
+    return calibration.extended(pool, [name for one in pools for name in one.names])
 
 
 def recent_windows(

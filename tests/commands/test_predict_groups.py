@@ -17,7 +17,7 @@ import pandas as pd
 import pytest
 
 from forecaster.cli.main import run
-from forecaster.commands import predict_groups
+from forecaster.commands import group_forecast
 from forecaster.data.reading import series_groups
 from tests.support.stored_models import stored, wave, write_csv
 
@@ -78,7 +78,7 @@ def test_the_data_of_the_training_is_the_default_and_csv_parts_may_be_asked_for(
 def test_every_row_of_a_series_is_in_one_group(shop, tmp_path):
     pieces = series_groups.Pieces("sales", tuple(map(str, sorted(Path("sales").rglob("*.parquet")))), True)
     groups = series_groups.divided(pieces, ["series"], ["timestamp", "target"], tmp_path / "groups", 7)
-    frames = [groups.read(n) for n in range(7)]
+    frames = [series_groups.GroupRows.of(groups.buffer(n)).frame() for n in range(7)]
     names = [set(frame["series"]) for frame in frames]
     assert sum(map(len, frames)) == 3000 and sum(map(len, names)) == len(set().union(*names)) == 30
     assert all(names)
@@ -142,7 +142,7 @@ def test_a_folder_is_replaced_as_a_whole(shop):
 
 
 def test_an_interrupted_run_is_resumed_and_other_data_begins_anew(shop, monkeypatch, capfd):
-    real, made = predict_groups.forecast_panel, []
+    real, made = group_forecast.forecast_panel, []
 
     def few(*arguments):
         made.append(1)
@@ -150,7 +150,7 @@ def test_an_interrupted_run_is_resumed_and_other_data_begins_anew(shop, monkeypa
             raise KeyboardInterrupt
         return real(*arguments)
 
-    monkeypatch.setattr(predict_groups, "forecast_panel", few)
+    monkeypatch.setattr(group_forecast, "forecast_panel", few)
     assert predicted() == 130
     assert not Path("out").exists() and Path(".out.forecast").is_dir()
     made[:] = [1] * 3

@@ -16,7 +16,7 @@ from forecaster.evaluation.cross_conformal import adapted_quantiles, calibrated_
 from forecaster.serving import recent_errors
 from forecaster.serving.conformal import calibrate
 from forecaster.serving.raw_forecasts import raw_forecasts
-from forecaster.serving.recent_errors import RecentPools, densest, recent_windows
+from forecaster.serving.recent_errors import NamedPool, densest, extended_by, recent_windows
 from tests.support.factories import panel_of, waves
 
 HORIZON, LENGTH, LEVELS = 4, 8, (0.1, 0.9)
@@ -153,13 +153,11 @@ def test_many_cutoffs_are_adapted_to_in_bounded_work(monkeypatch):
 
 
 def test_windows_of_several_panels_teach_what_those_of_one_do():
-    panel, pools = wild(4), RecentPools()
-    for n, row in enumerate(np.split(panel.target, 4)):
-        pools.add(newer(replace(panel_of(row), series=panel.series[n : n + 1])))
-        pools.add(None)
+    panel = wild(4)
+    each = [replace(panel_of(row), series=panel.series[n : n + 1]) for n, row in enumerate(np.split(panel.target, 4))]
     known = learnt(panel)
-    one, several = newer(panel).extend(known), pools.extend(known)
+    one, several = newer(panel).extend(known), extended_by(known, [NamedPool.of(newer(own)) for own in each])
     assert (one.windows, one.separate, one.cutoffs) == (several.windows, several.separate, several.cutoffs)
     np.testing.assert_allclose(several.offsets, one.offsets, rtol=1e-12)
     assert not np.allclose(several.offsets, known.offsets)
-    assert RecentPools().extend(known) is known
+    assert extended_by(known, []) is known

@@ -43,35 +43,54 @@ class SeriesGroups:
         """The file of a group, counted from 0."""
         return self.folder / f"group-{group:05}.arrow"
 
-    def latest(self, group: int, column: str, *, has_zone: bool) -> int | None:
-        """The latest timestamp of a group in microseconds since 1970; None where its column is not typed as such a time."""
+    def buffer(self, group: int) -> Any:
+        """The bytes of a group's file, which `GroupRows.of` reads: pyarrow's buffer, of memory that is mapped."""
+        import pyarrow as pa
+
+        with pa.memory_map(str(self.path(group))) as file:
+            return file.read_buffer()
+
+
+@dataclass(frozen=True)
+class GroupRows:
+    """The rows of a group; there may be none."""
+
+    table: Any  # pyarrow's
+
+    @classmethod
+    def of(cls, buffer: Any) -> GroupRows:
+        """Those in the bytes of a group's file."""
+        import pyarrow as pa
+
+        return cls(pa.ipc.open_file(buffer).read_all())
+
+    def latest(self, column: str, *, has_zone: bool) -> int | None:
+        """The latest timestamp in microseconds since 1970; None where its column is not typed as such a time."""
         import pyarrow as pa
         import pyarrow.compute as pc
 
-        with pa.memory_map(str(self.path(group))) as file:
-            found = pa.ipc.open_file(file).read_all().column(column)
-            if not pa.types.is_timestamp(found.type) or (found.type.tz is not None) != has_zone or not len(found):
-                return None
-            value = pc.max(found).cast(pa.timestamp("us", tz=found.type.tz), safe=False).value
+        found = self.table.column(column)
+        if not pa.types.is_timestamp(found.type) or (found.type.tz is not None) != has_zone or not len(found):
+            return None
+        value = pc.max(found).cast(pa.timestamp("us", tz=found.type.tz), safe=False).value
         return None if value is None else int(value)
 
-    def unobserved(self, group: int, series: Sequence[str], target: str) -> tuple[str, ...]:
-        """The names of a group's series where none of them has a target; else nothing."""
-        import pyarrow as pa
+    def names(self, series: Sequence[str]) -> tuple[str, ...]:
+        """The names of the series, which these columns have."""
+        if not series:
+            return ("all",)
+        names = self.table.select(list(series)).to_pandas().drop_duplicates().astype(str).to_numpy()
+        return tuple(joined_name([*map(str, row)]) if len(row) > 1 else str(row[0]) for row in names)
 
-        with pa.memory_map(str(self.path(group))) as file:
-            table = pa.ipc.open_file(file).read_all()
-            if not table.num_rows or table.column(target).null_count < table.num_rows:
-                return ()
-            names = table.select(list(series)).to_pandas().drop_duplicates().astype(str).to_numpy()
-        return tuple(joined_name([*map(str, row)]) if len(row) > 1 else str(row[0]) for row in names) or ("all",)
+    def unobserved(self, series: Sequence[str], target: str) -> tuple[str, ...]:
+        """The names of the series where none of them has a target; else nothing."""
+        if not self.table.num_rows or self.table.column(target).null_count < self.table.num_rows:
+            return ()
+        return self.names(series)
 
-    def read(self, group: int) -> pd.DataFrame:
-        """The rows of a group; there may be none."""
-        import pyarrow as pa
-
-        with pa.memory_map(str(self.path(group))) as file:
-            frame: pd.DataFrame = pa.ipc.open_file(file).read_all().to_pandas()
+    def frame(self) -> pd.DataFrame:
+        """The rows."""
+        frame: pd.DataFrame = self.table.to_pandas()
         return frame
 
 

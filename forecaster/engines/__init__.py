@@ -1,0 +1,4 @@
+"""Where work on groups of rows is done: in this process, or by Ray in many, here and on other machines.
+
+`work.py` says what work is; `local.py` and `ray_cluster.py` do it. What is computed is the same function in both.
+"""

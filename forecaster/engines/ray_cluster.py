@@ -1,0 +1,246 @@
+"""Work on groups by Ray: in processes of this machine, or on the machines of a cluster.
+
+Rows, model and results go through Ray's object store, so that machines share no file system: only this process reads the data
+and writes the output. Ray starts a task anew whose process or machine dies. Tasks and not Ray Data: the groups are there
+already, as files of whole series, their results are small, and a group that fails must be known by its name.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import shutil
+import signal
+import socket
+import tempfile
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, redirect_stdout
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import forecaster
+from forecaster.engines.work import Lost, Work
+from forecaster.errors import ForecasterError, UsageError, install_hint
+from forecaster.serving.answer import ServedModel
+from forecaster.serving.integrity import MANIFEST
+from forecaster.serving.manifest import load_runtime, read_manifest
+from forecaster.serving.open_model import Opened
+from forecaster.serving.runtime import usable_processors
+
+if TYPE_CHECKING:
+    from forecaster.config import PredictSettings
+
+RETRIES = 3  # of a group whose worker dies
+AHEAD = 1  # groups for each worker that wait for it in the object store
+TASK = "forecaster"  # what a worker that forecasts is called among the processes
+CONNECT_SECONDS = 10.0  # to wait for a cluster's answer
+_MAX_REASON = 200  # characters of a library's own words
+
+
+@dataclass(frozen=True)
+class ShippedModel:
+    """A stored version, for workers to load."""
+
+    name: str
+    version: int
+    key: str  # of what is loaded
+    runtime: str
+    threads: int
+    files: list[Any]  # one reference to {path in the version's folder: bytes}; in a list, Ray does not follow it
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """A ForecasterError of a worker. Its subclasses may have what cannot be sent."""
+
+    kind: type[ForecasterError]
+    message: str
+    hint: str
+
+
+def require_ray() -> Any:
+    """The library. UsageError where it is not installed."""
+    try:
+        import ray
+    except ImportError:
+        raise UsageError("--engine ray needs ray, which is not installed.", install_hint("ray")) from None
+    return ray
+
+
+@contextmanager
+def ray_engine(model: ServedModel, settings: PredictSettings) -> Iterator[RayEngine]:
+    """Workers of the cluster at `settings.ray_address`; None = of one that is started here and ended.
+
+    UsageError where there is no such cluster, or its workers have another version of this program.
+    """
+    ray, threads = require_ray(), settings.threads or 1
+    with _connected(ray, settings, threads):
+        workers = settings.workers or max(int(ray.cluster_resources().get("CPU", 1)) // threads, 1)
+        shipped = _shipped(ray, model, settings.runtime, threads)
+        options = {"num_cpus": threads, "max_retries": RETRIES, "name": TASK}
+        _refuse_other_version(ray, options)
+        yield RayEngine(ray, ray.remote(**options)(_do), shipped, workers)
+
+
+@contextmanager
+def _connected(ray: Any, settings: PredictSettings, threads: int) -> Iterator[None]:
+    """A connection to a cluster, which may be one of this process."""
+    if ray.is_initialized():  # by the program that calls this one
+        yield
+        return
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is sent anywhere
+    os.environ.setdefault("RAY_task_oom_retries", str(RETRIES))  # else without end
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # else Ray warns that it will change its mind
+    quiet = {"log_to_driver": False, "logging_level": "ERROR"}
+    with redirect_stdout(io.StringIO()):  # Ray prints there that a worker died, and standard output is for the result
+        place = _connect(ray, settings, threads, quiet)
+        try:
+            yield
+        finally:
+            ray.shutdown()
+            if place:
+                shutil.rmtree(place, ignore_errors=True)
+
+
+def _connect(ray: Any, settings: PredictSettings, threads: int, quiet: dict[str, Any]) -> str | None:
+    """Connect to the cluster, or start one with its files in the folder that is returned. UsageError."""
+    place, address = None, settings.ray_address
+    on_end = signal.getsignal(signal.SIGTERM)
+    try:
+        if address is not None:
+            _refuse_silence(address)
+            ray.init(address=address, **quiet)
+        else:
+            # Ray's own place keeps the logs of every run, and names of sockets must be short.
+            place = tempfile.mkdtemp(prefix="ray-", dir="/tmp" if Path("/tmp").is_dir() else None)
+            count = threads * (settings.workers or max(usable_processors() // threads, 1))
+            ray.init(address="local", num_cpus=count, include_dashboard=False, _temp_dir=place, **quiet)
+    except (ConnectionError, OSError, RuntimeError, ValueError) as error:
+        if place:
+            shutil.rmtree(place, ignore_errors=True)
+        where = "a local cluster" if address is None else f"the cluster at '{address}'"
+        raise UsageError(
+            f"--engine ray: {where} cannot be reached: {_first_line(error)}.",
+            "Start it with `ray start --head`, or leave out --ray-address for a local one.",
+        ) from None
+    finally:
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, on_end)  # Ray puts its own in its place
+    return place
+
+
+def _refuse_silence(address: str) -> None:
+    """OSError where nobody answers at HOST:PORT; Ray itself tries for minutes."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if host and port.isdigit():
+        socket.create_connection((host, int(port)), timeout=CONNECT_SECONDS).close()
+
+
+def _shipped(ray: Any, model: ServedModel, runtime: str, threads: int) -> ShippedModel:
+    """The files of the version, in the object store."""
+    opened = model.opened
+    paths = [MANIFEST, *opened.manifest.files]
+    files = {path: (opened.folder / path).read_bytes() for path in paths}
+    key = hashlib.sha256(files[MANIFEST]).hexdigest() + f" {runtime} {threads}"
+    return ShippedModel(opened.folder.parent.name, opened.version, key, runtime, threads, [ray.put(files)])
+
+
+def _refuse_other_version(ray: Any, options: dict[str, Any]) -> None:
+    """UsageError unless a worker has this version of this program."""
+    try:
+        found = ray.get(ray.remote(**options)(_version).remote())
+    except ray.exceptions.RayError as error:
+        raise UsageError(
+            f"--engine ray: the workers cannot run this program: {_first_line(error)}.", "Install it on every machine."
+        ) from None
+    if found != forecaster.__version__:
+        raise UsageError(
+            f"--engine ray: the workers have version {found}, and this is {forecaster.__version__}.",
+            "Install the same on every machine.",
+        )
+
+
+def _version() -> str:
+    """That of a worker."""
+    return forecaster.__version__
+
+
+@dataclass(frozen=True)
+class RayEngine:
+    """The workers of a cluster."""
+
+    ray: Any
+    task: Any  # `_do`, to be run elsewhere
+    model: ShippedModel
+    workers: int
+
+    def run(
+        self, work: Work, shared: object, groups: Sequence[int], read: Callable[[int], Any]
+    ) -> Iterator[tuple[int, Any]]:
+        """As `Engine.run`, in the order in which the groups end."""
+        ray, waiting = self.ray, list(reversed(groups))
+        running: dict[Any, int] = {}
+        common = [ray.put((work, shared))]
+        while waiting or running:
+            while waiting and len(running) < self.workers * (1 + AHEAD):
+                group = waiting.pop()
+                running[self.task.remote(self.model, common, ray.put(read(group)))] = group
+            (done, *_), _ = ray.wait([*running], num_returns=1)
+            group = running.pop(done)
+            yield group, self._result(done)
+
+    def _result(self, done: Any) -> Any:
+        """What a task has returned; `Lost` where it could not."""
+        try:
+            found = self.ray.get(done)
+        except self.ray.exceptions.RayTaskError as error:
+            return Lost(_first_line(error.cause if error.cause is not None else error))
+        except self.ray.exceptions.OutOfMemoryError:
+            return Lost(f"its worker ran out of memory {1 + RETRIES} times")
+        except self.ray.exceptions.RayError as error:
+            return Lost(f"its worker died {1 + RETRIES} times ({type(error).__name__})")
+        if isinstance(found, Refusal):
+            raise found.kind(found.message, found.hint)
+        return found
+
+
+_LOADED: dict[str, ServedModel] = {}  # in a worker: the model of its tasks
+
+
+def _do(shipped: ShippedModel, common: list[Any], rows: Any) -> Any:
+    """The work on a group, in a worker."""
+    import ray
+
+    work, shared = ray.get(common[0])
+    try:
+        return work(_loaded(shipped), shared, rows)
+    except ForecasterError as error:
+        kind = next(one for one in type(error).__mro__ if one.__module__ == ForecasterError.__module__)
+        return Refusal(kind, error.message, error.hint)
+
+
+def _loaded(shipped: ShippedModel) -> ServedModel:
+    """The model, which a worker loads once."""
+    import ray
+
+    if shipped.key not in _LOADED:
+        with tempfile.TemporaryDirectory() as place:
+            folder = Path(place) / shipped.name / str(shipped.version)
+            for path, data in ray.get(shipped.files[0]).items():
+                (folder / path).parent.mkdir(parents=True, exist_ok=True)
+                (folder / path).write_bytes(data)
+            manifest = read_manifest(folder)
+            runtime = load_runtime(folder, manifest, shipped.runtime, shipped.threads)
+        _LOADED.clear()
+        _LOADED[shipped.key] = ServedModel(Opened(folder, shipped.version, manifest), runtime)
+    return _LOADED[shipped.key]
+
+
+def _first_line(error: BaseException) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    said = (lines[-1] if type(error).__module__.startswith("ray") else lines[0]) if lines else ""
+    name = type(error).__name__
+    return f"{name}: {said}"[:_MAX_REASON].rstrip(".: ")
