@@ -10,9 +10,11 @@ from __future__ import annotations
 import hashlib
 import io
 import os
+import secrets
 import shutil
 import signal
 import socket
+import sys
 import tempfile
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -61,8 +63,12 @@ class Refusal:
     hint: str
 
 
-def require_ray() -> Any:
-    """The library. UsageError where it is not installed."""
+def require_ray(address: str | None) -> Any:
+    """The library, for a cluster at an address or one of our own. UsageError where it is not installed."""
+    if address is None and "ray" not in sys.modules:
+        # Ray listens on every interface of this machine. It reads this when it is imported: only who has the token may connect.
+        os.environ.setdefault("RAY_AUTH_MODE", "token")
+        os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
     try:
         import ray
     except ImportError:
@@ -76,7 +82,7 @@ def ray_engine(model: ServedModel, settings: PredictSettings) -> Iterator[RayEng
 
     UsageError where there is no such cluster, or its workers have another version of this program.
     """
-    ray, threads = require_ray(), settings.threads or 1
+    ray, threads = require_ray(settings.ray_address), settings.threads or 1
     with _connected(ray, settings, threads):
         workers = settings.workers or max(int(ray.cluster_resources().get("CPU", 1)) // threads, 1)
         shipped = _shipped(ray, model, settings.runtime, threads)
