@@ -134,6 +134,7 @@ def _windows(panel: Panel, horizon: int) -> Windows:
 def _networks(opened: Opened) -> list[Network]:
     """The stored networks with the weights that serve."""
     from forecaster.models.network import Network
+    from forecaster.models.trees import TREES
 
     manifest = opened.manifest
     if not manifest.members:
@@ -141,6 +142,8 @@ def _networks(opened: Opened) -> list[Network]:
     stage = TEST_STAGE if manifest.serves_tested_weights else FINAL_STAGE
     found = []
     for i, settings in enumerate(manifest.members):
+        if settings.cell == TREES:  # which gradients do not go through
+            continue
         network = Network(settings, 0, portable=True)
         network.weights = read_state(opened.folder / STATE / state_file(stage, i)).best_weights
         found.append(network)

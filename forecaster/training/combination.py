@@ -227,7 +227,7 @@ def choose_simple_method(
     rivals = _rivals(questions.smoothings, evaluation)
     forecasts = {_kind(one): evaluation.smoothed(one) for one in rivals}
     # No margin between shares: combining forecasts with different errors lowers the error (Bates & Granger 1969).
-    joined = not questions.blended and any(member.pretrained for member in plan.members)
+    joined = not questions.blended and any(member.share for member in plan.members)
     answers: list[Smoothing | None] = [] if questions.blended else [plan.smoothing if joined else None]
     answers += [one for one in rivals if not joined or one.weight == 1.0]
     made = [

@@ -16,8 +16,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from forecaster.models.settings import FitSettings
+from forecaster.models.trees import TreeMember
 from forecaster.progress import Progress, Watch
 from forecaster.training.compiled_steps import Trainer, Trainers, ValidationSums
+from forecaster.training.fit_trees import fit_trees
 from forecaster.training.fit_types import Epoch, Fitted, State, Task
 
 if TYPE_CHECKING:
@@ -200,6 +202,10 @@ def fit(
     On a CPU each batch is cut into `parts` that run in parallel. `trainers` are those of earlier fits, whose compiled steps are
     used again. KeyboardInterrupt where the first epoch was interrupted.
     """
+    if isinstance(network, TreeMember):
+        done = fit_trees(network, task, settings.seed)
+        control.checkpoint(done.state)
+        return done
     if not settings.epochs:
         return as_it_is(network)
     steps = settings.batches(len(task.sampler)) * settings.epochs

@@ -76,12 +76,13 @@ class Tuning:
 
     def __str__(self) -> str:
         if self.epochs <= 0:
-            return "as it is" if self == UNTOUCHED else "from nothing"
+            return {OWN: "from nothing", TREES: "trees"}.get(self, "as it is")
         return f"after {self.epochs * EPOCH_STEPS} steps at {self.learning_rate:g}"
 
 
 UNTOUCHED = Tuning(0, 3e-4)
 OWN = Tuning(-1, 0.0)  # the members that start from nothing
+TREES = Tuning(-2, 0.0)  # the member of trees, which is no network
 
 
 @dataclass(frozen=True)
@@ -186,6 +187,7 @@ class OpenQuestions:
     given: Mapping[str, int | float] = field(default_factory=dict)  # settings of the schedule that are given
     pretrained: bool = False  # whether members may start from a pretrained network
     tunings: tuple[Tuning, ...] = ()  # and how they may be fitted further from there
+    trees: int = 0  # context of a member of trees; 0 = there is none
     own_members: int = 0  # members that start from nothing beside a pretrained network, at most
     patient: bool = False  # longer schedules are tried even where the last one did not clearly lower the error
 

@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
+from forecaster.models import trees
 from forecaster.models.exponential_smoothing import Smoothing
 from forecaster.serving.manifest import PlanRow
 from forecaster.serving.pretrained import find_card
 from forecaster.training.combination import Served, Unfitted
 from forecaster.training.fit_types import MemberFit
-from forecaster.training.plan import EPOCH_STEPS, OF_OWN_MEMBERS, OWN, UNTOUCHED
+from forecaster.training.plan import EPOCH_STEPS, OF_OWN_MEMBERS, OWN, TREES, UNTOUCHED
 
 if TYPE_CHECKING:
     from forecaster.models.network import Network
@@ -37,6 +38,7 @@ ROUNDS = 10  # of the forward selection: shares are tenths
 # The settings of the members that start from nothing were chosen on these windows, which flatters them: a combination that
 # looks worse by so much may still be better.
 MAX_LOSS = 0.02
+MAX_ERROR = 1.25  # of the lowest error of a component: with more it has no sure share
 
 Component: TypeAlias = "Tuning | Smoothing"  # of a combination: networks, or a simple method
 
@@ -67,6 +69,27 @@ def pretrained_member(plan: Plan) -> NetworkSettings | None:
     )
 
 
+def tree_member(plan: Plan, context_length: int) -> NetworkSettings:
+    """The member of trees, which reads the context alone."""
+    first = plan.members[0]
+    return replace(
+        first,
+        cell=trees.TREES,
+        units=trees.COUNT,
+        layers=trees.DEPTH,
+        bidirectional=False,
+        context_length=context_length,
+        segment=1,
+        head="direct",
+        transform="none",
+        known=0,
+        lags=0,
+        linear=False,
+        level=False,
+        recent=0,
+    )
+
+
 def error_as_it_is(plan: Plan, evaluation: EvaluationSet) -> float:
     """The error of the pretrained network as it is; infinite where none can be a member."""
     base = pretrained_member(plan)
@@ -92,41 +115,52 @@ def join_pretrained(
     history speak for it. Returned with the plan is what is made without a fit: the pretrained network, and `partner` where the
     history speaks for it. None where there is none.
     """
-    base = pretrained_member(plan)
-    if base is None:
-        return Served(plan, evaluation.forecast(own)), None
-    evaluation = evaluation.reaching(base.context_length)
+    base = pretrained_member(plan) if questions.pretrained else None
     may_tune = len(plan.members) > 2 or not own  # else one member starts from nothing
-    starts = (UNTOUCHED, *questions.tunings) if may_tune else (UNTOUCHED,)
-    tuned = _tuned(plan, base, starts, task, fit_all)
-    forecasts: dict[Component, FloatArray] = {
-        tuning: evaluation.forecast([network]) for tuning, network in tuned.items()
-    }
+    starts: dict[Tuning, NetworkSettings] = {}
+    if base:
+        starts = dict.fromkeys((UNTOUCHED, *questions.tunings) if may_tune else (UNTOUCHED,), base)
+    if questions.trees and own:
+        starts[TREES] = tree_member(plan, questions.trees)
+    if not starts:
+        return Served(plan, evaluation.forecast(own)), None
+    evaluation = evaluation.reaching(max(one.context_length for one in starts.values()))
+    fitted = _fitted(plan, starts, task, fit_all)
+    forecasts: dict[Component, FloatArray] = {one: evaluation.forecast([fitted[one]]) for one in fitted}
     simple: dict[Component, FloatArray] = {partner: evaluation.smoothed(partner)} if partner else {}
-    unfitted = _unfitted(plan, base, tuned[UNTOUCHED], evaluation, partner)
-    errors = {tuning: evaluation.error(forecasts[tuning]) for tuning in tuned if tuning != UNTOUCHED}
-    if errors:
-        best = min(errors, key=errors.__getitem__)
-        forecasts = {tuning: forecasts[tuning] for tuning in (UNTOUCHED, best)}
-    count = min(len(plan.members) - len(forecasts), questions.own_members) if own else 0
+    unfitted = _unfitted(plan, base, fitted[UNTOUCHED], evaluation, partner) if base else None
+    errors = {one: evaluation.error(forecasts[one]) for one in fitted if one not in (UNTOUCHED, TREES)}
+    if errors:  # the best of the tunings alone
+        worse = {*errors} - {min(errors, key=errors.__getitem__)}
+        forecasts = {one: forecast for one, forecast in forecasts.items() if one not in worse}
+    others = len({*forecasts} - {TREES})  # trees are no network: they take no member's place
+    count = min(len(plan.members) - others, questions.own_members) if own else 0
     beside: dict[Component, FloatArray] = {OWN: evaluation.forecast(own[:count])} if own else {}
     parts = {**forecasts, **beside, **simple}
-    sure = (UNTOUCHED, OWN, *(simple if unfitted.plan.smoothing else ()))
-    shares = shares_of(parts, evaluation.error, sure)
+    sure = [UNTOUCHED, OWN, *(simple if unfitted and unfitted.plan.smoothing else ())]
+    shares = shares_of(parts, evaluation.error, good(parts, evaluation.error, sure))
+    if not base and TREES not in shares:
+        return Served(plan, evaluation.forecast(own)), None
     joined = _joined(parts, shares)
     after = evaluation.error(joined)
     if not own:
         watch.note(f"model selection: {_named(shares)}: validation error {after:.4g}")
-        return Served(_with_members(plan, base, shares, f"validation error {after:.3g}"), joined), unfitted
+        return Served(_with_members(plan, starts, shares, f"validation error {after:.3g}"), joined), unfitted
     alone = evaluation.forecast(own)
     before = evaluation.error(alone)
-    watch.note(
-        f"model selection: {_named(shares)}: validation error {after:.4g}, without pretrained members {before:.4g}"
-    )
+    watch.note(f"model selection: {_named(shares)}: validation error {after:.4g}, without them {before:.4g}")
     if after > before * (1.0 + MAX_LOSS) and evaluation.clearly_lower(alone, joined):
         return Served(plan, alone), unfitted
-    made = _with_members(plan, base, shares, f"validation error {after:.3g}, {before:.3g} without them", own=count)
+    made = _with_members(plan, starts, shares, f"validation error {after:.3g}, {before:.3g} without them", own=count)
     return Served(made, joined), unfitted
+
+
+def good(
+    parts: Mapping[Component, FloatArray], error: Callable[[FloatArray], float], some: Sequence[Component]
+) -> list[Component]:
+    """Those of `some` whose forecasts are not far worse than the best ones."""
+    errors = {one: error(forecast) for one, forecast in parts.items()}
+    return [one for one in some if one in errors and errors[one] <= MAX_ERROR * min(errors.values())]
 
 
 def join_untested(plan: Plan, evaluation: EvaluationSet, watch: Watch, partner: Smoothing | None = None) -> Plan:
@@ -156,7 +190,7 @@ def _unfitted(
     shares = shares_of(before, history.error, (UNTOUCHED,))
     reason = "nothing is fitted: no fit is clearly better"
     return Unfitted(
-        plan=_with_members(plan, base, shares, reason),
+        plan=_with_members(plan, {UNTOUCHED: base}, shares, reason),
         forecast=_joined(parts(evaluation), shares),
         history_error=history.error(_joined(before, shares)),
     )
@@ -192,29 +226,28 @@ def shares_of(
     return {one: 0.5 * counts[one] / ROUNDS + 0.5 / len(kept) for one in kept}
 
 
-def _tuned(
-    plan: Plan, base: NetworkSettings, tunings: Sequence[Tuning], task: Task, fit_all: FitAll
-) -> dict[Tuning, Network]:
-    """The pretrained network after each tuning that did not diverge."""
-    stage = fit_all("model selection", task, [_member_fit(plan, base, tuning) for tuning in tunings])
-    if len(stage.fits) < len(tunings) or stage.stopped == "interrupted":
+def _fitted(plan: Plan, starts: Mapping[Tuning, NetworkSettings], task: Task, fit_all: FitAll) -> dict[Tuning, Network]:
+    """The network after each of the fits that did not diverge."""
+    members = [_member_fit(plan, settings, one) for one, settings in starts.items()]
+    stage = fit_all("model selection", task, members)
+    if len(stage.fits) < len(starts) or stage.stopped == "interrupted":
         raise KeyboardInterrupt
     return {
-        tuning: network
-        for tuning, network, done in zip(tunings, stage.networks, stage.fits, strict=True)
+        one: network
+        for one, network, done in zip(starts, stage.networks, stage.fits, strict=True)
         if done.stopped != "diverged"
     }
 
 
-def _member_fit(plan: Plan, base: NetworkSettings, tuning: Tuning, share: float = 0.0) -> MemberFit:
-    return MemberFit(replace(base, tuned=tuning.epochs > 0, share=share), _fit_settings(plan, tuning))
+def _member_fit(plan: Plan, settings: NetworkSettings, tuning: Tuning, share: float = 0.0) -> MemberFit:
+    return MemberFit(replace(settings, tuned=tuning.epochs > 0, share=share), _fit_settings(plan, tuning))
 
 
 def _fit_settings(plan: Plan, tuning: Tuning) -> FitSettings:
     return replace(
         plan.fit,
         error_scale="series",
-        epochs=tuning.epochs,
+        epochs=1 if tuning == TREES else tuning.epochs,
         batch_size=min(plan.fit.batch_size, BATCH_SIZE),
         learning_rate=tuning.learning_rate,
         steps_per_epoch=EPOCH_STEPS,
@@ -223,17 +256,22 @@ def _fit_settings(plan: Plan, tuning: Tuning) -> FitSettings:
 
 
 def _with_members(
-    plan: Plan, base: NetworkSettings, shares: Mapping[Component, float], reason: str, *, own: int = 0
+    plan: Plan,
+    starts: Mapping[Tuning, NetworkSettings],
+    shares: Mapping[Component, float],
+    reason: str,
+    *,
+    own: int = 0,
 ) -> Plan:
-    """The plan with pretrained members of these shares, after the first `own` of its members, where OWN has a share.
+    """The plan with members of these starts and shares, after the first `own` of its members, where OWN has a share.
 
     The simple method among the components is blended in with its share of the whole forecast.
     """
     simple = next((replace(one, weight=share) for one, share in shares.items() if isinstance(one, Smoothing)), None)
     networks = 1.0 - (simple.weight if simple else 0.0)  # their share
-    starts = {one: share / networks for one, share in shares.items() if not isinstance(one, Smoothing) and one != OWN}
+    joined = {one: share / networks for one, share in shares.items() if not isinstance(one, Smoothing) and one != OWN}
     kept, before = plan.members[:own], plan.member_fits[:own]
-    fits = [_member_fit(plan, base, tuning, share) for tuning, share in starts.items()]
+    fits = [_member_fit(plan, starts[one], one, share) for one, share in joined.items()]
     rows = plan.rows if own else tuple(row for row in plan.rows if row.setting not in OF_OWN_MEMBERS)
     plan = replace(plan, rows=rows).with_row("members", len(kept) + len(fits), "see pretrained")
     plan = plan.with_row("floor", simple.weight if simple else 0.0, reason)
@@ -244,14 +282,16 @@ def _with_members(
         own_fits=(*(None for _ in kept), *(one.fit for one in fits)),
         calendar=plan.calendar if own else (),
         smoothing=simple,
-        rows=(*plan.rows, PlanRow("pretrained", ", ".join(map(str, starts)), reason)),
+        rows=(*plan.rows, PlanRow("pretrained", ", ".join(map(str, joined)), reason)),
     )
 
 
 def started(settings: NetworkSettings, seed: int) -> Network:
-    """A new network: with random weights, or with those of the pretrained network that the settings name."""
+    """A new member: with random weights, with those of the pretrained network that the settings name, or of trees."""
     from forecaster.models.network import Network
 
+    if settings.cell == trees.TREES:
+        return trees.TreeMember(settings)
     network = Network(settings, seed)
     if settings.pretrained:
         whole = _pretrained(settings.pretrained)

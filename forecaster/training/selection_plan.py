@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from typing import TYPE_CHECKING
 
 from forecaster.errors import UsageError
 from forecaster.models.exponential_smoothing import EXPONENTIAL_SMOOTHING, WEIGHTS, Smoothing, smoothing_length
 from forecaster.models.scaling import TRANSFORMS
+from forecaster.models.settings import NetworkSettings
 from forecaster.models.simple_methods import DRIFT, NAIVE, SEASONAL_NAIVE, STATISTICAL
 from forecaster.models.theta import THETA, theta_lengths
+from forecaster.models.trees import SEASONS, longest_lag
 from forecaster.serving.pretrained import find_card
 from forecaster.training.length_plan import MIN_SERIES_FOR_ONE_WINDOW, longest_tested, min_context, whole_segments
 from forecaster.training.optimizer_plan import rate_of
@@ -19,7 +22,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from forecaster.config import TrainSettings
-    from forecaster.models.settings import NetworkSettings
     from forecaster.training.length_plan import Lengths
     from forecaster.training.plan import Chooser, Tuning
     from forecaster.training.presets import Preset
@@ -27,6 +29,9 @@ if TYPE_CHECKING:
 
 # With fewer, a pretrained network learns its windows by heart, and few validation windows show it.
 MIN_SERIES_TO_TUNE = 30
+# Fewer or shorter series teach trees less than a network (benchmarks/ABLATIONS.md, Trees).
+MIN_SERIES_FOR_TREES, MIN_ROWS_FOR_TREES = 10, 400
+MAX_TREE_HORIZON = 200  # steps that are fed back one by one
 NO_SELECTION = "the default without model selection"
 NOT_ITS_OWN = ("horizon", "combine", "transform")  # settings of a plan that rule no pretrained network out
 PARTS = (
@@ -111,6 +116,28 @@ def tunings_of(settings: TrainSettings, series: int, preset: Preset) -> tuple[Tu
 def own_members_of(choose: Chooser, preset: Preset) -> int:
     """How many members start from nothing beside a pretrained network; not 0 where an option says how these are fitted."""
     return preset.own_members or (PRESETS[DEFAULT].own_members if choose.given & {*OF_OWN_MEMBERS, "members"} else 0)
+
+
+def trees_of(settings: TrainSettings, choose: Chooser, series: int, lengths: Lengths, base: NetworkSettings) -> int:
+    """Rows that a member of trees reads; 0 where there is none: it needs long series, and reads nothing beside them.
+
+    Options that say how networks are made ask for networks.
+    """
+    m, rows = lengths.season, lengths.rows
+    networks = choose.changed.keys() & {one.name for one in fields(NetworkSettings)} - {*NOT_ITS_OWN, "quantiles"}
+    if networks or settings.members == 1 or settings.network or settings.start_from or settings.resume:
+        return 0
+    if (
+        base.covariates
+        or base.distribution
+        or settings.loss not in (None, "mae")
+        or settings.holidays
+        or settings.events
+    ):
+        return 0
+    if series < MIN_SERIES_FOR_TREES or rows < MIN_ROWS_FOR_TREES or not 1 < m <= rows // (2 * SEASONS):
+        return 0
+    return m + longest_lag(m, rows) if lengths.horizon <= MAX_TREE_HORIZON else 0
 
 
 def has_length(settings: TrainSettings) -> bool:

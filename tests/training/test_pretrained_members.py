@@ -16,12 +16,14 @@ from forecaster.models.exponential_smoothing import Smoothing
 from forecaster.models.served_method import served_method
 from forecaster.models.shares import combination_weights
 from forecaster.models.theta import THETA
+from forecaster.models.trees import TREES as TREE_CELL
 from forecaster.serving.pretrained import Card
 from forecaster.training import pretrained_members
 from forecaster.training.auto_plan import draft_plan
 from forecaster.training.fit import FitControl, fit
-from forecaster.training.plan import UNTOUCHED, OpenQuestions, Tuning
+from forecaster.training.plan import OWN, UNTOUCHED, OpenQuestions, Tuning
 from forecaster.training.pretrained_members import (
+    good,
     join_pretrained,
     join_untested,
     level_weights,
@@ -131,11 +133,17 @@ def test_a_fit_of_no_epoch_leaves_a_network_as_it_is():
         np.testing.assert_array_equal(one, other)
 
 
+@pytest.fixture
+def all_good(monkeypatch):
+    """No component has too large an error for a sure share."""
+    monkeypatch.setattr(pretrained_members, "MAX_ERROR", float("inf"))
+
+
 class Evaluation:
     """Compares forecasts with 0: a network is its own forecast."""
 
     def reaching(self, length):
-        assert length == WHOLE.context_length
+        assert length in (WHOLE.context_length, 12)
         return self
 
     def forecast(self, networks):
@@ -171,7 +179,7 @@ def fits_of(tuned, tunings):
 def joined(plan, own, tuned):
     """The plan after the choice, where networks in place of the untouched one and the tunings err by `tuned`."""
     tunings = TUNINGS[: len(tuned) - 1]
-    questions = replace(NO_QUESTIONS, tunings=tunings, own_members=2)
+    questions = replace(NO_QUESTIONS, pretrained=True, tunings=tunings, own_members=2)
     made, unfitted = join_pretrained(plan, own, questions, Evaluation(), None, fits_of(tuned, tunings), Recorder())
     assert [(one.pretrained, one.tuned, one.share) for one in unfitted.plan.members] == [(4, False, 1.0)]
     assert not {"units", "cell", "epochs"} & {
@@ -184,6 +192,7 @@ def joined(plan, own, tuned):
     return made.plan, made.forecast
 
 
+@pytest.mark.usefixtures("all_good")
 def test_they_join_unless_the_error_is_clearly_lower_without_them(shipped):
     plan, _ = drafted()
     kept, forecast = joined(plan, [1.0] * 4, [5.0, 4.0, 3.0])
@@ -196,6 +205,7 @@ def test_they_join_unless_the_error_is_clearly_lower_without_them(shipped):
     assert (forecast < 1.0).all()
 
 
+@pytest.mark.usefixtures("all_good")
 def test_a_tuning_that_is_not_selected_is_not_fitted_again(shipped):
     changed, _ = joined(drafted()[0], [1.0] * 4, [0.5, 2.0, 3.0])
     assert [(member.pretrained, member.tuned) for member in changed.members] == [(0, False), (0, False), (4, False)]
@@ -220,9 +230,10 @@ def test_without_validation_windows_nothing_is_fitted_and_the_history_gives_the_
     assert join_untested(no_network, Evaluation(), Recorder(), simple()) is no_network
 
 
-NO_TUNING = replace(NO_QUESTIONS, tunings=(), own_members=2)
+NO_TUNING = replace(NO_QUESTIONS, pretrained=True, tunings=(), own_members=2)
 
 
+@pytest.mark.usefixtures("all_good")
 def test_a_statistical_method_joins_where_it_lowers_the_error(shipped):
     plan, _ = drafted()
     own, tuned = [1.0] * 4, [-0.5]
@@ -236,6 +247,35 @@ def test_a_statistical_method_joins_where_it_lowers_the_error(shipped):
     worse = [0.1]
     made, unfitted = join_pretrained(plan, own, NO_TUNING, Evaluation(), None, fits_of(worse, ()), Recorder(), simple())
     assert made.plan.smoothing is None and unfitted.plan.smoothing is None
+
+
+def test_a_component_with_a_far_larger_error_has_no_sure_share():
+    parts = {UNTOUCHED: np.full((2, 3), 1.0), OWN: np.full((2, 3), 1.2), simple(): np.full((2, 3), 1.3)}
+    assert good(parts, Evaluation().error, [UNTOUCHED, OWN, simple()]) == [UNTOUCHED, OWN]
+
+
+def test_trees_join_where_they_lower_the_error_beside_or_without_a_pretrained_network(shipped):
+    questions = replace(NO_QUESTIONS, pretrained=True, trees=12, own_members=2)
+
+    def fits(*forecasts):
+        def fit_all(_stage, _task, members):
+            assert [one.network.cell for one in members][-1] == TREE_CELL and members[-1].fit.epochs == 1
+            kinds = [SimpleNamespace(stopped="epochs")] * len(members)
+            return SimpleNamespace(networks=list(forecasts), fits=kinds, stopped="epochs")
+
+        return fit_all
+
+    plan, _ = drafted()
+    made, _ = join_pretrained(plan, [1.0] * 4, questions, Evaluation(), None, fits(0.9, -0.9), Recorder())
+    assert [one.cell for one in made.plan.members] == ["gru", "gru", "gru", TREE_CELL]
+    assert made.plan.members[-1].context_length == 12 and "trees" in made.plan.method
+    worse, _ = join_pretrained(plan, [1.0] * 4, questions, Evaluation(), None, fits(0.9, 3.0), Recorder())
+    assert TREE_CELL not in [one.cell for one in worse.plan.members]
+    alone = replace(questions, pretrained=False)
+    made, unfitted = join_pretrained(plan, [1.0] * 4, alone, Evaluation(), None, fits(-0.9), Recorder())
+    assert [one.cell for one in made.plan.members] == ["gru", "gru", TREE_CELL] and unfitted is None
+    none, _ = join_pretrained(plan, [1.0] * 4, alone, Evaluation(), None, fits(3.0), Recorder())
+    assert none.plan is plan
 
 
 def test_the_forecast_that_is_returned_is_that_of_the_shares(shipped):
