@@ -16,6 +16,7 @@ from forecaster.models.losses import pinball_level
 from forecaster.models.served_method import member_kind
 from forecaster.models.shares import combine
 from forecaster.models.simple_methods import DRIFT, NAIVE, STATISTICAL
+from forecaster.models.trees import TREES
 from forecaster.serving.manifest import Contribution
 
 if TYPE_CHECKING:
@@ -332,6 +333,6 @@ def contributions(
 
 def _label(network: Network) -> str:
     s = network.settings
-    if s.pretrained:
+    if s.pretrained or s.cell == TREES:
         return member_kind(s)
     return f"{s.label}, transform {s.transform}, center {s.center}, dropout {s.dropout:g}"
