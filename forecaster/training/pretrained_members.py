@@ -38,7 +38,7 @@ ROUNDS = 10  # of the forward selection: shares are tenths
 # The settings of the members that start from nothing were chosen on these windows, which flatters them: a combination that
 # looks worse by so much may still be better.
 MAX_LOSS = 0.02
-MAX_ERROR = 1.25  # of the lowest error of a component: with more it has no sure share
+MAX_ERROR = 1.25  # of the lowest error of a component: with more it has no share
 
 Component: TypeAlias = "Tuning | Smoothing"  # of a combination: networks, or a simple method
 
@@ -133,34 +133,38 @@ def join_pretrained(
     if errors:  # the best of the tunings alone
         worse = {*errors} - {min(errors, key=errors.__getitem__)}
         forecasts = {one: forecast for one, forecast in forecasts.items() if one not in worse}
-    others = len({*forecasts} - {TREES})  # trees are no network: they take no member's place
-    count = min(len(plan.members) - others, questions.own_members) if own else 0
-    beside: dict[Component, FloatArray] = {OWN: evaluation.forecast(own[:count])} if own else {}
-    parts = {**forecasts, **beside, **simple}
+    alone = evaluation.forecast(own) if own else None
+    beside: dict[Component, FloatArray] = {} if alone is None else {OWN: alone}
+    parts = good({**forecasts, **beside, **simple}, evaluation.error)
+    if alone is not None and not {*parts} & {*starts}:
+        return Served(plan, alone), unfitted
+    others = len({*parts} & {*starts} - {TREES})  # trees are no network: they take no member's place
+    count = min(len(plan.members) - others, questions.own_members) if base else len(plan.members)
+    if OWN in parts:
+        parts[OWN] = evaluation.forecast(own[:count])
     sure = [UNTOUCHED, OWN, *(simple if unfitted and unfitted.plan.smoothing else ())]
-    shares = shares_of(parts, evaluation.error, good(parts, evaluation.error, sure))
-    if not base and TREES not in shares:
-        return Served(plan, evaluation.forecast(own)), None
+    shares = shares_of(parts, evaluation.error, [one for one in sure if one in parts])
+    if alone is not None and not {*shares} & {*starts}:
+        return Served(plan, alone), unfitted
     joined = _joined(parts, shares)
     after = evaluation.error(joined)
-    if not own:
+    if alone is None:
         watch.note(f"model selection: {_named(shares)}: validation error {after:.4g}")
         return Served(_with_members(plan, starts, shares, f"validation error {after:.3g}"), joined), unfitted
-    alone = evaluation.forecast(own)
     before = evaluation.error(alone)
     watch.note(f"model selection: {_named(shares)}: validation error {after:.4g}, without them {before:.4g}")
     if after > before * (1.0 + MAX_LOSS) and evaluation.clearly_lower(alone, joined):
         return Served(plan, alone), unfitted
-    made = _with_members(plan, starts, shares, f"validation error {after:.3g}, {before:.3g} without them", own=count)
+    reason = f"validation error {after:.3g}, {before:.3g} without them"
+    made = _with_members(plan, starts, shares, reason, own=count if OWN in shares else 0)
     return Served(made, joined), unfitted
 
 
-def good(
-    parts: Mapping[Component, FloatArray], error: Callable[[FloatArray], float], some: Sequence[Component]
-) -> list[Component]:
-    """Those of `some` whose forecasts are not far worse than the best ones."""
+def good(parts: Mapping[Component, FloatArray], error: Callable[[FloatArray], float]) -> dict[Component, FloatArray]:
+    """The components whose forecasts [W, H] are not far worse than the best ones."""
     errors = {one: error(forecast) for one, forecast in parts.items()}
-    return [one for one in some if one in errors and errors[one] <= MAX_ERROR * min(errors.values())]
+    most = MAX_ERROR * min(errors.values())
+    return {one: forecast for one, forecast in parts.items() if errors[one] <= most}
 
 
 def join_untested(plan: Plan, evaluation: EvaluationSet, watch: Watch, partner: Smoothing | None = None) -> Plan:

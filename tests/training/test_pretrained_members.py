@@ -133,9 +133,9 @@ def test_a_fit_of_no_epoch_leaves_a_network_as_it_is():
         np.testing.assert_array_equal(one, other)
 
 
-@pytest.fixture
-def all_good(monkeypatch):
-    """No component has too large an error for a sure share."""
+@pytest.fixture(autouse=True)
+def _all_good(monkeypatch):
+    """No component has too large an error for a share."""
     monkeypatch.setattr(pretrained_members, "MAX_ERROR", float("inf"))
 
 
@@ -192,7 +192,6 @@ def joined(plan, own, tuned):
     return made.plan, made.forecast
 
 
-@pytest.mark.usefixtures("all_good")
 def test_they_join_unless_the_error_is_clearly_lower_without_them(shipped):
     plan, _ = drafted()
     kept, forecast = joined(plan, [1.0] * 4, [5.0, 4.0, 3.0])
@@ -205,7 +204,6 @@ def test_they_join_unless_the_error_is_clearly_lower_without_them(shipped):
     assert (forecast < 1.0).all()
 
 
-@pytest.mark.usefixtures("all_good")
 def test_a_tuning_that_is_not_selected_is_not_fitted_again(shipped):
     changed, _ = joined(drafted()[0], [1.0] * 4, [0.5, 2.0, 3.0])
     assert [(member.pretrained, member.tuned) for member in changed.members] == [(0, False), (0, False), (4, False)]
@@ -233,7 +231,6 @@ def test_without_validation_windows_nothing_is_fitted_and_the_history_gives_the_
 NO_TUNING = replace(NO_QUESTIONS, pretrained=True, tunings=(), own_members=2)
 
 
-@pytest.mark.usefixtures("all_good")
 def test_a_statistical_method_joins_where_it_lowers_the_error(shipped):
     plan, _ = drafted()
     own, tuned = [1.0] * 4, [-0.5]
@@ -249,9 +246,15 @@ def test_a_statistical_method_joins_where_it_lowers_the_error(shipped):
     assert made.plan.smoothing is None and unfitted.plan.smoothing is None
 
 
-def test_a_component_with_a_far_larger_error_has_no_sure_share():
+def test_a_component_with_a_far_larger_error_has_no_share(shipped, monkeypatch):
+    monkeypatch.setattr(pretrained_members, "MAX_ERROR", 1.25)
     parts = {UNTOUCHED: np.full((2, 3), 1.0), OWN: np.full((2, 3), 1.2), simple(): np.full((2, 3), 1.3)}
-    assert good(parts, Evaluation().error, [UNTOUCHED, OWN, simple()]) == [UNTOUCHED, OWN]
+    assert list(good(parts, Evaluation().error)) == [UNTOUCHED, OWN]
+    plan, _ = drafted()
+    kept, _ = join_pretrained(plan, [1.0] * 4, NO_TUNING, Evaluation(), None, fits_of([2.0], ()), Recorder())
+    assert kept.plan is plan  # all members of its own, and no others
+    nothing, _ = join_pretrained(plan, [1.0] * 4, NO_TUNING, Evaluation(), None, fits_of([0.5], ()), Recorder())
+    assert [member.pretrained for member in nothing.plan.members] == [4]  # and none of its own
 
 
 def test_trees_join_where_they_lower_the_error_beside_or_without_a_pretrained_network(shipped):
@@ -273,7 +276,7 @@ def test_trees_join_where_they_lower_the_error_beside_or_without_a_pretrained_ne
     assert TREE_CELL not in [one.cell for one in worse.plan.members]
     alone = replace(questions, pretrained=False)
     made, unfitted = join_pretrained(plan, [1.0] * 4, alone, Evaluation(), None, fits(-0.9), Recorder())
-    assert [one.cell for one in made.plan.members] == ["gru", "gru", TREE_CELL] and unfitted is None
+    assert [one.cell for one in made.plan.members] == ["gru", "gru", "lstm", "gru", TREE_CELL] and unfitted is None
     none, _ = join_pretrained(plan, [1.0] * 4, alone, Evaluation(), None, fits(3.0), Recorder())
     assert none.plan is plan
 
