@@ -100,7 +100,7 @@ class Comparison:
     about: Mapping[str, Json]  # horizon, windows and the like
     windows: Windows  # W, on which the errors are
 
-    def on(self, windows: IntArray, seeds: slice = slice(None)) -> Comparison:
+    def on(self, windows: IntArray, seeds: slice | Sequence[int] = slice(None)) -> Comparison:
         """The comparison on some of its windows and seeds alone; scores stay those of all."""
         entries = [replace(entry, errors=entry.errors[seeds][:, windows]) for entry in self.entries]
         chosen = self.windows.take(windows)

@@ -2,7 +2,7 @@
 
 Windows of one series are correlated, so whole series are drawn where there are at least MIN_SERIES (cluster bootstrap, Field &
 Welsh 2007). With fewer, single windows are drawn as if they were independent. Of forecasters that were fitted with several seeds,
-the seeds are drawn, too, those of each by themselves: another fit has other errors.
+the seeds are drawn, too, as another fit has other errors: the same for both, since fits with one seed read the same windows.
 """
 
 from __future__ import annotations
@@ -40,7 +40,8 @@ class Paired:
 def paired(errors: FloatArray, others: FloatArray, series: IntArray) -> Paired | None:
     """Compare the errors [W] of two forecasters on the same windows of `series` [W]; NaN = undefined.
 
-    Errors of several fits are [S, W]. None where fewer than two windows have all errors, or the others' mean error is 0.
+    Errors of fits with S seeds, the same of both, are [S, W].
+    None where fewer than two windows have all errors, or the others' mean error is 0.
     """
     own, other = np.atleast_2d(errors), np.atleast_2d(others)
     both = np.isfinite(own).all(axis=0) & np.isfinite(other).all(axis=0)
@@ -74,11 +75,8 @@ def _draws(own: FloatArray, other: FloatArray) -> FloatArray:
     shares = np.empty(DRAWS)
     for i in range(DRAWS):
         drawn = rng.integers(0, own.shape[1], own.shape[1])
-        mine, theirs = (rows[_drawn_seeds(len(rows), rng)][:, drawn].mean(axis=0).sum() for rows in (own, other))
+        # A single seed is not drawn: nothing shows how much another would change.
+        seeds = rng.integers(0, len(own), len(own)) if len(own) > 1 else slice(None)
+        mine, theirs = (rows[seeds][:, drawn].mean(axis=0).sum() for rows in (own, other))
         shares[i] = mine / theirs - 1.0 if theirs > 0.0 else 0.0
     return shares
-
-
-def _drawn_seeds(count: int, rng: np.random.Generator) -> IntArray:
-    """[S] a single seed is not drawn: nothing shows how much another would change."""
-    return np.zeros(1, np.int64) if count == 1 else rng.integers(0, count, count)

@@ -58,3 +58,9 @@ def test_fits_that_differ_by_their_seeds_make_less_sure():
     one, several = paired(mean, others, SERIES), paired(spread, np.array([others] * 3), SERIES)
     assert several.difference == pytest.approx(one.difference)
     assert one.ahead == 1.0 and 0.5 < several.ahead < 0.8
+
+
+def test_seeds_on_which_both_fail_alike_say_nothing_of_their_difference():
+    """Fits with one seed read the same windows in the same order."""
+    others = np.random.default_rng(3).uniform(1, 2, 60) * np.array([[0.7], [1.0], [1.3]])
+    assert paired(0.95 * others, others, SERIES).ahead == 1.0
