@@ -15,9 +15,13 @@ from forecaster.data.calendar import is_row
 from forecaster.data.covariate_encodings import Encoding
 from forecaster.data.events import Event
 from forecaster.data.extra_inputs import Needs
+from forecaster.data.freq import Freq
 from forecaster.data.panel import ROLES
-from forecaster.data.row_options import AS_SHOWN, AS_USUAL, RowOptions, TextOptions
+from forecaster.data.reading.csv_bytes import check_encoding
+from forecaster.data.reading.number_form import DECIMALS, THOUSANDS
+from forecaster.data.row_options import AGGREGATES, AS_SHOWN, AS_USUAL, SNAPS, RowOptions, TextOptions
 from forecaster.data.target_limits import NO_LIMITS, Limits
+from forecaster.data.time_zones import check_zone
 from forecaster.errors import ArtifactError, UsageError
 from forecaster.models.exponential_smoothing import Smoothing
 from forecaster.models.served_method import served_method
@@ -231,10 +235,32 @@ def _sound(manifest: Manifest) -> Manifest:
         all(one.row in manifest.calendar and len(one.dates) == len(one.series) for one in manifest.events),
         all(one.role in ROLES and one.scale > 0 for member in manifest.members for one in member.covariates),
         limits.low is None or limits.high is None or limits.low <= limits.high,
+        _can_be_read_again(manifest.data),
     )
     if not all(possible):
         raise ValueError("a value that no training writes")
     return manifest
+
+
+def _can_be_read_again(data: DataFacts) -> bool:
+    """Whether the program knows the frequency, the zone and the names of how the data was read."""
+    rows, text = data.rows_as, data.text_as
+    try:
+        Freq.parse(data.freq)
+        if data.zone is not None:
+            check_zone(data.zone)
+        if rows.resample is not None:
+            Freq.parse(rows.resample)
+        if text.encoding is not None:
+            check_encoding(text.encoding)
+    except UsageError:
+        return False
+    return (
+        rows.snap in (None, *SNAPS)
+        and rows.aggregate in (None, *AGGREGATES)
+        and text.decimal in (None, *DECIMALS)
+        and text.thousands in (None, "", *THOUSANDS)
+    )
 
 
 def _seal(raw: Mapping[str, object]) -> str:

@@ -159,6 +159,30 @@ def test_what_is_no_manifest_is_damaged(folder, content):
         read_manifest(folder)
 
 
+@pytest.mark.parametrize(
+    ("part", "key", "value"),
+    [
+        (None, "zone", "Mars/Olympus"),
+        (None, "zone", "\x1b[31m\n"),
+        (None, "zone", "a" * 5000),
+        (None, "freq", "every day"),
+        ("text_as", "encoding", "no-such-code"),
+        ("text_as", "encoding", "\0"),
+        ("text_as", "decimal", "x"),
+        ("text_as", "thousands", "9"),
+        ("rows_as", "snap", "sideways"),
+        ("rows_as", "aggregate", "median"),
+    ],
+)
+def test_a_manifest_with_a_name_that_the_program_does_not_know_is_damaged(folder, part, key, value):
+    raw = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+    (raw["data"][part] if part else raw["data"])[key] = value
+    raw.pop("seal", None)
+    (folder / "manifest.json").write_text(json.dumps(raw), encoding="utf-8")
+    with pytest.raises(ArtifactError, match=r"manifest\.json: damaged"):
+        read_manifest(folder)
+
+
 def test_a_missing_manifest_is_named_with_its_path(tmp_path):
     with pytest.raises(ArtifactError, match=r"manifest.json: cannot be read \(No such file"):
         read_manifest(tmp_path)

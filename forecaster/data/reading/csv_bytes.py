@@ -93,7 +93,7 @@ def check_encoding(name: str) -> str:
     """The name of an encoding of text. UsageError where Python knows none of this name."""
     try:
         "".encode(name)
-    except (LookupError, UnicodeError):
+    except (LookupError, ValueError):  # ValueError: the name has a null character, or is none of ASCII
         raise UsageError(
             f"--encoding '{name}' is not known.", "Give e.g. utf-8, utf-16, windows-1252 or latin-1."
         ) from None
