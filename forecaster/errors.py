@@ -84,6 +84,12 @@ class PartialError(ForecasterError):
     code, kind = 7, "partial"
 
 
+class NoMemoryError(ForecasterError):
+    """The machine, or a limit of this process, has too little memory."""
+
+    code, kind = 2, "memory"
+
+
 class LockError(ForecasterError):
     """Another run holds the lock; try later."""
 

@@ -25,7 +25,7 @@ from forecaster.config import (
     TrainSettings,
 )
 from forecaster.config.resolve import PREFIX, unknown_variables
-from forecaster.errors import ForecasterError, UsageError
+from forecaster.errors import ForecasterError, NoMemoryError, UsageError
 from forecaster.storage.addresses import shown
 from forecaster.storage.files import UNLOCKED
 
@@ -42,7 +42,15 @@ YES = ("1", "true", "yes", "on")
 def main() -> None:
     """The `forecaster` command. Ends the process with the exit code that `run` returns."""
     fill_closed()
+    keep_keras_from_home()
     sys.exit(run(sys.argv[1:]))
+
+
+def keep_keras_from_home() -> None:
+    """Have Keras neither read nor write settings in the home directory, which without HOME it makes where it runs."""
+    for name in [name for name in os.environ if name.startswith("KERAS_")]:
+        del os.environ[name]
+    os.environ |= {"KERAS_HOME": os.devnull, "KERAS_BACKEND": "tensorflow"}
 
 
 def run(argv: list[str]) -> int:
@@ -87,6 +95,10 @@ def _do(invocation: Invocation) -> int:
             except ForecasterError as error:
                 console.error(error)
                 return error.code
+            except MemoryError:
+                fault = NoMemoryError("not enough memory.", "Give less data at once, or take fewer threads.")
+                console.error(fault)
+                return fault.code
             finally:
                 if UNLOCKED:
                     console.warn(f"{UNLOCKED[0]}: there are no file locks here; let only one run at a time write it")

@@ -21,11 +21,11 @@ import numpy as np
 if TYPE_CHECKING:
     from forecaster.typing import BoolArray, FloatArray
 
-POWERS = (0.25, 0.5, 0.75)  # bets on small p-values: power * p ** (power - 1) has a mean of 1 for uniform p
+POWERS = (0.25, 0.5)  # bets on small p-values: power * p ** (power - 1) has a mean of 1 for uniform p
 STAKES = (0.9, 0.5)  # shares of the wealth that are bet on a mean above its bound
 CAP = 2.0  # times the threshold: so that an alarm ends soon after its cause
-CLEAR = 0.125  # times the threshold: below it an alarm ends
-MIN_RANKED = 8  # scores, to estimate an autocorrelation
+CLEAR = 0.06  # times the threshold: below it an alarm ends
+MIN_SCORES = 8  # scores, to estimate an autocorrelation
 
 
 @dataclass(frozen=True)
@@ -72,44 +72,63 @@ def level_test(scores: FloatArray, threshold: float, restart: BoolArray | None =
     """Whether the scores [T] have risen. Null hypothesis: each order of the scores is equally likely.
 
     A score's p-value is its rank among the scores before it. Scores during an alarm are not among these, so a lasting rise
-    is not taken for the normal level. Autocorrelation of the ranks weakens the bets: n scores with a correlation r inform
-    like n (1 - r) / (1 + r). `restart` [T]: before these scores an alarm is forgotten.
+    is not taken for the normal level. Of autocorrelated scores, what follows from the score before is subtracted, and the
+    bets are weakened (`_informative_share`), as large scores still come in groups. `restart` [T]: before these scores an
+    alarm is forgotten.
     """
     bets = _Bets(len(POWERS), threshold)
     reference: list[float] = []  # in the order of time
     ascending: list[float] = []
-    share, due = 1.0, MIN_RANKED
+    correlation, mean, due = 0.0, 0.0, MIN_SCORES
     alarm = np.zeros(len(scores), np.bool_)
     for t, score in enumerate(scores.tolist()):
         if restart is not None and restart[t]:
             bets.restart()
-        below, not_above = bisect_left(ascending, score), bisect_right(ascending, score)
-        p = (len(ascending) - not_above + (not_above - below + 1) / 2) / (len(ascending) + 1)
         if len(reference) >= due:  # again after each tenth more
-            share, due = _independent_share(np.array(reference)), len(reference) * 11 // 10 + 1
+            past, due = np.array(reference), len(reference) * 11 // 10 + 1
+            correlation, mean = _autocorrelation(np.argsort(np.argsort(past)).astype(np.float64)), float(past.mean())
+        new = score - correlation * (float(scores[t - 1]) - mean)
+        below, not_above = bisect_left(ascending, new), bisect_right(ascending, new)
+        p = (len(ascending) - not_above + (not_above - below + 1) / 2) / (len(ascending) + 1)
+        share = _informative_share(correlation)
         alarm[t] = bets.add(t, [(power * p ** (power - 1)) ** share for power in POWERS])
         if not alarm[t]:
             reference.append(score)
-            insort(ascending, score)
+            insort(ascending, new)
     return TestState(alarm, bets.lowest_at if bets.alarm else None)
 
 
 def mean_test(excess: FloatArray, largest_loss: float, threshold: float, restart: BoolArray | None = None) -> TestState:
     """Whether the mean of `excess` [T] is above 0. Null hypothesis: given the scores before, it is at most 0.
 
-    `largest_loss`: `excess` is never below minus this. `restart` [T]: before these scores an alarm is forgotten.
+    `largest_loss`: `excess` is never below minus this. Autocorrelation weakens the bets (`_informative_share`). `restart` [T]:
+    before these scores an alarm is forgotten.
     """
     bets = _Bets(len(STAKES), threshold)
+    past: list[float] = []  # outside alarms
+    share, due = 1.0, MIN_SCORES
     alarm = np.zeros(len(excess), np.bool_)
     for t, value in enumerate((excess / largest_loss).tolist()):
         if restart is not None and restart[t]:
             bets.restart()
-        alarm[t] = bets.add(t, [1 + stake * value for stake in STAKES])
+        if len(past) >= due:
+            share, due = _informative_share(_autocorrelation(np.array(past))), len(past) * 11 // 10 + 1
+        alarm[t] = bets.add(t, [(1 + stake * value) ** share for stake in STAKES])
+        if not alarm[t]:
+            past.append(value)
     return TestState(alarm, bets.lowest_at if bets.alarm else None)
 
 
-def _independent_share(scores: FloatArray) -> float:
-    """(1 - r) / (1 + r) for the autocorrelation r of the scores' ranks at lag 1, where it is positive; else 1."""
-    rank = np.argsort(np.argsort(scores)) - (len(scores) - 1) / 2
-    correlation = max(0.0, float((rank[1:] * rank[:-1]).sum() / (rank * rank).sum()))
+def _informative_share(correlation: float) -> float:
+    """The power to which bets are raised: n scores with an autocorrelation r inform like n (1 - r) / (1 + r).
+
+    Raised to a power below 1, a bet is an e-value still.
+    """
     return (1 - correlation) / (1 + correlation)
+
+
+def _autocorrelation(values: FloatArray) -> float:
+    """The autocorrelation at lag 1 where it is positive; else 0."""
+    centred = values - values.mean()
+    square = float((centred * centred).sum())
+    return max(0.0, float((centred[1:] * centred[:-1]).sum()) / square) if square > 0 else 0.0

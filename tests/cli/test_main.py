@@ -150,6 +150,39 @@ def test_a_fault_is_one_line_and_exits_with_its_code(shell: Shell) -> None:
     assert (done.returncode, done.stdout, done.stderr) == (3, "", "error: a.csv:17: bad. Mend it.\n")
 
 
+def test_too_little_memory_is_one_line(shell: Shell) -> None:
+    done = shell("predict", "--quiet", stub="memory")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "error: not enough memory. Give less data at once, or take fewer threads.\n"
+
+
+@pytest.mark.parametrize("home", ["home", ""])
+def test_keras_has_no_settings_and_leaves_none(tmp_path: Path, home: str) -> None:
+    pytest.importorskip("keras")
+    if home:
+        (tmp_path / home / ".keras").mkdir(parents=True)
+        (tmp_path / home / ".keras" / "keras.json").write_text('{"floatx": "float64", "backend": "none"}')
+    before = sorted(tmp_path.rglob("*keras*"))
+    program = "from forecaster.cli.main import keep_keras_from_home as keep; keep(); import keras; print(keras.config.floatx())"
+    variables = {
+        **os.environ,
+        "PYTHONPATH": str(ROOT),
+        "KERAS_MAX_EPOCHS": "x",
+        "HOME": str(tmp_path / home) if home else "~",
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=tmp_path,
+        env=variables,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (0, "float32\n"), done.stderr
+    assert sorted(tmp_path.rglob("*keras*")) == before
+
+
 def test_an_interrupt_exits_130_without_a_traceback(shell: Shell) -> None:
     done = shell("predict", "--quiet", stub="interrupt")
     assert (done.returncode, done.stdout, done.stderr) == (130, "", "")

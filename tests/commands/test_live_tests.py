@@ -38,14 +38,15 @@ def test_years_without_a_break_have_at_most_one_false_alarm_each(distance, horiz
     assert sum(one.count for one in found) <= 8
 
 
-@PLANS
-def test_a_doubled_error_is_found_within_ten_cutoffs(distance, horizon):
+@pytest.mark.parametrize(("distance", "horizon", "most"), [(7, 7, 40), (1, 1, 36), (1, 7, 36)])
+def test_a_doubled_error_is_found_within_ten_cutoffs(distance, horizon, most):
+    """`most`: of 40 years, what any test could find of normal errors; see `most_found` in benchmarks/monitoring.py."""
     seen = 182 + 10 * distance + (horizon - distance)
     found = [
-        live_tests(errors_of(distance, horizon, seen, break_at=182, seed=seed), horizon, DAY).count > 0
-        for seed in range(12)
+        bool(live_tests(errors_of(distance, horizon, seen, break_at=182, seed=seed), horizon, DAY).alarms)
+        for seed in range(40)
     ]
-    assert sum(found) >= 7
+    assert sum(found) >= 0.75 * most
 
 
 def test_five_weeks_of_errors_far_above_naives_with_nothing_covered_are_an_alarm_within_nine_forecasts():

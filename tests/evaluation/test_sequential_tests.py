@@ -72,6 +72,17 @@ def test_autocorrelated_scores_give_fewer_alarms_than_their_number_would():
     assert alarms_of(lambda scores: level_test(scores, THRESHOLD), draw) <= 57
 
 
+def test_misses_that_come_in_groups_give_no_more_alarms_than_single_ones_may():
+    rng, threshold, days, years = np.random.default_rng(0), 200, 364, 40
+    missed = np.zeros((days, years))
+    inside = rng.random(years) < 0.2
+    for day in range(days):
+        inside = np.where(rng.random(years) < 0.5, inside, rng.random(years) < 0.2)
+        missed[day] = inside
+    alarms = sum(mean_test(year / 0.2 - 1.0, 1.0, threshold).alarms for year in missed.T)
+    assert alarms <= years * days / threshold
+
+
 @given(st.lists(st.integers(0, 50), min_size=1, max_size=40), st.floats(0.01, 100))
 def test_only_the_order_of_the_scores_counts(scores, factor):
     values = np.array(scores, np.float64)

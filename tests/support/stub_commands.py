@@ -1,6 +1,6 @@
 """The command line with stubs in place of commands: `python -m tests.support.stub_commands BEHAVIOUR ARGUMENTS…`.
 
-BEHAVIOUR is what the stubs do besides returning made-up reports: `fine` (nothing more), `bug`, `fault`, `interrupt`,
+BEHAVIOUR is what the stubs do besides returning made-up reports: `fine` (nothing more), `bug`, `fault`, `memory`, `interrupt`,
 `noise` (what libraries write), or `long` (a forecast of a million rows).
 """
 
@@ -85,6 +85,8 @@ def behave(behaviour: str, watch: Watch) -> None:
     os.write(2, b"NOISE of a library in C++\n")
     watch.note("a note")
     watch.progress(Progress("test", 1, 10, 0.5, None, 3.0))
+    if behaviour == "memory":
+        raise MemoryError
     if behaviour == "bug":
         raise ZeroDivisionError("a bug")
     if behaviour == "fault":

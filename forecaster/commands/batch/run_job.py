@@ -26,7 +26,7 @@ from forecaster.commands.series_files import SERIES, series_files
 from forecaster.config import EvaluateSettings, PredictSettings, TrainSettings
 from forecaster.config.option import flag, options
 from forecaster.config.resolve import PREFIX
-from forecaster.errors import ForecasterError, LockError, QualityError, masked
+from forecaster.errors import ForecasterError, LockError, NoMemoryError, QualityError, masked
 from forecaster.serving.integrity import MANIFEST
 from forecaster.serving.manifest import Manifest, load_runtime
 from forecaster.storage.addresses import HANDED_OVER, is_url, password_of
@@ -162,8 +162,8 @@ def attempt(run: Callable[[BatchJob], JobResult], job: BatchJob) -> tuple[JobRes
     except TimeLimit:
         return None, timeout_fault(job)
     except MemoryError:
-        hint = "Split the job, or take fewer threads."
-        return None, JobFault(code=1, kind="memory", message="not enough memory.", hint=hint)
+        fault = NoMemoryError("not enough memory.", "Split the job, or take fewer threads.")
+        return None, JobFault(code=fault.code, kind=fault.kind, message=fault.message, hint=fault.hint)
     except Exception as bug:  # one job's bug must not cost the others; its traceback is in the line
         message, trace = masked(f"{type(bug).__name__}: {bug}"), masked(traceback.format_exc())
         return None, JobFault(code=1, kind="bug", message=message, hint="Report this.", traceback=trace)

@@ -184,11 +184,33 @@ def _refuse_bomb(source: str, place: str | io.BytesIO) -> None:
         from pyarrow.parquet import read_metadata
 
         about = read_metadata(place)
+        unpacked = sum(about.row_group(i).total_byte_size for i in range(about.num_row_groups))
+        size = max(unpacked, 8 * about.num_rows * about.num_columns)
+        if size <= MAX_BYTES:
+            size += _repeated_text(place, about)
     except (ImportError, ValueError, OSError):
         return
-    unpacked = sum(about.row_group(i).total_byte_size for i in range(about.num_row_groups))
-    if max(unpacked, 8 * about.num_rows * about.num_columns) > MAX_BYTES:
+    if size > MAX_BYTES:
         raise DataError(f"{source}: more than {MAX_BYTES >> 30} GiB of cells.", "Split it into several files.")
+
+
+def _repeated_text(place: str | io.BytesIO, about: Any) -> int:
+    """At most so many bytes of text that the file stores once and repeats by number: rows times the longest of them."""
+    from pyarrow import compute, types
+    from pyarrow.parquet import ParquetFile
+
+    kinds = {about.schema.column(i).path: about.schema.column(i).physical_type for i in range(about.num_columns)}
+    texts = [name for name, kind in kinds.items() if kind == "BYTE_ARRAY" and "." not in name]
+    found = 0
+    if texts:
+        with ParquetFile(place, read_dictionary=texts) as file:
+            for group in range(about.num_row_groups):
+                first = next(file.iter_batches(batch_size=1, row_groups=[group], columns=texts), None)
+                for column in first.columns if first is not None else ():
+                    if types.is_dictionary(column.type) and len(column.dictionary):
+                        longest = compute.max(compute.binary_length(column.dictionary)).as_py() or 0
+                        found += longest * about.row_group(group).num_rows
+    return found
 
 
 def _text(value: Any) -> str:

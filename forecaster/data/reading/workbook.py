@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from forecaster.data.reading.csv_bytes import MAX_BYTES, name_of, whole_bytes
+from forecaster.data.reading.csv_bytes import MAX_BYTES, MAX_RATIO, name_of, whole_bytes
 from forecaster.data.reading.frames import FrameTable
 from forecaster.data.reading.number_form import PLAIN, NumberForm
 from forecaster.errors import DataError, install_hint
@@ -22,6 +22,9 @@ _DAMAGE = (
     zipfile.BadZipFile, KeyError, ValueError, TypeError, AttributeError, IndexError, OSError, EOFError, zlib.error, SyntaxError,
 )  # fmt: skip # SyntaxError is what the XML parser raises
 _MIN_CELLS = 2  # of a header: rows above it with fewer are titles
+_MAX_SMALL = 64 << 20  # bytes that any workbook may unpack to
+MAX_ROWS = 1_048_576  # of a sheet, by its format
+MAX_CELLS = 50_000_000  # of all sheets; empty ones before a filled one count
 
 
 @dataclass
@@ -51,7 +54,7 @@ def read_workbook(source: str, form: NumberForm = PLAIN) -> WorkbookTable:
     with _damage(name):
         book = openpyxl.load_workbook(io.BytesIO(data), read_only=True, data_only=True)
         sheets = [sheet.title for sheet in book.worksheets]
-        tables = [(title, _rows(book[title])) for title in sheets]
+        tables = [(title, _rows(name, book[title])) for title in sheets]
     filled = [(title, rows) for title, rows in tables if rows]
     if not filled:
         raise DataError(f"{name}: the workbook has no cells.", "Expected a header and rows.")
@@ -78,12 +81,16 @@ def read_workbook(source: str, form: NumberForm = PLAIN) -> WorkbookTable:
 
 
 def _refuse_other_files(name: str, data: bytes) -> None:
-    """DataError where the bytes are no workbook, or unpack to more than memory holds."""
+    """DataError where the bytes are no workbook, or unpack to more than a table does."""
     if not data.startswith(b"PK"):
         raise DataError(f"{name}: this is not an .xlsx workbook.", "Check its ending, or save it as .xlsx again.")
     with _damage(name), zipfile.ZipFile(io.BytesIO(data)) as packed:
-        if sum(one.file_size for one in packed.infolist()) > MAX_BYTES:
+        size = sum(one.file_size for one in packed.infolist())
+        if size > MAX_BYTES:
             raise DataError(f"{name}: more than {MAX_BYTES >> 30} GiB of cells.", "Split it into several files.")
+        if size > max(_MAX_SMALL, MAX_RATIO * len(data)):
+            what = f"unpacks to more than {MAX_RATIO} times its size, as no workbook does."
+            raise DataError(f"{name}: {what}", "If it is one, save it as CSV.")
 
 
 @contextmanager
@@ -96,11 +103,16 @@ def _damage(name: str) -> Iterator[None]:
         raise DataError(f"{name}: the workbook is damaged or cut short.", "Save it again.") from None
 
 
-def _rows(sheet: Any) -> list[tuple[int, list[Any]]]:
-    """The number and the cells of each row from the header on that has any."""
+def _rows(name: str, sheet: Any) -> list[tuple[int, list[Any]]]:
+    """The number and the cells of each row from the header on that has any. DataError where there are too many."""
     found: list[tuple[int, list[Any]]] = []
+    count = 0
     sheet.reset_dimensions()  # what the file says of its size may be wrong
     for number, row in enumerate(sheet.iter_rows(values_only=True), start=1):
+        count += len(row)
+        if number > MAX_ROWS or count > MAX_CELLS:
+            most = f"{MAX_ROWS:,} rows" if number > MAX_ROWS else f"{MAX_CELLS:,} cells"
+            raise DataError(f"{name}: the sheet '{sheet.title}' has more than {most}.", "Save the table as CSV.")
         cells = [None if isinstance(cell, str) and not cell.strip() else cell for cell in row]
         filled = sum(cell is not None for cell in cells)
         if filled and (found or filled >= _MIN_CELLS):

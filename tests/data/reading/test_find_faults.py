@@ -216,6 +216,21 @@ def test_a_parquet_file_of_more_cells_than_fit_is_refused_unread(
         read_panel(tmp_path / "bomb.parquet")
 
 
+def test_a_parquet_file_that_repeats_long_texts_is_refused_unread(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("pyarrow")
+    days = pd.date_range("2000-01-01", periods=40)
+    frame = pd.DataFrame({"timestamp": days, "series": "a" * (1 << 20), "y": 0.0})
+    frame.to_parquet(tmp_path / "bomb.parquet")
+    assert (tmp_path / "bomb.parquet").stat().st_size < 1 << 20
+    assert len(read_panel(tmp_path / "bomb.parquet").target) == 40
+    monkeypatch.setattr("forecaster.data.reading.frames.MAX_BYTES", 1 << 25)
+    monkeypatch.setattr(pd, "read_parquet", pytest.fail)
+    with pytest.raises(DataError, match=r"bomb\.parquet: more than 0 GiB of cells\. Split it into several files\.$"):
+        read_panel(tmp_path / "bomb.parquet")
+
+
 def test_a_small_file_may_shrink_as_much_as_it_likes(write: Callable[..., str]) -> None:
     days = pd.date_range("2000-01-01", periods=20_000).astype(str)
     text = "timestamp,y\n" + "".join(f"{day},0\n" for day in days)

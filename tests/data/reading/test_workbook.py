@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import datetime as dt
 import sys
+import zipfile
 
 import numpy as np
 import pytest
 
 from forecaster.data.panel import Columns
+from forecaster.data.reading import workbook
 from forecaster.data.reading.find_faults import find_faults
 from forecaster.data.reading.reader import ReadOptions, read_panel
 from forecaster.errors import DataError
@@ -112,6 +114,42 @@ def test_what_is_no_workbook_is_refused(tmp_path):
             read_panel(path)
     with pytest.raises(DataError, match="no such file"):
         read_panel(tmp_path / "y.xlsx")
+
+
+def sheet_of(path, rows):
+    """A workbook whose sheet has these rows of XML."""
+    book(path.parent, [["x", "y"]], name="plain.xlsx")
+    with zipfile.ZipFile(path.parent / "plain.xlsx") as plain, zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as made:
+        for name in plain.namelist():
+            content = plain.read(name)
+            if name == "xl/worksheets/sheet1.xml":
+                space = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
+                content = f'<worksheet xmlns="{space}"><sheetData>{rows}</sheetData></worksheet>'.encode()
+            made.writestr(name, content)
+
+
+HEADER = '<row r="1"><c r="A1"><v>1</v></c><c r="B1"><v>2</v></c></row>'
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        (
+            HEADER + "<row><c><v>1</v></c></row>" * 200_000,
+            "unpacks to more than 200 times its size, as no workbook does.",
+        ),
+        (HEADER + '<row r="99999999999"><c><v>1</v></c></row>', "the sheet 'S1' has more than 1,048,576 rows."),
+        (HEADER + '<row><c r="XFD2"><v>1</v></c></row>' * 9, "the sheet 'S1' has more than 100,000 cells."),
+    ],
+)
+def test_a_small_workbook_with_a_huge_table_is_refused_in_one_line(tmp_path, monkeypatch, rows, message):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(workbook, "_MAX_SMALL", 1 << 20)
+    monkeypatch.setattr(workbook, "MAX_CELLS", 100_000)
+    sheet_of(tmp_path / "x.xlsx", rows)
+    with pytest.raises(DataError) as caught:
+        read_panel("x.xlsx")
+    assert str(caught.value).startswith(f"x.xlsx: {message} ")
 
 
 def test_without_openpyxl_it_says_what_to_install(tmp_path, monkeypatch):
