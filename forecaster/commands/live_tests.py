@@ -16,13 +16,12 @@ if TYPE_CHECKING:
 
 # The bound of the theorem, for all tests together. It holds whatever the distribution of the errors and is not tight: in
 # simulated years (benchmarks/monitoring.py) there is less than one false alarm.
-MAX_FALSE_ALARMS_PER_YEAR = 3.0
+MAX_FALSE_ALARMS_PER_YEAR = 3.5
 MIN_PERIODS_PER_ALARM = 20.0  # where a year has few periods, as with months
 MIN_CUTOFFS = 5  # with their actuals, for a verdict that all is well
 RISE, NAIVE, COVERAGE = "rise", "naive", "coverage"
 # Test -> its share of the false alarms. The first finds a doubled error soonest, the others a model that never was good.
-# Together they are below 1, so that autocorrelated errors, which give most false alarms, keep to one in a year.
-SHARES = {RISE: 0.6, NAIVE: 0.05, COVERAGE: 0.2}
+SHARES = {RISE: 0.77, NAIVE: 0.05, COVERAGE: 0.18}
 # Of the false alarms, those of stretches as long as cutoffs are apart, and of whole horizons where these are longer.
 LENGTH_SHARES = (0.85, 0.15)
 COVERAGE_GAP = 0.1  # between nominal and empirical coverage, which a calibration on few windows may have

@@ -120,11 +120,12 @@ def mean_test(excess: FloatArray, largest_loss: float, threshold: float, restart
 
 
 def _informative_share(correlation: float) -> float:
-    """The power to which bets are raised: n scores with an autocorrelation r inform like n (1 - r) / (1 + r).
+    """The power to which bets are raised: n scores with an autocorrelation r inform like n (1 - r) / (1 + r) in a mean.
 
-    Raised to a power below 1, a bet is an e-value still.
+    In a tail they inform less, as large scores come in groups: it is the square. Raised to a power below 1, a bet is an
+    e-value still.
     """
-    return (1 - correlation) / (1 + correlation)
+    return ((1 - correlation) / (1 + correlation)) ** 2
 
 
 def _autocorrelation(values: FloatArray) -> float:
