@@ -131,6 +131,11 @@ def visible(text: str) -> str:
     )
 
 
+def counted(count: int, noun: str) -> str:
+    """`1 step`, `2 steps`."""
+    return f"{count:,} {noun}{'s' if count != 1 else ''}"
+
+
 def quoted(text: object) -> str:
     """A cell or a name as messages repeat it: in quotes, cut where it is very long, invisible characters written out."""
     whole = masked(str(text))

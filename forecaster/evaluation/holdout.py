@@ -10,7 +10,7 @@ import numpy as np
 from forecaster.data.panel import fingerprint
 from forecaster.data.seasonal_scale import seasonal_scale, seasonal_square_scale
 from forecaster.data.windows import Windows, rolling, rows_after
-from forecaster.errors import DataError, UsageError
+from forecaster.errors import DataError, UsageError, counted
 from forecaster.evaluation.metrics import Scores, score, score_by_series, score_by_step
 from forecaster.serving.manifest import load_runtime, load_test_weights, trained_until
 from forecaster.serving.raw_forecasts import with_context
@@ -154,11 +154,11 @@ def _windows_of_training(panel: Panel, opened: Opened, count: int | None) -> tup
         )
     if count is not None and count > tested:
         raise DataError(
-            f"{panel.source}: the model has {tested} test window(s) of each series, not {count}.",
+            f"{panel.source}: the model has {counted(tested, 'test window')} of each series, not {count}.",
             "Give later data, or --refit.",
         )
     windows = holdout_windows(panel, opened.manifest.horizon, count or tested)
-    return windows, f"the latest {count or tested} window(s) of each series, by weights fitted before them"
+    return windows, f"the latest {counted(count or tested, 'window')} of each series, by weights fitted before them"
 
 
 def _windows_after_training(panel: Panel, opened: Opened, count: int | None) -> tuple[Windows, str]:

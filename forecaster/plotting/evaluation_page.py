@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from forecaster.data.summary import summarise
+from forecaster.errors import counted
 from forecaster.evaluation.metrics import METRICS, SCORE_NAMES
 from forecaster.evaluation.quantile_metrics import coverage, mean_width
 from forecaster.plotting import figures
@@ -22,7 +23,6 @@ from forecaster.plotting.html import (
     PageTable,
     Section,
     Tile,
-    counted,
     page_table,
     render,
     step_noun,

@@ -123,11 +123,6 @@ def step_noun(freq: str, count: int) -> str:
     return f"{name}{plural}" if name else f"step{plural} of {freq}"
 
 
-def counted(count: int, noun: str) -> str:
-    """`1 step`, `2 steps`."""
-    return f"{count:,} {noun}{'s' if count != 1 else ''}"
-
-
 def _column(header: str, values: Sequence[object]) -> PageColumn:
     numbers = [float(v) for v in values if isinstance(v, (int, float)) and not isinstance(v, bool)]
     is_number = bool(numbers) and all(

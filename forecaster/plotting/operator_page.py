@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from forecaster.errors import counted
 from forecaster.plotting import figures
-from forecaster.plotting.html import Page, PageFigure, Section, Tile, counted, page_table, render
+from forecaster.plotting.html import Page, PageFigure, Section, Tile, page_table, render
 from forecaster.storage.files import write_whole
 
 DAY, HOUR, MINUTE = 86_400, 3_600, 60  # seconds

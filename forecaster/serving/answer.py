@@ -13,7 +13,7 @@ import numpy as np
 
 from forecaster.data.future_covariates import missing_ahead
 from forecaster.data.windows import latest_windows
-from forecaster.errors import ArtifactError, DataError, UsageError
+from forecaster.errors import ArtifactError, DataError, UsageError, counted
 from forecaster.progress import Watch
 from forecaster.serving.fallback import (
     MAX_RANGES,
@@ -168,7 +168,7 @@ def _quantile_source(panel: Panel, model: ServedModel, settings: PredictSettings
     recent = recent_windows(panel, opened.manifest, model.runtime)
     if not recent:
         return source
-    watch.note(f"quantiles: adapted to {recent.pool.separate} window(s) since the training")
+    watch.note(f"quantiles: adapted to {counted(recent.pool.separate, 'window')} since the training")
     return replace(source, calibration=recent.extend(source.calibration))
 
 

@@ -17,7 +17,7 @@ from forecaster.data.extra_inputs import ExtraInputs
 from forecaster.data.panel import fingerprint
 from forecaster.data.summary import level_and_scale
 from forecaster.data.windows import evenly, latest_windows
-from forecaster.errors import UsageError
+from forecaster.errors import UsageError, counted
 from forecaster.evaluation.backtest import Backtest, backtest, baseline_forecasts
 from forecaster.evaluation.cross_conformal import CrossCalibration, cross_calibrated
 from forecaster.evaluation.holdout import make_holdout
@@ -226,7 +226,7 @@ def _test(folder: Path, training: Training, test: Stage, manifest: Manifest) -> 
         training.test_windows,
         horizon=manifest.horizon,
         context_length=manifest.context_length,
-        description=f"the latest {count} window{'s' if count > 1 else ''} of each series, by weights fitted before them",
+        description=f"the latest {counted(count, 'window')} of each series, by weights fitted before them",
     )
     runtime = open_test_weights(folder, manifest)
     baselines = baseline_forecasts(holdout, learned=training.learned_baselines)

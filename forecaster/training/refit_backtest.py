@@ -9,7 +9,7 @@ import numpy as np
 
 from forecaster.data.covariate_encodings import fit_encodings
 from forecaster.data.windows import Windows
-from forecaster.errors import DataError
+from forecaster.errors import DataError, counted
 from forecaster.evaluation.backtest import Backtest, backtest, baseline_forecasts
 from forecaster.evaluation.holdout import holdout_windows, make_holdout
 from forecaster.training.combination import joined
@@ -55,7 +55,7 @@ def refit(
         tested,
         horizon=manifest.horizon,
         context_length=manifest.context_length,
-        description=f"{count} window(s) of each series, {manifest.horizon} steps apart, fresh weights for each",
+        description=f"{counted(count, 'window')} of each series, {manifest.horizon} steps apart, fresh weights for each",
     )
     tested = holdout.windows
     forecasts = np.full((len(tested), manifest.horizon, 1 + len(manifest.quantiles)), np.nan)

@@ -136,7 +136,7 @@ def test_quantiles_learn_from_rows_that_came_since_the_training(trained, newer):
     watch = Recorder()
     settings = PredictSettings(models=str(trained[0]), model="air", samples=50)
     found, stayed = predict(newer, settings, watch), predict(newer, replace(settings, adapt=False), Recorder())
-    assert "quantiles: adapted to 2 window(s) since the training" in watch.notes
+    assert "quantiles: adapted to 2 windows since the training" in watch.notes
     np.testing.assert_array_equal(found.prediction, stayed.prediction)
     free = stayed.quantile_forecasts > 0  # 0 is the limit
     assert free.any() and (found.quantile_forecasts != stayed.quantile_forecasts)[free].all()
