@@ -1,6 +1,7 @@
 """Seconds and peak memory of `predict` as the number of series grows, and of reading PostgreSQL, into RESULTS.md.
 
-    python benchmarks/scale.py [--series 10000,100000,1000000] [--layout date] [--folder DIR] [--kills 10] [--postgres 5000000]
+    python benchmarks/scale.py [--series 10000,100000,1000000] [--layout date] [--folder DIR] [--kills 10] [--ray 2]
+        [--csv 100000] [--postgres 5000000]
 
 Makes daily counts: zeros, a week, a trend; 48 rows a series, in Parquet files by date (rows in no order) or by series. One
 model is trained on 2,000 of the series. Every figure is of one process, which the system accounts for; nothing is averaged.
@@ -9,6 +10,7 @@ model is trained on 2,000 of the series. Every figure is of one process, which t
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import random
@@ -71,6 +73,27 @@ def measured(command: list[str], folder: Path) -> tuple[float, float, float]:
     return time.monotonic() - began, used.ru_utime + used.ru_stime, peak * 1024 / 1e9
 
 
+def measured_tree(command: list[str], folder: Path) -> tuple[float, float, float]:
+    """As `measured`, of a command and all processes that it starts, which are looked at ten times a second."""
+    import psutil
+
+    began, peak, used = time.monotonic(), 0, {}
+    process = psutil.Popen(command, cwd=folder, stdout=subprocess.DEVNULL)
+    while process.poll() is None:
+        memory = 0
+        with contextlib.suppress(psutil.Error):
+            for one in [process, *process.children(recursive=True)]:
+                with contextlib.suppress(psutil.Error):
+                    times, found = one.cpu_times(), one.memory_full_info()
+                    used[one.pid] = times.user + times.system
+                    memory += found.pss  # a page that several processes share is counted once
+        peak = max(peak, memory)
+        time.sleep(0.1)
+    if process.returncode:
+        raise SystemExit(f"{' '.join(command)}: {process.returncode}")
+    return time.monotonic() - began, sum(used.values()), peak / 1e9
+
+
 def _peak(pid: int) -> int:
     """The most memory that a process has had so far, in kB; 0 once it has ended."""
     try:
@@ -80,8 +103,37 @@ def _peak(pid: int) -> int:
     return next((int(line.split()[1]) for line in lines if line.startswith("VmHWM")), 0)
 
 
-def predicting(data: Path) -> list[str]:
-    return [*COMMAND, "predict", str(data), "--model", "scale", "--output", "out/", "--quiet"]
+def predicting(data: Path, *words: str) -> list[str]:
+    return [*COMMAND, "predict", str(data), "--model", "scale", "--output", "out/", "--quiet", *words]
+
+
+def ray(folder: Path, series: int, workers: int) -> str:
+    """Seconds through so many workers of Ray on this machine, over one process, in turn."""
+    lines, ratios = [], []
+    for words in ([], ["--engine", "ray", "--workers", str(workers)]):
+        seconds, processor, memory = measured_tree(predicting(folder / "data", "--threads", "1", *words), folder)
+        check(folder, series)
+        lines.append(f"{seconds:.1f} s ({processor:.1f} s of processors, {memory:.2f} GB)")
+        ratios.append((seconds, processor))
+    (one, own), (other, others) = ratios
+    return (
+        f"{series:,} series: one process {lines[0]}, Ray with {workers} workers {lines[1]}: "
+        f"{other / one:.2f} × the clock, {others / own:.2f} × the processors"
+    )
+
+
+def from_csv(folder: Path, series: int) -> str:
+    """Seconds and memory of a forecast from one CSV file to another."""
+    from pyarrow import csv, dataset
+
+    shutil.rmtree(folder / "data", ignore_errors=True)
+    make(folder / "data", series, "series")
+    csv.write_csv(
+        dataset.dataset(folder / "data").to_table(), folder / "all.csv", csv.WriteOptions(quoting_style="none")
+    )
+    command = [*COMMAND, "predict", "all.csv", "--model", "scale", "--output", "out.csv", "--quiet"]
+    seconds, processor, memory = measured(command, folder)
+    return f"{series:,} series from CSV: {seconds:.1f} s, {processor:.1f} s of a processor, {memory:.3f} GB"
 
 
 def train(folder: Path) -> None:
@@ -157,6 +209,8 @@ def main() -> None:
     parser.add_argument("--layout", default="date", choices=("date", "series"))
     parser.add_argument("--folder")
     parser.add_argument("--kills", type=int, default=0)
+    parser.add_argument("--ray", type=int, default=0, help="workers to compare with one process")
+    parser.add_argument("--csv", type=int, default=0, help="series of a CSV file")
     parser.add_argument("--postgres", type=int, default=0)
     options = parser.parse_args()
     folder = Path(tempfile.mkdtemp(dir=options.folder))
@@ -174,6 +228,10 @@ def main() -> None:
             if options.kills:
                 print(kill(folder, series, options.kills, seconds), flush=True)
                 options.kills = 0
+            if options.ray:
+                print(ray(folder, series, options.ray), flush=True)
+        if options.csv:
+            print(from_csv(folder, options.csv), flush=True)
         if options.postgres:
             print(postgres(folder, options.postgres), flush=True)
     finally:

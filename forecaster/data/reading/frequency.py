@@ -24,6 +24,7 @@ _MIN_OFF_ROWS = 3
 _MIN_STEADY_SHARE = 0.8  # of steps within a quarter of the usual one, for rows to be moved rather than joined
 _NEAR = 0.15  # logarithm of a usual step over that of a frequency
 _MIN_ROWS = 5  # of a series, for its own frequency to contradict the others'
+_ROWS_AT_ONCE = 1 << 18  # whose steps are counted together
 
 
 @dataclass(frozen=True)
@@ -80,7 +81,7 @@ class SortedRows:
 
 def refuse_duplicates(rows: SortedRows) -> None:
     """RowsError with both lines where a series has a timestamp twice."""
-    equal = np.diff(rows.timestamps) == 0
+    equal = rows.timestamps[1:] == rows.timestamps[:-1]
     equal[rows.offsets[1:-1] - 1] = False  # neighbours of two series
     if not equal.any():
         return
@@ -223,6 +224,18 @@ def _odd_ones(offsets: IntArray, off: BoolArray, *, inferred: bool) -> IntArray:
 
 def _steps(timestamps: IntArray, offsets: IntArray, zone: str | None, freq: Freq) -> tuple[IntArray, BoolArray]:
     """[R] steps since the series' first row, and whether the row is off the grid that starts there."""
+    steps, off = np.empty(len(timestamps), np.int64), np.empty(len(timestamps), bool)
+    first = 0
+    while first < len(offsets) - 1:  # some series at once, as each array on the way has a value for every row
+        end = max(int(np.searchsorted(offsets, offsets[first] + _ROWS_AT_ONCE, side="right")) - 1, first + 1)
+        part = slice(int(offsets[first]), int(offsets[end]))
+        steps[part], off[part] = _steps_of(timestamps[part], offsets[first : end + 1] - offsets[first], zone, freq)
+        first = end
+    return steps, off
+
+
+def _steps_of(timestamps: IntArray, offsets: IntArray, zone: str | None, freq: Freq) -> tuple[IntArray, BoolArray]:
+    """As `_steps`, of some series."""
     lengths = np.diff(offsets)
     ordinals = freq.ordinals(timestamps, zone)
     steps = ordinals - np.repeat(ordinals[offsets[:-1]], lengths)

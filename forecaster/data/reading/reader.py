@@ -167,12 +167,14 @@ def _read(table: RawTable, roles: Roles, options: ReadOptions) -> Panel:
     keep_later = any(one.role == "known" for one in covariates)
     rows, later, span_note = rows_within(rows, options.rows, keep_later=keep_later)
     sorted_values = tuple(replace(one, values=rows.sort(one.values)) for one in covariates)
-    sorted_targets = np.where(later[:, None], np.nan, rows.sort(np.column_stack(targets)))
+    sorted_targets = rows.sort(np.column_stack(targets))  # a copy: the values may be the caller's
+    if later.any():
+        sorted_targets[later] = np.nan
     grid = regular(Observations(rows, sorted_targets, sorted_values), options.freq, options.rows)
     rows, freq, steps, covariates = grid.found.rows, grid.freq, grid.steps, grid.found.covariates
 
     columns = [grid.found.targets, *(one.values for one in covariates if one.role != "static")]
-    filled = insert_gaps(rows, freq, steps, np.column_stack(columns))
+    filled = insert_gaps(rows, freq, steps, columns[0] if len(columns) == 1 else np.column_stack(columns))
     panel = _panel(rows, filled, roles, freq)
     keys = parts_of(roles.series, table.columns) if roles.series else ()
     panel = replace(panel, keys=keys if len(keys) > 1 else ())
@@ -243,13 +245,17 @@ def _series(table: RawTable, roles: Roles) -> tuple[IntArray, TextArray]:
         return np.zeros(table.rows, dtype=np.int64), np.array([name], dtype=object)
     column = table.text_column(roles.series)
     texts = [str(text) for text in np.asarray(column.texts, dtype=object)]
-    several = len(parts_of(roles.series, table.columns)) > 1
-    blank = [i for i, text in enumerate(texts) if not all(split_names(text) if several else (text.strip(),))]
+    if len(parts_of(roles.series, table.columns)) > 1:
+        blank = [i for i, text in enumerate(texts) if not all(split_names(text))]
+    else:
+        blank = [i for i, text in enumerate(texts) if not text.strip()]
     if blank:
         described = f"series is missing (column {roles.series}).", "Give it, or delete the row."
         raise RowsError("series", column.rows(blank), table.place, lambda _: described, column=roles.series)
     first = np.zeros(len(column.texts), dtype=np.int64)
     first[column.codes[::-1]] = np.arange(len(column.codes))[::-1]  # the last write is the earliest row
+    if (first[1:] > first[:-1]).all():  # in order, as a plain file is read: no copy of millions of rows
+        return column.codes, np.array(texts, dtype=object)
     order = np.argsort(first, kind="stable")
     rank = np.empty_like(order)
     rank[order] = np.arange(len(order))
@@ -270,10 +276,15 @@ def _stamps(table: RawTable, name: str, series: IntArray, options: ReadOptions) 
     if stamps.whole_numbers and zone is not None:
         raise UsageError(f"zone '{zone}' has no meaning for whole-number steps.", "Leave --zone out.")
     if zone is None:
-        return replace(stamps, values=stamps.values[codes])
+        return stamps if _each_its_own(codes, len(stamps.values)) else replace(stamps, values=stamps.values[codes])
     if stamps.zone is None:
         return replace(stamps, values=localize(stamps.values, codes, series, zone, table.place), zone=zone)
     return replace(stamps, values=stamps.values[codes], zone=zone)
+
+
+def _each_its_own(codes: IntArray, count: int) -> bool:
+    """Whether codes [R] of `count` values are 0 to R - 1, so that the values are those of the rows."""
+    return len(codes) == count > 0 and codes[0] == 0 and codes[-1] == count - 1 and bool((codes[1:] > codes[:-1]).all())
 
 
 def _parsed_stamps(table: RawTable, name: str, options: ReadOptions) -> tuple[IntArray, Stamps]:
@@ -288,7 +299,7 @@ def _parsed_stamps(table: RawTable, name: str, options: ReadOptions) -> tuple[In
 def _sorted_rows(table: RawTable, roles: Roles, codes: IntArray, names: TextArray, stamps: Stamps) -> SortedRows:
     """The rows by series and time, equal ones as in the file."""
     timestamps = stamps.values
-    later = np.diff(timestamps) >= 0
+    later = timestamps[1:] >= timestamps[:-1]
     is_sorted = ((codes[1:] > codes[:-1]) | ((codes[1:] == codes[:-1]) & later)).all()
     order = None if is_sorted else np.lexsort((timestamps, codes))
     return SortedRows(
@@ -313,7 +324,7 @@ def _panel(rows: SortedRows, filled: Filled, roles: Roles, freq: Freq) -> Panel:
     return Panel(
         series=np.array(roles.targets, dtype=object) if wide else rows.series,
         offsets=np.arange(copies + 1) * len(filled.timestamps) if wide else filled.offsets,
-        timestamps=np.tile(filled.timestamps, copies),
+        timestamps=filled.timestamps if copies == 1 else np.tile(filled.timestamps, copies),
         target=np.ascontiguousarray(filled.values[:, :copies].T).reshape(-1),
         freq=freq,
         season_length=freq.season_length,
