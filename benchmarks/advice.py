@@ -41,12 +41,15 @@ if TYPE_CHECKING:
 ABOUT = """`python benchmarks/advice.py --root DIR --runs FILE.jsonl`: `compare` of three cells, one network each, 300 training
 steps of 64 windows (600 on made sets), at most 50 series and 2,000 rows. The cell that it advises on the earlier half of the test
 windows is compared with the best on the later half, of fits with other seeds. There are three ways to part the three seeds; the
-cost is the mean of the three errors above the best."""
+cost is the mean of the three errors above the best. Where the advice names several cells, it depends on the seed."""
 CELLS, DEFAULT = ("rnn", "lstm", "gru"), "gru"
 SEEDS = 3
 MAX_SERIES, MAX_ROWS, MIN_WINDOWS = 50, 2000, 60  # windows of all series together, if the rows allow it
 MAX_COST, ENOUGH = 0.02, 16
-FIT = {"epochs": 6, "steps_per_epoch": 50, "learning_rate": 5e-3, "batch_size": 64, "quantiles": (), "threads": 1}
+CAPPED = {"epochs": 6, "steps_per_epoch": 50, "learning_rate": 5e-3, "batch_size": 64}
+FEW_SERIES = (
+    10  # fewer are fitted on the schedule that model selection finds: on one that does not suit, seeds differ much
+)
 HORIZONS = {
     "air_passengers": 12,
     "bike_sharing": 24,
@@ -100,8 +103,11 @@ def made(memory: int) -> Set:
     return Set(pd.concat(parts, ignore_index=True), options)
 
 
-def real(name: str, root: Path) -> Set:
-    """A benchmark set, at most MAX_SERIES series of it, evenly chosen, and their latest MAX_ROWS rows."""
+def real(name: str, root: Path, *, selected: bool) -> Set:
+    """A benchmark set, at most MAX_SERIES series of it, evenly chosen, and their latest MAX_ROWS rows.
+
+    `selected`: on the transform and schedule that model selection finds, instead of the capped ones.
+    """
     import pandas as pd
 
     if name == "air_passengers":
@@ -116,19 +122,21 @@ def real(name: str, root: Path) -> Set:
     frame = frame[frame["series"].isin(names)].groupby("series", sort=False).tail(MAX_ROWS)
     horizon, rows = HORIZONS[name], int(frame.groupby("series").size().median())
     windows = min(-(-MIN_WINDOWS // len(names)), rows // 2 // horizon)
-    transform = "log" if (frame["target"] > 0.0).all() else "none"
-    return Set(frame, {"horizon": horizon, "windows": max(windows // 2 * 2, 2), "transform": transform})
+    options = {"horizon": horizon, "windows": max(windows // 2 * 2, 2)}
+    if selected:
+        return Set(frame, options)
+    return Set(frame, {**CAPPED, **options, "transform": "log" if (frame["target"] > 0.0).all() else "none"})
 
 
-def measure(name: str, root: Path) -> dict[str, Any]:
+def measure(name: str, root: Path, *, selected: bool) -> dict[str, Any]:
     """The errors of each cell, seed and window of a set."""
     from forecaster.commands.compare import compare
     from forecaster.config import CompareSettings
     from forecaster.progress import Silent
 
-    chosen = made(MEMORIES[name]) if name in MEMORIES else real(name, root)
+    chosen = made(MEMORIES[name]) if name in MEMORIES else real(name, root, selected=selected)
     began = time.process_time()
-    settings = CompareSettings(**{**FIT, **chosen.options}, cells=CELLS, bidirectional=False, seeds=SEEDS)
+    settings = CompareSettings(**chosen.options, cells=CELLS, bidirectional=False, seeds=SEEDS, quantiles=(), threads=1)
     found = compare(chosen.frame, settings, Silent())
     return {
         "set": name,
@@ -257,6 +265,9 @@ def main() -> None:
     parser.add_argument("--root", type=Path, required=True)
     parser.add_argument("--runs", type=Path, required=True)
     parser.add_argument("--sets", nargs="*", default=[*MEMORIES, *HORIZONS])
+    parser.add_argument(
+        "--selected", action="store_true", help="let model selection choose the schedule of benchmark sets"
+    )
     parser.add_argument("--write", action="store_true")
     options = parser.parse_args()
     kept = options.runs.read_text().splitlines() if options.runs.exists() else []
@@ -264,7 +275,7 @@ def main() -> None:
     for name in options.sets:
         if name in runs:
             continue
-        runs[name] = measure(name, options.root)
+        runs[name] = measure(name, options.root, selected=options.selected)
         with options.runs.open("a") as file:
             file.write(json.dumps(runs[name]) + "\n")
         print(advice_of(runs[name], 1), f"{runs[name]['seconds']} s", flush=True)
