@@ -1,7 +1,7 @@
 """Gradient-boosted trees as a member: a recursive forecast of seasonal differences, in the graph.
 
-The trees read the latest differences z from the season before, in units of their mean size s, and forecast the next one; it
-is fed back for the steps after it. Each difference is added to the value a season before it:
+The trees read the latest differences z from the season before (of hours, from the week before), in units of their mean size
+s, and forecast the next one; it is fed back for the steps after it. Each difference is added to the value a season before it:
 
     z_t = (y_t - y_{t-m}) / s,    ẑ_{t+1} = f(z_t, z_{t-1}, …),    ŷ_{t+h} = ŷ_{t+h-m} + s ẑ_{t+h}
 
@@ -28,8 +28,15 @@ if TYPE_CHECKING:
 TREES = "trees"  # in place of a cell, in the settings of a member: `units` trees of `layers` levels
 COUNT, DEPTH = 100, 6
 SEASONS = 8  # that trees look back
-LONGER = {24: 168, 48: 336, 7: 364}  # lag of a season above the season: a week, a year of whole weeks
+WEEKS = {24: 168, 48: 336}  # above the season of a day
+LONGER = {**WEEKS, 7: 364}  # lag of a season above the season: a week, a year of whole weeks
 MIN_LAGS = 28  # that are read one by one
+
+
+def difference(season_length: int, rows: int) -> int:
+    """Rows between the values of a difference: the season or, where series of so many rows have four of them, the week."""
+    week = WEEKS.get(season_length, 0)
+    return week if 0 < 4 * week <= rows else season_length
 
 
 def longest_lag(season_length: int, rows: int) -> int:
@@ -38,9 +45,10 @@ def longest_lag(season_length: int, rows: int) -> int:
     return longer + 1 if 0 < 2 * longer <= rows else SEASONS * season_length
 
 
-def lags_of(season_length: int, longest: int) -> IntArray:
-    """The lags that trees read, ascending."""
-    m, longer = season_length, LONGER.get(season_length, 0)
+def lags_of(differenced: int, longest: int) -> IntArray:
+    """The lags that trees read of such differences, ascending."""
+    m = next((season for season, week in WEEKS.items() if week == differenced), differenced)
+    longer = LONGER.get(m, 0)
     latest = range(1, max(m, MIN_LAGS) + 1)
     seasons = range(m, min(SEASONS * m, longest) + 1, m)
     around = [lag + step for lag in (2 * m, longer) for step in (-1, 0, 1) if 0 < lag + step <= longest]
@@ -86,7 +94,7 @@ def _layer(settings: NetworkSettings) -> Any:
     import keras
     from keras import ops
 
-    m, horizon, levels = settings.season_length, settings.horizon, settings.layers
+    m, horizon, levels = settings.season_length, settings.horizon, settings.layers  # m: rows of a difference
     longest = settings.context_length - m
     lags = lags_of(m, longest)
     rows = max(longest, horizon)  # of differences that are kept

@@ -187,7 +187,7 @@ class OpenQuestions:
     given: Mapping[str, int | float] = field(default_factory=dict)  # settings of the schedule that are given
     pretrained: bool = False  # whether members may start from a pretrained network
     tunings: tuple[Tuning, ...] = ()  # and how they may be fitted further from there
-    trees: int = 0  # context of a member of trees; 0 = there is none
+    trees: tuple[int, int] = (0, 0)  # rows of a difference and of a context of a member of trees; 0 = there is none
     own_members: int = 0  # members that start from nothing beside a pretrained network, at most
     patient: bool = False  # longer schedules are tried even where the last one did not clearly lower the error
 

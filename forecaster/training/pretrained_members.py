@@ -69,7 +69,7 @@ def pretrained_member(plan: Plan) -> NetworkSettings | None:
     )
 
 
-def tree_member(plan: Plan, context_length: int) -> NetworkSettings:
+def tree_member(plan: Plan, differenced: int, context_length: int) -> NetworkSettings:
     """The member of trees, which reads the context alone."""
     first = plan.members[0]
     return replace(
@@ -78,6 +78,7 @@ def tree_member(plan: Plan, context_length: int) -> NetworkSettings:
         units=trees.COUNT,
         layers=trees.DEPTH,
         bidirectional=False,
+        season_length=differenced,
         context_length=context_length,
         segment=1,
         head="direct",
@@ -120,8 +121,8 @@ def join_pretrained(
     starts: dict[Tuning, NetworkSettings] = {}
     if base:
         starts = dict.fromkeys((UNTOUCHED, *questions.tunings) if may_tune else (UNTOUCHED,), base)
-    if questions.trees and own:
-        starts[TREES] = tree_member(plan, questions.trees)
+    if any(questions.trees) and own:
+        starts[TREES] = tree_member(plan, *questions.trees)
     if not starts:
         return Served(plan, evaluation.forecast(own)), None
     evaluation = evaluation.reaching(max(one.context_length for one in starts.values()))
@@ -139,7 +140,7 @@ def join_pretrained(
     if alone is not None and not {*parts} & {*starts}:
         return Served(plan, alone), unfitted
     others = len({*parts} & {*starts} - {TREES})  # trees are no network: they take no member's place
-    count = min(len(plan.members) - others, questions.own_members) if base else len(plan.members)
+    count = min(len(plan.members) - others, questions.own_members) if others else len(plan.members)
     if OWN in parts:
         parts[OWN] = evaluation.forecast(own[:count])
     sure = [UNTOUCHED, OWN, *(simple if unfitted and unfitted.plan.smoothing else ())]

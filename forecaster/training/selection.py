@@ -107,7 +107,7 @@ def choose_components(
 
     Without `networks` the pretrained network, which there must be, takes the place of all members.
     """
-    if questions.pretrained or questions.trees:
+    if questions.pretrained or any(questions.trees):
         partner = None if questions.blended else statistical_partner(questions.smoothings, evaluation)
         found, unfitted = join_pretrained(plan, networks, questions, evaluation, task, fit_all, watch, partner)
     else:

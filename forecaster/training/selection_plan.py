@@ -11,7 +11,7 @@ from forecaster.models.scaling import TRANSFORMS
 from forecaster.models.settings import NetworkSettings
 from forecaster.models.simple_methods import DRIFT, NAIVE, SEASONAL_NAIVE, STATISTICAL
 from forecaster.models.theta import THETA, theta_lengths
-from forecaster.models.trees import SEASONS, longest_lag
+from forecaster.models.trees import SEASONS, difference, longest_lag
 from forecaster.serving.pretrained import find_card
 from forecaster.training.length_plan import MIN_SERIES_FOR_ONE_WINDOW, longest_tested, min_context, whole_segments
 from forecaster.training.optimizer_plan import rate_of
@@ -118,15 +118,18 @@ def own_members_of(choose: Chooser, preset: Preset) -> int:
     return preset.own_members or (PRESETS[DEFAULT].own_members if choose.given & {*OF_OWN_MEMBERS, "members"} else 0)
 
 
-def trees_of(settings: TrainSettings, choose: Chooser, series: int, lengths: Lengths, base: NetworkSettings) -> int:
-    """Rows that a member of trees reads; 0 where there is none: it needs long series, and reads nothing beside them.
+def trees_of(
+    settings: TrainSettings, choose: Chooser, series: int, lengths: Lengths, base: NetworkSettings
+) -> tuple[int, int]:
+    """Rows of a difference and of a context of a member of trees, which needs long series, and reads nothing beside them.
 
-    Options that say how networks are made ask for networks.
+    (0, 0) where there is none. Options that say how networks are made ask for networks.
     """
+    none = (0, 0)
     m, rows = lengths.season, lengths.rows
     networks = choose.changed.keys() & {one.name for one in fields(NetworkSettings)} - {*NOT_ITS_OWN, "quantiles"}
     if networks or settings.members == 1 or settings.network or settings.start_from or settings.resume:
-        return 0
+        return none
     if (
         base.covariates
         or base.distribution
@@ -134,10 +137,11 @@ def trees_of(settings: TrainSettings, choose: Chooser, series: int, lengths: Len
         or settings.holidays
         or settings.events
     ):
-        return 0
+        return none
     if series < MIN_SERIES_FOR_TREES or rows < MIN_ROWS_FOR_TREES or not 1 < m <= rows // (2 * SEASONS):
-        return 0
-    return m + longest_lag(m, rows) if lengths.horizon <= MAX_TREE_HORIZON else 0
+        return none
+    between = difference(m, rows)
+    return (between, between + longest_lag(m, rows)) if lengths.horizon <= MAX_TREE_HORIZON else none
 
 
 def has_length(settings: TrainSettings) -> bool:

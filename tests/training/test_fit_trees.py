@@ -12,7 +12,7 @@ from forecaster.config import TrainSettings
 from forecaster.data.extra_inputs import Needs
 from forecaster.models.export import write_onnx, write_saved_model
 from forecaster.models.network import Network
-from forecaster.models.trees import TREES, TreeMember, lags_of, longest_lag
+from forecaster.models.trees import TREES, TreeMember, difference, lags_of, longest_lag
 from forecaster.serving.verify_export import prove
 from forecaster.training import fit_trees as module
 from forecaster.training.auto_plan import draft_plan
@@ -181,14 +181,14 @@ def test_they_are_in_both_stored_graphs(fitted, tmp_path: Path):
 @pytest.mark.parametrize(
     ("series", "rows", "options", "expected"),
     [
-        (12, 450, {}, M + 8 * M),
-        (12, 800, {}, M + 365),
-        (9, 450, {}, 0),
-        (12, 390, {}, 0),
-        (12, 450, {"units": 20}, 0),
-        (12, 450, {"members": 1}, 0),
-        (12, 450, {"loss": "mse"}, 0),
-        (12, 450, {"preset": "fast"}, 0),
+        (12, 450, {}, (M, M + 8 * M)),
+        (12, 800, {}, (M, M + 365)),
+        (9, 450, {}, (0, 0)),
+        (12, 390, {}, (0, 0)),
+        (12, 450, {"units": 20}, (0, 0)),
+        (12, 450, {"members": 1}, (0, 0)),
+        (12, 450, {"loss": "mse"}, (0, 0)),
+        (12, 450, {"preset": "fast"}, (0, 0)),
     ],
 )
 def test_long_series_of_a_panel_may_have_trees(series, rows, options, expected):
@@ -199,5 +199,6 @@ def test_long_series_of_a_panel_may_have_trees(series, rows, options, expected):
 
 def test_lags_reach_back_to_the_longer_season_where_there_are_two():
     assert longest_lag(24, 400) == 169 and longest_lag(24, 300) == 192 and longest_lag(5, 1000) == 40
-    assert {1, 24, 48, 167, 168, 169} <= set(lags_of(24, 169))
+    assert {1, 24, 48, 167, 168, 169} <= set(lags_of(24, 169)) == set(lags_of(168, 169))
+    assert (difference(24, 672), difference(24, 671), difference(7, 5000)) == (168, 24, 7)
     assert lags_of(7, 56)[-1] == 56

@@ -258,7 +258,7 @@ def test_a_component_with_a_far_larger_error_has_no_share(shipped, monkeypatch):
 
 
 def test_trees_join_where_they_lower_the_error_beside_or_without_a_pretrained_network(shipped):
-    questions = replace(NO_QUESTIONS, pretrained=True, trees=12, own_members=2)
+    questions = replace(NO_QUESTIONS, pretrained=True, trees=(4, 12), own_members=2)
 
     def fits(*forecasts):
         def fit_all(_stage, _task, members):
