@@ -172,7 +172,8 @@ def table(rows: list[str]) -> str:
     return "\n".join(
         [
             "`python benchmarks/pretrained.py --part test --write`: the shipped networks, which saw no real series, on the test",
-            "rows; the graphs of m3_monthly to m3_yearly are half Theta. Minutes are those of one core, for one network; a window has three origins. Coverage is that of the network's",
+            "rows; the graphs of m3_monthly to m3_yearly are half Theta.",
+            "Minutes are those of one core, for one network; a window has three origins. Coverage is that of the network's",
             "own quantiles, then of those calibrated on the history, which `predict` gives where it is long enough.",
             "",
             "| set | measure | zero-shot | sMAPE | 80 / 95 % | calibrated | parameters | 10⁶ windows | minutes | published |",
