@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from contextlib import nullcontext
@@ -36,6 +37,11 @@ INTERRUPTED = 130  # 128 + SIGINT
 PIPE_CLOSED = 141  # 128 + SIGPIPE, as other programs end before `| head`
 COMPLETION = "_FORECASTER_COMPLETE"  # the variable by which a shell asks for completion, as Typer names it
 HELP_ALL = "--help-all"  # --help with every option
+NO_MEMORY = (
+    "failed to map segment",
+    "cannot allocate memory",
+    "Cannot allocate memory",
+)  # what the loader of libraries says
 YES = ("1", "true", "yes", "on")
 
 
@@ -83,6 +89,17 @@ def _has_working_folder() -> bool:
     return True
 
 
+def _shortage(error: Exception) -> ForecasterError | None:
+    """The error of one line, where the system or a limit of this process refused memory or a file."""
+    number = getattr(error, "errno", None)
+    if number in (errno.EMFILE, errno.ENFILE):
+        return UsageError("too many files are open.", "Raise the limit of this process (ulimit -n).")
+    refused = isinstance(error, ImportError) and any(text in str(error) for text in NO_MEMORY)
+    if isinstance(error, MemoryError) or number == errno.ENOMEM or refused:
+        return NoMemoryError("not enough memory.", "Give less data at once, take fewer threads, or raise the limit.")
+    return None
+
+
 def _do(invocation: Invocation) -> int:
     settings, common = invocation.settle()
     hush = invocation.command.hush and not common.verbose
@@ -95,10 +112,11 @@ def _do(invocation: Invocation) -> int:
             except ForecasterError as error:
                 console.error(error)
                 return error.code
-            except MemoryError:
-                fault = NoMemoryError("not enough memory.", "Give less data at once, or take fewer threads.")
-                console.error(fault)
-                return fault.code
+            except (MemoryError, OSError, ImportError) as error:
+                if (shortage := _shortage(error)) is None:
+                    raise
+                console.error(shortage)
+                return shortage.code
             finally:
                 if UNLOCKED:
                     console.warn(f"{UNLOCKED[0]}: there are no file locks here; let only one run at a time write it")

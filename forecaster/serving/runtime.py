@@ -56,6 +56,7 @@ class OnnxRuntime:
         try:
             self._session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
         except Exception as error:  # onnxruntime has an exception class for each cause, without a common one
+            _refuse_shortage(error)
             raise ArtifactError(f"{path}: not a graph that onnxruntime can load.", "Train again.") from error
 
     def run(self, context: FloatArray, extra: Mapping[str, FloatArray] | None = None) -> FloatArray:
@@ -122,8 +123,15 @@ def usable_processors() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+def _refuse_shortage(error: Exception) -> None:
+    """MemoryError where this is what a library's error says: the graph is as it should be."""
+    if any(text in str(error) for text in ("bad_alloc", "ailed to allocate memory")):
+        raise MemoryError from error
+
+
 def _failed(path: Path, error: Exception) -> ArtifactError:
     """A graph that loads, but does not run. Each library has an exception class for each cause, without a common one."""
+    _refuse_shortage(error)
     return ArtifactError(
         f"{path}: the graph fails when it runs ({type(error).__name__}).", "Train again, or roll back."
     )

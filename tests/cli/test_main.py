@@ -150,10 +150,26 @@ def test_a_fault_is_one_line_and_exits_with_its_code(shell: Shell) -> None:
     assert (done.returncode, done.stdout, done.stderr) == (3, "", "error: a.csv:17: bad. Mend it.\n")
 
 
+def test_too_few_files_are_one_line(tmp_path: Path, environment: dict[str, str]) -> None:
+    stored(tmp_path / "models")
+    write_csv(tmp_path / "data.csv", 60)
+    done = subprocess.run(
+        [sys.executable, "-m", "forecaster", "predict", "data.csv", "--quiet"],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (5, 5)),
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "error: too many files are open. Raise the limit of this process (ulimit -n).\n"
+
+
 def test_too_little_memory_is_one_line(shell: Shell) -> None:
     done = shell("predict", "--quiet", stub="memory")
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr == "error: not enough memory. Give less data at once, or take fewer threads.\n"
+    assert done.stderr == "error: not enough memory. Give less data at once, take fewer threads, or raise the limit.\n"
 
 
 @pytest.mark.parametrize("home", ["home", ""])

@@ -1,5 +1,5 @@
 """Environments in which programs fail: full disks, read-only folders, no HOME, LANG=C, closed streams, SIGTERM, many
-processes at once: python -m tests.torture.environments.
+processes at once, few resources, an unknown user: python -m tests.torture.environments.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from forecaster.serving.store import Store
-from tests.support.stored_models import stored
-from tests.torture.kill import answers, preload
+from tests.support.stored_models import stored, write_csv
+from tests.torture.kill import TRAIN, answers, preload
 from tests.torture.sandbox import OUTPUTS, batch, check, exit_code, fork, leftovers, make_sandbox, read_outputs
 
 ROOT = Path(__file__).parents[2]
@@ -27,7 +27,12 @@ WITHOUT_CAPABILITIES = "setpriv --bounding-set=-dac_override,-dac_read_search"
 
 
 def run(
-    folder: Path, *words: str, shell: str = "", variables: Mapping[str, str] | None = None, **options: Any
+    folder: Path,
+    *words: str,
+    shell: str = "",
+    variables: Mapping[str, str] | None = None,
+    timeout: float = 120,
+    **options: Any,
 ) -> subprocess.CompletedProcess[str]:
     """Run `forecaster WORDS…` in `folder`, or a shell command in which $F is `forecaster`. Empty variables are unset."""
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "F": f"{sys.executable} -m forecaster"}
@@ -37,7 +42,7 @@ def run(
             environment[name] = value
     command = ["bash", "-c", shell] if shell else [sys.executable, "-m", "forecaster", *words]
     return subprocess.run(
-        command, cwd=folder, env=environment, capture_output=True, text=True, timeout=120, check=False, **options
+        command, cwd=folder, env=environment, capture_output=True, text=True, timeout=timeout, check=False, **options
     )
 
 
@@ -193,7 +198,50 @@ def _waiting(folder: Path) -> int:
     return max(exit_code(pid) for pid in pids)
 
 
-ENVIRONMENTS = (full_disk, read_only, minimal_environment, deleted_while_read, terminated, crowd)
+def unknown_user(folder: Path) -> str:
+    """A whole training as a user that the system does not know, without HOME, leaves nothing but its store. How it was tried."""
+    folder.chmod(0o777)
+    write_csv(folder / "data.csv", 120)
+    before = {path.name for path in folder.iterdir()}
+    root = os.getuid() == 0
+    if root and not shutil.which("setpriv"):
+        return "not tried: run as a user other than root"
+    # The capability is for Python itself, which may be installed where only root reads.
+    read = "--inh-caps=+dac_read_search --ambient-caps=+dac_read_search"
+    plain = f"setpriv --reuid=54321 --regid=54321 --clear-groups {read} $F" if root else "$F"
+    nowhere = {"HOME": "", "USER": "", "LOGNAME": "", "XDG_CACHE_HOME": "", "MPLCONFIGDIR": ""}
+    expect(run(folder, shell=f"{plain} train data.csv {TRAIN}", variables=nowhere, timeout=900), 0, "an unknown user")
+    expect(run(folder, shell=f"{plain} predict data.csv --model m --quiet", variables=nowhere), 0, "its forecast")
+    left = {path.name for path in folder.iterdir()} - before
+    check(left == {"models"}, f"nothing but the store is left: {left}")
+    return "as a user without a name" if root else "without HOME only"
+
+
+def few_resources(folder: Path) -> dict[str, int]:
+    """Few files, little memory, a short stack, no room for output: done, or one line. Counts."""
+    make_sandbox(folder)
+    done = refused = 0
+    # With less than 120 MB OpenBLAS ends the process.
+    for limit in (
+        "-n 5",
+        "-n 8",
+        "-n 16",
+        "-u 3",
+        "-s 256",
+        "-f 0",
+        *(f"-v {size}000" for size in range(120, 420, 20)),
+    ):
+        found = run(folder, shell=f"ulimit {limit}; $F predict data.csv --model m --quiet --output one.csv")
+        check("Traceback" not in found.stderr, f"no traceback with ulimit {limit}: {found.stderr[-300:]}")
+        check(found.returncode in (0, 2), f"a documented exit code with ulimit {limit}: {found.returncode}")
+        done += found.returncode == 0
+        refused += found.returncode == 2
+    return {"done": done, "one line": refused}
+
+
+ENVIRONMENTS = (
+    full_disk, read_only, minimal_environment, deleted_while_read, terminated, crowd, few_resources, unknown_user,
+)  # fmt: skip
 
 
 def main() -> None:
