@@ -162,8 +162,8 @@ def attempt(run: Callable[[BatchJob], JobResult], job: BatchJob) -> tuple[JobRes
     except TimeLimit:
         return None, timeout_fault(job)
     except MemoryError:
-        fault = NoMemoryError("not enough memory.", "Split the job, or take fewer threads.")
-        return None, JobFault(code=fault.code, kind=fault.kind, message=fault.message, hint=fault.hint)
+        short = NoMemoryError("not enough memory.", "Split the job, or take fewer threads.")
+        return None, JobFault(code=short.code, kind=short.kind, message=short.message, hint=short.hint)
     except Exception as bug:  # one job's bug must not cost the others; its traceback is in the line
         message, trace = masked(f"{type(bug).__name__}: {bug}"), masked(traceback.format_exc())
         return None, JobFault(code=1, kind="bug", message=message, hint="Report this.", traceback=trace)
