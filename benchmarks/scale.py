@@ -155,22 +155,33 @@ def check(folder: Path, series: int) -> None:
         raise SystemExit(f"{len(found):,} rows, {len(pairs):,} of them different, for {series:,} series")
 
 
-def kill(folder: Path, series: int, count: int, seconds: float) -> str:
-    """Kill runs at random times until `count` were killed; let the last one end."""
-    rng = random.Random(0)
-    done = 0
+def kill(folder: Path, series: int, count: int) -> str:
+    """Run in small groups, killed at random times, until `count` runs were killed; each time that the folder appears it is
+    checked and removed. SystemExit where a row is lost or there twice."""
+    code = (
+        "import sys\nfrom forecaster.data.reading import series_groups\nfrom forecaster.cli.main import run\n"
+        f"series_groups.GROUP_ROWS = {series * ROWS // 10}\nsys.exit(run({predicting(folder / 'data')[3:]!r}))"
+    )
+    command, rng = [sys.executable, "-c", code], random.Random(0)
     shutil.rmtree(folder / "out", ignore_errors=True)
-    for _ in range(count):
-        process = subprocess.Popen(predicting(folder / "data"), cwd=folder, stdout=subprocess.DEVNULL)
-        time.sleep(rng.uniform(0.1, 1.0) * seconds)
+    seconds, _, _ = measured(command, folder)
+    shutil.rmtree(folder / "out")
+    killed = whole = 0
+    while killed < count:
+        process = subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(rng.uniform(0.05, 0.8) * seconds)
         process.send_signal(signal.SIGKILL)
-        process.wait()
+        killed += process.wait() == -signal.SIGKILL
+        if process.returncode not in (0, -signal.SIGKILL):
+            raise SystemExit(f"a run ended with {process.returncode}")
         if (folder / "out").is_dir():
-            done += 1
+            whole += 1
             check(folder, series)
-    measured(predicting(folder / "data"), folder)
+            shutil.rmtree(folder / "out")
+    measured(command, folder)
     check(folder, series)
-    return f"killed {count} times: complete each time that the folder was there ({done}) and at the end, no row twice"
+    return f"killed {killed} times in 10 groups: complete each of the {whole} times that the folder was there, and at the end"
 
 
 def postgres(folder: Path, rows: int) -> str:
@@ -226,7 +237,7 @@ def main() -> None:
             line |= {"seconds": round(seconds, 1), "processor": round(processor, 1), "peak_gb": round(memory, 3)}
             print(json.dumps(line), flush=True)
             if options.kills:
-                print(kill(folder, series, options.kills, seconds), flush=True)
+                print(kill(folder, series, options.kills), flush=True)
                 options.kills = 0
             if options.ray:
                 print(ray(folder, series, options.ray), flush=True)

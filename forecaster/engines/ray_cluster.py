@@ -99,6 +99,7 @@ def _connected(ray: Any, settings: PredictSettings, threads: int) -> Iterator[No
         return
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is sent anywhere
     os.environ.setdefault("RAY_task_oom_retries", str(RETRIES))  # else without end
+    os.environ.setdefault("RAY_worker_niceness", "0")  # else workers of a cluster of our own yield to all other work
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # else Ray warns that it will change its mind
     quiet = {"log_to_driver": False, "logging_level": "ERROR"}
     with redirect_stdout(io.StringIO()):  # Ray prints there that a worker died, and standard output is for the result
