@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 FitAll: TypeAlias = "Callable[[str, Task, Sequence[MemberFit]], Stage]"
 
 ROUNDS = 10  # of the forward selection: shares are tenths
+SELECTED = 0.25  # weight of its shares; equal ones have the rest (benchmarks/ABLATIONS.md, Theta)
 # The settings of the members that start from nothing were chosen on these windows, which flatters them: a combination that
 # looks worse by so much may still be better.
 MAX_LOSS = 0.02
@@ -214,11 +215,11 @@ def _named(shares: Mapping[Component, float]) -> str:
 def shares_of(
     parts: Mapping[Component, FloatArray], error: Callable[[FloatArray], float], always: Sequence[Component] = ()
 ) -> dict[Component, float]:
-    """The weights of forecasts of the same windows: the mean of those of a forward selection and of equal ones.
+    """The weights of forecasts of the same windows: those of a forward selection, shrunk towards equal ones.
 
     Forward selection with replacement takes the forecast that lowers the error most, ROUNDS times (Caruana et al. 2004, "Ensemble
-    selection from libraries of models"). Its weights are shrunk towards equal ones of the forecasts that it took and of those
-    of `always`, as windows of few cutoffs choose by luck.
+    selection from libraries of models"). Equal ones are of the forecasts that it took and of those of `always`: windows of few
+    cutoffs choose by luck.
     """
     counts = dict.fromkeys(parts, 0)
     total = np.zeros_like(next(iter(parts.values())))
@@ -228,7 +229,7 @@ def shares_of(
         counts[best] += 1
         total = total + parts[best]
     kept = [one for one, count in counts.items() if count or one in always]
-    return {one: 0.5 * counts[one] / ROUNDS + 0.5 / len(kept) for one in kept}
+    return {one: SELECTED * counts[one] / ROUNDS + (1.0 - SELECTED) / len(kept) for one in kept}
 
 
 def _fitted(plan: Plan, starts: Mapping[Tuning, NetworkSettings], task: Task, fit_all: FitAll) -> dict[Tuning, Network]:

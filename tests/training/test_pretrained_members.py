@@ -207,7 +207,7 @@ def test_they_join_unless_the_error_is_clearly_lower_without_them(shipped):
 def test_a_tuning_that_is_not_selected_is_not_fitted_again(shipped):
     changed, _ = joined(drafted()[0], [1.0] * 4, [0.5, 2.0, 3.0])
     assert [(member.pretrained, member.tuned) for member in changed.members] == [(0, False), (0, False), (4, False)]
-    assert changed.members[2].share == pytest.approx(0.75)
+    assert changed.members[2].share == pytest.approx(0.625)
 
 
 def simple(method=THETA):
@@ -223,7 +223,7 @@ def test_without_validation_windows_nothing_is_fitted_and_the_history_gives_the_
     alone = join_untested(plan, Evaluation(), Recorder(), None)
     assert (alone.method, alone.smoothing) == ("pretrained gru", None)
     monkeypatch.setattr(pretrained_members, "started", lambda _settings, _seed: 0.6)
-    assert join_untested(plan, Evaluation(), Recorder(), simple()).smoothing.weight == pytest.approx(0.75)
+    assert join_untested(plan, Evaluation(), Recorder(), simple()).smoothing.weight == pytest.approx(0.625)
     no_network, _ = drafted(members=1)
     assert join_untested(no_network, Evaluation(), Recorder(), simple()) is no_network
 
@@ -236,7 +236,7 @@ def test_a_statistical_method_joins_where_it_lowers_the_error(shipped):
     own, tuned = [1.0] * 4, [-0.5]
     made, unfitted = join_pretrained(plan, own, NO_TUNING, Evaluation(), None, fits_of(tuned, ()), Recorder(), simple())
     # Of ten rounds of the selection five take the network and five the method, and the own members are always there.
-    assert made.plan.smoothing.weight == pytest.approx(0.5 * 0.5 + 0.5 / 3)
+    assert made.plan.smoothing.weight == pytest.approx(0.25 * 0.5 + 0.75 / 3)
     rest, shares = combination_weights(made.plan.members)
     weight = made.plan.smoothing.weight
     assert made.forecast[0, 0] == pytest.approx((1.0 - weight) * (rest * 1.0 + sum(shares) * -0.5) + weight * 0.5)
@@ -325,10 +325,10 @@ def test_few_series_and_a_given_length_of_training_allow_no_tuning(shipped):
     assert not draft_plan(many, given).questions.tunings and draft_plan(many, given).questions.pretrained
 
 
-def test_shares_are_half_way_between_equal_ones_and_the_selected_ones():
+def test_shares_are_between_equal_ones_and_the_selected_ones():
     def error(forecast):
         return float(np.abs(forecast).mean())
 
     good, bad, worse = np.zeros((2, 3)), np.full((2, 3), 9.0), np.full((2, 3), 20.0)
-    assert shares_of({"good": good, "bad": bad, "worse": worse}, error, ("bad",)) == {"good": 0.75, "bad": 0.25}
+    assert shares_of({"good": good, "bad": bad, "worse": worse}, error, ("bad",)) == {"good": 0.625, "bad": 0.375}
     assert shares_of({"above": good + 1.0, "below": good - 1.0}, error) == {"above": 0.5, "below": 0.5}
