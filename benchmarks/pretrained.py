@@ -172,7 +172,7 @@ def table(rows: list[str]) -> str:
     return "\n".join(
         [
             "`python benchmarks/pretrained.py --part test --write`: the shipped networks, which saw no real series, on the test",
-            "rows; the graphs of m3_monthly to m3_yearly are half Theta.",
+            "rows; the graphs of m3_monthly to m3_yearly are 40 % Theta.",
             "Minutes are those of one core, for one network; a window has three origins. Coverage is that of the network's",
             "own quantiles, then of those calibrated on the history, which `predict` gives where it is long enough.",
             "",

@@ -109,7 +109,7 @@ def forecast_panel(
         freq=request.panel.freq,
         zone=request.panel.zone,
         samples=samples,
-        method=_methods(source, model.opened),
+        method=_methods(source, model.opened, panel.season_length),
         about=_about(request, model),
         keys=request.panel.keys,
     )
@@ -234,11 +234,11 @@ def _observed(panel: Panel, reach: int) -> BoolArray:
     return observed
 
 
-def _methods(source: TextArray, opened: Opened | None) -> TextArray:
+def _methods(source: TextArray, opened: Opened | None, season_length: int) -> TextArray:
     """[N] what made each forecast, in words; of the fallback its name."""
     served = opened.manifest.served if opened else ""
     named = np.where(source == MODEL, served, source)
-    return np.where(source == PRETRAINED, pretrained_method(), named).astype(object)
+    return np.where(source == PRETRAINED, pretrained_method(season_length), named).astype(object)
 
 
 def _about(request: Request, answered: Model) -> About:
@@ -253,6 +253,6 @@ def _about(request: Request, answered: Model) -> About:
         cutoff=request.cutoff,
         failed=request.failed,
         season_length=request.panel.season_length,
-        method=opened.manifest.served if opened else pretrained_method() if other else "",
+        method=opened.manifest.served if opened else pretrained_method(request.panel.season_length) if other else "",
         expected=model / naive if model and naive else None,
     )

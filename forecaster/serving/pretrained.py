@@ -94,9 +94,10 @@ def pretrained_cards() -> tuple[Card, ...]:
     return tuple(sorted(map(read_card, folders), key=lambda card: card.season_length))
 
 
-def pretrained_method() -> str:
-    """What forecasts of the pretrained networks say that they are made by; empty where there is no network."""
-    return ", ".join(dict.fromkeys(card.method for card in pretrained_cards()))
+def pretrained_method(season_length: int) -> str:
+    """What pretrained forecasts of data with this season say that they are made by; empty where there is no network."""
+    card = find_card(season_length) or find_card(NO_SEASON)
+    return card.method if card else ""
 
 
 def pretrained_folder(season_length: int) -> Path | None:

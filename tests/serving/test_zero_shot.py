@@ -272,6 +272,17 @@ def test_a_network_of_another_installation_is_read_from_its_card(shipped):
     assert open_pretrained(24)[0].card.method == "pretrained gru"
 
 
+def test_the_method_is_that_of_the_network_for_the_season(tmp_path, shipped):
+    """Of the two networks that are there the one without a season has a simple method in its graph, which hours do not read."""
+    path = shipped / "1" / "card.json"
+    floor = {"season_length": 1, "length": 8, "horizon": 6, "log": False, "weight": 0.5, "method": "theta"}
+    path.write_text(json.dumps({**json.loads(path.read_text()), "floor": floor}))
+    write_csv(tmp_path / "data.csv", 100)
+    found, _ = answered(horizon=6)
+    assert set(found.method) == {"pretrained gru"} == {found.metadata()["method"]}
+    assert open_pretrained(5)[0].card.method == "50 % pretrained gru; 50 % theta"
+
+
 def test_it_stands_in_for_a_model_that_cannot_answer_and_seasonal_naive_for_both(tmp_path, monkeypatch):
     write_csv(tmp_path / "data.csv", 100, ("a", "b"), value=lambda n, t: wave(n, t) if n == 0 or t > 96 else None)
     stored(tmp_path / "models", factor=1e6)
