@@ -135,7 +135,8 @@ def test_a_fit_of_no_epoch_leaves_a_network_as_it_is():
 
 @pytest.fixture(autouse=True)
 def _all_good(monkeypatch):
-    """No component has too large an error for a share."""
+    """No component has too large an error for a share, and shares do not depend on errors but for the selection."""
+    monkeypatch.setattr(pretrained_members, "POWER", 0.0)
     monkeypatch.setattr(pretrained_members, "MAX_ERROR", float("inf"))
 
 
@@ -323,6 +324,18 @@ def test_few_series_and_a_given_length_of_training_allow_no_tuning(shipped):
     assert not draft_plan(few, TrainSettings(horizon=3)).questions.tunings
     given = TrainSettings(horizon=3, epochs=2, steps_per_epoch=5)
     assert not draft_plan(many, given).questions.tunings and draft_plan(many, given).questions.pretrained
+
+
+def test_a_forecast_with_a_larger_error_has_a_smaller_share(monkeypatch):
+    def error(forecast):
+        return float(np.abs(forecast).mean())
+
+    parts = {"low": np.full((2, 3), 1.0), "high": np.full((2, 3), 1.2)}
+    equal = shares_of(parts, error, ("high",))
+    monkeypatch.setattr(pretrained_members, "POWER", 6.0)
+    found = shares_of(parts, error, ("high",))
+    assert equal["high"] == pytest.approx(0.375) and found["high"] == pytest.approx(0.75 / (1 + 1.2**6))
+    assert sum(found.values()) == pytest.approx(1.0)
 
 
 def test_shares_are_between_equal_ones_and_the_selected_ones():
