@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from forecaster.models.scaling import root_mean_square
+from forecaster.models.scaling import observed, root_mean_square
 
 if TYPE_CHECKING:
     from forecaster.typing import FloatArray, Tensor
@@ -179,9 +179,7 @@ def _filled(context: Tensor, smoothing: Smoothing) -> tuple[Tensor, Tensor]:
     from keras import ops
 
     m, seasons = smoothing.season_length, smoothing.length // smoothing.season_length
-    missing = ops.isnan(context)
-    mask = ops.cast(ops.logical_not(missing), "float64")
-    known = ops.where(missing, ops.zeros_like(context), context)
+    known, mask = observed(context)
     mean = ops.sum(known, axis=1, keepdims=True) / ops.maximum(ops.sum(mask, axis=1, keepdims=True), 1.0)
     parts = []
     following = mean + ops.zeros_like(known[:, :m])

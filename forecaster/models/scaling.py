@@ -62,6 +62,14 @@ def _mean(z: Tensor, mask: Tensor) -> Tensor:
     return ops.sum(z, axis=1, keepdims=True) / ops.maximum(ops.sum(mask, axis=1, keepdims=True), 1.0)
 
 
+def observed(context: Tensor) -> tuple[Tensor, Tensor]:
+    """Values, NaN = missing -> the same with 0 where one is missing, and their mask, float64."""
+    from keras import ops
+
+    missing = ops.isnan(context)
+    return ops.where(missing, ops.zeros_like(context), context), ops.cast(ops.logical_not(missing), "float64")
+
+
 def root_mean_square(deviation: Tensor, count: Tensor | float) -> Tensor:
     """[B, 1] root of the mean square of `count` deviations [B, L], whose squares neither vanish nor overflow."""
     from keras import ops
@@ -123,10 +131,8 @@ class WindowScaler:
         """
         from keras import ops
 
-        missing = ops.isnan(context)
-        mask = ops.cast(ops.logical_not(missing), "float64")
-        z = self._forward(ops.where(missing, ops.zeros_like(context), context))
-        z = z * mask
+        known, mask = observed(context)
+        z = self._forward(known) * mask
         # Sums are of differences from a value of the window: sums of values of 1e9 would lose the low digits.
         anchor = latest_value(z, mask)
         center = anchor + CENTERS[self.center]((z - anchor) * mask, mask, self.season_length)

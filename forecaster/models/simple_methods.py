@@ -12,19 +12,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from forecaster.models.exponential_smoothing import EXPONENTIAL_SMOOTHING, Smoothing, smooth
-from forecaster.models.scaling import latest_value
+from forecaster.models.scaling import latest_value, observed
 from forecaster.models.theta import THETA, theta
 
 if TYPE_CHECKING:
     from forecaster.typing import Tensor
 
 SEASONAL_NAIVE, NAIVE, DRIFT = "seasonal naive", "naive", "drift"
-THETA_AND_SMOOTHING = "theta and smoothing"
-STATISTICAL = (
-    EXPONENTIAL_SMOOTHING,
-    THETA,
-    THETA_AND_SMOOTHING,
-)  # that fit parameters to each window; the others repeat rows of it
+STATISTICAL = (EXPONENTIAL_SMOOTHING, THETA)  # that fit parameters to each window; the others repeat rows of it
 
 
 def _repeated(context: Tensor, smoothing: Smoothing) -> Tensor:
@@ -36,16 +31,8 @@ def _repeated(context: Tensor, smoothing: Smoothing) -> Tensor:
 
 def _latest(context: Tensor) -> Tensor:
     """[B, 1] the latest observed value; 0 where there is none."""
-    known, mask = _known(context)
+    known, mask = observed(context)
     return latest_value(known, mask)
-
-
-def _known(context: Tensor) -> tuple[Tensor, Tensor]:
-    """The context with 0 where a value is missing, and its mask, float64."""
-    from keras import ops
-
-    missing = ops.isnan(context)
-    return ops.where(missing, ops.zeros_like(context), context), ops.cast(ops.logical_not(missing), "float64")
 
 
 def _last_season(context: Tensor, smoothing: Smoothing) -> Tensor:
@@ -53,7 +40,7 @@ def _last_season(context: Tensor, smoothing: Smoothing) -> Tensor:
     from keras import ops
 
     m = smoothing.season_length
-    known, mask = _known(context)
+    known, mask = observed(context)
     season = ops.repeat(latest_value(known, mask), m, axis=1)
     for first in range(0, smoothing.length, m):
         season = ops.where(mask[:, first : first + m] > 0.0, known[:, first : first + m], season)
@@ -64,7 +51,7 @@ def _line(context: Tensor, smoothing: Smoothing) -> Tensor:
     """[B, H] the line through the first and the last observed value; flat where only one is observed."""
     from keras import ops
 
-    known, mask = _known(context)
+    known, mask = observed(context)
     rows = np.arange(1.0, smoothing.length + 1.0)
     last_row = ops.max(mask * rows, axis=1, keepdims=True)
     first_row = (smoothing.length + 1.0) - ops.max(mask * rows[::-1].copy(), axis=1, keepdims=True)

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from forecaster.models.scaling import root_mean_square
+from forecaster.models.scaling import observed, root_mean_square
 
 if TYPE_CHECKING:
     from forecaster.models.exponential_smoothing import Smoothing
@@ -53,13 +53,11 @@ def theta(context: Tensor, smoothing: Smoothing) -> Tensor:
 
     m, horizon = smoothing.season_length, smoothing.horizon
     latest = context[:, -smoothing.length :]
-    missing = ops.isnan(latest)
-    mask = ops.cast(ops.logical_not(missing), "float64")
-    known = ops.where(missing, ops.zeros_like(latest), latest)
+    known, mask = observed(latest)
     if m == 1:
         found = _without_season(known, mask, horizon)
     else:
-        lowest = ops.min(ops.where(missing, ops.ones_like(latest), latest), axis=1, keepdims=True)
+        lowest = ops.min(known + (1.0 - mask), axis=1, keepdims=True)
         positive = ops.cast(lowest > 0.0, "float64")
         index = _season(known, mask, positive, m)  # [B, m] of the rows of each season, in the order of the context's
         whole = ops.concatenate([index] * (smoothing.length // m), axis=1)

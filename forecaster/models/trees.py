@@ -19,6 +19,7 @@ import numpy as np
 from forecaster.models.encoder import Recurrence, run_layer
 from forecaster.models.exponential_smoothing import Smoothing
 from forecaster.models.network import Network
+from forecaster.models.scaling import observed
 from forecaster.models.simple_methods import SEASONAL_NAIVE, simple_forecast
 
 if TYPE_CHECKING:
@@ -158,9 +159,7 @@ def differences(context: Tensor, season_length: int) -> tuple[Tensor, Tensor]:
     from keras import ops
 
     m = season_length
-    raw = context[:, m:] - context[:, :-m]
-    missing = ops.isnan(raw)
-    known = ops.where(missing, ops.zeros_like(raw), raw)
-    count = ops.sum(ops.cast(ops.logical_not(missing), "float64"), axis=1, keepdims=True)
+    known, mask = observed(context[:, m:] - context[:, :-m])
+    count = ops.sum(mask, axis=1, keepdims=True)
     scale = ops.sum(ops.abs(known), axis=1, keepdims=True) / ops.maximum(count, 1.0)
     return known / ops.where(scale > 0.0, scale, ops.ones_like(scale)), scale

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from forecaster.training.plan import OpenQuestions, Plan, TargetScaling
     from forecaster.typing import FloatArray
 
+Kind: TypeAlias = tuple[str, int]  # a simple method, and the rows that it reads
+
 BATCH = 2048  # windows forecast at once
 # Of the last value's error over the history: above it drift is no rival. One of 50 random walks of 150 rows is below.
 MAX_DRIFT = 0.85
@@ -37,7 +39,7 @@ MIN_WITNESSES = 3  # stretches of a horizon, for a comparison to say something
 SIGNIFICANCE = 0.05  # of the test that one forecast is better than another
 # Share by which exponential smoothing must have a lower error over the history than Theta: contexts there are shorter than
 # that of the forecast, on which Theta has the lower error (benchmarks/ABLATIONS.md).
-MIN_CLEAR_GAIN = 0.05
+SMOOTHING_GAIN = 0.05
 MIN_GAIN = (
     0.01  # share by which several scalings, or smoothing, must lower the error: less is noise of the validation windows
 )
@@ -225,7 +227,8 @@ def choose_simple_method(
     if not questions.smoothings:
         return found
     plan, network = found.plan, found.forecast
-    rivals = _rivals(questions.smoothings, evaluation)
+    history = _history_errors(questions.smoothings, evaluation)
+    rivals = _rivals(questions.smoothings, history)
     forecasts = {_kind(one): evaluation.smoothed(one) for one in rivals}
     # No margin between shares: combining forecasts with different errors lowers the error (Bates & Granger 1969).
     joined = not questions.blended and any(member.share for member in plan.members)
@@ -237,13 +240,12 @@ def choose_simple_method(
     ]
     errors = [evaluation.error(one) for one in made]
     best = int(np.argmin(errors))
-    alone = [i for i, one in enumerate(answers) if one and one.weight == 1.0]
+    alone = {i: history[_kind(one)] for i, one in enumerate(answers) if one and one.weight == 1.0}
     if alone:
-        simplest = min(alone, key=lambda i: _history_error(answers[i], evaluation))  # over more windows than these
+        simplest = min(alone, key=alone.__getitem__)  # over more windows than these
         unseen = [made[i] for i in alone] + ([unfitted.forecast] if unfitted else [])
         if not all(evaluation.clearly_lower(made[best], one) for one in unseen):
-            history = _history_error(answers[simplest], evaluation)
-            if unfitted and not questions.blended and unfitted.history_error < history:
+            if unfitted and not questions.blended and unfitted.history_error < alone[simplest]:
                 watch.note(f"model selection: {unfitted.plan.method}, fitted to nothing: no other is clearly better")
                 smoothing = unfitted.plan.smoothing
                 reason = f"no fit is clearly better than {unfitted.plan.method}"
@@ -265,32 +267,33 @@ def statistical_partner(smoothings: Sequence[Smoothing], evaluation: EvaluationS
 
     None where none can be made.
     """
-    errors = {one: evaluation.history_error(one) for one in {_kind(one): one for one in smoothings}.values()}
-    return _partner({one: error for one, error in errors.items() if one.method in STATISTICAL})
+    some = [one for one in smoothings if one.method in STATISTICAL]
+    errors = _history_errors(some, evaluation)
+    return next((one for one in some if _kind(one) == _partner(errors)), None)
 
 
-def _partner(errors: Mapping[Smoothing, float]) -> Smoothing | None:
+def _partner(errors: Mapping[Kind, float]) -> Kind | None:
     """The statistical method to blend, by the errors over the history."""
-    handicap = {EXPONENTIAL_SMOOTHING: 1.0 / (1.0 - MIN_CLEAR_GAIN)}
-    return min(errors, key=lambda one: errors[one] * handicap.get(one.method, 1.0), default=None)
+    handicap = {EXPONENTIAL_SMOOTHING: 1.0 / (1.0 - SMOOTHING_GAIN)}
+    some = [kind for kind in errors if kind[0] in STATISTICAL]
+    return min(some, key=lambda kind: errors[kind] * handicap.get(kind[0], 1.0), default=None)
 
 
-def _kind(smoothing: Smoothing) -> tuple[str, int]:
+def _kind(smoothing: Smoothing) -> Kind:
     return smoothing.method, smoothing.length
 
 
-def _rivals(smoothings: Sequence[Smoothing], evaluation: EvaluationSet) -> list[Smoothing]:
+def _history_errors(smoothings: Sequence[Smoothing], evaluation: EvaluationSet) -> dict[Kind, float]:
+    """Of each method alone, whatever its weight."""
+    return {kind: evaluation.history_error(one) for kind, one in {_kind(one): one for one in smoothings}.items()}
+
+
+def _rivals(smoothings: Sequence[Smoothing], history: Mapping[Kind, float]) -> list[Smoothing]:
     """The statistical method to blend, and the method with the lowest error on the windows of the history."""
-    errors = {one: evaluation.history_error(one) for one in {_kind(one): one for one in smoothings}.values()}
-    naive = min((error for one, error in errors.items() if one.method == NAIVE), default=math.inf)
-    errors = {one: error for one, error in errors.items() if one.method != DRIFT or error <= MAX_DRIFT * naive}
+    naive = min((error for (method, _), error in history.items() if method == NAIVE), default=math.inf)
+    errors = {kind: error for kind, error in history.items() if kind[0] != DRIFT or error <= MAX_DRIFT * naive}
     best = min(errors, key=errors.__getitem__)
-    partner = _partner({one: error for one, error in errors.items() if one.method in STATISTICAL}) or best
-    return [one for one in smoothings if _kind(one) in (_kind(partner), _kind(best))]
-
-
-def _history_error(smoothing: Smoothing | None, evaluation: EvaluationSet) -> float:
-    return evaluation.history_error(smoothing) if smoothing else math.inf
+    return [one for one in smoothings if _kind(one) in (_partner(errors), best)]
 
 
 def _blend_name(smoothing: Smoothing | None) -> str:

@@ -95,7 +95,7 @@ class _Fit:
         )
 
     def _fresh(self) -> State:
-        return replace(as_it_is(self.network).state, finished=False)
+        return replace(Fitted.at_once(self.network.weights, 0).state, finished=False)
 
     def _continue(self, start: State) -> State:
         """The state to continue from: `start`, or, of a finished fit, its weights for another round of epochs."""
@@ -170,24 +170,6 @@ class _Fit:
         return budget is not None and spent + spent / max(len(self.history), 1) > budget
 
 
-def as_it_is(network: Network) -> Fitted:
-    """The result of a fit of no epoch."""
-    weights = network.weights
-    nan = float("nan")
-    state = State(
-        epoch=0,
-        finished=True,
-        best_epoch=0,
-        best_loss=float("inf"),
-        best_error=nan,
-        last_error=nan,
-        weights=weights,
-        best_weights=weights,
-        optimizer=[],
-    )
-    return Fitted(history=(), best_epoch=0, error=nan, stopped="epochs", state=state)
-
-
 def fit(
     network: Network,
     task: Task,
@@ -207,7 +189,7 @@ def fit(
         control.checkpoint(done.state)
         return done
     if not settings.epochs:
-        return as_it_is(network)
+        return Fitted.at_once(network.weights, 0)
     steps = settings.batches(len(task.sampler)) * settings.epochs
     with (trainers or Trainers()).lend(network, task, settings, steps, parts) as trainer:
         done = _Fit(trainer, task, settings, control).run()

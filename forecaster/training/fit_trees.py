@@ -8,7 +8,7 @@ import numpy as np
 
 from forecaster.data.windows import Windows, evenly
 from forecaster.models.trees import TreeMember, differences, lags_of
-from forecaster.training.fit_types import Fitted, State
+from forecaster.training.fit_types import Fitted
 
 if TYPE_CHECKING:
     from forecaster.training.fit_types import Task
@@ -40,19 +40,7 @@ def fit_trees(member: TreeMember, task: Task, seed: int) -> Fitted:
     # The widths are those of the errors of these forecasts.
     member.weights = [*arrays, np.zeros((settings.horizon, len(settings.quantiles)))]
     member.weights = [*arrays, _widths(member, task)]
-    weights, nan = member.weights, float("nan")
-    state = State(
-        epoch=1,
-        finished=True,
-        best_epoch=1,
-        best_loss=nan,
-        best_error=nan,
-        last_error=nan,
-        weights=weights,
-        best_weights=weights,
-        optimizer=[],
-    )
-    return Fitted(history=(), best_epoch=1, error=nan, stopped="epochs", state=state)
+    return Fitted.at_once(member.weights, 1)
 
 
 def training_rows(task: Task, season_length: int, context_length: int) -> tuple[FloatArray, FloatArray]:

@@ -53,6 +53,23 @@ class Fitted:
     stopped: str  # "epochs" | "patience" | "time budget" | "interrupted" | "diverged"
     state: State
 
+    @classmethod
+    def at_once(cls, weights: list[FloatArray], epochs: int) -> Fitted:
+        """Of weights that no validation chose: they were there before (no epoch), or were found in one."""
+        nan = float("nan")
+        state = State(
+            epoch=epochs,
+            finished=True,
+            best_epoch=epochs,
+            best_loss=float("inf"),
+            best_error=nan,
+            last_error=nan,
+            weights=weights,
+            best_weights=weights,
+            optimizer=[],
+        )
+        return cls(history=(), best_epoch=epochs, error=nan, stopped="epochs", state=state)
+
 
 @dataclass(frozen=True)
 class Source:

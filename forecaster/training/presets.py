@@ -8,6 +8,12 @@ from forecaster.training.plan import TrainingSchedule, Tuning
 
 FAST_RATE, SLOW_RATE = 5e-3, 2e-3  # of Adam
 SHORT = TrainingSchedule(6, FAST_RATE)
+SCHEDULES = (
+    SHORT,
+    TrainingSchedule(6, SLOW_RATE),
+    TrainingSchedule(20, FAST_RATE),
+    TrainingSchedule(26, FAST_RATE),
+)
 TUNING = Tuning(4, 3e-4)  # longer ones have a lower error on some sets, a higher one on others
 
 
@@ -39,12 +45,7 @@ PRESETS: dict[str, Preset] = {
         reason="accurate for its time",
         members=4,
         own_members=2,  # the time of others goes to fits that start from the pretrained network
-        schedules=(
-            SHORT,
-            TrainingSchedule(6, SLOW_RATE),
-            TrainingSchedule(20, FAST_RATE),
-            TrainingSchedule(26, FAST_RATE),
-        ),
+        schedules=SCHEDULES,
         half_context=True,
         patient=False,
         tunings=(TUNING,),
@@ -53,12 +54,7 @@ PRESETS: dict[str, Preset] = {
         reason="more members and longer fits",
         members=8,
         own_members=4,
-        schedules=(
-            SHORT,
-            TrainingSchedule(6, SLOW_RATE),
-            TrainingSchedule(20, FAST_RATE),
-            TrainingSchedule(26, FAST_RATE),
-        ),
+        schedules=SCHEDULES,
         half_context=True,
         patient=True,
         tunings=(TUNING, Tuning(12, 3e-4)),

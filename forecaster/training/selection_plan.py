@@ -128,15 +128,9 @@ def trees_of(
     none = (0, 0)
     m, rows = lengths.season, lengths.rows
     networks = choose.changed.keys() & {one.name for one in fields(NetworkSettings)} - {*NOT_ITS_OWN, "quantiles"}
-    if networks or settings.members == 1 or settings.network or settings.start_from or settings.resume:
+    if networks or settings.members == 1 or not _may_be_joined(settings):
         return none
-    if (
-        base.covariates
-        or base.distribution
-        or settings.loss not in (None, "mae")
-        or settings.holidays
-        or settings.events
-    ):
+    if base.covariates or base.distribution or settings.loss not in (None, "mae"):
         return none
     if series < MIN_SERIES_FOR_TREES or rows < MIN_ROWS_FOR_TREES or not 1 < m <= rows // (2 * SEASONS):
         return none
@@ -186,9 +180,7 @@ def untested_smoothing(settings: TrainSettings, smoothings: Sequence[Smoothing],
 
 def may_be_pretrained(settings: TrainSettings, changed: Mapping[str, object], base: NetworkSettings) -> bool:
     """Whether a pretrained network may be a member: there is one, which has every setting in which `base` was `changed`."""
-    if not settings.pretrained or settings.start_from or settings.resume or settings.network:
-        return False
-    if settings.holidays or settings.events:  # which it does not read
+    if not settings.pretrained or not _may_be_joined(settings):
         return False
     card = find_card(base.season_length)
     if card is None or settings.cell not in (None, card.network.cell):
@@ -196,3 +188,9 @@ def may_be_pretrained(settings: TrainSettings, changed: Mapping[str, object], ba
     own, asked = vars(card.network), vars(base)
     fixed = {name: value for name, value in changed.items() if name in own and name not in NOT_ITS_OWN}
     return all(own[name] == value for name, value in fixed.items()) and all(own[one] == asked[one] for one in PARTS)
+
+
+def _may_be_joined(settings: TrainSettings) -> bool:
+    """Whether networks may get members of another kind, which read no holidays and events."""
+    given = (settings.network, settings.start_from, settings.resume, settings.holidays, settings.events)
+    return not any(given)
