@@ -19,7 +19,7 @@ from forecaster.pretraining import series
 from forecaster.pretraining.train import average, progress
 from forecaster.serving.integrity import hash_files
 from forecaster.serving.seasonal_profile import LONGER
-from forecaster.training.pretrained_network import load_network
+from forecaster.training.member_networks import load_network
 
 if TYPE_CHECKING:
     from forecaster.models.settings import NetworkSettings

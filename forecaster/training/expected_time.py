@@ -12,8 +12,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from forecaster.models.cells import CELLS
+from forecaster.training.member_networks import pretrained_settings
 from forecaster.training.plan import EPOCH_STEPS
-from forecaster.training.pretrained_members import pretrained_member
 
 if TYPE_CHECKING:
     from forecaster.config import TrainSettings
@@ -77,7 +77,7 @@ def time_to_come(seconds: float, processors: int) -> str:
 def _selection_fits(draft: Draft, windows: int) -> list[_Fit]:
     """Fits of model selection: every answer on the first schedule, then the others, the longer ones if they may pay."""
     plan, questions = draft.plan, draft.questions
-    base = pretrained_member(plan) if questions.pretrained else None
+    base = pretrained_settings(plan) if questions.pretrained else None
     tunings = _tuned_fits(base, draft, windows)
     if base and not questions.own_members:
         return tunings
@@ -97,7 +97,7 @@ def _served_fits(draft: Draft, windows: int, *, selected: bool) -> list[_Fit]:
     network as it is in place of the members of few series.
     """
     plan, questions = draft.plan, draft.questions
-    base = pretrained_member(plan) if questions.pretrained else None
+    base = pretrained_settings(plan) if questions.pretrained else None
     tunings = _tuned_fits(base, draft, windows) if selected else []
     count = min(questions.own_members, len(plan.members) - 1 - len(tunings)) if base else len(plan.members)
     schedules = sorted(schedule.epochs for schedule in questions.schedules)

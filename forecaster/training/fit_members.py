@@ -21,7 +21,7 @@ from forecaster.training.compiled_steps import Trainers
 from forecaster.training.expected_time import expected_seconds, time_to_come
 from forecaster.training.fit import FitControl, fit
 from forecaster.training.fit_types import Fitted, MemberFit, Stage, Task
-from forecaster.training.pretrained_members import started
+from forecaster.training.member_networks import new_network
 from forecaster.training.selection import SELECTION_STAGE, choose_cell, select_settings, without_validation
 
 if TYPE_CHECKING:
@@ -134,7 +134,7 @@ class EnsembleFitter:
         # the error of one does not depend on which others are tried.
         apart = 0 if stage == SELECTION_STAGE else 1
         seeded = [replace(one.fit, seed=one.fit.seed * 1000 + apart * i) for i, one in enumerate(members)]
-        networks = [started(one.network, fit.seed) for one, fit in zip(members, seeded, strict=True)]
+        networks = [new_network(one.network, fit.seed) for one, fit in zip(members, seeded, strict=True)]
         epochs = [one.fit.stop_after or one.fit.epochs for one in members]
         together = _JointProgress(self.watch, stage, epochs, workers)
         stop = Event()

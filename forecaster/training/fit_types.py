@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from forecaster.training.gather import RowGatherer
 
@@ -119,3 +120,7 @@ class Stage:
         """Why it ended: the strongest reason of any member."""
         reasons = [one.stopped for one in self.fits]
         return next((r for r in ("interrupted", "diverged", "time budget", "patience") if r in reasons), "epochs")
+
+
+# Fits every network on a task, at once where there are processors.
+FitAll: TypeAlias = "Callable[[str, Task, Sequence[MemberFit]], Stage]"

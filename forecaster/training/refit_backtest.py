@@ -14,7 +14,7 @@ from forecaster.evaluation.backtest import Backtest, backtest, baseline_forecast
 from forecaster.evaluation.holdout import holdout_windows, make_holdout
 from forecaster.training.combination import joined
 from forecaster.training.fit import FitControl, fit
-from forecaster.training.pretrained_members import started
+from forecaster.training.member_networks import new_network
 from forecaster.training.split import Needs, source_of, task
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ def _fold(panel: Panel, opened: Opened, ends: IntArray, windows: Windows, watch:
     networks = []
     for i, member in enumerate(manifest.members):
         seed = manifest.fit.seed * 1000 + i
-        network = started(replace(member, covariates=covariates), seed)
+        network = new_network(replace(member, covariates=covariates), seed)
         scale = manifest.error_scales[i] if manifest.error_scales else manifest.fit.error_scale
         usual = replace(manifest.fit, stop_after=manifest.epochs, error_scale=scale)
         own = (manifest.own_fits[i] if manifest.own_fits else None) or usual

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 from forecaster.models.cells import CELLS
 from forecaster.training.combination import (
@@ -20,19 +20,17 @@ from forecaster.training.combination import (
     select_scalings,
     statistical_partner,
 )
+from forecaster.training.ensemble_selection import ensemble_without_fit, pretrained_error, select_ensemble
 from forecaster.training.fit_types import MemberFit
+from forecaster.training.member_networks import pretrained_settings
 from forecaster.training.plan import Candidate, Draft, OpenQuestions, Plan, TargetScaling
-from forecaster.training.pretrained_members import error_as_it_is, join_pretrained, join_untested, pretrained_member
 from forecaster.training.split import history_windows
 
 if TYPE_CHECKING:
     from forecaster.data.panel import Panel
     from forecaster.models.network import Network
     from forecaster.progress import Watch
-    from forecaster.training.fit_types import Stage, Task
-
-# Fits every network on a task, at once where there are processors.
-FitAll: TypeAlias = "Callable[[str, Task, Sequence[MemberFit]], Stage]"
+    from forecaster.training.fit_types import FitAll, Task
 
 SELECTION_STAGE = "model selection"  # as reports of progress name it
 MIN_GAIN = 0.01  # share by which a longer schedule must lower the error: less is noise of the validation windows
@@ -45,9 +43,9 @@ def select_settings(draft: Draft, panel: Panel, task: Task, fit_all: FitAll, wat
     if task.validation is None or not questions.is_open:
         return plan
     evaluation = evaluation_set(panel, task, plan).reaching(max(questions.contexts))
-    if questions.pretrained and not questions.own_members and pretrained_member(plan):
+    if questions.pretrained and not questions.own_members and pretrained_settings(plan):
         return choose_components(plan, [], questions, evaluation, task, fit_all, watch).plan
-    enough = error_as_it_is(plan, evaluation) if questions.pretrained else math.inf
+    enough = pretrained_error(plan, evaluation) if questions.pretrained else math.inf
     fits = _CandidateFits(draft, task, fit_all)
     best = fits.search(enough)
     for candidate, error in fits.errors.items():
@@ -76,7 +74,7 @@ def without_validation(draft: Draft, panel: Panel, task: Task, watch: Watch) -> 
     if not len(windows):
         return plan
     evaluation = EvaluationSet(panel, windows, task.scale, task.relative, plan.needs, plan.fit.loss)
-    return join_untested(plan, evaluation, watch, statistical_partner(questions.smoothings, evaluation))
+    return ensemble_without_fit(plan, evaluation, watch, statistical_partner(questions.smoothings, evaluation))
 
 
 def evaluation_set(panel: Panel, task: Task, plan: Plan) -> EvaluationSet:
@@ -109,7 +107,7 @@ def choose_components(
     """
     if questions.pretrained or any(questions.trees):
         partner = None if questions.blended else statistical_partner(questions.smoothings, evaluation)
-        found, unfitted = join_pretrained(plan, networks, questions, evaluation, task, fit_all, watch, partner)
+        found, unfitted = select_ensemble(plan, networks, questions, evaluation, task, fit_all, watch, partner)
     else:
         found, unfitted = Served(plan, evaluation.forecast(networks)), None
     return choose_simple_method(found, questions, evaluation, watch, unfitted)

@@ -434,7 +434,7 @@ def test_a_second_training_is_the_next_version_and_serves_and_older_ones_may_go(
 def test_a_pretrained_member_is_served_fitted_again_and_resumed(tmp_path, monkeypatch):
     """By default; both runtimes answer with the same numbers, and the plan is the same at the second time."""
     # After two steps the other members are so bad that they would be left out.
-    monkeypatch.setattr("forecaster.training.pretrained_members.MAX_ERROR", float("inf"))
+    monkeypatch.setattr("forecaster.training.ensemble_selection.MAX_ERROR", float("inf"))
     short = {"epochs": 1, "steps_per_epoch": 2, "learning_rate": 1e-3, "transform": "none", "threads": 1}
     settings = TrainSettings(models=str(tmp_path), name="air", horizon=12, members=3, floor=0.0, **short)
     watch = Recorder()

@@ -108,7 +108,7 @@ OTHER = {
 }
 
 
-# What joins it with others is held in test_export.py; the weights that it starts from, in test_pretrained_members.py.
+# What joins it with others is held in test_export.py; the weights that it starts from, in test_member_networks.py.
 JOINING = ("combine", "point_level", "pretrained", "tuned", "share")
 
 

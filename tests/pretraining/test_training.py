@@ -85,7 +85,7 @@ def test_pretraining_goes_on_from_its_state_and_its_artifact_answers_as_the_netw
     from forecaster.pretraining.artifact import write_artifact
     from forecaster.pretraining.train import BATCH, CALL, average, pretrain, progress
     from forecaster.serving.runtime import OnnxRuntime
-    from forecaster.training.pretrained_network import load_network
+    from forecaster.training.member_networks import load_network
 
     call = BATCH * CALL
     pretrain(TINY, tmp_path / "work", windows=call)

@@ -11,13 +11,29 @@ import json
 from dataclasses import asdict
 from pathlib import Path
 from statistics import NormalDist
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from forecaster.config import TrainSettings
 from forecaster.serving import pretrained
-from tests.support.factories import network_settings
+from tests.support.factories import network_settings, panel_of, waves
+
+if TYPE_CHECKING:
+    from forecaster.training.plan import Draft
 
 LEVELS = (0.025, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.975)
+WHOLE = network_settings(
+    cell="gru", center="season", season_length=4, horizon=6, quantiles=LEVELS, linear=True, context_length=12
+)
+
+
+def draft_of(series: int = 3, season: int = 4, **options: Any) -> Draft:
+    """The draft for a training on short series, of which a pretrained network may be a member."""
+    from forecaster.training.auto_plan import draft_plan
+
+    settings = TrainSettings(**{"horizon": 3, "pretrained": True, **options})
+    return draft_plan(panel_of(*waves(series, 80), season_length=season), settings)
 
 
 def ship(monkeypatch: pytest.MonkeyPatch, root: Path, *seasons: int, horizon: int = 6, width: float = 1.0) -> Path:

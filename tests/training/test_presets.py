@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -10,34 +9,15 @@ import pytest
 
 from forecaster.config import TrainSettings
 from forecaster.errors import UsageError
-from forecaster.serving.pretrained import Card
-from forecaster.training import pretrained_members
-from forecaster.training.auto_plan import draft_plan
 from forecaster.training.checkpoints import Checkpoints
 from forecaster.training.combination import EvaluationSet
+from forecaster.training.member_networks import pretrained_settings
 from forecaster.training.presets import PRESETS
 from forecaster.training.selection import select_settings
 from forecaster.training.split import split
 from forecaster.training.starting_point import continue_stored
-from tests.support.factories import Recorder, network_settings, panel_of, waves
-from tests.support.pretrained import LEVELS
-
-PRETRAINED = network_settings(
-    cell="gru", center="season", season_length=4, horizon=6, quantiles=LEVELS, linear=True, context_length=12
-)
-
-
-@pytest.fixture
-def shipped(monkeypatch):
-    """A card of a network for a season of 4."""
-    card = Card(Path("nowhere"), 4, (4,), PRETRAINED, 7, {})
-    for module in ("forecaster.training.pretrained_members", "forecaster.training.selection_plan"):
-        monkeypatch.setattr(f"{module}.find_card", lambda season: card if season == 4 else None)
-
-
-def draft_of(series=3, season=4, **options):
-    settings = TrainSettings(**{"horizon": 3, "pretrained": True, **options})
-    return draft_plan(panel_of(*waves(series, 80), season_length=season), settings)
+from tests.support.factories import Recorder, panel_of, waves
+from tests.support.pretrained import draft_of
 
 
 def row_of(draft, setting):
@@ -83,7 +63,7 @@ def test_fast_fits_nothing_where_a_pretrained_network_answers(shipped, monkeypat
     plan = select_settings(draft, panel, parts.selection, fit_all, Recorder())
     assert asked == [0]
     assert [(one.network.pretrained, one.fit.epochs) for one in plan.member_fits] == [(4, 0)]
-    assert pretrained_members.pretrained_member(draft_of(preset="fast", season=5).plan) is None  # there one is fitted
+    assert pretrained_settings(draft_of(preset="fast", season=5).plan) is None  # there one is fitted
 
 
 def test_an_unknown_preset_is_refused_with_the_known_ones():

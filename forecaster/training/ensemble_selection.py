@@ -1,7 +1,7 @@
-"""Members that start from a pretrained network: as it is, and fitted further. The validation windows choose their shares.
+"""Ensemble selection: which members, and which simple method, have which shares of the forecast.
 
-The network's outputs are cut to the plan's horizon and quantile levels, which changes no forecast: a level between two that it
-was trained at is interpolated in the last layer's weights.
+The plan's own members, the pretrained network as it is and fitted further, trees, and a statistical method are compared on the
+validation windows; what is made without a fit, on the windows of the history.
 """
 
 from __future__ import annotations
@@ -9,17 +9,15 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from functools import lru_cache
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
-from forecaster.models import trees
 from forecaster.models.exponential_smoothing import Smoothing
 from forecaster.serving.manifest import PlanRow
-from forecaster.serving.pretrained import find_card
 from forecaster.training.combination import Served, Unfitted
 from forecaster.training.fit_types import MemberFit
+from forecaster.training.member_networks import new_network, pretrained_settings, tree_settings
 from forecaster.training.plan import EPOCH_STEPS, OF_OWN_MEMBERS, OWN, TREES, UNTOUCHED
 
 if TYPE_CHECKING:
@@ -27,17 +25,13 @@ if TYPE_CHECKING:
     from forecaster.models.settings import FitSettings, NetworkSettings
     from forecaster.progress import Watch
     from forecaster.training.combination import EvaluationSet
-    from forecaster.training.fit_types import Stage, Task
+    from forecaster.training.fit_types import FitAll, Task
     from forecaster.training.plan import OpenQuestions, Plan, Tuning
     from forecaster.typing import FloatArray
 
-# Fits every network on a task, at once where there are processors.
-FitAll: TypeAlias = "Callable[[str, Task, Sequence[MemberFit]], Stage]"
-
 ROUNDS = 10  # of the forward selection: shares are tenths
-SELECTED = (
-    0.25  # weight of its shares; those that the errors give have the rest (benchmarks/ABLATIONS.md, Theta, Trees)
-)
+# Weight of its shares; those that the errors give have the rest (benchmarks/ABLATIONS.md, Theta, Trees).
+SELECTED = 0.25
 POWER = 6.0  # of one over an error: one that is 2 % higher gives 11 % less weight, one that is 20 % higher 67 %
 # The settings of the members that start from nothing were chosen on these windows, which flatters them: a combination that
 # looks worse by so much may still be better.
@@ -49,61 +43,15 @@ Component: TypeAlias = "Tuning | Smoothing"  # of a combination: networks, or a 
 BATCH_SIZE = 128
 
 
-def pretrained_member(plan: Plan) -> NetworkSettings | None:
-    """The pretrained network for the plan's season as a member; None where none can be one.
-
-    It reads no covariates, forecasts medians and quantiles, and no more steps than it was trained for.
-    """
-    first = plan.members[0]
-    card = find_card(first.season_length)
-    if card is None or len(plan.members) < 2 or plan.fit.loss != "mae":
-        return None
-    own, trained = card.network, card.network.quantiles
-    if first.covariates or first.distribution or own.head != "direct" or plan.horizon > own.horizon:
-        return None
-    if any(not trained[0] <= level <= trained[-1] for level in plan.quantiles):
-        return None
-    return replace(
-        own,
-        horizon=plan.horizon,
-        quantiles=plan.quantiles,
-        combine=first.combine,
-        point_level=first.point_level,
-        pretrained=card.season_length,
-    )
-
-
-def tree_member(plan: Plan, differenced: int, context_length: int) -> NetworkSettings:
-    """The member of trees, which reads the context alone."""
-    first = plan.members[0]
-    return replace(
-        first,
-        cell=trees.TREES,
-        units=trees.COUNT,
-        layers=trees.DEPTH,
-        bidirectional=False,
-        season_length=differenced,
-        context_length=context_length,
-        segment=1,
-        head="direct",
-        transform="none",
-        known=0,
-        lags=0,
-        linear=False,
-        level=False,
-        recent=0,
-    )
-
-
-def error_as_it_is(plan: Plan, evaluation: EvaluationSet) -> float:
+def pretrained_error(plan: Plan, evaluation: EvaluationSet) -> float:
     """The error of the pretrained network as it is; infinite where none can be a member."""
-    base = pretrained_member(plan)
+    base = pretrained_settings(plan)
     if base is None:
         return math.inf
-    return evaluation.error(evaluation.reaching(base.context_length).forecast([started(base, 0)]))
+    return evaluation.error(evaluation.reaching(base.context_length).forecast([new_network(base, 0)]))
 
 
-def join_pretrained(
+def select_ensemble(
     plan: Plan,
     own: Sequence[Network],
     questions: OpenQuestions,
@@ -120,13 +68,13 @@ def join_pretrained(
     history speak for it. Returned with the plan is what is made without a fit: the pretrained network, and `partner` where the
     history speaks for it. None where there is none.
     """
-    base = pretrained_member(plan) if questions.pretrained else None
+    base = pretrained_settings(plan) if questions.pretrained else None
     may_tune = len(plan.members) > 2 or not own  # else one member starts from nothing
     starts: dict[Tuning, NetworkSettings] = {}
     if base:
         starts = dict.fromkeys((UNTOUCHED, *questions.tunings) if may_tune else (UNTOUCHED,), base)
     if any(questions.trees) and own:
-        starts[TREES] = tree_member(plan, *questions.trees)
+        starts[TREES] = tree_settings(plan, *questions.trees)
     if not starts:
         return Served(plan, evaluation.forecast(own)), None
     evaluation = evaluation.reaching(max(one.context_length for one in starts.values()))
@@ -139,20 +87,20 @@ def join_pretrained(
         worse = {*errors} - {min(errors, key=errors.__getitem__)}
         forecasts = {one: forecast for one, forecast in forecasts.items() if one not in worse}
     alone = evaluation.forecast(own) if own else None
-    beside: dict[Component, FloatArray] = {} if alone is None else {OWN: alone}
-    parts = good({**forecasts, **beside, **simple}, evaluation.error)
+    own_alone: dict[Component, FloatArray] = {} if alone is None else {OWN: alone}
+    parts = near_best({**forecasts, **own_alone, **simple}, evaluation.error)
     if alone is not None and not {*parts} & {*starts}:
         return Served(plan, alone), unfitted
     sure = [UNTOUCHED, OWN, *(simple if unfitted and unfitted.plan.smoothing else ())]
-    shares = shares_of(parts, evaluation.error, [one for one in sure if one in parts])
+    shares = ensemble_shares(parts, evaluation.error, [one for one in sure if one in parts])
     others = len({*shares} & {*starts} - {TREES})  # trees are no network: they take no member's place
     count = min(len(plan.members) - others, questions.own_members) if others else len(plan.members)
     if OWN in shares and count < len(own):
         parts = {one: evaluation.forecast(own[:count]) if one == OWN else parts[one] for one in shares}
-        shares = shares_of(parts, evaluation.error, list(shares))
+        shares = ensemble_shares(parts, evaluation.error, list(shares))
     if alone is not None and not {*shares} & {*starts}:
         return Served(plan, alone), unfitted
-    joined = _joined(parts, shares)
+    joined = _combined(parts, shares)
     after = evaluation.error(joined)
     if alone is None:
         watch.note(f"model selection: {_named(shares)}: validation error {after:.4g}")
@@ -166,22 +114,24 @@ def join_pretrained(
     return Served(made, joined), unfitted
 
 
-def good(parts: Mapping[Component, FloatArray], error: Callable[[FloatArray], float]) -> dict[Component, FloatArray]:
+def near_best(
+    parts: Mapping[Component, FloatArray], error: Callable[[FloatArray], float]
+) -> dict[Component, FloatArray]:
     """The components whose forecasts [W, H] are not far worse than the best ones."""
     errors = {one: error(forecast) for one, forecast in parts.items()}
     most = MAX_ERROR * min(errors.values())
     return {one: forecast for one, forecast in parts.items() if errors[one] <= most}
 
 
-def join_untested(plan: Plan, evaluation: EvaluationSet, watch: Watch, partner: Smoothing | None = None) -> Plan:
+def ensemble_without_fit(plan: Plan, evaluation: EvaluationSet, watch: Watch, partner: Smoothing | None = None) -> Plan:
     """The plan of what is made without a fit, where no validation windows could test one; as it is where that is nothing.
 
     The windows of `evaluation` are those of the history.
     """
-    base = pretrained_member(plan)
+    base = pretrained_settings(plan)
     if base is None:
         return plan
-    unfitted = _unfitted(plan, base, started(base, 0), evaluation.reaching(base.context_length), partner)
+    unfitted = _unfitted(plan, base, new_network(base, 0), evaluation.reaching(base.context_length), partner)
     watch.note(f"{unfitted.plan.method}: error {unfitted.history_error:.4g} over the history; no validation windows")
     return unfitted.plan
 
@@ -197,16 +147,16 @@ def _unfitted(
         return {UNTOUCHED: windows.forecast([network]), **simple}
 
     before = parts(history)
-    shares = shares_of(before, history.error, (UNTOUCHED,))
+    shares = ensemble_shares(before, history.error, (UNTOUCHED,))
     reason = "nothing is fitted: no fit is clearly better"
     return Unfitted(
         plan=_with_members(plan, {UNTOUCHED: base}, shares, reason),
-        forecast=_joined(parts(evaluation), shares),
-        history_error=history.error(_joined(before, shares)),
+        forecast=_combined(parts(evaluation), shares),
+        history_error=history.error(_combined(before, shares)),
     )
 
 
-def _joined(parts: Mapping[Component, FloatArray], shares: Mapping[Component, float]) -> FloatArray:
+def _combined(parts: Mapping[Component, FloatArray], shares: Mapping[Component, float]) -> FloatArray:
     """[W, H] the sum of the forecasts by their shares."""
     return np.asarray(np.tensordot(list(shares.values()), [parts[one] for one in shares], axes=1))
 
@@ -216,16 +166,15 @@ def _named(shares: Mapping[Component, float]) -> str:
     return "; ".join(f"{share:.0%} {names[one]}" for one, share in shares.items())
 
 
-def shares_of(
+def ensemble_shares(
     parts: Mapping[Component, FloatArray], error: Callable[[FloatArray], float], always: Sequence[Component] = ()
 ) -> dict[Component, float]:
     """The weights of forecasts of the same windows: those of a forward selection, shrunk towards ones that the errors give.
 
     Forward selection with replacement takes the forecast that lowers the error most, ROUNDS times (Caruana et al. 2004, "Ensemble
-    selection from libraries of models"). The errors give a forecast
-    the POWER-th power of one over its error, as Bates & Granger 1969 do with the square: nearly equal ones to nearly equal
-    forecasts. They are given to the forecasts that were selected and to those of `always`: windows of few cutoffs choose by
-    luck.
+    selection from libraries of models"). The errors give a forecast the POWER-th power of one over its error, as Bates & Granger
+    1969 do with the square: nearly equal ones to nearly equal forecasts. They are given to the forecasts that were selected and
+    to those of `always`: windows of few cutoffs choose by luck.
     """
     counts = dict.fromkeys(parts, 0)
     total = np.zeros_like(next(iter(parts.values())))
@@ -300,56 +249,3 @@ def _with_members(
         smoothing=simple,
         rows=(*plan.rows, PlanRow("pretrained", ", ".join(map(str, joined)), reason)),
     )
-
-
-def started(settings: NetworkSettings, seed: int) -> Network:
-    """A new member: with random weights, with those of the pretrained network that the settings name, or of trees."""
-    from forecaster.models.network import Network
-
-    if settings.cell == trees.TREES:
-        return trees.TreeMember(settings)
-    network = Network(settings, seed)
-    if settings.pretrained:
-        whole = _pretrained(settings.pretrained)
-        network.weights = cut_weights(whole.weights, whole.settings, settings)
-    return network
-
-
-@lru_cache(maxsize=2)
-def _pretrained(season_length: int) -> Network:
-    from forecaster.training.pretrained_network import load_network
-
-    card = find_card(season_length)
-    if card is None:
-        raise ValueError(f"no pretrained network for a season of {season_length}")
-    return load_network(card.folder)
-
-
-def cut_weights(weights: Sequence[FloatArray], whole: NetworkSettings, part: NetworkSettings) -> list[FloatArray]:
-    """The weights of a network with the first steps of `whole`'s horizon, and the quantile levels of `part`."""
-    outputs = whole.horizon * whole.outputs
-    levels = level_weights(whole.quantiles, part.quantiles)
-    found = []
-    for array in weights:
-        if array.shape[-1] == outputs:
-            steps = array.reshape(*array.shape[:-1], whole.horizon, whole.outputs)[..., : part.horizon, :] @ levels
-            found.append(steps.reshape(*array.shape[:-1], -1).astype(array.dtype))
-        elif array.shape[-1] == whole.horizon:
-            found.append(array[..., : part.horizon])
-        else:
-            found.append(array)
-    return found
-
-
-def level_weights(trained: Sequence[float], levels: Sequence[float]) -> FloatArray:
-    """[1 + Q, 1 + len(levels)] by which outputs at the `trained` levels become outputs at these; the point stays."""
-    found = np.zeros((1 + len(trained), 1 + len(levels)))
-    found[0, 0] = 1.0
-    for column, level in enumerate(levels, start=1):
-        after = int(np.searchsorted(trained, level))
-        if trained[after] == level:
-            found[1 + after, column] = 1.0
-        else:
-            share = (level - trained[after - 1]) / (trained[after] - trained[after - 1])
-            found[after, column], found[1 + after, column] = 1.0 - share, share
-    return found

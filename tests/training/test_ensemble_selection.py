@@ -1,15 +1,12 @@
-"""Members that start from a pretrained network: the same forecasts with fewer outputs, and a choice that can lose nothing."""
+"""Ensemble selection: which members join, with which shares, and when they lose nothing."""
 
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from forecaster.config import TrainSettings
 from forecaster.models.exponential_smoothing import Smoothing
@@ -17,127 +14,22 @@ from forecaster.models.served_method import served_method
 from forecaster.models.shares import combination_weights
 from forecaster.models.theta import THETA
 from forecaster.models.trees import TREES as TREE_CELL
-from forecaster.serving.pretrained import Card
-from forecaster.training import pretrained_members
+from forecaster.training import ensemble_selection
 from forecaster.training.auto_plan import draft_plan
-from forecaster.training.fit import FitControl, fit
+from forecaster.training.ensemble_selection import ensemble_shares, ensemble_without_fit, near_best, select_ensemble
 from forecaster.training.plan import OWN, UNTOUCHED, OpenQuestions, Tuning
-from forecaster.training.pretrained_members import (
-    good,
-    join_pretrained,
-    join_untested,
-    level_weights,
-    pretrained_member,
-    shares_of,
-    started,
-)
-from tests.support.factories import Recorder, fit_settings, network_settings, panel_of, waves
-from tests.support.pretrained import LEVELS
-
-WHOLE = network_settings(
-    cell="gru", center="season", season_length=4, horizon=6, quantiles=LEVELS, linear=True, context_length=12
-)
+from tests.support.factories import Recorder, panel_of, waves
+from tests.support.pretrained import WHOLE, draft_of
 
 NO_QUESTIONS = OpenQuestions(scalings=(), contexts=(), schedules=())
 TUNINGS = (Tuning(4, 3e-4), Tuning(12, 1e-3))
 
 
-@pytest.fixture
-def shipped(monkeypatch):
-    """A card of a network for a season of 4, which is made when it is asked for."""
-    card = Card(Path("nowhere"), 4, (4,), WHOLE, 7, {})
-    monkeypatch.setattr(pretrained_members, "find_card", lambda season: card if season == 4 else None)
-    monkeypatch.setattr("forecaster.training.selection_plan.find_card", lambda season: card if season == 4 else None)
-    return card
-
-
-def drafted(season=4, **options):
-    draft = draft_plan(
-        panel_of(*waves(3, 60), season_length=season), TrainSettings(**{"horizon": 3, "pretrained": True, **options})
-    )
-    return draft.plan, draft.questions
-
-
-def test_the_member_has_the_plans_horizon_and_levels(shipped):
-    plan, questions = drafted()
-    member = pretrained_member(plan)
-    assert questions.pretrained
-    assert (member.horizon, member.quantiles, member.pretrained) == (3, (0.1, 0.5, 0.9), 4)
-    assert member.point_level == plan.members[0].point_level and member.combine == plan.members[0].combine
-
-
-@pytest.mark.parametrize(
-    "options", [{"season": 7}, {"horizon": 7}, {"members": 1}, {"loss": "mse"}, {"quantiles": (0.01, 0.5)}]
-)
-def test_where_the_network_cannot_do_what_is_asked_it_is_no_member(shipped, options):
-    assert pretrained_member(drafted(**options)[0]) is None
-
-
-@pytest.mark.parametrize(
-    "options",
-    [
-        {"pretrained": False},
-        {"cell": "lstm"},
-        {"cell": "auto"},
-        {"start_from": "a"},
-        {"layers": 3},
-        {"units": 20},
-        {"center": "last"},
-        {"recurrent_initializer": "glorot"},
-    ],
-)
-def test_options_that_it_does_not_have_rule_it_out(shipped, options):
-    assert not drafted(**options)[1].pretrained
-
-
-@pytest.mark.parametrize(
-    "options",
-    [{"cell": "gru"}, {"layers": 1}, {"units": 4}, {"horizon": 2}, {"combine": "mean"}, {"transform": "log"}],
-)
-def test_options_that_it_has_or_that_are_chosen_anyway_do_not(shipped, options):
-    assert drafted(**options)[1].pretrained
-
-
-@pytest.mark.usefixtures("cpu")
-def test_a_cut_network_forecasts_as_the_whole_one(shipped, monkeypatch):
-    from forecaster.models.network import Network
-
-    whole = Network(WHOLE, 3)
-    rng = np.random.default_rng(0)
-    whole.weights = [rng.normal(0.0, 0.3, array.shape).astype(array.dtype) for array in whole.weights]
-    monkeypatch.setattr(pretrained_members, "_pretrained", lambda season: whole)
-    settings = replace(WHOLE, horizon=4, quantiles=(0.1, 0.5, 0.9), pretrained=4)
-    context = 50 + rng.normal(size=(5, 12)).cumsum(axis=1)
-    # Before quantiles are sorted: those of random weights cross.
-    mine, theirs = (np.asarray(one.horizon_model()([context])[0]) for one in (started(settings, 9), whole))
-    columns = [0, *(1 + LEVELS.index(level) for level in settings.quantiles)]
-    np.testing.assert_allclose(mine, theirs[:, :4, columns], rtol=1e-4, atol=1e-5)
-
-
-@given(st.lists(st.floats(0.025, 0.975), min_size=1, max_size=5, unique=True))
-def test_levels_between_those_trained_are_interpolated(levels):
-    levels = sorted(levels)
-    found = np.array([0.0, *LEVELS]) @ level_weights(LEVELS, levels)
-    np.testing.assert_allclose(found, [0.0, *levels], atol=1e-12)
-
-
-@pytest.mark.usefixtures("cpu")
-def test_a_fit_of_no_epoch_leaves_a_network_as_it_is():
-    from forecaster.models.network import Network
-
-    network = Network(WHOLE, 1)
-    before = network.weights
-    done = fit(network, None, fit_settings(epochs=0), FitControl(Recorder(), "test"))
-    assert (done.history, done.stopped, done.best_epoch) == ((), "epochs", 0) and done.state.finished
-    for one, other in zip(before, network.weights, strict=True):
-        np.testing.assert_array_equal(one, other)
-
-
 @pytest.fixture(autouse=True)
 def _all_good(monkeypatch):
     """No component has too large an error for a share, and shares do not depend on errors but for the selection."""
-    monkeypatch.setattr(pretrained_members, "POWER", 0.0)
-    monkeypatch.setattr(pretrained_members, "MAX_ERROR", float("inf"))
+    monkeypatch.setattr(ensemble_selection, "POWER", 0.0)
+    monkeypatch.setattr(ensemble_selection, "MAX_ERROR", float("inf"))
 
 
 class Evaluation:
@@ -181,7 +73,7 @@ def joined(plan, own, tuned):
     """The plan after the choice, where networks in place of the untouched one and the tunings err by `tuned`."""
     tunings = TUNINGS[: len(tuned) - 1]
     questions = replace(NO_QUESTIONS, pretrained=True, tunings=tunings, own_members=2)
-    made, unfitted = join_pretrained(plan, own, questions, Evaluation(), None, fits_of(tuned, tunings), Recorder())
+    made, unfitted = select_ensemble(plan, own, questions, Evaluation(), None, fits_of(tuned, tunings), Recorder())
     assert [(one.pretrained, one.tuned, one.share) for one in unfitted.plan.members] == [(4, False, 1.0)]
     assert not {"units", "cell", "epochs"} & {
         row.setting for row in unfitted.plan.rows
@@ -194,7 +86,7 @@ def joined(plan, own, tuned):
 
 
 def test_they_join_unless_the_error_is_clearly_lower_without_them(shipped):
-    plan, _ = drafted()
+    plan = draft_of().plan
     kept, forecast = joined(plan, [1.0] * 4, [5.0, 4.0, 3.0])
     assert kept is plan and (forecast == 1.0).all()
     assert joined(plan, [1.0] * 4, [1.05])[0] is not plan  # by less than the choice of settings flatters the others
@@ -206,7 +98,7 @@ def test_they_join_unless_the_error_is_clearly_lower_without_them(shipped):
 
 
 def test_a_tuning_that_is_not_selected_is_not_fitted_again(shipped):
-    changed, _ = joined(drafted()[0], [1.0] * 4, [0.5, 2.0, 3.0])
+    changed, _ = joined(draft_of().plan, [1.0] * 4, [0.5, 2.0, 3.0])
     assert [(member.pretrained, member.tuned) for member in changed.members] == [(0, False), (0, False), (4, False)]
     assert changed.members[2].share == pytest.approx(0.625)
 
@@ -216,26 +108,26 @@ def simple(method=THETA):
 
 
 def test_without_validation_windows_nothing_is_fitted_and_the_history_gives_the_shares(shipped, monkeypatch):
-    plan, _ = drafted()
-    monkeypatch.setattr(pretrained_members, "started", lambda _settings, _seed: -0.5)
-    changed = join_untested(plan, Evaluation(), Recorder(), simple())
+    plan = draft_of().plan
+    monkeypatch.setattr(ensemble_selection, "new_network", lambda _settings, _seed: -0.5)
+    changed = ensemble_without_fit(plan, Evaluation(), Recorder(), simple())
     assert [(member.pretrained, member.share) for member in changed.members] == [(4, 1.0)]
     assert changed.method == "50 % pretrained gru; 50 % theta"  # one is too low by as much as the other is too high
-    alone = join_untested(plan, Evaluation(), Recorder(), None)
+    alone = ensemble_without_fit(plan, Evaluation(), Recorder(), None)
     assert (alone.method, alone.smoothing) == ("pretrained gru", None)
-    monkeypatch.setattr(pretrained_members, "started", lambda _settings, _seed: 0.6)
-    assert join_untested(plan, Evaluation(), Recorder(), simple()).smoothing.weight == pytest.approx(0.625)
-    no_network, _ = drafted(members=1)
-    assert join_untested(no_network, Evaluation(), Recorder(), simple()) is no_network
+    monkeypatch.setattr(ensemble_selection, "new_network", lambda _settings, _seed: 0.6)
+    assert ensemble_without_fit(plan, Evaluation(), Recorder(), simple()).smoothing.weight == pytest.approx(0.625)
+    no_network = draft_of(members=1).plan
+    assert ensemble_without_fit(no_network, Evaluation(), Recorder(), simple()) is no_network
 
 
 NO_TUNING = replace(NO_QUESTIONS, pretrained=True, tunings=(), own_members=2)
 
 
 def test_a_statistical_method_joins_where_it_lowers_the_error(shipped):
-    plan, _ = drafted()
+    plan = draft_of().plan
     own, tuned = [1.0] * 4, [-0.5]
-    made, unfitted = join_pretrained(plan, own, NO_TUNING, Evaluation(), None, fits_of(tuned, ()), Recorder(), simple())
+    made, unfitted = select_ensemble(plan, own, NO_TUNING, Evaluation(), None, fits_of(tuned, ()), Recorder(), simple())
     # Of ten rounds of the selection five take the network and five the method, and the own members are always there.
     assert made.plan.smoothing.weight == pytest.approx(0.25 * 0.5 + 0.75 / 3)
     rest, shares = combination_weights(made.plan.members)
@@ -243,18 +135,18 @@ def test_a_statistical_method_joins_where_it_lowers_the_error(shipped):
     assert made.forecast[0, 0] == pytest.approx((1.0 - weight) * (rest * 1.0 + sum(shares) * -0.5) + weight * 0.5)
     assert "theta" in made.plan.method and unfitted.plan.method == "50 % pretrained gru; 50 % theta"
     worse = [0.1]
-    made, unfitted = join_pretrained(plan, own, NO_TUNING, Evaluation(), None, fits_of(worse, ()), Recorder(), simple())
+    made, unfitted = select_ensemble(plan, own, NO_TUNING, Evaluation(), None, fits_of(worse, ()), Recorder(), simple())
     assert made.plan.smoothing is None and unfitted.plan.smoothing is None
 
 
 def test_a_component_with_a_far_larger_error_has_no_share(shipped, monkeypatch):
-    monkeypatch.setattr(pretrained_members, "MAX_ERROR", 1.25)
+    monkeypatch.setattr(ensemble_selection, "MAX_ERROR", 1.25)
     parts = {UNTOUCHED: np.full((2, 3), 1.0), OWN: np.full((2, 3), 1.2), simple(): np.full((2, 3), 1.3)}
-    assert list(good(parts, Evaluation().error)) == [UNTOUCHED, OWN]
-    plan, _ = drafted()
-    kept, _ = join_pretrained(plan, [1.0] * 4, NO_TUNING, Evaluation(), None, fits_of([2.0], ()), Recorder())
+    assert list(near_best(parts, Evaluation().error)) == [UNTOUCHED, OWN]
+    plan = draft_of().plan
+    kept, _ = select_ensemble(plan, [1.0] * 4, NO_TUNING, Evaluation(), None, fits_of([2.0], ()), Recorder())
     assert kept.plan is plan  # all members of its own, and no others
-    nothing, _ = join_pretrained(plan, [1.0] * 4, NO_TUNING, Evaluation(), None, fits_of([0.5], ()), Recorder())
+    nothing, _ = select_ensemble(plan, [1.0] * 4, NO_TUNING, Evaluation(), None, fits_of([0.5], ()), Recorder())
     assert [member.pretrained for member in nothing.plan.members] == [4]  # and none of its own
 
 
@@ -269,28 +161,28 @@ def test_trees_join_where_they_lower_the_error_beside_or_without_a_pretrained_ne
 
         return fit_all
 
-    plan, _ = drafted()
-    made, _ = join_pretrained(plan, [1.0] * 4, questions, Evaluation(), None, fits(0.9, -0.9), Recorder())
+    plan = draft_of().plan
+    made, _ = select_ensemble(plan, [1.0] * 4, questions, Evaluation(), None, fits(0.9, -0.9), Recorder())
     assert [one.cell for one in made.plan.members] == ["gru", "gru", "gru", TREE_CELL]
     assert made.plan.members[-1].context_length == 12 and "trees" in made.plan.method
-    worse, _ = join_pretrained(plan, [1.0] * 4, questions, Evaluation(), None, fits(0.9, 3.0), Recorder())
+    worse, _ = select_ensemble(plan, [1.0] * 4, questions, Evaluation(), None, fits(0.9, 3.0), Recorder())
     assert TREE_CELL not in [one.cell for one in worse.plan.members]
     alone = replace(questions, pretrained=False)
-    made, unfitted = join_pretrained(plan, [1.0] * 4, alone, Evaluation(), None, fits(-0.9), Recorder())
+    made, unfitted = select_ensemble(plan, [1.0] * 4, alone, Evaluation(), None, fits(-0.9), Recorder())
     assert [one.cell for one in made.plan.members] == ["gru", "gru", "lstm", "gru", TREE_CELL] and unfitted is None
-    none, _ = join_pretrained(plan, [1.0] * 4, alone, Evaluation(), None, fits(3.0), Recorder())
+    none, _ = select_ensemble(plan, [1.0] * 4, alone, Evaluation(), None, fits(3.0), Recorder())
     assert none.plan is plan
 
 
 def test_the_forecast_that_is_returned_is_that_of_the_shares(shipped):
-    changed, forecast = joined(drafted()[0], [1.0] * 4, [0.8, 0.5, -0.4])
+    changed, forecast = joined(draft_of().plan, [1.0] * 4, [0.8, 0.5, -0.4])
     rest, shares = combination_weights(changed.members)
     assert shares[:2] == [0.0, 0.0] and rest + sum(shares) == pytest.approx(1.0)
     assert forecast[0, 0] == pytest.approx(rest * 1.0 + shares[2] * 0.8 - shares[3] * 0.4)
 
 
 def test_the_best_tuning_alone_joins_and_is_fitted_again_as_it_was(shipped):
-    changed, _ = joined(drafted()[0], [1.0] * 4, [0.8, 0.6, -0.5])
+    changed, _ = joined(draft_of().plan, [1.0] * 4, [0.8, 0.6, -0.5])
     tuned = [one for one in changed.member_fits if one.network.tuned]
     assert [(one.fit.epochs, one.fit.learning_rate) for one in tuned] == [(TUNINGS[1].epochs, TUNINGS[1].learning_rate)]
     untouched = [one for one in changed.member_fits if one.network.pretrained and not one.network.tuned]
@@ -299,12 +191,14 @@ def test_the_best_tuning_alone_joins_and_is_fitted_again_as_it_was(shipped):
 
 def test_there_are_as_many_members_as_asked_for_at_most(shipped):
     for count, kinds in ((2, [0, 4]), (3, [0, 4, 4]), (4, [0, 0, 4, 4]), (6, [0, 0, 4, 4])):
-        changed, _ = joined(drafted(members=count)[0], [1.0] * count, [0.3, 0.5, -0.4][: count + 1 if count > 2 else 1])
+        changed, _ = joined(
+            draft_of(members=count).plan, [1.0] * count, [0.3, 0.5, -0.4][: count + 1 if count > 2 else 1]
+        )
         assert [member.pretrained for member in changed.members] == kinds
 
 
 def test_own_members_keep_their_scalings_and_calendar(shipped):
-    plan, _ = drafted()
+    plan = draft_of().plan
     changed, _ = joined(plan, [0.2] * 4, [-0.3, 5.0])
     assert changed.calendar == plan.calendar
     scales = [one.fit.error_scale for one in changed.member_fits]
@@ -312,7 +206,7 @@ def test_own_members_keep_their_scalings_and_calendar(shipped):
 
 
 def test_without_a_tuning_the_network_joins_as_it_is(shipped):
-    changed, _ = joined(drafted()[0], [0.5] * 4, [-0.4])
+    changed, _ = joined(draft_of().plan, [0.5] * 4, [-0.4])
     assert [member.pretrained for member in changed.members] == [0, 0, 4]
     assert not any(member.tuned for member in changed.members)
 
@@ -331,9 +225,9 @@ def test_a_forecast_with_a_larger_error_has_a_smaller_share(monkeypatch):
         return float(np.abs(forecast).mean())
 
     parts = {"low": np.full((2, 3), 1.0), "high": np.full((2, 3), 1.2)}
-    equal = shares_of(parts, error, ("high",))
-    monkeypatch.setattr(pretrained_members, "POWER", 6.0)
-    found = shares_of(parts, error, ("high",))
+    equal = ensemble_shares(parts, error, ("high",))
+    monkeypatch.setattr(ensemble_selection, "POWER", 6.0)
+    found = ensemble_shares(parts, error, ("high",))
     assert equal["high"] == pytest.approx(0.375) and found["high"] == pytest.approx(0.75 / (1 + 1.2**6))
     assert sum(found.values()) == pytest.approx(1.0)
 
@@ -343,5 +237,5 @@ def test_shares_are_between_equal_ones_and_the_selected_ones():
         return float(np.abs(forecast).mean())
 
     good, bad, worse = np.zeros((2, 3)), np.full((2, 3), 9.0), np.full((2, 3), 20.0)
-    assert shares_of({"good": good, "bad": bad, "worse": worse}, error, ("bad",)) == {"good": 0.625, "bad": 0.375}
-    assert shares_of({"above": good + 1.0, "below": good - 1.0}, error) == {"above": 0.5, "below": 0.5}
+    assert ensemble_shares({"good": good, "bad": bad, "worse": worse}, error, ("bad",)) == {"good": 0.625, "bad": 0.375}
+    assert ensemble_shares({"above": good + 1.0, "below": good - 1.0}, error) == {"above": 0.5, "below": 0.5}

@@ -1,0 +1,91 @@
+"""Networks of the members before they are fitted: the pretrained network with fewer outputs forecasts the same."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from forecaster.training import member_networks
+from forecaster.training.fit import FitControl, fit
+from forecaster.training.member_networks import level_weights, new_network, pretrained_settings
+from tests.support.factories import Recorder, fit_settings
+from tests.support.pretrained import LEVELS, WHOLE, draft_of
+
+
+def test_the_member_has_the_plans_horizon_and_levels(shipped):
+    draft = draft_of()
+    plan, member = draft.plan, pretrained_settings(draft.plan)
+    assert draft.questions.pretrained
+    assert (member.horizon, member.quantiles, member.pretrained) == (3, (0.1, 0.5, 0.9), 4)
+    assert member.point_level == plan.members[0].point_level and member.combine == plan.members[0].combine
+
+
+@pytest.mark.parametrize(
+    "options", [{"season": 7}, {"horizon": 7}, {"members": 1}, {"loss": "mse"}, {"quantiles": (0.01, 0.5)}]
+)
+def test_where_the_network_cannot_do_what_is_asked_it_is_no_member(shipped, options):
+    assert pretrained_settings(draft_of(**options).plan) is None
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"pretrained": False},
+        {"cell": "lstm"},
+        {"cell": "auto"},
+        {"start_from": "a"},
+        {"layers": 3},
+        {"units": 20},
+        {"center": "last"},
+        {"recurrent_initializer": "glorot"},
+    ],
+)
+def test_options_that_it_does_not_have_rule_it_out(shipped, options):
+    assert not draft_of(**options).questions.pretrained
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"cell": "gru"}, {"layers": 1}, {"units": 4}, {"horizon": 2}, {"combine": "mean"}, {"transform": "log"}],
+)
+def test_options_that_it_has_or_that_are_chosen_anyway_do_not(shipped, options):
+    assert draft_of(**options).questions.pretrained
+
+
+@pytest.mark.usefixtures("cpu")
+def test_a_cut_network_forecasts_as_the_whole_one(shipped, monkeypatch):
+    from forecaster.models.network import Network
+
+    whole = Network(WHOLE, 3)
+    rng = np.random.default_rng(0)
+    whole.weights = [rng.normal(0.0, 0.3, array.shape).astype(array.dtype) for array in whole.weights]
+    monkeypatch.setattr(member_networks, "_pretrained", lambda season: whole)
+    settings = replace(WHOLE, horizon=4, quantiles=(0.1, 0.5, 0.9), pretrained=4)
+    context = 50 + rng.normal(size=(5, 12)).cumsum(axis=1)
+    # Before quantiles are sorted: those of random weights cross.
+    mine, theirs = (np.asarray(one.horizon_model()([context])[0]) for one in (new_network(settings, 9), whole))
+    columns = [0, *(1 + LEVELS.index(level) for level in settings.quantiles)]
+    np.testing.assert_allclose(mine, theirs[:, :4, columns], rtol=1e-4, atol=1e-5)
+
+
+@given(st.lists(st.floats(0.025, 0.975), min_size=1, max_size=5, unique=True))
+def test_levels_between_those_trained_are_interpolated(levels):
+    levels = sorted(levels)
+    found = np.array([0.0, *LEVELS]) @ level_weights(LEVELS, levels)
+    np.testing.assert_allclose(found, [0.0, *levels], atol=1e-12)
+
+
+@pytest.mark.usefixtures("cpu")
+def test_a_fit_of_no_epoch_leaves_a_network_as_it_is():
+    from forecaster.models.network import Network
+
+    network = Network(WHOLE, 1)
+    before = network.weights
+    done = fit(network, None, fit_settings(epochs=0), FitControl(Recorder(), "test"))
+    assert (done.history, done.stopped, done.best_epoch) == ((), "epochs", 0) and done.state.finished
+    for one, other in zip(before, network.weights, strict=True):
+        np.testing.assert_array_equal(one, other)
