@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from forecaster.api import Model, check, compare, evaluate, explain, load, predict, stored_models, train, tune
     from forecaster.api.estimator import Forecaster
+    from forecaster.api.keras_network import network
+    from forecaster.api.supervised_windows import windows
     from forecaster.errors import ForecasterError
     from forecaster.evaluation.report import Report
-    from forecaster.parts.keras_network import network
-    from forecaster.parts.supervised import windows
     from forecaster.pretraining.series import make_series
 
 __all__ = [
@@ -50,8 +50,8 @@ _HOMES = {
         "forecaster.api",
     ),
     "make_series": "forecaster.pretraining.series",
-    "network": "forecaster.parts.keras_network",
-    "windows": "forecaster.parts.supervised",
+    "network": "forecaster.api.keras_network",
+    "windows": "forecaster.api.supervised_windows",
 }
 
 

@@ -1,4 +1,7 @@
-"""The Python API: the commands on a path or a table, with the same options, and results for a notebook."""
+"""The Python API: the commands on a path or a table, with the same options, and results for a notebook.
+
+For one's own code, `supervised_windows.py` gives windows of a table as NumPy arrays, and `keras_network.py` the networks.
+"""
 
 from __future__ import annotations
 

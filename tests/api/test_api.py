@@ -23,7 +23,7 @@ from forecaster.errors import DataError, ForecasterError, UsageError
 from tests.support import stub_commands as stubs
 from tests.support.factories import AIR
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parent.parent.parent
 KIOSKS = ROOT / "data" / "kiosks.csv"
 
 
