@@ -36,8 +36,8 @@ def line(values: FloatArray, x: float, y: float) -> str:
 
 def main() -> None:
     """Draw."""
-    from forecaster import make_series
     from forecaster.pretraining.kinds import KINDS
+    from forecaster.pretraining.series import make_series
 
     rows = [(f"{kind}, season 12", make_series(COLUMNS, ROWS, 12, seed=4, kind=kind)) for kind in KINDS]
     rows += [

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from forecaster.version import __version__ as __version__
+
 if TYPE_CHECKING:
     from forecaster.api import Model, check, compare, evaluate, explain, load, predict, stored_models, train, tune
     from forecaster.api.estimator import Forecaster
@@ -37,8 +39,6 @@ __all__ = [
     "tune",
     "windows",
 ]
-
-__version__ = "0.1.0"
 
 _HOMES = {
     "Forecaster": "forecaster.api.estimator",

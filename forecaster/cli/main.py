@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from forecaster import __version__
 from forecaster.cli import model_commands, operation_commands, search_commands
 from forecaster.cli.console import Console
 from forecaster.cli.file_descriptors import drop_stdout, fill_closed, hushed
@@ -29,6 +28,7 @@ from forecaster.config.resolve import PREFIX, unknown_variables
 from forecaster.errors import ForecasterError, NoMemoryError, UsageError
 from forecaster.storage.addresses import shown
 from forecaster.storage.files import UNLOCKED
+from forecaster.version import __version__
 
 if TYPE_CHECKING:
     from forecaster.evaluation.report import Report

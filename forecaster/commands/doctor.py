@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from forecaster import __version__
 from forecaster.errors import ForecasterError
 from forecaster.serving.store import Store
+from forecaster.version import __version__
 
 if TYPE_CHECKING:
     from forecaster.config import StoreSettings

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from forecaster import __version__
 from forecaster.data.extra_inputs import ExtraInputs
 from forecaster.data.panel import fingerprint
 from forecaster.data.summary import level_and_scale
@@ -46,6 +45,7 @@ from forecaster.training.combination import contributions
 from forecaster.training.length_plan import longest_tested
 from forecaster.training.promotion import better_than_naive, promotion
 from forecaster.training.simple_intervals import simple_calibration
+from forecaster.version import __version__
 
 if TYPE_CHECKING:
     from forecaster.config import TrainSettings

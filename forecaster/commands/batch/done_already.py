@@ -9,7 +9,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import forecaster
 from forecaster.commands.series_files import SERIES
 from forecaster.config import CheckSettings, EvaluateSettings, MonitorSettings, PredictSettings, PruneSettings
 from forecaster.data.reading.pieces import find_pieces, in_pieces
@@ -20,6 +19,7 @@ from forecaster.serving.store import Store
 from forecaster.serving.version_folders import CURRENT
 from forecaster.storage.addresses import is_database, is_remote, is_url, without_secrets
 from forecaster.storage.files import is_file
+from forecaster.version import __version__
 
 if TYPE_CHECKING:
     from forecaster.commands.batch.jobs import BatchJob
@@ -69,7 +69,7 @@ def job_key(job: BatchJob) -> str:
         return ""  # the outcome depends on the time
     if isinstance(settings, (MonitorSettings, PruneSettings)):
         return ""  # the outcome depends on what other jobs write
-    digest = hashlib.sha256(forecaster.__version__.encode())
+    digest = hashlib.sha256(__version__.encode())
     # A hash of a password could be searched for.
     data, output = (None if one is None else without_secrets(one) for one in (job.data, job.output))
     digest.update(json.dumps([job.command, data, output, _plain(settings)], sort_keys=True).encode())
