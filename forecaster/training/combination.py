@@ -15,7 +15,7 @@ from forecaster.models.exponential_smoothing import EXPONENTIAL_SMOOTHING
 from forecaster.models.losses import pinball_level
 from forecaster.models.served_method import member_kind
 from forecaster.models.shares import combine
-from forecaster.models.simple_methods import DRIFT, NAIVE, STATISTICAL
+from forecaster.models.simple_methods import DRIFT, NAIVE, SEASONAL_NAIVE, STATISTICAL
 from forecaster.models.trees import TREES
 from forecaster.serving.manifest import Contribution
 
@@ -40,6 +40,9 @@ SIGNIFICANCE = 0.05  # of the test that one forecast is better than another
 # Share by which exponential smoothing must have a lower error over the history than Theta: contexts there are shorter than
 # that of the forecast, on which Theta has the lower error (benchmarks/ABLATIONS.md).
 SMOOTHING_GAIN = 0.05
+# Share by which what is estimated must have a lower error over the history than the last value or season, which estimates
+# nothing: on made random walks Theta and the pretrained network do by chance (benchmarks/ABLATIONS.md).
+ESTIMATION_GAIN = 0.03
 MIN_GAIN = (
     0.01  # share by which several scalings, or smoothing, must lower the error: less is noise of the validation windows
 )
@@ -240,12 +243,16 @@ def choose_simple_method(
     ]
     errors = [evaluation.error(one) for one in made]
     best = int(np.argmin(errors))
-    alone = {i: history[_kind(one)] for i, one in enumerate(answers) if one and one.weight == 1.0}
+    alone = {i: _rank(_kind(one), history[_kind(one)]) for i, one in enumerate(answers) if one and one.weight == 1.0}
     if alone:
         simplest = min(alone, key=alone.__getitem__)  # over more windows than these
         unseen = [made[i] for i in alone] + ([unfitted.forecast] if unfitted else [])
         if not all(evaluation.clearly_lower(made[best], one) for one in unseen):
-            if unfitted and not questions.blended and unfitted.history_error < alone[simplest]:
+            if (
+                unfitted
+                and not questions.blended
+                and unfitted.history_error / (1.0 - ESTIMATION_GAIN) < alone[simplest]
+            ):
                 watch.note(f"model selection: {unfitted.plan.method}, fitted to nothing: no other is clearly better")
                 smoothing = unfitted.plan.smoothing
                 reason = f"no fit is clearly better than {unfitted.plan.method}"
@@ -292,8 +299,13 @@ def _rivals(smoothings: Sequence[Smoothing], history: Mapping[Kind, float]) -> l
     """The statistical method to blend, and the method with the lowest error on the windows of the history."""
     naive = min((error for (method, _), error in history.items() if method == NAIVE), default=math.inf)
     errors = {kind: error for kind, error in history.items() if kind[0] != DRIFT or error <= MAX_DRIFT * naive}
-    best = min(errors, key=errors.__getitem__)
+    best = min(errors, key=lambda kind: _rank(kind, errors[kind]))
     return [one for one in smoothings if _kind(one) in (_partner(errors), best)]
+
+
+def _rank(kind: Kind, error: float) -> float:
+    """The error over the history by which a method is compared with those that estimate nothing."""
+    return error if kind[0] in (NAIVE, SEASONAL_NAIVE) else error / (1.0 - ESTIMATION_GAIN)
 
 
 def _blend_name(smoothing: Smoothing | None) -> str:

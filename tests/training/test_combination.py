@@ -244,6 +244,18 @@ def test_drift_must_be_far_better_than_the_last_value_over_the_history(draft, er
     assert (best.method, best.weight) == (method, 1.0)
 
 
+@pytest.mark.parametrize(("error", "method"), [(0.98, NAIVE), (0.96, THETA)])
+def test_what_is_estimated_must_be_better_than_the_last_value_over_the_history(draft, error, method):
+    best = chosen(draft, {NAIVE: TRUTH + 1.0, THETA: TRUTH + error}, TRUTH + 9.0)
+    assert (best.method, best.weight) == (method, 1.0)
+
+
+@pytest.mark.parametrize(("history", "method"), [(0.98, NAIVE), (0.96, "pretrained gru")])
+def test_a_pretrained_network_must_be_better_than_the_last_value_over_the_history(draft, history, method):
+    plan = with_unfitted(draft, TRUTH + 9.0, history=history, smooth={NAIVE: TRUTH + 1.0})
+    assert plan.method == method
+
+
 def test_a_blend_must_be_clearly_better_than_every_simple_method(draft):
     """It is that than the best over the history, seasonal naive, and not than exponential smoothing: seasonal naive serves."""
     smooth = {EXPONENTIAL_SMOOTHING: TRUTH + 1.0, SEASONAL_NAIVE: TRUTH + 3.0, NAIVE: TRUTH + 9.0}
