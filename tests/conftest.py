@@ -15,7 +15,7 @@ import pytest
 from hypothesis import settings
 
 if TYPE_CHECKING:
-    from forecaster.training.train_report import TrainReport
+    from forecaster.commands.train_report import TrainReport
     from tests.support.factories import Recorder
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from forecaster.commands.train_report import TrainReport
 from forecaster.data.reading.read_events import with_events
 from forecaster.data.reading.reader import read_as
 from forecaster.data.summary import degenerate_series_notes, refuse_unkeepable
@@ -28,7 +29,6 @@ from forecaster.training.fit_members import EnsembleFitter
 from forecaster.training.publish import Published, Training, publish
 from forecaster.training.split import split
 from forecaster.training.starting_point import continue_stored, find_checkpoints
-from forecaster.training.train_report import TrainReport
 
 if TYPE_CHECKING:
     from forecaster.config import PlanSettings, TrainSettings

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,17 +16,42 @@ from forecaster.serving.forecast import MODEL
 from forecaster.serving.manifest import Manifest, load_runtime, load_test_weights, read_manifest
 from forecaster.serving.raw_forecasts import raw_forecasts
 from forecaster.serving.runtime import Runtime
-from forecaster.training.train_report import Verdict
 
 if TYPE_CHECKING:
     from forecaster.data.panel import Panel
     from forecaster.data.windows import Windows
     from forecaster.evaluation.metrics import Scores
     from forecaster.serving.store import Store
-    from forecaster.typing import BoolArray, FloatArray, IntArray
+    from forecaster.typing import BoolArray, FloatArray, IntArray, Json
 
 
 NAIVE_BASELINES = ("seasonal-naive", "naive")
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Whether a new version may replace the one that serves."""
+
+    promoted: bool
+    reason: str  # for people
+    windows: int = 0  # that all of them forecast
+    metric: str = ""
+    scores: Mapping[str, float | None] = field(default_factory=dict)  # the new version's ("model") and its opponents'
+
+    @property
+    def refusal(self) -> str:
+        """Why it may not serve; "" where it may."""
+        return "" if self.promoted else self.reason
+
+    def to_json(self) -> dict[str, Json]:
+        """The fields by name."""
+        return {
+            "promoted": self.promoted,
+            "reason": self.reason,
+            "windows": self.windows,
+            "metric": self.metric,
+            "scores": dict(self.scores),
+        }
 
 
 @dataclass(frozen=True)

@@ -57,7 +57,7 @@ if TYPE_CHECKING:
     from forecaster.serving.store import Store
     from forecaster.training.fit_types import Stage
     from forecaster.training.plan import Plan
-    from forecaster.training.train_report import Verdict
+    from forecaster.training.promotion import Verdict
     from forecaster.typing import FloatArray
 
 PROOF_WINDOWS = 64  # contexts on which the stored graphs must forecast as the trained networks do

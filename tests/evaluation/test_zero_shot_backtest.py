@@ -12,13 +12,13 @@ import pytest
 
 from forecaster.cli.main import run
 from forecaster.commands.evaluate import evaluate
+from forecaster.commands.train_report import TrainReport
 from forecaster.config import EvaluateSettings
 from forecaster.data.reading.reader import read_panel
 from forecaster.errors import DataError, UsageError
 from forecaster.evaluation.metrics import Scores
 from forecaster.evaluation.zero_shot_backtest import pretrained_scores, zero_shot_backtest
 from forecaster.serving.zero_shot import ZeroShot, open_pretrained
-from forecaster.training.train_report import TrainReport
 from tests.support.factories import Recorder
 from tests.support.pretrained import ship
 from tests.support.stored_models import stored, wave, write_csv

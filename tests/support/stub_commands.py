@@ -13,6 +13,7 @@ from types import ModuleType, SimpleNamespace
 
 import numpy as np
 
+from forecaster.commands.train_report import TrainReport
 from forecaster.data.freq import Freq
 from forecaster.errors import DataError
 from forecaster.evaluation.metrics import Scores
@@ -20,7 +21,6 @@ from forecaster.evaluation.report import Report, Subject
 from forecaster.progress import Progress, Watch
 from forecaster.serving.forecast import MODEL, About, Forecast
 from forecaster.serving.manifest import PlanRow
-from forecaster.training.train_report import TrainReport
 
 SCORES = Scores(mae=1.0, rmse=2.0, smape=3.0, mase=float("nan"))
 SUBJECT = Subject(

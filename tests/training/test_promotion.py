@@ -20,8 +20,7 @@ from forecaster.models.exponential_smoothing import Smoothing
 from forecaster.serving.manifest import load_runtime, read_manifest, write_manifest
 from forecaster.serving.raw_forecasts import raw_forecasts
 from forecaster.serving.store import Store
-from forecaster.training.promotion import Champion, better_than_naive, promotion
-from forecaster.training.train_report import Verdict
+from forecaster.training.promotion import Champion, Verdict, better_than_naive, promotion
 from tests.support.stored_models import HOUR, stored, wave, write_csv
 from tests.support.stub_commands import TRAINED
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from forecaster.errors import QualityError
@@ -14,33 +13,8 @@ from forecaster.evaluation.verdict import SAME
 if TYPE_CHECKING:
     from forecaster.evaluation.metrics import Scores
     from forecaster.serving.manifest import Contribution, PlanRow
+    from forecaster.training.promotion import Verdict
     from forecaster.typing import Json
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """Whether a new version may replace the one that serves."""
-
-    promoted: bool
-    reason: str  # for people
-    windows: int = 0  # that all of them forecast
-    metric: str = ""
-    scores: Mapping[str, float | None] = field(default_factory=dict)  # the new version's ("model") and its opponents'
-
-    @property
-    def refusal(self) -> str:
-        """Why it may not serve; "" where it may."""
-        return "" if self.promoted else self.reason
-
-    def to_json(self) -> dict[str, Json]:
-        """The fields by name."""
-        return {
-            "promoted": self.promoted,
-            "reason": self.reason,
-            "windows": self.windows,
-            "metric": self.metric,
-            "scores": dict(self.scores),
-        }
 
 
 @dataclass(frozen=True)
