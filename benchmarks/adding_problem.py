@@ -58,8 +58,8 @@ def run(cell: str, initializer: str, lag: int, options: argparse.Namespace) -> R
     import keras
     import tensorflow as tf
 
+    from forecaster.evaluation.gradient_norms import state_gradients
     from forecaster.models.encoder import Encoder, EncoderSettings
-    from forecaster.models.memory import state_gradients
     from forecaster.training.fast_recurrence import fast_layer
 
     rng, seeds = np.random.default_rng(options.seed), itertools.count(1000 * options.seed + 1)

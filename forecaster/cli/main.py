@@ -240,13 +240,9 @@ def _explain(settings: ExplainSettings, console: Console, data: str | None) -> N
 
 def _explain_memory(settings: ExplainSettings, console: Console, data: str | None) -> None:
     from forecaster.cli.result_tables import memory_table
-    from forecaster.commands.memory import explain_memory
-    from forecaster.plotting.memory_plot import check_memory_plot, write_memory_plot
+    from forecaster.commands.explain_memory import explain_memory
 
-    check_memory_plot(settings.plot_memory)
     found = explain_memory(data, settings, console)
-    if settings.plot_memory:
-        write_memory_plot(settings.plot_memory, found.networks)
     if console.json:
         console.result(found.to_json())
     else:

@@ -12,9 +12,9 @@ if TYPE_CHECKING:
     from forecaster.commands.compare import Comparison
     from forecaster.commands.explain import Explanation
     from forecaster.commands.live_scores import LiveScores
-    from forecaster.commands.memory import NetworkMemory
     from forecaster.commands.train_report import TrainReport
     from forecaster.commands.tune import Tuned
+    from forecaster.evaluation.gradient_norms import NetworkMemory
     from forecaster.evaluation.report import Report
 
 TextTable: TypeAlias = "tuple[list[str], list[list[object]]]"  # header, rows

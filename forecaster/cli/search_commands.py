@@ -15,12 +15,8 @@ def _compare(settings: CompareSettings, console: Console, data: str) -> None:
     """Train rnn, lstm and gru with the same plan and show which has the lowest error. Nothing is stored."""
     from forecaster.cli.result_tables import comparison_table, memory_table
     from forecaster.commands.compare import compare
-    from forecaster.plotting.memory_plot import check_memory_plot, write_memory_plot
 
-    check_memory_plot(settings.plot_memory)
     found = compare(data, settings, console)
-    if settings.plot_memory:
-        write_memory_plot(settings.plot_memory, found.memories)
     if console.json:
         console.result(found.to_json())
     else:

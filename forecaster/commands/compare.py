@@ -10,16 +10,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from forecaster.commands.memory import NetworkMemory, network_memory
 from forecaster.commands.peak_memory import PeakMemory
 from forecaster.commands.train import read
 from forecaster.config import one_network
 from forecaster.errors import DataError
 from forecaster.evaluation.backtest import baseline_forecasts
 from forecaster.evaluation.bootstrap import Paired, paired
+from forecaster.evaluation.gradient_norms import NetworkMemory, network_memory
 from forecaster.evaluation.holdout import make_holdout
 from forecaster.evaluation.metrics import METRICS
 from forecaster.models.device import require_tensorflow
+from forecaster.plotting.memory_plot import check_memory_plot, write_memory_plot
 from forecaster.serving.manifest import PlanRow, plan_lines
 from forecaster.training.auto_plan import draft_plan
 from forecaster.training.checkpoints import NoCheckpoints
@@ -184,6 +185,7 @@ def compare(data: Data, settings: CompareSettings, watch: Watch) -> Comparison:
     A GRU settles the transform and the training schedule on validation windows, for all cells. DataError where there are
     too few rows for test windows.
     """
+    check_memory_plot(settings.plot_memory)
     require_tensorflow()
     began, data = time.monotonic(), settings.source(data)
     panel = read(data, settings, watch)
@@ -219,7 +221,10 @@ def compare(data: Data, settings: CompareSettings, watch: Watch) -> Comparison:
         "seconds": round(time.monotonic() - began, 2),
     }
     best_first, lead = _ranked(entries, holdout.windows.series)
-    return Comparison(best_first, baselines, lead, rows, about, holdout.windows)
+    found = Comparison(best_first, baselines, lead, rows, about, holdout.windows)
+    if settings.plot_memory:
+        write_memory_plot(settings.plot_memory, found.memories)
+    return found
 
 
 def _ranked(entries: Sequence[Entry], series: IntArray) -> tuple[tuple[Entry, ...], Paired | None]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -16,28 +16,12 @@ from forecaster.storage.files import saying_why, whole_file
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from forecaster.models.memory import Memory
+    from forecaster.evaluation.gradient_norms import NetworkMemory
 
 ENDINGS = (".png", ".html")
 SMALLEST = 1e-12  # of the axis
 ROWS = "Gradient of the forecast by each row of the context"
 STATES = "Gradient of the last state by earlier states"
-
-
-class Remembered(Protocol):
-    """A network's name, the rows in one of its recurrent steps, and its memory."""
-
-    @property
-    def name(self) -> str:
-        """Its name."""
-
-    @property
-    def segment(self) -> int:
-        """Rows in a recurrent step."""
-
-    @property
-    def memory(self) -> Memory:
-        """Its norms."""
 
 
 def check_memory_plot(path: str | None) -> None:
@@ -46,7 +30,7 @@ def check_memory_plot(path: str | None) -> None:
         check_place(path, "--plot-memory", ENDINGS)
 
 
-def write_memory_plot(path: str, networks: Sequence[Remembered]) -> None:
+def write_memory_plot(path: str, networks: Sequence[NetworkMemory]) -> None:
     """Draw every network's gradients as PNG or HTML by the file's ending. UsageError where the file cannot be written."""
     drawn = [(ROWS, _rows(networks)), (STATES, _states(networks))]
     if Path(path).suffix.lower() == ".png":
@@ -63,7 +47,7 @@ def write_memory_plot(path: str, networks: Sequence[Remembered]) -> None:
         stream.write(content)
 
 
-def _rows(networks: Sequence[Remembered]) -> figures.Draw:
+def _rows(networks: Sequence[NetworkMemory]) -> figures.Draw:
     def draw(axes: Axes) -> None:
         for i, one in enumerate(networks):
             back = np.arange(len(one.memory.rows), 0, -1)
@@ -73,7 +57,7 @@ def _rows(networks: Sequence[Remembered]) -> figures.Draw:
     return draw
 
 
-def _states(networks: Sequence[Remembered]) -> figures.Draw:
+def _states(networks: Sequence[NetworkMemory]) -> figures.Draw:
     """The top layer of each network."""
 
     def draw(axes: Axes) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from forecaster.cli.main import run
-from forecaster.commands.memory import explain_memory
+from forecaster.commands.explain_memory import explain_memory
 from forecaster.config import ExplainSettings
 from forecaster.errors import UsageError
 from tests.support.factories import Recorder

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from forecaster.models import memory
-from forecaster.models.memory import Memory, memory_of
+from forecaster.evaluation import gradient_norms
+from forecaster.evaluation.gradient_norms import Memory, memory_of
 from forecaster.models.network import Network
 from tests.support.factories import network_settings
 
@@ -19,7 +19,7 @@ def contexts(rows=6, length=8):
 
 @pytest.fixture
 def many_draws(monkeypatch):
-    monkeypatch.setattr(memory, "DRAWS", 30)
+    monkeypatch.setattr(gradient_norms, "DRAWS", 30)
 
 
 def linear(factor, **changes):

@@ -1,4 +1,4 @@
-"""The memory of networks on a user's windows, for `explain --memory` and `compare --memory`."""
+"""`explain --memory`: how far back the memory of a stored model's networks goes, on its latest windows."""
 
 from __future__ import annotations
 
@@ -6,81 +6,23 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from forecaster.data.extra_inputs import ExtraInputs
-from forecaster.data.windows import evenly, latest_windows, rolling
+from forecaster.data.windows import latest_windows, rolling
 from forecaster.errors import DataError
+from forecaster.evaluation.gradient_norms import MAX_WINDOWS, NetworkMemory, network_memory
 from forecaster.models.device import require_tensorflow
-from forecaster.models.memory import Memory, memory_of
+from forecaster.plotting.memory_plot import check_memory_plot, write_memory_plot
 from forecaster.serving.open_model import model_of_data, open_model, read_for
 from forecaster.serving.remote_store import at_hand
 from forecaster.training.checkpoints import FINAL_STAGE, STATE, TEST_STAGE, read_state, state_file
 
 if TYPE_CHECKING:
     from forecaster.config import ExplainSettings
-    from forecaster.data.extra_inputs import Needs
     from forecaster.data.panel import Panel
     from forecaster.data.windows import Windows
     from forecaster.models.network import Network
     from forecaster.progress import Watch
     from forecaster.serving.open_model import Opened
     from forecaster.typing import Data, Json
-
-MAX_WINDOWS = 32
-MAX_STRETCHES = 8
-
-
-@dataclass(frozen=True)
-class NetworkMemory:
-    """One network's memory, and the size of its steps."""
-
-    name: str
-    segment: int  # rows in a recurrent step
-    memory: Memory
-
-    def stretches(self) -> list[tuple[str, float, float | None]]:
-        """Rows back, their share of the squared gradient, and the state gradient at the oldest of them; latest first.
-
-        The last is None for a network without recurrent layers.
-        """
-        length = len(self.memory.rows)
-        size = self.segment * max(1, -(-length // (self.segment * MAX_STRETCHES)))
-        found: list[tuple[str, float, float | None]] = []
-        for back in range(0, length, size):
-            last = min(back + size, length)
-            share = float(self.memory.row_share[length - last : length - back].sum())
-            state = None
-            if self.memory.states:
-                top = self.memory.states[-1]
-                state = float(top[max(len(top) - 1 - (last - 1) // self.segment, 0)])
-            found.append((f"{back + 1} to {last}", share, state))
-        return found
-
-    @property
-    def sentence(self) -> str:
-        """How far back the memory goes, in rows."""
-        return f"{self.name}: 90% of the squared gradient is by the latest {self.memory.reach()} of {len(self.memory.rows)} rows."
-
-    def to_json(self) -> dict[str, Json]:
-        """Norms from the oldest step to the latest."""
-        rows: list[Json] = [float(one) for one in self.memory.rows]
-        states: list[Json] = [[float(one) for one in layer] for layer in self.memory.states]
-        return {
-            "network": self.name,
-            "segment": self.segment,
-            "forecast_by_row": rows,
-            "last_state_by_state": states,
-            "rows_with_90_percent": self.memory.reach(),
-        }
-
-
-def network_memory(name: str, network: Network, panel: Panel, windows: Windows, needs: Needs) -> NetworkMemory:
-    """The memory of a network on some of the windows."""
-    some = windows.take(evenly(len(windows), MAX_WINDOWS))
-    inputs = [some.gather(needs.context_length, 0), *ExtraInputs(panel, some, needs).first()]
-    network_inputs = [np.asarray(one) for one in network.own(inputs)]
-    return NetworkMemory(name, network.settings.segment, memory_of(network, network_inputs))
 
 
 def named(networks: Sequence[Network]) -> list[str]:
@@ -105,11 +47,12 @@ class MemoryReport:
 
 
 def explain_memory(data: Data | None, settings: ExplainSettings, watch: Watch) -> MemoryReport:
-    """The memory of a stored model's networks, with the weights that serve, on its latest windows.
+    """The memory of a stored model's networks, with the weights that serve, on its latest windows; drawn where that is asked for.
 
     DataError where the model has no network; the other errors are those of `evaluate`, and UsageError where the module of a
     network of one's own is not there.
     """
+    check_memory_plot(settings.plot_memory)
     require_tensorflow()
     data, settings = model_of_data(settings.source(data), at_hand(settings), watch)
     opened = open_model(settings.models, settings.model)
@@ -121,6 +64,8 @@ def explain_memory(data: Data | None, settings: ExplainSettings, watch: Watch) -
     for name, network in zip(named(networks), networks, strict=True):
         found.append(network_memory(name, network, panel, windows, needs))
         watch.note(found[-1].sentence)
+    if settings.plot_memory:
+        write_memory_plot(settings.plot_memory, found)
     return MemoryReport(opened.manifest.name, opened.version, min(len(windows), MAX_WINDOWS), tuple(found))
 
 
