@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from forecaster.data.freshness import latest_observed, unfinished
 from forecaster.data.reading.find_faults import Checked, find_faults
 from forecaster.data.summary import Summary, level_and_scale, summarise
 from forecaster.errors import DataError
+from forecaster.serving.freshness import latest_observed, unfinished
 from forecaster.serving.open_model import open_model, trained_options
 from forecaster.serving.remote_store import at_hand
 from forecaster.serving.sparse_series import described, needed_rows, observed_in_reach

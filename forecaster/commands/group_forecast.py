@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from forecaster.data.freq import format_timestamps
-from forecaster.data.freshness import fresh, latest_observed
 from forecaster.data.reading.series_groups import GroupRows
 from forecaster.errors import DataError
 from forecaster.serving.forecast_file import encoded
+from forecaster.serving.freshness import fresh, latest_observed
 from forecaster.serving.open_model import read_for
 from forecaster.serving.predict import NothingObservedError, forecast_panel
 from forecaster.serving.recent_errors import NamedPool, recent_windows

@@ -25,7 +25,6 @@ from forecaster.commands.group_forecast import (
     panel_of_group,
     recent_errors_of_group,
 )
-from forecaster.data.freshness import refuse_older
 from forecaster.data.reading.joined_columns import parts_of
 from forecaster.data.reading.pieces import Pieces, data_set, find_pieces, in_pieces
 from forecaster.data.reading.series_groups import GroupRows, SeriesGroups, divided, group_count
@@ -33,6 +32,7 @@ from forecaster.engines.local import LocalEngine
 from forecaster.engines.work import Engine, Lost
 from forecaster.errors import DataError, PartialError, UsageError
 from forecaster.serving.answer import ServedModel, unadapted
+from forecaster.serving.freshness import refuse_older
 from forecaster.serving.integrity import MANIFEST
 from forecaster.serving.manifest import load_runtime
 from forecaster.serving.open_model import model_of_data

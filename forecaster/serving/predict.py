@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 
 from forecaster.config import TrainSettings
-from forecaster.data.freshness import fresh
 from forecaster.data.future_covariates import with_future
 from forecaster.data.reading.reader import read_as, read_future
 from forecaster.data.time_zones import DAY
@@ -32,6 +31,7 @@ from forecaster.serving.answer import (
 )
 from forecaster.serving.fallback import SEASONAL_NAIVE
 from forecaster.serving.forecast import MODEL, About, Forecast, ForecastRun
+from forecaster.serving.freshness import fresh
 from forecaster.serving.manifest import Manifest, load_runtime
 from forecaster.serving.open_model import Opened, model_of_data, open_model, read_for
 from forecaster.serving.pretrained import PRETRAINED, means_pretrained, pretrained_method

@@ -17,12 +17,12 @@ from forecaster.cli.main import run
 from forecaster.commands import check as module
 from forecaster.commands.check import check
 from forecaster.config import CheckSettings
-from forecaster.data.freshness import fresh, unfinished
 from forecaster.data.panel import Panel
 from forecaster.data.reading.reader import read_panel
 from forecaster.errors import DataError, StaleError, UsageError
 from forecaster.serving.forecast import Forecast
 from forecaster.serving.forecast_file import write_forecast
+from forecaster.serving.freshness import fresh, unfinished
 from forecaster.serving.open_model import Opened
 from forecaster.training.publish import data_facts
 from tests.support.factories import Recorder, panel_of
