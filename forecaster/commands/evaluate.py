@@ -5,11 +5,11 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
+from forecaster.commands.anomaly_file import check_anomaly_file, write_anomalies
 from forecaster.config import TrainSettings
 from forecaster.data.reading.reader import read_as
 from forecaster.errors import UsageError
-from forecaster.evaluation.anomalies import check_place as check_anomalies
-from forecaster.evaluation.anomalies import write as write_anomalies
+from forecaster.evaluation.anomalies import anomalies_of
 from forecaster.evaluation.backtest import Backtest, backtest, baseline_forecasts
 from forecaster.evaluation.cross_conformal import (
     adapted_quantiles,
@@ -19,7 +19,7 @@ from forecaster.evaluation.cross_conformal import (
 )
 from forecaster.evaluation.holdout import stored_test
 from forecaster.evaluation.report import Evaluated, Report, Subject, make_report, subject
-from forecaster.evaluation.window_file import anomalies, check_window_file, write_windows
+from forecaster.evaluation.window_file import check_window_file, window_rows
 from forecaster.evaluation.zero_shot_backtest import zero_shot_backtest
 from forecaster.models.served_method import member_kind
 from forecaster.plotting.requirements import check_place
@@ -32,7 +32,7 @@ from forecaster.serving.raw_forecasts import raw_forecasts
 from forecaster.serving.recent_errors import recent_windows
 from forecaster.serving.remote_store import at_hand
 from forecaster.serving.zero_shot import ZeroShot, open_pretrained
-from forecaster.storage.files import output_lock
+from forecaster.storage.files import output_lock, write_whole
 from forecaster.training.length_plan import default_horizon, default_windows
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def evaluate(data: Data | None, settings: EvaluateSettings, watch: Watch) -> Rep
 def _check_outputs(data: Data | None, settings: EvaluateSettings) -> None:
     """UsageError for outputs that cannot be written, or are also read."""
     if settings.anomalies:
-        check_anomalies(settings.anomalies)
+        check_anomaly_file(settings.anomalies)
     if settings.report:
         check_place(settings.report, "--report", (".html",))
     if settings.output:
@@ -81,9 +81,9 @@ def _check_outputs(data: Data | None, settings: EvaluateSettings) -> None:
 def _write_outputs(found: Evaluated, settings: EvaluateSettings) -> None:
     """The files that are asked for, each whole or not at all."""
     if settings.output:
-        write_windows(settings.output, found.backtest)
+        write_whole(settings.output, window_rows(found.backtest))
     if settings.anomalies:
-        write_anomalies(settings.anomalies, anomalies(found.backtest))
+        write_anomalies(settings.anomalies, anomalies_of(found.backtest))
     if settings.report:
         from forecaster.plotting.evaluation_page import write_page
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from forecaster.commands.anomaly_file import check_anomaly_file, write_anomalies
 from forecaster.commands.live_scores import ForecastActuals, LiveScores, find_actuals, square_scales
 from forecaster.commands.live_tests import MIN_CUTOFFS, LiveErrors, LiveTests, joined, live_tests
 from forecaster.data.freq import Freq, format_timestamps
@@ -16,8 +17,6 @@ from forecaster.data.row_options import RowOptions
 from forecaster.data.time_zones import DAY, wall_clock
 from forecaster.errors import ArtifactError, DataError, QualityError
 from forecaster.evaluation.anomalies import Anomaly, outside
-from forecaster.evaluation.anomalies import check_place as check_anomalies
-from forecaster.evaluation.anomalies import write as write_anomalies
 from forecaster.plotting.requirements import check_place
 from forecaster.progress import Watch
 from forecaster.serving.forecast import MODEL
@@ -86,7 +85,7 @@ def monitor(ledger: str, data: str, settings: MonitorSettings, watch: Watch) -> 
     if settings.report:
         check_place(settings.report, "--report", (".html",))
     if settings.anomalies:
-        check_anomalies(settings.anomalies)
+        check_anomaly_file(settings.anomalies)
     data = settings.source(data)
     refuse_overwriting(
         {"--report": settings.report, "--anomalies": settings.anomalies},

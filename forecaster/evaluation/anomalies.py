@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import json
-import math
-from collections.abc import Sequence
-from dataclasses import dataclass, fields
-from pathlib import Path
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from forecaster.errors import UsageError
-from forecaster.storage.files import output_lock, write_whole
+from forecaster.data.freq import format_timestamps
+from forecaster.errors import DataError
 
 if TYPE_CHECKING:
+    from forecaster.evaluation.backtest import Backtest
     from forecaster.typing import FloatArray, IntArray
-
-ENDINGS = (".csv", ".json")
 
 
 @dataclass(frozen=True)
@@ -56,25 +49,31 @@ def outside(actual: FloatArray, point: FloatArray, low: FloatArray, high: FloatA
     return out[order], probability[order]
 
 
-def check_place(path: str) -> None:
-    """UsageError for a file with another ending than those that can be written."""
-    if Path(path).suffix.lower() not in ENDINGS:
-        raise UsageError(f"--anomalies: '{path}' is neither CSV nor JSON.", "Name a file that ends with .csv or .json.")
+def anomalies_of(found: Backtest) -> list[Anomaly]:
+    """The actuals outside the outermost quantiles, the least likely first; each window's forecast of a row counts.
 
-
-def write(path: str, found: Sequence[Anomaly]) -> None:
-    """Write them as CSV or JSON, by the file's ending. UsageError where it cannot be written."""
-    rows = [vars(one) for one in found]
-    if Path(path).suffix.lower() == ".json":
-        plain = [
-            {k: v if not isinstance(v, float) or math.isfinite(v) else None for k, v in row.items()} for row in rows
-        ]
-        text = json.dumps({"anomalies": plain}, indent=1) + "\n"
-    else:
-        stream = io.StringIO()
-        table = csv.DictWriter(stream, [one.name for one in fields(Anomaly)], lineterminator="\n")
-        table.writeheader()
-        table.writerows(rows)
-        text = stream.getvalue()
-    with output_lock(path, 0.0):
-        write_whole(path, text)
+    DataError where there are no quantiles.
+    """
+    if len(found.quantiles) < 2:
+        raise DataError("the model forecasts no quantiles: nothing is outside of them.", "Train with two or more.")
+    holdout = found.holdout
+    panel, horizon = holdout.panel, holdout.horizon
+    low, high = found.quantile_forecasts[:, :, 0], found.quantile_forecasts[:, :, -1]
+    places, probability = outside(*(values.reshape(-1) for values in (found.target, found.prediction, low, high)))
+    window, step = np.divmod(places, horizon)
+    stamps = panel.timestamps[holdout.windows.cutoff[window] + step]
+    texts = format_timestamps(stamps, panel.freq, panel.zone).tolist()
+    return [
+        Anomaly(
+            series=str(panel.series[holdout.windows.series[w]]),
+            timestamp=text,
+            step=int(h) + 1,
+            actual=float(found.target[w, h]),
+            prediction=float(found.prediction[w, h]),
+            low=float(low[w, h]),
+            high=float(high[w, h]),
+            nominal=round(found.quantiles[-1] - found.quantiles[0], 12),
+            probability=float(share),
+        )
+        for w, h, text, share in zip(window, step, texts, probability, strict=True)
+    ]

@@ -10,11 +10,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from forecaster.data.freq import format_timestamps
-from forecaster.errors import DataError, UsageError
-from forecaster.evaluation.anomalies import Anomaly, outside
+from forecaster.errors import UsageError
 from forecaster.serving.forecast import MODEL
 from forecaster.serving.forecast_file import FORMATS, OTHER_FORMATS
-from forecaster.storage.files import write_whole
 
 if TYPE_CHECKING:
     from forecaster.evaluation.backtest import Backtest
@@ -25,41 +23,6 @@ def check_window_file(output: str) -> None:
     ending = Path(output).suffix.lower().removeprefix(".")
     if ending in {*OTHER_FORMATS, *FORMATS} - {"csv"}:
         raise UsageError(f"--output '{output}': the windows are written as CSV.", "Give a name that ends in .csv.")
-
-
-def anomalies(found: Backtest) -> list[Anomaly]:
-    """The actuals outside the outermost quantiles, the least likely first; each window's forecast of a row counts.
-
-    DataError where there are no quantiles.
-    """
-    if len(found.quantiles) < 2:
-        raise DataError("the model forecasts no quantiles: nothing is outside of them.", "Train with two or more.")
-    holdout = found.holdout
-    panel, horizon = holdout.panel, holdout.horizon
-    low, high = found.quantile_forecasts[:, :, 0], found.quantile_forecasts[:, :, -1]
-    places, probability = outside(*(values.reshape(-1) for values in (found.target, found.prediction, low, high)))
-    window, step = np.divmod(places, horizon)
-    stamps = panel.timestamps[holdout.windows.cutoff[window] + step]
-    texts = format_timestamps(stamps, panel.freq, panel.zone).tolist()
-    return [
-        Anomaly(
-            series=str(panel.series[holdout.windows.series[w]]),
-            timestamp=text,
-            step=int(h) + 1,
-            actual=float(found.target[w, h]),
-            prediction=float(found.prediction[w, h]),
-            low=float(low[w, h]),
-            high=float(high[w, h]),
-            nominal=round(found.quantiles[-1] - found.quantiles[0], 12),
-            probability=float(share),
-        )
-        for w, h, text, share in zip(window, step, texts, probability, strict=True)
-    ]
-
-
-def write_windows(path: str, found: Backtest) -> None:
-    """Write `window_rows` to the file `path`, which changes whole or not at all."""
-    write_whole(path, window_rows(found))
 
 
 def window_rows(found: Backtest) -> str:

@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import csv
-import json
-
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from forecaster.errors import UsageError
-from forecaster.evaluation.anomalies import Anomaly, check_place, outside, write
-from forecaster.evaluation.window_file import anomalies
+from forecaster.evaluation.anomalies import anomalies_of, outside
 from tests.support.pages import evaluation_content
 
 NAN = float("nan")
@@ -40,21 +35,9 @@ def test_probabilities_are_shares_that_grow_along_the_list(values):
     assert (np.diff(probability) >= 0).all() and (probability > 0).all() and (probability <= 1).all()
 
 
-def test_they_are_written_as_csv_or_json_and_nothing_else(tmp_path):
-    one = Anomaly('a"\n', "2024-01-01", 2, 9.0, 1.0, 0.0, 2.0, 0.8, 0.01)
-    write(str(tmp_path / "a.csv"), [one])
-    write(str(tmp_path / "a.json"), [one])
-    with (tmp_path / "a.csv").open(newline="") as file:
-        (row,) = csv.DictReader(file)
-    assert row["series"] == 'a"\n' and float(row["probability"]) == 0.01
-    assert json.loads((tmp_path / "a.json").read_text())["anomalies"] == [vars(one)]
-    with pytest.raises(UsageError, match="neither CSV nor JSON"):
-        check_place("a.txt")
-
-
 def test_those_of_a_backtest_are_its_actuals_outside_of_its_quantiles(tmp_path):
     tested = evaluation_content(tmp_path).backtest
-    found = anomalies(tested)
+    found = anomalies_of(tested)
     target, quantiles = tested.target, tested.quantile_forecasts
     assert len(found) == int(((target < quantiles[:, :, 0]) | (target > quantiles[:, :, -1])).sum()) > 0
     one = found[0]

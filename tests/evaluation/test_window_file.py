@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 
 import numpy as np
 import pytest
@@ -10,19 +11,18 @@ import pytest
 from forecaster.errors import UsageError
 from forecaster.evaluation.backtest import backtest, baseline_forecasts
 from forecaster.evaluation.holdout import holdout_windows, make_holdout
-from forecaster.evaluation.window_file import check_window_file, write_windows
+from forecaster.evaluation.window_file import check_window_file, window_rows
 from tests.support.factories import panel_of, waves
 
 
-def test_each_step_of_each_window_is_a_row_with_its_actual(tmp_path):
+def test_each_step_of_each_window_is_a_row_with_its_actual():
     values = waves(2, 30)
     values[1][-1] = np.nan
     panel = panel_of(*values)
     holdout = make_holdout(panel, holdout_windows(panel, 3, 2), horizon=3, context_length=8)
     made = np.random.default_rng(0).normal(size=(4, 3, 3))
     found = backtest(holdout, made, (0.1, 0.9), baseline_forecasts(holdout, learned=False))
-    write_windows(str(tmp_path / "w.csv"), found)
-    rows = list(csv.DictReader((tmp_path / "w.csv").open(encoding="utf-8")))
+    rows = list(csv.DictReader(io.StringIO(window_rows(found))))
     assert len(rows) == 4 * 3
     assert list(rows[0])[:8] == ["series", "cutoff", "step", "timestamp", "actual", "model", "0.1", "0.9"]
     assert {"seasonal-naive", "naive", "drift"} < set(rows[0])
