@@ -33,7 +33,7 @@ from forecaster.training.starting_point import continue_stored, find_checkpoints
 if TYPE_CHECKING:
     from forecaster.config import PlanSettings, TrainSettings
     from forecaster.data.panel import Panel
-    from forecaster.typing import Data
+    from forecaster.typing import Data, FloatArray
 
 
 FRAME = "data frame"  # in place of a path
@@ -58,7 +58,7 @@ def train(data: Data, settings: TrainSettings, watch: Watch) -> TrainReport:
 def _train(data: Data, settings: TrainSettings, watch: Watch, store: Store, name: str) -> TrainReport:
     began = time.monotonic()
     panel = read(data, settings, watch)
-    settings = settings.with_limits_of(panel.target, watch.note)
+    settings = with_limits_of(panel.target, settings, watch)
     draft = draft_plan(panel, settings)
     if settings.network:
         check_own_network(draft.plan.members[0])
@@ -113,6 +113,17 @@ def read(data: Data, settings: PlanSettings, watch: Watch) -> Panel:
     if np.isnan(panel.target).all():
         raise DataError(f"{panel.source}: no target is observed.", "Check --target.")
     return panel
+
+
+def with_limits_of(target: FloatArray, settings: TrainSettings, watch: Watch) -> TrainSettings:
+    """The settings, with 0 as the smallest value where no value [R] of the whole panel is negative."""
+    if settings.min is not None or settings.counts or not (settings.max is None or settings.max > 0.0):
+        return settings
+    seen = target[~np.isnan(target)]
+    if not len(seen) or (seen < 0.0).any():
+        return settings
+    watch.note("no value is negative: forecasts keep to 0 and above (--min none turns this off).")
+    return replace(settings, min=0.0)
 
 
 def _report(training: Training, published: Published, seconds: float) -> TrainReport:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, fields, replace
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from forecaster.config.network import EnsembleOptions, GateOptions, NetworkOptions
 from forecaster.config.optimizer import OptimizerOptions
@@ -22,13 +22,8 @@ from forecaster.data.target_limits import Limits
 from forecaster.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from forecaster.data.panel import Columns
     from forecaster.data.reading.reader import ReadOptions
-    from forecaster.typing import FloatArray
-
-S = TypeVar("S", bound="TargetOptions")
 
 
 @dataclass(frozen=True)
@@ -133,18 +128,6 @@ class TargetOptions:
     def likelihood(self) -> str:
         """The distribution to learn; empty = each quantile is learnt by itself."""
         return "" if self.distribution in (None, "none") else str(self.distribution)
-
-    def with_limits_of(self: S, target: FloatArray, note: Callable[[str], None]) -> S:
-        """These settings, with 0 as the smallest value where no value [R] of the whole panel is negative."""
-        import numpy as np
-
-        if self.min is not None or self.counts or not (self.max is None or self.max > 0.0):
-            return self
-        seen = target[~np.isnan(target)]
-        if not len(seen) or (seen < 0.0).any():
-            return self
-        note("no value is negative: forecasts keep to 0 and above (--min none turns this off).")
-        return replace(self, min=0.0)
 
     def refuse_empty_limits(self) -> None:
         """UsageError where no value is within the limits."""

@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 
 from forecaster.cli.main import run
+from forecaster.commands.train import with_limits_of
 from forecaster.config import TrainSettings
 from forecaster.data.target_limits import Limits, refuse_all_but_counts
 from forecaster.errors import DataError
-from tests.support.factories import AIR, NAN, panel_of
+from tests.support.factories import AIR, NAN, Recorder, panel_of
 
 
 def test_values_become_the_nearest_allowed_ones():
@@ -81,7 +82,7 @@ def test_wrong_limits_are_refused_in_one_line(options, code, message, tmp_path, 
     ],
 )
 def test_the_smallest_value_is_0_where_no_value_of_the_whole_panel_is_negative(given, values, lowest):
-    notes = []
-    found = TrainSettings(**given).with_limits_of(np.array(values), notes.append)
+    watch = Recorder()
+    found = with_limits_of(np.array(values), TrainSettings(**given), watch)
     assert found.lowest == lowest and found.limits.low == lowest
-    assert any("--min none turns this off" in note for note in notes) == (lowest == 0.0)
+    assert any("--min none turns this off" in note for note in watch.notes) == (lowest == 0.0)
