@@ -20,8 +20,9 @@ from forecaster.evaluation.gradient_norms import NetworkMemory, network_memory
 from forecaster.evaluation.holdout import make_holdout
 from forecaster.evaluation.metrics import METRICS
 from forecaster.models.device import require_tensorflow
-from forecaster.plotting.memory_plot import check_memory_plot, write_memory_plot
+from forecaster.plotting.memory_plot import check_memory_plot, memory_plot
 from forecaster.serving.manifest import PlanRow, plan_lines
+from forecaster.storage.files import write_whole
 from forecaster.training.auto_plan import draft_plan
 from forecaster.training.checkpoints import NoCheckpoints
 from forecaster.training.combination import forecasts
@@ -223,7 +224,7 @@ def compare(data: Data, settings: CompareSettings, watch: Watch) -> Comparison:
     best_first, lead = _ranked(entries, holdout.windows.series)
     found = Comparison(best_first, baselines, lead, rows, about, holdout.windows)
     if settings.plot_memory:
-        write_memory_plot(settings.plot_memory, found.memories)
+        write_whole(settings.plot_memory, memory_plot(found.memories, settings.plot_memory))
     return found
 
 

@@ -85,9 +85,10 @@ def _write_outputs(found: Evaluated, settings: EvaluateSettings) -> None:
     if settings.anomalies:
         write_anomalies(settings.anomalies, anomalies_of(found.backtest))
     if settings.report:
-        from forecaster.plotting.evaluation_page import write_page
+        from forecaster.plotting.evaluation_page import evaluation_page
+        from forecaster.plotting.html import render
 
-        write_page(settings.report, found, settings.plot_series)
+        write_whole(settings.report, render(evaluation_page(found, settings.plot_series)))
 
 
 def _trained(data: Data | None, settings: EvaluateSettings, watch: Watch, began: float) -> Evaluated:

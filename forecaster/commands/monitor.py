@@ -26,7 +26,7 @@ from forecaster.serving.open_model import open_model, trained_options
 from forecaster.serving.overwriting import refuse_overwriting
 from forecaster.serving.recalibrate import recalibrate
 from forecaster.storage.addresses import shown
-from forecaster.storage.files import output_lock
+from forecaster.storage.files import output_lock, write_whole
 
 if TYPE_CHECKING:
     from forecaster.config import MonitorSettings
@@ -139,10 +139,11 @@ def monitor(ledger: str, data: str, settings: MonitorSettings, watch: Watch) -> 
         recalibrated=serves,
     )
     if settings.report:
-        from forecaster.plotting.operator_page import live_page, write_page
+        from forecaster.plotting.html import render
+        from forecaster.plotting.operator_page import live_page
 
         with output_lock(settings.report, 0.0, watch.warn):
-            write_page(settings.report, live_page(report.to_json()))
+            write_whole(settings.report, render(live_page(report.to_json())))
     return report
 
 

@@ -15,7 +15,7 @@ from forecaster.serving.overwriting import refuse_overwriting, trained_on
 from forecaster.serving.predict import run_forecast
 from forecaster.serving.remote_store import at_hand
 from forecaster.storage.addresses import is_url, shown
-from forecaster.storage.files import output_lock
+from forecaster.storage.files import output_lock, write_whole
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -69,9 +69,9 @@ def deliver(
         else:
             write_forecast(made.forecast, settings.output, format, safe_csv=settings.safe_csv)
         if settings.plot and settings.plot != "-":
-            from forecaster.plotting.forecast_plot import write_plot
+            from forecaster.plotting.forecast_plot import forecast_plot
 
-            write_plot(settings.plot, made, settings.plot_series)
+            write_whole(settings.plot, forecast_plot(made, settings.plot_series, settings.plot))
     if unrecorded:
         raise unrecorded
     return made

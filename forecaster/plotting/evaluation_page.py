@@ -24,12 +24,10 @@ from forecaster.plotting.html import (
     Section,
     Tile,
     page_table,
-    render,
     step_noun,
 )
 from forecaster.plotting.series_view import Interval, SeriesView, backtest_views
 from forecaster.serving.manifest import HISTORY
-from forecaster.storage.files import write_whole
 
 if TYPE_CHECKING:
     from forecaster.evaluation.backtest import Backtest
@@ -37,11 +35,6 @@ if TYPE_CHECKING:
     from forecaster.evaluation.report import Evaluated
 
 MAX_LISTED = 50  # series in the table
-
-
-def write_page(path: str, found: Evaluated, chosen: Sequence[str]) -> None:
-    """Write one HTML file, whole or not at all. UsageError where it cannot be written."""
-    write_whole(path, render(evaluation_page(found, chosen)).encode("utf-8", "replace").decode())
 
 
 def evaluation_page(found: Evaluated, chosen: Sequence[str]) -> Page:

@@ -116,11 +116,6 @@ def to_svg(draw: Draw, key: str) -> str:
     return _for_page(file.getvalue())
 
 
-def to_png(draws: Sequence[tuple[str, Draw]]) -> bytes:
-    """A PNG of figures, one below the other, each with its title."""
-    return to_picture(draws, ".png")
-
-
 def to_picture(draws: Sequence[tuple[str, Draw]], ending: str) -> bytes:
     """A picture of figures, one below the other, each with its title: a row of PICTURES."""
     with _styled(**{"svg.hashsalt": "forecaster"}):

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 from forecaster.plotting import figures, terminal
 from forecaster.plotting.html import Page, PageFigure, PageTable, Section, page_table, render, step_noun
 from forecaster.plotting.series_view import SeriesView, forecast_views
-from forecaster.storage.files import saying_why, whole_file
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -17,19 +16,16 @@ if TYPE_CHECKING:
     from forecaster.serving.forecast import Forecast, ForecastRun
 
 
-def write_plot(path: str, made: ForecastRun, chosen: Sequence[str]) -> None:
-    """Draw the series `chosen`, or the first few, as PNG, SVG, PDF or HTML by the file's ending. It changes whole or not at all.
+def forecast_plot(made: ForecastRun, chosen: Sequence[str], path: str) -> bytes:
+    """The series `chosen`, or the first few, as PNG, SVG, PDF or HTML: what the ending of `path` names.
 
-    UsageError for a series that was not forecast, and where the file cannot be written.
+    UsageError for a series that was not forecast.
     """
     shown = forecast_views(made, chosen)
     ending = Path(path).suffix.lower()
     if ending in figures.PICTURES:
-        content = figures.to_picture([(_title(one), figures.series_view(one)) for one in shown], ending)
-    else:
-        content = render(forecast_page(made.forecast, shown)).encode("utf-8", "replace")
-    with saying_why(path), whole_file(path) as stream:
-        stream.write(content)
+        return figures.to_picture([(_title(one), figures.series_view(one)) for one in shown], ending)
+    return render(forecast_page(made.forecast, shown))
 
 
 def forecast_figure(made: ForecastRun, chosen: Sequence[str]) -> Figure:

@@ -78,8 +78,8 @@ class Page:
     tiles: tuple[Tile, ...] = ()
 
 
-def render(page: Page) -> str:
-    """The page as HTML. All texts are escaped; the same page gives the same bytes."""
+def render(page: Page) -> bytes:
+    """The page as HTML in UTF-8. All texts are escaped; the same page gives the same bytes."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
     from markupsafe import Markup
 
@@ -92,7 +92,8 @@ def render(page: Page) -> str:
         lstrip_blocks=True,
     )
     environment.filters["svg"] = lambda draw: Markup(to_svg(draw, f"figure-{next(places)}"))
-    return environment.get_template("page.html").render(page=page, colours=COLOURS)
+    text = environment.get_template("page.html").render(page=page, colours=COLOURS)
+    return text.encode("utf-8", "replace")
 
 
 def page_table(

@@ -11,7 +11,6 @@ import numpy as np
 from forecaster.plotting import figures
 from forecaster.plotting.html import Page, PageFigure, Section, render
 from forecaster.plotting.requirements import check_place
-from forecaster.storage.files import saying_why, whole_file
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -30,21 +29,16 @@ def check_memory_plot(path: str | None) -> None:
         check_place(path, "--plot-memory", ENDINGS)
 
 
-def write_memory_plot(path: str, networks: Sequence[NetworkMemory]) -> None:
-    """Draw every network's gradients as PNG or HTML by the file's ending. UsageError where the file cannot be written."""
+def memory_plot(networks: Sequence[NetworkMemory], path: str) -> bytes:
+    """Every network's gradients as PNG or HTML: what the ending of `path` names."""
     drawn = [(ROWS, _rows(networks)), (STATES, _states(networks))]
     if Path(path).suffix.lower() == ".png":
-        content = figures.to_png(drawn)
-    else:
-        parts = tuple(
-            PageFigure(title, "Root mean square over windows, on a logarithmic axis.", draw) for title, draw in drawn
-        )
-        text = "Where a gradient has vanished, the network cannot learn from rows that far back."
-        content = render(Page("Memory", text, (Section("Gradients through time", "", parts),))).encode(
-            "utf-8", "replace"
-        )
-    with saying_why(path), whole_file(path) as stream:
-        stream.write(content)
+        return figures.to_picture(drawn, ".png")
+    parts = tuple(
+        PageFigure(title, "Root mean square over windows, on a logarithmic axis.", draw) for title, draw in drawn
+    )
+    text = "Where a gradient has vanished, the network cannot learn from rows that far back."
+    return render(Page("Memory", text, (Section("Gradients through time", "", parts),)))
 
 
 def _rows(networks: Sequence[NetworkMemory]) -> figures.Draw:

@@ -7,16 +7,10 @@ from typing import Any
 
 from forecaster.errors import counted
 from forecaster.plotting import figures
-from forecaster.plotting.html import Page, PageFigure, Section, Tile, page_table, render
-from forecaster.storage.files import write_whole
+from forecaster.plotting.html import Page, PageFigure, Section, Tile, page_table
 
 DAY, HOUR, MINUTE = 86_400, 3_600, 60  # seconds
 MAX_SERIES = 1_000  # in a table
-
-
-def write_page(path: str, page: Page) -> None:
-    """Write it. UsageError where it cannot be written."""
-    write_whole(path, render(page).encode("utf-8", "replace").decode())
 
 
 def jobs_page(

@@ -61,10 +61,10 @@ def whole_file(path: str | Path) -> Iterator[IO[bytes]]:
         sync(target.parent)
 
 
-def write_whole(path: str | Path, text: str) -> None:
-    """Text as a whole file. UsageError where the system refuses."""
+def write_whole(path: str | Path, content: str | bytes) -> None:
+    """Content as a whole file, text in UTF-8. UsageError where the system refuses."""
     with saying_why(path), whole_file(path) as stream:
-        stream.write(text.encode())
+        stream.write(content.encode() if isinstance(content, str) else content)
 
 
 @contextmanager

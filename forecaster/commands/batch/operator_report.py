@@ -93,10 +93,11 @@ def write_report(
     path: str, title: str, now: datetime, jobs: Mapping[str, Any], models: Sequence[dict[str, Any]]
 ) -> None:
     """Write the page. ForecasterError where it cannot be written."""
-    from forecaster.plotting.operator_page import jobs_page, write_page
+    from forecaster.plotting.html import render
+    from forecaster.plotting.operator_page import jobs_page
 
     with output_lock(path, 0.0):
-        write_page(path, jobs_page(title, now.strftime("%Y-%m-%d %H:%M UTC"), jobs, models))
+        write_whole(path, render(jobs_page(title, now.strftime("%Y-%m-%d %H:%M UTC"), jobs, models)))
 
 
 def write_metrics(path: str, now: datetime, jobs: Mapping[str, Any], models: Sequence[dict[str, Any]]) -> None:
