@@ -13,12 +13,23 @@ from typing import TYPE_CHECKING
 from forecaster.version import __version__ as __version__
 
 if TYPE_CHECKING:
-    from forecaster.api import Model, check, compare, evaluate, explain, load, predict, stored_models, train, tune
+    from forecaster.api import (
+        ForecasterError,
+        Model,
+        check,
+        compare,
+        evaluate,
+        explain,
+        load,
+        predict,
+        stored_models,
+        train,
+        tune,
+    )
     from forecaster.api.estimator import Forecaster
     from forecaster.api.keras_network import network
+    from forecaster.api.results import Report
     from forecaster.api.supervised_windows import windows
-    from forecaster.errors import ForecasterError
-    from forecaster.evaluation.report import Report
     from forecaster.pretraining.series import make_series
 
 __all__ = [
@@ -40,15 +51,9 @@ __all__ = [
     "windows",
 ]
 
-_HOMES = {
+_HOMES = {  # of the names that forecaster.api itself does not have
     "Forecaster": "forecaster.api.estimator",
-    "ForecasterError": "forecaster.errors",
-    "Model": "forecaster.api",
-    "Report": "forecaster.evaluation.report",
-    **dict.fromkeys(
-        ("check", "compare", "evaluate", "explain", "load", "predict", "stored_models", "train", "tune"),
-        "forecaster.api",
-    ),
+    "Report": "forecaster.api.results",
     "make_series": "forecaster.pretraining.series",
     "network": "forecaster.api.keras_network",
     "windows": "forecaster.api.supervised_windows",
@@ -56,11 +61,11 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> object:
-    if name not in _HOMES:
+    if name not in __all__:
         raise AttributeError(f"module 'forecaster' has no attribute '{name}'")
     from importlib import import_module
 
-    return getattr(import_module(_HOMES[name]), name)
+    return getattr(import_module(_HOMES.get(name, "forecaster.api")), name)
 
 
 def __dir__() -> list[str]:

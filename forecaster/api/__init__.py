@@ -24,7 +24,7 @@ from forecaster.config import (
     TuneSettings,
 )
 from forecaster.config import resolve as config
-from forecaster.errors import DataError, UsageError
+from forecaster.errors import DataError, ForecasterError, UsageError
 from forecaster.progress import Silent
 from forecaster.serving.store import Store
 
@@ -42,6 +42,20 @@ if TYPE_CHECKING:
     from forecaster.commands.explain import Explanation
     from forecaster.commands.tune import Tuned
     from forecaster.serving.manifest import Manifest
+
+__all__ = [
+    "ForecasterError",
+    "Model",
+    "check",
+    "compare",
+    "evaluate",
+    "explain",
+    "load",
+    "predict",
+    "stored_models",
+    "train",
+    "tune",
+]
 
 S = TypeVar("S")
 

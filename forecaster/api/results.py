@@ -7,7 +7,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from forecaster.errors import UsageError
-from forecaster.evaluation.report import Report
+from forecaster.evaluation.report import Report as Report
 
 if TYPE_CHECKING:
     import pandas as pd
