@@ -27,7 +27,7 @@ from processes import forecaster
 if TYPE_CHECKING:
     import pandas as pd
 
-    from forecaster.serving.conformal import Pool
+    from forecaster.serving.conformal import ErrorPool
     from forecaster.typing import FloatArray
 
 
@@ -97,7 +97,7 @@ def measure(name: str, stretch: Stretch, models: Path, work: Path, half_lives: l
     return found
 
 
-def scores(quantile_forecasts: FloatArray, pool: Pool) -> FloatArray:
+def scores(quantile_forecasts: FloatArray, pool: ErrorPool) -> FloatArray:
     """Pinball loss over the windows' seasonal scale, and coverage: at 80 %, at 95 %."""
     from forecaster.evaluation.quantile_metrics import quantile_scores
 

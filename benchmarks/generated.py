@@ -73,7 +73,7 @@ def outcome(values: FloatArray, seed: int, models: str) -> Outcome:
 
     from forecaster.commands.train import train
     from forecaster.config import PredictSettings, TrainSettings
-    from forecaster.evaluation.verdict import judge
+    from forecaster.evaluation.verdict import verdict_of
     from forecaster.progress import Silent
     from forecaster.serving.predict import predict
 
@@ -90,7 +90,7 @@ def outcome(values: FloatArray, seed: int, models: str) -> Outcome:
         last=float(np.abs(seen[-1] - actual).mean()),
         seasonal=float(np.abs(seen[-SEASON:] - actual).mean()),
         covered=float(((low <= actual) & (actual <= high)).mean()),
-        silent=worse and not judge(done.report).warning,
+        silent=worse and not verdict_of(done.report).warning,
         method=done.method,
     )
 

@@ -34,7 +34,7 @@ def main() -> None:
     tf.config.threading.set_intra_op_parallelism_threads(arguments.threads)
     tf.config.threading.set_inter_op_parallelism_threads(1)
     from forecaster.pretraining.artifact import renew_artifact, write_artifact
-    from forecaster.pretraining.shapes import SHAPES
+    from forecaster.pretraining.network_shapes import SHAPES
     from forecaster.pretraining.train import Progress, pretrain
 
     def report(done: Progress) -> None:

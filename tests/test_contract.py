@@ -21,7 +21,7 @@ from forecaster.models.export import joint_forecast, write_onnx, write_saved_mod
 from forecaster.models.heads import HEADS
 from forecaster.models.network import Network
 from forecaster.serving.runtime import OnnxRuntime, forecast
-from forecaster.serving.verify_export import scan
+from forecaster.serving.verify_export import refuse_unportable
 from forecaster.training.fit import FitControl, fit
 from forecaster.training.split import Needs, split
 from tests.support.factories import NAN, Recorder, fit_settings, network_settings, panel_of, waves
@@ -74,7 +74,7 @@ def test_it_trains_and_is_stored(cell, bidirectional, head, store, answers):
     folder = store / f"{cell}-{bidirectional}-{head}"
     write_saved_model([net.portable()], folder / "saved_model")
     write_onnx([net.portable()], folder / "model.onnx")
-    scan(folder / "saved_model")
+    refuse_unportable(folder / "saved_model")
     answers[folder.name] = np.asarray(net.model([contexts()]))
 
 

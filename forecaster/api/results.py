@@ -53,9 +53,9 @@ def _frame_class() -> Any:
 def drawn(made: ForecastRun, series: Sequence[str] = ()) -> Figure:
     """The figure of a forecast. UsageError for series that were not forecast, and without matplotlib."""
     from forecaster.plotting.forecast_plot import forecast_figure
-    from forecaster.plotting.requirements import check_place
+    from forecaster.plotting.requirements import check_plot_file
 
-    check_place("plot.png", "plot()", (".png",))
+    check_plot_file("plot.png", "plot()", (".png",))
     return forecast_figure(made, [series] if isinstance(series, str) else series)
 
 
@@ -93,12 +93,12 @@ class EvaluationReport(Report):
     def plot(self, series: Sequence[str] = ()) -> Figure:
         """The latest test windows of some series, as a matplotlib figure; default: the largest, worst, median and best."""
         from forecaster.plotting.forecast_plot import views_figure
-        from forecaster.plotting.requirements import check_place
+        from forecaster.plotting.requirements import check_plot_file
         from forecaster.plotting.series_view import backtest_views
 
         if self.backtest is None:
             raise UsageError("this report has no windows.", "Make it with evaluate().")
-        check_place("plot.png", "plot()", (".png",))
+        check_plot_file("plot.png", "plot()", (".png",))
         chosen = [series] if isinstance(series, str) else series
         return views_figure(backtest_views(self.backtest, self.backtest.holdout.panel, self.by_series, chosen))
 

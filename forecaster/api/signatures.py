@@ -24,7 +24,7 @@ TYPES = {
     "bool": "bool",
     "duration": "float | str",
     "margin": "float | bool",
-    "stand_in": "str | bool",
+    "fallback": "str | bool",
     "lowest": "float | str",
     "loss": "str",
     "quantiles": "Sequence[float]",

@@ -213,9 +213,9 @@ def _evaluate(settings: EvaluateSettings, console: Console, data: str | None) ->
 
 def _print_verdict(report: Report | None, console: Console, next_step: str = "") -> None:
     """What the test says, and a warning where it says that a simple forecast is better, or nothing at all."""
-    from forecaster.evaluation.verdict import judge
+    from forecaster.evaluation.verdict import verdict_of
 
-    found = judge(report)
+    found = verdict_of(report)
     if found.warning:
         console.warn(found.warning)
     if not console.json:

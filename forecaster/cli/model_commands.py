@@ -78,7 +78,7 @@ def _export(settings: StoreSettings, console: Console, model: str, file: str) ->
     """Write the version that serves, or NAME@VERSION, as one tar file for another host."""
     from pathlib import Path
 
-    from forecaster.serving.transfer import export
+    from forecaster.serving.model_archive import export
 
     named = export(_store(settings), model, Path(file))
     if console.json:
@@ -91,7 +91,7 @@ def _import(settings: ImportSettings, console: Console, file: str) -> None:
     """Store the version in a tar file of `models export` as the next one, after checking all of it."""
     from pathlib import Path
 
-    from forecaster.serving.transfer import import_version
+    from forecaster.serving.model_archive import import_version
 
     name, version = import_version(_store(settings), Path(file), serves=settings.serve)
     serves = _store(settings).current(name) == version if settings.serve else False

@@ -10,7 +10,7 @@ from forecaster.errors import UsageError
 
 if TYPE_CHECKING:
     from forecaster.cli.console import Console
-    from forecaster.commands.batch.results import Line
+    from forecaster.commands.batch.result_lines import Line
 
 
 def _batch(settings: BatchSettings, console: Console, jobs: str) -> None:

@@ -291,7 +291,7 @@ def _shown(default: object) -> str:
 
 
 def _metavar(known: Option) -> str | None:
-    if known.kind == "stand_in":
+    if known.kind == "fallback":
         return f"[{'|'.join(known.choices)}]"
     if any(":" in item for item in known.choices):
         return " ".join(known.choices)

@@ -22,7 +22,7 @@ from forecaster.evaluation.report import Evaluated, Report, Subject, make_report
 from forecaster.evaluation.window_file import check_window_file, window_rows
 from forecaster.evaluation.zero_shot_backtest import zero_shot_backtest
 from forecaster.models.served_method import member_kind
-from forecaster.plotting.requirements import check_place
+from forecaster.plotting.requirements import check_plot_file
 from forecaster.progress import Watch
 from forecaster.serving.calibration_file import load_calibration
 from forecaster.serving.open_model import Opened, model_of_data, open_model, read_for
@@ -69,7 +69,7 @@ def _check_outputs(data: Data | None, settings: EvaluateSettings) -> None:
     if settings.anomalies:
         check_anomaly_file(settings.anomalies)
     if settings.report:
-        check_place(settings.report, "--report", (".html",))
+        check_plot_file(settings.report, "--report", (".html",))
     if settings.output:
         check_window_file(settings.output)
     outputs = {"--anomalies": settings.anomalies, "--report": settings.report, "--output": settings.output}

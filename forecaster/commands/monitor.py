@@ -17,7 +17,7 @@ from forecaster.data.row_options import RowOptions
 from forecaster.data.time_zones import DAY, wall_clock
 from forecaster.errors import ArtifactError, DataError, QualityError
 from forecaster.evaluation.anomalies import Anomaly, outside
-from forecaster.plotting.requirements import check_place
+from forecaster.plotting.requirements import check_plot_file
 from forecaster.progress import Watch
 from forecaster.serving.forecast import MODEL
 from forecaster.serving.ledger import Entries, Version, entries, find_version, versions
@@ -83,7 +83,7 @@ def _options_then(models: str, version: Version) -> ReadOptions:
 def monitor(ledger: str, data: str, settings: MonitorSettings, watch: Watch) -> MonitorReport:
     """Compare a version's forecasts with the data's actuals. DataError where the data has none of the ledger's series."""
     if settings.report:
-        check_place(settings.report, "--report", (".html",))
+        check_plot_file(settings.report, "--report", (".html",))
     if settings.anomalies:
         check_anomaly_file(settings.anomalies)
     data = settings.source(data)

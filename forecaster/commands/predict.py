@@ -44,9 +44,9 @@ def deliver(
     if settings.wait and settings.output == "-":
         raise UsageError("--wait has no effect on standard output.", "Leave it out, or give --output.")
     if settings.plot:
-        from forecaster.plotting.requirements import check_place
+        from forecaster.plotting.requirements import check_plot_file
 
-        check_place(settings.plot, "--plot", (".png", ".svg", ".pdf", ".html", "-"))
+        check_plot_file(settings.plot, "--plot", (".png", ".svg", ".pdf", ".html", "-"))
     data, settings = model_of_data(settings.source(data), at_hand(settings), watch)
     check_format(settings.output, format, safe_csv=settings.safe_csv)
     inputs = {"the data": _source(data, settings), "--future": settings.future, "--events": settings.events}

@@ -25,8 +25,8 @@ from forecaster.commands.group_forecast import (
     panel_of_group,
     recent_errors_of_group,
 )
+from forecaster.data.reading.file_set import FileSet, data_set, find_file_set, is_file_set
 from forecaster.data.reading.joined_columns import parts_of
-from forecaster.data.reading.pieces import Pieces, data_set, find_pieces, in_pieces
 from forecaster.data.reading.series_groups import GroupRows, SeriesGroups, divided, group_count
 from forecaster.engines.local import LocalEngine
 from forecaster.engines.work import Engine, Lost
@@ -141,13 +141,13 @@ def _refuse_no_effect(settings: PredictSettings, format: str | None) -> None:
         raise UsageError(f"'{settings.output}': this is no folder to write.", "Name a new one, e.g. forecasts/.")
 
 
-def _pieces(data: str | None, model: ServedModel) -> Pieces:
+def _pieces(data: str | None, model: ServedModel) -> FileSet:
     """The Parquet files. UsageError where the data is anything else."""
     source = model.opened.manifest.data.path if data is None else str(data)
-    if in_pieces(source):
-        found = find_pieces(source)
+    if is_file_set(source):
+        found = find_file_set(source)
     else:
-        found = Pieces(
+        found = FileSet(
             shown(source), (source,), Path(source).suffix.lower() in (".parquet", ".pq") and not is_url(source)
         )
         if found.parquet and not is_file(source):
@@ -195,7 +195,7 @@ class _Run:
     settings: PredictSettings
     warnings: _FewWarnings
     work: Path
-    pieces: Pieces
+    pieces: FileSet
     format: str
 
     def begin(self) -> None:
@@ -342,7 +342,7 @@ class _Totals:
         self.failed_count += len(names)
 
 
-def _state(pieces: Pieces, file: str) -> object:
+def _state(pieces: FileSet, file: str) -> object:
     """What changes when a file does."""
     if pieces.place is not None:
         return file, str(pieces.place.ukey(file))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from forecaster.config.network import EnsembleOptions, NetworkOptions
+from forecaster.config.network_options import EnsembleOptions, NetworkOptions
 from forecaster.config.operations import BatchSettings, MonitorSettings, ScheduleSettings
 from forecaster.config.search import CompareSettings, TuneSettings
 from forecaster.config.shared import FILE, CommonSettings, InputOptions, StoreOptions, StoreSettings

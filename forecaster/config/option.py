@@ -210,7 +210,7 @@ def _margin(value: object) -> Value:
     return 0.0 if value is True else _number(value)
 
 
-def _stand_in(value: object) -> Value:
+def _fallback(value: object) -> Value:
     """A name, or whether there is to be one at all; False for no."""
     return value if isinstance(value, bool) else _text(value)
 
@@ -306,7 +306,7 @@ READERS: Mapping[str, Callable[[object], Value]] = {
     "bool": _truth,
     "duration": _seconds,
     "margin": _margin,
-    "stand_in": _stand_in,
+    "fallback": _fallback,
     "lowest": _lowest,
     "loss": _loss,
     "quantiles": _levels,
@@ -342,5 +342,5 @@ FROM_TEXT: Mapping[str, Callable[[str], object]] = {
     "margin": _parse_number,
     "lowest": _parse_number,
     "bool": _parse_truth,
-    "stand_in": _parse_truth,
+    "fallback": _parse_truth,
 }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from forecaster.config.network import CellOptions
+from forecaster.config.network_options import CellOptions
 from forecaster.config.option import option
 from forecaster.config.shared import MemoryOptions
 from forecaster.config.train import BudgetOptions, PlanSettings

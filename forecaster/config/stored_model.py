@@ -97,7 +97,7 @@ class PredictSettings(
         False,
         "What forecasts, marked as such, where the model cannot (without a name: seasonal-naive).",
         "Forecast",
-        kind="stand_in",
+        kind="fallback",
         choices=("seasonal-naive", "pretrained"),
     )
     future: str | None = option(None, "File with the future values of the known columns.", "Input", kind="data")

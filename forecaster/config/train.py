@@ -6,8 +6,8 @@ import math
 from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING
 
-from forecaster.config.network import EnsembleOptions, GateOptions, NetworkOptions
-from forecaster.config.optimizer import OptimizerOptions
+from forecaster.config.network_options import EnsembleOptions, GateOptions, NetworkOptions
+from forecaster.config.optimizer_options import OptimizerOptions
 from forecaster.config.option import choice, count, option, steps, switch
 from forecaster.config.shared import (
     BaselineOptions,

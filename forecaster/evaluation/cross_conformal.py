@@ -12,7 +12,7 @@ from forecaster.data.windows import evenly, rolling
 from forecaster.evaluation.backtest import Backtest, backtest
 from forecaster.evaluation.quantile_metrics import coverage
 from forecaster.models.baselines import seasonal_naive
-from forecaster.serving.conformal import Calibration, Pool, calibrate
+from forecaster.serving.conformal import Calibration, ErrorPool, calibrate
 from forecaster.serving.raw_forecasts import raw_forecasts, with_actuals, with_context
 from forecaster.serving.recent_errors import MAX_WINDOWS, densest, pooled
 
@@ -46,7 +46,7 @@ class HoldoutErrors:
 
     panel: Panel
     windows: Windows  # W
-    pool: Pool  # of these windows
+    pool: ErrorPool  # of these windows
     older: HoldoutErrors | None = None  # of earlier windows; None = not needed
     fitted: bool = True  # whether the weights have seen the earlier windows
 
@@ -59,7 +59,7 @@ class HoldoutErrors:
         """The calibration from all windows; None where there are none or they never vary."""
         return calibrate(self.pooled(np.arange(len(self.windows))), self.names) if len(self.windows) else None
 
-    def pooled(self, chosen: IntArray) -> Pool:
+    def pooled(self, chosen: IntArray) -> ErrorPool:
         """The pool of the windows at these positions and, where the test windows are few, of older ones."""
         share = len(chosen) / max(len(self.windows), 1)
         seen = self.pool.take(chosen, max(round(self.pool.separate * share), 1) if len(chosen) else 0)
@@ -143,7 +143,7 @@ def _errors(raw: RawForecasts) -> HoldoutErrors:
     return HoldoutErrors(raw.panel, raw.windows, pooled(raw))
 
 
-def _history(old: HoldoutErrors, new: HoldoutErrors) -> Pool:
+def _history(old: HoldoutErrors, new: HoldoutErrors) -> ErrorPool:
     """A pool of windows that the weights have seen, with errors as large as on the unseen windows of `new`.
 
     The model's own errors on seen windows are too small. Seasonal naive is not fitted, so its errors are unbiased: they
@@ -176,8 +176,8 @@ def _naive(errors: HoldoutErrors) -> FloatArray:
     return seasonal_naive(errors.windows.gather(4 * season, 0), horizon, season)
 
 
-def _joined(a: Pool, b: Pool) -> Pool:
-    return Pool(
+def _joined(a: ErrorPool, b: ErrorPool) -> ErrorPool:
+    return ErrorPool(
         forecast=np.concatenate([a.forecast, b.forecast]),
         target=np.concatenate([a.target, b.target]),
         seasonal_scale=np.concatenate([a.seasonal_scale, b.seasonal_scale]),

@@ -26,7 +26,7 @@ class TestVerdict:
     __test__ = False  # for pytest
 
 
-def judge(report: Report | None) -> TestVerdict:
+def verdict_of(report: Report | None) -> TestVerdict:
     """The verdict of a report; of no report that there was no test."""
     if report is None:
         return TestVerdict("Not tested.", "there were no test windows: nothing is known about the error of this model")

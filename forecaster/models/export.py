@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from forecaster.models.canonical_onnx import canonicalize
+from forecaster.models.canonical_saved_model import canonicalize_saved_model
 from forecaster.models.cells import CELLS
 from forecaster.models.encoder import Recurrence, run_layer
 from forecaster.models.exponential_smoothing import Smoothing
-from forecaster.models.onnx_form import settle
-from forecaster.models.saved_model_form import settle_saved_model
 from forecaster.models.shares import combine
 from forecaster.models.simple_methods import simple_forecast
 
@@ -116,7 +116,7 @@ def write_saved_model(members: Sequence[Network], folder: Path, smoothing: Smoot
     others = [v for member in members for v in member.model.variables if all(v is not w for w in member.model.weights)]
     module.others = [variable for variable in others if id(variable.value) in read]
     tf.saved_model.save(module, str(folder), signatures={"serving_default": module.serve})
-    settle_saved_model(folder)
+    canonicalize_saved_model(folder)
 
 
 def serving_weights(folder: Path, member: int) -> list[FloatArray]:
@@ -240,7 +240,7 @@ def _fill(graph: Any, cuts: list[_Cut], inputs: int) -> None:
     _rename_output(graph, outputs[0], "forecast")
     del graph.input[inputs:]
     del graph.output[1:]
-    settle(graph)
+    canonicalize(graph)
 
 
 def _operator(graph: Any, cut: _Cut, sources: list[str], results: list[str]) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 
 from forecaster.plotting import figures
 from forecaster.plotting.html import Page, PageFigure, Section, render
-from forecaster.plotting.requirements import check_place
+from forecaster.plotting.requirements import check_plot_file
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -26,7 +26,7 @@ STATES = "Gradient of the last state by earlier states"
 def check_memory_plot(path: str | None) -> None:
     """UsageError where a plot is asked for that cannot be drawn."""
     if path:
-        check_place(path, "--plot-memory", ENDINGS)
+        check_plot_file(path, "--plot-memory", ENDINGS)
 
 
 def memory_plot(networks: Sequence[NetworkMemory], path: str) -> bytes:

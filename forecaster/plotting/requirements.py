@@ -19,7 +19,7 @@ LIBRARIES = {
 }
 
 
-def check_place(place: str, option: str, endings: tuple[str, ...]) -> None:
+def check_plot_file(place: str, option: str, endings: tuple[str, ...]) -> None:
     """UsageError where `place`, given with `option`, has none of the `endings`, or its library is not installed."""
     ending = TERMINAL if place == TERMINAL else Path(place).suffix.lower()
     if ending not in endings:

@@ -9,7 +9,7 @@ import numpy as np
 from forecaster.pretraining.seasons import profiles
 
 if TYPE_CHECKING:
-    from forecaster.pretraining.draw import Draw
+    from forecaster.pretraining.random_draws import Draw
     from forecaster.typing import FloatArray
 
 HOURS = 12  # rows in a season from which on it is a day, in which rows resemble their neighbours

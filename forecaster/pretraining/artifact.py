@@ -23,7 +23,7 @@ from forecaster.training.member_networks import load_network
 
 if TYPE_CHECKING:
     from forecaster.models.settings import NetworkSettings
-    from forecaster.pretraining.shapes import Shape
+    from forecaster.pretraining.network_shapes import Shape
 
 CARD = "card.json"
 THETA_SHARE = 0.4  # benchmarks/ABLATIONS.md, Theta

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from forecaster.pretraining.draw import WARM_UP
+from forecaster.pretraining.random_draws import WARM_UP
 from forecaster.pretraining.seasons import profiles
 
 if TYPE_CHECKING:
-    from forecaster.pretraining.draw import Draw
+    from forecaster.pretraining.random_draws import Draw
     from forecaster.typing import FloatArray
 
 UPWARD = 0.95  # share of the series whose lasting growth is upward

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from forecaster.pretraining.activity import activity
-from forecaster.pretraining.draw import WARM_UP, Draw
 from forecaster.pretraining.growth import growth
+from forecaster.pretraining.random_draws import WARM_UP, Draw
 from forecaster.pretraining.seasons import profiles
 
 if TYPE_CHECKING:

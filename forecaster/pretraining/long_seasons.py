@@ -11,7 +11,7 @@ from forecaster.pretraining.seasons import profiles, smooth_profiles
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from forecaster.pretraining.draw import Draw
+    from forecaster.pretraining.random_draws import Draw
     from forecaster.typing import FloatArray
 
 WEEK, YEAR = 7, 365

@@ -10,14 +10,14 @@ from forecaster.pretraining.series import BLOCK, draw_series
 from forecaster.serving.seasonal_profile import LONGER, seasonal_profile
 
 if TYPE_CHECKING:
-    from forecaster.pretraining.shapes import Shape
+    from forecaster.pretraining.network_shapes import Shape
     from forecaster.typing import FloatArray
 
 BLOCKS = 12  # in the pool
 USES = 3  # windows drawn for each series before it is replaced, on average
 
 
-class Pool:
+class WindowPool:
     """A pool in a stated place of its stream: block `number` of seed `seed` is always the same."""
 
     def __init__(self, shape: Shape, seed: int, number: int = 0) -> None:

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from forecaster.errors import UsageError
-from forecaster.pretraining.calendars import months
-from forecaster.pretraining.draw import Draw
+from forecaster.pretraining.calendar_effects import months
 from forecaster.pretraining.kinds import KINDS, shares
 from forecaster.pretraining.long_seasons import LONG_SEASONS, WEEK, close
+from forecaster.pretraining.random_draws import Draw
 
 if TYPE_CHECKING:
     from forecaster.typing import FloatArray

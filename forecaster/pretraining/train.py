@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from forecaster.models.network import Network
-from forecaster.pretraining.pool import Pool
-from forecaster.pretraining.steps import Steps
+from forecaster.pretraining.pool import WindowPool
+from forecaster.pretraining.training_step import Steps
 
 if TYPE_CHECKING:
-    from forecaster.pretraining.shapes import Shape
+    from forecaster.pretraining.network_shapes import Shape
     from forecaster.typing import FloatArray
 
 BATCH = 256
@@ -31,7 +31,7 @@ STATE = "state.npz"
 
 
 @dataclass(frozen=True)
-class Progress:
+class PretrainingProgress:
     """How far a pretraining has come."""
 
     windows: int = 0
@@ -42,7 +42,12 @@ class Progress:
 
 
 def pretrain(
-    shape: Shape, folder: Path, *, windows: int, seed: int = 0, report: Callable[[Progress], None] | None = None
+    shape: Shape,
+    folder: Path,
+    *,
+    windows: int,
+    seed: int = 0,
+    report: Callable[[PretrainingProgress], None] | None = None,
 ) -> Network:
     """Train until so many windows have been seen, going on from `folder`'s state; the network has the averaged weights.
 
@@ -51,18 +56,18 @@ def pretrain(
     network = Network(shape.network(), seed)
     steps = Steps(network, shape.later, RATE)
     first = folder.parent / str(shape.start) / STATE
-    done = Progress()
+    done = PretrainingProgress()
     if (folder / STATE).exists():
         done = _restore(steps, folder / STATE)
     elif shape.start and first.exists():
         steps.begin(average(first.parent))
-    pool = Pool(shape, seed, done.block)
+    pool = WindowPool(shape, seed, done.block)
     began, stored = time.process_time() - done.seconds, done.windows
     while done.windows < windows:
         steps.optimizer.learning_rate = _rate(done, windows)
         batches = np.stack([pool.windows(BATCH) for _ in range(CALL)])
         loss = float(steps.run(batches).numpy().mean())
-        done = Progress(
+        done = PretrainingProgress(
             windows=done.windows + BATCH * CALL,
             steps=done.steps + CALL,
             seconds=time.process_time() - began,
@@ -81,7 +86,7 @@ def pretrain(
     return network
 
 
-def _rate(done: Progress, windows: int) -> float:
+def _rate(done: PretrainingProgress, windows: int) -> float:
     """The learning rate: it rises over the first steps, then falls as a cosine over all windows."""
     share = min(1.0, done.windows / windows)
     cosine = LEAST_RATE + (1.0 - LEAST_RATE) * 0.5 * (1.0 + np.cos(np.pi * share))
@@ -94,17 +99,17 @@ def average(folder: Path) -> list[FloatArray]:
         return [stored[name] for name in _names(stored.files, "average")]
 
 
-def progress(folder: Path) -> Progress:
+def progress(folder: Path) -> PretrainingProgress:
     """How far the state of a folder has come."""
     with np.load(folder / STATE) as stored:
-        return Progress(**json.loads(str(stored["progress"])))
+        return PretrainingProgress(**json.loads(str(stored["progress"])))
 
 
 def _names(names: list[str], part: str) -> list[str]:
     return sorted((name for name in names if name.startswith(f"{part}/")), key=lambda name: int(name.split("/")[1]))
 
 
-def _store(steps: Steps, done: Progress, folder: Path) -> None:
+def _store(steps: Steps, done: PretrainingProgress, folder: Path) -> None:
     """Replace the folder's state, and add a line to its history."""
     folder.mkdir(parents=True, exist_ok=True)
     arrays: dict[str, Any] = {
@@ -118,8 +123,8 @@ def _store(steps: Steps, done: Progress, folder: Path) -> None:
         file.write(json.dumps(asdict(done)) + "\n")
 
 
-def _restore(steps: Steps, path: Path) -> Progress:
+def _restore(steps: Steps, path: Path) -> PretrainingProgress:
     with np.load(path) as stored:
         parts = ("weights", "average", "optimizer")
         steps.restore({part: [stored[name] for name in _names(stored.files, part)] for part in parts})
-        return replace(Progress(**json.loads(str(stored["progress"]))))
+        return replace(PretrainingProgress(**json.loads(str(stored["progress"]))))

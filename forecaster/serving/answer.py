@@ -210,13 +210,13 @@ def _with_fallback(
     """
     source = np.full(len(request.positions), own, dtype=object)
     sparse, values = request.sparse & bool(settings.fallback), values.copy()
-    for name in _stand_ins(settings, own):
+    for name in _fallbacks(settings, own):
         bad = np.flatnonzero(_implausible(request, values) | ~np.isfinite(values).all(axis=(1, 2)) | sparse)
         if not len(bad):
             break
         panel, positions = request.panel, request.positions[bad]
         names = ", ".join(map(str, panel.series[positions[:3]])) + (", …" if len(bad) > 3 else "")
-        watch.warn(f"{STAND_INS[name]} for {len(bad)} of {len(source)} series ({names})")
+        watch.warn(f"{FALLBACKS[name]} for {len(bad)} of {len(source)} series ({names})")
         if name == PRETRAINED:
             values[bad] = _pretrained_values(replace(request, positions=positions), watch)
         else:
@@ -226,21 +226,21 @@ def _with_fallback(
     return values, source
 
 
-STAND_INS = {PRETRAINED: "a pretrained network", SEASONAL_NAIVE: "seasonal naive"}
+FALLBACKS = {PRETRAINED: "a pretrained network", SEASONAL_NAIVE: "seasonal naive"}
 
 
-def stand_in(settings: PredictSettings) -> str:
+def fallback_name(settings: PredictSettings) -> str:
     """What forecasts first in the place of a stored model, in words."""
-    return STAND_INS[_stand_ins(settings, MODEL)[0]]
+    return FALLBACKS[_fallbacks(settings, MODEL)[0]]
 
 
-def _stand_ins(settings: PredictSettings, own: str) -> tuple[str, ...]:
+def _fallbacks(settings: PredictSettings, own: str) -> tuple[str, ...]:
     """What forecasts in the place of `own`, in this order."""
     return (PRETRAINED, SEASONAL_NAIVE) if settings.fallback == PRETRAINED and own != PRETRAINED else (SEASONAL_NAIVE,)
 
 
 def _pretrained_values(request: Request, watch: Watch) -> FloatArray:
-    """[N, H, 1 + Q] forecasts of the pretrained networks; NaN where they have none, so that the next stand-in answers."""
+    """[N, H, 1 + Q] forecasts of the pretrained networks; NaN where they have none, so that the next fallback answers."""
     panel = request.panel
     try:
         made = ZeroShot(open_pretrained(panel.season_length), panel, panel.offsets[1:], request.horizon)

@@ -13,7 +13,7 @@ import numpy as np
 
 from forecaster.errors import ArtifactError
 from forecaster.serving.conformal import Calibration, even_weights
-from forecaster.serving.quantile_shape import FORMAT_1, QuantileShape
+from forecaster.serving.quantile_columns import FORMAT_1, QuantileColumns
 
 if TYPE_CHECKING:
     from forecaster.serving.manifest import Manifest
@@ -68,7 +68,7 @@ def load_calibration(folder: Path, manifest: Manifest) -> Calibration | None:
             shape, cutoffs, reach = FORMAT_1, 0, np.inf
             if "shape" in stored:  # since format 2
                 point = float(stored["point_level"])
-                shape = QuantileShape(tuple(stored["shape"].tolist()), None if np.isnan(point) else point)
+                shape = QuantileColumns(tuple(stored["shape"].tolist()), None if np.isnan(point) else point)
                 cutoffs = int(stored["cutoffs"])
                 reach = float(stored["reach"]) if "reach" in stored else np.inf
             found = Calibration(
@@ -120,7 +120,7 @@ def _refuse_wrong(found: Calibration, horizon: int) -> None:
         raise ValueError("counts")
 
 
-def _refuse_wrong_shape(shape: QuantileShape) -> None:
+def _refuse_wrong_shape(shape: QuantileColumns) -> None:
     """ValueError for columns of a forecast that no network has."""
     levels, point = shape.levels, shape.point_level
     if not all(isinstance(level, float) and 0 < level < 1 for level in levels) or list(levels) != sorted({*levels}):

@@ -1,6 +1,6 @@
 """Conformal calibration: quantiles from a model's errors on windows that its weights have not seen.
 
-Four modules work together. This one learns a `Calibration` from a `Pool` of errors. `train` pools the errors of the tested
+Four modules work together. This one learns a `Calibration` from a `ErrorPool` of errors. `train` pools the errors of the tested
 weights on the test windows (evaluation/cross_conformal.py) and stores the result in calibration.npz: offsets for each level
 and step, a factor for each series, and the scaled errors of up to MAX_ERRORS windows. `quantiles` applies the stored
 calibration to the forecasts of `predict`. `recent_windows` pools the errors of the serving weights on windows later than the
@@ -29,7 +29,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from forecaster.data.windows import evenly
-from forecaster.serving.quantile_shape import FORMAT_1, QuantileShape
+from forecaster.serving.quantile_columns import FORMAT_1, QuantileColumns
 
 if TYPE_CHECKING:
     from forecaster.typing import BoolArray, FloatArray, IntArray
@@ -46,7 +46,7 @@ MAX_ERRORS = 1000  # windows whose errors are stored, for samples and for later 
 
 
 @dataclass(frozen=True)
-class Pool:
+class ErrorPool:
     """Forecasts and actuals of W windows that the weights have not seen."""
 
     forecast: FloatArray  # [W, H, 1 + Q] raw: the point forecast, then the network's own quantiles
@@ -55,16 +55,16 @@ class Pool:
     series: IntArray  # [W] index of each window's series
     separate: int  # windows among them that do not overlap
     age: FloatArray  # [W] horizons between each window and the latest rows
-    shape: QuantileShape = FORMAT_1  # what the columns of the forecast are
+    shape: QuantileColumns = FORMAT_1  # what the columns of the forecast are
 
     @property
     def cutoffs(self) -> int:
         """How many cutoffs are a horizon or more apart, whatever the series: each is one witness."""
         return len(np.unique(np.floor(self.age)))
 
-    def take(self, chosen: IntArray, separate: int) -> Pool:
+    def take(self, chosen: IntArray, separate: int) -> ErrorPool:
         """The windows at these positions."""
-        return Pool(
+        return ErrorPool(
             forecast=self.forecast[chosen],
             target=self.target[chosen],
             seasonal_scale=self.seasonal_scale[chosen],
@@ -74,7 +74,7 @@ class Pool:
             shape=self.shape,
         )
 
-    def scaled(self, shape: QuantileShape | None = None) -> FloatArray:
+    def scaled(self, shape: QuantileColumns | None = None) -> FloatArray:
         """[W, H] errors divided by their units; NaN where the target is not observed or the unit is 0."""
         shape = self.shape if shape is None else shape
         miss = self.target - shape.centre(self.forecast)
@@ -95,7 +95,7 @@ class Calibration:
     age: FloatArray  # [M] horizons between each window and the latest rows at the time
     windows: int  # in the pool
     separate: int  # windows among them that do not overlap
-    shape: QuantileShape = FORMAT_1  # what the columns of a forecast are
+    shape: QuantileColumns = FORMAT_1  # what the columns of a forecast are
     cutoffs: int = 0  # separate ones, whatever the series
     reach: float = (
         np.inf
@@ -187,7 +187,7 @@ class Calibration:
         """The calibration of the first `horizon` steps."""
         return replace(self, offsets=self.offsets[:, :horizon], errors=self.errors[:, :horizon])
 
-    def extended(self, pool: Pool, names: Sequence[str]) -> Calibration:
+    def extended(self, pool: ErrorPool, names: Sequence[str]) -> Calibration:
         """The calibration, extended by a later pool whose series are indices into `names`. Factors do not change.
 
         The shape of the error distribution is learnt from all windows alike, as tails need many. Its size is learnt
@@ -250,7 +250,7 @@ def even_weights(windows: int, separate: int) -> FloatArray:
     return np.full(windows, separate / max(windows, 1))
 
 
-def calibrate(pool: Pool, names: Sequence[str]) -> Calibration | None:
+def calibrate(pool: ErrorPool, names: Sequence[str]) -> Calibration | None:
     """Learn from a pool whose series are indices into `names`. None where fewer than two errors have a unit."""
     scaled = pool.scaled()
     if np.isfinite(scaled).sum() < 2:
@@ -273,14 +273,14 @@ def calibrate(pool: Pool, names: Sequence[str]) -> Calibration | None:
     )
 
 
-def _reach(pool: Pool) -> float:
+def _reach(pool: ErrorPool) -> float:
     """The largest absolute error in seasonal scales; infinite where none has a scale."""
     scale = np.where(pool.seasonal_scale > 0.0, pool.seasonal_scale, np.nan)[:, None]
     size = np.abs(pool.target - pool.shape.centre(pool.forecast)) / scale
     return float(np.nanmax(size)) if np.isfinite(size).any() else np.inf
 
 
-def _shrunk(offsets: FloatArray, shape: QuantileShape, cutoffs: int) -> FloatArray:
+def _shrunk(offsets: FloatArray, shape: QuantileColumns, cutoffs: int) -> FloatArray:
     """Offsets [G, H] in own widths, with the median in the centre, shrunk by the number of separate cutoffs.
 
     A scale that one cutoff's shock may have made is shrunk by half where there is one cutoff, one that is far larger hardly.
@@ -310,7 +310,7 @@ def _at_levels(quantiles: FloatArray, level: FloatArray) -> FloatArray:
     return np.asarray(low + share * (high - low))
 
 
-def _factors(scaled: FloatArray, pool: Pool) -> FloatArray:
+def _factors(scaled: FloatArray, pool: ErrorPool) -> FloatArray:
     """[N] mean scaled error of each series over that of all series, shrunk towards 1; 1 with fewer than OWN_WINDOWS."""
     count = int(pool.series.max()) + 1
     seen = np.isfinite(scaled)

@@ -144,7 +144,7 @@ def _texts(
 
 
 def _xlsx(forecast: Forecast, stream: IO[bytes]) -> None:
-    from forecaster.serving.workbook import write_workbook
+    from forecaster.serving.forecast_workbook import write_workbook
 
     write_workbook(forecast, stream)
 
@@ -189,7 +189,7 @@ def check_format(output: str | Path, format: str | None, *, safe_csv: bool = Fal
     if safe_csv and format != "csv":
         raise UsageError(f"--safe-csv has no effect on {format}.", "Leave it out.")
     if format == "xlsx":
-        from forecaster.serving.workbook import require_openpyxl
+        from forecaster.serving.forecast_workbook import require_openpyxl
 
         require_openpyxl()
     return format

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from itertools import combinations
 from pathlib import Path
 
-from forecaster.data.reading.pieces import in_pieces
+from forecaster.data.reading.file_set import is_file_set
 from forecaster.errors import ArtifactError, UsageError
 from forecaster.serving.open_model import open_model
 from forecaster.serving.store import Store
@@ -80,7 +80,7 @@ def same_file(one: Path, other: Path) -> bool:
 
 def _is_read_with(path: Path, source: Path) -> bool:
     """Whether a file to write would be one of the pieces of the data, in a folder or by a glob."""
-    if not in_pieces(source):
+    if not is_file_set(source):
         return False
     place = _resolved(path)
     if source.is_dir():

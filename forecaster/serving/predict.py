@@ -26,7 +26,7 @@ from forecaster.serving.answer import (
     ZeroShotModel,
     answer_of,
     check_answer,
-    stand_in,
+    fallback_name,
     widened_where_sparse,
 )
 from forecaster.serving.fallback import SEASONAL_NAIVE
@@ -139,7 +139,7 @@ def find_model(data: Data | None, settings: PredictSettings, watch: Watch, load:
                 continue  # pruned between finding and reading: another version serves now
             if not settings.fallback or (data is None and not opened):  # without a model its data is unknown
                 raise
-            watch.warn(f"{stand_in(settings)} for every series: {error.message}")
+            watch.warn(f"{fallback_name(settings)} for every series: {error.message}")
             break
         _note(opened, settings, watch)
         return ServedModel(opened, runtime)

@@ -12,7 +12,7 @@ import numpy as np
 
 from forecaster.data.extra_inputs import ExtraInputs
 from forecaster.errors import ArtifactError
-from forecaster.serving.quantile_shape import FORMAT_1, QuantileShape
+from forecaster.serving.quantile_columns import FORMAT_1, QuantileColumns
 from forecaster.serving.runtime import forecast
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ class RawForecasts:
     windows: Windows  # W
     context: FloatArray  # [W, L] the graph's input: values before each cutoff; NaN = missing
     values: FloatArray  # [W, H, 1 + Q] the point forecast, then the graph's own quantiles
-    shape: QuantileShape = FORMAT_1  # what the columns are
+    shape: QuantileColumns = FORMAT_1  # what the columns are
 
     @property
     def names(self) -> list[str]:
@@ -86,7 +86,7 @@ def raw_forecasts(runtime: Runtime, graph: GraphFacts, panel: Panel, windows: Wi
         windows=windows,
         context=context,
         values=values if old else widened(values, needs.horizon),
-        shape=FORMAT_1 if old else QuantileShape(tuple(graph.quantiles), getattr(graph, "point_level", 0.5)),
+        shape=FORMAT_1 if old else QuantileColumns(tuple(graph.quantiles), getattr(graph, "point_level", 0.5)),
     )
 
 

@@ -13,7 +13,7 @@ from forecaster.data.seasonal_scale import context_scale
 from forecaster.data.windows import Windows
 from forecaster.errors import ArtifactError, DataError
 from forecaster.serving.calibration_file import write_calibration
-from forecaster.serving.conformal import Calibration, Pool, calibrate, separate
+from forecaster.serving.conformal import Calibration, ErrorPool, calibrate, separate
 from forecaster.serving.manifest import load_runtime, read_manifest, write_manifest
 from forecaster.serving.raw_forecasts import raw_forecasts
 from forecaster.serving.store import Store
@@ -59,7 +59,7 @@ def _learnt(folder: Path, manifest: Manifest, made: Entries, actual: FloatArray,
     raw = raw_forecasts(load_runtime(folder, manifest, "onnx"), manifest, panel, windows, manifest.horizon)
     # Errors are those of the delivered forecasts. The graph runs again for its widths only.
     moved = raw.values + (prediction - raw.values[:, :, 0])[:, :, None]
-    pool = Pool(
+    pool = ErrorPool(
         forecast=moved,
         target=target,
         seasonal_scale=context_scale(raw.context, manifest.data.season_length),

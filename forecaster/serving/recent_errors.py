@@ -18,7 +18,7 @@ import numpy as np
 
 from forecaster.data.seasonal_scale import context_scale
 from forecaster.data.windows import evenly, rolling, rows_after
-from forecaster.serving.conformal import Pool, separate
+from forecaster.serving.conformal import ErrorPool, separate
 from forecaster.serving.raw_forecasts import raw_forecasts, with_actuals, with_context
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ class RecentWindows:
 
     panel: Panel
     windows: Windows  # W
-    pool: Pool  # of these windows
+    pool: ErrorPool  # of these windows
 
     def before(self, timestamp: int) -> RecentWindows:
         """The windows whose last row is before a timestamp; there may be none."""
@@ -58,7 +58,7 @@ class RecentWindows:
 class NamedPool:
     """The errors in the recent windows of a panel, without the panel."""
 
-    pool: Pool  # its `series` count in `names`
+    pool: ErrorPool  # its `series` count in `names`
     names: tuple[str, ...]
 
     @classmethod
@@ -79,7 +79,7 @@ def extended_by(calibration: Calibration, pools: Sequence[NamedPool]) -> Calibra
         name: np.concatenate([getattr(pool, name) for pool in shifted])
         for name in ("forecast", "target", "seasonal_scale", "series", "age")
     }
-    pool = Pool(separate=sum(one.separate for one in shifted), shape=shifted[0].shape, **whole)
+    pool = ErrorPool(separate=sum(one.separate for one in shifted), shape=shifted[0].shape, **whole)
     return calibration.extended(pool, [name for one in pools for name in one.names])
 
 
@@ -111,10 +111,10 @@ def densest(horizon: int, rows: int, max_windows: int) -> int:
     return next((s for s in range(1, horizon) if horizon % s == 0 and rows // s <= max_windows), horizon)
 
 
-def pooled(raw: RawForecasts) -> Pool:
+def pooled(raw: RawForecasts) -> ErrorPool:
     """A pool of forecasts of past windows, with their actuals from the panel."""
     windows, horizon = raw.windows, raw.values.shape[1]
-    return Pool(
+    return ErrorPool(
         forecast=raw.values,
         target=windows.gather(0, horizon),
         seasonal_scale=context_scale(raw.context, raw.panel.season_length),

@@ -25,7 +25,7 @@ TOLERANCE = 1e-4  # relative to a window's range, between the trained network, S
 ROUNDED = 16  # units in the last place
 
 
-def prove(
+def verify_graphs(
     folder: Path,
     members: Sequence[Network],
     inputs: Mapping[str, FloatArray],
@@ -36,7 +36,7 @@ def prove(
 
     context, extra = inputs["context"], {name: values for name, values in inputs.items() if name != "context"}
     expected = np.asarray(joint_forecast(members, list(inputs.values()), smoothing=smoothing))
-    scan(folder / "saved_model")
+    refuse_unportable(folder / "saved_model")
     # Relative to the range of the window and its forecast, but no finer than float64 at their level.
     both = np.concatenate([context, expected.reshape(len(expected), -1)], axis=1)
     low, high = np.nanmin(both, axis=1), np.nanmax(both, axis=1)
@@ -54,7 +54,7 @@ def _agree(what: str, found: FloatArray, expected: FloatArray, size: FloatArray)
         raise ForecasterError(f"the {what} graph differs from the trained network by {worst:.1e} (relative).")
 
 
-def scan(folder: Path) -> None:
+def refuse_unportable(folder: Path) -> None:
     """ForecasterError for an operation that needs a GPU, a Python callback, or a path of this machine in the graph."""
     from tensorflow.core.protobuf import saved_model_pb2
 

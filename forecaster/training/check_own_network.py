@@ -61,7 +61,7 @@ def _samples(settings: NetworkSettings) -> dict[str, FloatArray]:
 def _check_export(network: Network, inputs: dict[str, FloatArray]) -> None:
     """Store the graphs in a temporary folder, and compare them with the network."""
     from forecaster.models.export import write_onnx, write_saved_model
-    from forecaster.serving.verify_export import prove
+    from forecaster.serving.verify_export import verify_graphs
 
     name, portable = network.settings.network, [network.portable()]
     with tempfile.TemporaryDirectory() as place:
@@ -70,7 +70,7 @@ def _check_export(network: Network, inputs: dict[str, FloatArray]) -> None:
             write_saved_model(portable, folder / "saved_model")
             form = "ONNX"
             write_onnx(portable, folder / "model.onnx")
-            prove(folder, [network], inputs)
+            verify_graphs(folder, [network], inputs)
         except ForecasterError as error:
             raise UsageError(f"--network {name}: {error.message.rstrip('.')}.") from error
         except Exception as error:

@@ -34,7 +34,7 @@ DOUBTFUL_SHARE = 0.5  # of the fits that only some trainings need
 
 
 @dataclass(frozen=True)
-class _Fit:
+class _ExpectedFit:
     """One fit, or one that may be needed."""
 
     network: NetworkSettings
@@ -57,7 +57,7 @@ def expected_seconds(draft: Draft, parts: Split, settings: TrainSettings, proces
     """Seconds of a training on so many processors, from its plan as drafted; at most the time budget."""
     tested, windows = parts.test is not None, len(parts.test_windows)
     stages = (1 if tested else 0) + (1 if settings.final_fit or not tested else 0)
-    fits: list[_Fit] = []
+    fits: list[_ExpectedFit] = []
     selected = parts.selection is not None and draft.questions.is_open
     if parts.selection is not None and selected:
         windows += len(parts.selection.validation or ())
@@ -74,7 +74,7 @@ def time_to_come(seconds: float, processors: int) -> str:
     return f"about {shown} on {processors} core{'s' if processors > 1 else ''}"
 
 
-def _selection_fits(draft: Draft, windows: int) -> list[_Fit]:
+def _selection_fits(draft: Draft, windows: int) -> list[_ExpectedFit]:
     """Fits of model selection: every answer on the first schedule, then the others, the longer ones if they may pay."""
     plan, questions = draft.plan, draft.questions
     base = pretrained_settings(plan) if questions.pretrained else None
@@ -90,7 +90,7 @@ def _selection_fits(draft: Draft, windows: int) -> list[_Fit]:
     return fits + tunings
 
 
-def _served_fits(draft: Draft, windows: int, *, selected: bool) -> list[_Fit]:
+def _served_fits(draft: Draft, windows: int, *, selected: bool) -> list[_ExpectedFit]:
     """Fits of the members, once: those that start from nothing, and pretrained ones.
 
     `selected`: model selection chooses the schedule, of which the one in the middle is taken here, and may take a pretrained
@@ -107,18 +107,18 @@ def _served_fits(draft: Draft, windows: int, *, selected: bool) -> list[_Fit]:
     return own + tunings
 
 
-def _tuned_fits(base: NetworkSettings | None, draft: Draft, windows: int) -> list[_Fit]:
+def _tuned_fits(base: NetworkSettings | None, draft: Draft, windows: int) -> list[_ExpectedFit]:
     """Fits that start from the pretrained network."""
     if base is None:
         return []
     batch = min(draft.plan.fit.batch_size, windows)
-    return [_Fit(base, tuning.epochs * EPOCH_STEPS, batch) for tuning in draft.questions.tunings]
+    return [_ExpectedFit(base, tuning.epochs * EPOCH_STEPS, batch) for tuning in draft.questions.tunings]
 
 
-def _own(member: MemberFit, windows: int, epochs: int) -> _Fit:
+def _own(member: MemberFit, windows: int, epochs: int) -> _ExpectedFit:
     batch = min(member.fit.batch_size, windows)
     steps = member.fit.steps_per_epoch or -(-windows // max(batch, 1))
-    return _Fit(member.network, steps * epochs, batch)
+    return _ExpectedFit(member.network, steps * epochs, batch)
 
 
 def _operations(network: NetworkSettings) -> float:

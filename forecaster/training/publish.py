@@ -170,7 +170,7 @@ def _verdict(training: Training, store: Store, tested: Backtest | None) -> Verdi
 def _write_networks(folder: Path, training: Training) -> None:
     """Write graphs, states and history. ForecasterError where the graphs are not portable or differ from the networks."""
     from forecaster.models.export import write_onnx, write_saved_model
-    from forecaster.serving.verify_export import prove
+    from forecaster.serving.verify_export import verify_graphs
 
     served = training.served
     members = [network.portable() for network in served.networks]
@@ -188,7 +188,7 @@ def _write_networks(folder: Path, training: Training) -> None:
         folder,
         {f"{STORED_STAGES[n]} {i}": one.history for n, stage in stages.items() for i, one in enumerate(stage.fits)},
     )
-    prove(folder, served.networks, _proof_inputs(training), smoothing=served.smoothing)
+    verify_graphs(folder, served.networks, _proof_inputs(training), smoothing=served.smoothing)
 
 
 @contextmanager

@@ -9,8 +9,8 @@ import numpy as np
 
 from forecaster.data.seasonal_scale import context_scale
 from forecaster.data.windows import evenly, rolling
-from forecaster.serving.conformal import GRID, Calibration, Pool, calibrate, separate
-from forecaster.serving.quantile_shape import QuantileShape
+from forecaster.serving.conformal import GRID, Calibration, ErrorPool, calibrate, separate
+from forecaster.serving.quantile_columns import QuantileColumns
 from forecaster.serving.raw_forecasts import with_actuals, with_context
 from forecaster.training.combination import smoothed
 
@@ -34,14 +34,14 @@ def simple_calibration(panel: Panel, smoothing: Smoothing, steps: int) -> Calibr
     windows = windows.take(evenly(len(windows), MAX_WINDOWS))
     if not len(windows):
         return None
-    pool = Pool(
+    pool = ErrorPool(
         forecast=smoothed(windows, replace(smoothing, horizon=known))[:, :, None],
         target=windows.gather(0, known),
         seasonal_scale=context_scale(windows.gather(smoothing.length, 0), panel.season_length),
         series=windows.series,
         separate=separate(windows.series, windows.remaining, known),
         age=windows.remaining / known - 1.0,
-        shape=QuantileShape(),
+        shape=QuantileColumns(),
     )
     found = calibrate(pool, tuple(map(str, panel.series)))
     if found is None:

@@ -76,7 +76,7 @@ def test_the_data_of_the_training_is_the_default_and_csv_parts_may_be_asked_for(
 
 
 def test_every_row_of_a_series_is_in_one_group(shop, tmp_path):
-    pieces = series_groups.Pieces("sales", tuple(map(str, sorted(Path("sales").rglob("*.parquet")))), True)
+    pieces = series_groups.FileSet("sales", tuple(map(str, sorted(Path("sales").rglob("*.parquet")))), True)
     groups = series_groups.divided(pieces, ["series"], ["timestamp", "target"], tmp_path / "groups", 7)
     frames = [series_groups.GroupRows.of(groups.buffer(n)).frame() for n in range(7)]
     names = [set(frame["series"]) for frame in frames]

@@ -365,7 +365,7 @@ def test_a_failure_while_storing_leaves_the_store_as_it_was(store, monkeypatch):
     def fail(*_, **__):
         raise RuntimeError("the graphs do not agree")
 
-    monkeypatch.setattr("forecaster.serving.verify_export.prove", fail)
+    monkeypatch.setattr("forecaster.serving.verify_export.verify_graphs", fail)
     with pytest.raises(RuntimeError, match="do not agree"):
         train(AIR, train_settings(store, name="air", final_fit=False, epochs=1), Recorder())
     after = fingerprint(store)

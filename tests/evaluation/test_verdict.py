@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from forecaster.evaluation.metrics import Scores
-from forecaster.evaluation.verdict import judge
+from forecaster.evaluation.verdict import verdict_of
 from tests.support.stub_commands import REPORT
 
 NAN = float("nan")
@@ -24,7 +24,7 @@ def report(own, naive, *, seasonal=9.0, windows=52, method="gru ×4", metric="ma
 
 @pytest.mark.parametrize("metric", ["mase", "mae"])
 def test_a_lower_error_is_said_without_a_warning(metric):
-    found = judge(report(0.72, 1.0, metric=metric))
+    found = verdict_of(report(0.72, 1.0, metric=metric))
     assert found.sentence == "28% lower error than naive over 52 windows." and not found.warning
 
 
@@ -32,19 +32,19 @@ def test_a_lower_error_is_said_without_a_warning(metric):
     ("own", "naive", "seasonal"), [(1.05, 1.0, 9.0), (1.05, 9.0, 1.0), (2.0, 1.9, 1.0), (1.0, 0.0, 9.0)]
 )
 def test_where_the_better_naive_forecast_is_better_there_is_a_warning(own, naive, seasonal):
-    found = judge(report(own, naive, seasonal=seasonal))
+    found = verdict_of(report(own, naive, seasonal=seasonal))
     assert "higher error" in found.sentence and "does not beat" in found.warning
 
 
 def test_a_naive_forecast_that_serves_is_no_failure():
-    assert not judge(report(1.0, 1.0, method="naive")).warning
-    assert "does not beat" in judge(report(1.0, 1.0)).warning
+    assert not verdict_of(report(1.0, 1.0, method="naive")).warning
+    assert "does not beat" in verdict_of(report(1.0, 1.0)).warning
 
 
 def test_few_windows_and_no_windows_are_said():
-    assert "2 windows are too few" in judge(report(0.5, 1.0, windows=2)).warning
-    assert "no test windows" in judge(None).warning
-    assert "no error is defined" in judge(replace(report(NAN, NAN, seasonal=NAN))).warning
+    assert "2 windows are too few" in verdict_of(report(0.5, 1.0, windows=2)).warning
+    assert "no test windows" in verdict_of(None).warning
+    assert "no error is defined" in verdict_of(replace(report(NAN, NAN, seasonal=NAN))).warning
 
 
 @pytest.mark.parametrize(("covered", "warns"), [(0.83, False), (0.71, False), (0.65, True), (0.97, True)])
@@ -52,7 +52,7 @@ def test_coverage_that_is_off_is_said(covered, warns):
     from forecaster.evaluation.quantile_metrics import QuantileScores
 
     intervals = QuantileScores(1.0, 1.0, 1.0, 0.8, covered, 1.0, 1.0, {})
-    found = judge(replace(report(0.5, 1.0), intervals=intervals))
+    found = verdict_of(replace(report(0.5, 1.0), intervals=intervals))
     assert f"80% intervals covered {covered:.0%}" in found.sentence
     assert ("intervals covered" in found.warning) == warns
 

@@ -9,7 +9,7 @@ from forecaster.data.covariate_encodings import Encoding
 from forecaster.models.covariate_layers import MAX_SCORE, CovariatePath, Features, _seasonal_rows
 from forecaster.models.export import write_onnx, write_saved_model
 from forecaster.models.network import Network
-from forecaster.serving.verify_export import prove
+from forecaster.serving.verify_export import verify_graphs
 from tests.support.factories import NAN, network_settings
 
 COVARIATES = (
@@ -83,7 +83,7 @@ def test_stored_graphs_answer_as_the_network(tmp_path, cpu, segment, roles):
     portable = [member.portable() for member in members]
     write_saved_model(portable, tmp_path / "saved_model")
     write_onnx(portable, tmp_path / "model.onnx")
-    prove(tmp_path, members, named)
+    verify_graphs(tmp_path, members, named)
 
 
 def test_missing_and_unseen_values_have_a_path_of_their_own():

@@ -8,7 +8,7 @@ import pytest
 from forecaster.models.export import write_onnx, write_saved_model
 from forecaster.models.network import Network
 from forecaster.serving.runtime import OnnxRuntime, TensorflowRuntime, forecast
-from forecaster.serving.verify_export import prove
+from forecaster.serving.verify_export import verify_graphs
 from tests.models.test_cells import LOOPS
 from tests.support.factories import network_settings
 
@@ -133,7 +133,7 @@ def test_both_stored_graphs_forecast_as_the_network_and_feed_back_beyond_the_hor
     context = np.random.default_rng(0).uniform(1, 9, (ROWS, 8))
     write_saved_model([net.portable()], tmp_path / "saved_model")
     write_onnx([net.portable()], tmp_path / "model.onnx")
-    prove(tmp_path, [net], {"context": context})
+    verify_graphs(tmp_path, [net], {"context": context})
     expected, window = [], context
     for _ in range(5):
         expected.append(np.asarray(net.model([window])))

@@ -20,7 +20,7 @@ from forecaster.models.exponential_smoothing import (
 )
 from forecaster.models.export import joint_forecast, write_onnx, write_saved_model
 from forecaster.models.network import Network
-from forecaster.serving.verify_export import prove
+from forecaster.serving.verify_export import verify_graphs
 from tests.support.factories import network_settings
 
 SEASON = np.array([3.0, -1.0, -2.0, 0.0])
@@ -108,7 +108,7 @@ def test_saved_model_and_onnx_hold_smoothing_too(tmp_path: Path, log: bool) -> N
     context = np.stack([seasonal(), seasonal(slope=-0.3), np.r_[np.full(14, np.nan), seasonal(10)]])
     write_saved_model(members, tmp_path / "saved_model", smoothing)
     write_onnx(members, tmp_path / "model.onnx", smoothing)
-    prove(tmp_path, members, {"context": context}, smoothing=smoothing)
+    verify_graphs(tmp_path, members, {"context": context}, smoothing=smoothing)
     blended, without = (np.asarray(joint_forecast(members, [context], smoothing=f)) for f in (smoothing, None))
     moved = 0.7 * without[:, :, 0] + 0.3 * np.asarray(smooth(context, smoothing))
     np.testing.assert_allclose(blended[:, :, 0], moved)

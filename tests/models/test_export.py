@@ -20,7 +20,7 @@ from forecaster.models.network import Network
 from forecaster.models.scaling import TRANSFORMS
 from forecaster.models.simple_methods import SIMPLE_METHODS
 from forecaster.serving.runtime import OnnxRuntime, TensorflowRuntime
-from forecaster.serving.verify_export import prove, scan
+from forecaster.serving.verify_export import refuse_unportable, verify_graphs
 from tests.support.factories import NAN, network_settings
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("cpu")]
@@ -77,7 +77,7 @@ def test_members_are_joined_as_asked_in_both_stored_graphs(tmp_path, combine):
     each = [np.asarray(joint_forecast([member], [contexts()])) for member in members]
     found = joint_forecast(members, [contexts()])
     np.testing.assert_allclose(found, getattr(np, combine)(each, axis=0), rtol=1e-5)
-    prove(write(members, tmp_path), members, {"context": contexts()})
+    verify_graphs(write(members, tmp_path), members, {"context": contexts()})
 
 
 def test_members_with_a_share_are_averaged_by_it_with_the_median_of_the_others(tmp_path):
@@ -87,7 +87,7 @@ def test_members_with_a_share_are_averaged_by_it_with_the_median_of_the_others(t
     each = [np.asarray(joint_forecast([member], [contexts()])) for member in members]
     expected = 0.3 * np.median([each[0], each[2], each[3]], axis=0) + 0.2 * each[1] + 0.5 * each[4]
     np.testing.assert_allclose(joint_forecast(members, [contexts()]), expected, rtol=1e-5)
-    prove(write(members, tmp_path), members, {"context": contexts()})
+    verify_graphs(write(members, tmp_path), members, {"context": contexts()})
     lost = joint_forecast([members[1], members[4]], [contexts()])
     np.testing.assert_allclose(lost, (0.2 * each[1] + 0.5 * each[4]) / 0.7, rtol=1e-5)
 
@@ -96,7 +96,7 @@ def test_members_with_a_share_are_averaged_by_it_with_the_median_of_the_others(t
 def test_every_simple_method_can_be_stored(tmp_path, method):
     member = Network(network_settings(quantiles=(0.1, 0.9)), seed=1)
     smoothing = Smoothing(season_length=4, length=8, horizon=3, log=False, weight=1.0, method=method)
-    prove(write([member], tmp_path, smoothing), [member], {"context": contexts()}, smoothing=smoothing)
+    verify_graphs(write([member], tmp_path, smoothing), [member], {"context": contexts()}, smoothing=smoothing)
 
 
 def test_three_members_answer_with_the_one_in_the_middle():
@@ -107,7 +107,7 @@ def test_three_members_answer_with_the_one_in_the_middle():
 
 def test_stored_graphs_are_proved_to_agree(pair):
     members, folder = pair
-    prove(folder, members, {"context": contexts()})
+    verify_graphs(folder, members, {"context": contexts()})
 
 
 @pytest.mark.parametrize("transform", TRANSFORMS)
@@ -135,7 +135,7 @@ def test_graphs_with_other_weights_are_refused(pair, tmp_path, which):
         write_onnx(portable, tmp_path / which)
     what = "SavedModel" if which == "saved_model" else "ONNX"
     with pytest.raises(ForecasterError, match=f"the {what} graph differs from the trained network"):
-        prove(tmp_path, members, {"context": contexts()})
+        verify_graphs(tmp_path, members, {"context": contexts()})
 
 
 def test_forecasts_that_cross_zero_raise_no_false_alarm(tmp_path):
@@ -145,11 +145,11 @@ def test_forecasts_that_cross_zero_raise_no_false_alarm(tmp_path):
     context = np.random.default_rng(0).normal(size=(4000, 8))
     context -= np.asarray(net.model([context]))[:, :, 0]  # shifting the data shifts the forecast: now it is about 0
     assert np.abs(np.asarray(net.model([context]))).max() < 1e-5
-    prove(folder, [net], {"context": context})
+    verify_graphs(folder, [net], {"context": context})
 
 
 class Planted:
-    """A SavedModel with an operation that the scan must find."""
+    """A SavedModel with an operation that is refused."""
 
     def __init__(self, folder, function, signature):
         import tensorflow as tf
@@ -166,7 +166,7 @@ def test_a_python_callback_is_refused(tmp_path):
         tmp_path, lambda x: {"y": tf.py_function(lambda v: v, [x], tf.float64)}, [tf.TensorSpec((None, 8), tf.float64)]
     )
     with pytest.raises(ForecasterError, match="PyFunc"):
-        scan(tmp_path)
+        refuse_unportable(tmp_path)
 
 
 def test_a_cudnn_operation_is_refused(tmp_path):
@@ -181,7 +181,7 @@ def test_a_cudnn_operation_is_refused(tmp_path):
 
     Planted(tmp_path, cudnn, [tf.TensorSpec((None, None, 2), tf.float32)])
     with pytest.raises(ForecasterError, match="CudnnRNN"):
-        scan(tmp_path)
+        refuse_unportable(tmp_path)
 
 
 def test_a_path_of_this_machine_is_refused(tmp_path):
@@ -193,11 +193,11 @@ def test_a_path_of_this_machine_is_refused(tmp_path):
         [tf.TensorSpec((None,), tf.string)],
     )
     with pytest.raises(ForecasterError, match=f"contains the path {tmp_path.parent}"):
-        scan(tmp_path)
+        refuse_unportable(tmp_path)
 
 
 def test_an_honest_graph_holds_no_such_thing(pair):
-    scan(pair[1] / "saved_model")
+    refuse_unportable(pair[1] / "saved_model")
 
 
 @pytest.mark.parametrize(
@@ -205,7 +205,7 @@ def test_an_honest_graph_holds_no_such_thing(pair):
 )
 def test_a_folder_that_is_called_like_a_part_of_the_graph_is_no_path_in_it(pair, monkeypatch, place):
     monkeypatch.setattr(Path, "cwd", lambda: Path(place))
-    scan(pair[1] / "saved_model")
+    refuse_unportable(pair[1] / "saved_model")
 
 
 def test_a_user_without_a_home_and_a_deleted_working_directory_are_no_fault(pair, monkeypatch):
@@ -217,7 +217,7 @@ def test_a_user_without_a_home_and_a_deleted_working_directory_are_no_fault(pair
 
     monkeypatch.setattr(Path, "home", nowhere)
     monkeypatch.setattr(Path, "cwd", deleted)
-    scan(pair[1] / "saved_model")
+    refuse_unportable(pair[1] / "saved_model")
 
 
 def test_a_path_within_a_text_is_found(tmp_path, monkeypatch):
@@ -227,7 +227,7 @@ def test_a_path_within_a_text_is_found(tmp_path, monkeypatch):
     joined = tf.strings.join
     Planted(tmp_path, lambda x: {"y": joined([x, "see /predict/words.txt"])}, [tf.TensorSpec((None,), tf.string)])
     with pytest.raises(ForecasterError, match="contains the path /predict"):
-        scan(tmp_path)
+        refuse_unportable(tmp_path)
 
 
 ALONE = """

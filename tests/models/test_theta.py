@@ -13,7 +13,7 @@ from forecaster.models.exponential_smoothing import Smoothing
 from forecaster.models.export import write_onnx, write_saved_model
 from forecaster.models.network import Network
 from forecaster.models.theta import MIN_ROWS, ONE_SEASON, RATES, SLOPES, THETA, theta, theta_lengths
-from forecaster.serving.verify_export import prove
+from forecaster.serving.verify_export import verify_graphs
 from tests.support.factories import NAN, network_settings
 
 
@@ -139,4 +139,4 @@ def test_it_is_in_both_stored_graphs(m: int, tmp_path: Path) -> None:
     smoothing = Smoothing(m, length, 6, log=False, weight=0.4, method=THETA)
     write_saved_model(members, tmp_path / "saved_model", smoothing)
     write_onnx(members, tmp_path / "model.onnx", smoothing)
-    prove(tmp_path, members, {"context": context}, smoothing=smoothing)
+    verify_graphs(tmp_path, members, {"context": context}, smoothing=smoothing)

@@ -8,8 +8,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from forecaster.pretraining.pool import BLOCK, Pool
-from forecaster.pretraining.shapes import SHAPES
+from forecaster.pretraining.network_shapes import SHAPES
+from forecaster.pretraining.pool import BLOCK, WindowPool
 from tests.support.factories import NAN
 
 TINY = replace(SHAPES[4], context_length=16, horizon=4, recent=8, units=4, layers=1, later=1)
@@ -24,7 +24,7 @@ def test_a_shape_has_whole_segments(season_length):
 
 
 def test_windows_have_their_span_and_half_of_them_a_short_context():
-    windows = Pool(TINY, seed=1).windows(4000)
+    windows = WindowPool(TINY, seed=1).windows(4000)
     assert windows.shape == (4000, TINY.span) == (4000, 16 + 4 + 4)
     first = np.isnan(windows[:, 0]).mean()
     assert 0.35 < first < 0.65
@@ -32,7 +32,7 @@ def test_windows_have_their_span_and_half_of_them_a_short_context():
 
 
 def test_a_pool_is_the_same_for_a_seed_and_goes_on_with_new_series():
-    one, other = Pool(TINY, seed=1), Pool(TINY, seed=1)
+    one, other = WindowPool(TINY, seed=1), WindowPool(TINY, seed=1)
     np.testing.assert_array_equal(one.windows(64), other.windows(64))
     before = one.series.copy()
     for _ in range(8):
@@ -42,16 +42,16 @@ def test_a_pool_is_the_same_for_a_seed_and_goes_on_with_new_series():
 
 
 def test_a_pool_that_goes_on_has_the_series_of_its_place():
-    one = Pool(TINY, seed=1)
+    one = WindowPool(TINY, seed=1)
     for _ in range(8):
         one.windows(BLOCK)
-    later = Pool(TINY, seed=1, number=one.number)
+    later = WindowPool(TINY, seed=1, number=one.number)
     np.testing.assert_array_equal(np.sort(one.series, axis=0), np.sort(later.series, axis=0))
 
 
 def test_half_of_the_windows_that_reach_further_back_are_without_the_longer_season():
     shape = replace(TINY, season_length=24, context_length=48, reach=840 - 48, segment=24, recent=24, horizon=24)
-    pool = Pool(shape, seed=1)
+    pool = WindowPool(shape, seed=1)
     hours = np.arange(pool.rows)
     pool.series[:] = (hours % 168 < 48) * 10.0 + np.random.default_rng(0).normal(0.0, 0.1, pool.series.shape)
     windows = pool.windows(400)
@@ -64,8 +64,8 @@ def test_half_of_the_windows_that_reach_further_back_are_without_the_longer_seas
 @pytest.mark.slow
 def test_the_loss_is_that_of_numpy_for_a_network_that_forecasts_its_centre():
     from forecaster.models.network import Network
-    from forecaster.pretraining.shapes import LEVELS
-    from forecaster.pretraining.steps import Steps
+    from forecaster.pretraining.network_shapes import LEVELS
+    from forecaster.pretraining.training_step import Steps
 
     network = Network(TINY.network(), seed=0)
     network.weights = [np.zeros_like(weight) for weight in network.weights]

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from forecaster.data.seasonal_scale import context_scale
-from forecaster.serving.conformal import Pool, calibrate
-from forecaster.serving.quantile_shape import QuantileShape
+from forecaster.serving.conformal import ErrorPool, calibrate
+from forecaster.serving.quantile_columns import QuantileColumns
 
 NAN = float("nan")
 LEVELS = (0.025, 0.1, 0.5, 0.9, 0.975)
@@ -17,7 +17,7 @@ LEVELS = (0.025, 0.1, 0.5, 0.9, 0.975)
 
 def pooled(forecast, target, seasonal_scale, series, separate):
     """All of one age."""
-    return Pool(forecast, target, seasonal_scale, series, separate, np.zeros(len(target)))
+    return ErrorPool(forecast, target, seasonal_scale, series, separate, np.zeros(len(target)))
 
 
 def drawn(windows, horizon=6, *, seed=0, units=None, width=None):
@@ -212,7 +212,7 @@ def test_errors_are_drawn_as_often_as_they_count():
 
 def test_no_correction_widens_a_quantile_beyond_the_errors_that_were_seen():
     """A network that is sure and wrong in its windows, and unsure in the next one."""
-    shape = QuantileShape((0.1, 0.5, 0.9))
+    shape = QuantileColumns((0.1, 0.5, 0.9))
     target = np.random.default_rng(0).normal(size=(200, 6))
     sure = np.zeros((200, 6, 4)) + np.array([0.0, -1e-6, 0.0, 1e-6])
     pool = replace(pooled(sure, target, np.ones(200), np.arange(200), 200), shape=shape)

@@ -27,10 +27,10 @@ from typing import Any
 import numpy as np
 
 from forecaster.serving.calibration_file import write_calibration
-from forecaster.serving.conformal import Calibration, Pool, calibrate
+from forecaster.serving.conformal import Calibration, ErrorPool, calibrate
 from forecaster.serving.integrity import MANIFEST, hash_files
 from forecaster.serving.manifest import _seal, read_manifest, write_manifest
-from forecaster.serving.quantile_shape import QuantileShape
+from forecaster.serving.quantile_columns import QuantileColumns
 from tests.support.stored_models import stored, write_csv
 from tests.torture.kill import preload
 from tests.torture.sandbox import check, exit_code, fork
@@ -227,9 +227,9 @@ def made_calibration() -> Calibration:
     windows, horizon = 100, 6
     forecast = np.full((windows, horizon, 3), 100.0) + np.array([0.0, -2.0, 2.0])
     target = 100.0 + rng.normal(size=(windows, horizon))
-    shape = QuantileShape((0.1, 0.9), 0.5)
+    shape = QuantileColumns((0.1, 0.9), 0.5)
     series = np.arange(windows) % 2
-    pool = Pool(forecast, target, np.ones(windows), series, windows, np.arange(windows) / 2.0, shape)
+    pool = ErrorPool(forecast, target, np.ones(windows), series, windows, np.arange(windows) / 2.0, shape)
     found = calibrate(pool, ["a", "b"])
     if found is None:
         raise ValueError("too few windows")

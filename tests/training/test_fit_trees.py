@@ -13,7 +13,7 @@ from forecaster.data.extra_inputs import Needs
 from forecaster.models.export import write_onnx, write_saved_model
 from forecaster.models.network import Network
 from forecaster.models.trees import TREES, TreeMember, difference, lags_of, longest_lag
-from forecaster.serving.verify_export import prove
+from forecaster.serving.verify_export import verify_graphs
 from forecaster.training import fit_trees as module
 from forecaster.training.auto_plan import draft_plan
 from forecaster.training.fit import FitControl, fit
@@ -175,7 +175,7 @@ def test_they_are_in_both_stored_graphs(fitted, tmp_path: Path):
     context[0, :30], context[1, 50:53] = NAN, NAN
     write_saved_model(members, tmp_path / "saved_model")
     write_onnx(members, tmp_path / "model.onnx")
-    prove(tmp_path, members, {"context": context})
+    verify_graphs(tmp_path, members, {"context": context})
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 from forecaster.errors import UsageError, nearest
 
 if TYPE_CHECKING:
-    from forecaster.commands.batch.results import JobLine
+    from forecaster.commands.batch.result_lines import JobLine
 
 RETRAIN = "retrain"  # the verdict of a monitor job that lets a job with `only_if` run
 

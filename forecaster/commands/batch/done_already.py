@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from forecaster.commands.series_files import SERIES
 from forecaster.config import CheckSettings, EvaluateSettings, MonitorSettings, PredictSettings, PruneSettings
-from forecaster.data.reading.pieces import find_pieces, in_pieces
+from forecaster.data.reading.file_set import find_file_set, is_file_set
 from forecaster.errors import ArtifactError, ForecasterError
 from forecaster.serving.integrity import MANIFEST
 from forecaster.serving.remote_store import at_hand
@@ -78,7 +78,7 @@ def job_key(job: BatchJob) -> str:
             digest.update((_version_folder(job) / MANIFEST).read_bytes())
         place = data_place(job)
         # The content of a pipe is known only by reading it.
-        if place is None or not (is_url(place) or in_pieces(place) or is_file(place)):
+        if place is None or not (is_url(place) or is_file_set(place) or is_file(place)):
             return ""
         _add_content(digest, place)
         for source in _more_inputs(job):
@@ -113,7 +113,7 @@ def data_place(job: BatchJob) -> str | None:
 def data_path(job: BatchJob) -> Path | None:
     """The job's input where it is a file of this machine; None where it is elsewhere or unknown."""
     place = data_place(job)
-    return None if place is None or is_url(place) or in_pieces(place) else Path(place)
+    return None if place is None or is_url(place) or is_file_set(place) else Path(place)
 
 
 def _plain(settings: Any) -> dict[str, object]:
@@ -128,10 +128,10 @@ def _add_content(digest: Any, source: str | Path) -> None:
 
         digest.update(fingerprint(str(source)).encode())
         return
-    if in_pieces(source):
-        pieces = find_pieces(str(source))
-        protocol = f"{str(source).partition('://')[0]}://" if pieces.place is not None else ""
-        for piece in pieces.files:
+    if is_file_set(source):
+        file_set = find_file_set(str(source))
+        protocol = f"{str(source).partition('://')[0]}://" if file_set.place is not None else ""
+        for piece in file_set.files:
             digest.update(piece.encode("utf-8", "surrogateescape"))
             _add_content(digest, f"{protocol}{piece}")
         return

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from forecaster.config.resolve import PREFIX
 
 if TYPE_CHECKING:
-    from forecaster.commands.batch.results import JobLine
+    from forecaster.commands.batch.result_lines import JobLine
 
 LIMIT_SECONDS = 60.0  # a command that hangs must not keep the other jobs
 

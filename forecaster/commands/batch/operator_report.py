@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from forecaster.commands.batch.upkeep import finite
+from forecaster.commands.batch.maintenance_jobs import finite
 from forecaster.config import EvaluateSettings, MonitorSettings, PredictSettings, TrainSettings
 from forecaster.errors import ForecasterError
 from forecaster.serving.store import Store, name_from_path
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from forecaster.commands.batch.jobs import BatchJob
-    from forecaster.commands.batch.results import JobLine
+    from forecaster.commands.batch.result_lines import JobLine
     from forecaster.progress import Watch
 
 STATES = ("done", "kept", "skipped", "failed")

@@ -22,14 +22,14 @@ from forecaster.commands.batch.done_already import (
 )
 from forecaster.commands.batch.jobs import BatchJob, JobsFile, load_jobs
 from forecaster.commands.batch.operator_report import job_records, model_records, write_metrics, write_report
-from forecaster.commands.batch.places import refuse_shared_files
-from forecaster.commands.batch.results import BatchSummary, DryRun, Emit, JobFault, JobLine, JobResult, PlannedJob
+from forecaster.commands.batch.output_conflicts import refuse_shared_files
+from forecaster.commands.batch.result_lines import BatchSummary, DryRun, Emit, JobFault, JobLine, JobResult, PlannedJob
 from forecaster.commands.batch.run_job import TIMEOUT, Worker, attempt, terminable
 from forecaster.commands.batch.status import NoStatusFile, Status, StatusFile
 from forecaster.commands.batch.worker_process import WorkerProcess, can_fork
-from forecaster.data.reading.pieces import in_pieces
+from forecaster.data.reading.file_set import is_file_set
 from forecaster.errors import ArtifactError, DataError, ForecasterError, LockError, QualityError, StaleError, UsageError
-from forecaster.plotting.requirements import check_place
+from forecaster.plotting.requirements import check_plot_file
 from forecaster.serving.remote_store import at_hand
 from forecaster.serving.store import Store
 from forecaster.storage.addresses import is_url, shown
@@ -114,7 +114,7 @@ def batch(
             emit(line)
         return DryRun(planned)
     if settings.report:
-        check_place(settings.report, "--report", (".html",))
+        check_plot_file(settings.report, "--report", (".html",))
     if not HAS_LOCKS:  # jobs in another process would not say so
         UNLOCKED.append(f"'{jobs.path}'")
     run = BatchRun(dated, status, settings, watch, clock)
@@ -293,7 +293,7 @@ def _planned(job: BatchJob, status: Status, force: bool) -> PlannedJob:
         job=job.name,
         command=job.command,
         data=shown(place) if place else None,
-        data_is_there=bool(place and (is_url(place) or in_pieces(place) or is_file(place))),
+        data_is_there=bool(place and (is_url(place) or is_file_set(place) or is_file(place))),
         model=_model(job) if job.command in ("predict", "evaluate") else None,
         output=job.output and shown(job.output),
         after=job.prerequisites,

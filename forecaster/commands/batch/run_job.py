@@ -19,8 +19,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
-from forecaster.commands.batch.results import JobFault, JobResult
-from forecaster.commands.batch.upkeep import report_of
+from forecaster.commands.batch.maintenance_jobs import run_maintenance
+from forecaster.commands.batch.result_lines import JobFault, JobResult
 from forecaster.commands.predict import deliver, refuse_failed
 from forecaster.commands.series_files import SERIES, series_files
 from forecaster.config import EvaluateSettings, PredictSettings, TrainSettings
@@ -80,7 +80,7 @@ class Worker:
                 return self._evaluate(job, job.settings)
             if isinstance(job.settings, (EvaluateSettings, TrainSettings)):
                 return self._in_child(job, job.settings)
-            report, refuse = report_of(job, self.watch)
+            report, refuse = run_maintenance(job, self.watch)
             result = self._report(job, report)
             refuse()
             return result

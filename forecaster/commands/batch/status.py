@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 from forecaster.storage.files import is_file, output_lock, write_whole
 
 if TYPE_CHECKING:
-    from forecaster.commands.batch.results import JobLine
+    from forecaster.commands.batch.result_lines import JobLine
 
 WAIT_SECONDS = 30.0  # for other runs that are writing the file
 

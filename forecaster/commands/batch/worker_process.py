@@ -16,7 +16,7 @@ from datetime import datetime
 from queue import Queue
 from typing import TYPE_CHECKING
 
-from forecaster.commands.batch.results import JobFault, JobResult
+from forecaster.commands.batch.result_lines import JobFault, JobResult
 from forecaster.commands.batch.run_job import Worker, attempt, ended_by, timeout_fault
 
 if TYPE_CHECKING:

@@ -14,6 +14,7 @@ import numpy as np
 from forecaster.data.panel import Columns
 from forecaster.data.reading.datetime_text import looks_like_stamp
 from forecaster.data.reading.decimal_dates import decimal_dates
+from forecaster.data.reading.integer_dates import DATE_NAMES, integer_date_form
 from forecaster.data.reading.joined_columns import (
     DATES,
     TIMES,
@@ -24,8 +25,7 @@ from forecaster.data.reading.joined_columns import (
     part_kinds,
     parts_of,
 )
-from forecaster.data.reading.number_dates import DATE_NAMES, number_form
-from forecaster.data.reading.stamps import other_format
+from forecaster.data.reading.parsed_timestamps import other_format
 from forecaster.data.reading.table import RawTable
 from forecaster.data.reading.text_columns import NUMBER
 from forecaster.data.reading.timestamp_formats import fits_format
@@ -318,7 +318,7 @@ def are_numbered_dates(column: str, texts: list[str]) -> bool:
     whole = [text.removesuffix(".0") for text in texts]
     digits = [text for text in whole if text.isascii() and text.isdecimal() and len(text) < 19]
     if len(digits) >= max(_MIN_SHARE * len(texts), 1):
-        return number_form(np.array(list(map(int, digits))), column, np.array(list(map(len, digits)))).is_date
+        return integer_date_form(np.array(list(map(int, digits))), column, np.array(list(map(len, digits)))).is_date
     numbers = [text for text in texts if NUMBER.fullmatch(text)]
     if len(numbers) < max(_MIN_SHARE * len(texts), 1):
         return False

@@ -14,15 +14,15 @@ import numpy as np
 
 from forecaster.data.reading.csv_bytes import blanked, records
 from forecaster.data.reading.csv_lines import RecordLines, lines_of
+from forecaster.data.reading.file_set import place_in
 from forecaster.data.reading.number_form import PLAIN, NumberForm, form_of
-from forecaster.data.reading.pieces import place_in
 from forecaster.data.reading.row_errors import RowsError
 from forecaster.data.reading.table import SAMPLE, WIDE_COLUMNS, WIDE_SAMPLE, check_header
 from forecaster.data.reading.text_columns import MISSING, NUMBER, TextColumn, numbers_error, numbers_in, numbers_of
 from forecaster.errors import DataError, UsageError, quoted
 
 if TYPE_CHECKING:
-    from forecaster.data.reading.stamps import Stamps
+    from forecaster.data.reading.parsed_timestamps import ParsedTimestamps
     from forecaster.typing import FloatArray, IntArray
 
 HEAD = 65_536  # bytes from which the delimiter, and whether spaces follow it, is inferred
@@ -57,7 +57,7 @@ class CsvTable:
     _text_columns: dict[str, TextColumn] = field(default_factory=dict)
     _numbers: dict[str, FloatArray] = field(default_factory=dict)
     _odd: dict[str, dict[int, str]] = field(default_factory=dict)  # row → cell that is no number
-    _stamps: dict[str, Stamps] = field(default_factory=dict)
+    _stamps: dict[str, ParsedTimestamps] = field(default_factory=dict)
     _lines: array[int] = field(
         default_factory=lambda: array("q")
     )  # line on which each record begins, as far as looked up
@@ -144,14 +144,14 @@ class CsvTable:
         if not (numbers and stamps and self._read_plain(types, stamps[0])):
             self._parse(types)
 
-    def stamps(self, column: str) -> tuple[IntArray, Stamps] | None:
+    def stamps(self, column: str) -> tuple[IntArray, ParsedTimestamps] | None:
         """[R] codes and timestamps of a column that was read as dates or steps; None where it was read as text."""
         if column in self._text_columns or column not in self._stamps:  # a column asked for as text is parsed as text
             return None
         stamps = self._stamps[column]
         return np.arange(len(stamps.values)), stamps
 
-    def keep_stamps(self, column: str, codes: IntArray, stamps: Stamps) -> None:
+    def keep_stamps(self, column: str, codes: IntArray, stamps: ParsedTimestamps) -> None:
         """Nothing is kept: a file is read once."""
 
     def _has_few(self, column: str) -> bool:
@@ -168,8 +168,8 @@ class CsvTable:
     def _read_plain(self, types: dict[str, str], stamps: str) -> bool:
         """Read these columns without pandas, where the file is plain enough; whether it was."""
         from forecaster.data.reading.fast_csv import read_plain
-        from forecaster.data.reading.numbered_stamps import read_steps
-        from forecaster.data.reading.stamps import Stamps
+        from forecaster.data.reading.numeric_timestamps import read_steps
+        from forecaster.data.reading.parsed_timestamps import ParsedTimestamps
 
         kinds = {c: "number" if kind == "float64" else "series" for c, kind in types.items()}
         if stamps not in kinds or stamps in self._stamps or self.numbers_as.thousands:
@@ -185,7 +185,7 @@ class CsvTable:
         self._text_columns |= {
             c: TextColumn(codes, np.array(plain.texts[c], object)) for c, codes in plain.codes.items()
         }
-        self._stamps |= {c: Stamps(values, None) for c, values in plain.dates.items()}
+        self._stamps |= {c: ParsedTimestamps(values, None) for c, values in plain.dates.items()}
         self._stamps |= {c: stamps for c, stamps in steps.items() if stamps is not None}
         return True
 

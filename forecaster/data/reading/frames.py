@@ -13,7 +13,7 @@ import numpy as np
 
 from forecaster.data.reading.csv_bytes import MAX_BYTES, unreadable
 from forecaster.data.reading.number_form import PLAIN, NumberForm
-from forecaster.data.reading.stamps import Stamps
+from forecaster.data.reading.parsed_timestamps import ParsedTimestamps
 from forecaster.data.reading.table import SAMPLE, check_header
 from forecaster.data.reading.text_columns import MISSING, TextColumn, numbers_of
 from forecaster.data.time_zones import fixed_zone
@@ -108,7 +108,7 @@ class FrameTable:
     def load(self, texts: Sequence[str], numbers: Sequence[str], *, distinct: Sequence[str] = ()) -> None:
         """Nothing is to be done: a frame is loaded."""
 
-    def stamps(self, column: str) -> tuple[IntArray, Stamps] | None:
+    def stamps(self, column: str) -> tuple[IntArray, ParsedTimestamps] | None:
         """[R] codes and timestamps of a column that is typed as dates; else None. DataError where one is missing."""
         import pandas as pd
 
@@ -122,9 +122,9 @@ class FrameTable:
             raise DataError(f"{self.place(row)}: timestamp is missing (column {column}).", "Give it, or drop the row.")
         index = pd.DatetimeIndex(values)
         zone = None if index.tz is None else _zone_name(index)
-        return np.arange(len(index)), Stamps(np.asarray(index.as_unit("us").asi8), zone)
+        return np.arange(len(index)), ParsedTimestamps(np.asarray(index.as_unit("us").asi8), zone)
 
-    def keep_stamps(self, column: str, codes: IntArray, stamps: Stamps) -> None:
+    def keep_stamps(self, column: str, codes: IntArray, stamps: ParsedTimestamps) -> None:
         """Nothing is kept: a frame is read once."""
 
     def place(self, row: int) -> str:

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from forecaster.data.reading.datetime_text import YEARS, full_year
-from forecaster.data.reading.number_dates import week_start
+from forecaster.data.reading.integer_dates import week_start
+from forecaster.data.reading.parsed_timestamps import Origin, ParsedTimestamps
 from forecaster.data.reading.row_errors import RowsError
-from forecaster.data.reading.stamps import Origin, Stamps
 from forecaster.data.reading.text_columns import TextColumn
 from forecaster.data.reading.timestamp_column import parse_stamps
 from forecaster.data.reading.written_dates import MONTHS
@@ -176,14 +176,14 @@ class JoinedTable:
         """Columns of numbers, as in `base`."""
         return self.base.numbers(columns)
 
-    def stamps(self, column: str) -> tuple[IntArray, Stamps] | None:
+    def stamps(self, column: str) -> tuple[IntArray, ParsedTimestamps] | None:
         """[R] codes and timestamps: of a date in parts, or as in `base`."""
         if column != self.date:
             return self.base.stamps(column)
         stamps = self._dates()
         return np.arange(len(stamps.values)), stamps
 
-    def keep_stamps(self, column: str, codes: IntArray, stamps: Stamps) -> None:
+    def keep_stamps(self, column: str, codes: IntArray, stamps: ParsedTimestamps) -> None:
         """Keep timestamps, as in `base`."""
         self.base.keep_stamps(column, codes, stamps)
 
@@ -194,7 +194,7 @@ class JoinedTable:
     def _parts(self, name: str) -> tuple[str, ...]:
         return parts_of(name, self.base.columns)
 
-    def _dates(self) -> Stamps:
+    def _dates(self) -> ParsedTimestamps:
         """[R] the timestamps of a date in parts. RowsError on a part that is none, and where there is no such day."""
         names = dict(zip(self.kinds, self._parts(self.date or ""), strict=True))
         values = {kind: self._values(kind, name) for kind, name in names.items() if kind != "date"}
@@ -212,7 +212,9 @@ class JoinedTable:
         if "hour" in values and values["hour"].max() == 24 and values["hour"].min() > 0:
             note = " Hours 1 to 24 are the times at which they end."
         how = " and ".join((", ".join(list(names.values())[:-1]), list(names.values())[-1]))
-        return Stamps(day + time, zone, note=f"timestamps are joined from the columns {how}.{note}", form=form)
+        return ParsedTimestamps(
+            day + time, zone, note=f"timestamps are joined from the columns {how}.{note}", form=form
+        )
 
     def _values(self, kind: str, name: str) -> IntArray:
         column = self.base.text_column(name)
@@ -244,7 +246,7 @@ class JoinedTable:
             raise RowsError("timestamp", rows, self.base.place, describe, column=name)
         return np.array([part or 0 for part in parts], dtype=np.int64)[column.codes]
 
-    def _days(self, name: str) -> tuple[IntArray, Stamps]:
+    def _days(self, name: str) -> tuple[IntArray, ParsedTimestamps]:
         """[R] midnights of a column of dates, and how they were read."""
         typed = self.base.stamps(name)
         if typed is None or self.format is not None or (self.likely is not None and typed[1].form != self.likely):

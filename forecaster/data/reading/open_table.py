@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from forecaster.data.reading.csv_bytes import fetch, name_of
 from forecaster.data.reading.csv_table import CsvTable
+from forecaster.data.reading.file_set import find_file_set, is_file_set, read_csv_files, read_parquet_files
 from forecaster.data.reading.number_form import PLAIN, NumberForm
-from forecaster.data.reading.pieces import find_pieces, in_pieces, read_csv_pieces, read_parquet_pieces
 from forecaster.data.row_options import AS_SHOWN, TextOptions
 from forecaster.storage.addresses import is_database, name_in, shown
 
@@ -37,26 +37,26 @@ def open_table(
         from forecaster.storage.database import read_rows
 
         return FrameTable(shown(path), read_rows(path), form=form or PLAIN)
-    if in_pieces(path):
-        return _open_pieces(path, read_bytes, text.encoding, form)
+    if is_file_set(path):
+        return _open_file_set(path, read_bytes, text.encoding, form)
     opener = next((opener for ending, opener in OPENERS.items() if name_in(path).endswith(ending)), None)
     if opener is not None:
         return opener(path, form or PLAIN)
     return CsvTable(name_of(path), read_bytes(path, text.encoding), form=form)
 
 
-def _open_pieces(
+def _open_file_set(
     path: str, read_bytes: Callable[[str, str | None], bytes], encoding: str | None, form: NumberForm | None
 ) -> RawTable:
     """The files of a folder or a glob as one table."""
-    pieces = find_pieces(path)
-    if pieces.parquet:
+    file_set = find_file_set(path)
+    if file_set.parquet:
         from forecaster.data.reading.frames import FrameTable
 
-        return FrameTable(pieces.name, read_parquet_pieces(pieces), form=form or PLAIN)
-    protocol = f"{path.partition('://')[0]}://" if pieces.place is not None else ""
-    data, spans = read_csv_pieces(pieces, lambda file: read_bytes(f"{protocol}{file}", encoding))
-    return CsvTable(pieces.name, data, form=form, spans=spans)
+        return FrameTable(file_set.name, read_parquet_files(file_set), form=form or PLAIN)
+    protocol = f"{path.partition('://')[0]}://" if file_set.place is not None else ""
+    data, spans = read_csv_files(file_set, lambda file: read_bytes(f"{protocol}{file}", encoding))
+    return CsvTable(file_set.name, data, form=form, spans=spans)
 
 
 def _open_parquet(path: str, form: NumberForm) -> RawTable:

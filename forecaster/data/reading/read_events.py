@@ -14,7 +14,7 @@ from forecaster.data.reading.csv_table import CsvTable
 from forecaster.data.reading.datetime_text import iso
 from forecaster.data.reading.joined_columns import joined_name, split_names
 from forecaster.data.reading.open_table import open_table
-from forecaster.data.reading.stamps import Origin
+from forecaster.data.reading.parsed_timestamps import Origin
 from forecaster.data.reading.table import RawTable
 from forecaster.data.reading.text_columns import MISSING, TextColumn
 from forecaster.data.reading.timestamp_column import parse_stamps

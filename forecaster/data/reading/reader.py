@@ -19,11 +19,11 @@ from forecaster.data.reading.insert_gaps import Filled, gaps_between, insert_gap
 from forecaster.data.reading.joined_columns import parts_of, split_names, with_joined
 from forecaster.data.reading.joined_rows import Observations
 from forecaster.data.reading.open_table import open_table
+from forecaster.data.reading.parsed_timestamps import Origin, ParsedTimestamps
 from forecaster.data.reading.regular_rows import regular
 from forecaster.data.reading.row_errors import RowsError
 from forecaster.data.reading.row_span import rows_within
 from forecaster.data.reading.several_targets import for_each_target
-from forecaster.data.reading.stamps import Origin, Stamps
 from forecaster.data.reading.table import RawTable
 from forecaster.data.reading.text_columns import too_large, why_too_large
 from forecaster.data.reading.timestamp_column import localize, parse_stamps
@@ -262,7 +262,7 @@ def _series(table: RawTable, roles: Roles) -> tuple[IntArray, TextArray]:
     return rank[column.codes], np.array([texts[i] for i in order], dtype=object)
 
 
-def _stamps(table: RawTable, name: str, series: IntArray, options: ReadOptions) -> Stamps:
+def _stamps(table: RawTable, name: str, series: IntArray, options: ReadOptions) -> ParsedTimestamps:
     """The timestamps [R] in column `name` of rows of these `series` [R], and the panel's zone."""
     zone, likely = options.zone, options.likely_format
     in_parts = len(parts_of(name, table.columns)) > 1
@@ -287,7 +287,7 @@ def _each_its_own(codes: IntArray, count: int) -> bool:
     return len(codes) == count > 0 and codes[0] == 0 and codes[-1] == count - 1 and bool((codes[1:] > codes[:-1]).all())
 
 
-def _parsed_stamps(table: RawTable, name: str, options: ReadOptions) -> tuple[IntArray, Stamps]:
+def _parsed_stamps(table: RawTable, name: str, options: ReadOptions) -> tuple[IntArray, ParsedTimestamps]:
     """[R] codes and distinct stamps of a column of texts."""
     column = table.text_column(name)
     likely = None if options.timestamp_format else options.likely_format
@@ -296,7 +296,9 @@ def _parsed_stamps(table: RawTable, name: str, options: ReadOptions) -> tuple[In
     return column.codes, stamps
 
 
-def _sorted_rows(table: RawTable, roles: Roles, codes: IntArray, names: TextArray, stamps: Stamps) -> SortedRows:
+def _sorted_rows(
+    table: RawTable, roles: Roles, codes: IntArray, names: TextArray, stamps: ParsedTimestamps
+) -> SortedRows:
     """The rows by series and time, equal ones as in the file."""
     timestamps = stamps.values
     later = timestamps[1:] >= timestamps[:-1]

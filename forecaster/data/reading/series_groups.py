@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from forecaster.data.reading.file_set import FileSet, data_set, redundant_keys
 from forecaster.data.reading.joined_columns import joined_name
-from forecaster.data.reading.pieces import Pieces, data_set, redundant_keys
 from forecaster.errors import DataError
 from forecaster.storage.files import saying_why, sync
 
@@ -94,13 +94,13 @@ class GroupRows:
         return frame
 
 
-def group_count(pieces: Pieces) -> int:
+def group_count(file_set: FileSet) -> int:
     """How many groups the rows are divided into."""
-    rows = int(data_set(pieces).count_rows())
+    rows = int(data_set(file_set).count_rows())
     return max(1, min(MAX_GROUPS, -(-rows // GROUP_ROWS)))
 
 
-def divided(pieces: Pieces, series: Sequence[str], columns: Sequence[str], folder: Path, count: int) -> SeriesGroups:
+def divided(file_set: FileSet, series: Sequence[str], columns: Sequence[str], folder: Path, count: int) -> SeriesGroups:
     """The rows of all files in `count` groups of whole series, in a folder; what a killed run has left there is used if it
     is complete.
 
@@ -111,14 +111,16 @@ def divided(pieces: Pieces, series: Sequence[str], columns: Sequence[str], folde
     if (folder / DONE).is_file():
         return groups
     shutil.rmtree(folder, ignore_errors=True)
-    found = data_set(pieces)
-    kept = [*columns] or [name for name in found.schema.names if name not in redundant_keys(pieces, found.schema)]
+    found = data_set(file_set)
+    kept = [*columns] or [name for name in found.schema.names if name not in redundant_keys(file_set, found.schema)]
     lacking = [name for name in (*series, *kept) if name not in found.schema.names]
     if lacking:
-        raise DataError(f"{pieces.name}: there is no column '{lacking[0]}'.", "Name the columns as the model has them.")
+        raise DataError(
+            f"{file_set.name}: there is no column '{lacking[0]}'.", "Name the columns as the model has them."
+        )
     with saying_why(folder):
         folder.mkdir(parents=True)
-        _divide(found, series, list(dict.fromkeys((*series, *kept))), groups, pieces.name)
+        _divide(found, series, list(dict.fromkeys((*series, *kept))), groups, file_set.name)
         (folder / DONE).touch()
         sync(folder)
     return groups

@@ -10,7 +10,7 @@ from forecaster.data.reading.text_columns import NUMBER, TextColumn
 from forecaster.errors import DataError
 
 if TYPE_CHECKING:
-    from forecaster.data.reading.stamps import Stamps
+    from forecaster.data.reading.parsed_timestamps import ParsedTimestamps
     from forecaster.typing import FloatArray, IntArray
 
 MAX_COLUMNS = 100_000
@@ -80,10 +80,10 @@ class RawTable(Protocol):
     def numbers(self, columns: Sequence[str]) -> dict[str, FloatArray]:
         """Whole columns [R] as float64; missing is NaN. NumbersError where cells are no numbers."""
 
-    def stamps(self, column: str) -> tuple[IntArray, Stamps] | None:
+    def stamps(self, column: str) -> tuple[IntArray, ParsedTimestamps] | None:
         """[R] codes and distinct stamps of a column that is typed as dates or numbers; None where it is text."""
 
-    def keep_stamps(self, column: str, codes: IntArray, stamps: Stamps) -> None:
+    def keep_stamps(self, column: str, codes: IntArray, stamps: ParsedTimestamps) -> None:
         """Keep the timestamps that a column of texts was parsed to, where the table may be read again."""
 
     def place(self, row: int) -> str:

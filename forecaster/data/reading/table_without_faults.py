@@ -13,7 +13,7 @@ from forecaster.data.reading.table import RawTable
 from forecaster.data.reading.text_columns import TextColumn
 
 if TYPE_CHECKING:
-    from forecaster.data.reading.stamps import Stamps
+    from forecaster.data.reading.parsed_timestamps import ParsedTimestamps
     from forecaster.typing import FloatArray, IntArray
 
 
@@ -26,7 +26,9 @@ class FilteredTable:
     kept: IntArray | None = None  # rows of `base`, ascending; None = all
     holes: dict[str, IntArray] = field(default_factory=dict)  # column → rows of `base` that read as missing
     _whole: dict[str, FloatArray] = field(default_factory=dict)  # column → numbers of all rows of `base`
-    _stamps: dict[str, tuple[IntArray, Stamps]] = field(default_factory=dict)  # column → [rows of `base`], once read
+    _stamps: dict[str, tuple[IntArray, ParsedTimestamps]] = field(
+        default_factory=dict
+    )  # column → [rows of `base`], once read
 
     @property
     def name(self) -> str:
@@ -112,12 +114,12 @@ class FilteredTable:
                 self._whole[column] = self._mended(column)
         return {c: self._whole[c] if self.kept is None else self._whole[c][self.kept] for c in columns}
 
-    def stamps(self, column: str) -> tuple[IntArray, Stamps] | None:
+    def stamps(self, column: str) -> tuple[IntArray, ParsedTimestamps] | None:
         """[R] codes and distinct timestamps, typed or parsed before; None where a column was not parsed yet."""
         typed = self._stamps.get(column) or self.base.stamps(column)
         return typed if typed is None or self.kept is None else (typed[0][self.kept], typed[1])
 
-    def keep_stamps(self, column: str, codes: IntArray, stamps: Stamps) -> None:
+    def keep_stamps(self, column: str, codes: IntArray, stamps: ParsedTimestamps) -> None:
         """Keep a column's parsed timestamps for the next reading, which has fewer rows."""
         index = codes  # of all rows of `base`
         if self.kept is not None:

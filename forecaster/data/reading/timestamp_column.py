@@ -20,10 +20,18 @@ from forecaster.data.freq import timestamp_text
 from forecaster.data.reading.datetime_text import ISO, OTHER, Parse, iso, offset_of, other_form, zone_of
 from forecaster.data.reading.decimal_dates import decimal_dates
 from forecaster.data.reading.frequency import regularity
-from forecaster.data.reading.number_dates import COUNTS, DIGITS, STEPS
-from forecaster.data.reading.numbered_stamps import WHOLE, by_number_form, whole_numbers
+from forecaster.data.reading.integer_dates import COUNTS, DIGITS, STEPS
+from forecaster.data.reading.numeric_timestamps import WHOLE, by_integer_date_form, whole_numbers
+from forecaster.data.reading.parsed_timestamps import (
+    Origin,
+    ParsedTimestamps,
+    first_rows,
+    from_parts,
+    of_form,
+    refuse,
+    stripped,
+)
 from forecaster.data.reading.row_errors import RowsError
-from forecaster.data.reading.stamps import Origin, Stamps, first_rows, from_parts, of_form, refuse, stripped
 from forecaster.data.reading.timestamp_formats import FISCAL, ORDERS, YEAR_FIRST, by_format
 from forecaster.data.reading.written_dates import FORMS, MONTH_YEAR, YEAR_MONTH, fiscal_years
 from forecaster.data.time_zones import fixed_zone, resolve_wall_clock
@@ -40,7 +48,7 @@ _CLEARLY = 1.5  # times as regular as another reading
 _NOT_IN_ORDER = 0.4  # factor for a reading whose dates go up and down
 
 
-def parse_stamps(origin: Origin) -> Stamps:
+def parse_stamps(origin: Origin) -> ParsedTimestamps:
     """The distinct timestamps of a column. DataError at the first row whose text is not a timestamp."""
     if origin.format is None and origin.likely is not None:
         try:
@@ -103,7 +111,7 @@ def localize(wall: IntArray, index: IntArray, series: IntArray, zone: str, place
     return instants
 
 
-def _by_given_format(texts: Any, origin: Origin, form: str) -> Stamps:
+def _by_given_format(texts: Any, origin: Origin, form: str) -> ParsedTimestamps:
     """The timestamps by a format as in `timestamp_formats.py`. DataError where one does not fit."""
     if form in ORDERS:
         parts = [other_form(OTHER.fullmatch(text), ORDERS[form]) for text in stripped(texts)]
@@ -112,7 +120,7 @@ def _by_given_format(texts: Any, origin: Origin, form: str) -> Stamps:
         years = fiscal_years(stripped(texts))
         return replace(from_parts(years or [None] * len(texts), texts, origin), form=form)
     if form in (STEPS, *COUNTS, *DIGITS):
-        return by_number_form(texts, origin, form)
+        return by_integer_date_form(texts, origin, form)
     if "%" not in form:
         read = decimal_dates(stripped(texts), form)
         valid = np.zeros(len(texts), dtype=bool) if read is None else read.valid
@@ -122,7 +130,7 @@ def _by_given_format(texts: Any, origin: Origin, form: str) -> Stamps:
     return replace(quick or from_parts([one(text) for text in texts], texts, origin), form=form)
 
 
-def _fiscal(texts: Any, origin: Origin) -> Stamps | None:
+def _fiscal(texts: Any, origin: Origin) -> ParsedTimestamps | None:
     """Fiscal and school years such as 2000-01; None where texts are not all such years."""
     if not _mostly(_MAY_BE_FISCAL, texts):
         return None
@@ -135,7 +143,7 @@ def _fiscal(texts: Any, origin: Origin) -> Stamps | None:
     return replace(from_parts(years, texts, origin), note=note, form=FISCAL)
 
 
-def _quick(texts: Any, origin: Origin, one: Parse, pattern: str = "ISO8601") -> Stamps | None:
+def _quick(texts: Any, origin: Origin, one: Parse, pattern: str = "ISO8601") -> ParsedTimestamps | None:
     """Timestamps by pandas' own parser, where nearly all texts have one offset or none; else None.
 
     `one` parses the few texts that pandas cannot read: timestamps beyond its years, and faults.
@@ -145,7 +153,7 @@ def _quick(texts: Any, origin: Origin, one: Parse, pattern: str = "ISO8601") -> 
         return None
     values, zone, unread = found
     if not len(unread):
-        return Stamps(values, zone)
+        return ParsedTimestamps(values, zone)
     parts = [one(str(text).strip()) for text in texts[unread]]
     bad = [int(i) for i, part in zip(unread, parts, strict=True) if part is None]
     if bad:
@@ -154,7 +162,7 @@ def _quick(texts: Any, origin: Origin, one: Parse, pattern: str = "ISO8601") -> 
     if offsets != {zone}:
         return None
     values[unread] = [part[0] - (part[1] or 0) for part in parts if part is not None]
-    return Stamps(values, zone)
+    return ParsedTimestamps(values, zone)
 
 
 def _parsed(texts: Any, pattern: str) -> tuple[IntArray, str | None, IntArray] | None:
@@ -188,7 +196,7 @@ def _parsed(texts: Any, pattern: str) -> tuple[IntArray, str | None, IntArray] |
     return values, None if offset is None else fixed_zone(offset), np.flatnonzero(~read)
 
 
-def _exact(texts: Any, origin: Origin) -> Stamps:
+def _exact(texts: Any, origin: Origin) -> ParsedTimestamps:
     """Every text by itself: slower, but it finds the faulty ones, and the other usual form that fits them all."""
     found = stripped(texts)
     parts = [iso(text) for text in found]
@@ -208,7 +216,7 @@ def _exact(texts: Any, origin: Origin) -> Stamps:
     return _month_and_digits(short[0], texts, origin) if short else from_parts(parts, texts, origin)
 
 
-def _month_and_digits(form: WrittenForm, texts: Any, origin: Origin) -> Stamps:
+def _month_and_digits(form: WrittenForm, texts: Any, origin: Origin) -> ParsedTimestamps:
     """Texts such as Jan-10 and 10-Jan, if the two digits are years. DataError where they may be days of a month."""
     parts = [form.read(text) for text in stripped(texts)]
     if None in parts:
@@ -231,7 +239,7 @@ def _in_order(walls: IntArray, origin: Origin) -> bool:
     return bool((moves >= 0).all() or (moves <= 0).all())
 
 
-def _by_convention(others: list[re.Match[str] | None], texts: Any, origin: Origin) -> Stamps:
+def _by_convention(others: list[re.Match[str] | None], texts: Any, origin: Origin) -> ParsedTimestamps:
     """Day first, month first or year first, whichever fits all rows. DataError where several do or none does."""
     tried = {name: [other_form(match, order) for match in others] for name, order in ORDERS.items()}
     fitting = {name: parts for name, parts in tried.items() if None not in parts}

@@ -8,7 +8,7 @@ from functools import lru_cache
 
 from forecaster.data.reading.datetime_text import OTHER, full_year
 from forecaster.data.reading.decimal_dates import DECIMAL_YEAR, YEAR_MONTH
-from forecaster.data.reading.number_dates import COUNTS, DIGITS, STEPS
+from forecaster.data.reading.integer_dates import COUNTS, DIGITS, STEPS
 from forecaster.errors import UsageError, nearest
 
 DAY_FIRST, MONTH_FIRST, YEAR_FIRST, FISCAL = "day-first", "month-first", "year-first", "fiscal-year"

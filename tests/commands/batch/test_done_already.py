@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from forecaster.commands.batch.results import JobLine, JobResult
+from forecaster.commands.batch.result_lines import JobLine, JobResult
 from forecaster.commands.batch.run import batch
 from forecaster.commands.batch.run_job import Worker
 from forecaster.commands.batch.status import StatusFile

@@ -1,4 +1,4 @@
-"""Jobs that run after others, that are tried again, that name a command for their failures, and jobs of upkeep."""
+"""Jobs that run after others, that are tried again, that name a command for their failures, and maintenance jobs."""
 
 from __future__ import annotations
 

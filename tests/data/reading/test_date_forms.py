@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from forecaster.data.panel import Columns, Panel
-from forecaster.data.reading.number_dates import number_form
+from forecaster.data.reading.integer_dates import integer_date_form
 from forecaster.data.reading.open_table import open_table
 from forecaster.data.reading.reader import ReadOptions, panel_of, read_panel
 from forecaster.errors import DataError, UsageError
@@ -181,7 +181,7 @@ def test_years_and_months_with_a_point_are_months_however_they_were_written(writ
                                      range(10**6, 10**6 + 60), range(0, 10**6, 1000), range(20_240_101, 20_240_180)])  # fmt: skip
 @pytest.mark.parametrize("name", ["step", "x"])
 def test_numbers_of_steps_are_no_dates(numbers: range, name: str) -> None:
-    assert not number_form(np.array(numbers), name).is_date
+    assert not integer_date_form(np.array(numbers), name).is_date
 
 
 def test_numbers_that_fit_several_forms_are_refused_with_all_of_them(write: Write) -> None:

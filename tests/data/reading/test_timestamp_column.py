@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from forecaster.data.reading import timestamp_column as module
-from forecaster.data.reading.stamps import Origin, Stamps
+from forecaster.data.reading.parsed_timestamps import Origin, ParsedTimestamps
 from forecaster.data.reading.text_columns import TextColumn
 from forecaster.data.reading.timestamp_column import parse_stamps
 from forecaster.errors import DataError
@@ -21,7 +21,7 @@ def origin(texts: Sequence[str], column: str = "date", **given: Any) -> Origin:
     return Origin(column, column_of_texts, lambda row: f"x.csv:{row + 2}", **given)
 
 
-def parse(*texts: str, column: str = "date", **given: Any) -> Stamps:
+def parse(*texts: str, column: str = "date", **given: Any) -> ParsedTimestamps:
     return parse_stamps(origin(texts, column, **given))
 
 

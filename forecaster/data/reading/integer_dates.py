@@ -1,6 +1,6 @@
 """Whole numbers that are dates: 201001, 2024031, 01012019, 1704067200 → microseconds since 1970, in NumPy alone.
 
-A number may be read in several ways, or be the number of a step. `number_form` compares how regular each reading makes the
+A number may be read in several ways, or be the number of a step. `integer_date_form` compares how regular each reading makes the
 column: of 201001 … 201912 as months no step is missing, and as numbers of steps nearly nine of ten are.
 """
 
@@ -52,7 +52,7 @@ DATE_NAMES = re.compile(
 
 
 @dataclass(frozen=True)
-class NumberForm:
+class IntegerDateForm:
     """How a column of whole numbers is read."""
 
     form: str  # a row of FORMS, or STEPS
@@ -73,7 +73,7 @@ def may_be_dates(low: int, high: int) -> bool:
     )
 
 
-def number_form(numbers: IntArray, name: str, widths: IntArray | None = None) -> NumberForm:
+def integer_date_form(numbers: IntArray, name: str, widths: IntArray | None = None) -> IntegerDateForm:
     """How the whole numbers of column `name`, in the order of the file, are read.
 
     `widths` are the digits of each, with leading zeros.
@@ -81,16 +81,16 @@ def number_form(numbers: IntArray, name: str, widths: IntArray | None = None) ->
     values, first = np.unique(numbers, return_index=True)
     widths = _widths(values) if widths is None else widths[first]
     if values[0] < 0:
-        return NumberForm(STEPS)
+        return IntegerDateForm(STEPS)
     scores = {form: score for form in FORMS if (score := _score(values, widths, form, name)) > 0}
     if not scores:
-        return NumberForm(STEPS)
+        return IntegerDateForm(STEPS)
     steps = regularity(values, whole_numbers=True)
     in_turn = numbers[np.sort(first)]
     fit = {form: score * (1.0 if _is_in_order(in_turn, form) else _UNLIKELY) for form, score in scores.items()}
     best = max(fit, key=lambda form: (fit[form], _named(form, name), -FORMS.index(form)))
     if best in COUNTS:
-        return NumberForm(best if _counts_time(values, best, name, steps, scores[best]) else STEPS)
+        return IntegerDateForm(best if _counts_time(values, best, name, steps, scores[best]) else STEPS)
     counted = len(values) > 1 and int(np.gcd.reduce(np.diff(values))) == 1
     odd = (counted and best != "%Y" and best[-1] in "Yy") or _is_step(name)  # steps unless these have gaps
     if (
@@ -98,10 +98,10 @@ def number_form(numbers: IntArray, name: str, widths: IntArray | None = None) ->
         or (odd and steps * _CLEARLY > scores[best])
         or (_is_step(name) and best == "%Y")
     ):
-        return NumberForm(STEPS)
+        return IntegerDateForm(STEPS)
     rivals = [form for form in fit if form != best and fit[form] * _CLEARLY > fit[best] and form in DIGITS]
     rivals = [form for form in rivals if _named(form, name) >= _named(best, name) and _as_well(values, form, best)]
-    return NumberForm(best, tuple(rivals) if best != "%Y" else ())
+    return IntegerDateForm(best, tuple(rivals) if best != "%Y" else ())
 
 
 def _is_in_order(values: IntArray, form: str) -> bool:

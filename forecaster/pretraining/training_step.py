@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from forecaster.pretraining.shapes import LEVELS
+from forecaster.pretraining.network_shapes import LEVELS
 from forecaster.training.fast_recurrence import fast_layer
 
 if TYPE_CHECKING:

@@ -44,7 +44,7 @@ def test_names_are_texts_zones_are_written_and_what_has_no_room_is_refused(tmp_p
     assert cells(tmp_path / "out.xlsx")[1][1] == 7
     with pytest.raises(UsageError, match="a character that workbooks cannot hold"):
         write_forecast(make(series=("a\x01", "b")), tmp_path / "out.xlsx")
-    monkeypatch.setattr("forecaster.serving.workbook.MAX_ROWS", 3)
+    monkeypatch.setattr("forecaster.serving.forecast_workbook.MAX_ROWS", 3)
     with pytest.raises(UsageError, match="no room for"):
         write_forecast(make(), tmp_path / "out.xlsx")
 
@@ -59,7 +59,7 @@ def test_a_forecast_in_a_workbook_can_be_read_again(tmp_path):
 
 
 def test_without_openpyxl_it_says_what_to_install(tmp_path, monkeypatch):
-    monkeypatch.setattr("forecaster.serving.workbook.find_spec", lambda name: None)
+    monkeypatch.setattr("forecaster.serving.forecast_workbook.find_spec", lambda name: None)
     with pytest.raises(UsageError, match=r"workbooks are written by openpyxl.*\[xlsx\]"):
         write_forecast(make(), tmp_path / "out.xlsx")
     assert not (tmp_path / "out.xlsx").exists()

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from forecaster.cli.main import run
 from forecaster.errors import ArtifactError, ForecasterError, LockError, UsageError
+from forecaster.serving.model_archive import export, import_version
 from forecaster.serving.store import Store
-from forecaster.serving.transfer import export, import_version
 from tests.support.stored_models import stored
 
 

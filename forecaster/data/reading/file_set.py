@@ -28,7 +28,7 @@ DATE_KEYS = frozenset({"year", "month", "day", "hour", "week", "quarter", "date"
 
 
 @dataclass(frozen=True)
-class Pieces:
+class FileSet:
     """The files of a data set, in the order of their names."""
 
     name: str  # for messages
@@ -37,7 +37,7 @@ class Pieces:
     place: Any = None  # fsspec's file system; None = this machine
 
 
-def in_pieces(source: object) -> bool:
+def is_file_set(source: object) -> bool:
     """Whether a source names a folder or a glob: here, or under a URL that ends with / or has a *."""
     if not isinstance(source, (str, Path)) or str(source) == "-" or is_database(source):
         return False
@@ -50,7 +50,7 @@ def in_pieces(source: object) -> bool:
         return False
 
 
-def find_pieces(source: str) -> Pieces:
+def find_file_set(source: str) -> FileSet:
     """The files that a folder or a glob names. DataError where there is none, or both CSV and Parquet files."""
     place, name = None, shown(source)
     if is_remote(source):
@@ -78,7 +78,7 @@ def find_pieces(source: str) -> Pieces:
         )
     if not parquet and not texts:
         raise DataError(f"{name}: there is no CSV or Parquet file.", "Name a folder or a glob that has some.")
-    return Pieces(name, tuple(parquet or texts), bool(parquet), place)
+    return FileSet(name, tuple(parquet or texts), bool(parquet), place)
 
 
 def _is_hidden(path: str) -> bool:
@@ -86,79 +86,79 @@ def _is_hidden(path: str) -> bool:
     return any(part[:1] in ("_", ".") and part not in (".", "..") for part in path.split("/"))
 
 
-def data_set(pieces: Pieces) -> Any:
+def data_set(file_set: FileSet) -> Any:
     """The Parquet files as a pyarrow data set. DataError where one is damaged or has other columns; without pyarrow, too."""
     try:
         from pyarrow import ArrowException
         from pyarrow import dataset as arrow
     except ImportError:
         raise DataError(
-            f"{pieces.name}: reading Parquet needs pyarrow, which is not installed.", install_hint("parquet")
+            f"{file_set.name}: reading Parquet needs pyarrow, which is not installed.", install_hint("parquet")
         ) from None
     keys = arrow.HivePartitioning.discover()
     try:
-        found = arrow.dataset([*pieces.files], format="parquet", partitioning=keys, filesystem=pieces.place)
+        found = arrow.dataset([*file_set.files], format="parquet", partitioning=keys, filesystem=file_set.place)
         known = set(found.schema.names)
         for piece in found.get_fragments():
             own = set(piece.physical_schema.names)
             in_path = {part.partition("=")[0] for part in piece.path.split("/")[:-1] if "=" in part}
             if lacking := known - own - in_path:
                 raise DataError(
-                    f"{piece.path}: has no column '{min(lacking)}'.", f"{pieces.files[0]} has it: give all the same."
+                    f"{piece.path}: has no column '{min(lacking)}'.", f"{file_set.files[0]} has it: give all the same."
                 )
             if more := own - known:
                 raise DataError(
-                    f"{piece.path}: has a column '{min(more)}'.", f"{pieces.files[0]} has none: give all the same."
+                    f"{piece.path}: has a column '{min(more)}'.", f"{file_set.files[0]} has none: give all the same."
                 )
     except (ArrowException, OSError, ValueError) as error:
         raise DataError(
-            f"{pieces.name}: a Parquet file cannot be read: {_first_line(error)}.", "Write it again."
+            f"{file_set.name}: a Parquet file cannot be read: {_first_line(error)}.", "Write it again."
         ) from None
     return found
 
 
-def redundant_keys(pieces: Pieces, schema: Any) -> set[str]:
+def redundant_keys(file_set: FileSet, schema: Any) -> set[str]:
     """Columns of the paths that are parts of dates, where the files have a timestamp of their own."""
     import pyarrow as pa
 
-    keys = {part.partition("=")[0] for path in pieces.files[:1] for part in path.split("/")[:-1] if "=" in part}
+    keys = {part.partition("=")[0] for path in file_set.files[:1] for part in path.split("/")[:-1] if "=" in part}
     own = [field for field in schema if field.name not in keys]
     if not any(pa.types.is_temporal(one.type) or one.name.lower() in ("timestamp", "ds", "datetime") for one in own):
         return set()
-    values = dict(part.split("=", 1) for path in pieces.files[:1] for part in path.split("/")[:-1] if "=" in part)
+    values = dict(part.split("=", 1) for path in file_set.files[:1] for part in path.split("/")[:-1] if "=" in part)
     return {key for key in keys if key.lower() in DATE_KEYS or looks_like_stamp(values.get(key, ""))}
 
 
-def read_parquet_pieces(pieces: Pieces) -> pd.DataFrame:
+def read_parquet_files(file_set: FileSet) -> pd.DataFrame:
     """The rows of all files. DataError where they cannot be read, or are more than memory holds."""
-    found = data_set(pieces)
-    left_out = redundant_keys(pieces, found.schema)
+    found = data_set(file_set)
+    left_out = redundant_keys(file_set, found.schema)
     columns = [name for name in found.schema.names if name not in left_out]
     try:
         if 8 * found.count_rows() * len(columns) > MAX_BYTES:
-            raise DataError(f"{pieces.name}: more than {MAX_BYTES >> 30} GiB of cells.", "Name fewer files.")
+            raise DataError(f"{file_set.name}: more than {MAX_BYTES >> 30} GiB of cells.", "Name fewer files.")
         frame: pd.DataFrame = found.to_table(columns=columns).to_pandas()
     except (OSError, ValueError) as error:  # what pyarrow raises is one of these
         raise DataError(
-            f"{pieces.name}: a Parquet file cannot be read: {_first_line(error)}.", "Write it again."
+            f"{file_set.name}: a Parquet file cannot be read: {_first_line(error)}.", "Write it again."
         ) from None
     return frame
 
 
-def read_csv_pieces(pieces: Pieces, read_bytes: Callable[[str], bytes]) -> tuple[bytes, tuple[tuple[int, str], ...]]:
+def read_csv_files(file_set: FileSet, read_bytes: Callable[[str], bytes]) -> tuple[bytes, tuple[tuple[int, str], ...]]:
     """The files as one, and the line of it on which each begins. `read_bytes` reads a file by its path.
 
     The header of all but the first becomes an empty line, so that lines keep their numbers. DataError where one differs.
     """
     whole, spans, lines, header = io.BytesIO(), [], 0, b""
-    for path in pieces.files:
+    for path in file_set.files:
         data = read_bytes(path)
         first, _, rest = data.lstrip(b"\r\n").partition(b"\n")
         skipped = len(data) - len(data.lstrip(b"\r\n"))
         header = header or first.rstrip()
         if first.rstrip() != header:
             raise DataError(
-                f"{path}: its header differs from that of {pieces.files[0]}.", "Give all files the same columns."
+                f"{path}: its header differs from that of {file_set.files[0]}.", "Give all files the same columns."
             )
         spans.append((lines, path))
         text = data if not whole.tell() else data[:skipped] + b"\n" + rest
@@ -166,7 +166,7 @@ def read_csv_pieces(pieces: Pieces, read_bytes: Callable[[str], bytes]) -> tuple
         whole.write(text)
         lines += text.count(b"\n")
         if whole.tell() > MAX_BYTES:
-            raise DataError(f"{pieces.name}: more than {MAX_BYTES >> 30} GiB of text.", "Name fewer files.")
+            raise DataError(f"{file_set.name}: more than {MAX_BYTES >> 30} GiB of text.", "Name fewer files.")
     return whole.getvalue(), tuple(spans)
 
 

@@ -16,7 +16,7 @@ MIN_SHARE = 0.05  # lower limit of the network's own width, as a share of the se
 
 
 @dataclass(frozen=True)
-class QuantileShape:
+class QuantileColumns:
     """The levels of a raw forecast [n, h, 1 + Q]. Between and beyond them, distances from the centre are those of a normal."""
 
     levels: tuple[float, ...] = ()  # trained, ascending
@@ -90,4 +90,4 @@ def _joint_units(forecast: FloatArray, size: FloatArray) -> tuple[FloatArray, Fl
     return down, up
 
 
-FORMAT_1 = QuantileShape(centred=False)
+FORMAT_1 = QuantileColumns(centred=False)

@@ -10,11 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from forecaster.data.target_limits import Limits
-from forecaster.serving.conformal import GRID, Pool, calibrate
-from forecaster.serving.quantile_shape import QuantileShape
+from forecaster.serving.conformal import GRID, ErrorPool, calibrate
+from forecaster.serving.quantile_columns import QuantileColumns
 from forecaster.serving.raw_forecasts import widened
 
-SHAPE = QuantileShape((0.1, 0.5, 0.9), 0.5)
+SHAPE = QuantileColumns((0.1, 0.5, 0.9), 0.5)
 LEVELS = (0.025, 0.1, 0.3, 0.5, 0.7, 0.9, 0.975)
 
 
@@ -26,7 +26,9 @@ def pool_of(windows=200, horizon=4, *, bias=0.0, size=1.0, seed=0, cutoffs=1, sh
     forecast[:, :, 1] -= 1.2816
     forecast[:, :, 3] += 1.2816
     ages = np.arange(windows) % cutoffs
-    return Pool(forecast, target, np.ones(windows), np.zeros(windows, np.int64), windows, ages.astype(float), shape)
+    return ErrorPool(
+        forecast, target, np.ones(windows), np.zeros(windows, np.int64), windows, ages.astype(float), shape
+    )
 
 
 def quantiles(pool, levels=LEVELS, forecast=None):
@@ -72,7 +74,7 @@ def test_where_the_networks_quantiles_are_right_they_are_served_as_they_are():
 
 
 def test_the_networks_own_shape_between_its_levels_is_kept():
-    shape = QuantileShape((0.1, 0.3, 0.5, 0.7, 0.9), 0.5)
+    shape = QuantileColumns((0.1, 0.3, 0.5, 0.7, 0.9), 0.5)
     forecast = np.tile(np.array([100.0, 90.0, 99.9, 100.0, 100.1, 110.0]), (50, 4, 1))
     pool = replace(pool_of(50), forecast=forecast, shape=shape)
     found = quantiles(pool, (0.3, 0.5, 0.7, 0.9))
@@ -81,7 +83,7 @@ def test_the_networks_own_shape_between_its_levels_is_kept():
 
 
 def test_a_mean_is_not_the_median():
-    shape = QuantileShape((0.1, 0.5, 0.9), None)
+    shape = QuantileColumns((0.1, 0.5, 0.9), None)
     forecast = np.tile(np.array([3.0, 0.0, 1.0, 6.0]), (30, 4, 1))
     pool = replace(pool_of(30), forecast=forecast, shape=shape, target=np.full((30, 4), 1.0))
     assert (quantiles(pool, (0.5,)) == 1.0).all()
@@ -89,7 +91,7 @@ def test_a_mean_is_not_the_median():
 
 @pytest.mark.parametrize("levels", [(), (0.5,), (0.1, 0.2)])
 def test_without_widths_on_both_sides_the_seasonal_difference_is_the_unit(levels):
-    shape = QuantileShape(levels, 0.5)
+    shape = QuantileColumns(levels, 0.5)
     pool = pool_of(300, size=3.0, cutoffs=30)
     pool = replace(pool, forecast=pool.forecast[:, :, : 1 + len(levels)], shape=shape)
     found = quantiles(pool, (0.1, 0.5, 0.9))
@@ -128,7 +130,7 @@ def test_samples_are_of_the_quantiles_that_are_served():
 
 
 def test_samples_of_whole_numbers_have_their_quantiles_and_their_mean():
-    shape = QuantileShape((0.1, 0.5, 0.9), None)
+    shape = QuantileColumns((0.1, 0.5, 0.9), None)
     rng = np.random.default_rng(0)
     forecast = np.tile(np.array([0.2, 0.0, 0.0, 1.0]), (300, 4, 1))
     target = (rng.random((300, 4)) < 0.2).astype(float)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from forecaster.models.onnx_form import settle
+from forecaster.models.canonical_onnx import canonicalize
 
 onnx = pytest.importorskip("onnx")
 
@@ -23,14 +23,14 @@ def graph(names, order):
 
 def test_equal_graphs_get_equal_bytes():
     first, second = graph("abcd", (0, 1)), graph("pqrs", (1, 0))
-    settle(first)
-    settle(second)
+    canonicalize(first)
+    canonicalize(second)
     assert first.SerializeToString() == second.SerializeToString()
 
 
 def test_a_settled_graph_computes_what_it_did_and_stores_each_constant_once():
     made = graph("abcd", (1, 0))
-    settle(made)
+    canonicalize(made)
     onnx.checker.check_graph(made)
     assert [node.op_type for node in made.node] == ["Add", "Mul"]
     assert len(made.initializer) == 1
@@ -42,5 +42,5 @@ def test_names_stay_where_an_inner_graph_may_read_them():
     made = graph("abcd", (0, 1))
     inner = onnx.helper.make_graph([], "inner", [], [])
     made.node[0].attribute.append(onnx.helper.make_attribute("body", inner))
-    settle(made)
+    canonicalize(made)
     assert made.node[0].input == ["x", "a"]

@@ -1,4 +1,4 @@
-"""A column of whole numbers as timestamps: dates as in `number_dates.py`, or numbers of steps."""
+"""A column of whole numbers as timestamps: dates as in `integer_dates.py`, or numbers of steps."""
 
 from __future__ import annotations
 
@@ -9,17 +9,25 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from forecaster.data.reading.decimal_dates import decimal_dates
-from forecaster.data.reading.number_dates import (
+from forecaster.data.reading.integer_dates import (
     COUNTS,
     STEP_NAMES,
     STEPS,
-    NumberForm,
+    IntegerDateForm,
     by_count,
     by_digits,
+    integer_date_form,
     may_be_dates,
-    number_form,
 )
-from forecaster.data.reading.stamps import Origin, Stamps, first_rows, form_note, of_form, refuse, stripped
+from forecaster.data.reading.parsed_timestamps import (
+    Origin,
+    ParsedTimestamps,
+    first_rows,
+    form_note,
+    of_form,
+    refuse,
+    stripped,
+)
 from forecaster.errors import DataError
 
 if TYPE_CHECKING:
@@ -28,7 +36,7 @@ if TYPE_CHECKING:
 WHOLE = re.compile(r"[+-]?\d+(\.0*)?")
 
 
-def whole_numbers(texts: Any, origin: Origin) -> Stamps | None:
+def whole_numbers(texts: Any, origin: Origin) -> ParsedTimestamps | None:
     """Numbers of steps, or dates written as whole numbers; None where at least half of the texts are no whole numbers.
 
     RowsError where fewer texts are not whole numbers.
@@ -47,7 +55,7 @@ def whole_numbers(texts: Any, origin: Origin) -> Stamps | None:
     whole = np.array([int(text) for text in digits], dtype=np.int64)
     widths = np.array([len(text.lstrip("+-")) for text in digits], dtype=np.int64)
     earliest = np.argsort(first_rows(origin)[good], kind="stable")
-    form = number_form(whole[earliest], origin.name, widths[earliest])
+    form = integer_date_form(whole[earliest], origin.name, widths[earliest])
     iso_form = form.form in ("%Y", "%Y%m%d")
     if bad:
         if (read := decimal_dates(stripped(texts))) is not None:
@@ -62,15 +70,15 @@ def whole_numbers(texts: Any, origin: Origin) -> Stamps | None:
             bad = np.flatnonzero(np.abs(numbers) >= 2**53).tolist()
             refuse(bad, texts, origin, "is too large for the number of a step.", "Count steps from 1.")
         note = disguise_note(int(whole.min()), int(whole.max()), origin.name)
-        return Stamps(whole, None, whole_numbers=True, note=note)
+        return ParsedTimestamps(whole, None, whole_numbers=True, note=note)
     _refuse_ambiguous(form, origin)
     every = np.zeros(len(texts), dtype=np.int64)
     every[good] = whole
-    stamps = _of_number_form(every, np.isin(np.arange(len(texts)), good), form.form, texts, origin)
+    stamps = _of_integer_date_form(every, np.isin(np.arange(len(texts)), good), form.form, texts, origin)
     return replace(stamps, note="", form=None) if iso_form else stamps  # of ISO 8601 nothing is to be said
 
 
-def _refuse_ambiguous(form: NumberForm, origin: Origin) -> None:
+def _refuse_ambiguous(form: IntegerDateForm, origin: Origin) -> None:
     """DataError where numbers fit several forms."""
     if not form.also:
         return
@@ -87,8 +95,8 @@ def _all_long(texts: Any) -> bool:
     return len(str(texts[0]).strip()) >= 18
 
 
-def by_number_form(texts: Any, origin: Origin, form: str) -> Stamps:
-    """The timestamps of whole numbers, or of Excel's days and parts of them, by a form as in `number_dates.py`."""
+def by_integer_date_form(texts: Any, origin: Origin, form: str) -> ParsedTimestamps:
+    """The timestamps of whole numbers, or of Excel's days and parts of them, by a form as in `integer_dates.py`."""
     found = stripped(texts)
     if form == "excel":
         good = np.array([re.fullmatch(r"\d+(\.\d*)?", text) is not None for text in found])
@@ -99,11 +107,13 @@ def by_number_form(texts: Any, origin: Origin, form: str) -> Stamps:
     if form == STEPS:
         if not good.all():
             refuse(np.flatnonzero(~good).tolist(), texts, origin)
-        return Stamps(numbers, None, whole_numbers=True, form=form)
-    return replace(_of_number_form(numbers, good, form, texts, origin), note="")
+        return ParsedTimestamps(numbers, None, whole_numbers=True, form=form)
+    return replace(_of_integer_date_form(numbers, good, form, texts, origin), note="")
 
 
-def _of_number_form(numbers: IntArray, good: BoolArray, form: str, texts: Any, origin: Origin) -> Stamps:
+def _of_integer_date_form(
+    numbers: IntArray, good: BoolArray, form: str, texts: Any, origin: Origin
+) -> ParsedTimestamps:
     if form in COUNTS:
         stamps = of_form(by_count(numbers, form), good, form, texts, origin)
         return stamps if form == "excel" else replace(stamps, zone="UTC")
@@ -111,16 +121,16 @@ def _of_number_form(numbers: IntArray, good: BoolArray, form: str, texts: Any, o
     return of_form(values, valid & good, form, texts, origin)
 
 
-def read_steps(steps: IntArray, column: str) -> Stamps | None:
+def read_steps(steps: IntArray, column: str) -> ParsedTimestamps | None:
     """The timestamps [R] of whole numbers without leading zeros; None where a closer look at the file is needed."""
     low, high = int(steps.min()), int(steps.max())
     if not may_be_dates(low, high):
-        return Stamps(steps, None, whole_numbers=True)
-    form = number_form(steps, column)
+        return ParsedTimestamps(steps, None, whole_numbers=True)
+    form = integer_date_form(steps, column)
     if form.also:
         return None
     if not form.is_date:
-        return Stamps(steps, None, whole_numbers=True, note=disguise_note(low, high, column))
+        return ParsedTimestamps(steps, None, whole_numbers=True, note=disguise_note(low, high, column))
     if form.form in COUNTS:
         values, valid = by_count(steps, form.form), np.ones(len(steps), dtype=bool)
     else:
@@ -129,8 +139,8 @@ def read_steps(steps: IntArray, column: str) -> Stamps | None:
         return None
     zone = "UTC" if form.form in COUNTS and form.form != "excel" else None
     if form.form in ("%Y", "%Y%m%d"):
-        return Stamps(values, zone)
-    return Stamps(values, zone, note=form_note(str(steps[0]), int(values[0]), form.form), form=form.form)
+        return ParsedTimestamps(values, zone)
+    return ParsedTimestamps(values, zone, note=form_note(str(steps[0]), int(values[0]), form.form), form=form.form)
 
 
 def disguise_note(low: int, high: int, column: str) -> str:

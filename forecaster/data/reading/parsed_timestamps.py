@@ -33,7 +33,7 @@ _ZONE_NAME = re.compile(r"\d\s*[A-Z]{2,5}|\[[A-Za-z_/]+\]")
 
 
 @dataclass(frozen=True)
-class Stamps:
+class ParsedTimestamps:
     """Parsed timestamps. With a zone they are UTC instants, otherwise times on the wall clock, or whole numbers."""
 
     values: IntArray  # one per distinct text, or per row: microseconds since 1970, or whole numbers
@@ -68,14 +68,16 @@ class Origin:
         return RowsError(what, rows, self.place, lambda k: (found(int(codes[k])), hint), column=self.name)
 
 
-def of_form(values: IntArray, valid: BoolArray, form: str, texts: Any, origin: Origin) -> Stamps:
+def of_form(values: IntArray, valid: BoolArray, form: str, texts: Any, origin: Origin) -> ParsedTimestamps:
     """Timestamps that were read by `form`, with a note. RowsError on those that are not `valid`."""
     if not valid.all():
         bad = np.flatnonzero(~valid).tolist()
         hint = "Mend it, or say how timestamps are written: --timestamp-format."
         refuse(bad, texts, origin, f"is not a date of the form {form}, as the others are.", hint)
     index, _ = origin.first(range(len(texts)))
-    return Stamps(values, None, note=form_note(str(texts[index]).strip(), int(values[index]), form), form=form)
+    return ParsedTimestamps(
+        values, None, note=form_note(str(texts[index]).strip(), int(values[index]), form), form=form
+    )
 
 
 def form_note(text: str, value: int, form: str) -> str:
@@ -97,15 +99,15 @@ def first_rows(origin: Origin) -> IntArray:
     return first
 
 
-def from_parts(parts: Sequence[tuple[int, int | None] | None], texts: Any, origin: Origin) -> Stamps:
-    """Stamps from (microseconds on the wall clock, offset or None) per text. DataError on faults and mixtures."""
+def from_parts(parts: Sequence[tuple[int, int | None] | None], texts: Any, origin: Origin) -> ParsedTimestamps:
+    """ParsedTimestamps from (microseconds on the wall clock, offset or None) per text. DataError on faults and mixtures."""
     bad = [i for i, part in enumerate(parts) if part is None]
     if bad:
         refuse(bad, texts, origin)
     known = [part for part in parts if part is not None]
     offsets = {offset for _, offset in known}
     if offsets == {None}:
-        return Stamps(np.array([wall for wall, _ in known], dtype=np.int64), None)
+        return ParsedTimestamps(np.array([wall for wall, _ in known], dtype=np.int64), None)
     if None in offsets:
         bare = [i for i, (_, offset) in enumerate(known) if offset is None]
         other, there = origin.first([i for i, (_, offset) in enumerate(known) if offset is not None])
@@ -129,7 +131,7 @@ def from_parts(parts: Sequence[tuple[int, int | None] | None], texts: Any, origi
             "offset",
         )
     instants = np.array([wall - (offset or 0) for wall, offset in known], dtype=np.int64)
-    return Stamps(instants, fixed_zone(known[0][1] or 0))
+    return ParsedTimestamps(instants, fixed_zone(known[0][1] or 0))
 
 
 def refuse(

@@ -14,7 +14,7 @@ MAX_NAME = 1000  # bytes
 _NUMBERED = re.compile(r"(.*)_([0-9]+)")
 
 
-def settle_saved_model(folder: Path) -> None:
+def canonicalize_saved_model(folder: Path) -> None:
     """Number the functions anew, in their order, and remove the random identifier."""
     from tensorflow.core.protobuf import saved_model_pb2
 

@@ -12,8 +12,8 @@ import pytest
 from forecaster.cli.main import run
 from forecaster.commands.batch.run import batch
 from forecaster.config import BatchSettings
+from forecaster.data.reading.file_set import is_file_set
 from forecaster.data.reading.find_faults import find_faults
-from forecaster.data.reading.pieces import in_pieces
 from forecaster.data.reading.reader import ReadOptions, read_panel
 from forecaster.errors import DataError
 from tests.support.factories import Recorder
@@ -130,7 +130,7 @@ def test_parquet_files_with_other_columns_or_damage_are_refused(rows):
 
 def test_what_is_one_file_is_no_glob(rows):
     Path("all.csv").rename("all[1].csv")
-    assert not in_pieces("all[1].csv") and len(read_panel("all[1].csv").series) == 3
+    assert not is_file_set("all[1].csv") and len(read_panel("all[1].csv").series) == 3
     with pytest.raises(DataError, match="no CSV or Parquet"):
         read_panel("none*.csv")
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 Refuse = Callable[[], None]  # raises where what was found makes the job fail
 
 
-def report_of(job: BatchJob, watch: Watch) -> tuple[dict[str, Any], Refuse]:
+def run_maintenance(job: BatchJob, watch: Watch) -> tuple[dict[str, Any], Refuse]:
     """What the job found, and what decides whether it has failed. ForecasterError where it cannot run."""
     match job.settings:
         case CheckSettings():
@@ -34,7 +34,7 @@ def report_of(job: BatchJob, watch: Watch) -> tuple[dict[str, Any], Refuse]:
         case PruneSettings():
             removed = Store(Path(job.settings.models)).prune(str(job.argument), job.settings.keep)
             return {"model": job.argument, "removed": list(removed)}, _accept
-    raise TypeError(f"{job.command} is no job of upkeep")
+    raise TypeError(f"{job.command} is no maintenance job")
 
 
 def finite(value: Any) -> Any:

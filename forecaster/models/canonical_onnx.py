@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 
-def settle(graph: Any) -> None:
+def canonicalize(graph: Any) -> None:
     """Order nodes and constants, drop what nothing reads, store equal constants once, and name all anew, in place.
 
     Inputs and outputs keep their names. So do all names in a graph with inner graphs, which may read any of them.
