@@ -324,4 +324,8 @@ def usage_error(fault: Exception) -> UsageError:
     """Typer's error about a command line as a UsageError. `fault` has `format_message`, and may have `ctx`."""
     context = getattr(fault, "ctx", None)
     path = context.command_path if context else "forecaster"
-    return UsageError(fault.format_message(), f"See `{path} --help`.")  # type: ignore[attr-defined]
+    said: str = fault.format_message()  # type: ignore[attr-defined]
+    hint = f"See `{path} --help`."
+    if "unexpected extra argument" in said:  # what the shell makes of an unquoted glob
+        hint = f"To read many files name their folder, or quote the glob: '*.csv'. {hint}"
+    return UsageError(said, hint)

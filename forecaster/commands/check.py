@@ -12,7 +12,7 @@ from forecaster.data.reading.find_faults import Checked, find_faults
 from forecaster.data.summary import Summary, level_and_scale, summarise
 from forecaster.errors import DataError
 from forecaster.serving.freshness import latest_observed, unfinished
-from forecaster.serving.open_model import open_model, trained_options
+from forecaster.serving.open_model import as_trained, open_model, trained_options
 from forecaster.serving.remote_store import at_hand
 from forecaster.serving.sparse_series import described, needed_rows, observed_in_reach
 
@@ -93,7 +93,7 @@ def check(data: Data, settings: CheckSettings, watch: Watch, now: datetime | Non
     opened = open_model(settings.models, settings.model) if settings.model else None
     data, options = settings.source(data), settings.read_options()
     if opened:
-        options = options.or_else(trained_options(opened.manifest))
+        options = as_trained(options, trained_options(opened.manifest), opened.manifest.name)
     checked = find_faults(data, options)
     panel = checked.panel
     matches = _matches(checked, opened.manifest) if opened else ()

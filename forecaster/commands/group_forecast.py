@@ -98,7 +98,8 @@ def recent_errors_of_group(
 
 def _has_no_new_rows(rows: GroupRows, options: GroupOptions, manifest: Manifest) -> bool:
     """Whether all rows of a group are of the time of the training, as far as that is known without reading them."""
-    moved = manifest.data.rows_as.snap or manifest.data.rows_as.resample
+    given, trained = options.settings, manifest.data.rows_as
+    moved = trained.snap or trained.resample or given.snap or given.resample
     if not options.columns or moved or options.settings.zone:
         return False
     latest = rows.latest(options.columns[0], has_zone=manifest.data.zone is not None)

@@ -22,7 +22,7 @@ from forecaster.progress import Watch
 from forecaster.serving.forecast import MODEL
 from forecaster.serving.ledger import Entries, Version, entries, find_version, versions
 from forecaster.serving.manifest import json_key
-from forecaster.serving.open_model import open_model, trained_options
+from forecaster.serving.open_model import as_trained, open_model, trained_options
 from forecaster.serving.overwriting import refuse_overwriting
 from forecaster.serving.recalibrate import recalibrate
 from forecaster.storage.addresses import shown
@@ -93,7 +93,8 @@ def monitor(ledger: str, data: str, settings: MonitorSettings, watch: Watch) -> 
         settings.models,
     )
     version = find_version(ledger, settings.model)
-    panel = read_as(data, settings.read_options().or_else(_options_then(settings.models, version)))
+    then = _options_then(settings.models, version)
+    panel = read_as(data, as_trained(settings.read_options(), then, version.model))
     made = entries(ledger, version)
     own = made.source == MODEL
     forecasts = ForecastActuals(

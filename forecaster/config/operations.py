@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from forecaster.config.option import option, switch
-from forecaster.config.shared import InputOptions, LockOptions, MachineOptions, StoreOptions
+from forecaster.config.shared import GridOptions, LockOptions, MachineOptions, StoreOptions
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class BatchSettings(LockOptions, MachineOptions):
 
 
 @dataclass(frozen=True)
-class MonitorSettings(StoreOptions, InputOptions):
+class MonitorSettings(StoreOptions, GridOptions):
     """Settings of `monitor`."""
 
     model: str | None = option(None, "NAME or NAME@VERSION (default: the model that forecast last).", "Monitoring")

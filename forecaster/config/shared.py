@@ -133,6 +133,15 @@ class FrequencyOptions:
 
 
 @dataclass(frozen=True)
+class GridOptions(FrequencyOptions, InputOptions):
+    """How the data is read, and put on a grid; with a stored model, as far as that leaves it open."""
+
+    def read_options(self) -> ReadOptions:
+        """How to read the data, as far as it is given. UsageError for an unknown frequency or time zone."""
+        return self.with_step(super().read_options())
+
+
+@dataclass(frozen=True)
 class EventOptions:
     """Events of one's own."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from forecaster.config.option import choice, count, option, steps, switch
 from forecaster.config.shared import (
@@ -11,9 +10,8 @@ from forecaster.config.shared import (
     BaselineOptions,
     EngineOptions,
     EventOptions,
-    FrequencyOptions,
+    GridOptions,
     HoldoutOptions,
-    InputOptions,
     LockOptions,
     MachineOptions,
     MemoryOptions,
@@ -22,9 +20,6 @@ from forecaster.config.shared import (
     StoreOptions,
 )
 from forecaster.errors import UsageError
-
-if TYPE_CHECKING:
-    from forecaster.data.reading.reader import ReadOptions
 
 
 @dataclass(frozen=True)
@@ -37,7 +32,7 @@ class EvaluateSettings(
     ServeOptions,
     StoreOptions,
     EventOptions,
-    InputOptions,
+    GridOptions,
 ):
     """Settings of `evaluate`."""
 
@@ -57,7 +52,7 @@ class EvaluateSettings(
 
 
 @dataclass(frozen=True)
-class ExplainSettings(MemoryOptions, HoldoutOptions, MachineOptions, ServeOptions, StoreOptions, InputOptions):
+class ExplainSettings(MemoryOptions, HoldoutOptions, MachineOptions, ServeOptions, StoreOptions, GridOptions):
     """Settings of `explain`."""
 
     def __post_init__(self) -> None:
@@ -76,7 +71,7 @@ class PredictSettings(
     ServeOptions,
     StoreOptions,
     EventOptions,
-    InputOptions,
+    GridOptions,
 ):
     """Settings of `predict`."""
 
@@ -111,6 +106,9 @@ class PredictSettings(
 
     def __post_init__(self) -> None:
         if self.as_of is not None:
+            from forecaster.data.ignored_ranges import check_time
+
+            check_time(self.as_of, "--as-of")
             if self.until not in (None, self.as_of):
                 raise UsageError("--as-of and --until exclude each other.", "Keep one.")
             object.__setattr__(self, "until", self.as_of)  # read so; --as-of also warns of a model that knows more
@@ -130,14 +128,10 @@ class PredictSettings(
 
 
 @dataclass(frozen=True)
-class CheckSettings(FrequencyOptions, StoreOptions, InputOptions):
+class CheckSettings(StoreOptions, GridOptions):
     """Settings of `check`."""
 
     model: str | None = option(None, "Compare the data with this model's, NAME or NAME@VERSION.", "Store", kind="model")
-
-    def read_options(self) -> ReadOptions:
-        """How to read the data, as far as it is given. UsageError for an unknown frequency or time zone."""
-        return self.with_step(super().read_options())
 
 
 @dataclass(frozen=True)

@@ -41,6 +41,11 @@ def span(since: str | None, until: str | None, *, whole_numbers: bool) -> tuple[
     return first, end
 
 
+def check_time(text: str, flag: str) -> None:
+    """UsageError where `text`, which was given for `flag`, is neither a step nor a time."""
+    _end(text, 1, flag, whole_numbers=text.strip().lstrip("-").isdecimal() and len(text.strip()) != 4)
+
+
 def _end(text: str, later: int, flag: str, *, whole_numbers: bool) -> int:
     try:
         return int(text) + later if whole_numbers else _stamp(text.strip(), later)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 from forecaster.config.shared import EventOptions
 from forecaster.data.covariate_encodings import columns_of
 from forecaster.data.events import joined_events, refuse_other_events, with_windows_of
+from forecaster.data.freq import Freq
 from forecaster.data.reading.reader import ReadOptions, read_as
 from forecaster.data.time_zones import DAY
 from forecaster.errors import ArtifactError, UsageError
@@ -86,6 +87,25 @@ def trained_options(manifest: Manifest) -> ReadOptions:
     return replace(options, likely_format=facts.timestamp_form, rows=rows, text=facts.text_as)
 
 
+def as_trained(given: ReadOptions, trained: ReadOptions, model: str) -> ReadOptions:
+    """How to read data for a model: as `given`, else as the training data was. UsageError for a grid that is not the model's."""
+    own, step = given.rows, trained.freq
+    if step is None:
+        return given.or_else(trained)
+    what = f"'{model}' was trained on rows of {step.name}"
+    if given.freq not in (None, step):
+        raise UsageError(f"--freq {given.freq.name}: {what}.", "Leave it out, or train a model for it.")
+    if own.resample is not None and Freq.parse(own.resample) != replace(step, slots=()):
+        raise UsageError(f"--resample {own.resample}: {what}.", "Give its step, or train a model for this one.")
+    if own.all_slots:
+        raise UsageError(f"--all-slots has no effect: {what}.", "Leave it out, or train a model with it.")
+    if own.snap is not None and trained.rows.resample is not None:
+        raise UsageError("--snap has no effect: rows are joined to periods, as in the training.", "Leave it out.")
+    if own.resample is not None:  # moves rows itself
+        trained = replace(trained, rows=replace(trained.rows, snap=None))
+    return given.or_else(trained)
+
+
 def read_for(manifest: Manifest, data: str | Path | pd.DataFrame | None, settings: InputOptions) -> Panel:
     """The data, read as `settings` say, else as the training data was; None = the training file.
 
@@ -96,7 +116,7 @@ def read_for(manifest: Manifest, data: str | Path | pd.DataFrame | None, setting
         if not (Path(facts.path).is_absolute() or is_url(facts.path)):
             raise UsageError(f"model '{manifest.name}' was trained on {facts.path}.", "Name a data file.")
         data = facts.path
-    panel = read_as(data, settings.read_options().or_else(trained_options(manifest)))
+    panel = read_as(data, as_trained(settings.read_options(), trained_options(manifest), manifest.name))
     if panel.freq.whole_numbers != (facts.freq.isdigit()):
         raise ArtifactError(
             f"model '{manifest.name}' was trained on {facts.freq} data, {panel.source} is {panel.freq.name}.",

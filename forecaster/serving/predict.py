@@ -193,7 +193,10 @@ def _request(panel: Panel, model: Model, settings: PredictSettings, watch: Watch
     sparse = observed & (observed_in_reach(panel, reach) < needed)
     if sparse.any():
         what = described(panel, np.flatnonzero(sparse), needed, reach)
-        how = "" if settings.fallback else "; --fallback gives them another forecast"
+        helped = settings.fallback or isinstance(
+            model, ZeroShotModel
+        )  # which has seasonal naive where it knows nothing
+        how = "" if helped else "; --fallback gives them another forecast"
         watch.warn(f"{what}: too few to go by, so their intervals are wide{how}")
     return Request(
         panel=panel,

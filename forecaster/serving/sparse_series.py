@@ -44,7 +44,8 @@ def described(panel: Panel, chosen: IntArray, needed: int, reach: int) -> str:
     names = ", ".join(map(str, panel.series[chosen[:MAX_NAMED]])) + (", …" if len(chosen) > MAX_NAMED else "")
     verb = "has" if len(chosen) == 1 else "have"
     who = f"{len(chosen):,} of {len(panel.series):,} series ({names}) {verb}"
-    return f"{who} fewer than {needed} observed values in the last {reach:,} rows"
+    where = f"last {reach:,} rows" if reach > 1 else "last row"
+    return f"{who} fewer than {needed} observed values in the {where}"
 
 
 def typical_spread(panel: Panel, chosen: IntArray, facts: DataFacts | None) -> FloatArray:

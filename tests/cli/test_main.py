@@ -150,6 +150,11 @@ def test_a_fault_is_one_line_and_exits_with_its_code(shell: Shell) -> None:
     assert (done.returncode, done.stdout, done.stderr) == (3, "", "error: a.csv:17: bad. Mend it.\n")
 
 
+def test_a_glob_that_the_shell_has_replaced_by_its_files_is_explained(shell: Shell) -> None:
+    done = shell("predict", "a.csv", "b.csv", "--quiet")
+    assert done.returncode == 2 and "quote the glob: '*.csv'" in done.stderr
+
+
 def test_too_few_files_are_one_line(tmp_path: Path, environment: dict[str, str]) -> None:
     stored(tmp_path / "models")
     write_csv(tmp_path / "data.csv", 60)

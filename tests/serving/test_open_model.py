@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import datetime as dt
+import re
+from dataclasses import replace
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
-from forecaster.config import CheckSettings, EvaluateSettings, PredictSettings, TrainSettings
+from forecaster.config import CheckSettings, EvaluateSettings, ExplainSettings, PredictSettings, TrainSettings
 from forecaster.data.freq import Freq
 from forecaster.data.panel import Columns
-from forecaster.data.reading.reader import ReadOptions
+from forecaster.data.reading.reader import ReadOptions, read_as
+from forecaster.data.row_options import RowOptions
 from forecaster.errors import ArtifactError, DataError, UsageError
 from forecaster.serving.open_model import Opened, model_of_data, open_model, read_for
+from forecaster.serving.predict import predict
 from tests.support.factories import Recorder
-from tests.support.stored_models import stored, write_csv
+from tests.support.stored_models import HOUR, START, stored, write_csv
 
 KNOWN = ReadOptions.of(
     Columns("shop", "day", "sales", known=("price",), texts=()),
@@ -96,3 +102,51 @@ def test_as_of_reads_no_later_rows_and_excludes_until() -> None:
     assert PredictSettings(as_of="2024-03").until == "2024-03"
     with pytest.raises(UsageError, match="--as-of and --until exclude each other"):
         PredictSettings(as_of="2024-03", until="2024-04")
+
+
+@pytest.mark.parametrize("time", ["yesterday", "2024-13-01", "2024-03-01T12:00+05:00"])
+def test_a_wrong_time_is_called_by_the_option_that_was_given(time) -> None:
+    with pytest.raises(UsageError, match=f"--as-of '{re.escape(time)}' is no timestamp"):
+        PredictSettings(as_of=time)
+    assert PredictSettings(as_of="20").until == "20"  # a step, where timestamps are whole numbers
+
+
+def test_rows_for_a_model_are_joined_where_the_caller_says_so_and_never_put_on_another_grid(opened, tmp_path) -> None:
+    path = write_csv(tmp_path / "data.csv", 30)
+    lines = path.read_text().splitlines()
+    path.write_text("\n".join([*lines, lines[-1].rpartition(",")[0] + ",0"]) + "\n")
+    with pytest.raises(DataError, match="--aggregate"):
+        read_for(opened.manifest, str(path), PredictSettings())
+    panel = read_for(opened.manifest, str(path), PredictSettings(aggregate="mean"))
+    assert panel.target[-1] == pytest.approx(float(lines[-1].rpartition(",")[2]) / 2)
+    for said, settings in (
+        ("--freq 15min: 'm' was trained on rows of h", PredictSettings(freq="15min")),
+        ("--resample D: 'm' was trained on rows of h", EvaluateSettings(resample="D", aggregate="sum")),
+        ("--all-slots has no effect", ExplainSettings(all_slots=True)),
+    ):
+        with pytest.raises(UsageError, match=said):
+            read_for(opened.manifest, str(path), settings)
+
+
+def test_quarter_hours_are_joined_to_the_slots_that_a_model_knows() -> None:
+    known = ReadOptions.of(freq="h@Mon-Fri 09:00-17:00")
+    known = replace(known, rows=RowOptions(all_slots=True, resample="h", aggregate="mean"))
+    index = pd.date_range("2024-01-01", periods=14 * 96, freq="15min")
+    open_hours = (index.day_of_week < 5) & (index.hour >= 9) & (index.hour <= 17)
+    table = pd.DataFrame({"t": index[open_hours], "y": 1.0})
+    panel = read_as(table, known)
+    assert panel.freq == known.freq and len(panel.target) == 10 * 9
+
+
+def test_before_any_training_rows_are_put_on_the_grid_that_the_caller_names(tmp_path) -> None:
+    rows = ["t,y", *(f"2024-01-{1 + n // 24:02d} {n % 24:02d}:{n * 7 % 60:02d}:00,{n % 24}" for n in range(96))]
+    (tmp_path / "late.csv").write_text("\n".join(rows) + "\n")
+    snapped = PredictSettings(model="pretrained", freq="h", snap=True, horizon=1)
+    assert predict(str(tmp_path / "late.csv"), snapped, Recorder()).timestamps[0, 0] == 96 * HOUR + _at(START)
+    (tmp_path / "one.csv").write_text("t,y\n2024-01-01,5\n")
+    one = predict(str(tmp_path / "one.csv"), PredictSettings(model="pretrained", freq="D", horizon=2), Recorder())
+    assert one.prediction.tolist() == [[5.0, 5.0]]
+
+
+def _at(time: dt.datetime) -> int:
+    return int(time.replace(tzinfo=dt.timezone.utc).timestamp()) * 1_000_000

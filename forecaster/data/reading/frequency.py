@@ -119,7 +119,7 @@ def check_grid(rows: SortedRows, freq: Freq, *, inferred: bool) -> IntArray:
         found = "whole numbers" if rows.whole_numbers else "dates"
         raise DataError(
             f"{rows.where(0)}: timestamps are {found}, and frequency {freq.name} does not fit them.",
-            "Give --freq as a whole number." if rows.whole_numbers else "Give --freq as e.g. D or h.",
+            "Give --freq as a whole number, or dates." if rows.whole_numbers else "Give --freq as e.g. D or h.",
         )
     steps, off = _steps(rows.timestamps, rows.offsets, rows.zone, freq)
     if inferred:
@@ -129,7 +129,7 @@ def check_grid(rows: SortedRows, freq: Freq, *, inferred: bool) -> IntArray:
     if inferred:
         refuse_irregular(rows, freq)
     bad = _odd_ones(rows.offsets, off, inferred=inferred)
-    how = "inferred from all rows" if inferred else "as --freq says"
+    how = "inferred from all rows" if inferred else "as --freq or the model says"
     own = _guess(rows.timestamps, rows.offsets, rows.zone, rows.whole_numbers)
     hint = "Mend the row, or give the frequency with --freq."
     if freq.rule:

@@ -32,8 +32,9 @@ def regular(found: Observations, freq: Freq | None, options: RowOptions) -> Regu
     """The rows on their grid: that of `freq`, or of the frequency that is inferred. RowsError on rows that do not fit."""
     given, notes = freq, []
     if options.resample is not None and options.aggregate is not None:
-        given = freq = Freq.parse(options.resample)
-        found, note = resampled(found, freq, options.aggregate)
+        step = Freq.parse(options.resample)
+        found, note = resampled(found, step, options.aggregate)
+        given = freq = freq or step  # a model's frequency also says which slots exist
         notes.append(note)
     elif options.snap is not None:
         freq = freq or infer_freq(found.rows)

@@ -36,7 +36,7 @@ def rows_within(rows: SortedRows, options: RowOptions, *, keep_later: bool) -> t
         raise DataError(
             f"{rows.source}: no row is {' '.join(given)}: they are from {rows.text(int(times.argmin()))} to "
             f"{rows.text(int(times.argmax()))}.",
-            "Give another --since or --until.",
+            "Give another time.",
         )
     some = np.logical_or.reduceat(inside, rows.offsets[:-1])
     kept = (~early if keep_later else inside) & np.repeat(some, np.diff(rows.offsets))

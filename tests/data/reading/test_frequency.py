@@ -107,7 +107,7 @@ def test_a_frequency_given_is_checked_too() -> None:
     with pytest.raises(DataError) as caught:
         check_grid(panel, Freq.parse("ME"), inferred=False)
     assert str(caught.value) == (
-        "x.csv:2: timestamp '2024-02-01' of series 's0' does not fit frequency ME, as --freq says. "
+        "x.csv:2: timestamp '2024-02-01' of series 's0' does not fit frequency ME, as --freq or the model says. "
         "The rows look like --freq MS."
     )
     with pytest.raises(DataError, match="timestamps are dates, and frequency 1 does not fit them"):

@@ -119,8 +119,8 @@ def test_a_fault_is_one_line(write: Callable[..., str], content: str | bytes, me
         (Columns(), {"freq": "xyz"}, UsageError,
          "frequency 'xyz' is not known. Known: s, min, 15min, 30min, h, B, D, W, MS, ME, BMS, BME, WOM-3FRI, QS, QE, YS, YE."),
         (Columns(), {"freq": "W"}, DataError,
-         "x.csv:3: timestamp '2024-01-02' (column timestamp) of series 'sales' does not fit frequency W, as --freq says. The "
-         "rows look like --freq D."),
+         "x.csv:3: timestamp '2024-01-02' (column timestamp) of series 'sales' does not fit frequency W, as --freq or the "
+         "model says. The rows look like --freq D."),
         (Columns(), {"freq": "2"}, DataError,
          "x.csv:2: timestamps are dates, and frequency 2 does not fit them. Give --freq as e.g. D or h."),
         (Columns(), {"zone": "Europe/Berln"}, UsageError, "zone 'Europe/Berln' is not known. Did you mean 'Europe/Berlin'?"),
