@@ -60,9 +60,9 @@ class Alarm:
         error, naive = _mean(self.after.error), _mean(self.after.naive)
         if self.test == RISE:
             old, old_naive = _mean(self.before.error), _mean(self.before.naive)
-            beside = f", seasonal naive's {naive / old_naive:.2f} times" if old_naive > 0 else ""
+            of_naive = f", seasonal naive's {naive / old_naive:.2f} times" if old_naive > 0 else ""
             times = f"{error / old:.2f} times" if old > 0 else "above"
-            return f"since {since} its error is {times} the error before{beside}"
+            return f"since {since} its error is {times} the error before{of_naive}"
         if self.test == NAIVE:
             times = f"{error / naive:.2f} of" if naive > 0 else "above"
             return f"since {since} its error is {times} seasonal naive's"
@@ -132,9 +132,9 @@ class _Stretches:
         """The state of each test. `threshold`: in scores for each false alarm of all tests."""
         found: dict[str, TestState] = {}
         error, naive = self._means(self.errors.error), self._means(self.errors.naive)
-        newest = np.full(self.count, -1, np.int64)
-        np.maximum.at(newest, self.index, self.errors.version)
-        restart = np.diff(newest, prepend=newest[:1]) > 0
+        latest = np.full(self.count, -1, np.int64)
+        np.maximum.at(latest, self.index, self.errors.version)
+        restart = np.diff(latest, prepend=latest[:1]) > 0
         valid = ~np.isnan(error)
         found[RISE] = _spread(level_test(error[valid], threshold / SHARES[RISE], restart[valid]), valid)
         both = np.where(np.isnan(error + naive), 0.0, error + naive)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from forecaster.typing import FloatArray, IntArray
 
 MAX_SEASON = 400  # steps
-MAX_TESTED = 2016  # steps of a usual season that is told, but not taken: two weeks of 10-minute rows
+MAX_TESTED = 2016  # steps of a usual season that is noted, but not taken: two weeks of 10-minute rows
 MAX_SERIES, MAX_ROWS = 300, 6 * MAX_SEASON  # that are read
 MAX_DATED_SERIES = 100  # whose dates propose a season already
 MIN_OTHER_CORRELATION = 0.3  # at a season that takes the place of the calendar's, above the calendar's own
@@ -29,7 +29,7 @@ MIN_PEAK_SHARE = 0.75  # of the highest autocorrelation, from which a shorter se
 MAX_VALLEY = 0.5  # of the autocorrelation at a season: what the lowest at a shorter lag is below
 ROUNDING = 1e-12  # of the largest value: smaller changes are rounding errors
 OUTLIER = 5.0  # robust standard deviations at which a difference is clipped
-MAX_OTHERS = 2  # seasons that are told besides the one that is taken
+MAX_OTHERS = 2  # seasons that are noted besides the one that is taken
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class _Correlation:
         return max(MIN_CORRELATION, MIN_STANDARD_ERRORS * self.error)
 
     def tests(self, m: int) -> bool:
-        """Whether there are enough lags to tell whether m is a season."""
+        """Whether there are enough lags to know whether m is a season."""
         return 2 <= m < (len(self.mean) + 1) // 2
 
     def is_season(self, m: int, tolerance: float = 0.0) -> bool:

@@ -1,4 +1,4 @@
-"""The verdict of a test in a sentence: better than naive or not, coverage as promised or not, enough windows or not."""
+"""The verdict of a test in a sentence: better than naive or not, coverage near the nominal one or not, enough windows or not."""
 
 from __future__ import annotations
 

@@ -89,7 +89,7 @@ def _counts(rng: np.random.Generator, y: FloatArray, scale: FloatArray) -> Float
     some = np.flatnonzero(rng.random(y.shape[1]) < 0.2)
     small = np.where(rng.random(len(some)) < 0.5, 20.0 / scale[some], 1.0)
     rate = np.clip(y[:, some] * small, 0.0, 1e6)
-    # A normal number stands in for a large mean's Poisson one, which takes much longer to draw.
+    # A normal number takes the place of a large mean's Poisson one, which takes much longer to draw.
     near = np.round(rate + np.sqrt(rate) * rng.standard_normal(rate.shape, np.float32))
     low = rate < 30.0
     near[low] = rng.poisson(rate[low])

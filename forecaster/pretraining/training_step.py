@@ -65,7 +65,7 @@ class Steps:
     def loss(self, window: Tensor) -> Tensor:
         """Scalar loss of windows [B, L + E·S + H], NaN = missing, in units of the context's mean absolute seasonal difference.
 
-        The network forecasts after the context, and after each of the E segments behind it, from the same scaled values: one
+        The network forecasts after the context, and after each of the E segments after it, from the same scaled values: one
         pass of the encoder serves all of these origins.
         """
         import tensorflow as tf

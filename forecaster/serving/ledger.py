@@ -230,7 +230,7 @@ def _entries(rows: Sequence[Any], quantiles: int) -> Entries:
     certain = (found.prediction, found.quantile_forecasts)
     known = (values[~np.isnan(values)] for values in (found.naive, found.scale))
     if not all((np.abs(values) < MAX_MAGNITUDE).all() for values in (*certain, *known)):
-        raise ValueError("a forecast is no number, or a vast one")
+        raise ValueError("a forecast is NaN or infinite, or too large")
     if (found.scale <= 0).any():
         raise ValueError("a scale is not above 0")
     return found

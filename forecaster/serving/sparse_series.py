@@ -1,7 +1,7 @@
 """Series with too few observed rows for a model to go by: which they are, and how much wider their intervals become.
 
 A network that is given one row forecasts with the errors of windows in which it saw a whole context. How far such a series
-moves is not known from its own rows, so the spread of the training data's series stands in for it.
+moves is not known from its own rows, so the spread of the training data's series takes its place.
 """
 
 from __future__ import annotations

@@ -86,7 +86,7 @@ def is_database(source: object) -> bool:
 
 
 def may_be_database(source: str, selection: str | None) -> bool:
-    """Whether it is the URL of a database, which a `selection` in it tells of a scheme that is not known."""
+    """Whether it is the URL of a database, as a `selection` in it shows of a scheme that is not known."""
     return is_database(source) or bool(selection and is_url(source) and scheme(source) not in REMOTE)
 
 
@@ -177,7 +177,7 @@ def without_secrets(source: str) -> str:
         for key, value in _parameters(source)
         if not SECRET_PARAMETER.fullmatch(key) or _ONLY_VARIABLE.fullmatch(value)
     ]
-    return beside(f"{url}?{urlencode(kept, quote_via=quote, safe='${}/')}" if kept else url, Path.cwd())
+    return resolved(f"{url}?{urlencode(kept, quote_via=quote, safe='${}/')}" if kept else url, Path.cwd())
 
 
 def what_it_names(source: str) -> object:
@@ -196,7 +196,7 @@ def password_of(source: str) -> str:
     return login[2] if login and not _ONLY_VARIABLE.fullmatch(login[2]) else ""
 
 
-def beside(source: str, folder: Path) -> str:
+def resolved(source: str, folder: Path) -> str:
     """A path, or the path in a URL of SQLite, from `folder` on; other URLs as they are."""
     if not is_url(source):
         return str(folder / source)

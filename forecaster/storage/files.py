@@ -81,7 +81,7 @@ def replacing(target: Path, fresh: Path) -> Iterator[IO[bytes]]:
             os.fsync(stream.fileno())
         fresh.replace(target)
     except BaseException:
-        with suppress(OSError):  # the first fault is the one to tell
+        with suppress(OSError):  # the first fault is the one to report
             fresh.unlink()
         raise
 
@@ -105,7 +105,7 @@ def sync_tree(folder: Path) -> None:
 
 
 def is_file(path: str | Path) -> bool:
-    """Whether there is a file; False also where nobody can tell, as in a folder that may not be searched."""
+    """Whether there is a file; False also where the system does not say, as in a folder that may not be searched."""
     try:
         return Path(path).is_file()
     except (OSError, ValueError):
@@ -129,10 +129,10 @@ def keeps_apart(folder: Path, one: str, other: str) -> bool:
 
 
 @contextmanager
-def output_lock(output: str | Path, wait: float, tell: Callable[[str], None] | None = None) -> Iterator[None]:
+def output_lock(output: str | Path, wait: float, warn: Callable[[str], None] | None = None) -> Iterator[None]:
     """Keep other runs from writing `output` until this one has; files that a killed run left beside it are removed.
 
-    Nothing is locked for standard output ("-"), URLs, devices and pipes. LockError after `wait` seconds. `tell` gets a line where
+    Nothing is locked for standard output ("-"), URLs, devices and pipes. LockError after `wait` seconds. `warn` gets a line where
     the output's owner, group, mode or ACL could not be kept.
     """
     with ExitStack() as stack:
@@ -147,8 +147,8 @@ def output_lock(output: str | Path, wait: float, tell: Callable[[str], None] | N
                         part.unlink()
         before = access(target) if target else None
         yield
-        if target and before and tell and (lost := before.lost(access(target))):
-            tell(f"'{output}': {lost} could not be kept when the file was replaced.")
+        if target and before and warn and (lost := before.lost(access(target))):
+            warn(f"'{output}': {lost} could not be kept when the file was replaced.")
 
 
 @contextmanager
@@ -167,7 +167,7 @@ def file_lock(lock: Path, wait: float, what: str) -> Iterator[None]:
     try:
         yield
     except BaseException:
-        with suppress(OSError):  # the first fault is the one to tell
+        with suppress(OSError):  # the first fault is the one to report
             _release(lock, handle)
         raise
     with refusals(f"'{lock}'", "The work was done; remove this lock file.", "removed"):
@@ -303,7 +303,7 @@ def _is_free(handle: int, what: str) -> bool:
 
 
 def _is_special(path: Path) -> bool:
-    """Whether there is something at `path` that is no file: a device, a pipe, a folder. OSError where nobody can tell."""
+    """Whether there is something at `path` that is no file: a device, a pipe, a folder. OSError where the system does not say."""
     try:
         return not stat.S_ISREG(path.stat().st_mode)
     except FileNotFoundError:

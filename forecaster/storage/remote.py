@@ -123,14 +123,14 @@ def _upload(place: Any, path: str, local: str, protocol: str) -> None:
 
 
 def is_there(url: str) -> bool:
-    """Whether there is a file. DataError where nobody can tell."""
+    """Whether there is a file. DataError where the server does not say."""
     place, path = file_system(url)
     with faults(url, DataError):
         return bool(place.isfile(path))
 
 
 def state(url: str) -> str:
-    """A text that changes when a file does: of its tag, size and time, or of its content where a server tells none."""
+    """A text that changes when a file does: of its tag, size and time, or of its content where a server has none."""
     place, path = file_system(url)
     with faults(url, DataError):
         if scheme(url) in READ_ONLY:

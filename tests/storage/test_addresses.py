@@ -7,12 +7,12 @@ import pytest
 from forecaster.errors import DataError, UsageError, masked, quoted
 from forecaster.storage.addresses import (
     address,
-    beside,
     filled,
     is_database,
     is_remote,
     is_url,
     name_in,
+    resolved,
     shown,
     with_selection,
     without_secrets,
@@ -105,7 +105,7 @@ def test_contradictions_are_refused(url, query, table, message):
 
 
 def test_paths_are_beside_a_folder_and_other_urls_stay(tmp_path):
-    assert beside("a.csv", tmp_path) == str(tmp_path / "a.csv")
-    assert beside("sqlite:///a.db?table=b", tmp_path) == f"sqlite:///{tmp_path}/a.db?table=b"
-    assert beside("sqlite:////abs/a.db", tmp_path) == "sqlite:////abs/a.db"
-    assert beside("s3://bucket/a", tmp_path) == "s3://bucket/a"
+    assert resolved("a.csv", tmp_path) == str(tmp_path / "a.csv")
+    assert resolved("sqlite:///a.db?table=b", tmp_path) == f"sqlite:///{tmp_path}/a.db?table=b"
+    assert resolved("sqlite:////abs/a.db", tmp_path) == "sqlite:////abs/a.db"
+    assert resolved("s3://bucket/a", tmp_path) == "s3://bucket/a"

@@ -38,7 +38,7 @@ from forecaster.config import (
 from forecaster.config.option import option, options, spelling
 from forecaster.config.resolve import from_mapping, parse_toml
 from forecaster.errors import UsageError, nearest
-from forecaster.storage.addresses import address, beside, is_database, is_url, may_be_database, with_selection
+from forecaster.storage.addresses import address, is_database, is_url, may_be_database, resolved, with_selection
 
 COMMANDS: Mapping[str, type] = {
     "predict": PredictSettings,
@@ -211,10 +211,10 @@ def _job(
     own = from_mapping(JobSettings, {key: given.pop(key) for key in options(JobSettings) if key in given}, where)
     for key in _PATHS:
         if isinstance(given.get(key), str):
-            given[key] = beside(str(given[key]), folder)
+            given[key] = resolved(str(given[key]), folder)
     arguments = [given.pop(key) for key in _ARGUMENTS.get(own.command, ()) if key in given]
     if own.command == "monitor" and arguments:
-        arguments = [beside(str(arguments[0]), folder)]
+        arguments = [resolved(str(arguments[0]), folder)]
     data = _data(own, given, where, folder)
     _check_places(own, arguments, where)
     given.setdefault("models", str(folder / "models"))
@@ -222,7 +222,7 @@ def _job(
         name=name,
         command=own.command,
         data=data,
-        output=beside(own.output, folder) if own.output else None,
+        output=resolved(own.output, folder) if own.output else None,
         wait=own.wait or 0.0,
         timeout=own.timeout,
         schedule=own.schedule or ("" if own.after or own.only_if else top.schedule),
@@ -242,14 +242,14 @@ def _data(own: JobSettings, given: dict[str, object], where: str, folder: Path) 
     query, table = (None if (value := given.pop(key, None)) is None else str(value) for key in ("query", "table"))
     if own.data and may_be_database(own.data, query or table):
         try:
-            return beside(with_selection(own.data, query, table), folder)
+            return resolved(with_selection(own.data, query, table), folder)
         except UsageError as fault:
             raise UsageError(f"{where}: {fault.message}", fault.hint) from None
     if query or table:
         raise UsageError(
             f"{where}: query and table have no effect: data is not the URL of a database.", "Leave them out."
         )
-    return beside(own.data, folder) if own.data else None
+    return resolved(own.data, folder) if own.data else None
 
 
 def _with_schedules(jobs: list[BatchJob], where: str) -> list[BatchJob]:

@@ -74,8 +74,8 @@ class NoStatusFile:
 class StatusFile:
     """status.json: read at the start and before each job, written after each job."""
 
-    def __init__(self, path: Path, tell: Callable[[str], None] | None = None) -> None:
-        self.path, self.tell, self.jobs, self.fault = path, tell, dict[str, JobStatus](), ""
+    def __init__(self, path: Path, warn: Callable[[str], None] | None = None) -> None:
+        self.path, self.warn, self.jobs, self.fault = path, warn, dict[str, JobStatus](), ""
         self._read()
 
     def _read(self) -> None:
@@ -99,7 +99,7 @@ class StatusFile:
 
     def note(self, line: JobLine, key: str, now: datetime) -> None:
         """Record the outcome and write the file. UsageError where it cannot be written; LockError where others write it."""
-        with output_lock(self.path, WAIT_SECONDS, self.tell):
+        with output_lock(self.path, WAIT_SECONDS, self.warn):
             self._read()
             self._note(line, key, now)
 

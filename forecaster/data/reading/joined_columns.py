@@ -51,7 +51,7 @@ DATES = (
     ("year", "month"),
     ("year", "week"),
     ("year", "dayofyear"),
-)  # where names do not tell, the first whose limits fit
+)  # where names do not say, the first whose limits fit
 
 
 def joined_name(names: Sequence[str]) -> str:

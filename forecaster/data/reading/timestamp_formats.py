@@ -67,7 +67,7 @@ def by_format(text: str, pattern: str) -> tuple[int, int | None] | None:
 
 
 def fits_format(text: str, form: str) -> bool:
-    """Whether a text may be a timestamp of this form. Forms of plain numbers are not told from other numbers: False."""
+    """Whether a text may be a timestamp of this form. Forms of plain numbers look like other numbers: False."""
     if form in ORDERS:
         return OTHER.fullmatch(text) is not None
     return "%" in form and form not in DIGITS and by_format(text, form) is not None
