@@ -46,6 +46,18 @@ class Windows:
         """The windows at these positions."""
         return Windows(self.target, self.start, self.end, self.series[chosen], self.cutoff[chosen])
 
+    def latest(self, horizon: int, count: int, stride: int, chosen: IntArray | None = None) -> Windows:
+        """The `count` latest windows of each series whose whole horizon is before its `end`, `stride` rows apart.
+
+        Oldest first within a series. A series with few rows gives fewer windows: at least a horizon of rows must remain as
+        context. `chosen`: indices of the series to take; None = all.
+        """
+        chosen = np.arange(len(self.end)) if chosen is None else chosen
+        cutoff = self.end[chosen, None] - horizon - stride * np.arange(count)[::-1]  # [chosen, count]
+        has_context = cutoff - self.start[chosen, None] >= horizon
+        series = np.broadcast_to(chosen[:, None], cutoff.shape)
+        return Windows(self.target, self.start, self.end, series[has_context], cutoff[has_context])
+
     def gather(self, before: int, after: int) -> FloatArray:
         """[W, before + after] values around each cutoff."""
         rows = self.cutoff[:, None] + np.arange(-before, after)
@@ -121,14 +133,6 @@ def latest_windows(panel: Panel) -> Windows:
 def rolling(
     panel: Panel, ends: IntArray, horizon: int, count: int, stride: int, chosen: IntArray | None = None
 ) -> Windows:
-    """The `count` latest windows of each series whose whole horizon is before its `ends` [N], `stride` rows apart.
-
-    Oldest first within a series. A series with few rows gives fewer windows: at least a horizon of rows must remain as
-    context. `chosen`: indices of the series to take; None = all.
-    """
-    start = panel.offsets[:-1]
-    chosen = np.arange(len(ends)) if chosen is None else chosen
-    cutoff = ends[chosen, None] - horizon - stride * np.arange(count)[::-1]  # [chosen, count]
-    has_context = cutoff - start[chosen, None] >= horizon
-    series = np.broadcast_to(chosen[:, None], cutoff.shape)
-    return Windows(panel.target, start, ends, series[has_context], cutoff[has_context])
+    """The latest windows of a panel's rows before `ends` [N], as `Windows.latest` takes them."""
+    none = np.empty(0, np.int64)
+    return Windows(panel.target, panel.offsets[:-1], ends, none, none).latest(horizon, count, stride, chosen)

@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from forecaster.data.windows import Windows, evenly
+from forecaster.data.windows import evenly
 from forecaster.models.trees import TreeMember, differences, lags_of
 from forecaster.training.fit_types import Fitted
 
 if TYPE_CHECKING:
+    from forecaster.data.windows import Windows
     from forecaster.training.fit_types import Task
     from forecaster.typing import FloatArray, IntArray
 
@@ -122,8 +123,4 @@ def _latest_windows(rows: Windows, horizon: int, context_length: int) -> Windows
     series: IntArray = np.flatnonzero(rows.end - rows.start >= horizon + context_length // 2)
     if not len(series):
         series = np.flatnonzero(rows.end - rows.start > horizon)
-    series = series[evenly(len(series), MAX_WINDOWS // CUTOFFS)]
-    cutoff = rows.end[series, None] - horizon * np.arange(1, CUTOFFS + 1)
-    enough = cutoff - rows.start[series, None] >= horizon
-    found = np.broadcast_to(series[:, None], cutoff.shape)
-    return Windows(rows.target, rows.start, rows.end, found[enough], cutoff[enough])
+    return rows.latest(horizon, CUTOFFS, horizon, series[evenly(len(series), MAX_WINDOWS // CUTOFFS)])

@@ -104,7 +104,7 @@ def test_contradictions_are_refused(url, query, table, message):
         with_selection(url, query, table)
 
 
-def test_paths_are_beside_a_folder_and_other_urls_stay(tmp_path):
+def test_paths_are_in_a_folder_and_other_urls_stay(tmp_path):
     assert resolved("a.csv", tmp_path) == str(tmp_path / "a.csv")
     assert resolved("sqlite:///a.db?table=b", tmp_path) == f"sqlite:///{tmp_path}/a.db?table=b"
     assert resolved("sqlite:////abs/a.db", tmp_path) == "sqlite:////abs/a.db"
