@@ -2,20 +2,23 @@
 """What each default is worth: one network of the automatic plan, and the same with one setting changed, seed by seed.
 
     python benchmarks/ablations.py --root DIR [--seeds 0 1 2] [--sets NAME ...] [--changes NAME ...] [--runs FILE.json]
+    python benchmarks/ablations.py --root DIR --regularisation
 
 DIR is described in accuracy.py. Only the training rows of a set are read; the scores come from the latest windows of
 these rows, as those of `train` do. Transform and training schedule are chosen once, by model selection with seed 0, and
 stay for every change. FILE.json keeps finished runs, so that the benchmark can run in parts. Writes the section of
-ablations in benchmarks/ABLATIONS.md.
+ablations in benchmarks/ABLATIONS.md. `--regularisation` measures weight decay, recurrent dropout and the forget bias instead, on
+a GRU and an LSTM with the same small budget in place of a selected schedule, and writes a section of its own.
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
@@ -61,6 +64,22 @@ CHANGES: dict[str, Values] = {
     "gradients not clipped": {"clip_norm": 0.0},
     "no quantiles": {"quantiles": ()},
 }
+# Measured with REGULARISATION_BUDGET, the first three on each cell.
+REGULARISATION: dict[str, Values] = {
+    "AdamW, weight decay .01": {"optimizer": "adamw", "weight_decay": 0.01},
+    "AdamW, weight decay .1": {"optimizer": "adamw", "weight_decay": 0.1},
+    "recurrent dropout .2": {"recurrent_dropout": 0.2},
+    "forget bias 0": {"forget_bias": 0.0},
+    "forget bias 2": {"forget_bias": 2.0},
+}
+REGULARISED = ("hospital", "m1_quarterly")
+REGULARISATION_BUDGET: Values = {
+    "epochs": 8,
+    "steps_per_epoch": 50,
+    "batch_size": 64,
+    "learning_rate": 5e-3,
+    "transform": "log",
+}
 LENGTHS = {"half the context": 0.5, "twice the context": 2.0}
 
 
@@ -74,7 +93,8 @@ def frame(name: str, root: Path) -> pd.DataFrame:
 class BenchmarkSet:
     """One set: its rows, and the automatic plan of a single network after model selection."""
 
-    def __init__(self, name: str, root: Path) -> None:
+    def __init__(self, name: str, root: Path, **given: str | float) -> None:
+        """`given`: options of `train` that come before the automatic plan."""
         from forecaster.commands.train import read
         from forecaster.config import TrainSettings
         from forecaster.progress import Silent
@@ -83,13 +103,13 @@ class BenchmarkSet:
         from forecaster.training.fit_members import EnsembleFitter
         from forecaster.training.selection import select_settings
 
-        self.base = TrainSettings(horizon=SETS[name].horizon, members=1, floor=0.0)
+        self.base = TrainSettings(horizon=SETS[name].horizon, members=1, floor=0.0, **given)  # type: ignore[arg-type]
         self.panel: Panel = read(frame(name, root), self.base, Silent())
         draft = draft_plan(self.panel, self.base)
         plan = draft.plan
         self.fitting = EnsembleFitter(self.base, NoCheckpoints(), Silent(), time.monotonic())
         task = split(self.panel, plan.needs, plan.windows).selection
-        self.plan = select_settings(draft, self.panel, task, self.fitting.fit_all, Silent()).plan if task else plan
+        self.plan = select_settings(draft, self.panel, task, self.fitting.fit_all, Silent()) if task else plan
 
     def changed(self, change: str) -> Plan | None:
         """The plan with this change; None if the change has no effect."""
@@ -103,7 +123,7 @@ class BenchmarkSet:
             "steps_per_epoch": fit.steps_per_epoch,
             "learning_rate": fit.learning_rate,
         }
-        other = dict(CHANGES.get(change, {}))
+        other = dict({**CHANGES, **REGULARISATION}.get(change, {}))
         if change in LENGTHS:
             segments = max(round(member.context_length / member.segment * LENGTHS[change]), 1)
             other["context_length"] = member.segment * segments
@@ -141,7 +161,11 @@ def main() -> None:
     parser.add_argument("--sets", nargs="+", default=list(SETS))
     parser.add_argument("--changes", nargs="+", default=[*CHANGES, *LENGTHS])
     parser.add_argument("--runs", type=Path)
+    parser.add_argument("--regularisation", action="store_true")
     arguments = parser.parse_args()
+    if arguments.regularisation:
+        write_section("regularisation", regularisation(arguments.root, arguments.seeds), ABLATIONS)
+        return
     # set -> change -> each seed's error; empty if the change has no effect
     found: dict[str, dict[str, list[float]]] = {}
     if arguments.runs and arguments.runs.exists():
@@ -161,11 +185,26 @@ def main() -> None:
     write_section("one setting changed", table(found, len(arguments.seeds)), ABLATIONS)
 
 
+def regularisation(root: Path, seeds: Sequence[int]) -> str:
+    """The section: a row for each change, a column for each cell and set."""
+    found: dict[str, dict[str, list[float]]] = {}
+    for name, cell in itertools.product(REGULARISED, ("gru", "lstm")):
+        own = found[f"{name}, {cell}"] = {}
+        benchmark_set = BenchmarkSet(name, root, cell=cell, **REGULARISATION_BUDGET)
+        for change in (DEFAULT, *REGULARISATION):
+            plan = None if "forget" in change and cell != "lstm" else benchmark_set.changed(change)
+            own[change] = benchmark_set.errors(plan, seeds) if plan else []
+            print(name, cell, change, *(f"{error:.4f}" for error in own[change]), flush=True)
+    about = (
+        f"`python benchmarks/ablations.py --root DIR --regularisation`: as above, one network, {len(seeds)} seeds, but logs and "
+        "400 steps of 64 windows at\nrate .005 for all, so that a fit takes seconds."
+    )
+    return f"{about}\n\n{rows_of(found, REGULARISATION)}"
+
+
 def table(found: dict[str, dict[str, list[float]]], seeds: int) -> str:
     """The section: a row for each change, a column for each set."""
     changes = [change for change in (*CHANGES, *LENGTHS) if any(own.get(change) for own in found.values())]
-    first = [f"{np.mean(own[DEFAULT]):.3f} ± {_spread(own[DEFAULT]):.3f}" for own in found.values()]
-    rows = [[change, *(_against(own, change) for own in found.values())] for change in changes]
     return "\n".join(
         [
             f"`python benchmarks/ablations.py`: one network of the automatic plan, {seeds} seeds, MASE on the holdout windows",
@@ -173,6 +212,17 @@ def table(found: dict[str, dict[str, list[float]]], seeds: int) -> str:
             "error (below 0: the change has a lower error), with the standard error of that difference over the seeds; bold",
             "beyond two standard errors.",
             "",
+            rows_of(found, changes),
+        ]
+    )
+
+
+def rows_of(found: dict[str, dict[str, list[float]]], changes: Iterable[str]) -> str:
+    """The default's error in each column, and what each change adds."""
+    first = [f"{np.mean(own[DEFAULT]):.3f} ± {_spread(own[DEFAULT]):.3f}" for own in found.values()]
+    rows = [[change, *(_against(own, change) for own in found.values())] for change in changes]
+    return "\n".join(
+        [
             f"| change | {' | '.join(found)} |",
             f"|{'---|' * (1 + len(found))}",
             *(f"| {' | '.join(row)} |" for row in ([DEFAULT, *first], *rows)),

@@ -60,7 +60,7 @@ COMMANDS = (
             "horizon cells bidirectional seeds series timestamp target known past static windows baselines memory "
             "threads"
         ),
-        examples=("forecaster compare sales.csv --horizon 28 --cells rnn,gru,lstm --seeds 3",),
+        examples=("forecaster compare sales.csv --horizon 28 --cells rnn,gru,lstm",),
     ),
     Command(
         "tune",

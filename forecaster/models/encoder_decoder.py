@@ -97,5 +97,6 @@ class EncoderDecoder:
         from keras import ops
 
         assert self.asked and self.score
-        scores = self.score(ops.tanh(self.asked(state)[:, None] + keys))  # [B, T, 1]
-        return ops.sum(ops.softmax(scores, axis=1) * sequence, axis=1)
+        scores = self.score(ops.tanh(self.asked(state)[:, None] + keys))[:, :, 0]  # [B, T]
+        # A product of matrices keeps no weighted copy [B, T, D] of the outputs for each step ahead, nor for its gradient.
+        return ops.matmul(ops.softmax(scores, axis=1)[:, None], sequence)[:, 0]

@@ -60,6 +60,7 @@ def test_every_cell_stands_beside_the_baselines_best_first(compared):
         (c, b) for c in ("rnn", "gru") for b in (False, True)
     }
     assert CompareSettings().cells == tuple(CELLS)
+    assert CompareSettings().seeds == 3
     errors = [entry.error for entry in compared.entries]
     assert errors == sorted(errors)
     found = compared.to_json()
@@ -171,7 +172,7 @@ def test_cells_differ_in_nothing_but_the_cell_and_learn_nothing_from_the_test_wi
         "forecaster.commands.compare.forecasts", lambda *given: made.append(forecasts(*given)) or made[-1]
     )
     tiny = {**TINY, "windows": 1, "distribution": "student-t", "error_scale": None}
-    one = CompareSettings(**tiny, cells=("gru", "rnn"), bidirectional=False)
+    one = CompareSettings(**tiny, cells=("gru", "rnn"), bidirectional=False, seeds=1)
     watch = Recorder()
     first, again = compare(frame(), one, watch), compare(frame(last=1000.0), one, Recorder())
     assert {entry.name for entry in first.entries} == {"gru", "rnn"}

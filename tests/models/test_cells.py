@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 
 import numpy as np
@@ -20,7 +21,7 @@ def sigmoid(x):
 
 def rnn_loop(x, kernel, recurrent, bias):
     """h_t = tanh(W x_t + U h_{t-1} + b)."""
-    h, outputs = np.zeros((len(x), UNITS)), []
+    h, outputs = np.zeros((len(x), len(recurrent))), []
     for t in range(x.shape[1]):
         h = np.tanh(x[:, t] @ kernel + h @ recurrent + bias)
         outputs.append(h)
@@ -32,7 +33,7 @@ def lstm_loop(x, kernel, recurrent, bias):
     wi, wf, wc, wo = np.split(kernel, 4, axis=1)
     ui, uf, uc, uo = np.split(recurrent, 4, axis=1)
     bi, bf, bc, bo = np.split(bias, 4)
-    h, c, outputs = np.zeros((len(x), UNITS)), np.zeros((len(x), UNITS)), []
+    h, c, outputs = np.zeros((len(x), len(recurrent))), np.zeros((len(x), len(recurrent))), []
     for t in range(x.shape[1]):
         i = sigmoid(x[:, t] @ wi + h @ ui + bi)
         f = sigmoid(x[:, t] @ wf + h @ uf + bf)
@@ -51,7 +52,7 @@ def gru_loop(x, kernel, recurrent, bias, *, z_keeps=True):
     uz, ur, uh = np.split(recurrent, 3, axis=1)
     bz, br, bh = np.split(input_bias, 3)
     cz, cr, ch = np.split(recurrent_bias, 3)
-    h, outputs = np.zeros((len(x), UNITS)), []
+    h, outputs = np.zeros((len(x), len(recurrent))), []
     for t in range(x.shape[1]):
         z = sigmoid(x[:, t] @ wz + bz + h @ uz + cz)
         r = sigmoid(x[:, t] @ wr + br + h @ ur + cr)
@@ -210,3 +211,15 @@ def test_onnx_operators_with_converted_weights_follow_the_equations(cell, reset_
     weights = random_weights(layer_of(cell, reset_after=reset_after), seed=3)
     expected, _ = LOOPS[cell](inputs(), *weights)
     np.testing.assert_allclose(onnx_answer(cell, weights, inputs(), reset_after), expected, atol=1e-5)
+
+
+def test_recurrent_dropout_masks_the_state_alike_at_all_steps_of_a_sequence():
+    layer = layer_of("rnn", recurrent_dropout=0.5)
+    kernel, recurrent, bias = random_weights(layer)
+    sequence, _ = layer(inputs(), training=True)
+    found = []
+    for row in range(ROWS):
+        masks = itertools.product((0.0, 2.0), repeat=UNITS)  # what is kept is divided by the share that is kept
+        loops = {m: rnn_loop(inputs()[[row]], kernel, np.array(m)[:, None] * recurrent, bias)[0][0] for m in masks}
+        found += [m for m, outputs in loops.items() if np.allclose(sequence[row], outputs, atol=1e-5)]
+    assert len(found) == ROWS and len(set(found)) > 1

@@ -7,6 +7,7 @@ import pytest
 
 from forecaster.models.cells import CELLS
 from forecaster.models.encoder import Encoder, EncoderSettings
+from tests.models.test_cells import LOOPS
 
 ROWS, LENGTH, UNITS = 3, 8, 4
 STACKS = [(1, False), (2, False), (2, True)]  # layers, residual
@@ -125,3 +126,22 @@ def test_dropout_between_layers_acts_in_training_only():
     drawn = [np.asarray(model(values_and_mask(), training=True)) for _ in range(2)]
     np.testing.assert_array_equal(*fixed)
     assert not np.array_equal(*drawn)
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_a_bidirectional_stack_follows_its_equations(cell):
+    """[h→; h←], where h← reads from the end; the second layer reads both of the first; residual links add them."""
+    encoder = encoder_of(cell=cell, bidirectional=True, layers=2, residual=True, segment=4)
+    read = encoder.read(*values_and_mask())
+    hidden, weights = np.asarray(read.inputs), encoder.embed.get_weights()
+    hidden = np.maximum(hidden @ weights[0] + weights[1], 0)
+    for forward, backward in encoder.layers:
+        ahead, back = (
+            LOOPS[cell](x, *layer.get_weights())[0] for layer, x in ((forward, hidden), (backward, hidden[:, ::-1]))
+        )
+        both = np.concatenate([ahead, back[:, ::-1]], axis=2)
+        hidden = hidden + both if both.shape == hidden.shape else both
+    np.testing.assert_allclose(read.sequence, hidden, atol=1e-5)
+    np.testing.assert_allclose(
+        read.last, np.concatenate([hidden[:, -1, :UNITS], hidden[:, 0, UNITS:]], axis=1), atol=1e-5
+    )

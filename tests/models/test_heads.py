@@ -111,3 +111,13 @@ def test_dropout_acts_in_training_only(head):
     drawn = [np.asarray(model([context], training=True)[0]) for _ in range(2)]
     np.testing.assert_array_equal(*fixed)
     assert not np.array_equal(*drawn)
+
+
+def test_the_direct_head_follows_its_equation():
+    """W₂ relu(W₁ h_T + b₁) + b₂."""
+    net = network(head="direct", quantiles=(0.1, 0.9))
+    values, mask = scaled_window(8)
+    (w1, b1), (w2, b2) = net.head.hidden.get_weights(), net.head.dense.get_weights()
+    flat = np.maximum(np.asarray(net.encoder.read(values, mask).last) @ w1 + b1, 0) @ w2 + b2
+    found = forecast_in_network_units(net, values, mask)
+    np.testing.assert_allclose(found, flat.reshape(found.shape), atol=1e-5)

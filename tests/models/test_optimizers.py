@@ -56,3 +56,19 @@ def test_biases_do_not_decay():
 def test_gradients_are_clipped_by_value_or_by_norm():
     assert one_step(9.0, optimizer="sgd", clip_value=0.5) == pytest.approx(1 - 0.1 * 0.5)
     assert one_step(9.0, optimizer="sgd", clip_norm=1.0) == pytest.approx(1 - 0.1 / np.sqrt(2))
+
+
+def test_adam_follows_its_equations():
+    """m and v are means of g and g² that fade; the step is m / √v, each over what it lacks at first (Kingma & Ba 2015)."""
+    import keras
+    import tensorflow as tf
+
+    weight = keras.Variable(np.ones(2, np.float32), name="kernel")
+    optimizer = OPTIMIZERS["adam"].make(fit_settings(clip_norm=0.0), 0.1)
+    optimizer.build([weight])
+    expected, m, v = 1.0, 0.0, 0.0
+    for t, gradient in enumerate((2.0, -1.0, 0.5), 1):
+        optimizer.apply([tf.constant(np.full(2, gradient, np.float32))], [weight])
+        m, v = 0.9 * m + 0.1 * gradient, 0.999 * v + 0.001 * gradient**2
+        expected -= 0.1 * (m / (1 - 0.9**t)) / (np.sqrt(v / (1 - 0.999**t)) + 1e-7)
+    np.testing.assert_allclose(weight, expected, rtol=1e-5)
