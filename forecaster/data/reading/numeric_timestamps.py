@@ -36,6 +36,11 @@ if TYPE_CHECKING:
 WHOLE = re.compile(r"[+-]?\d+(\.0*)?")
 
 
+def _digits(text: str, number: float) -> str:
+    """The text of a whole number without decimals; of one as `1e3` or `1_000`, that of its value."""
+    return text.split(".")[0] if WHOLE.fullmatch(text) else str(int(number))
+
+
 def whole_numbers(texts: Any, origin: Origin) -> ParsedTimestamps | None:
     """Numbers of steps, or dates written as whole numbers; None where at least half of the texts are no whole numbers.
 
@@ -51,7 +56,7 @@ def whole_numbers(texts: Any, origin: Origin) -> ParsedTimestamps | None:
     if 2 * len(bad) >= len(texts):
         return None
     good = np.setdiff1d(np.arange(len(texts)), bad)
-    digits = [str(texts[i]).strip().split(".")[0] for i in good]
+    digits = [_digits(str(texts[i]).strip(), float(numbers[i])) for i in good]
     whole = np.array([int(text) for text in digits], dtype=np.int64)
     widths = np.array([len(text.lstrip("+-")) for text in digits], dtype=np.int64)
     earliest = np.argsort(first_rows(origin)[good], kind="stable")

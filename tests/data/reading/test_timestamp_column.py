@@ -119,3 +119,8 @@ def test_faults_are_given_with_their_lines(texts: list[str], given_: dict[str, A
     with pytest.raises(DataError) as caught:
         parse(*texts, **given_)
     assert str(caught.value) == message
+
+
+def test_whole_numbers_with_an_exponent_are_the_numbers_that_they_are() -> None:
+    found = parse("1000", "1.001e3", "1002", column="step")
+    assert found.values.tolist() == [1000, 1001, 1002] and found.whole_numbers
