@@ -227,7 +227,7 @@ def main() -> None:
     folder = Path(tempfile.mkdtemp(dir=options.folder))
     try:
         train(folder)
-        for series in filter(None, map(int, options.series.split(","))):
+        for series in filter(None, map(int, filter(None, options.series.split(",")))):
             shutil.rmtree(folder / "data", ignore_errors=True)
             make(folder / "data", series, options.layout)
             size = sum(path.stat().st_size for path in (folder / "data").rglob("*.parquet"))

@@ -13,6 +13,8 @@ import numpy as np
 from forecaster.commands.peak_memory import PeakMemory
 from forecaster.commands.train import read
 from forecaster.config import one_network
+from forecaster.engines.local import open_engine
+from forecaster.engines.work import Lost
 from forecaster.errors import DataError
 from forecaster.evaluation.backtest import baseline_forecasts
 from forecaster.evaluation.bootstrap import Paired, paired
@@ -21,6 +23,7 @@ from forecaster.evaluation.holdout import make_holdout
 from forecaster.evaluation.metrics import METRICS
 from forecaster.models.device import require_tensorflow
 from forecaster.plotting.memory_plot import check_memory_plot, memory_plot
+from forecaster.progress import Silent
 from forecaster.serving.manifest import PlanRow, plan_lines
 from forecaster.storage.files import write_whole
 from forecaster.training.auto_plan import draft_plan
@@ -33,8 +36,10 @@ from forecaster.training.selection import SELECTION_STAGE, select_settings
 from forecaster.training.split import split
 
 if TYPE_CHECKING:
-    from forecaster.config import CompareSettings
+    from forecaster.config import CompareSettings, TrainSettings
+    from forecaster.data.panel import Panel
     from forecaster.data.windows import Windows
+    from forecaster.engines.work import Engine
     from forecaster.evaluation.holdout import Holdout
     from forecaster.evaluation.metrics import Scores
     from forecaster.progress import Watch
@@ -190,13 +195,19 @@ def compare(data: Data, settings: CompareSettings, watch: Watch) -> Comparison:
     require_tensorflow()
     began, data = time.monotonic(), settings.source(data)
     panel = read(data, settings, watch)
+    with open_engine(settings) as engine:
+        return _compared(panel, settings, watch, began, engine)
+
+
+def _compared(panel: Panel, settings: CompareSettings, watch: Watch, began: float, engine: Engine) -> Comparison:
+    """As `compare`, of a panel."""
     own = one_network(settings, bidirectional=None)
     draft = draft_plan(panel, own)
     plan = draft.plan
     parts = split(panel, plan.needs, plan.windows)
     if parts.test is None:
         raise DataError(f"{panel.source}: too few rows for test windows: nothing to compare on.", "Give more history.")
-    fitting = EnsembleFitter(own, NoCheckpoints(), watch, began)
+    fitting = EnsembleFitter(own, NoCheckpoints(), watch, began, engine)
     if parts.selection:
         plan = select_settings(draft, panel, parts.selection, fitting.fit_all, watch)
     rows = tuple(row for row in plan.rows if row.setting not in COMPARED)
@@ -205,13 +216,14 @@ def compare(data: Data, settings: CompareSettings, watch: Watch) -> Comparison:
     holdout = make_holdout(panel, parts.test_windows, horizon=plan.horizon, context_length=plan.context_length)
     of_baselines = baseline_forecasts(holdout, learned=settings.baselines == "all")
     baselines = {name: holdout.scores(forecast) for name, forecast in of_baselines.items()}
-    entries = []
+    cells = []
     for bidirectional in (False, True) if settings.bidirectional is None else (settings.bidirectional,):
         for cell in settings.cells:
             alone = plan.with_cell(cell, "")
-            alone = replace(alone, members=tuple(replace(one, bidirectional=bidirectional) for one in alone.members))
-            entries.append(_entry(alone, parts.test, holdout, fitting, settings))
-            watch.note(f"{entries[-1].name}: MASE {entries[-1].score('mase'):.4g}")
+            members = tuple(replace(one, bidirectional=bidirectional) for one in alone.members)
+            cells.append(replace(alone, members=members))
+    candidates = _Candidates(replace(own, threads=fitting.threads), settings, parts.test, holdout)
+    entries = _entries(cells, candidates, fitting, watch)
     about: dict[str, Json] = {
         "horizon": plan.horizon,
         "context_length": plan.context_length,
@@ -228,6 +240,41 @@ def compare(data: Data, settings: CompareSettings, watch: Watch) -> Comparison:
     return found
 
 
+@dataclass(frozen=True)
+class _Candidates:
+    """What the fits of all cells share."""
+
+    own: TrainSettings
+    settings: CompareSettings
+    task: Task
+    holdout: Holdout
+
+
+def _entries(plans: Sequence[Plan], candidates: _Candidates, fitting: EnsembleFitter, watch: Watch) -> list[Entry]:
+    """The entry of each cell's plan, in their order: one after the other here, or each by a worker, or here where it failed."""
+    entries: dict[int, Entry] = {}
+    if fitting.engine.elsewhere:
+        places = range(len(plans))
+        for i, found in fitting.engine.run(_entry_elsewhere, candidates, places, plans.__getitem__, ahead=0):
+            if isinstance(found, Lost):
+                watch.warn(f"{plans[i].members[0].label} is fitted here: {found.why}")
+            else:
+                entries[i] = found
+                watch.note(f"{found.name}: MASE {found.score('mase'):.4g}")
+    for i, plan in enumerate(plans):
+        if i not in entries:
+            own = fitting.engine.elsewhere  # a fitter that keeps to this process
+            entries[i] = _entry_elsewhere(candidates, plan) if own else _entry(plan, candidates, fitting)
+            watch.note(f"{entries[i].name}: MASE {entries[i].score('mase'):.4g}")
+    return [entries[i] for i in range(len(plans))]
+
+
+def _entry_elsewhere(candidates: _Candidates, plan: Plan) -> Entry:
+    """A cell's entry, by a worker: its memory and seconds are those there."""
+    own = replace(candidates.own, engine="local", ray_address=None, workers=None, device="cpu")
+    return _entry(plan, candidates, EnsembleFitter(own, NoCheckpoints(), Silent(), time.monotonic()))
+
+
 def _ranked(entries: Sequence[Entry], series: IntArray) -> tuple[tuple[Entry, ...], Paired | None]:
     """The entries, lowest error first, and the first compared with the second on windows of `series` [W]."""
     ordered = sorted(entries, key=lambda entry: entry.error)
@@ -235,14 +282,14 @@ def _ranked(entries: Sequence[Entry], series: IntArray) -> tuple[tuple[Entry, ..
     return tuple(ordered), lead
 
 
-def _entry(plan: Plan, task: Task, holdout: Holdout, fitting: EnsembleFitter, settings: CompareSettings) -> Entry:
-    """One cell, fitted on a task and tested on the holdout with each seed."""
-    network = plan.members[0]
+def _entry(plan: Plan, candidates: _Candidates, fitting: EnsembleFitter) -> Entry:
+    """One cell, fitted on the task and tested on the holdout with each seed."""
+    network, settings, holdout = plan.members[0], candidates.settings, candidates.holdout
     scores, errors, seconds, parameters = [], [], [], 0
     with PeakMemory() as memory:
         for seed in range(settings.seeds):
             member = MemberFit(network, replace(plan.fit, seed=plan.fit.seed + seed))
-            stage = fitting.fit_all(SELECTION_STAGE, task, [member])
+            stage = fitting.fit_all(SELECTION_STAGE, candidates.task, [member])
             if stage.stopped == "interrupted":
                 raise KeyboardInterrupt
             history = stage.fits[0].history

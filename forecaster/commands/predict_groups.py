@@ -9,8 +9,6 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -28,8 +26,9 @@ from forecaster.commands.group_forecast import (
 from forecaster.data.reading.file_set import FileSet, data_set, find_file_set, is_file_set
 from forecaster.data.reading.joined_columns import parts_of
 from forecaster.data.reading.series_groups import GroupRows, SeriesGroups, divided, group_count
-from forecaster.engines.local import LocalEngine
-from forecaster.engines.work import Engine, Lost
+from forecaster.engines.local import open_engine
+from forecaster.engines.model_work import ModelEngine
+from forecaster.engines.work import Lost
 from forecaster.errors import DataError, PartialError, UsageError
 from forecaster.serving.answer import ServedModel, unadapted
 from forecaster.serving.freshness import refuse_older
@@ -109,23 +108,11 @@ def predict_groups(
     with saying_why(target), file_lock(target.with_name(f".{target.name}.lock"), settings.wait or 0.0, f"'{target}'"):
         run = _Run(model, settings, _FewWarnings(watch), work, pieces, format or "parquet")
         run.begin()
-        with _engine(model, settings) as engine:
-            done = run.forecast(engine, now)
+        with open_engine(settings) as engine:
+            done = run.forecast(ModelEngine.of(engine, model, settings.runtime), now)
         _publish(work / "parts", target)
         shutil.rmtree(work)
     return replace(done, output=settings.output)
-
-
-@contextmanager
-def _engine(model: ServedModel, settings: PredictSettings) -> Iterator[Engine]:
-    """What forecasts the groups."""
-    if settings.engine == "local":
-        yield LocalEngine(model)
-        return
-    from forecaster.engines.ray_cluster import ray_engine
-
-    with ray_engine(model, settings) as engine:
-        yield engine
 
 
 def _refuse_no_effect(settings: PredictSettings, format: str | None) -> None:
@@ -214,7 +201,7 @@ class _Run:
         (self.work / "parts").mkdir(parents=True)
         write_whole(mark, key.hexdigest())
 
-    def forecast(self, engine: Engine, now: datetime | None) -> GroupsDone:
+    def forecast(self, engine: ModelEngine, now: datetime | None) -> GroupsDone:
         """Write the parts of all groups. StaleError where the data is older than allowed."""
         keys, columns = self._keys(), self._columns()
         kept = [name for name in columns if name not in keys]
@@ -277,7 +264,7 @@ class _Run:
         """The file that is there once a group is forecast, with what is said of it."""
         return self.work / f"done-{group:05}.json"
 
-    def _quantiles(self, engine: Engine, groups: SeriesGroups, options: GroupOptions) -> QuantileSource:
+    def _quantiles(self, engine: ModelEngine, groups: SeriesGroups, options: GroupOptions) -> QuantileSource:
         """How the quantiles are made, from windows of every group: one pass before the forecasts, where it is needed."""
         source = unadapted(self.model, self.settings)
         if not self.settings.adapt or not source.calibration or not (source.levels or self.settings.samples):
@@ -293,7 +280,7 @@ class _Run:
         return replace(source, calibration=extended_by(source.calibration, pools))
 
     def _forecast_groups(
-        self, engine: Engine, groups: SeriesGroups, todo: list[int], shared: tuple[GroupOptions, QuantileSource]
+        self, engine: ModelEngine, groups: SeriesGroups, todo: list[int], shared: tuple[GroupOptions, QuantileSource]
     ) -> dict[int, Lost]:
         """Write the parts of these groups, each before its state, and return those that were lost."""
         lost, done = {}, groups.count - len(todo)

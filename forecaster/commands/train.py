@@ -14,6 +14,7 @@ from forecaster.data.reading.read_events import with_events
 from forecaster.data.reading.reader import read_as
 from forecaster.data.summary import degenerate_series_notes, refuse_unkeepable
 from forecaster.data.target_limits import refuse_all_but_counts
+from forecaster.engines.local import open_engine
 from forecaster.errors import DataError, UsageError
 from forecaster.evaluation.report import make_report, subject
 from forecaster.evaluation.zero_shot_backtest import pretrained_scores
@@ -65,9 +66,9 @@ def _train(data: Data, settings: TrainSettings, watch: Watch, store: Store, name
     checkpoints = find_checkpoints(store, name, settings, watch)
     if settings.resume:
         draft = continue_stored(draft, checkpoints, panel, settings)
-    fitting = EnsembleFitter(settings, checkpoints, watch, began)
     parts = split(panel, draft.plan.needs, draft.plan.windows)
-    made = fitting.fit_stages(draft, panel, parts)
+    with open_engine(settings) as engine:
+        made = EnsembleFitter(settings, checkpoints, watch, began, engine).fit_stages(draft, panel, parts)
     training = Training(
         name=name,
         path=_path(data),

@@ -18,6 +18,7 @@ from forecaster.commands.train import read
 from forecaster.commands.tune_confirmation import Confirmation, confirm
 from forecaster.config import TrainSettings, one_network
 from forecaster.data.panel import fingerprint
+from forecaster.engines.local import open_engine
 from forecaster.errors import DataError, UsageError, install_hint
 from forecaster.models.cells import CELLS
 from forecaster.models.device import require_tensorflow
@@ -35,6 +36,7 @@ from forecaster.training.split import split
 if TYPE_CHECKING:
     from forecaster.config import TuneSettings
     from forecaster.data.panel import Panel
+    from forecaster.engines.work import Engine
     from forecaster.progress import Watch
     from forecaster.training.fit_types import MemberFit, Stage, State, Task
     from forecaster.training.plan import Draft
@@ -96,7 +98,13 @@ def tune(data: Data, settings: TuneSettings, watch: Watch) -> Tuned:
     require_tensorflow()
     began = time.monotonic()
     panel = read(data, settings, watch)
-    search = _Search(panel, settings, watch, began)
+    with open_engine(settings) as engine:
+        return _searched(optuna, _Search(panel, settings, watch, began, engine), began)
+
+
+def _searched(optuna: Any, search: _Search, began: float) -> Tuned:
+    """Search, confirm and write."""
+    panel, settings, watch = search.panel, search.settings, search.watch
     study = _study(optuna, settings, search.name)
     automatic = search.automatic(study)
     try:
@@ -161,11 +169,11 @@ def _study(optuna: Any, settings: TuneSettings, name: str) -> Any:
 class _Search:
     """The search space, and one trial."""
 
-    def __init__(self, panel: Panel, settings: TuneSettings, watch: Watch, began: float) -> None:
+    def __init__(self, panel: Panel, settings: TuneSettings, watch: Watch, began: float, engine: Engine) -> None:
         self.panel, self.settings, self.watch, self.began = panel, settings, watch, began
         self.draft = draft_plan(panel, self._train({}))
         self.plan = self.draft.plan
-        self.fitting = EnsembleFitter(self._train({}), NoCheckpoints(), watch, began)
+        self.fitting = EnsembleFitter(self._train({}), NoCheckpoints(), watch, began, engine)
         self.fitted: dict[tuple[MemberFit, ...], Stage] = {}
         self.space = _space(self.draft, settings)
         given = {name: value for name, value in vars(settings).items() if name not in RUN}
@@ -259,7 +267,8 @@ def _steps(settings: TuneSettings, found: Mapping[str, Setting | None]) -> dict[
     return {"steps_per_epoch": settings.steps_per_epoch or EPOCH_STEPS} if "epochs" in found else {}
 
 
-RUN = ("trials", "time_budget", "study", "output", "threads", "device")  # do not change what a trial finds
+# These do not change what a trial finds.
+RUN = ("trials", "time_budget", "study", "output", "threads", "device", "engine", "ray_address", "workers")
 
 
 def _space(draft: Draft, settings: TuneSettings) -> dict[str, list[Setting]]:

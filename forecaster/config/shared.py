@@ -207,7 +207,7 @@ class MachineOptions:
 
 
 @dataclass(frozen=True)
-class EngineOptions:
+class EngineOptions(MachineOptions):
     """Where the work is done."""
 
     engine: str = choice("local", "local ray", "What runs it: this process, or workers of Ray.", "Running")

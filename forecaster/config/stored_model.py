@@ -66,7 +66,6 @@ class PredictSettings(
     EngineOptions,
     LockOptions,
     PlotOptions,
-    MachineOptions,
     AdaptOptions,
     ServeOptions,
     StoreOptions,

@@ -11,11 +11,11 @@ from forecaster.config.optimizer_options import OptimizerOptions
 from forecaster.config.option import choice, count, option, steps, switch
 from forecaster.config.shared import (
     BaselineOptions,
+    EngineOptions,
     FrequencyOptions,
     HoldoutOptions,
     InputOptions,
     LockOptions,
-    MachineOptions,
     StoreOptions,
 )
 from forecaster.data.target_limits import Limits
@@ -155,7 +155,7 @@ class PlanSettings(
     HorizonOptions,
     CovariateOptions,
     SeasonOptions,
-    MachineOptions,
+    EngineOptions,
     BaselineOptions,
     HoldoutOptions,
     InputOptions,
@@ -165,6 +165,8 @@ class PlanSettings(
     def __post_init__(self) -> None:
         """UsageError for options that contradict each other, or of which one has no effect with another."""
         self.refuse_empty_limits()
+        self.refuse_idle_ray()
+        self._refuse_fits_here_alone()
         if self.likelihood:
             self._refuse_likelihood_twice()
         self.refuse_negative_counts()
@@ -184,6 +186,15 @@ class PlanSettings(
     def read_options(self) -> ReadOptions:
         """How to read the data, as far as it is given. UsageError for an unknown frequency or time zone."""
         return replace(self.with_step(super().read_options()), season_length=self.season_length)
+
+    def _refuse_fits_here_alone(self) -> None:
+        """UsageError for Ray's workers where the fits are those of this process."""
+        if self.engine == "local":
+            return
+        if getattr(self, "network", None):
+            raise UsageError("--engine ray: workers have no network of one's own.", "Leave out --engine or --network.")
+        if self.device == "gpu":
+            raise UsageError("--engine ray: workers fit on processors.", "Leave out --engine or --device.")
 
     def _refuse_likelihood_twice(self) -> None:
         """UsageError for a loss, an error scale or a transform where the distribution implies it."""

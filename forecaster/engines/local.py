@@ -1,24 +1,41 @@
-"""Work on groups in this process, one after the other."""
+"""Work in this process, one item after the other."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from forecaster.engines.work import Work
-from forecaster.serving.answer import ServedModel
+if TYPE_CHECKING:
+    from forecaster.config.shared import EngineOptions
+    from forecaster.engines.work import Engine, Item, Work
 
 
 @dataclass(frozen=True)
 class LocalEngine:
     """This process."""
 
-    model: ServedModel
+    threads: int = 0
+    workers: int = 1
+    elsewhere: bool = False
 
     def run(
-        self, work: Work, shared: object, groups: Sequence[int], read: Callable[[int], Any]
-    ) -> Iterator[tuple[int, Any]]:
-        """As `Engine.run`; no group is lost."""
-        for group in groups:
-            yield group, work(self.model, shared, read(group))
+        self, work: Work, shared: object, items: Sequence[Item], read: Callable[[Item], Any], *, ahead: int = 0
+    ) -> Iterator[tuple[Item, Any]]:
+        """As `Engine.run`; no item is lost."""
+        del ahead  # one item after the other
+        for item in items:
+            yield item, work(shared, read(item))
+
+
+@contextmanager
+def open_engine(settings: EngineOptions) -> Iterator[Engine]:
+    """The engine that the settings name. UsageError where Ray or its cluster is not there."""
+    if settings.engine == "local":
+        yield LocalEngine(settings.threads or 0)
+        return
+    from forecaster.engines.ray_cluster import ray_engine
+
+    with ray_engine(settings) as engine:
+        yield engine

@@ -1,13 +1,12 @@
-"""Work on groups by Ray: in processes of this machine, or on the machines of a cluster.
+"""Work by Ray: in processes of this machine, or on the machines of a cluster.
 
-Rows, model and results go through Ray's object store, so that machines share no file system: only this process reads the data
-and writes the output. Ray starts a task anew whose process or machine dies. Tasks and not Ray Data: the groups are there
-already, as files of whole series, their results are small, and a group that fails must be known by its name.
+Rows, models and results go through Ray's object store, so that machines share no file system: only this process reads the data
+and writes the output. Ray starts a task anew whose process or machine dies. Tasks and not Ray Data: groups are there already,
+as files of whole series, their results are small, and one that fails must be known by its name.
 """
 
 from __future__ import annotations
 
-import hashlib
 import io
 import os
 import secrets
@@ -19,39 +18,23 @@ import tempfile
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import forecaster
 from forecaster.engines.work import Lost, Work
 from forecaster.errors import ForecasterError, UsageError, install_hint
-from forecaster.serving.answer import ServedModel
-from forecaster.serving.integrity import MANIFEST
-from forecaster.serving.manifest import load_runtime, read_manifest
-from forecaster.serving.open_model import Opened
 from forecaster.serving.runtime import usable_processors
 
 if TYPE_CHECKING:
-    from forecaster.config import PredictSettings
+    from forecaster.config.shared import EngineOptions
+    from forecaster.engines.work import Item
 
-RETRIES = 3  # of a group whose worker dies
-AHEAD = 1  # groups for each worker that wait for it in the object store
-TASK = "forecaster"  # what a worker that forecasts is called among the processes
+RETRIES = 3  # of a task whose worker dies
+TASK = "forecaster"  # what a worker that works is called among the processes
 CONNECT_SECONDS = 10.0  # to wait for a cluster's answer
 _MAX_REASON = 200  # characters of a library's own words
-
-
-@dataclass(frozen=True)
-class ShippedModel:
-    """A stored version, for workers to load."""
-
-    name: str
-    version: int
-    key: str  # of what is loaded
-    runtime: str
-    threads: int
-    files: list[Any]  # one reference to {path in the version's folder: bytes}; in a list, Ray does not follow it
 
 
 @dataclass(frozen=True)
@@ -77,7 +60,7 @@ def require_ray(address: str | None) -> Any:
 
 
 @contextmanager
-def ray_engine(model: ServedModel, settings: PredictSettings) -> Iterator[RayEngine]:
+def ray_engine(settings: EngineOptions) -> Iterator[RayEngine]:
     """Workers of the cluster at `settings.ray_address`; None = of one that is started here and ended.
 
     UsageError where there is no such cluster, or its workers have another version of this program.
@@ -85,14 +68,13 @@ def ray_engine(model: ServedModel, settings: PredictSettings) -> Iterator[RayEng
     ray, threads = require_ray(settings.ray_address), settings.threads or 1
     with _connected(ray, settings, threads):
         workers = settings.workers or max(int(ray.cluster_resources().get("CPU", 1)) // threads, 1)
-        shipped = _shipped(ray, model, settings.runtime, threads)
         options = {"num_cpus": threads, "max_retries": RETRIES, "name": TASK}
         _refuse_other_version(ray, options)
-        yield RayEngine(ray, ray.remote(**options)(_do), shipped, workers)
+        yield RayEngine(ray, ray.remote(**options)(_do), workers, threads)
 
 
 @contextmanager
-def _connected(ray: Any, settings: PredictSettings, threads: int) -> Iterator[None]:
+def _connected(ray: Any, settings: EngineOptions, threads: int) -> Iterator[None]:
     """A connection to a cluster, which may be one of this process."""
     if ray.is_initialized():  # by the program that calls this one
         yield
@@ -112,7 +94,7 @@ def _connected(ray: Any, settings: PredictSettings, threads: int) -> Iterator[No
                 shutil.rmtree(place, ignore_errors=True)
 
 
-def _connect(ray: Any, settings: PredictSettings, threads: int, quiet: dict[str, Any]) -> str | None:
+def _connect(ray: Any, settings: EngineOptions, threads: int, quiet: dict[str, Any]) -> str | None:
     """Connect to the cluster, or start one with its files in the folder that is returned. UsageError."""
     place, address = None, settings.ray_address
     on_end = signal.getsignal(signal.SIGTERM)
@@ -146,15 +128,6 @@ def _refuse_silence(address: str) -> None:
         socket.create_connection((host, int(port)), timeout=CONNECT_SECONDS).close()
 
 
-def _shipped(ray: Any, model: ServedModel, runtime: str, threads: int) -> ShippedModel:
-    """The files of the version, in the object store."""
-    opened = model.opened
-    paths = [MANIFEST, *opened.manifest.files]
-    files = {path: (opened.folder / path).read_bytes() for path in paths}
-    key = hashlib.sha256(files[MANIFEST]).hexdigest() + f" {runtime} {threads}"
-    return ShippedModel(opened.folder.parent.name, opened.version, key, runtime, threads, [ray.put(files)])
-
-
 def _refuse_other_version(ray: Any, options: dict[str, Any]) -> None:
     """UsageError unless a worker has this version of this program."""
     try:
@@ -175,29 +148,46 @@ def _version() -> str:
     return forecaster.__version__
 
 
-@dataclass(frozen=True)
+@dataclass
 class RayEngine:
     """The workers of a cluster."""
 
     ray: Any
     task: Any  # `_do`, to be run elsewhere
-    model: ShippedModel
     workers: int
+    threads: int  # of each
+    _common: tuple[Work, object, list[Any]] | None = field(default=None, init=False)  # that was sent last
+
+    @property
+    def elsewhere(self) -> bool:
+        """Whether work is done in other processes: yes."""
+        return True
 
     def run(
-        self, work: Work, shared: object, groups: Sequence[int], read: Callable[[int], Any]
-    ) -> Iterator[tuple[int, Any]]:
-        """As `Engine.run`, in the order in which the groups end."""
-        ray, waiting = self.ray, list(reversed(groups))
-        running: dict[Any, int] = {}
-        common = [ray.put((work, shared))]
-        while waiting or running:
-            while waiting and len(running) < self.workers * (1 + AHEAD):
-                group = waiting.pop()
-                running[self.task.remote(self.model, common, ray.put(read(group)))] = group
-            (done, *_), _ = ray.wait([*running], num_returns=1)
-            group = running.pop(done)
-            yield group, self._result(done)
+        self, work: Work, shared: object, items: Sequence[Item], read: Callable[[Item], Any], *, ahead: int = 1
+    ) -> Iterator[tuple[Item, Any]]:
+        """As `Engine.run`, in the order in which the items end."""
+        ray, waiting = self.ray, list(reversed(items))
+        running: dict[Any, Item] = {}
+        common = self._sent(work, shared)
+        try:
+            while waiting or running:
+                while waiting and len(running) < self.workers * (1 + ahead):
+                    item = waiting.pop()
+                    running[self.task.remote(common, ray.put(read(item)))] = item
+                (done, *_), _ = ray.wait([*running], num_returns=1)
+                item = running.pop(done)
+                yield item, self._result(done)
+        finally:  # of an error or an interruption; else none is left
+            for left in running:
+                ray.cancel(left, force=True)
+
+    def _sent(self, work: Work, shared: object) -> list[Any]:
+        """A reference to both in the object store, in a list, since Ray does not follow it there."""
+        if self._common is None or self._common[0] is not work or self._common[1] is not shared:
+            self._common = None  # frees the last one first
+            self._common = (work, shared, [self.ray.put((work, shared))])
+        return self._common[2]
 
     def _result(self, done: Any) -> Any:
         """What a task has returned; `Lost` where it could not."""
@@ -214,36 +204,23 @@ class RayEngine:
         return found
 
 
-_LOADED: dict[str, ServedModel] = {}  # in a worker: the model of its tasks
+_SHARED: dict[str, tuple[Work, Any]] = {}  # in a worker: what its tasks share, unpacked once
 
 
-def _do(shipped: ShippedModel, common: list[Any], rows: Any) -> Any:
-    """The work on a group, in a worker."""
+def _do(common: list[Any], item: Any) -> Any:
+    """The work on an item, in a worker."""
     import ray
 
-    work, shared = ray.get(common[0])
+    key = common[0].hex()
+    if key not in _SHARED:
+        _SHARED.clear()
+        _SHARED[key] = ray.get(common[0])
+    work, shared = _SHARED[key]
     try:
-        return work(_loaded(shipped), shared, rows)
+        return work(shared, item)
     except ForecasterError as error:
         kind = next(one for one in type(error).__mro__ if one.__module__ == ForecasterError.__module__)
         return Refusal(kind, error.message, error.hint)
-
-
-def _loaded(shipped: ShippedModel) -> ServedModel:
-    """The model, which a worker loads once."""
-    import ray
-
-    if shipped.key not in _LOADED:
-        with tempfile.TemporaryDirectory() as place:
-            folder = Path(place) / shipped.name / str(shipped.version)
-            for path, data in ray.get(shipped.files[0]).items():
-                (folder / path).parent.mkdir(parents=True, exist_ok=True)
-                (folder / path).write_bytes(data)
-            manifest = read_manifest(folder)
-            runtime = load_runtime(folder, manifest, shipped.runtime, shipped.threads)
-        _LOADED.clear()
-        _LOADED[shipped.key] = ServedModel(Opened(folder, shipped.version, manifest), runtime)
-    return _LOADED[shipped.key]
 
 
 def _first_line(error: BaseException) -> str:

@@ -1,31 +1,44 @@
-"""Work on groups of rows, and what an engine is."""
+"""Work on items, e.g. groups of rows or fits, and what an engine is."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias, TypeVar
 
-from forecaster.serving.answer import ServedModel
+Item = TypeVar("Item")
 
-# The model, what all groups share, the bytes of a group -> a result. In a module's top level, since it may go elsewhere.
-Work: TypeAlias = "Callable[[ServedModel, Any, Any], Any]"
+# What all items share, what is read of an item -> a result. In a module's top level, since it may go elsewhere.
+Work: TypeAlias = "Callable[[Any, Any], Any]"
 
 
 @dataclass(frozen=True)
 class Lost:
-    """The result of a group whose work did not end, however often it was tried."""
+    """The result of an item whose work did not end, however often it was tried."""
 
     why: str
 
 
 class Engine(Protocol):
-    """Does work for groups."""
+    """Does work for items."""
+
+    @property
+    def elsewhere(self) -> bool:
+        """Whether work is done in other processes."""
+
+    @property
+    def workers(self) -> int:
+        """How many items are worked on at once."""
+
+    @property
+    def threads(self) -> int:
+        """Of a worker; 0 = as many as the process may use."""
 
     def run(
-        self, work: Work, shared: object, groups: Sequence[int], read: Callable[[int], Any]
-    ) -> Iterator[tuple[int, Any]]:
-        """Each group with its result, or `Lost`, as they come. `read` gives the bytes of a group.
+        self, work: Work, shared: object, items: Sequence[Item], read: Callable[[Item], Any], *, ahead: int = 1
+    ) -> Iterator[tuple[Item, Any]]:
+        """Each item with its result, or `Lost`, as they come. `read` gives what the work needs of an item.
 
-        A ForecasterError of the work passes through, and ends the others.
+        It is called for `ahead` items of each worker before the worker has time for them. A ForecasterError of the work passes
+        through, and ends the others.
         """

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from forecaster.engines.local import LocalEngine
+from forecaster.engines.work import Lost
 from forecaster.errors import UsageError
 from forecaster.progress import Progress, Watch
 from forecaster.training.checkpoints import FINAL_STAGE, TEST_STAGE, Checkpoints, NoCheckpoints
@@ -20,6 +22,7 @@ from forecaster.training.combination import member_forecasts
 from forecaster.training.compiled_steps import Trainers
 from forecaster.training.expected_time import expected_seconds, time_to_come
 from forecaster.training.fit import FitControl, fit
+from forecaster.training.fit_elsewhere import FitOrder, fit_elsewhere
 from forecaster.training.fit_types import Fitted, MemberFit, Stage, Task
 from forecaster.training.member_networks import new_network
 from forecaster.training.selection import SELECTION_STAGE, choose_cell, select_settings, without_validation
@@ -27,7 +30,9 @@ from forecaster.training.selection import SELECTION_STAGE, choose_cell, select_s
 if TYPE_CHECKING:
     from forecaster.config import TrainSettings
     from forecaster.data.panel import Panel
+    from forecaster.engines.work import Engine
     from forecaster.models.network import Network
+    from forecaster.models.settings import FitSettings
     from forecaster.training.plan import Draft, Plan
     from forecaster.training.split import Split
     from forecaster.typing import FloatArray
@@ -44,14 +49,23 @@ class Stages:
 
 
 class EnsembleFitter:
-    """Fits the members of one training, within its time budget."""
+    """Fits the members of one training, within its time budget.
+
+    Fits whose states are not stored are done by the engine, which may be in other processes.
+    """
 
     def __init__(
-        self, settings: TrainSettings, checkpoints: Checkpoints | NoCheckpoints, watch: Watch, began: float
+        self,
+        settings: TrainSettings,
+        checkpoints: Checkpoints | NoCheckpoints,
+        watch: Watch,
+        began: float,
+        engine: Engine = LocalEngine(),  # noqa: B008
     ) -> None:
         from forecaster.models.device import configure
 
         self.settings, self.checkpoints, self.watch, self.began = settings, checkpoints, watch, began
+        self.engine = engine
         self.threads = settings.threads or os.cpu_count() or 1
         self.trainers = Trainers()
         self.seconds, self.epochs = 0.0, 0  # of all fits so far
@@ -136,11 +150,16 @@ class EnsembleFitter:
         seeded = [replace(one.fit, seed=one.fit.seed * 1000 + apart * i) for i, one in enumerate(members)]
         networks = [new_network(one.network, fit.seed) for one, fit in zip(members, seeded, strict=True)]
         epochs = [one.fit.stop_after or one.fit.epochs for one in members]
+        checkpoints = NoCheckpoints() if stage == SELECTION_STAGE else self.checkpoints
+        began = time.monotonic()
+        if self.engine.elsewhere and isinstance(checkpoints, NoCheckpoints):
+            together = _JointProgress(self.watch, stage, epochs, self.engine.workers)
+            running = self._fit_elsewhere(stage, task, networks, seeded, parts, together)
+            self._count(began, seeded)
+            return _fitted_stage(networks, members, running, self.watch, keep_diverged=stage == SELECTION_STAGE)
         together = _JointProgress(self.watch, stage, epochs, workers)
         stop = Event()
-        checkpoints = NoCheckpoints() if stage == SELECTION_STAGE else self.checkpoints
         _ = task.source.rows  # made before the threads start
-        began = time.monotonic()
 
         def one(i: int) -> Fitted:
             settings = replace(seeded[i], time_budget=self._share(stage, -(-(len(members) - i) // workers)))
@@ -161,9 +180,45 @@ class EnsembleFitter:
                 self.watch.warn("interrupted: stopping after this step")
             if not all(future.done() and not future.exception() for future in running):
                 stop.set()
-        self.seconds += time.monotonic() - began
-        self.epochs += sum(one.stop_after or one.epochs for one in seeded)
+        self._count(began, seeded)
         return _fitted_stage(networks, members, running, self.watch, keep_diverged=stage == SELECTION_STAGE)
+
+    def _fit_elsewhere(
+        self,
+        stage: str,
+        task: Task,
+        networks: Sequence[Network],
+        fits: Sequence[FitSettings],
+        parts: int,
+        together: _JointProgress,
+    ) -> list[Future[Fitted]]:
+        """Fit every network in the engine's workers, and here where theirs failed; each is reported once it has ended."""
+        workers = self.engine.workers
+
+        def order(i: int) -> FitOrder:
+            budget = self._share(stage, -(-(len(networks) - i) // workers))
+            member = MemberFit(networks[i].settings, replace(fits[i], time_budget=budget))
+            return FitOrder(member=member, stage=stage, parts=parts, threads=self.engine.threads)
+
+        found: list[Future[Fitted]] = [Future() for _ in networks]
+        for i, done in self.engine.run(fit_elsewhere, task, range(len(networks)), order, ahead=0):
+            if isinstance(done, Lost):
+                self.watch.warn(f"a fit of {networks[i].settings.label} is done here: {done.why}")
+                control = FitControl(together.member(i), stage)
+                done = fit(networks[i], task, order(i).member.fit, control, parts=parts, trainers=self.trainers)
+            else:
+                networks[i].weights = done.state.best_weights
+                if done.history:
+                    last = done.history[-1]
+                    ended = Progress(stage, last.epoch, last.epoch, last.loss, last.validation_loss, 0.0)
+                    together.report(i, ended)
+            found[i].set_result(done)
+        return found
+
+    def _count(self, began: float, fits: Sequence[FitSettings]) -> None:
+        """Count the seconds and the epochs of fits that have ended."""
+        self.seconds += time.monotonic() - began
+        self.epochs += sum(one.stop_after or one.epochs for one in fits)
 
     def _seconds_left(self) -> float | None:
         budget = self.settings.time_budget

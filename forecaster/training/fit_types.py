@@ -85,6 +85,9 @@ class Source:
         """The rows as tensors."""
         return RowGatherer(self.target, self.known, self.covariates)
 
+    def __getstate__(self) -> dict[str, object]:
+        return {name: value for name, value in vars(self).items() if name != "rows"}  # tensors stay in their process
+
 
 @dataclass(frozen=True)
 class Task:

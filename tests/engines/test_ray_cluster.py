@@ -5,12 +5,9 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import signal
 import subprocess
 import sys
-import threading
 import time
-from contextlib import contextmanager
 from pathlib import Path
 
 import pandas as pd
@@ -21,11 +18,12 @@ from forecaster.commands import predict_groups
 from forecaster.commands.group_forecast import forecast_group
 from forecaster.data.reading import series_groups
 from forecaster.engines import ray_cluster
+from tests.support.ray_clusters import killing
 from tests.support.stored_models import stored, write_csv
 
 pytest.importorskip("pyarrow")
-psutil = pytest.importorskip("psutil")
-ray = pytest.importorskip("ray", reason="ray is not installed: `pip install '.[ray]'`")
+pytest.importorskip("psutil")
+pytest.importorskip("ray", reason="ray is not installed: `pip install '.[ray]'`")
 pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[2]
 NAMES = [f"shop {n}" for n in range(40)]
@@ -51,24 +49,6 @@ def data(tmp_path_factory):
     return folder
 
 
-@pytest.fixture(scope="module")
-def cluster():
-    """Two nodes of one processor each. Workers find this checkout as this process does."""
-    from ray.cluster_utils import Cluster
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PYTHONPATH", os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]))
-        patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
-        size = {"num_cpus": 1, "object_store_memory": 100_000_000, "include_dashboard": False}
-        found = Cluster(initialize_head=True, head_node_args=size)
-        found.add_node(num_cpus=1, object_store_memory=100_000_000)
-        try:
-            yield found.address
-        finally:
-            ray.shutdown()
-            found.shutdown()
-
-
 @pytest.fixture
 def shop(data, monkeypatch):
     monkeypatch.chdir(data)
@@ -84,28 +64,6 @@ def predicted(address, *words):
 
 def rows_of(folder):
     return pd.read_parquet(folder).sort_values(["series", "timestamp"], ignore_index=True)
-
-
-@contextmanager
-def killing(count):
-    """Kill so many of the workers while they forecast, and list them."""
-    killed, ended = [], threading.Event()
-
-    def kill():
-        while not ended.is_set() and len(killed) < count:
-            for process in psutil.process_iter(["cmdline"]):
-                if "".join(process.info["cmdline"] or []).startswith("ray::forecaster") and len(killed) < count:
-                    process.send_signal(signal.SIGKILL)
-                    killed.append(process.pid)
-            time.sleep(0.01)
-
-    thread = threading.Thread(target=kill, daemon=True)
-    thread.start()
-    try:
-        yield killed
-    finally:
-        ended.set()
-        thread.join()
 
 
 def test_a_cluster_of_our_own_gives_the_numbers_of_one_process_and_is_ended(shop):

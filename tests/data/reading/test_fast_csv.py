@@ -35,6 +35,8 @@ def by_pandas(path, monkeypatch):
             np.arange("2020-02-28T20", "2020-02-29T08", dtype="M8[h]").astype("M8[m]").astype(str), "T", " "
         ),
         np.arange("1950-12-31T23:59:50", "1951-01-01T00:00:02", dtype="M8[s]").astype(str),
+        np.arange("1950-12-31T23:59:59.9", "1951-01-01T00:00:01.1", 100, dtype="M8[ms]").astype(str),
+        np.char.add(np.arange("2020-02-20", "2020-03-03", dtype="M8[D]").astype(str), " 00:00:00.000000"),
         np.arange(7, 19).astype(str),
     ],
 )
@@ -67,6 +69,17 @@ def test_a_plain_file_is_read_as_by_pandas(stamps, tmp_path, monkeypatch):
     assert quick.notes == slow.notes
 
 
+def test_quotes_in_the_header_alone_leave_a_file_plain(tmp_path, monkeypatch):
+    rows = "\n".join(f"{name},{day},{day % 7}" for name in ("a", "b") for day in range(20))
+    path = tmp_path / "data.csv"
+    path.write_text('"series","timestamp","sold"\n' + rows)
+    monkeypatch.setattr(csv_table.CsvTable, "_frame", lambda *_, **__: pytest.fail("read by pandas"))
+    assert read_panel(str(path)).target.tolist() == [float(day % 7) for day in range(20)] * 2
+    path.write_text('"series\nname",timestamp,target\n' + rows)  # the rows do not begin where the first line ends
+    with pytest.raises(pytest.fail.Exception):
+        read_panel(str(path))
+
+
 @given(st.lists(st.floats(allow_nan=False, allow_infinity=False), min_size=1, max_size=40))
 @settings(max_examples=200, deadline=None)
 def test_numbers_are_read_to_the_bit(values):
@@ -90,6 +103,8 @@ def test_numbers_are_read_to_the_bit(values):
         "a,2020-01-01,1\na,2020-1-02,1",
         "a,2020-01-01T24:00,1",
         "a,2020-01-01T00:00Z,1",
+        "a,2020-01-01T00:00:00.1,1",
+        "a,2020-01-01T00:00:00.1234567,1",
         "a,01/02/2020,1",
         "a,01012020,1",  # a date that begins with a zero
         "a,2000-01,1\na,2001-02,1",  # years of two calendar years
