@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from forecaster.commands.anomaly_file import check_anomaly_file, write_anomalies
 from forecaster.config import TrainSettings
 from forecaster.data.reading.reader import read_as
+from forecaster.engines.local import open_engine
+from forecaster.engines.model_work import TESTED, SpreadRuntime
 from forecaster.errors import UsageError
 from forecaster.evaluation.anomalies import anomalies_of
 from forecaster.evaluation.backtest import Backtest, backtest, baseline_forecasts
@@ -24,6 +27,7 @@ from forecaster.evaluation.zero_shot_backtest import zero_shot_backtest
 from forecaster.models.served_method import member_kind
 from forecaster.plotting.requirements import check_plot_file
 from forecaster.progress import Watch
+from forecaster.serving.answer import ServedModel
 from forecaster.serving.calibration_file import load_calibration
 from forecaster.serving.open_model import Opened, model_of_data, open_model, read_for
 from forecaster.serving.overwriting import refuse_overwriting, trained_on
@@ -38,6 +42,7 @@ from forecaster.training.length_plan import default_horizon, default_windows
 if TYPE_CHECKING:
     from forecaster.config import EvaluateSettings
     from forecaster.data.panel import Panel
+    from forecaster.engines.work import Engine
     from forecaster.typing import Data
 
 
@@ -97,9 +102,17 @@ def _trained(data: Data | None, settings: EvaluateSettings, watch: Watch, began:
     _refuse_other_horizon(settings, opened)
     panel = read_for(opened.manifest, data, settings)
     _say(panel, settings, watch)
-    tested = _refitted(panel, opened, settings, watch) if settings.refit else _stored(panel, opened, settings)
+    with open_engine(settings) as engine:
+        tested = _backtest(panel, opened, settings, watch, engine)
     report = make_report(subject(opened.manifest, opened.version, time.monotonic() - began), tested)
     return Evaluated(report=report, backtest=tested, panel=panel, manifest=opened.manifest, folder=opened.folder)
+
+
+def _backtest(panel: Panel, opened: Opened, settings: EvaluateSettings, watch: Watch, engine: Engine) -> Backtest:
+    """With the stored weights, or with fresh ones for each window."""
+    if settings.refit:
+        return _refitted(panel, opened, settings, watch, engine)
+    return _stored(panel, opened, settings, engine)
 
 
 def _say(panel: Panel, settings: EvaluateSettings, watch: Watch) -> None:
@@ -117,7 +130,7 @@ def _pretrained(data: Data | None, settings: EvaluateSettings, watch: Watch, beg
     if data is None:
         raise UsageError("a pretrained network has no training data.", "Name a data file.")
     unused = (("--refit", settings.refit), ("--no-adapt", not settings.adapt), ("--events", settings.events))
-    for name, wrong in unused:
+    for name, wrong in (*unused, ("--engine ray", settings.engine == "ray")):
         if wrong:
             raise UsageError(f"{name} has no effect on a pretrained network.", "Leave it out.")
     panel = read_as(data, settings.read_options())
@@ -168,7 +181,7 @@ def _refuse_unknown_series(chosen: tuple[str, ...], panel: Panel) -> None:
     choose_series(chosen, [str(name) for name in panel.series])
 
 
-def _refitted(panel: Panel, opened: Opened, settings: EvaluateSettings, watch: Watch) -> Backtest:
+def _refitted(panel: Panel, opened: Opened, settings: EvaluateSettings, watch: Watch, engine: Engine) -> Backtest:
     """Backtest of fresh weights, fitted before each of the latest windows."""
     from forecaster.training.refit_backtest import refit
 
@@ -176,16 +189,20 @@ def _refitted(panel: Panel, opened: Opened, settings: EvaluateSettings, watch: W
         panel,
         opened,
         watch,
+        engine,
         windows=settings.windows,
         threads=settings.threads,
         learned_baselines=settings.baselines == "all",
     )
 
 
-def _stored(panel: Panel, opened: Opened, settings: EvaluateSettings) -> Backtest:
+def _stored(panel: Panel, opened: Opened, settings: EvaluateSettings, engine: Engine) -> Backtest:
     """Backtest of the stored weights on windows that they have not seen, with the model's calibration of the quantiles."""
     manifest, levels = opened.manifest, opened.manifest.quantiles
     test = stored_test(panel, opened, count=settings.windows, runtime=settings.runtime, threads=settings.threads or 0)
+    if engine.elsewhere:
+        graph = TESTED if test.on_training_data else settings.runtime
+        test = replace(test, runtime=SpreadRuntime.of(engine, ServedModel(opened, test.runtime), graph))
     baselines = baseline_forecasts(test.holdout, learned=settings.baselines == "all")
     calibration = load_calibration(opened.folder, manifest)
     if calibration and test.on_training_data:

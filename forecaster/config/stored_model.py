@@ -25,7 +25,7 @@ from forecaster.errors import UsageError
 @dataclass(frozen=True)
 class EvaluateSettings(
     PlotOptions,
-    MachineOptions,
+    EngineOptions,
     BaselineOptions,
     HoldoutOptions,
     AdaptOptions,
@@ -45,6 +45,7 @@ class EvaluateSettings(
     )
 
     def __post_init__(self) -> None:
+        self.refuse_idle_ray()
         if self.plot_series and not self.report:
             raise UsageError(
                 "--plot-series has no effect without --report.", "Leave it out, or give --report FILE.html."

@@ -9,13 +9,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+import numpy as np
+
+from forecaster.engines.work import Lost
 from forecaster.serving.answer import ServedModel
 from forecaster.serving.integrity import MANIFEST
 from forecaster.serving.manifest import load_runtime, load_test_weights, read_manifest
 from forecaster.serving.open_model import Opened
+from forecaster.serving.runtime import PART
 
 if TYPE_CHECKING:
     from forecaster.engines.work import Engine, Item
+    from forecaster.typing import FloatArray
 
 TESTED = "tested"  # in place of a runtime: the graph whose weights have not seen the test windows
 
@@ -65,6 +70,39 @@ class ModelEngine:
     ) -> Iterator[tuple[Item, Any]]:
         """As `Engine.run`."""
         return self.engine.run(_with_model, (work, self.model, shared), items, read)
+
+
+@dataclass(frozen=True)
+class SpreadRuntime:
+    """A graph that the workers of an engine run, each on a part of the windows."""
+
+    engine: Engine
+    here: ServedModel  # which runs parts that no worker could
+    common: tuple[ModelWork, ShippedModel, None]
+
+    @classmethod
+    def of(cls, engine: Engine, model: ServedModel, runtime: str) -> SpreadRuntime:
+        """For a model that is loaded here. `runtime` as in RUNTIMES, or TESTED."""
+        return cls(engine, model, (_run_graph, ShippedModel.of(model.opened, runtime, engine.threads), None))
+
+    def run(self, context: FloatArray, extra: Mapping[str, FloatArray] | None = None) -> FloatArray:
+        """As `Runtime.run`, with the values of one process: a graph runs on the same parts there."""
+        size = PART * max(-(-len(context) // (PART * self.engine.workers)), 1)
+        inputs = {"context": context, **(extra or {})}
+
+        def read(first: int) -> dict[str, FloatArray]:
+            return {name: values[first : first + size] for name, values in inputs.items()}
+
+        starts, found = range(0, len(context), size), dict[int, "FloatArray"]()
+        for first, done in self.engine.run(_with_model, self.common, starts, read):
+            found[first] = _run_graph(self.here, None, read(first)) if isinstance(done, Lost) else done
+        return np.concatenate([found[first] for first in starts])
+
+
+def _run_graph(model: ServedModel, _shared: None, inputs: Mapping[str, FloatArray]) -> FloatArray:
+    """The graph's answer for a part of the windows."""
+    extra = {name: values for name, values in inputs.items() if name != "context"}
+    return model.runtime.run(inputs["context"], extra)
 
 
 _LOADED: dict[str, ServedModel] = {}  # in a worker: the model of its tasks

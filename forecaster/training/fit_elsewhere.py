@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from forecaster.progress import Silent
 from forecaster.training.compiled_steps import Trainers
 from forecaster.training.fit import FitControl, fit
-from forecaster.training.pretrained_members import started
+from forecaster.training.member_networks import new_network
 
 if TYPE_CHECKING:
     from forecaster.training.fit_types import Fitted, MemberFit, Task
@@ -30,7 +30,7 @@ def fit_elsewhere(task: Task, order: FitOrder) -> Fitted:
     from forecaster.models.device import configure
 
     configure("cpu", order.threads)
-    network = started(order.member.network, order.member.fit.seed)
+    network = new_network(order.member.network, order.member.fit.seed)
     control = FitControl(Silent(), order.stage)
     return fit(network, task, order.member.fit, control, parts=order.parts, trainers=_trainers())
 

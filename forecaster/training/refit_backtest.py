@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from forecaster.data.covariate_encodings import fit_encodings
 from forecaster.data.windows import Windows
-from forecaster.errors import DataError, counted
+from forecaster.engines.local import LocalEngine
+from forecaster.engines.work import Lost
+from forecaster.errors import DataError, UsageError, counted
 from forecaster.evaluation.backtest import Backtest, backtest, baseline_forecasts
 from forecaster.evaluation.holdout import holdout_windows, make_holdout
+from forecaster.progress import Silent
 from forecaster.training.combination import joined
 from forecaster.training.fit import FitControl, fit
 from forecaster.training.member_networks import new_network
@@ -19,7 +22,9 @@ from forecaster.training.split import Needs, source_of, task
 
 if TYPE_CHECKING:
     from forecaster.data.panel import Panel
+    from forecaster.engines.work import Engine
     from forecaster.progress import Watch
+    from forecaster.serving.manifest import Manifest
     from forecaster.serving.open_model import Opened
     from forecaster.typing import FloatArray, IntArray
 
@@ -30,6 +35,7 @@ def refit(
     panel: Panel,
     opened: Opened,
     watch: Watch,
+    engine: Engine = LocalEngine(),  # noqa: B008
     *,
     windows: int | None,
     threads: int | None,
@@ -37,12 +43,15 @@ def refit(
 ) -> Backtest:
     """Backtest of the settings with fresh weights on the latest windows of each series, one horizon apart.
 
-    DataError where the rows are too few for a window, or for a fit before one.
+    DataError where the rows are too few for a window, or for a fit before one; UsageError for a network of one's own that
+    other processes are to fit.
     """
     from forecaster.models.device import configure
 
     configure("auto", threads)
     manifest = opened.manifest
+    if engine.elsewhere and any(member.network for member in manifest.members):
+        raise UsageError("--engine ray: workers have no network of one's own.", "Leave out --engine.")
     count = windows or max(manifest.test_windows, DEFAULT_FOLDS)
     tested = holdout_windows(panel, manifest.horizon, count)
     if not len(tested):
@@ -60,18 +69,45 @@ def refit(
     tested = holdout.windows
     forecasts = np.full((len(tested), manifest.horizon, 1 + len(manifest.quantiles)), np.nan)
     folds = tested.remaining // manifest.horizon  # 1 = the latest
-    for done, fold in enumerate(sorted(set(folds.tolist()), reverse=True)):
-        chosen = np.flatnonzero(folds == fold)
-        watch.note(f"fold {done + 1} of {len(set(folds.tolist()))}: fitting fresh weights")
+    oldest_first = sorted(set(folds.tolist()), reverse=True)
+    there = _Shared(panel, manifest, Silent(), engine.threads)
+    shared = there if engine.elsewhere else _Shared(panel, manifest, watch, None)
+
+    def windows_of(fold: int) -> IntArray:
+        return np.flatnonzero(folds == fold)
+
+    def read(fold: int) -> tuple[IntArray, IntArray, IntArray]:
         ends = np.maximum(panel.offsets[1:] - fold * manifest.horizon, panel.offsets[:-1])
-        forecasts[chosen] = _fold(panel, opened, ends, tested.take(chosen), watch)
+        chosen = tested.take(windows_of(fold))
+        watch.note(f"fold {oldest_first.index(fold) + 1} of {len(oldest_first)}: fitting fresh weights")
+        return ends, chosen.series, chosen.cutoff
+
+    for fold, found in engine.run(_fold, shared, oldest_first, read, ahead=0):
+        if isinstance(found, Lost):
+            watch.warn(f"a fold is fitted here: {found.why}")
+        forecasts[windows_of(fold)] = _fold(shared, read(fold)) if isinstance(found, Lost) else found
     baselines = baseline_forecasts(holdout, learned=learned_baselines)
     return backtest(holdout, forecasts, manifest.quantiles, baselines)
 
 
-def _fold(panel: Panel, opened: Opened, ends: IntArray, windows: Windows, watch: Watch) -> FloatArray:
-    """Forecasts [W, H, 1 + Q] by weights fitted on the rows before `ends` [N]."""
-    manifest = opened.manifest
+@dataclass(frozen=True)
+class _Shared:
+    """What all folds share."""
+
+    panel: Panel
+    manifest: Manifest
+    watch: Watch
+    threads: int | None  # of another process; None = this one, which is set up
+
+
+def _fold(shared: _Shared, fold: tuple[IntArray, IntArray, IntArray]) -> FloatArray:
+    """Forecasts [W, H, 1 + Q] of windows (series [W], cutoff [W]) by weights fitted on the rows before `ends` [N]."""
+    from forecaster.models.device import configure
+
+    panel, manifest, (ends, series, cutoff) = shared.panel, shared.manifest, fold
+    if shared.threads is not None:
+        configure("cpu", shared.threads)
+    windows = Windows(panel.target, panel.offsets[:-1], panel.offsets[1:], series, cutoff)
     covariates = fit_encodings(panel, ends)
     needs = Needs(manifest.context_length, manifest.horizon, manifest.calendar, covariates)
     work = task(panel, ends, None, needs, source_of(panel, needs))
@@ -84,6 +120,6 @@ def _fold(panel: Panel, opened: Opened, ends: IntArray, windows: Windows, watch:
         scale = manifest.error_scales[i] if manifest.error_scales else manifest.fit.error_scale
         usual = replace(manifest.fit, stop_after=manifest.epochs, error_scale=scale)
         own = (manifest.own_fits[i] if manifest.own_fits else None) or usual
-        fit(network, work, replace(own, seed=seed, patience=0), FitControl(watch, "refit"))
+        fit(network, work, replace(own, seed=seed, patience=0), FitControl(shared.watch, "refit"))
         networks.append(network)
     return manifest.held(joined(panel, windows, needs, networks, manifest.smoothing))

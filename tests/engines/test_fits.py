@@ -57,6 +57,7 @@ def test_model_selection_by_workers_finds_the_plan_of_one_process(ray, cluster, 
     assert sum(report.stage == "model selection" for report in watch.reports) > 1
 
 
+@pytest.mark.long
 def test_cells_compared_by_workers_have_the_scores_of_one_process(ray, cluster, data):
     settings = CompareSettings(**SMALL, cells=("rnn", "gru"), bidirectional=False, learning_rate=5e-3)
     one, other = compare(data, settings, Recorder()), compare(data, elsewhere(cluster, settings), Recorder())

@@ -137,3 +137,12 @@ def test_a_fault_of_the_data_is_that_of_one_process(shop, cluster, capfd):
     finally:
         again.unlink()
     assert "is already in sales" in capfd.readouterr().err and not Path("out").exists()
+
+
+def test_an_evaluation_by_workers_has_the_scores_of_one_process(shop, cluster, tmp_path, capfd):
+    words = ["evaluate", str(write_csv(tmp_path / "later.csv", 160, NAMES)), "--model", "m", "--json", "--quiet"]
+    assert run(words) == 0
+    one = json.loads(capfd.readouterr().out)
+    assert run([*words, "--engine", "ray", "--ray-address", cluster]) == 0
+    other = json.loads(capfd.readouterr().out)
+    assert {**other, "seconds": 0} == {**one, "seconds": 0}
