@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import subprocess
 import sys
 from html.parser import HTMLParser
@@ -18,13 +17,12 @@ from forecaster.plotting.evaluation_page import evaluation_page, read_history
 from forecaster.plotting.forecast_plot import forecast_page, forecast_plot
 from forecaster.plotting.html import page_table, render
 from forecaster.plotting.series_view import Interval, forecast_views
+from tests.support.browsers import shown
 from tests.support.factories import NAN, waves
 from tests.support.pages import EVIL, ahead, evaluation_content
 
 ROOT = Path(__file__).parents[2]
 HISTORY = "stage,epoch,loss,validation_loss,seconds\njudge 0,1,0.5,0.6,1\njudge 0,2,0.4,0.5,1\nfinal 0,1,0.5,,1\n"
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
-FLAGS = ("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking")
 
 
 class Tags(HTMLParser):
@@ -158,39 +156,16 @@ def test_a_picture_is_the_same_every_time_and_shows_the_forecast():
     assert one.startswith(b"\x89PNG") and one == two != other
 
 
-def browser():
-    """Where a Chromium is, or None."""
-    return next(filter(None, map(shutil.which, BROWSERS)), None)
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (390, "dark")])
 def test_a_browser_shows_it_without_complaints_requests_or_overflow(page, width, scheme):
-    driver = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: no browser can be driven")
-    if not browser():
-        pytest.skip(f"no browser on this machine: none of {', '.join(BROWSERS)} is on the path")
-    complaints, requests = [], []
-    with driver.sync_playwright() as play:
-        try:
-            shown = play.chromium.launch(executable_path=browser(), args=list(FLAGS))
-        except driver.Error as error:
-            pytest.skip(f"{browser()} does not start here: {str(error).splitlines()[0]}")
-        tab = shown.new_page(viewport={"width": width, "height": 800}, color_scheme=scheme)
-        tab.on("console", lambda message: complaints.append(message.text))
-        tab.on("pageerror", lambda error: complaints.append(str(error)))
-        tab.on("dialog", lambda dialog: complaints.append(dialog.message))
-        tab.on("request", lambda request: requests.append(request.url))
-        tab.goto(page.as_uri())
-        widest = tab.evaluate("Math.max(...[document.documentElement, document.body].map(e => e.scrollWidth))")
+    with shown(page, width, scheme) as tab:
         sizes = tab.evaluate("[...document.querySelectorAll('figure svg')].map(s => [s.clientWidth, s.clientHeight])")
         letters = tab.evaluate(
             "Math.min(...[...document.querySelectorAll('svg text')].map(t => t.getBoundingClientRect().height))"
         )
         ink, paper = tab.evaluate("(s => [s.color, s.backgroundColor])(getComputedStyle(document.body))")
         headings = tab.evaluate("[...document.querySelectorAll('h1, h2')].filter(h => h.checkVisibility()).length")
-        shown.close()
-    assert complaints == [] and requests == [page.as_uri()]
-    assert widest <= width
     assert headings == 9
     assert len(sizes) == 7 and all(w > 200 and h > 100 for w, h in sizes)
     assert letters >= 9  # CSS pixels

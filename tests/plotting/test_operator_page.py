@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
-
 import pytest
 
 from forecaster.plotting.html import render
 from forecaster.plotting.operator_page import jobs_page, live_page
+from tests.support.browsers import shown
 
 EVIL = "<script>alert(1)</script> & \"'"
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
-FLAGS = ("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking")
 
 
 def scores(group):
@@ -60,26 +57,8 @@ def test_ages_are_read_at_a_glance():
 @pytest.mark.parametrize("name", PAGES)
 @pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (390, "dark")])
 def test_a_browser_shows_it_without_complaints_requests_or_overflow(tmp_path, name, width, scheme):
-    driver = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: no browser can be driven")
-    found = next(filter(None, map(shutil.which, BROWSERS)), None)
-    if not found:
-        pytest.skip(f"no browser on this machine: none of {', '.join(BROWSERS)} is on the path")
     page = tmp_path / "page.html"
     page.write_bytes(render(PAGES[name]))
-    complaints, requests = [], []
-    with driver.sync_playwright() as play:
-        try:
-            shown = play.chromium.launch(executable_path=found, args=list(FLAGS))
-        except driver.Error as error:
-            pytest.skip(f"{found} does not start here: {str(error).splitlines()[0]}")
-        tab = shown.new_page(viewport={"width": width, "height": 800}, color_scheme=scheme)
-        tab.on("console", lambda message: complaints.append(message.text))
-        tab.on("pageerror", lambda error: complaints.append(str(error)))
-        tab.on("dialog", lambda dialog: complaints.append(dialog.message))
-        tab.on("request", lambda request: requests.append(request.url))
-        tab.goto(page.as_uri())
-        widest = tab.evaluate("Math.max(...[document.documentElement, document.body].map(e => e.scrollWidth))")
+    with shown(page, width, scheme) as tab:
         tiles = tab.evaluate("[...document.querySelectorAll('.tiles b')].filter(b => b.checkVisibility()).length")
-        shown.close()
-    assert complaints == [] and requests == [page.as_uri()]
-    assert widest <= width and tiles == 4
+    assert tiles == 4

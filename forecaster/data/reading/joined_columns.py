@@ -18,6 +18,7 @@ from forecaster.data.reading.datetime_text import YEARS, full_year
 from forecaster.data.reading.integer_dates import week_start
 from forecaster.data.reading.parsed_timestamps import Origin, ParsedTimestamps
 from forecaster.data.reading.row_errors import RowsError
+from forecaster.data.reading.table import TableView
 from forecaster.data.reading.text_columns import TextColumn
 from forecaster.data.reading.timestamp_column import parse_stamps
 from forecaster.data.reading.written_dates import MONTHS
@@ -26,7 +27,7 @@ from forecaster.errors import DataError, quoted
 
 if TYPE_CHECKING:
     from forecaster.data.reading.table import RawTable
-    from forecaster.typing import FloatArray, IntArray
+    from forecaster.typing import IntArray
 
 _WORDS = {
     "year": "year yr yyyy yy", "quarter": "quarter qtr q", "month": "month mon mo mm mth mnth",
@@ -119,45 +120,15 @@ def _clock(text: str) -> int | None:
 
 
 @dataclass(frozen=True)
-class JoinedTable:
+class JoinedTable(TableView):
     """A table in which names such as "store,item" and "year,month" are columns, too."""
 
-    base: RawTable
     keys: str | None = None  # the name of joined keys
     date: str | None = None  # the name of a date in parts
     kinds: tuple[str, ...] = ()  # of these parts
     format: str | None = None  # of the part that is a date
     likely: str | None = None
     zone: str | None = None
-
-    @property
-    def name(self) -> str:
-        """The file, as in `base`."""
-        return self.base.name
-
-    @property
-    def columns(self) -> tuple[str, ...]:
-        """The header, as in `base`."""
-        return self.base.columns
-
-    @property
-    def note(self) -> str:
-        """What is unusual about the file, as in `base`."""
-        return self.base.note
-
-    @property
-    def marks(self) -> dict[str, str]:
-        """Decimal mark and mark between thousands, as in `base`."""
-        return self.base.marks
-
-    @property
-    def rows(self) -> int:
-        """R, as in `base`."""
-        return self.base.rows
-
-    def sample(self) -> dict[str, list[str]]:
-        """The first rows' texts per column, as in `base`."""
-        return self.base.sample()
 
     def load(self, texts: Sequence[str], numbers: Sequence[str], *, distinct: Sequence[str] = ()) -> None:
         """Parse these columns, joined ones by their parts."""
@@ -172,24 +143,12 @@ class JoinedTable:
             return self.base.text_column(column)
         return joined([self.base.text_column(part) for part in self._parts(column)])
 
-    def numbers(self, columns: Sequence[str]) -> dict[str, FloatArray]:
-        """Columns of numbers, as in `base`."""
-        return self.base.numbers(columns)
-
     def stamps(self, column: str) -> tuple[IntArray, ParsedTimestamps] | None:
         """[R] codes and timestamps: of a date in parts, or as in `base`."""
         if column != self.date:
             return self.base.stamps(column)
         stamps = self._dates()
         return np.arange(len(stamps.values)), stamps
-
-    def keep_stamps(self, column: str, codes: IntArray, stamps: ParsedTimestamps) -> None:
-        """Keep timestamps, as in `base`."""
-        self.base.keep_stamps(column, codes, stamps)
-
-    def place(self, row: int) -> str:
-        """Where a row is, as in `base`."""
-        return self.base.place(row)
 
     def _parts(self, name: str) -> tuple[str, ...]:
         return parts_of(name, self.base.columns)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from forecaster.data.reading.datetime_text import looks_like_stamp
@@ -88,3 +89,51 @@ class RawTable(Protocol):
 
     def place(self, row: int) -> str:
         """Where a row is: "sales.csv:17"."""
+
+
+@dataclass(frozen=True)
+class TableView:
+    """A table that shows another in its own way: a subclass defines how columns are loaded and read, the rest is as in `base`."""
+
+    base: RawTable
+
+    @property
+    def name(self) -> str:
+        """The file."""
+        return self.base.name
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The header."""
+        return self.base.columns
+
+    @property
+    def note(self) -> str:
+        """What is unusual about the file."""
+        return self.base.note
+
+    @property
+    def marks(self) -> dict[str, str]:
+        """Decimal mark and mark between thousands."""
+        return self.base.marks
+
+    @property
+    def rows(self) -> int:
+        """R, once a column is loaded."""
+        return self.base.rows
+
+    def sample(self) -> dict[str, list[str]]:
+        """The first rows' texts per column."""
+        return self.base.sample()
+
+    def numbers(self, columns: Sequence[str]) -> dict[str, FloatArray]:
+        """Whole columns [R] as float64."""
+        return self.base.numbers(columns)
+
+    def keep_stamps(self, column: str, codes: IntArray, stamps: ParsedTimestamps) -> None:
+        """Keep the timestamps that a column of texts was parsed to."""
+        self.base.keep_stamps(column, codes, stamps)
+
+    def place(self, row: int) -> str:
+        """Where a row is."""
+        return self.base.place(row)

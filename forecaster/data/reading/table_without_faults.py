@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from forecaster.data.reading.row_errors import NumbersError, RowsError
-from forecaster.data.reading.table import RawTable
+from forecaster.data.reading.table import TableView
 from forecaster.data.reading.text_columns import TextColumn
 
 if TYPE_CHECKING:
@@ -18,10 +18,9 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class FilteredTable:
+class FilteredTable(TableView):
     """`base` without some rows. Targets that are not numbers are passed to `log` and read as missing; their rows stay."""
 
-    base: RawTable
     log: Callable[[RowsError], None]
     kept: IntArray | None = None  # rows of `base`, ascending; None = all
     holes: dict[str, IntArray] = field(default_factory=dict)  # column → rows of `base` that read as missing
@@ -29,26 +28,6 @@ class FilteredTable:
     _stamps: dict[str, tuple[IntArray, ParsedTimestamps]] = field(
         default_factory=dict
     )  # column → [rows of `base`], once read
-
-    @property
-    def name(self) -> str:
-        """The file, as in `base`."""
-        return self.base.name
-
-    @property
-    def columns(self) -> tuple[str, ...]:
-        """The header, as in `base`."""
-        return self.base.columns
-
-    @property
-    def note(self) -> str:
-        """What is unusual about the file, as in `base`."""
-        return self.base.note
-
-    @property
-    def marks(self) -> dict[str, str]:
-        """Decimal mark and mark between thousands, as in `base`."""
-        return self.base.marks
 
     @property
     def rows(self) -> int:
@@ -88,10 +67,6 @@ class FilteredTable:
     def base_row(self, rows: IntArray) -> IntArray:
         """The rows of `base` that these rows are."""
         return rows if self.kept is None else self.kept[rows]
-
-    def sample(self) -> dict[str, list[str]]:
-        """The first rows' texts per column, as in `base`."""
-        return self.base.sample()
 
     def load(self, texts: Sequence[str], numbers: Sequence[str], *, distinct: Sequence[str] = ()) -> None:
         """Parse these columns of `base`, except numbers that were parsed before."""
