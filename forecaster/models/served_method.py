@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from forecaster.models.exponential_smoothing import Smoothing
     from forecaster.models.settings import NetworkSettings
 
+MIN_SHARE = 0.005  # of what is named
+
 
 def member_kind(member: NetworkSettings) -> str:
     """The kind of one member: its cell or the function that builds it, and whether it starts from a pretrained network."""
@@ -22,7 +24,7 @@ def member_kind(member: NetworkSettings) -> str:
 def served_method(members: Sequence[NetworkSettings], smoothing: Smoothing | None) -> str:
     """For example "gru ×3, lstm", "40 % gru ×4; 60 % exponential smoothing" or "naive".
 
-    Members with a share of their own are named with it: "50 % gru, lstm; 50 % pretrained gru".
+    Members with a share of their own are named with it: "50 % gru, lstm; 50 % pretrained gru". What rounds to 0 % is left out.
     """
     if smoothing and smoothing.weight == 1.0:
         return smoothing.method
@@ -30,6 +32,7 @@ def served_method(members: Sequence[NetworkSettings], smoothing: Smoothing | Non
     if smoothing and smoothing.weight:
         parts = {name: weight * (1.0 - smoothing.weight) for name, weight in parts.items()}
         parts[smoothing.method] = smoothing.weight
+    parts = {name: weight for name, weight in parts.items() if weight >= MIN_SHARE} or parts
     if len(parts) == 1:
         return next(iter(parts))
     return "; ".join(f"{100 * weight:.3g} % {name}" for name, weight in parts.items())

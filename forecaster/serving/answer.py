@@ -211,12 +211,16 @@ def _with_fallback(
     source = np.full(len(request.positions), own, dtype=object)
     sparse, values = request.sparse & bool(settings.fallback), values.copy()
     for name in _fallbacks(settings, own):
-        bad = np.flatnonzero(_implausible(request, values) | ~np.isfinite(values).all(axis=(1, 2)) | sparse)
+        lacking, wild = ~np.isfinite(values).all(axis=(1, 2)), _implausible(request, values)
+        bad = np.flatnonzero(wild | lacking | sparse)
         if not len(bad):
             break
+        few = sparse | (lacking & (request.sparse | (own == PRETRAINED)))  # which know no series of a few rows
+        reasons = {"too few rows": few, "no forecast": lacking & ~few, "an implausible forecast": wild & ~few}
+        why = ", ".join(f"{int(one.sum()):,} with {what}" for what, one in reasons.items() if one.any())
         panel, positions = request.panel, request.positions[bad]
         names = ", ".join(map(str, panel.series[positions[:3]])) + (", …" if len(bad) > 3 else "")
-        watch.warn(f"{FALLBACKS[name]} for {len(bad)} of {len(source)} series ({names})")
+        watch.warn(f"{FALLBACKS[name]} for {len(bad)} of {len(source)} series ({names}): {why}")
         if name == PRETRAINED:
             values[bad] = _pretrained_values(replace(request, positions=positions), watch)
         else:

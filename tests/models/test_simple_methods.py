@@ -83,3 +83,5 @@ def test_members_with_a_share_are_named_with_it():
     half = smoothing(NAIVE, weight=0.5)
     assert served_method([*own, *more], half) == "25 % gru, lstm; 15 % pretrained gru; 10 % fine-tuned gru; 50 % naive"
     assert served_method(more[:1], None) == "pretrained gru"
+    nearly_all = smoothing(NAIVE, weight=0.9999)
+    assert served_method(more[:1], nearly_all) == "naive"  # not "0.01 % pretrained gru; 100 % naive"

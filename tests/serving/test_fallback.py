@@ -71,7 +71,8 @@ def test_only_the_series_that_the_model_cannot_answer_for_falls_back(shop):
     found, watch = predicted(shop, "hole.csv", fallback=True)
     assert found.source.tolist() == ["seasonal-naive", "model"]
     assert found.prediction[0, 1] == wave(0, 53)  # a season earlier than the hole
-    assert np.isfinite(found.quantile_forecasts).all() and watch.warnings == ["seasonal naive for 1 of 2 series (a)"]
+    assert np.isfinite(found.quantile_forecasts).all()
+    assert watch.warnings == ["seasonal naive for 1 of 2 series (a): 1 with no forecast"]
 
 
 def test_implausible_values_are_an_error_and_fall_back(shop):

@@ -86,7 +86,7 @@ def test_short_series_are_forecast_without_a_season_and_the_shortest_by_seasonal
     found, watch = answered(horizon=6)
     assert list(found.source) == ["pretrained", "pretrained", "seasonal-naive"] and found.fallbacks == 1
     assert "2 of 3 series (short, tiny) have fewer than 25 observed values" in watch.warnings[0]
-    assert "seasonal naive for 1 of 3 series (tiny)" in watch.warnings[1]
+    assert "seasonal naive for 1 of 3 series (tiny): 1 with too few rows" in watch.warnings[1]
     assert np.isfinite(found.prediction).all() and np.isfinite(found.quantile_forecasts).all()
     assert list(answered(horizon=6, fallback=True)[0].source) == ["pretrained", "seasonal-naive", "seasonal-naive"]
 
@@ -289,8 +289,8 @@ def test_it_stands_in_for_a_model_that_cannot_answer_and_seasonal_naive_for_both
     found, watch = answered(horizon=6, fallback="pretrained")
     assert list(found.source) == ["pretrained", "seasonal-naive"] and found.fallbacks == 2
     assert watch.warnings[-2:] == [
-        "a pretrained network for 2 of 2 series (a, b)",
-        "seasonal naive for 1 of 2 series (b)",
+        "a pretrained network for 2 of 2 series (a, b): 1 with too few rows, 1 with an implausible forecast",
+        "seasonal naive for 1 of 2 series (b): 1 with too few rows",
     ]
     own = answered(horizon=6, model="pretrained")[0]
     np.testing.assert_array_equal(found.prediction, own.prediction)
