@@ -10,7 +10,6 @@ from forecaster.commands.anomaly_file import check_anomaly_file, write_anomalies
 from forecaster.config import TrainSettings
 from forecaster.data.reading.reader import read_as
 from forecaster.engines.local import open_engine
-from forecaster.engines.model_work import TESTED, SpreadRuntime
 from forecaster.errors import UsageError
 from forecaster.evaluation.anomalies import anomalies_of
 from forecaster.evaluation.backtest import Backtest, backtest, baseline_forecasts
@@ -29,6 +28,7 @@ from forecaster.plotting.requirements import check_plot_file
 from forecaster.progress import Watch
 from forecaster.serving.answer import ServedModel
 from forecaster.serving.calibration_file import load_calibration
+from forecaster.serving.model_workers import TESTED, SpreadRuntime
 from forecaster.serving.open_model import Opened, model_of_data, open_model, read_for
 from forecaster.serving.overwriting import refuse_overwriting, trained_on
 from forecaster.serving.pretrained import PRETRAINED, means_pretrained

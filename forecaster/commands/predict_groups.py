@@ -14,7 +14,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import forecaster
 from forecaster.commands.group_forecast import (
     MAX_NAMED,
     MAX_WARNINGS,
@@ -27,13 +26,13 @@ from forecaster.data.reading.file_set import FileSet, data_set, find_file_set, i
 from forecaster.data.reading.joined_columns import parts_of
 from forecaster.data.reading.series_groups import GroupRows, SeriesGroups, divided, group_count
 from forecaster.engines.local import open_engine
-from forecaster.engines.model_work import ModelEngine
 from forecaster.engines.work import Lost
 from forecaster.errors import DataError, PartialError, UsageError
 from forecaster.serving.answer import ServedModel, unadapted
 from forecaster.serving.freshness import refuse_older
 from forecaster.serving.integrity import MANIFEST
 from forecaster.serving.manifest import load_runtime
+from forecaster.serving.model_workers import ModelEngine
 from forecaster.serving.open_model import model_of_data
 from forecaster.serving.overwriting import refuse_overwriting
 from forecaster.serving.predict import find_model
@@ -41,6 +40,7 @@ from forecaster.serving.recent_errors import MAX_WINDOWS, extended_by
 from forecaster.serving.remote_store import at_hand
 from forecaster.storage.addresses import is_url, shown
 from forecaster.storage.files import file_lock, is_file, saying_why, sync_tree, whole_file, write_whole
+from forecaster.version import __version__
 
 if TYPE_CHECKING:
     from forecaster.config import PredictSettings
@@ -192,7 +192,7 @@ class _Run:
         settings = {name: value for name, value in settings.items() if name not in ANYHOW}
         states = [_state(self.pieces, file) for file in self.pieces.files]
         count = group_count(self.pieces)
-        key.update(json.dumps([forecaster.__version__, settings, states, count, self.format], default=str).encode())
+        key.update(json.dumps([__version__, settings, states, count, self.format], default=str).encode())
         mark = self.work / "key"
         # Without its parts, an earlier run has published them and was killed before it had removed the rest.
         if is_file(mark) and (self.work / "parts").is_dir() and mark.read_text(encoding="utf-8") == key.hexdigest():

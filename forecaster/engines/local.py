@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -39,3 +40,8 @@ def open_engine(settings: EngineOptions) -> Iterator[Engine]:
 
     with ray_engine(settings) as engine:
         yield engine
+
+
+def usable_processors() -> int:
+    """How many processors this process may use: fewer than the machine has under taskset or in a container."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -22,10 +22,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import forecaster
+from forecaster.engines.local import usable_processors
 from forecaster.engines.work import Lost, Work
 from forecaster.errors import ForecasterError, UsageError, install_hint
-from forecaster.serving.runtime import usable_processors
+from forecaster.version import __version__
 
 if TYPE_CHECKING:
     from forecaster.config.shared import EngineOptions
@@ -136,16 +136,16 @@ def _refuse_other_version(ray: Any, options: dict[str, Any]) -> None:
         raise UsageError(
             f"--engine ray: the workers cannot run this program: {_first_line(error)}.", "Install it on every machine."
         ) from None
-    if found != forecaster.__version__:
+    if found != __version__:
         raise UsageError(
-            f"--engine ray: the workers have version {found}, and this is {forecaster.__version__}.",
+            f"--engine ray: the workers have version {found}, and this is {__version__}.",
             "Install the same on every machine.",
         )
 
 
 def _version() -> str:
     """That of a worker."""
-    return forecaster.__version__
+    return __version__
 
 
 @dataclass

@@ -5,7 +5,6 @@ onnxruntime is the default, as it starts without TensorFlow; TensorFlow can use 
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, Protocol, TypeAlias
 import numpy as np
 
 from forecaster.data.target_limits import Limits
+from forecaster.engines.local import usable_processors
 from forecaster.errors import ArtifactError
 from forecaster.models.device import require_tensorflow
 
@@ -116,11 +116,6 @@ class TensorflowRuntime:
         except Exception as error:
             raise _failed(self._path, error) from error
         return _checked(found, len(context), self._path)
-
-
-def usable_processors() -> int:
-    """How many processors this process may use: fewer than the machine has under taskset or in a container."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _refuse_shortage(error: Exception) -> None:
