@@ -34,6 +34,7 @@ from forecaster.serving.forecast import MODEL, About, Forecast, ForecastRun
 from forecaster.serving.freshness import fresh
 from forecaster.serving.manifest import Manifest, load_runtime
 from forecaster.serving.open_model import Opened, model_of_data, open_model, read_for
+from forecaster.serving.outside_limits import beyond_forecasting
 from forecaster.serving.pretrained import PRETRAINED, means_pretrained, pretrained_method
 from forecaster.serving.remote_store import at_hand
 from forecaster.serving.runtime import Runtime
@@ -93,11 +94,17 @@ def forecast_panel(
     request = _request(panel, model, settings, watch)
     _warn_of_ended_events(request, watch)
     own = PRETRAINED if isinstance(model, ZeroShotModel) else MODEL
+    beyond = np.zeros(len(request.positions), dtype=bool)
+    if isinstance(model, ServedModel):
+        beyond = beyond_forecasting(
+            request.panel, request.positions, model.opened.manifest, watch, fallback=bool(settings.fallback)
+        )
     answer = answer_of(request, model, settings, watch, quantiles)
+    answer.values[beyond] = np.nan  # so that the fallback answers, which the model's limits do not hold
     values, source = check_answer(request, answer.values, own, settings, watch)
     values, samples = widened_where_sparse(request, values, answer.samples, model)
     if model.opened:
-        values = model.opened.manifest.held(values)
+        values[~beyond] = model.opened.manifest.held(values[~beyond])
     result = Forecast(
         series=request.series,
         timestamps=request.panel.freq.after(request.cutoff, request.horizon, request.panel.zone),

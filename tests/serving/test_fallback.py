@@ -11,6 +11,7 @@ from onnx import TensorProto, helper, numpy_helper, save
 
 from forecaster.cli.main import run
 from forecaster.config import PredictSettings
+from forecaster.data.target_limits import Limits
 from forecaster.errors import ArtifactError, DataError
 from forecaster.serving.fallback import implausible, naive_forecast, naive_quantiles, plausible_range
 from forecaster.serving.manifest import read_manifest, write_manifest
@@ -270,3 +271,33 @@ def test_a_calibration_that_lacks_an_array_falls_back(shop, name):
 def test_a_calibration_of_columns_that_no_network_has_falls_back(shop, shape):
     resealed(shop, with_calibration(shape=np.array(shape), point_level=np.array(0.5), cutoffs=np.array(4)))
     falls_back(shop)
+
+
+def limited(shop, **limits):
+    version = shop / "models" / "m" / "1"
+    write_manifest(version, replace(read_manifest(version), limits=Limits(**limits)))
+
+
+@pytest.mark.parametrize(
+    ("limits", "sign", "words"),
+    [
+        ({"low": 0.0}, -1, "series 'a': 24 of its latest values are below 0, the least that the model forecasts"),
+        ({"high": 20.0}, 1, "series 'a': 24 of its latest values are above 20, the greatest that the model forecasts"),
+    ],
+)
+def test_series_beyond_a_models_limits_are_an_error_and_fall_back_to_values_of_their_own(shop, limits, sign, words):
+    limited(shop, **limits)
+    write_csv(shop / "other.csv", 60, value=lambda n, t: sign * wave(n, t))
+    with pytest.raises(ArtifactError, match=words):
+        predicted(shop, "other.csv")
+    found, watch = predicted(shop, "other.csv", fallback=True)
+    assert set(found.source) == {"seasonal-naive"} and words in watch.warnings[0]
+    assert found.prediction[0, 0] == sign * wave(0, 36)  # not moved to the limit
+
+
+def test_a_single_value_beyond_a_models_limits_is_warned_of(shop):
+    limited(shop, low=0.0)
+    write_csv(shop / "return.csv", 60, value=lambda n, t: -5.0 if (n, t) == (1, 50) else wave(n, t))
+    found, watch = predicted(shop, "return.csv")
+    assert set(found.source) == {"model"} and (found.prediction >= 0).all()
+    assert watch.warnings == ["series 'b': one of its latest values is below 0, the least that the model forecasts"]
