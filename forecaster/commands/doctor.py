@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from forecaster.engines.local import usable_processors
 from forecaster.errors import ForecasterError
 from forecaster.serving.store import Store
 from forecaster.version import __version__
@@ -57,7 +58,7 @@ def _versions() -> Iterator[Finding]:
 
 
 def _devices() -> Iterator[Finding]:
-    yield Finding("devices", "cpu", f"{_processors()} processors", platform.machine())
+    yield Finding("devices", "cpu", f"{usable_processors()} processors", platform.machine())
     try:
         import tensorflow as tf
     except ImportError:
@@ -88,18 +89,10 @@ def _has_driver() -> bool:
 
 
 def _threads() -> Iterator[Finding]:
-    yield Finding("threads", "usable", str(_processors()), "all are used unless --threads is given")
+    yield Finding("threads", "usable", str(usable_processors()), "all are used unless --threads is given")
     for name in THREAD_VARIABLES:
         if name in os.environ:
             yield Finding("threads", name, os.environ[name], "set in the environment")
-
-
-def _processors() -> int:
-    """Processors that this process may run on."""
-    try:
-        return len(os.sched_getaffinity(0))
-    except AttributeError:  # not on this system
-        return os.cpu_count() or 1
 
 
 def _store(root: Path) -> Iterator[Finding]:

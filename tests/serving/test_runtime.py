@@ -7,7 +7,6 @@ import onnxruntime
 import pytest
 
 from forecaster.errors import ArtifactError
-from forecaster.serving import runtime
 from forecaster.serving.runtime import PART, OnnxRuntime
 from tests.support.stored_models import SEASON, write_graph
 
@@ -28,7 +27,7 @@ def test_the_answer_is_that_of_one_thread(graph, windows):
 
 def test_there_is_a_thread_for_each_processor_that_the_process_may_use(graph, monkeypatch):
     """onnxruntime counts all of the machine, and its threads spin: a process on one of two cores took four times as long."""
-    monkeypatch.setattr(runtime.os, "sched_getaffinity", lambda _: {0, 3, 5}, raising=False)
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: {0, 3, 5}, raising=False)
     found = OnnxRuntime(graph)
     assert found._threads == 3 and found._session.get_session_options().intra_op_num_threads == 1
     assert OnnxRuntime(graph, 2)._threads == 2
