@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from forecaster.config.option import option, switch
-from forecaster.config.shared import GridOptions, LockOptions, MachineOptions, StoreOptions
+from forecaster.config.shared import EngineOptions, GridOptions, LockOptions, StoreOptions
 
 
 @dataclass(frozen=True)
-class BatchSettings(LockOptions, MachineOptions):
+class BatchSettings(LockOptions, EngineOptions):
     """Settings of `batch`."""
 
     only: str | None = option(None, "Run only this job, or these: NAME,NAME.", "Jobs")
@@ -18,6 +18,9 @@ class BatchSettings(LockOptions, MachineOptions):
     status: str | None = option(None, "Status file for health probes (default: the jobs file's).", "Jobs")
     report: str | None = option(None, "HTML page of jobs and models to write: FILE.html.", "Jobs")
     metrics: str | None = option(None, "Metrics to write for node_exporter's textfile collector: FILE.prom.", "Jobs")
+
+    def __post_init__(self) -> None:
+        self.refuse_idle_ray()
 
 
 @dataclass(frozen=True)

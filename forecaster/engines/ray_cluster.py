@@ -184,10 +184,13 @@ class RayEngine:
 
     def _sent(self, work: Work, shared: object) -> list[Any]:
         """A reference to both in the object store, in a list, since Ray does not follow it there."""
-        if self._common is None or self._common[0] is not work or self._common[1] is not shared:
-            self._common = None  # frees the last one first
-            self._common = (work, shared, [self.ray.put((work, shared))])
-        return self._common[2]
+        last = self._common  # read once: threads may run work at once
+        if last is not None and last[0] is work and last[1] is shared:
+            return last[2]
+        self._common = last = None  # frees the last one first
+        sent = [self.ray.put((work, shared))]
+        self._common = (work, shared, sent)
+        return sent
 
     def _result(self, done: Any) -> Any:
         """What a task has returned; `Lost` where it could not."""

@@ -146,3 +146,15 @@ def test_an_evaluation_by_workers_has_the_scores_of_one_process(shop, cluster, t
     assert run([*words, "--engine", "ray", "--ray-address", cluster]) == 0
     other = json.loads(capfd.readouterr().out)
     assert {**other, "seconds": 0} == {**one, "seconds": 0}
+
+
+def test_jobs_of_a_batch_are_done_by_workers_and_one_that_is_killed_loses_none(shop, cluster, tmp_path, capfd):
+    jobs = [f'[jobs.j{n}]\ndata = "{shop / "sales"}"\noutput = "out/{n}.csv"\n' for n in range(4)]
+    file = tmp_path / "jobs.toml"
+    file.write_text(f'status = "s.json"\n[defaults]\nmodel = "m"\nmodels = "{shop / "models"}"\n' + "".join(jobs))
+    with killing(1) as killed:
+        code = run(["batch", str(file), "--json", "--engine", "ray", "--ray-address", cluster])
+    found = capfd.readouterr()
+    assert code == 0, found.out
+    assert len(killed) == 1 and json.loads(found.out.splitlines()[-1])["summary"]["done"] == 4
+    assert len({path.read_bytes() for path in (tmp_path / "out").iterdir()}) == 1

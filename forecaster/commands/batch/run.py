@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
@@ -25,9 +26,11 @@ from forecaster.commands.batch.operator_report import job_records, model_records
 from forecaster.commands.batch.output_conflicts import refuse_shared_files
 from forecaster.commands.batch.result_lines import BatchSummary, DryRun, Emit, JobFault, JobLine, JobResult, PlannedJob
 from forecaster.commands.batch.run_job import TIMEOUT, Worker, attempt, terminable
+from forecaster.commands.batch.spread_jobs import Outcome, SpreadJobs
 from forecaster.commands.batch.status import NoStatusFile, Status, StatusFile
 from forecaster.commands.batch.worker_process import WorkerProcess, can_fork
 from forecaster.data.reading.file_set import is_file_set
+from forecaster.engines.local import LocalEngine, open_engine
 from forecaster.errors import ArtifactError, DataError, ForecasterError, LockError, QualityError, StaleError, UsageError
 from forecaster.plotting.requirements import check_plot_file
 from forecaster.serving.remote_store import at_hand
@@ -37,6 +40,7 @@ from forecaster.storage.files import HAS_LOCKS, UNLOCKED, is_file
 
 if TYPE_CHECKING:
     from forecaster.config import BatchSettings
+    from forecaster.engines.work import Engine
     from forecaster.progress import Watch
 
 POLL_SECONDS = 5.0  # between two checks for inputs that are missing
@@ -85,6 +89,17 @@ class Pending:
     waits_for_lock: bool = False
     retries: int = 0  # that are left
     not_before: float = 0.0  # the next attempt, by the monotonic clock
+    begun: Begun | None = None  # the attempt that runs elsewhere
+
+
+@dataclass(frozen=True)
+class Begun:
+    """An attempt at a job."""
+
+    at: float  # by the monotonic clock
+    state: FileState | None  # the input before
+    inputs: Inputs  # before the job reads them
+    outcome: Future[Outcome] | None = None  # of a job that runs elsewhere
 
 
 def batch(
@@ -117,8 +132,8 @@ def batch(
         check_plot_file(settings.report, "--report", (".html",))
     if not HAS_LOCKS:  # jobs in another process would not say so
         UNLOCKED.append(f"'{jobs.path}'")
-    run = BatchRun(dated, status, settings, watch, clock)
-    with terminable():
+    with terminable(), open_engine(settings) as engine:
+        run = BatchRun(dated, status, settings, watch, clock, engine)
         try:
             summary = run.run(emit)
         finally:
@@ -149,13 +164,20 @@ class BatchRun:
     """One run of the jobs of a file."""
 
     def __init__(
-        self, jobs: list[BatchJob], status: Status, settings: BatchSettings, watch: Watch, clock: Clock
+        self,
+        jobs: list[BatchJob],
+        status: Status,
+        settings: BatchSettings,
+        watch: Watch,
+        clock: Clock,
+        engine: Engine = LocalEngine(),  # noqa: B008
     ) -> None:
         self.status, self.force, self.watch, self.clock = status, settings.force, watch, clock
         self.worker = Worker(settings.threads, watch, clock.now)
         # Only where there is a time limit: the other process needs a moment to start, and memory of its own.
         limited = any(job.timeout and self.worker.forecasts(job) for job in jobs)
-        self.process = WorkerProcess(self.worker) if limited and can_fork() else None
+        self.spread = SpreadJobs(engine, settings.threads) if engine.elsewhere else None
+        self.process = WorkerProcess(self.worker) if limited and not self.spread and can_fork() else None
         self.began = clock.monotonic()
         self.wait = settings.wait or 0.0
         self.pending = [Pending(job, self.began + max(job.wait, self.wait), retries=job.retries) for job in jobs]
@@ -184,9 +206,13 @@ class BatchRun:
         """End the process that forecasts, if there is one."""
         if self.process:
             self.process.end()
+        if self.spread:
+            self.spread.end()
 
     def _turn(self, one: Pending) -> JobLine | None:
         """The job's line, where it has one now."""
+        if one.begun:
+            return self._if_ended(one, one.begun)
         if not is_ready(one.job, self.ended):
             return None
         if why := obstacle(one.job, self.ended):
@@ -204,8 +230,15 @@ class BatchRun:
         if line.status == "failed" and job.on_failure and (fault := on_failure.call(job.on_failure, line, job.folder)):
             self.watch.warn(f"{job.name}: on_failure: {fault}.")
 
+    def _running(self) -> list[Future[Outcome]]:
+        """The jobs that run elsewhere."""
+        return [one.begun.outcome for one in self.pending if one.begun and one.begun.outcome]
+
     def _sleep(self, waiting: list[Pending]) -> None:
         """Until something may have changed."""
+        if self.spread and (running := self._running()):
+            self.spread.wait(running, LOCK_SECONDS)
+            return
         now = self.clock.monotonic()
         left = min(one.not_before if one.not_before > now else one.deadline for one in waiting) - now
         poll = LOCK_SECONDS if any(one.waits_for_lock for one in waiting) else POLL_SECONDS
@@ -214,6 +247,8 @@ class BatchRun:
     def _is_due(self, one: Pending) -> bool:
         """Whether the input is complete and has changed since the last attempt, or the deadline is over."""
         if self.clock.monotonic() < one.not_before:
+            return False
+        if self.spread and len(self._running()) >= self.spread.engine.workers:
             return False
         if self.clock.monotonic() >= one.deadline or one.waits_for_lock:
             return True
@@ -227,15 +262,35 @@ class BatchRun:
 
     def _attempt(self, one: Pending) -> JobLine | None:
         """The job's line; None where it will be tried again."""
-        job, began = one.job, self.clock.monotonic()
+        job = one.job
         state = file_state(path) if (path := data_path(job)) else None
-        inputs = inputs_of(job)  # before the job reads them
-        status, result, fault = "skipped", None, None
-        if self.force or not _is_done(job, inputs, self.status):
-            result, fault = self._do(job)
-            status = "failed" if fault else "kept" if result and result.kept else "done"
+        begun = Begun(self.clock.monotonic(), state, inputs_of(job))
+        if not self.force and _is_done(job, begun.inputs, self.status):
+            return self._outcome(one, begun, None, None, "skipped")
+        if self.spread:
+            one.begun = replace(begun, outcome=self.spread.start(job, self.clock.now()))
+            return None
+        return self._outcome(one, begun, *self._do(job))
+
+    def _if_ended(self, one: Pending, begun: Begun) -> JobLine | None:
+        """The line of a job that ran elsewhere; None where it still runs, or will be tried again."""
+        if begun.outcome is None or not begun.outcome.done():
+            return None
+        one.begun, found = None, begun.outcome.result()
+        for text in found.notes:
+            self.watch.note(text)
+        for text in found.warnings:
+            self.watch.warn(text)
+        return self._outcome(one, begun, found.result, found.fault)
+
+    def _outcome(
+        self, one: Pending, begun: Begun, result: JobResult | None, fault: JobFault | None, status: str = ""
+    ) -> JobLine | None:
+        """The job's line after an attempt; None where it will be tried again."""
+        job, began = one.job, begun.at
+        status = status or ("failed" if fault else "kept" if result and result.kept else "done")
         if fault and _may_pass(fault) and began < one.deadline and self.clock.monotonic() < one.deadline:
-            one.tried, one.waits_for_lock = state, fault.code == LockError.code
+            one.tried, one.waits_for_lock = begun.state, fault.code == LockError.code
             self.watch.note(f"{job.name}: {fault.message} Waiting.")
             return None
         if fault and one.retries and fault.code not in FINAL:
@@ -252,7 +307,7 @@ class BatchRun:
             fault=fault,
             reason=result.kept if result else "",
         )
-        self._note(job, line, inputs)
+        self._note(job, line, begun.inputs)
         return line
 
     def _note(self, job: BatchJob, line: JobLine, inputs: Inputs) -> None:
