@@ -226,7 +226,7 @@ def _job(
         wait=own.wait or 0.0,
         timeout=own.timeout,
         schedule=own.schedule or ("" if own.after or own.only_if else top.schedule),
-        settings=from_mapping(settings, given, where),
+        settings=_settings(settings, given, where),
         argument=str(arguments[0]) if arguments else None,
         after=own.after,
         only_if=own.only_if,
@@ -235,6 +235,16 @@ def _job(
         on_failure=own.on_failure,
         folder=folder,
     )
+
+
+def _settings(settings: type[CommandSettings], given: Mapping[str, object], where: str) -> CommandSettings:
+    """The settings of a job's command. UsageError that begins with `where`, also where values contradict each other."""
+    try:
+        return from_mapping(settings, given, where)
+    except UsageError as fault:
+        if fault.message.startswith(where):
+            raise
+        raise UsageError(f"{where}: {fault.message}", fault.hint) from None
 
 
 def _data(own: JobSettings, given: dict[str, object], where: str, folder: Path) -> str | None:

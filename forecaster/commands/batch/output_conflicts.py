@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,10 +18,16 @@ if TYPE_CHECKING:
 PLACES = ("output", "plot", "report", "anomalies", "ledger")  # what a job writes; several jobs may add to one ledger
 
 
-def refuse_shared_files(jobs_file: Path, status: Path | None, jobs: Sequence[BatchJob]) -> None:
-    """UsageError, before anything is read, that names the job whose files are also used otherwise."""
+def refuse_shared_files(
+    jobs_file: Path, status: Path | None, pages: Mapping[str, str | None], jobs: Sequence[BatchJob]
+) -> None:
+    """UsageError, before anything is read, that names the job whose files are also used otherwise.
+
+    `pages`: what the batch itself writes at its end, by the option that says so.
+    """
     outputs: dict[tuple[int, int] | str, str] = {}
     own = {"the jobs file": jobs_file, "the status file": status}
+    refuse_overwriting(pages, own)
     for job in jobs:
         written = {name: getattr(job.settings, name, None) for name in PLACES} | {"output": job.output}
         read = {
@@ -32,6 +38,8 @@ def refuse_shared_files(jobs_file: Path, status: Path | None, jobs: Sequence[Bat
         try:
             refuse_overwriting(written, {**read, **own}, job.settings.models)
             refuse_overwriting({"the status file": status}, {**read, "the jobs file": jobs_file}, job.settings.models)
+            files = {f"the job's {name}": place for name, place in written.items()}
+            refuse_overwriting(pages, {**read, **files}, job.settings.models)
         except UsageError as fault:
             raise UsageError(f"{jobs_file}: [jobs.{job.name}]: {fault.message}", fault.hint) from None
         for path in {value for name, value in written.items() if value and value != "-" and name != "ledger"}:

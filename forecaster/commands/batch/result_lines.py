@@ -121,6 +121,7 @@ class BatchSummary:
     lines: tuple[JobLine, ...]  # in the order in which the jobs ended
     seconds: float
     status_error: str = ""  # why the status file could not be written; empty where it could
+    unheard: tuple[str, ...] = ()  # commands for failures that failed themselves: the job, and why
 
     @property
     def failed_jobs(self) -> list[str]:
@@ -145,20 +146,24 @@ class BatchSummary:
             "failed_jobs": self.failed_jobs,
             "seconds": self.seconds,
         }
-        return {"summary": {**summary, "status_error": self.status_error} if self.status_error else summary}
+        faults = {"status_error": self.status_error, "on_failure": list(self.unheard)}
+        return {"summary": {**summary, **{name: fault for name, fault in faults.items() if fault}}}
 
     def refuse_failures(self) -> None:
         """PartialError that names the jobs that failed; LockError where other runs are doing all of these.
 
         PartialError also where the status file could not be written.
         """
-        failed = self.failed_jobs
+        failed, unheard = self.failed_jobs, "".join(f" {fault}." for fault in self.unheard[:5])
         if failed and len(failed) == self.locked:
-            raise LockError(f"another run is doing {', '.join(failed[:5])}.", "Try again later, or give --wait 5m.")
+            raise LockError(
+                f"another run is doing {', '.join(failed[:5])}.", f"Try again later, or give --wait 5m.{unheard}"
+            )
         if failed:
             names = ", ".join(failed[:5]) + (", …" if len(failed) > 5 else "")
             raise PartialError(
-                f"{len(failed)} job{'s' * (len(failed) > 1)} failed: {names}.", "Their lines give the reasons."
+                f"{len(failed)} job{'s' * (len(failed) > 1)} failed: {names}.",
+                f"Their lines give the reasons.{unheard}",
             )
         if self.status_error:
             raise PartialError(self.status_error, "The jobs were done; the next run will do them again.")

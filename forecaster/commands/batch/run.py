@@ -121,7 +121,7 @@ def batch(
         raise UsageError("--force has no effect without a status file.", "Leave it out, or give --status FILE.")
     date = _date(jobs, clock)
     dated = [job.dated(date) for job in chosen]
-    refuse_shared_files(jobs.path, status_file, dated)
+    refuse_shared_files(jobs.path, status_file, {"--report": settings.report, "--metrics": settings.metrics}, dated)
     status = StatusFile(status_file, watch.warn) if status_file else NoStatusFile()
     if settings.dry_run:
         planned = tuple(_planned(job, status, settings.force) for job in dated)
@@ -183,6 +183,7 @@ class BatchRun:
         self.pending = [Pending(job, self.began + max(job.wait, self.wait), retries=job.retries) for job in jobs]
         self.ended: dict[str, JobLine] = {}
         self.status_error = ""
+        self.unheard: list[str] = []
         if status.fault:
             watch.warn(status.fault)
 
@@ -200,7 +201,7 @@ class BatchRun:
                     emit(line)
             if self.pending and len(lines) == before:
                 self._sleep([one for one in self.pending if is_ready(one.job, self.ended)])
-        return BatchSummary(tuple(lines), self._seconds_since(self.began), self.status_error)
+        return BatchSummary(tuple(lines), self._seconds_since(self.began), self.status_error, tuple(self.unheard))
 
     def end(self) -> None:
         """End the process that forecasts, if there is one."""
@@ -228,7 +229,7 @@ class BatchRun:
             if job.name in other.job.prerequisites:
                 other.deadline = self.clock.monotonic() + max(other.job.wait, self.wait)
         if line.status == "failed" and job.on_failure and (fault := on_failure.call(job.on_failure, line, job.folder)):
-            self.watch.warn(f"{job.name}: on_failure: {fault}.")
+            self.unheard.append(f"{job.name}: on_failure: {fault}")
 
     def _running(self) -> list[Future[Outcome]]:
         """The jobs that run elsewhere."""

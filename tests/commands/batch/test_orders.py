@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
+import sys
 
 import pytest
 
 from forecaster.commands.batch.jobs import load_jobs
+from forecaster.commands.batch.run import batch
 from forecaster.commands.schedule import schedule
-from forecaster.config import PredictSettings, ScheduleSettings
+from forecaster.config import BatchSettings, PredictSettings, ScheduleSettings
 from forecaster.errors import UsageError
 from forecaster.serving.ledger import append
 from forecaster.serving.predict import run_forecast
@@ -157,10 +160,42 @@ def test_a_failure_calls_its_command_once_with_name_code_and_message(shop):
 
 
 @pytest.mark.parametrize("command", ["./none.sh", "false", "no-such-program-anywhere"])
-def test_a_command_for_failures_that_fails_is_a_warning_and_costs_nothing(shop, command):
+def test_a_command_for_failures_that_fails_is_told_with_the_failures_and_costs_nothing(shop, command):
     text = f'[jobs.a]\ndata = "none.csv"\noutput = "1.csv"\non_failure = "{command}"\n'
     text += '[jobs.b]\ndata = "data.csv"\nmodel = "m"\noutput = "2.csv"\n'
-    assert ran(shop, text)[1]["done"] == 1
+    summary = ran(shop, text)[1]
+    assert summary["done"] == 1 and summary["on_failure"][0].startswith("a: on_failure: '")
+    (shop / "jobs.toml").write_text(text)  # with --quiet, too
+    done = subprocess.run(
+        [sys.executable, "-m", "forecaster", "batch", "jobs.toml", "--quiet"], cwd=shop, capture_output=True, text=True
+    )
+    assert done.returncode == 7 and "a: on_failure: '" in done.stderr
+
+
+def test_a_contradiction_in_a_job_names_the_job(shop):
+    (shop / "jobs.toml").write_text('[jobs.a]\ndata = "data.csv"\nmodel = "m"\noutput = "1.csv"\nas_of = "x"\n')
+    with pytest.raises(UsageError, match=r"\[jobs.a\]: --as-of 'x' is no timestamp"):
+        batch(shop / "jobs.toml", BatchSettings(), Recorder(), print)
+
+
+@pytest.mark.parametrize("option", ["metrics", "report"])
+@pytest.mark.parametrize(
+    ("file", "what"),
+    [("jobs", "the jobs file"), ("data", "the job's data"), ("1", "the job's output"), ("status", "the status file")],
+)
+def test_a_page_of_the_batch_overwrites_nothing_that_it_reads_or_that_a_job_writes(shop, option, file, what):
+    path = shop / f"{file}.html"
+    if file == "data":
+        shutil.copy(shop / "data.csv", path)
+    jobs = path if file == "jobs" else shop / "jobs.toml"
+    data = "data.html" if file == "data" else "data.csv"
+    jobs.write_text(
+        f'status = "status.html"\n[jobs.a]\ndata = "{data}"\nmodel = "m"\noutput = "1.html"\nformat = "csv"\n'
+    )
+    before = {one: one.read_bytes() for one in shop.iterdir() if one.is_file()}
+    with pytest.raises(UsageError, match=f"--{option} .* is {what}, which it would overwrite"):
+        batch(jobs, BatchSettings(**{option: str(path)}), Recorder(), print)
+    assert {one: one.read_bytes() for one in shop.iterdir() if one.is_file()} == before
 
 
 def test_a_training_runs_only_if_the_monitor_says_retrain(shop, child):
