@@ -35,9 +35,9 @@ def main() -> None:
     tf.config.threading.set_inter_op_parallelism_threads(1)
     from forecaster.pretraining.artifact import renew_artifact, write_artifact
     from forecaster.pretraining.network_shapes import SHAPES
-    from forecaster.pretraining.train import Progress, pretrain
+    from forecaster.pretraining.train import PretrainingProgress, pretrain
 
-    def report(done: Progress) -> None:
+    def report(done: PretrainingProgress) -> None:
         rate = done.windows / done.seconds
         print(
             f"{done.windows} windows, {done.steps} steps, {done.seconds:.0f} s, loss {done.loss:.4f}, {rate:.0f}/s",
