@@ -97,11 +97,11 @@ class BenchmarkSet:
         """`given`: options of `train` that come before the automatic plan."""
         from forecaster.commands.train import read
         from forecaster.config import TrainSettings
-        from forecaster.progress import Silent
         from forecaster.training.auto_plan import draft_plan
         from forecaster.training.checkpoints import NoCheckpoints
         from forecaster.training.fit_members import EnsembleFitter
         from forecaster.training.selection import select_settings
+        from forecaster.typing import Silent
 
         self.base = TrainSettings(horizon=SETS[name].horizon, members=1, floor=0.0, **given)  # type: ignore[arg-type]
         self.panel: Panel = read(frame(name, root), self.base, Silent())

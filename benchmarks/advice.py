@@ -135,7 +135,7 @@ def measure(name: str, root: Path, *, selected: bool) -> dict[str, Any]:
     """The errors of each cell, seed and window of a set."""
     from forecaster.commands.compare import compare
     from forecaster.config import CompareSettings
-    from forecaster.progress import Silent
+    from forecaster.typing import Silent
 
     chosen = made(MEMORIES[name]) if name in MEMORIES else real(name, root, selected=selected)
     began = time.process_time()

@@ -74,8 +74,8 @@ def outcome(values: FloatArray, seed: int, models: str) -> Outcome:
     from forecaster.commands.train import train
     from forecaster.config import PredictSettings, TrainSettings
     from forecaster.evaluation.verdict import verdict_of
-    from forecaster.progress import Silent
     from forecaster.serving.predict import predict
+    from forecaster.typing import Silent
 
     stamps = pd.date_range("2010-01-01", periods=len(values), freq="MS")
     known = pd.DataFrame({"timestamp": stamps, "target": values})[:-HORIZON]

@@ -163,9 +163,9 @@ def published(root: Path, models: Path) -> str:
     from forecaster.data.seasonal_scale import seasonal_scale
     from forecaster.data.windows import rolling
     from forecaster.evaluation.quantile_metrics import quantile_scores
-    from forecaster.progress import Silent
     from forecaster.serving.open_model import open_model, read_for
     from forecaster.serving.predict import predict
+    from forecaster.typing import Silent
 
     name, tenths = "m4_hourly", tuple(i / 10 for i in range(1, 10))
     known_rows, all_rows = frames(name, root)

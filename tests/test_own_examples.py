@@ -12,9 +12,9 @@ import pytest
 from forecaster.commands.train import train
 from forecaster.config import PredictSettings
 from forecaster.models.own_network import NetworkFunction
-from forecaster.progress import Silent
 from forecaster.serving.predict import predict
 from forecaster.training.check_own_network import check_own_network
+from forecaster.typing import Silent
 from tests.support.factories import frame_of, network_settings, train_settings, waves
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("cpu")]

@@ -25,8 +25,8 @@ from forecaster.config import (
 )
 from forecaster.config import resolve as config
 from forecaster.errors import DataError, ForecasterError, UsageError
-from forecaster.progress import Silent
 from forecaster.serving.store import Store
+from forecaster.typing import Silent
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

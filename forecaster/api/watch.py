@@ -9,7 +9,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from forecaster.progress import Progress
+    from forecaster.typing import Progress
 
 
 class ForecasterWarning(UserWarning):

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from rich.progress import TaskID
 
     from forecaster.errors import ForecasterError
-    from forecaster.progress import Progress
+    from forecaster.typing import Progress
 
 TENTHS = 10  # without a terminal, progress is one line per tenth of the epochs …
 MIN_PAUSE, MAX_PAUSE = 5.0, 60.0  # … but at least, and at most, this many seconds after the last line

@@ -19,9 +19,8 @@ from forecaster.serving.sparse_series import described, needed_rows, observed_in
 if TYPE_CHECKING:
     from forecaster.config import CheckSettings
     from forecaster.data.panel import Panel
-    from forecaster.progress import Watch
     from forecaster.serving.manifest import DataFacts, Manifest
-    from forecaster.typing import Data, Json
+    from forecaster.typing import Data, Json, Watch
 
 MAX_DRIFT = 3.0  # of the level, in the training data's scales; of the scale, as a factor
 

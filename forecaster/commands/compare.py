@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from forecaster.commands.open_engine import open_engine
 from forecaster.commands.peak_memory import PeakMemory
 from forecaster.commands.train import read
 from forecaster.config import one_network
-from forecaster.engines.local import open_engine
 from forecaster.engines.work import Lost
 from forecaster.errors import DataError
 from forecaster.evaluation.backtest import baseline_forecasts
@@ -23,7 +23,6 @@ from forecaster.evaluation.holdout import make_holdout
 from forecaster.evaluation.metrics import METRICS
 from forecaster.models.device import require_tensorflow
 from forecaster.plotting.memory_plot import check_memory_plot, memory_plot
-from forecaster.progress import Silent
 from forecaster.serving.manifest import PlanRow, plan_lines
 from forecaster.storage.files import write_whole
 from forecaster.training.auto_plan import draft_plan
@@ -34,6 +33,7 @@ from forecaster.training.fit_types import MemberFit
 from forecaster.training.plan import Plan
 from forecaster.training.selection import SELECTION_STAGE, select_settings
 from forecaster.training.split import split
+from forecaster.typing import Silent
 
 if TYPE_CHECKING:
     from forecaster.config import CompareSettings, TrainSettings
@@ -42,9 +42,8 @@ if TYPE_CHECKING:
     from forecaster.engines.work import Engine
     from forecaster.evaluation.holdout import Holdout
     from forecaster.evaluation.metrics import Scores
-    from forecaster.progress import Watch
     from forecaster.training.fit_types import Task
-    from forecaster.typing import Data, FloatArray, IntArray, Json
+    from forecaster.typing import Data, FloatArray, IntArray, Json, Watch
 
 
 COMPARED = ("cell", "bidirectional", "floor", "members")  # rows of the plan that differ between cells

@@ -7,9 +7,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from forecaster.commands.anomaly_file import check_anomaly_file, write_anomalies
+from forecaster.commands.open_engine import open_engine
 from forecaster.config import TrainSettings
 from forecaster.data.reading.reader import read_as
-from forecaster.engines.local import open_engine
 from forecaster.errors import UsageError
 from forecaster.evaluation.anomalies import anomalies_of
 from forecaster.evaluation.backtest import Backtest, backtest, baseline_forecasts
@@ -25,7 +25,6 @@ from forecaster.evaluation.window_file import check_window_file, window_rows
 from forecaster.evaluation.zero_shot_backtest import zero_shot_backtest
 from forecaster.models.served_method import member_kind
 from forecaster.plotting.requirements import check_plot_file
-from forecaster.progress import Watch
 from forecaster.serving.answer import ServedModel
 from forecaster.serving.calibration_file import load_calibration
 from forecaster.serving.model_workers import TESTED, SpreadRuntime
@@ -38,6 +37,7 @@ from forecaster.serving.remote_store import at_hand
 from forecaster.serving.zero_shot import ZeroShot, open_pretrained
 from forecaster.storage.files import output_lock, write_whole
 from forecaster.training.length_plan import default_horizon, default_windows
+from forecaster.typing import Watch
 
 if TYPE_CHECKING:
     from forecaster.config import EvaluateSettings

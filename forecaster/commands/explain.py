@@ -27,9 +27,8 @@ from forecaster.serving.runtime import forecast
 
 if TYPE_CHECKING:
     from forecaster.config import ExplainSettings
-    from forecaster.progress import Watch
     from forecaster.serving.manifest import Manifest
-    from forecaster.typing import Data, FloatArray, IntArray, Json
+    from forecaster.typing import Data, FloatArray, IntArray, Json, Watch
 
 Inputs: TypeAlias = "Mapping[str, FloatArray]"  # name -> [W, …]; "context" among them
 

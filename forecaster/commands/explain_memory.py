@@ -21,9 +21,8 @@ if TYPE_CHECKING:
     from forecaster.data.panel import Panel
     from forecaster.data.windows import Windows
     from forecaster.models.network import Network
-    from forecaster.progress import Watch
     from forecaster.serving.open_model import Opened
-    from forecaster.typing import Data, Json
+    from forecaster.typing import Data, Json, Watch
 
 
 def named(networks: Sequence[Network]) -> list[str]:

@@ -18,7 +18,6 @@ from forecaster.data.time_zones import DAY, wall_clock
 from forecaster.errors import ArtifactError, DataError, QualityError
 from forecaster.evaluation.anomalies import Anomaly, outside
 from forecaster.plotting.requirements import check_plot_file
-from forecaster.progress import Watch
 from forecaster.serving.forecast import MODEL
 from forecaster.serving.ledger import Entries, Version, entries, find_version, versions
 from forecaster.serving.manifest import json_key
@@ -27,6 +26,7 @@ from forecaster.serving.overwriting import refuse_overwriting
 from forecaster.serving.recalibrate import recalibrate
 from forecaster.storage.addresses import shown
 from forecaster.storage.files import output_lock, write_whole
+from forecaster.typing import Watch
 
 if TYPE_CHECKING:
     from forecaster.config import MonitorSettings

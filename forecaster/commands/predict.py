@@ -21,10 +21,9 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from forecaster.config import PredictSettings
-    from forecaster.progress import Watch
     from forecaster.serving.forecast import Forecast, ForecastRun
     from forecaster.serving.predict import Load
-    from forecaster.typing import Data
+    from forecaster.typing import Data, Watch
 
 
 def deliver(

@@ -22,10 +22,10 @@ from forecaster.commands.group_forecast import (
     panel_of_group,
     recent_errors_of_group,
 )
+from forecaster.commands.open_engine import open_engine
 from forecaster.data.reading.file_set import FileSet, data_set, find_file_set, is_file_set
 from forecaster.data.reading.joined_columns import parts_of
 from forecaster.data.reading.series_groups import GroupRows, SeriesGroups, divided, group_count
-from forecaster.engines.local import open_engine
 from forecaster.engines.work import Lost
 from forecaster.errors import DataError, PartialError, UsageError
 from forecaster.serving.answer import ServedModel, unadapted
@@ -44,8 +44,8 @@ from forecaster.version import __version__
 
 if TYPE_CHECKING:
     from forecaster.config import PredictSettings
-    from forecaster.progress import Watch
     from forecaster.serving.quantile_source import QuantileSource
+    from forecaster.typing import Watch
 
 # Options that change nothing about what is written: a run may be resumed with others.
 ANYHOW = ("wait", "threads", "engine", "ray_address", "workers")

@@ -9,17 +9,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from forecaster.commands.open_engine import open_engine
 from forecaster.commands.train_report import TrainReport
 from forecaster.data.reading.read_events import with_events
 from forecaster.data.reading.reader import read_as
 from forecaster.data.summary import degenerate_series_notes, refuse_unkeepable
 from forecaster.data.target_limits import refuse_all_but_counts
-from forecaster.engines.local import open_engine
 from forecaster.errors import DataError, UsageError
 from forecaster.evaluation.report import make_report, subject
 from forecaster.evaluation.zero_shot_backtest import pretrained_scores
 from forecaster.models.device import require_tensorflow
-from forecaster.progress import Watch
 from forecaster.serving.pretrained import PRETRAINED
 from forecaster.serving.store import Store, name_from_path
 from forecaster.serving.version_folders import writing
@@ -30,6 +29,7 @@ from forecaster.training.fit_members import EnsembleFitter
 from forecaster.training.publish import Published, Training, publish
 from forecaster.training.split import split
 from forecaster.training.starting_point import continue_stored, find_checkpoints
+from forecaster.typing import Watch
 
 if TYPE_CHECKING:
     from forecaster.config import PlanSettings, TrainSettings

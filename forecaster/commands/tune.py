@@ -14,16 +14,15 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from forecaster.commands.open_engine import open_engine
 from forecaster.commands.train import read
 from forecaster.commands.tune_confirmation import Confirmation, confirm
 from forecaster.config import TrainSettings, one_network
 from forecaster.data.panel import fingerprint
-from forecaster.engines.local import open_engine
 from forecaster.errors import DataError, UsageError, install_hint
 from forecaster.models.cells import CELLS
 from forecaster.models.device import require_tensorflow
 from forecaster.models.scaling import CENTERS
-from forecaster.progress import Progress, Silent
 from forecaster.serving.overwriting import refuse_overwriting
 from forecaster.storage.files import output_lock, write_whole
 from forecaster.training.auto_plan import draft_plan
@@ -32,15 +31,15 @@ from forecaster.training.fit_members import EnsembleFitter
 from forecaster.training.plan import EPOCH_STEPS
 from forecaster.training.selection import choose_components, evaluation_set, select_settings
 from forecaster.training.split import split
+from forecaster.typing import Progress, Silent
 
 if TYPE_CHECKING:
     from forecaster.config import TuneSettings
     from forecaster.data.panel import Panel
     from forecaster.engines.work import Engine
-    from forecaster.progress import Watch
     from forecaster.training.fit_types import MemberFit, Stage, State, Task
     from forecaster.training.plan import Draft
-    from forecaster.typing import Data, Json
+    from forecaster.typing import Data, Json, Watch
 
 Setting: TypeAlias = "str | int | float | bool"
 

@@ -10,10 +10,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from forecaster.progress import Silent
 from forecaster.training.auto_plan import draft_plan
 from forecaster.training.selection import choose_components, evaluation_set
 from forecaster.training.split import split
+from forecaster.typing import Silent
 
 if TYPE_CHECKING:
     from forecaster.config import TrainSettings

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from forecaster.config.shared import EngineOptions
-    from forecaster.engines.work import Engine, Item, Work
+    from forecaster.engines.work import Item, Work
 
 
 @dataclass(frozen=True)
@@ -28,18 +26,6 @@ class LocalEngine:
         del ahead  # one item after the other
         for item in items:
             yield item, work(shared, read(item))
-
-
-@contextmanager
-def open_engine(settings: EngineOptions) -> Iterator[Engine]:
-    """The engine that the settings name. UsageError where Ray or its cluster is not there."""
-    if settings.engine == "local":
-        yield LocalEngine(settings.threads or 0)
-        return
-    from forecaster.engines.ray_cluster import ray_engine
-
-    with ray_engine(settings) as engine:
-        yield engine
 
 
 def usable_processors() -> int:

@@ -28,7 +28,6 @@ from forecaster.errors import ForecasterError, UsageError, install_hint
 from forecaster.version import __version__
 
 if TYPE_CHECKING:
-    from forecaster.config.shared import EngineOptions
     from forecaster.engines.work import Item
 
 RETRIES = 3  # of a task whose worker dies
@@ -60,21 +59,23 @@ def require_ray(address: str | None) -> Any:
 
 
 @contextmanager
-def ray_engine(settings: EngineOptions) -> Iterator[RayEngine]:
-    """Workers of the cluster at `settings.ray_address`; None = of one that is started here and ended.
+def ray_engine(address: str | None, workers: int | None, threads: int) -> Iterator[RayEngine]:
+    """Workers, of so many threads, of the cluster at an address; None = of one that is started here and ended.
+
+    `workers`: None = as many as there are processors for.
 
     UsageError where there is no such cluster, or its workers have another version of this program.
     """
-    ray, threads = require_ray(settings.ray_address), settings.threads or 1
-    with _connected(ray, settings, threads):
-        workers = settings.workers or max(int(ray.cluster_resources().get("CPU", 1)) // threads, 1)
+    ray = require_ray(address)
+    with _connected(ray, address, workers, threads):
+        workers = workers or max(int(ray.cluster_resources().get("CPU", 1)) // threads, 1)
         options = {"num_cpus": threads, "max_retries": RETRIES, "name": TASK}
         _refuse_other_version(ray, options)
         yield RayEngine(ray, ray.remote(**options)(_do), workers, threads)
 
 
 @contextmanager
-def _connected(ray: Any, settings: EngineOptions, threads: int) -> Iterator[None]:
+def _connected(ray: Any, address: str | None, workers: int | None, threads: int) -> Iterator[None]:
     """A connection to a cluster, which may be one of this process."""
     if ray.is_initialized():  # by the program that calls this one
         yield
@@ -85,7 +86,7 @@ def _connected(ray: Any, settings: EngineOptions, threads: int) -> Iterator[None
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # else Ray warns that it will change its mind
     quiet = {"log_to_driver": False, "logging_level": "ERROR"}
     with redirect_stdout(io.StringIO()):  # Ray prints there that a worker died, and standard output is for the result
-        place = _connect(ray, settings, threads, quiet)
+        place = _connect(ray, address, workers, threads, quiet)
         try:
             yield
         finally:
@@ -94,9 +95,9 @@ def _connected(ray: Any, settings: EngineOptions, threads: int) -> Iterator[None
                 shutil.rmtree(place, ignore_errors=True)
 
 
-def _connect(ray: Any, settings: EngineOptions, threads: int, quiet: dict[str, Any]) -> str | None:
+def _connect(ray: Any, address: str | None, workers: int | None, threads: int, quiet: dict[str, Any]) -> str | None:
     """Connect to the cluster, or start one with its files in the folder that is returned. UsageError."""
-    place, address = None, settings.ray_address
+    place = None
     on_end = signal.getsignal(signal.SIGTERM)
     try:
         if address is not None:
@@ -105,7 +106,7 @@ def _connect(ray: Any, settings: EngineOptions, threads: int, quiet: dict[str, A
         else:
             # Ray's own place keeps the logs of every run, and names of sockets must be short.
             place = tempfile.mkdtemp(prefix="ray-", dir="/tmp" if Path("/tmp").is_dir() else None)
-            count = threads * (settings.workers or max(usable_processors() // threads, 1))
+            count = threads * (workers or max(usable_processors() // threads, 1))
             ray.init(address="local", num_cpus=count, include_dashboard=False, _temp_dir=place, **quiet)
     except (ConnectionError, OSError, RuntimeError, ValueError) as error:
         if place:

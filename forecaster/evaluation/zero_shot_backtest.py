@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from forecaster.evaluation.metrics import Scores
-    from forecaster.progress import Watch
+    from forecaster.typing import Watch
 
 CALIBRATED = "on windows of the rows before the test windows, as `predict` does"
 

@@ -14,7 +14,6 @@ import numpy as np
 from forecaster.data.future_covariates import missing_ahead
 from forecaster.data.windows import latest_windows
 from forecaster.errors import ArtifactError, DataError, UsageError, counted
-from forecaster.progress import Watch
 from forecaster.serving.fallback import (
     MAX_RANGES,
     SEASONAL_NAIVE,
@@ -32,6 +31,7 @@ from forecaster.serving.recent_errors import recent_windows
 from forecaster.serving.runtime import Runtime
 from forecaster.serving.sparse_series import typical_spread, widened, widened_samples
 from forecaster.serving.zero_shot import ZeroShot, open_pretrained
+from forecaster.typing import Watch
 
 if TYPE_CHECKING:
     from forecaster.config import PredictSettings

@@ -16,8 +16,7 @@ from forecaster.errors import DataError, StaleError, UsageError
 
 if TYPE_CHECKING:
     from forecaster.data.panel import Panel
-    from forecaster.progress import Watch
-    from forecaster.typing import IntArray
+    from forecaster.typing import IntArray, Watch
 
 
 def fresh(

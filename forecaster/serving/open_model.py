@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from forecaster.config import InputOptions
     from forecaster.config.stored_model import EvaluateSettings, ExplainSettings, PredictSettings
     from forecaster.data.panel import Panel
-    from forecaster.progress import Watch
+    from forecaster.typing import Watch
 
 D = TypeVar("D")
 V = TypeVar("V", "EvaluateSettings", "ExplainSettings", "PredictSettings")

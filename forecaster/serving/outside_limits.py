@@ -11,9 +11,8 @@ from forecaster.serving.sparse_series import observed_in_reach
 
 if TYPE_CHECKING:
     from forecaster.data.panel import Panel
-    from forecaster.progress import Watch
     from forecaster.serving.manifest import Manifest
-    from forecaster.typing import BoolArray, IntArray
+    from forecaster.typing import BoolArray, IntArray, Watch
 
 MOST = 0.5  # share of a series' latest values that are outside the limits, for none of its forecasts to mean anything
 

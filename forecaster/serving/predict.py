@@ -17,7 +17,6 @@ from forecaster.data.future_covariates import with_future
 from forecaster.data.reading.reader import read_as, read_future
 from forecaster.data.time_zones import DAY
 from forecaster.errors import ArtifactError, DataError, UsageError
-from forecaster.progress import Watch
 from forecaster.serving.answer import (
     Model,
     NoModel,
@@ -39,6 +38,7 @@ from forecaster.serving.pretrained import PRETRAINED, means_pretrained, pretrain
 from forecaster.serving.remote_store import at_hand
 from forecaster.serving.runtime import Runtime
 from forecaster.serving.sparse_series import described, needed_rows, observed_in_reach
+from forecaster.typing import Watch
 
 if TYPE_CHECKING:
     from forecaster.config import PredictSettings

@@ -27,8 +27,7 @@ from forecaster.storage.files import reason
 
 if TYPE_CHECKING:
     from forecaster.config.shared import ServeOptions
-    from forecaster.progress import Watch
-    from forecaster.typing import Data
+    from forecaster.typing import Data, Watch
 
 PRETRAINED = "pretrained"  # in place of a stored model's name
 ROOT = Path(__file__).parents[1] / "pretrained"

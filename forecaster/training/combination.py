@@ -25,10 +25,9 @@ if TYPE_CHECKING:
     from forecaster.evaluation.holdout import Holdout
     from forecaster.models.exponential_smoothing import Smoothing
     from forecaster.models.network import Network
-    from forecaster.progress import Watch
     from forecaster.training.fit_types import Stage
     from forecaster.training.plan import OpenQuestions, Plan, TargetScaling
-    from forecaster.typing import FloatArray
+    from forecaster.typing import FloatArray, Watch
 
 Kind: TypeAlias = tuple[str, int]  # a simple method, and the rows that it reads
 

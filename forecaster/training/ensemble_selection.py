@@ -23,11 +23,10 @@ from forecaster.training.plan import EPOCH_STEPS, OF_OWN_MEMBERS, OWN, TREES, UN
 if TYPE_CHECKING:
     from forecaster.models.network import Network
     from forecaster.models.settings import FitSettings, NetworkSettings
-    from forecaster.progress import Watch
     from forecaster.training.combination import EvaluationSet
     from forecaster.training.fit_types import FitAll, Task
     from forecaster.training.plan import OpenQuestions, Plan, Tuning
-    from forecaster.typing import FloatArray
+    from forecaster.typing import FloatArray, Watch
 
 ROUNDS = 10  # of the forward selection: shares are tenths
 # Weight of its shares; those that the errors give have the rest (benchmarks/ABLATIONS.md, Theta, Trees).

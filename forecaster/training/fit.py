@@ -17,10 +17,10 @@ import numpy as np
 
 from forecaster.models.settings import FitSettings
 from forecaster.models.trees import TreeMember
-from forecaster.progress import Progress, Watch
 from forecaster.training.compiled_steps import Trainer, Trainers, ValidationSums
 from forecaster.training.fit_trees import fit_trees
 from forecaster.training.fit_types import Epoch, Fitted, State, Task
+from forecaster.typing import Progress, Watch
 
 if TYPE_CHECKING:
     from forecaster.models.network import Network

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from forecaster.progress import Silent
 from forecaster.training.compiled_steps import Trainers
 from forecaster.training.fit import FitControl, fit
 from forecaster.training.member_networks import new_network
+from forecaster.typing import Silent
 
 if TYPE_CHECKING:
     from forecaster.training.fit_types import Fitted, MemberFit, Task

@@ -16,7 +16,6 @@ import numpy as np
 from forecaster.engines.local import LocalEngine
 from forecaster.engines.work import Lost
 from forecaster.errors import UsageError
-from forecaster.progress import Progress, Watch
 from forecaster.training.checkpoints import FINAL_STAGE, TEST_STAGE, Checkpoints, NoCheckpoints
 from forecaster.training.combination import member_forecasts
 from forecaster.training.compiled_steps import Trainers
@@ -26,6 +25,7 @@ from forecaster.training.fit_elsewhere import FitOrder, fit_elsewhere
 from forecaster.training.fit_types import Fitted, MemberFit, Stage, Task
 from forecaster.training.member_networks import new_network
 from forecaster.training.selection import SELECTION_STAGE, choose_cell, select_settings, without_validation
+from forecaster.typing import Progress, Watch
 
 if TYPE_CHECKING:
     from forecaster.config import TrainSettings

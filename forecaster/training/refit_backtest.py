@@ -14,19 +14,18 @@ from forecaster.engines.work import Lost
 from forecaster.errors import DataError, UsageError, counted
 from forecaster.evaluation.backtest import Backtest, backtest, baseline_forecasts
 from forecaster.evaluation.holdout import holdout_windows, make_holdout
-from forecaster.progress import Silent
 from forecaster.training.combination import joined
 from forecaster.training.fit import FitControl, fit
 from forecaster.training.member_networks import new_network
 from forecaster.training.split import Needs, source_of, task
+from forecaster.typing import Silent
 
 if TYPE_CHECKING:
     from forecaster.data.panel import Panel
     from forecaster.engines.work import Engine
-    from forecaster.progress import Watch
     from forecaster.serving.manifest import Manifest
     from forecaster.serving.open_model import Opened
-    from forecaster.typing import FloatArray, IntArray
+    from forecaster.typing import FloatArray, IntArray, Watch
 
 DEFAULT_FOLDS = 3
 

@@ -29,8 +29,8 @@ from forecaster.training.split import history_windows
 if TYPE_CHECKING:
     from forecaster.data.panel import Panel
     from forecaster.models.network import Network
-    from forecaster.progress import Watch
     from forecaster.training.fit_types import FitAll, Task
+    from forecaster.typing import Watch
 
 SELECTION_STAGE = "model selection"  # as reports of progress name it
 MIN_GAIN = 0.01  # share by which a longer schedule must lower the error: less is noise of the validation windows

@@ -13,8 +13,8 @@ from forecaster.training.plan import Draft, OpenQuestions, Plan
 if TYPE_CHECKING:
     from forecaster.config import TrainSettings
     from forecaster.data.panel import Panel
-    from forecaster.progress import Watch
     from forecaster.serving.store import Store
+    from forecaster.typing import Watch
 
 
 def find_checkpoints(store: Store, name: str, settings: TrainSettings, watch: Watch) -> Checkpoints:

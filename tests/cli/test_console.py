@@ -13,7 +13,7 @@ import pytest
 
 from forecaster.cli.console import Console, duration
 from forecaster.errors import DataError
-from forecaster.progress import Progress, Watch
+from forecaster.typing import Progress, Watch
 
 
 class Clock:

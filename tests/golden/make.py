@@ -17,11 +17,11 @@ from forecaster.commands.train import train
 from forecaster.config import PredictSettings
 from forecaster.data.reading.reader import read_panel
 from forecaster.data.windows import latest_windows
-from forecaster.progress import Silent
 from forecaster.serving.manifest import FORMAT, load_runtime, load_test_weights, read_manifest
 from forecaster.serving.predict import predict
 from forecaster.serving.runtime import forecast
 from forecaster.serving.store import Store
+from forecaster.typing import Silent
 from tests.support.factories import AIR, train_settings
 
 HERE = Path(__file__).parent

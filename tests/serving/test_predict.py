@@ -141,7 +141,7 @@ IMPORTS = """
 import json, sys
 from forecaster.config import PredictSettings
 from forecaster.serving.predict import predict
-from forecaster.progress import Silent
+from forecaster.typing import Silent
 found = predict(None, PredictSettings(models=sys.argv[1], model="air", horizon=9), Silent())
 heavy = ("tensorflow", "keras", "sklearn", "onnx", "tf2onnx", "jax", "torch", "scipy", "rich")
 print(json.dumps([found.prediction.tolist(), [name for name in heavy if name in sys.modules]]))

@@ -13,8 +13,7 @@ from forecaster.config import TrainSettings
 from forecaster.data.freq import Freq
 from forecaster.data.panel import Columns, Panel
 from forecaster.models.settings import FitSettings, NetworkSettings
-from forecaster.progress import Progress
-from forecaster.typing import FloatArray
+from forecaster.typing import FloatArray, Progress
 
 if TYPE_CHECKING:
     import pandas as pd

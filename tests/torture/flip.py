@@ -14,8 +14,8 @@ from pathlib import Path
 
 from forecaster.config import PredictSettings
 from forecaster.errors import ArtifactError
-from forecaster.progress import Silent
 from forecaster.serving.predict import predict
+from forecaster.typing import Silent
 from tests.support.stored_models import stored, write_csv
 from tests.torture.sandbox import check
 

@@ -13,8 +13,8 @@ from pathlib import Path
 
 from forecaster.commands.batch.run import batch
 from forecaster.config import BatchSettings
-from forecaster.progress import Silent
 from forecaster.serving.store import Store
+from forecaster.typing import Silent
 from tests.support.stored_models import HOUR, START, stored, wave, write_csv
 from tests.torture.sandbox import check, leftovers
 

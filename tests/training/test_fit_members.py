@@ -6,8 +6,8 @@ import math
 
 import pytest
 
-from forecaster.progress import Progress
 from forecaster.training import fit_members
+from forecaster.typing import Progress
 from tests.support.factories import Recorder
 
 

@@ -12,7 +12,7 @@ from forecaster.serving.store import Store
 
 if TYPE_CHECKING:
     from forecaster.commands.batch.jobs import BatchJob
-    from forecaster.progress import Watch
+    from forecaster.typing import Watch
 
 Refuse = Callable[[], None]  # raises where what was found makes the job fail
 

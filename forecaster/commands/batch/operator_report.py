@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from forecaster.commands.batch.jobs import BatchJob
     from forecaster.commands.batch.result_lines import JobLine
-    from forecaster.progress import Watch
+    from forecaster.typing import Watch
 
 STATES = ("done", "kept", "skipped", "failed")
 

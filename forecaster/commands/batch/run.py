@@ -29,8 +29,9 @@ from forecaster.commands.batch.run_job import TIMEOUT, Worker, attempt, terminab
 from forecaster.commands.batch.spread_jobs import Outcome, SpreadJobs
 from forecaster.commands.batch.status import NoStatusFile, Status, StatusFile
 from forecaster.commands.batch.worker_process import WorkerProcess, can_fork
+from forecaster.commands.open_engine import open_engine
 from forecaster.data.reading.file_set import is_file_set
-from forecaster.engines.local import LocalEngine, open_engine
+from forecaster.engines.local import LocalEngine
 from forecaster.errors import ArtifactError, DataError, ForecasterError, LockError, QualityError, StaleError, UsageError
 from forecaster.plotting.requirements import check_plot_file
 from forecaster.serving.remote_store import at_hand
@@ -41,7 +42,7 @@ from forecaster.storage.files import HAS_LOCKS, UNLOCKED, is_file
 if TYPE_CHECKING:
     from forecaster.config import BatchSettings
     from forecaster.engines.work import Engine
-    from forecaster.progress import Watch
+    from forecaster.typing import Watch
 
 POLL_SECONDS = 5.0  # between two checks for inputs that are missing
 LOCK_SECONDS = 0.5  # between two attempts at a lock

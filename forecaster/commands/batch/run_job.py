@@ -34,8 +34,8 @@ from forecaster.storage.files import output_lock, write_whole
 
 if TYPE_CHECKING:
     from forecaster.commands.batch.jobs import BatchJob
-    from forecaster.progress import Watch
     from forecaster.serving.runtime import Runtime
+    from forecaster.typing import Watch
 
 # The parts of a report that a job's line has.
 FACTS = ("model", "version", "metrics", "windows", "verdict", "reason", "cutoffs", "faults", "removed")

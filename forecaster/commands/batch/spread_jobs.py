@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from forecaster.commands.batch.result_lines import JobFault, JobResult
 from forecaster.commands.batch.run_job import Worker, attempt
 from forecaster.engines.work import Engine, Lost
-from forecaster.progress import Progress, Silent
+from forecaster.typing import Progress, Silent
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from multiprocessing.connection import Connection
 
     from forecaster.commands.batch.jobs import BatchJob
-    from forecaster.progress import Progress
+    from forecaster.typing import Progress
 
 GRACE_SECONDS = 2.0  # in which a job may end itself after its time limit, and a process after SIGTERM
 
