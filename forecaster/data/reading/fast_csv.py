@@ -248,26 +248,35 @@ def _matrix(block: Bytes, start: IntArray, length: IntArray, mark: int) -> NDArr
 
 def _dates(block: Bytes, start: IntArray, size: int) -> IntArray:
     """Microseconds since 1970 of ISO texts that all have `size` bytes."""
-    letters = block[start[:, None] + np.arange(size)]  # [rows, size]
+    letters = block[start + np.arange(size)[:, None]]  # [size, rows]
     figures = letters - np.uint8(ord("0"))
     places = [(i, j) for i, j in (*_PARTS, (_FRACTION, max(size, _FRACTION + 1))) if j <= size]
-    parts = [figures[:, i:j] for i, j in places]
-    between = np.delete(letters, [k for i, j in places for k in range(i, j)], axis=1)
-    if any((part > 9).any() for part in parts) or (between != between[0]).any():
+    between = letters[sorted({*range(size)} - {k for i, j in places for k in range(i, j)})]
+    if any((figures[i:j] > 9).any() for i, j in places) or (between != between[:, :1]).any():
         raise _NotPlainError
-    numbers = [part.astype(np.int64) @ 10 ** np.arange(part.shape[1])[::-1] for part in parts]
-    found = [*numbers, *[np.int64(1)] * (size == 7), *[np.int64(0)] * 5]
+    found = [_joined(figures[i:j]) for i, j in places] + [np.int64(1)] * (size == 7) + [np.int64(0)] * 5
     year, month, day, hour, minute, second, fraction = found[:7]
     if (year < 1).any() or (month < 1).any() or (month > 12).any():
         raise _NotPlainError
     if (hour > 23).any() or (minute > 59).any() or (second > 59).any():
         raise _NotPlainError
-    months = (12 * (year - 1970) + month - 1).astype("M8[M]")
-    begin = months.astype("M8[D]").astype(np.int64)
-    if (day < 1).any() or (day > (months + 1).astype("M8[D]").astype(np.int64) - begin).any():
+    months = 12 * (year - 1970) + month - 1
+    least = months.min()
+    # Days since 1970 on which the months begin: there are few, so they are looked up.
+    begin = np.arange(least, months.max() + 2).astype("M8[M]").astype("M8[D]").astype(np.int64)
+    months -= least
+    if (day < 1).any() or (day > np.diff(begin)[months]).any():
         raise _NotPlainError
-    result: IntArray = (begin + day - 1) * DAY + (3600 * hour + 60 * minute + second) * SECOND
+    result: IntArray = (begin[months] + day - 1) * DAY + (3600 * hour + 60 * minute + second) * SECOND
     return result if size <= _FRACTION else result + fraction * 10 ** (_FRACTION + 6 - size)
+
+
+def _joined(figures: Bytes) -> IntArray:
+    """Figures [k, rows], the first one most significant -> numbers [rows]."""
+    number: IntArray = figures[0].astype(np.int64)
+    for figure in figures[1:]:
+        number = 10 * number + figure
+    return number
 
 
 def _may_be_fiscal(block: Bytes, start: IntArray) -> bool:
