@@ -15,9 +15,9 @@ from forecaster.data.reading.column_roles import Roles, covariate_roles, infer_r
 from forecaster.data.reading.covariate_columns import one_per_series, read_covariates
 from forecaster.data.reading.frequency import SortedRows
 from forecaster.data.reading.gap_warnings import gap_warning
-from forecaster.data.reading.insert_gaps import Filled, gaps_between, insert_gaps
 from forecaster.data.reading.joined_columns import parts_of, split_names, with_joined
 from forecaster.data.reading.joined_rows import Observations
+from forecaster.data.reading.missing_rows import Filled, gaps_between, insert_missing_rows
 from forecaster.data.reading.open_table import open_table
 from forecaster.data.reading.parsed_timestamps import Origin, ParsedTimestamps
 from forecaster.data.reading.regular_rows import regular
@@ -174,7 +174,7 @@ def _read(table: RawTable, roles: Roles, options: ReadOptions) -> Panel:
     rows, freq, steps, covariates = grid.found.rows, grid.freq, grid.steps, grid.found.covariates
 
     columns = [grid.found.targets, *(one.values for one in covariates if one.role != "static")]
-    filled = insert_gaps(rows, freq, steps, columns[0] if len(columns) == 1 else np.column_stack(columns))
+    filled = insert_missing_rows(rows, freq, steps, columns[0] if len(columns) == 1 else np.column_stack(columns))
     panel = _panel(rows, filled, roles, freq)
     keys = parts_of(roles.series, table.columns) if roles.series else ()
     panel = replace(panel, keys=keys if len(keys) > 1 else ())

@@ -32,7 +32,7 @@ class Filled:
 
 
 def gaps_between(rows: SortedRows, freq: Freq, steps: IntArray, *, every: bool) -> tuple[Gap, ...]:
-    """The gaps in the order of the rows; `every`: each is one of every series. `steps` [R] as in `insert_gaps`."""
+    """The gaps in the order of the rows; `every`: each is one of every series. `steps` [R] as in `insert_missing_rows`."""
     wide = np.diff(steps)
     at = np.flatnonzero(wide > 1)  # a new series begins at 0 again
     if not len(at):
@@ -46,7 +46,7 @@ def gaps_between(rows: SortedRows, freq: Freq, steps: IntArray, *, every: bool) 
     return tuple(map(Gap, names, *texts, (wide[at] - 1).tolist()))
 
 
-def insert_gaps(rows: SortedRows, freq: Freq, steps: IntArray, values: FloatArray) -> Filled:
+def insert_missing_rows(rows: SortedRows, freq: Freq, steps: IntArray, values: FloatArray) -> Filled:
     """One row a step from each series' first timestamp to its last. `steps` [R] count from the series' first row,
     `values` are [R, C].
 
