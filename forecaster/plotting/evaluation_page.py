@@ -202,7 +202,7 @@ def _levels(curves: Mapping[str, Mapping[float, float]]) -> PageTable:
 STAGE_TITLES = {"judge": "Loss of the tested fit", "final": "Loss of the serving fit"}
 STAGE_CAPTIONS = {
     "judge": "It has not seen the test windows.",
-    "final": "On all rows, for as many epochs as the tested fit.",
+    "final": "From the tested weights on, with all rows.",
 }
 
 

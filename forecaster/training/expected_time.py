@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from forecaster.models.cells import CELLS
 from forecaster.training.member_networks import pretrained_settings
-from forecaster.training.plan import EPOCH_STEPS
+from forecaster.training.plan import EPOCH_STEPS, FINAL_EPOCHS
 
 if TYPE_CHECKING:
     from forecaster.config import TrainSettings
@@ -56,13 +56,15 @@ class _ExpectedFit:
 def expected_seconds(draft: Draft, parts: Split, settings: TrainSettings, processors: int) -> float:
     """Seconds of a training on so many processors, from its plan as drafted; at most the time budget."""
     tested, windows = parts.test is not None, len(parts.test_windows)
-    stages = (1 if tested else 0) + (1 if settings.final_fit or not tested else 0)
     fits: list[_ExpectedFit] = []
     selected = parts.selection is not None and draft.questions.is_open
     if parts.selection is not None and selected:
         windows += len(parts.selection.validation or ())
         fits += _selection_fits(draft, len(parts.selection.sampler))
-    fits += stages * _served_fits(draft, len(parts.final.sampler), selected=selected)
+    served = _served_fits(draft, len(parts.final.sampler), selected=selected)
+    fits += served
+    if tested and settings.final_fit:
+        fits += [replace(one, steps=FINAL_EPOCHS * one.steps) for one in served]
     alone = ALWAYS + EACH_WINDOW * windows + sum(fit.seconds for fit in fits)
     seconds = alone / math.pow(processors, SPEED_UP)
     return seconds if settings.time_budget is None else min(seconds, settings.time_budget + ALWAYS)

@@ -13,6 +13,7 @@ from forecaster.typing import Silent
 
 if TYPE_CHECKING:
     from forecaster.training.fit_types import Fitted, MemberFit, Task
+    from forecaster.typing import FloatArray
 
 
 @dataclass(frozen=True)
@@ -23,14 +24,17 @@ class FitOrder:
     stage: str
     parts: int  # of each batch, as here: the order of sums, and so the last digits, depend on it
     threads: int
+    weights: list[FloatArray] | None = None  # that it goes on from; None = the first ones of a new member
 
 
 def fit_elsewhere(task: Task, order: FitOrder) -> Fitted:
-    """Fit a new member on the task, on processors: the same function as here, so the same weights."""
+    """Fit a member on the task, on processors: the same function as here, so the same weights."""
     from forecaster.models.device import configure
 
     configure("cpu", order.threads)
     network = new_network(order.member.network, order.member.fit.seed)
+    if order.weights is not None:
+        network.weights = order.weights
     control = FitControl(Silent(), order.stage)
     return fit(network, task, order.member.fit, control, parts=order.parts, trainers=_trainers())
 

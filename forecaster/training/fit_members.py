@@ -24,6 +24,7 @@ from forecaster.training.fit import FitControl, fit
 from forecaster.training.fit_elsewhere import FitOrder, fit_elsewhere
 from forecaster.training.fit_types import Fitted, MemberFit, Stage, Task
 from forecaster.training.member_networks import new_network
+from forecaster.training.plan import FINAL_EPOCHS, FINAL_RATE
 from forecaster.training.selection import SELECTION_STAGE, choose_cell, select_settings, without_validation
 from forecaster.typing import Progress, Watch
 
@@ -104,10 +105,10 @@ class EnsembleFitter:
     def _note_time_to_come(self, plan: Plan, parts: Split) -> None:
         """How long the fits will take that are left, at the pace of those of model selection."""
         fits = [one.fit.stop_after or one.fit.epochs for one in plan.member_fits if one.fit.epochs]
-        rounds = 2 if self.settings.final_fit and parts.test else 1
+        again = self.settings.final_fit and parts.test is not None
         if self.epochs and fits:
-            seconds = rounds * sum(fits) * self.seconds / self.epochs
-            what = f"{len(fits)} network{'s' if len(fits) > 1 else ''}{', twice' if rounds > 1 else ''}"
+            seconds = (1.0 + FINAL_EPOCHS * again) * sum(fits) * self.seconds / self.epochs
+            what = f"{len(fits)} network{'s' if len(fits) > 1 else ''}{', then with the latest rows' if again else ''}"
             self.watch.note(f"fitting {what}: about {max(round(seconds), 1):,} s at the pace of model selection")
 
     def _select(self, draft: Draft, panel: Panel, parts: Split) -> Plan:
@@ -122,17 +123,17 @@ class EnsembleFitter:
         return plan.with_method()
 
     def _final(self, task: Task, test: Stage, test_seconds: float) -> Stage | None:
-        """Fit on all rows, for each member's best number of epochs; None where the tested weights must serve."""
+        """Go on from the tested weights with all rows, for a part of the epochs; None where the tested weights must serve."""
         why = "interrupted" if test.stopped == "interrupted" else ""
         left = self._seconds_left()
-        if left is not None and left < test_seconds:
+        if left is not None and left < FINAL_EPOCHS * test_seconds:
             why = "the time budget is spent"
         if not why:
             members = [
-                MemberFit(network.settings, replace(settings, patience=0, stop_after=max(1, one.best_epoch)))
+                MemberFit(network.settings, _further(settings, one.best_epoch))
                 for network, settings, one in zip(test.networks, test.fit_settings, test.fits, strict=True)
             ]
-            final = self.fit_all(FINAL_STAGE, task, members)
+            final = self.fit_all(FINAL_STAGE, task, members, [network.weights for network in test.networks])
             if final.stopped not in ("interrupted", "time budget"):
                 return final
             # Half-way through its schedule it may have a higher error than the tested weights, and no window measures it.
@@ -140,8 +141,13 @@ class EnsembleFitter:
         self.watch.warn(f"{why}: the tested weights serve, which are not fitted on the latest rows")
         return None
 
-    def fit_all(self, stage: str, task: Task, members: Sequence[MemberFit]) -> Stage:
-        """Fit every member. As many run at once as there are processors; up to twice as many all run at once."""
+    def fit_all(
+        self, stage: str, task: Task, members: Sequence[MemberFit], starts: Sequence[list[FloatArray]] = ()
+    ) -> Stage:
+        """Fit every member. As many run at once as there are processors; up to twice as many all run at once.
+
+        `starts`: weights that each goes on from; empty = its own first ones.
+        """
         workers = len(members) if len(members) < 2 * self.threads else self.threads
         parts = max(self.threads // workers, 1)  # of each batch: one member alone uses every processor, too
         # Each member draws from random streams of its own. Candidates have the same ones, so that none is lucky, and so that
@@ -149,12 +155,14 @@ class EnsembleFitter:
         apart = 0 if stage == SELECTION_STAGE else 1
         seeded = [replace(one.fit, seed=one.fit.seed * 1000 + apart * i) for i, one in enumerate(members)]
         networks = [new_network(one.network, fit.seed) for one, fit in zip(members, seeded, strict=True)]
+        for network, weights in zip(networks, starts, strict=False):
+            network.weights = weights
         epochs = [one.fit.stop_after or one.fit.epochs for one in members]
         checkpoints = NoCheckpoints() if stage == SELECTION_STAGE else self.checkpoints
         began = time.monotonic()
         if self.engine.elsewhere and isinstance(checkpoints, NoCheckpoints):
             together = _JointProgress(self.watch, stage, epochs, self.engine.workers)
-            running = self._fit_elsewhere(stage, task, networks, seeded, parts, together)
+            running = self._fit_elsewhere(stage, task, networks, seeded, parts, together, going_on=bool(starts))
             self._count(began, seeded)
             return _fitted_stage(networks, members, running, self.watch, keep_diverged=stage == SELECTION_STAGE)
         together = _JointProgress(self.watch, stage, epochs, workers)
@@ -191,6 +199,8 @@ class EnsembleFitter:
         fits: Sequence[FitSettings],
         parts: int,
         together: _JointProgress,
+        *,
+        going_on: bool,
     ) -> list[Future[Fitted]]:
         """Fit every network in the engine's workers, and here where theirs failed; each is reported once it has ended."""
         workers = self.engine.workers
@@ -198,7 +208,8 @@ class EnsembleFitter:
         def order(i: int) -> FitOrder:
             budget = self._share(stage, -(-(len(networks) - i) // workers))
             member = MemberFit(networks[i].settings, replace(fits[i], time_budget=budget))
-            return FitOrder(member=member, stage=stage, parts=parts, threads=self.engine.threads)
+            weights = networks[i].weights if going_on else None
+            return FitOrder(member=member, stage=stage, parts=parts, threads=self.engine.threads, weights=weights)
 
         found: list[Future[Fitted]] = [Future() for _ in networks]
         for i, done in self.engine.run(fit_elsewhere, task, range(len(networks)), order, ahead=0):
@@ -230,8 +241,21 @@ class EnsembleFitter:
         if left is None:
             return None
         # Model selection leaves time for the stages after it, and a test fit for the final one.
-        parts = {SELECTION_STAGE: 4, TEST_STAGE: 2 if self.settings.final_fit else 1}.get(stage, 1)
+        parts = {SELECTION_STAGE: 4.0, TEST_STAGE: 1.0 + FINAL_EPOCHS if self.settings.final_fit else 1.0}.get(
+            stage, 1.0
+        )
         return left / members_left / parts
+
+
+def _further(settings: FitSettings, epochs: int) -> FitSettings:
+    """How weights that were fitted for so many epochs go on with the latest rows, on a schedule of their own."""
+    return replace(
+        settings,
+        patience=0,
+        stop_after=None,
+        epochs=math.ceil(FINAL_EPOCHS * epochs),
+        learning_rate=settings.learning_rate * FINAL_RATE,
+    )
 
 
 def _fitted_stage(
