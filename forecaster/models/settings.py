@@ -97,6 +97,7 @@ class FitSettings:
     weight_decay: float = 0.0
     clip_value: float = 0.0  # 0 = none
     truncate: int = 0  # recurrent steps that gradients go back; 0 = all
+    kept: float = 0.0  # share of the weights from before the fit in those after it, see `fit`
     teacher_forcing: tuple[float, float] = (
         0.0,
         0.0,

@@ -52,6 +52,7 @@ UNCOMPILED: dict[str, Any] = {
     "seed": 0,
     "time_budget": None,
     "stop_after": None,
+    "kept": 0.0,
 }
 
 

@@ -17,7 +17,7 @@ from forecaster.models.exponential_smoothing import Smoothing
 from forecaster.serving.manifest import PlanRow
 from forecaster.training.combination import Served, Unfitted
 from forecaster.training.fit_types import MemberFit
-from forecaster.training.member_networks import new_network, pretrained_settings, tree_settings
+from forecaster.training.member_networks import new_network, pretrained_settings, tree_settings, with_inputs
 from forecaster.training.plan import EPOCH_STEPS, OF_OWN_MEMBERS, OWN, TREES, UNTOUCHED
 
 if TYPE_CHECKING:
@@ -36,6 +36,7 @@ POWER = 6.0  # of one over an error: one that is 2 % higher gives 11 % less weig
 # looks worse by so much may still be better.
 MAX_LOSS = 0.02
 MAX_ERROR = 1.25  # of the lowest error of a component: with more it has no share
+KEPT = 0.5  # of a pretrained network's weights in those of its fine-tuned copy (benchmarks/ABLATIONS.md, Fine-tuning)
 
 Component: TypeAlias = "Tuning | Smoothing"  # of a combination: networks, or a simple method
 
@@ -71,7 +72,8 @@ def select_ensemble(
     may_tune = len(plan.members) > 2 or not own  # else one member starts from nothing
     starts: dict[Tuning, NetworkSettings] = {}
     if base:
-        starts = dict.fromkeys((UNTOUCHED, *questions.tunings) if may_tune else (UNTOUCHED,), base)
+        starts = {UNTOUCHED: base}
+        starts |= dict.fromkeys(questions.tunings if may_tune else (), with_inputs(base, plan))
     if any(questions.trees) and own:
         starts[TREES] = tree_settings(plan, *questions.trees)
     if not starts:
@@ -80,7 +82,9 @@ def select_ensemble(
     fitted = _fitted(plan, starts, task, fit_all)
     forecasts: dict[Component, FloatArray] = {one: evaluation.forecast([fitted[one]]) for one in fitted}
     simple: dict[Component, FloatArray] = {partner: evaluation.smoothed(partner)} if partner else {}
-    unfitted = _unfitted(plan, base, fitted[UNTOUCHED], evaluation, partner) if base else None
+    # What is fitted to nothing reads no covariates, so it does not take the place of what does.
+    informed = bool(plan.members[0].covariates)
+    unfitted = _unfitted(plan, base, fitted[UNTOUCHED], evaluation, partner) if base and not informed else None
     errors = {one: evaluation.error(forecasts[one]) for one in fitted if one not in (UNTOUCHED, TREES)}
     if errors:  # the best of the tunings alone
         worse = {*errors} - {min(errors, key=errors.__getitem__)}
@@ -128,7 +132,7 @@ def ensemble_without_fit(plan: Plan, evaluation: EvaluationSet, watch: Watch, pa
     The windows of `evaluation` are those of the history.
     """
     base = pretrained_settings(plan)
-    if base is None:
+    if base is None or plan.members[0].covariates:
         return plan
     unfitted = _unfitted(plan, base, new_network(base, 0), evaluation.reaching(base.context_length), partner)
     watch.note(f"{unfitted.plan.method}: error {unfitted.history_error:.4g} over the history; no validation windows")
@@ -204,7 +208,10 @@ def _fitted(plan: Plan, starts: Mapping[Tuning, NetworkSettings], task: Task, fi
 
 
 def _member_fit(plan: Plan, settings: NetworkSettings, tuning: Tuning, share: float = 0.0) -> MemberFit:
-    return MemberFit(replace(settings, tuned=tuning.epochs > 0, share=share), _fit_settings(plan, tuning))
+    fit = _fit_settings(plan, tuning)
+    if tuning.epochs > 0 and not settings.covariates:  # what reads covariates starts at zero: half of it would be lost
+        fit = replace(fit, kept=KEPT)
+    return MemberFit(replace(settings, tuned=tuning.epochs > 0, share=share), fit)
 
 
 def _fit_settings(plan: Plan, tuning: Tuning) -> FitSettings:
@@ -235,7 +242,11 @@ def _with_members(
     networks = 1.0 - (simple.weight if simple else 0.0)  # their share
     joined = {one: share / networks for one, share in shares.items() if not isinstance(one, Smoothing) and one != OWN}
     kept, before = plan.members[:own], plan.member_fits[:own]
-    fits = [_member_fit(plan, starts[one], one, share) for one, share in joined.items()]
+    # The first member is one that reads all inputs of the graph.
+    fits = [
+        _member_fit(plan, starts[one], one, joined[one])
+        for one in sorted(joined, key=lambda one: -len(starts[one].shapes))
+    ]
     rows = plan.rows if own else tuple(row for row in plan.rows if row.setting not in OF_OWN_MEMBERS)
     plan = replace(plan, rows=rows).with_row("members", len(kept) + len(fits), "see pretrained")
     plan = plan.with_row("floor", simple.weight if simple else 0.0, reason)
@@ -244,7 +255,7 @@ def _with_members(
         members=(*kept, *(one.network for one in fits)),
         error_scales=(*(one.fit.error_scale for one in before), *(one.fit.error_scale for one in fits)),
         own_fits=(*(None for _ in kept), *(one.fit for one in fits)),
-        calendar=plan.calendar if own else (),
+        calendar=plan.calendar if own or fits[0].network.known else (),
         smoothing=simple,
         rows=(*plan.rows, PlanRow("pretrained", ", ".join(map(str, joined)), reason)),
     )

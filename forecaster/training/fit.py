@@ -181,6 +181,9 @@ def fit(
 ) -> Fitted:
     """Fit `network` in place and leave the best weights in it.
 
+    With `settings.kept` the weights are means of those before and after the fit: what a pretrained network knows is less lost
+    (Wortsman et al. 2022, "Robust fine-tuning of zero-shot models").
+
     On a CPU each batch is cut into `parts` that run in parallel. `trainers` are those of earlier fits, whose compiled steps are
     used again. KeyboardInterrupt where the first epoch was interrupted.
     """
@@ -190,8 +193,13 @@ def fit(
         return done
     if not settings.epochs:
         return Fitted.at_once(network.weights, 0)
+    before = network.weights
     steps = settings.batches(len(task.sampler)) * settings.epochs
     with (trainers or Trainers()).lend(network, task, settings, steps, parts) as trainer:
         done = _Fit(trainer, task, settings, control).run()
+    if settings.kept:
+        pairs = zip(before, done.state.best_weights, strict=True)
+        kept = [settings.kept * old + (1.0 - settings.kept) * new for old, new in pairs]
+        done = replace(done, state=replace(done.state, best_weights=kept))
     network.weights = done.state.best_weights
     return done

@@ -7,10 +7,10 @@ two that it was trained at is interpolated in the last layer's weights.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -30,14 +30,14 @@ if TYPE_CHECKING:
 def pretrained_settings(plan: Plan) -> NetworkSettings | None:
     """The pretrained network for the plan's season as a member; None where none can be one.
 
-    It reads no covariates, forecasts medians and quantiles, and no more steps than it was trained for.
+    It reads the context alone, forecasts medians and quantiles, and no more steps than it was trained for.
     """
     first = plan.members[0]
     card = find_card(first.season_length)
     if card is None or len(plan.members) < 2 or plan.fit.loss != "mae":
         return None
     own, trained = card.network, card.network.quantiles
-    if first.covariates or first.distribution or own.head != "direct" or plan.horizon > own.horizon:
+    if first.distribution or own.head != "direct" or plan.horizon > own.horizon:
         return None
     if any(not trained[0] <= level <= trained[-1] for level in plan.quantiles):
         return None
@@ -49,6 +49,14 @@ def pretrained_settings(plan: Plan) -> NetworkSettings | None:
         point_level=first.point_level,
         pretrained=card.season_length,
     )
+
+
+def with_inputs(pretrained: NetworkSettings, plan: Plan) -> NetworkSettings:
+    """A pretrained network that also reads the plan's covariates and, beside them, its calendar."""
+    first = plan.members[0]
+    if not first.covariates:
+        return pretrained
+    return replace(pretrained, covariates=first.covariates, known=first.known, lags=first.lags)
 
 
 def tree_settings(plan: Plan, differenced: int, context_length: int) -> NetworkSettings:
@@ -81,8 +89,7 @@ def new_network(settings: NetworkSettings, seed: int) -> Network:
         return trees.TreeMember(settings)
     network = Network(settings, seed)
     if settings.pretrained:
-        whole = _pretrained(settings.pretrained)
-        network.weights = cut_weights(whole.weights, whole.settings, settings)
+        take_over(network, _pretrained(settings.pretrained))
     return network
 
 
@@ -106,6 +113,48 @@ def load_network(folder: Path) -> Network:
     # Layers also keep the states of their random numbers, which are whole numbers.
     network.weights = [variable.numpy() for variable in loaded.kept[0] if variable.dtype.is_floating]
     return network
+
+
+def take_over(network: Network, whole: Network) -> None:
+    """Give `network` the weights of `whole`, of which it may have fewer steps and levels, and more inputs.
+
+    What reads these starts at zero: at first they change no forecast.
+    """
+    before = dict(_layers(whole))
+    for path, layer in _layers(network):
+        values = cut_weights(before[path].get_weights(), whole.settings, network.settings)
+        if path == "encoder/embed_extra":
+            values[0] = _behind_covariates(values[0], layer.kernel.shape[0])
+        layer.set_weights(values)
+    if network.known:
+        network.known.out.set_weights([np.zeros_like(values) for values in network.known.out.get_weights()])
+
+
+def _layers(network: Network) -> Iterator[tuple[str, Any]]:
+    """The layers of the parts that every network has, each with its place."""
+    for name in ("encoder", "head", "linear"):
+        yield from _layers_in(getattr(network, name), name)
+
+
+def _layers_in(part: object, path: str) -> Iterator[tuple[str, Any]]:
+    import keras
+
+    if isinstance(part, keras.layers.Layer):
+        yield path, part
+    elif isinstance(part, list):
+        for i, one in enumerate(part):
+            yield from _layers_in(one, f"{path}/{i}")
+    elif type(part).__module__.startswith("forecaster.models"):
+        for name, one in vars(part).items():
+            yield from _layers_in(one, f"{path}/{name}")
+
+
+def _behind_covariates(kernel: FloatArray, inputs: int) -> FloatArray:
+    """The weights [S, D] of a segment's levels as those of S rows in which the level comes after the covariates' features."""
+    segment, units = kernel.shape
+    wide = np.zeros((segment, inputs // segment, units), kernel.dtype)
+    wide[:, -1] = kernel
+    return wide.reshape(inputs, units)
 
 
 def cut_weights(weights: Sequence[FloatArray], whole: NetworkSettings, part: NetworkSettings) -> list[FloatArray]:

@@ -113,9 +113,13 @@ def tunings_of(settings: TrainSettings, series: int, preset: Preset) -> tuple[Tu
     return () if series < MIN_SERIES_TO_TUNE or has_length(settings) else preset.tunings
 
 
-def own_members_of(choose: Chooser, preset: Preset) -> int:
-    """How many members start from nothing beside a pretrained network; not 0 where an option says how these are fitted."""
-    return preset.own_members or (PRESETS[DEFAULT].own_members if choose.given & {*OF_OWN_MEMBERS, "members"} else 0)
+def own_members_of(choose: Chooser, preset: Preset, base: NetworkSettings) -> int:
+    """How many members start from nothing beside a pretrained network.
+
+    Not 0 where an option says how these are fitted, and with covariates, which nothing else may read.
+    """
+    needed = choose.given & {*OF_OWN_MEMBERS, "members"} or base.covariates
+    return preset.own_members or (PRESETS[DEFAULT].own_members if needed else 0)
 
 
 def trees_of(

@@ -111,7 +111,7 @@ OTHER = {
 WITH = {"momentum": {"optimizer": "sgd"}, "clip_value": {"clip_norm": 0.0}, "teacher_forcing": {}}
 
 
-ELSEWHERE = {"epochs", "patience", "time_budget", "stop_after"}  # each has a test of its own below
+ELSEWHERE = {"epochs", "patience", "time_budget", "stop_after", "kept"}  # each has a test of its own below
 
 
 def test_every_fit_setting_is_tested():
@@ -129,6 +129,13 @@ def test_each_fit_setting_changes_the_fit(name, unbroken):
     net, done = fitted(**{"epochs": 4, name: OTHER[name]})
     assert bytes_of(done.state.weights) != bytes_of(unbroken[1].state.weights)
     assert bytes_of(net.weights) != bytes_of(Network(network_settings(), seed=1).weights)
+
+
+def test_weights_that_are_kept_are_in_those_after_the_fit_by_their_share(unbroken):
+    first = Network(network_settings(), seed=1).weights
+    net, _ = fitted(epochs=4, kept=0.25)
+    for before, after, mine in zip(first, unbroken[0].weights, net.weights, strict=True):
+        np.testing.assert_allclose(mine, 0.25 * before + 0.75 * after, rtol=1e-6)
 
 
 def worsening():

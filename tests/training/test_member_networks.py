@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from forecaster.data.covariate_encodings import Encoding
 from forecaster.training import member_networks
 from forecaster.training.fit import FitControl, fit
 from forecaster.training.member_networks import level_weights, new_network, pretrained_settings
@@ -70,6 +71,27 @@ def test_a_cut_network_forecasts_as_the_whole_one(shipped, monkeypatch):
     mine, theirs = (np.asarray(one.horizon_model()([context])[0]) for one in (new_network(settings, 9), whole))
     columns = [0, *(1 + LEVELS.index(level) for level in settings.quantiles)]
     np.testing.assert_allclose(mine, theirs[:, :4, columns], rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.usefixtures("cpu")
+def test_inputs_that_a_pretrained_network_did_not_have_change_no_forecast_at_first(shipped, monkeypatch):
+    from forecaster.models.network import Network
+
+    trained = replace(WHOLE, segment=4, level=True, context_length=16)  # reads the level, as those that are shipped
+    whole = Network(trained, 3)
+    rng = np.random.default_rng(0)
+    whole.weights = [rng.normal(0.0, 0.3, array.shape).astype(array.dtype) for array in whole.weights]
+    monkeypatch.setattr(member_networks, "_pretrained", lambda season: whole)
+    encodings = tuple(Encoding(role, role, mean=1.0, scale=2.0) for role in ("known", "past", "static"))
+    settings = replace(trained, horizon=4, covariates=encodings, known=2, pretrained=4)
+    network, plain = new_network(settings, 9), new_network(replace(settings, covariates=(), known=0), 9)
+    context = 50 + rng.normal(size=(5, 16)).cumsum(axis=1)
+    inputs = [context, *(rng.normal(size=(5, *shape)) for shape in [*settings.shapes.values()][1:])]
+    mine, theirs = (np.asarray(one.horizon_model()(given)[0]) for one, given in ((network, inputs), (plain, [context])))
+    np.testing.assert_allclose(mine, theirs, rtol=1e-5, atol=1e-6)
+    others = [values + 1.0 for values in inputs[1:]]
+    network.weights = [array + 0.1 for array in network.weights]  # after training they do
+    assert not np.allclose(*(np.asarray(network.horizon_model()(one)[0]) for one in (inputs, [context, *others])))
 
 
 @given(st.lists(st.floats(0.025, 0.975), min_size=1, max_size=5, unique=True))
