@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import re
 import shutil
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
@@ -27,7 +29,7 @@ from forecaster.data.reading.file_set import FileSet, data_set, find_file_set, i
 from forecaster.data.reading.joined_columns import parts_of
 from forecaster.data.reading.series_groups import GroupRows, SeriesGroups, divided, group_count
 from forecaster.engines.work import Lost
-from forecaster.errors import DataError, PartialError, UsageError
+from forecaster.errors import DataError, PartialError, UsageError, quoted
 from forecaster.serving.answer import ServedModel, unadapted
 from forecaster.serving.freshness import refuse_older
 from forecaster.serving.integrity import MANIFEST
@@ -49,6 +51,7 @@ if TYPE_CHECKING:
 
 # Options that change nothing about what is written: a run may be resumed with others.
 ANYHOW = ("wait", "threads", "engine", "ray_address", "workers")
+_PART = re.compile(r"part-\d{5,}\.(csv|parquet)")  # the files of a forecast
 MAX_LOST = 5  # groups that a message names
 
 
@@ -126,6 +129,21 @@ def _refuse_no_effect(settings: PredictSettings, format: str | None) -> None:
         raise UsageError("--safe-csv has no effect on parquet.", "Leave it out.")
     if Path(settings.output).name in ("", ".", "..") or Path(settings.output).is_file():
         raise UsageError(f"'{settings.output}': this is no folder to write.", "Name a new one, e.g. forecasts/.")
+    _refuse_foreign_folder(Path(settings.output))
+
+
+def _refuse_foreign_folder(target: Path) -> None:
+    """UsageError where the folder has anything but an earlier forecast's parts: all of it would be removed."""
+    try:
+        with os.scandir(target) as found:
+            other = next((one.name for one in found if not (_PART.fullmatch(one.name) and one.is_file())), None)
+    except FileNotFoundError:
+        return
+    if other is not None:
+        raise UsageError(
+            f"'{target}/' would be replaced as a whole, and has {quoted(other)} in it, which is no part of a forecast.",
+            "Name a new folder, e.g. forecasts/.",
+        )
 
 
 def _pieces(data: str | None, model: ServedModel) -> FileSet:
@@ -149,9 +167,12 @@ def _pieces(data: str | None, model: ServedModel) -> FileSet:
 def _publish(parts: Path, target: Path) -> None:
     """Put the finished folder in the place of `target`. A kill may leave nothing there for a moment, but never a part."""
     sync_tree(parts)
-    old = target.with_name(f".{target.name}.old")
+    _refuse_foreign_folder(target)  # it may have got other files since
+    old = target.with_name(f".{target.name}.forecast-old")
     shutil.rmtree(old, ignore_errors=True)
-    if target.is_dir():
+    if target.is_symlink():
+        target.unlink()
+    elif target.is_dir():
         target.rename(old)
     parts.rename(target)
     shutil.rmtree(old, ignore_errors=True)

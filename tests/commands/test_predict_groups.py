@@ -133,12 +133,23 @@ def test_a_fault_names_the_data_and_the_series(shop, capfd):
 
 def test_a_folder_is_replaced_as_a_whole(shop):
     assert predicted() == 0
-    Path("out/stray.parquet").write_bytes(b"x")
+    Path("out/part-00099.parquet").write_bytes(b"x")  # of an earlier run with more groups
     write_rows(101)
     assert predicted() == 0
-    assert "stray.parquet" not in names_in("out") and rows_of("out")["timestamp"].min() == pd.Timestamp(
+    assert "part-00099.parquet" not in names_in("out") and rows_of("out")["timestamp"].min() == pd.Timestamp(
         "2024-01-05 05:00"
     )
+
+
+@pytest.mark.parametrize("output", ["models/", "mine/", "./mine/"])
+def test_a_folder_with_anything_else_in_it_is_refused_and_left_as_it_is(shop, capfd, output):
+    Path("mine").mkdir()
+    for name in ("part-00000.parquet", "part-00001-9f3c.parquet", "thesis.txt"):
+        Path("mine", name).write_text("years of work")
+    before = {path: path.is_file() and path.read_bytes() for path in Path().rglob("*")}
+    assert run(["predict", "sales", "--model", "m", "--output", output, "--quiet"]) == 2
+    assert "would be replaced as a whole, and has" in capfd.readouterr().err
+    assert {path: path.is_file() and path.read_bytes() for path in Path().rglob("*")} == before
 
 
 def test_an_interrupted_run_is_resumed_and_other_data_begins_anew(shop, monkeypatch, capfd):
