@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 ALWAYS = 8.0  # seconds: simple methods, test windows, calibration, files
 EACH_WINDOW = 1e-3  # seconds: forecasts of one test or validation window by all that is compared
+TREES = 4.0  # seconds of each fit of a member of trees, and of its export
 COMPILING = 2.3  # seconds of a network that was not fitted before
 STEP = 2.7e-3  # seconds of a step, however small
 RECURRENT_STEP = 1.5e-4  # seconds of one recurrent step of one layer, however small
@@ -65,7 +66,8 @@ def expected_seconds(draft: Draft, parts: Split, settings: TrainSettings, proces
     fits += served
     if tested and settings.final_fit:
         fits += [replace(one, steps=FINAL_EPOCHS * one.steps) for one in served]
-    alone = ALWAYS + EACH_WINDOW * windows + sum(fit.seconds for fit in fits)
+    of_trees = sum((selected, tested, settings.final_fit or not tested, True)) if any(draft.questions.trees) else 0
+    alone = ALWAYS + EACH_WINDOW * windows + sum(fit.seconds for fit in fits) + TREES * of_trees
     seconds = alone / math.pow(processors, SPEED_UP)
     return seconds if settings.time_budget is None else min(seconds, settings.time_budget + ALWAYS)
 

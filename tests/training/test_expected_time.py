@@ -6,6 +6,7 @@ import pytest
 
 from forecaster.config import TrainSettings
 from forecaster.data.reading.reader import read_panel
+from forecaster.training import expected_time
 from forecaster.training.auto_plan import draft_plan
 from forecaster.training.expected_time import expected_seconds, time_to_come
 from forecaster.training.split import split
@@ -49,6 +50,13 @@ def test_more_rows_and_more_series_take_longer_and_more_processors_less():
     few, many = (panel_of(*waves(series, 60), season_length=12) for series in (2, 200))
     assert seconds_of(few, **OWN) < seconds_of(many, **OWN)
     assert seconds_of(many, 4, **OWN) < seconds_of(many, 1, **OWN)
+
+
+def test_trees_take_their_time(monkeypatch):
+    long = panel_of(*waves(10, 400), season_length=12)
+    some = seconds_of(long, **OWN)
+    monkeypatch.setattr(expected_time, "TREES", 0.0)
+    assert some == pytest.approx(seconds_of(long, **OWN) + 4 * 4.0)  # model selection, test and final fit, export
 
 
 def test_the_time_budget_bounds_it(panel):
