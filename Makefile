@@ -51,6 +51,7 @@ lint: $(VENV)/installed
 # All checks but the tests, as CI runs them: lint, the documentation, types, and which package may import which.
 check: lint docs
 	$(BIN)/mypy
+	$(BIN)/mypy --config-file= --ignore-missing-imports --follow-imports=silent --python-version 3.10 benchmarks/*.py
 	$(BIN)/lint-imports
 
 # Known vulnerabilities of the installed packages, by PyPI's advisories; fails if these cannot be read.

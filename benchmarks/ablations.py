@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from forecaster.training.plan import Plan
     from forecaster.typing import FloatArray
 
-Values: TypeAlias = "Mapping[str, str | int | float | bool]"  # of settings, by name
+Values: TypeAlias = "Mapping[str, str | int | float | bool | tuple[float, ...]]"  # of settings, by name
 
 DEFAULT = "the default"
 # Each default, and an alternative. An alternative that a set's plan has already is left out for that set.

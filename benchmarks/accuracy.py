@@ -139,7 +139,7 @@ def run_peer(peer: str, name: str, root: Path, work: Path) -> dict[str, float]:
         return run_peer_etth1(cell, python, root, work)
     out = work / f"{library}-{cell}-{name}.csv"
     began = time.perf_counter()
-    words = [python, root / "peers.py", library, cell, name, out, "--root", root / "data"]
+    words: list[str | Path] = [python, root / "peers.py", library, cell, name, out, "--root", root / "data"]
     subprocess.run(words, capture_output=True, check=True)
     return {**score(name, out, root), "seconds": time.perf_counter() - began}
 
@@ -150,7 +150,7 @@ def run_peer_etth1(cell: str, python: str, root: Path, work: Path) -> dict[str, 
     data = work / "etth1-peer.csv"
     frame.to_csv(data, index=False)
     spans = (SETS["etth1"].horizon, FIT, KNOWN)
-    words = [python, Path(__file__).with_name("rolling_peer.py"), cell, data, *map(str, spans)]
+    words: list[str | Path] = [python, Path(__file__).with_name("rolling_peer.py"), cell, data, *map(str, spans)]
     done = subprocess.run(words, capture_output=True, text=True, check=True)
     return dict(json.loads(done.stdout.splitlines()[-1]))
 

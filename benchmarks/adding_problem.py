@@ -88,7 +88,7 @@ def run(cell: str, initializer: str, lag: int, options: argparse.Namespace) -> R
         optimizer.apply(tape.gradient(loss, weights), weights)
         return loss
 
-    few = [part[:16] for part in tested[:2]]
+    few = tested[0][:16], tested[1][:16]
     before = state_gradients(encoder, *few)[0]
     began, error, done = time.perf_counter(), float("inf"), 0
     while done < options.steps and error > LEARNT:

@@ -95,7 +95,7 @@ def made(memory: int) -> Set:
     while -(-(memory + 1) // segment) > MAX_STEPS:
         segment *= 2
     context = -(-max(memory + 1, 16) // segment) * segment
-    options = {
+    options: dict[str, object] = {
         "horizon": MADE_HORIZON,
         "context_length": context,
         "segment": segment,

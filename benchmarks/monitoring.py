@@ -37,8 +37,9 @@ def errors_of(noise: str, days: int, rng: np.random.Generator) -> np.ndarray:
         for day in range(1, days):
             found[day] += 0.5 * found[day - 1]
         return found
-    draw = {"laplace": rng.laplace, "student-t": lambda size: rng.standard_t(3, size)}.get(noise, rng.normal)
-    return draw(size=days)
+    if noise == "student-t":
+        return rng.standard_t(3, days)
+    return rng.laplace(size=days) if noise == "laplace" else rng.normal(size=days)
 
 
 def errors_by_cutoff(

@@ -95,7 +95,7 @@ class Worker:
         self.process.stdin.flush()
         answer = self.process.stdout.readline()
         if not answer:
-            raise SystemExit(f"{self.process.args} ended")
+            raise SystemExit(f"{self.process.args!r} ended")
         return float(json.loads(answer))
 
     def close(self) -> None:
