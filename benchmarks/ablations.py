@@ -93,7 +93,7 @@ def frame(name: str, root: Path) -> pd.DataFrame:
 class BenchmarkSet:
     """One set: its rows, and the automatic plan of a single network after model selection."""
 
-    def __init__(self, name: str, root: Path, **given: str | float) -> None:
+    def __init__(self, name: str, root: Path, **given: str | float | tuple[float, ...]) -> None:
         """`given`: options of `train` that come before the automatic plan."""
         from forecaster.commands.train import read
         from forecaster.config import TrainSettings
