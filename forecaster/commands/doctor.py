@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from forecaster.engines.local import usable_processors
-from forecaster.errors import ForecasterError
+from forecaster.errors import ForecasterError, counted
 from forecaster.serving.store import Store
 from forecaster.version import __version__
 
@@ -58,7 +58,7 @@ def _versions() -> Iterator[Finding]:
 
 
 def _devices() -> Iterator[Finding]:
-    yield Finding("devices", "cpu", f"{usable_processors()} processors", platform.machine())
+    yield Finding("devices", "cpu", counted(usable_processors(), "processor"), platform.machine())
     try:
         import tensorflow as tf
     except ImportError:
@@ -105,6 +105,8 @@ def _store(root: Path) -> Iterator[Finding]:
     try:
         store = Store(root)
         for name in store.names():
-            yield Finding("store", name, f"@{store.current(name)} serves", f"{len(store.versions(name))} versions")
+            yield Finding(
+                "store", name, f"@{store.current(name)} serves", counted(len(store.versions(name)), "version")
+            )
     except ForecasterError as error:
         yield Finding("store", "fault", error.message, error.hint)

@@ -17,7 +17,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, redirect_stdout
+from contextlib import contextmanager, redirect_stdout, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -108,14 +108,16 @@ def _connect(ray: Any, address: str | None, workers: int | None, threads: int, q
             place = tempfile.mkdtemp(prefix="ray-", dir="/tmp" if Path("/tmp").is_dir() else None)
             count = threads * (workers or max(usable_processors() // threads, 1))
             ray.init(address="local", num_cpus=count, include_dashboard=False, _temp_dir=place, **quiet)
-    except (ConnectionError, OSError, RuntimeError, ValueError) as error:
+    except Exception as error:  # Ray has no class of its own for a start that takes too long
         if place:
+            with suppress(Exception):
+                ray.shutdown()
             shutil.rmtree(place, ignore_errors=True)
-        where = "a local cluster" if address is None else f"the cluster at '{address}'"
-        raise UsageError(
-            f"--engine ray: {where} cannot be reached: {_first_line(error)}.",
-            "Start it with `ray start --head`, or leave out --ray-address for a local one.",
-        ) from None
+            hint = "Try again when the machine is less busy, or leave out --engine ray."
+            raise UsageError(f"--engine ray: a cluster cannot be started here: {_first_line(error)}.", hint) from None
+        hint = "Start it with `ray start --head`, or leave out --ray-address for a local one."
+        what = f"the cluster at '{address}' cannot be reached: {_first_line(error)}"
+        raise UsageError(f"--engine ray: {what}.", hint) from None
     finally:
         if threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGTERM, on_end)  # Ray puts its own in its place

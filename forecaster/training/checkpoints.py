@@ -163,7 +163,7 @@ def read_state(path: Path) -> State:
             arrays["best_weights"] = _serving_weights(path.parent.parent, served)
     except (OSError, EOFError, ValueError, KeyError, TypeError, AttributeError, BadZipFile, zlib.error) as error:
         raise ArtifactError(
-            f"{path}: missing or damaged: no state to start from.", "Leave --resume out to train from scratch."
+            f"{path}: missing or damaged: no state to start from.", "Train from scratch, without --resume."
         ) from error
     arrays["weights"] = arrays["weights"] or arrays["best_weights"]
     return State(

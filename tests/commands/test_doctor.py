@@ -44,7 +44,7 @@ def test_a_store_without_a_serving_version_is_a_finding_not_a_failure(tmp_path: 
     rows = list(doctor._store(tmp_path))
     assert rows[-1].name == "fault" and "air" in rows[-1].value
     (tmp_path / "air" / "current").write_text("1\n")
-    assert list(doctor._store(tmp_path))[-1] == doctor.Finding("store", "air", "@1 serves", "1 versions")
+    assert list(doctor._store(tmp_path))[-1] == doctor.Finding("store", "air", "@1 serves", "1 version")
 
 
 @pytest.mark.slow

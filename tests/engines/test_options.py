@@ -5,11 +5,15 @@ from __future__ import annotations
 import socket
 import subprocess
 import sys
+import tempfile
+from types import SimpleNamespace
 
 import pandas as pd
 import pytest
 
 from forecaster.cli.main import run
+from forecaster.engines import ray_cluster
+from forecaster.errors import UsageError
 from tests.support.stored_models import stored, write_csv
 
 
@@ -58,3 +62,20 @@ def test_a_cluster_that_is_not_there_is_one_line_at_once(parquet, capfd):
 def test_the_command_of_groups_does_not_import_ray():
     code = "import sys, forecaster.commands.predict_groups, forecaster.cli.main; sys.exit('ray' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+def test_a_cluster_that_does_not_start_is_one_line_and_leaves_nothing(parquet, monkeypatch):
+    """Ray raises a plain `Exception` where its own processes are too slow."""
+    monkeypatch.setattr(tempfile, "mkdtemp", lambda **_: str(parquet / "ray"))
+    (parquet / "ray").mkdir()
+    ended = []
+
+    def too_slow(**_: object) -> None:
+        raise Exception("The current node timed out during startup.\nMore.")
+
+    ray = SimpleNamespace(init=too_slow, shutdown=lambda: ended.append(True))
+    with pytest.raises(
+        UsageError, match=r"cannot be started here: Exception: The current node timed out during startup\. Try"
+    ):
+        ray_cluster._connect(ray, None, 1, 1, {})
+    assert ended == [True] and not (parquet / "ray").exists()
