@@ -19,6 +19,7 @@ from forecaster.commands.train import read
 from forecaster.commands.tune_confirmation import Confirmation, confirm
 from forecaster.config import TrainSettings, one_network
 from forecaster.data.panel import fingerprint
+from forecaster.engines.local import LocalEngine
 from forecaster.errors import DataError, UsageError, install_hint
 from forecaster.models.cells import CELLS
 from forecaster.models.device import require_tensorflow
@@ -168,7 +169,14 @@ def _study(optuna: Any, settings: TuneSettings, name: str) -> Any:
 class _Search:
     """The search space, and one trial."""
 
-    def __init__(self, panel: Panel, settings: TuneSettings, watch: Watch, began: float, engine: Engine) -> None:
+    def __init__(
+        self,
+        panel: Panel,
+        settings: TuneSettings,
+        watch: Watch,
+        began: float,
+        engine: Engine = LocalEngine(),  # noqa: B008
+    ) -> None:
         self.panel, self.settings, self.watch, self.began = panel, settings, watch, began
         self.draft = draft_plan(panel, self._train({}))
         self.plan = self.draft.plan

@@ -9,6 +9,7 @@ from forecaster.commands.evaluate import evaluate
 from forecaster.config import EvaluateSettings
 from forecaster.errors import DataError, UsageError
 from tests.support.factories import AIR, NAN, Recorder, frame_of, waves
+from tests.support.pickling_engine import PicklingEngine
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("cpu")]
 
@@ -47,8 +48,9 @@ def test_series_without_an_observed_context_are_left_out_and_move_no_other_forec
     values[0][:-6] = NAN  # nothing observed before its last window
     seen = {}
 
-    def answer(_panel, _opened, _ends, windows, _watch):
-        return np.broadcast_to(100.0 * (windows.series[:, None, None] + 1), (len(windows), 6, 3))
+    def answer(_shared, fold):
+        _ends, series, _cutoff = fold
+        return np.broadcast_to(100.0 * (series[:, None, None] + 1), (len(series), 6, 3))
 
     def keep(*arguments, **named):
         from forecaster.evaluation.backtest import backtest
@@ -74,6 +76,14 @@ def refitted_on_days(models, frame):
 
     panel = read_panel(frame, Columns("series", "timestamp", "target"))
     return refit(panel, open_model(str(models), "air"), Recorder(), windows=1, threads=None, learned_baselines=False)
+
+
+def test_folds_by_workers_have_the_scores_of_one_process(trained, monkeypatch):
+    engine = PicklingEngine()
+    here = refitted(trained[0], windows=2)
+    monkeypatch.setattr("forecaster.commands.evaluate.open_engine", engine.opened)
+    assert refitted(trained[0], windows=2, engine="ray").metrics == here.metrics
+    assert engine.done == ["_fold", "_fold"]
 
 
 def test_an_option_that_has_no_effect_is_refused(trained):
