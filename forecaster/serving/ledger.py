@@ -271,6 +271,6 @@ def _opened(path: Path, *, write: bool) -> Iterator[sqlite3.Connection]:
     except sqlite3.OperationalError as error:
         if "locked" in str(error):
             raise LockError(f"{path}: other runs are writing this ledger.", "Try again later.") from error
-        raise UsageError(f"{path}: {error}.", "Choose a file in a writable folder with --ledger.") from error
+        raise UsageError(f"{path}: {error}.", "Choose a file in a writable folder.") from error
     except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path}: not a ledger ({error}).", "Name another file with --ledger.") from error
+        raise UsageError(f"{path}: not a ledger ({error}).", "Name another file.") from error
