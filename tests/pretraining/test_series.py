@@ -135,7 +135,7 @@ def test_the_generator_reads_no_file(monkeypatch):
 
 
 def test_no_module_of_the_generator_holds_a_table_of_numbers():
-    for name in ("kinds", "seasons", "series", "calendars", "long_seasons", "growth", "activity"):
+    for name in ("kinds", "seasons", "series", "calendar_effects", "long_seasons", "growth", "activity"):
         tree = ast.parse((SOURCES / f"{name}.py").read_text(encoding="utf-8"))
         longest = max((len(node.elts) for node in ast.walk(tree) if isinstance(node, (ast.List, ast.Tuple))), default=0)
         assert longest <= 8, name
