@@ -124,7 +124,8 @@ def test_every_setting_of_a_network_and_a_fit_can_be_given():
         "recent",
         "tuned",
         "share",
-    }  # from --calendar, columns; by the final fit; from --min, --loss
+        "kept",
+    }  # from --calendar, columns; by the final fit; from --min, --loss; by the shares and fits of pretrained members
     assert {f.name for kind in (NetworkSettings, FitSettings) for f in fields(kind)} - derived <= can_be_given
 
 
