@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
 from threading import Lock
@@ -28,19 +29,35 @@ if TYPE_CHECKING:
 MAX_IDLE = 6  # trainers kept for later fits: those of a stage, and some of the stage before
 
 
-def _constant(rate: float, _steps: int) -> Any:
+def _constant(share: Tensor) -> Tensor:
     """The same rate at every step."""
-    return rate
+    from keras import ops
+
+    return ops.ones_like(share)
 
 
-def _cosine(rate: float, steps: int) -> Any:
-    """Loshchilov & Hutter 2017, without restarts: from `rate` to 0 over all steps."""
+def _cosine(share: Tensor) -> Tensor:
+    """Loshchilov & Hutter 2017, without restarts: from the whole rate to 0 over all steps."""
+    from keras import ops
+
+    return 0.5 * (1.0 + ops.cos(math.pi * share))
+
+
+# Share of all steps that are done -> share of the learning rate.
+SCHEDULES: dict[str, Callable[[Tensor], Tensor]] = {"constant": _constant, "cosine": _cosine}
+
+
+def _learning_rate(schedule: str, rate: Tensor, total_steps: Tensor) -> Any:
+    """A row of SCHEDULES for Keras' optimizers. Both are variables, so that fits of other lengths need no compiling."""
     import keras
+    import tensorflow as tf
 
-    return keras.optimizers.schedules.CosineDecay(rate, steps)
+    class Schedule(keras.optimizers.schedules.LearningRateSchedule):  # type: ignore[misc]
+        def __call__(self, step: Tensor) -> Tensor:
+            share = tf.minimum(tf.cast(step, tf.float32) / total_steps, 1.0)
+            return rate * SCHEDULES[schedule](share)
 
-
-SCHEDULES: dict[str, Callable[[float, int], Any]] = {"constant": _constant, "cosine": _cosine}
+    return Schedule()
 
 
 # Fit settings that no compiled step reads: fits that differ in these alone share a trainer.
@@ -48,6 +65,7 @@ UNCOMPILED: dict[str, Any] = {
     "epochs": 0,
     "batch_size": 0,
     "steps_per_epoch": 0,
+    "learning_rate": 0.0,  # a variable, as is the number of all steps
     "patience": 0,
     "seed": 0,
     "time_budget": None,
@@ -89,13 +107,15 @@ class Trainer:
         self.rows = task.source.rows
         # On a GPU the gather is not compiled: XLA would need a compiler that is not installed with TensorFlow.
         self.fetch = self.rows.gather_all if on_gpu else self.rows.compiled
-        self.total_steps = total_steps
+        self.rate = tf.Variable(settings.learning_rate, trainable=False, dtype=tf.float32)
+        self.total_steps = tf.Variable(total_steps, trainable=False, dtype=tf.float32)
         self.forced = any(settings.teacher_forcing)
         self.model = network.training_model(truncated(self.recur, settings.truncate), forced=self.forced)
         self.horizon_model: Any = None  # made once there are validation windows
         self.variables = network.model.trainable_variables
-        rate = SCHEDULES[settings.schedule](settings.learning_rate, total_steps)
-        self.optimizer = OPTIMIZERS[settings.optimizer].make(settings, rate)
+        self.optimizer = OPTIMIZERS[settings.optimizer].make(
+            settings, _learning_rate(settings.schedule, self.rate, self.total_steps)
+        )
         self.optimizer.build(self.variables)
         self.first = [np.asarray(variable) for variable in self.optimizer.variables]
         # Nothing here needs autograph, which would write a file for each function that it converts.
@@ -117,8 +137,13 @@ class Trainer:
         if task.validation and not self.horizon_model:
             self.horizon_model = self.network.horizon_model(self.recur)
 
-    def restart(self, network: Network, task: Task) -> None:
-        """Reset to the weights and seeds of another network with the same settings, and to a task on the same rows."""
+    def restart(self, network: Network, task: Task, rate: float, total_steps: int) -> None:
+        """Reset to the weights and seeds of another network with the same settings, and to a task on the same rows.
+
+        The learning rate begins with `rate`, on its schedule of `total_steps`.
+        """
+        self.rate.assign(rate)
+        self.total_steps.assign(total_steps)
         for mine, theirs in zip(self.network.model.variables, network.model.variables, strict=True):
             mine.assign(theirs)
         for variable, value in zip(self.optimizer.variables, self.first, strict=True):
@@ -271,11 +296,11 @@ class Trainers:
         from forecaster.models.network import Network
 
         same = FitSettings(**{**vars(settings), **UNCOMPILED})
-        key = (network.settings, same, steps, parts, task.source.rows)
+        key = (network.settings, same, parts, task.source.rows)
         trainer = self._take(key)
         if trainer is None:
             trainer = Trainer(Network(network.settings, 0), task, settings, steps, parts=parts)
-        trainer.restart(network, task)
+        trainer.restart(network, task, settings.learning_rate, steps)
         try:
             yield trainer
         finally:

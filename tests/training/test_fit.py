@@ -12,7 +12,7 @@ from forecaster.errors import ArtifactError
 from forecaster.models.network import Network
 from forecaster.models.settings import FitSettings
 from forecaster.training.checkpoints import read_state, write_state
-from forecaster.training.compiled_steps import Trainer
+from forecaster.training.compiled_steps import Trainer, Trainers
 from forecaster.training.fit import FitControl, fit, keep_nothing
 from forecaster.training.split import Needs, split
 from tests.support.factories import NAN, Recorder, fit_settings, network_settings, panel_of, waves
@@ -129,6 +129,17 @@ def test_each_fit_setting_changes_the_fit(name, unbroken):
     net, done = fitted(**{"epochs": 4, name: OTHER[name]})
     assert bytes_of(done.state.weights) != bytes_of(unbroken[1].state.weights)
     assert bytes_of(net.weights) != bytes_of(Network(network_settings(), seed=1).weights)
+
+
+@pytest.mark.parametrize("schedule", ["constant", "cosine"])
+def test_fits_of_other_rates_and_lengths_share_compiled_steps_and_give_what_they_give_alone(schedule):
+    trainers, task = Trainers(), parts_of().selection
+    rate = {"schedule": schedule, "learning_rate": 3e-3}
+    for settings in (fit_settings(epochs=1, schedule=schedule), fit_settings(epochs=3, **rate)):
+        net = Network(network_settings(), seed=1)
+        fit(net, task, settings, FitControl(Recorder(), "test"), trainers=trainers)
+    assert len(trainers.idle) == 1
+    assert bytes_of(net.weights) == bytes_of(fitted(task, epochs=3, **rate)[0].weights)
 
 
 def test_weights_that_are_kept_are_in_those_after_the_fit_by_their_share(unbroken):

@@ -166,8 +166,6 @@ def test_a_fit_that_differs_gets_a_trainer_of_its_own():
     first = FitCall(parts.test, network_settings(), fit_settings(epochs=1))
     others = [
         replace(first, network=network_settings(units=5)),
-        replace(first, training=replace(first.training, learning_rate=0.1)),
-        replace(first, training=replace(first.training, epochs=2)),
         replace(first, training=replace(first.training, error_scale="window")),
         replace(first, task=parts_of(panel_of(*waves(3, 60))).test),
     ]
