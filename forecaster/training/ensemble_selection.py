@@ -150,7 +150,10 @@ def _unfitted(
         return {UNTOUCHED: windows.forecast([network]), **simple}
 
     before = parts(history)
-    shares = ensemble_shares(before, history.error, (UNTOUCHED,))
+    # Both have a share, as in the graph that answers before any training: contexts are shorter in the history, where windows of
+    # few cutoffs leave one of them out by luck.
+    kept = {UNTOUCHED: before[UNTOUCHED], **near_best(before, history.error)}
+    shares = ensemble_shares(kept, history.error, list(kept))
     reason = "nothing is fitted: no fit is clearly better"
     return Unfitted(
         plan=_with_members(plan, {UNTOUCHED: base}, shares, reason),

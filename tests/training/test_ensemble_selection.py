@@ -124,7 +124,7 @@ def test_without_validation_windows_nothing_is_fitted_and_the_history_gives_the_
 NO_TUNING = replace(NO_QUESTIONS, pretrained=True, tunings=(), own_members=2)
 
 
-def test_a_statistical_method_joins_where_it_lowers_the_error(shipped):
+def test_a_statistical_method_joins_unless_its_error_is_far_larger(shipped, monkeypatch):
     plan = draft_of().plan
     own, tuned = [1.0] * 4, [-0.5]
     made, unfitted = select_ensemble(plan, own, NO_TUNING, Evaluation(), None, fits_of(tuned, ()), Recorder(), simple())
@@ -134,7 +134,11 @@ def test_a_statistical_method_joins_where_it_lowers_the_error(shipped):
     weight = made.plan.smoothing.weight
     assert made.forecast[0, 0] == pytest.approx((1.0 - weight) * (rest * 1.0 + sum(shares) * -0.5) + weight * 0.5)
     assert "theta" in made.plan.method and unfitted.plan.method == "50 % pretrained gru; 50 % theta"
+    little = [0.45]  # the network has the lower error alone: over the history both have a share all the same
+    unfitted = select_ensemble(plan, own, NO_TUNING, Evaluation(), None, fits_of(little, ()), Recorder(), simple())[1]
+    assert unfitted.plan.smoothing.weight == pytest.approx(0.75 * 0.5)
     worse = [0.1]
+    monkeypatch.setattr(ensemble_selection, "MAX_ERROR", 1.25)
     made, unfitted = select_ensemble(plan, own, NO_TUNING, Evaluation(), None, fits_of(worse, ()), Recorder(), simple())
     assert made.plan.smoothing is None and unfitted.plan.smoothing is None
 
