@@ -1,7 +1,7 @@
 """How long a training will take, said before its first fit: rough, as model selection decides on the way what is fitted.
 
 The seconds of one processor are a sum: what every training does, the compilation of each network, and the steps of each fit. The
-constants were measured on one core of a server; on ten public sets the sum was .5 to 1.8 times the seconds on two cores
+constants were measured on one core of a server; on nine public sets the sum was .5 to 1.6 times the seconds on two cores
 (benchmarks/RESULTS.md).
 """
 
