@@ -33,7 +33,7 @@ MIN_SERIES_TO_TUNE = 30
 MIN_SERIES_FOR_TREES, MIN_ROWS_FOR_TREES = 10, 400
 MAX_TREE_HORIZON = 200  # steps that are fed back one by one
 NO_SELECTION = "the default without model selection"
-NOT_ITS_OWN = ("horizon", "combine", "transform")  # settings of a plan that rule no pretrained network out
+NOT_ITS_OWN = ("horizon", "combine", "transform", "known")  # settings of a plan that rule no pretrained network out
 PARTS = (
     "input_initializer",
     "recurrent_initializer",

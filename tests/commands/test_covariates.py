@@ -12,11 +12,12 @@ import pytest
 
 from forecaster.commands.evaluate import evaluate
 from forecaster.commands.train import read, train
-from forecaster.config import EvaluateSettings, PredictSettings
+from forecaster.config import EvaluateSettings, PredictSettings, TrainSettings
 from forecaster.errors import DataError, UsageError
 from forecaster.serving.manifest import read_manifest
 from forecaster.serving.predict import predict
 from forecaster.training.auto_plan import draft_plan
+from forecaster.training.member_networks import pretrained_settings, with_inputs
 from tests.support.factories import Recorder, train_settings
 
 pytestmark = pytest.mark.slow
@@ -51,6 +52,16 @@ def shop(tmp_path_factory, request):
         steps_per_epoch=10, learning_rate=0.01,
     )  # fmt: skip
     return folder, train(folder / "shops.csv", settings, Recorder())
+
+
+@pytest.mark.parametrize("preset", ["fast", "default"])
+def test_a_pretrained_network_may_be_a_member_beside_those_that_read_covariates(preset):
+    settings = TrainSettings(target="sold", known=KNOWN, past=PAST, static=STATIC, horizon=HORIZON, preset=preset)
+    draft = draft_plan(read(shops(), settings, Recorder()), settings)
+    base = pretrained_settings(draft.plan)
+    assert draft.questions.pretrained and base.season_length == 7 and not base.covariates
+    assert with_inputs(base, draft.plan).covariates == draft.plan.members[0].covariates != ()
+    assert draft.questions.own_members == 2  # the network as it is reads no covariates, so it does not serve alone
 
 
 def forecast(shop, data=None, **changes):
