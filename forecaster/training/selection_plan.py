@@ -116,9 +116,11 @@ def tunings_of(settings: TrainSettings, series: int, preset: Preset) -> tuple[Tu
 def own_members_of(choose: Chooser, preset: Preset, base: NetworkSettings) -> int:
     """How many members start from nothing beside a pretrained network.
 
-    Not 0 where an option says how these are fitted, and with covariates, which nothing else may read.
+    Not 0 where an option says how these are fitted. With covariates all but those whose places fine-tuned copies take.
     """
-    needed = choose.given & {*OF_OWN_MEMBERS, "members"} or base.covariates
+    if base.covariates:
+        return preset.members
+    needed = choose.given & {*OF_OWN_MEMBERS, "members"}
     return preset.own_members or (PRESETS[DEFAULT].own_members if needed else 0)
 
 
