@@ -99,7 +99,7 @@ def made(memory: int) -> Set:
     while -(-(memory + 1) // segment) > MAX_STEPS:
         segment *= 2
     context = -(-max(memory + 1, 16) // segment) * segment
-    options: dict[str, object] = {
+    options: dict[str, Any] = {
         "horizon": MADE_HORIZON,
         "context_length": context,
         "segment": segment,
@@ -151,7 +151,14 @@ def compared(frame: pd.DataFrame, options: dict[str, Any], seed: int) -> dict[st
     from forecaster.config import CompareSettings
     from forecaster.typing import Silent
 
-    given = {"cells": CELLS, "bidirectional": False, "seeds": SEEDS, "seed": seed, "quantiles": (), "threads": 1}
+    given: dict[str, Any] = {
+        "cells": CELLS,
+        "bidirectional": False,
+        "seeds": SEEDS,
+        "seed": seed,
+        "quantiles": (),
+        "threads": 1,
+    }
     found = compare(frame, CompareSettings(**options, **given), Silent())
     return {
         "windows": {"series": found.windows.series.tolist(), "cutoff": found.windows.cutoff.tolist()},
