@@ -18,6 +18,19 @@ from tests.support.factories import FIT, network_settings
 HOUR = 3_600_000_000  # microseconds, as timestamps count
 START = dt.datetime(2024, 1, 1)
 SEASON = 24  # hours; the context length of the model, too
+# A batch that forecasts with it.
+TWO_JOBS = """
+status = "status.json"
+[defaults]
+model = "m"
+[jobs.one]
+data = "data.csv"
+output = "out/one.csv"
+[jobs.two]
+data = "data.csv"
+output = "out/two.csv"
+horizon = 2
+"""
 
 
 def wave(n: int, t: int) -> float:

@@ -24,21 +24,9 @@ from forecaster.config import BatchSettings
 from forecaster.errors import UsageError
 from forecaster.storage.files import output_lock
 from tests.support.factories import Recorder
-from tests.support.stored_models import stored, write_csv
+from tests.support.stored_models import TWO_JOBS, stored, write_csv
 
 ROOT = Path(__file__).parents[3]
-TWO_JOBS = """
-status = "status.json"
-[defaults]
-model = "m"
-[jobs.one]
-data = "data.csv"
-output = "out/one.csv"
-[jobs.two]
-data = "data.csv"
-output = "out/two.csv"
-horizon = 2
-"""
 
 
 class FakeClock:

@@ -12,20 +12,9 @@ import pytest
 from forecaster.cli.main import run
 from forecaster.commands.batch import run as batch_run
 from tests.support.pickling_engine import PicklingEngine
-from tests.support.stored_models import stored, write_csv
+from tests.support.stored_models import TWO_JOBS, stored, write_csv
 
-JOBS = """
-status = "status.json"
-[defaults]
-model = "m"
-[jobs.one]
-data = "data.csv"
-output = "out/one.csv"
-[jobs.two]
-data = "data.csv"
-output = "out/two.csv"
-horizon = 2
-[jobs.after]
+JOBS = f"""{TWO_JOBS}[jobs.after]
 command = "evaluate"
 data = "later.csv"
 after = ["one", "two"]
