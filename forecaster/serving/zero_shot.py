@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from forecaster.data.panel import Panel
     from forecaster.data.windows import Windows
     from forecaster.serving.conformal import Calibration
-    from forecaster.typing import BoolArray, FloatArray, IntArray
+    from forecaster.typing import BoolArray, FloatArray, IntArray, TextArray
 
 MAX_WINDOWS = 1000  # of the history, from which quantiles are learnt
 MIN_CUTOFFS = 5  # of a series among them, where its history has as many: series share shocks at one cutoff
@@ -104,7 +104,7 @@ class ZeroShot:
 
     @property
     def method(self) -> str:
-        """What the forecasts are made by."""
+        """What makes the forecasts of windows with enough rows for the season."""
         return self.networks[0].card.method
 
     def choose(self, windows: Windows) -> IntArray:
@@ -113,6 +113,11 @@ class ZeroShot:
         for i in reversed(range(len(self.networks))):
             chosen[self.networks[i].suits(windows)] = i
         return chosen
+
+    def methods(self, windows: Windows) -> TextArray:
+        """[W] what each window's forecast is made by; empty where no network suits."""
+        names = np.array([*(network.card.method for network in self.networks), ""], dtype=object)
+        return np.asarray(names[self.choose(windows)])  # NONE is the last
 
     @cached_property
     def calibrations(self) -> tuple[Calibration | None, ...]:
