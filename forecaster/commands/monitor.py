@@ -12,6 +12,7 @@ from forecaster.commands.live_scores import ForecastActuals, LiveScores, find_ac
 from forecaster.commands.live_tests import MIN_CUTOFFS, LiveErrors, LiveTests, joined, live_tests
 from forecaster.data.freq import Freq, format_timestamps
 from forecaster.data.panel import Columns
+from forecaster.data.reading.column_roles import NoColumnError
 from forecaster.data.reading.reader import ReadOptions, read_as
 from forecaster.data.row_options import RowOptions
 from forecaster.data.time_zones import DAY, wall_clock
@@ -75,9 +76,21 @@ def _options_then(models: str, version: Version) -> ReadOptions:
     except ArtifactError:
         manifest = None
     if manifest and manifest.data.freq == version.freq:
-        return replace(trained_options(manifest), columns=Columns())  # actuals may have columns of their own
+        trained = trained_options(manifest)
+        named = Columns(trained.columns.series, trained.columns.timestamp, trained.columns.target)
+        return replace(trained, columns=named)  # actuals need no covariates
     options = ReadOptions.of(freq=version.freq, season_length=version.season_length, zone=version.zone)
     return replace(options, rows=RowOptions(all_slots=True))
+
+
+def _read_actuals(data: str, given: ReadOptions, then: ReadOptions, model: str) -> Panel:
+    """The data in the model's columns; where it lacks one, actuals have columns of their own, which are inferred."""
+    try:
+        return read_as(data, as_trained(given, then, model))
+    except NoColumnError:
+        if data == "-":  # which can be read once
+            raise
+        return read_as(data, as_trained(given, replace(then, columns=Columns()), model))
 
 
 def monitor(ledger: str, data: str, settings: MonitorSettings, watch: Watch) -> MonitorReport:
@@ -94,7 +107,7 @@ def monitor(ledger: str, data: str, settings: MonitorSettings, watch: Watch) -> 
     )
     version = find_version(ledger, settings.model)
     then = _options_then(settings.models, version)
-    panel = read_as(data, as_trained(settings.read_options(), then, version.model))
+    panel = _read_actuals(data, settings.read_options(), then, version.model)
     made = entries(ledger, version)
     own = made.source == MODEL
     forecasts = ForecastActuals(
