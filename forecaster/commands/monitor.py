@@ -227,16 +227,18 @@ def _errors_of(version: Version, made: Entries, panel: Panel) -> LiveErrors:
     scale = own.scale if not np.isnan(own.scale).all() else np.ones(count)  # one constant series: in its own units
     # A version that was no better than seasonal naive on its test windows is not compared with it.
     naive = own.naive if version.expected is None or version.expected < 1 else np.full(count, np.nan)
+    number = np.argsort(panel.series)  # each series with an actual is in the panel
     missed, nominal = np.full(count, np.nan), np.full(count, np.nan)
     if len(version.quantiles) > 1:
         missed = ((known.actual < own.quantile_forecasts[:, 0]) | (known.actual > own.quantile_forecasts[:, -1])) * 1.0
         nominal[:] = 1 - (version.quantiles[-1] - version.quantiles[0])
     return LiveErrors(
         version=np.full(count, version.version),
+        series=number[np.searchsorted(panel.series[number], own.series.astype(str))],
         cutoff=freq.ordinals(own.cutoff, version.zone),
         step=own.step,
         timestamp=freq.ordinals(own.timestamp, version.zone),
-        error=np.abs(own.prediction - known.actual) / scale,
+        deviation=(own.prediction - known.actual) / scale,
         naive=np.abs(naive - known.actual) / scale,
         missed=missed,
         nominal_missed=nominal,
