@@ -1,7 +1,7 @@
 """Seconds and peak memory of `predict` as the number of series grows, and of reading PostgreSQL, into RESULTS.md.
 
     python benchmarks/scale.py [--series 10000,100000,1000000] [--layout date] [--folder DIR] [--kills 10] [--ray 2]
-        [--csv 100000] [--postgres 5000000]
+        [--csv 100000] [--postgres 5000000] [--workers 3]
 
 Makes daily counts: zeros, a week, a trend; 48 rows a series, in Parquet files by date (rows in no order) or by series. One
 model is trained on 2,000 of the series. Every figure is of one process, which the system accounts for; nothing is averaged.
@@ -22,6 +22,7 @@ import tempfile
 import time
 from pathlib import Path
 
+import joint_training
 import numpy as np
 
 ROWS = 48  # of each series
@@ -223,7 +224,12 @@ def main() -> None:
     parser.add_argument("--ray", type=int, default=0, help="workers to compare with one process")
     parser.add_argument("--csv", type=int, default=0, help="series of a CSV file")
     parser.add_argument("--postgres", type=int, default=0)
+    parser.add_argument("--workers", type=int, default=0, help="times to compare two workers with one process")
     options = parser.parse_args()
+    if options.workers:
+        print(joint_training.compare(options.workers), flush=True)
+    if not (options.series or options.csv or options.postgres):
+        return
     folder = Path(tempfile.mkdtemp(dir=options.folder))
     try:
         train(folder)

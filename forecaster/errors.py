@@ -96,6 +96,12 @@ class LockError(ForecasterError):
     code, kind = 75, "lock"
 
 
+class WorkerError(ForecasterError):
+    """Another process of the same training ended or does not answer; start all of them again."""
+
+    code, kind = 75, "worker"
+
+
 def install_hint(extra: str = "") -> str:
     """What to install for what `extra` brings, or to train: in the distribution that is installed here."""
     from importlib.metadata import PackageNotFoundError, version

@@ -178,9 +178,12 @@ def _root(
 def _train(settings: TrainSettings, console: Console, data: str) -> None:
     """Fit a network, compare it with baselines on test windows, and store it as a new version of a model."""
     from forecaster.cli.result_tables import contribution_table
-    from forecaster.commands.train import train
+    from forecaster.commands.train_together import Part, train_as_told
 
-    done = train(data, settings, console)
+    done = train_as_told(data, settings, console, os.environ)
+    if isinstance(done, Part):
+        console.result(done.to_json()) if console.json else console.line(done.sentence)
+        return
     if console.verbose:
         from forecaster.serving.manifest import plan_lines
 

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
 from forecaster.commands.open_engine import open_engine
 from forecaster.commands.train_report import TrainReport
+from forecaster.data.panel import fingerprint
 from forecaster.data.reading.read_events import with_events
 from forecaster.data.reading.reader import read_as
 from forecaster.data.summary import degenerate_series_notes, refuse_unkeepable
 from forecaster.data.target_limits import refuse_all_but_counts
+from forecaster.engines.worker_group import Alone
 from forecaster.errors import DataError, UsageError
 from forecaster.evaluation.report import make_report, subject
 from forecaster.evaluation.zero_shot_backtest import pretrained_scores
@@ -25,6 +28,7 @@ from forecaster.serving.version_folders import writing
 from forecaster.storage.addresses import is_url, name_in, without_secrets
 from forecaster.training.auto_plan import draft_plan
 from forecaster.training.check_own_network import check_own_network
+from forecaster.training.checkpoints import Checkpoints, NoCheckpoints
 from forecaster.training.fit_members import EnsembleFitter
 from forecaster.training.publish import Published, Training, publish
 from forecaster.training.split import split
@@ -34,10 +38,13 @@ from forecaster.typing import Watch
 if TYPE_CHECKING:
     from forecaster.config import PlanSettings, TrainSettings
     from forecaster.data.panel import Panel
+    from forecaster.engines.worker_group import WorkerGroup
     from forecaster.typing import Data, FloatArray
 
 
 FRAME = "data frame"  # in place of a path
+# Options that may differ between workers, or that only the one that stores the model reads.
+OWN_OPTIONS = ("models", "name", "keep", "wait", "threads", "device", "promote_if_better", "require_better_than")
 
 
 def train(data: Data, settings: TrainSettings, watch: Watch) -> TrainReport:
@@ -48,27 +55,42 @@ def train(data: Data, settings: TrainSettings, watch: Watch) -> TrainReport:
     """
     require_tensorflow()
     data = settings.source(data)
+    name = model_name(data, settings)
+    store = Store(Path(settings.models))
+    with store.training(name, settings.wait or 0.0), writing(store.root):  # refuses an impossible name before any work
+        return cast("TrainReport", train_in_group(data, settings, watch, store, name, Alone()))
+
+
+def model_name(data: Data, settings: TrainSettings) -> str:
+    """The name to store the model under. UsageError for that of the pretrained networks."""
     name = settings.name or name_from_path(name_in(str(data)) if isinstance(data, (str, Path)) else "frame")
     if name == PRETRAINED:
         raise UsageError(f"'{name}' is the name of the networks that come with the program.", "Give another --name.")
-    store = Store(Path(settings.models))
-    with store.training(name, settings.wait or 0.0), writing(store.root):  # refuses an impossible name before any work
-        return _train(data, settings, watch, store, name)
+    return name
 
 
-def _train(data: Data, settings: TrainSettings, watch: Watch, store: Store, name: str) -> TrainReport:
+def train_in_group(
+    data: Data, settings: TrainSettings, watch: Watch, store: Store, name: str, group: Alone | WorkerGroup
+) -> TrainReport | None:
+    """Read, plan, fit and store. Of a group of workers only the first one uses the store and has a report."""
     began = time.monotonic()
     panel = read(data, settings, watch)
+    if group.count > 1:
+        own = {name: value for name, value in vars(settings).items() if name not in OWN_OPTIONS}
+        group.refuse_differences(_digest(panel), own)
     settings = with_limits_of(panel.target, settings, watch)
     draft = draft_plan(panel, settings)
     if settings.network:
         check_own_network(draft.plan.members[0])
-    checkpoints = find_checkpoints(store, name, settings, watch)
-    if settings.resume:
+    checkpoints = find_checkpoints(store, name, settings, watch) if group.is_first else NoCheckpoints()
+    if settings.resume and isinstance(checkpoints, Checkpoints):
         draft = continue_stored(draft, checkpoints, panel, settings)
     parts = split(panel, draft.plan.needs, draft.plan.windows)
     with open_engine(settings) as engine:
-        made = EnsembleFitter(settings, checkpoints, watch, began, engine).fit_stages(draft, panel, parts)
+        made = EnsembleFitter(settings, checkpoints, watch, began, engine, group).fit_stages(draft, panel, parts)
+    group.end()
+    if isinstance(checkpoints, NoCheckpoints):
+        return None
     training = Training(
         name=name,
         path=_path(data),
@@ -86,6 +108,12 @@ def _train(data: Data, settings: TrainSettings, watch: Watch, store: Store, name
         watch.note(f"versions removed: {', '.join(map(str, removed))}.")
     zero_shot = pretrained_scores(published.backtest, watch) if published.backtest else None
     return replace(_report(training, published, time.monotonic() - began), pretrained=zero_shot)
+
+
+def _digest(panel: Panel) -> str:
+    """A hash of the rows, with their covariates."""
+    parts = [hashlib.sha256(np.ascontiguousarray(one.values).data).hexdigest() for one in panel.covariates]
+    return " ".join([fingerprint(panel), *parts])
 
 
 def _path(data: Data) -> str:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from threading import Lock
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from forecaster.engines.worker_group import NoOthers
 from forecaster.models.distributions import DISTRIBUTIONS
 from forecaster.models.encoder import run_layer
 from forecaster.models.losses import mean_loss
@@ -18,9 +20,11 @@ from forecaster.models.optimizers import OPTIMIZERS
 from forecaster.models.settings import FitSettings
 from forecaster.training.fast_recurrence import fast_layer
 from forecaster.training.gather import SeriesBounds
+from forecaster.training.joint_steps import mean_of, own_edges, part_sums, skip_masks, take_weights_of_first
 from forecaster.training.truncation import truncated
 
 if TYPE_CHECKING:
+    from forecaster.engines.worker_group import Channel
     from forecaster.models.network import Network
     from forecaster.training.fit_types import Task
     from forecaster.typing import IntArray, Tensor
@@ -92,27 +96,42 @@ class ValidationSums(NamedTuple):
 
 
 class Trainer:
-    """The compiled steps of one network on one task. `traces` counts how often the training step was traced."""
+    """The compiled steps of one network on one task. `traces` counts how often the training step was traced.
+
+    Several `devices` (default: all GPUs) take a part of every batch each, and so does each worker of the channel.
+    """
 
     def __init__(
-        self, network: Network, task: Task, settings: FitSettings, total_steps: int, *, parts: int = 1
+        self,
+        network: Network,
+        task: Task,
+        settings: FitSettings,
+        total_steps: int,
+        *,
+        parts: int = 1,
+        channel: Channel = NoOthers(),  # noqa: B008
+        devices: Sequence[str] | None = None,
     ) -> None:
         import tensorflow as tf
 
         on_gpu = bool(tf.config.get_visible_devices("GPU"))  # where Keras' layers use cuDNN
         self.recur = run_layer if on_gpu else fast_layer  # validation goes back no step
-        self.network, self.settings = network, settings
-        self.parts = 1 if on_gpu else parts
+        self.network, self.settings, self.channel = network, settings, channel
+        gpus = [one.name for one in tf.config.list_logical_devices("GPU")] if on_gpu else []
+        self.devices = gpus if devices is None else devices
+        self.parts = len(self.devices) or parts
         self.traces = 0
         self.rows = task.source.rows
         # On a GPU the gather is not compiled: XLA would need a compiler that is not installed with TensorFlow.
         self.fetch = self.rows.gather_all if on_gpu else self.rows.compiled
         self.rate = tf.Variable(settings.learning_rate, trainable=False, dtype=tf.float32)
         self.total_steps = tf.Variable(total_steps, trainable=False, dtype=tf.float32)
+        self.key = tf.Variable(channel.key, trainable=False, dtype=tf.int32) if channel.count > 1 else None
         self.forced = any(settings.teacher_forcing)
         self.model = network.training_model(truncated(self.recur, settings.truncate), forced=self.forced)
         self.horizon_model: Any = None  # made once there are validation windows
         self.variables = network.model.trainable_variables
+        self.masks = [one for one in network.model.non_trainable_variables if one.path.endswith("seed_generator_state")]
         self.optimizer = OPTIMIZERS[settings.optimizer].make(
             settings, _learning_rate(settings.schedule, self.rate, self.total_steps)
         )
@@ -137,10 +156,17 @@ class Trainer:
         if task.validation and not self.horizon_model:
             self.horizon_model = self.network.horizon_model(self.recur)
 
-    def restart(self, network: Network, task: Task, rate: float, total_steps: int) -> None:
+    def restart(
+        self,
+        network: Network,
+        task: Task,
+        rate: float,
+        total_steps: int,
+        channel: Channel = NoOthers(),  # noqa: B008
+    ) -> None:
         """Reset to the weights and seeds of another network with the same settings, and to a task on the same rows.
 
-        The learning rate begins with `rate`, on its schedule of `total_steps`.
+        The learning rate begins with `rate`, on its schedule of `total_steps`. All workers have the weights of the first.
         """
         self.rate.assign(rate)
         self.total_steps.assign(total_steps)
@@ -149,10 +175,16 @@ class Trainer:
         for variable, value in zip(self.optimizer.variables, self.first, strict=True):
             variable.assign(value)
         self._read(task)
+        self.channel = channel
+        if self.key is not None:
+            self.key.assign(channel.key)
+            take_weights_of_first(self.network, channel)
+            skip_masks(self.masks, self.parts * channel.index)
 
     def steps(self, series: IntArray, cutoff: IntArray) -> Tensor:
         """k steps in turn, on the windows of index pairs [k, B] -> mean loss of each step [k]."""
-        return self._run(self.training, series, cutoff)
+        with self.channel.guarded():
+            return self._run(self.training, series, cutoff)
 
     def validate(self, series: IntArray, cutoff: IntArray) -> ValidationSums:
         """Index pairs of windows [W], forecast as in use -> sums over the windows."""
@@ -175,6 +207,8 @@ class Trainer:
         """One step on a batch, cut into parts that run in parallel -> its mean loss."""
         import tensorflow as tf
 
+        if self.key is not None or len(self.devices) > 1:
+            return self._joint_step(read, series, cutoff)
         count = tf.shape(series)[0]
         edges = [count * i // self.parts for i in range(self.parts + 1)]
         with tf.GradientTape() as tape:
@@ -185,14 +219,44 @@ class Trainer:
         self.optimizer.apply(gradients, self.variables)
         return loss
 
+    def _joint_step(self, read: TaskTensors, series: Tensor, cutoff: Tensor) -> Tensor:
+        """As `_step`, where this worker takes its share of the batch, in a part for each of its devices."""
+        import tensorflow as tf
+
+        found: list[Tensor] = []
+        for n, (i, j) in enumerate(itertools.pairwise(own_edges(tf.shape(series)[0], self.channel, self.parts))):
+            window, extra = self._windows(read, series[i:j], cutoff[i:j])  # where the rows are, which are not copied
+            losses = partial(self._sum_losses, read, series[i:j], window, extra)
+            with tf.device(self.devices[n] if self.devices else None):
+                found.append(part_sums(losses, self.variables))
+        sums = tf.add_n(found)
+        if self.key is not None:
+            sums = self.channel.sum_in_graph(sums, self.key)
+            skip_masks(self.masks, self.parts * (self.channel.count - 1))
+        loss, gradients = mean_of(sums, lambda: self.model.losses, self.variables)
+        self.optimizer.apply(gradients, self.variables)
+        return loss
+
     def _part(self, read: TaskTensors, series: Tensor, cutoff: Tensor) -> tuple[Tensor, Tensor]:
         """Windows [B] -> the sum of their losses and its number of steps."""
+        return self._sum_losses(read, series, *self._windows(read, series, cutoff))
+
+    def _windows(self, read: TaskTensors, series: Tensor, cutoff: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """Values around the cutoffs, and the extra inputs."""
+        length, horizon = self.network.settings.context_length, self.network.settings.horizon
+        found: tuple[Tensor, list[Tensor]] = self.fetch(
+            read.bounds, series, cutoff, length, self.network.reach, horizon
+        )
+        return found
+
+    def _sum_losses(
+        self, read: TaskTensors, series: Tensor, window: Tensor, extra: list[Tensor]
+    ) -> tuple[Tensor, Tensor]:
+        """The sum of the losses of windows [B], and its number of steps."""
         import tensorflow as tf
 
         length = self.network.settings.context_length
         first, last = self.network.head.target_span()
-        horizon = self.network.settings.horizon
-        window, extra = self.fetch(read.bounds, series, cutoff, length, self.network.reach, horizon)
         inputs = [window[:, :length], *self._read_of(extra)]
         if self.forced:
             inputs.append(self._teacher(window[:, :length], window[:, first:last]))
@@ -286,12 +350,21 @@ class Trainer:
 class Trainers:
     """A pool of compiled trainers, each lent to one fit at a time: a fit like an earlier one needs no compiling."""
 
-    def __init__(self) -> None:
+    def __init__(self, devices: Sequence[str] | None = None) -> None:
+        self.devices = devices  # as for a Trainer
         self.idle: list[tuple[Hashable, Trainer]] = []  # the last used last
         self._lock = Lock()
 
     @contextmanager
-    def lend(self, network: Network, task: Task, settings: FitSettings, steps: int, parts: int) -> Iterator[Trainer]:
+    def lend(
+        self,
+        network: Network,
+        task: Task,
+        settings: FitSettings,
+        steps: int,
+        parts: int,
+        channel: Channel = NoOthers(),  # noqa: B008
+    ) -> Iterator[Trainer]:
         """A trainer with this network's weights, in a network of its own."""
         from forecaster.models.network import Network
 
@@ -299,8 +372,9 @@ class Trainers:
         key = (network.settings, same, parts, task.source.rows)
         trainer = self._take(key)
         if trainer is None:
-            trainer = Trainer(Network(network.settings, 0), task, settings, steps, parts=parts)
-        trainer.restart(network, task, settings.learning_rate, steps)
+            own = Network(network.settings, 0)
+            trainer = Trainer(own, task, settings, steps, parts=parts, channel=channel, devices=self.devices)
+        trainer.restart(network, task, settings.learning_rate, steps, channel)
         try:
             yield trainer
         finally:

@@ -15,11 +15,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from forecaster.engines.worker_group import Channel, NoOthers
 from forecaster.models.settings import FitSettings
 from forecaster.models.trees import TreeMember
 from forecaster.training.compiled_steps import Trainer, Trainers, ValidationSums
 from forecaster.training.fit_trees import fit_trees
 from forecaster.training.fit_types import Epoch, Fitted, State, Task
+from forecaster.training.joint_steps import take_weights_of_first
 from forecaster.typing import Progress, Watch
 
 if TYPE_CHECKING:
@@ -40,6 +42,8 @@ class FitControl:
 
     `checkpoint` is called with the state after each epoch. Setting `stop` from another thread ends the fit as Ctrl-C does: the
     best weights so far are kept after the first whole epoch, and KeyboardInterrupt is raised before.
+
+    Where the channel has other workers, each does the same fit with its part of every batch, and has the same weights.
     """
 
     watch: Watch
@@ -47,6 +51,7 @@ class FitControl:
     start: State | None = None  # None: a new fit of the network's weights
     checkpoint: Callable[[State], None] = keep_nothing
     stop: Event = field(default_factory=Event)
+    channel: Channel = field(default_factory=NoOthers)
 
 
 class _Fit:
@@ -117,6 +122,8 @@ class _Fit:
         loss = self._train(series, cutoff)
         if not math.isfinite(loss):
             raise FloatingPointError  # the weights are lost: the state before this epoch is kept
+        if self.control.channel.count > 1:
+            take_weights_of_first(self.network, self.control.channel)
         valid, error = self._validate()
         epoch = state.epoch + 1
         row = Epoch(epoch, loss, valid, time.monotonic() - began)
@@ -153,11 +160,12 @@ class _Fit:
         """
         if self.task.validation is None:
             return None, float("nan")
-        sums = [
-            [float(part) for part in self.trainer.validate(batch.series, batch.cutoff)]
-            for batch in self.task.validation.batches(VALIDATION_BATCH)
-        ]
-        total = ValidationSums(*np.sum(sums, axis=0))
+        channel, windows = self.control.channel, self.task.validation
+        first, end = (len(windows) * (channel.index + i) // channel.count for i in (0, 1))
+        sums = [np.zeros(len(ValidationSums._fields))]
+        for batch in windows.take(np.arange(first, end)).batches(VALIDATION_BATCH):
+            sums.append(np.array([float(part) for part in self.trainer.validate(batch.series, batch.cutoff)]))
+        total = ValidationSums(*channel.total(np.sum(sums, axis=0)))
         error = math.sqrt(total.scaled * total.relative) if self.task.relative else total.scaled
         return float(total.loss / max(total.steps, 1.0)), float(error / max(total.windows, 1.0))
 
@@ -167,7 +175,10 @@ class _Fit:
     def _time_is_up(self, began: float) -> bool:
         """Whether one more epoch, as long as those so far, would exceed the time budget."""
         budget, spent = self.settings.time_budget, time.monotonic() - began
-        return budget is not None and spent + spent / max(len(self.history), 1) > budget
+        if budget is None:
+            return False
+        is_up = spent + spent / max(len(self.history), 1) > budget
+        return bool(self.control.channel.total([is_up])[0])  # at any worker
 
 
 def fit(
@@ -195,7 +206,11 @@ def fit(
         return Fitted.at_once(network.weights, 0)
     before = network.weights
     steps = settings.batches(len(task.sampler)) * settings.epochs
-    with (trainers or Trainers()).lend(network, task, settings, steps, parts) as trainer:
+    same = replace(settings, time_budget=None)
+    control.channel.refuse_other(
+        "plan", f"{control.stage} {network.settings.label} {network.parameters} {same} {steps}"
+    )
+    with (trainers or Trainers()).lend(network, task, settings, steps, parts, control.channel) as trainer:
         done = _Fit(trainer, task, settings, control).run()
     if settings.kept:
         pairs = zip(before, done.state.best_weights, strict=True)

@@ -15,6 +15,7 @@ import numpy as np
 
 from forecaster.engines.local import LocalEngine
 from forecaster.engines.work import Lost
+from forecaster.engines.worker_group import Alone, WorkerGroup
 from forecaster.errors import UsageError
 from forecaster.training.checkpoints import FINAL_STAGE, TEST_STAGE, Checkpoints, NoCheckpoints
 from forecaster.training.combination import member_forecasts
@@ -52,7 +53,8 @@ class Stages:
 class EnsembleFitter:
     """Fits the members of one training, within its time budget.
 
-    Fits whose states are not stored are done by the engine, which may be in other processes.
+    Fits whose states are not stored are done by the engine, which may be in other processes. With a group of workers every fit is
+    done by all of them together.
     """
 
     def __init__(
@@ -62,12 +64,15 @@ class EnsembleFitter:
         watch: Watch,
         began: float,
         engine: Engine = LocalEngine(),  # noqa: B008
+        group: Alone | WorkerGroup = Alone(),  # noqa: B008
     ) -> None:
         from forecaster.models.device import configure
 
         self.settings, self.checkpoints, self.watch, self.began = settings, checkpoints, watch, began
-        self.engine = engine
+        self.engine, self.group = engine, group
         self.threads = settings.threads or os.cpu_count() or 1
+        # Fits that are done at once are so at every worker: none waits long for one that another has not begun.
+        self.at_once = group.least(self.threads)
         self.trainers = Trainers()
         self.seconds, self.epochs = 0.0, 0  # of all fits so far
         watch.note(f"fitting on the {configure(settings.device, self.threads)}")
@@ -126,7 +131,8 @@ class EnsembleFitter:
         """Go on from the tested weights with all rows, for a part of the epochs; None where the tested weights must serve."""
         why = "interrupted" if test.stopped == "interrupted" else ""
         left = self._seconds_left()
-        if left is not None and left < FINAL_EPOCHS * test_seconds:
+        short = left is not None and left < FINAL_EPOCHS * test_seconds
+        if self.group.channel().total([short])[0]:  # at any worker
             why = "the time budget is spent"
         if not why:
             members = [
@@ -148,7 +154,7 @@ class EnsembleFitter:
 
         `starts`: weights that each goes on from; empty = its own first ones.
         """
-        workers = len(members) if len(members) < 2 * self.threads else self.threads
+        workers = len(members) if len(members) < 2 * self.at_once else self.at_once
         parts = max(self.threads // workers, 1)  # of each batch: one member alone uses every processor, too
         # Each member draws from random streams of its own. Candidates have the same ones, so that none is lucky, and so that
         # the error of one does not depend on which others are tried.
@@ -167,6 +173,7 @@ class EnsembleFitter:
             return _fitted_stage(networks, members, running, self.watch, keep_diverged=stage == SELECTION_STAGE)
         together = _JointProgress(self.watch, stage, epochs, workers)
         stop = Event()
+        channels = [self.group.channel() for _ in members]
         _ = task.source.rows  # made before the threads start
 
         def one(i: int) -> Fitted:
@@ -177,6 +184,7 @@ class EnsembleFitter:
                 start=checkpoints.start(stage, i, networks[i]),
                 checkpoint=checkpoints.save(stage, i),
                 stop=stop,
+                channel=channels[i],
             )
             return fit(networks[i], task, settings, control, parts=parts, trainers=self.trainers)
 
@@ -185,6 +193,9 @@ class EnsembleFitter:
             try:
                 wait(running, return_when=FIRST_EXCEPTION)
             except KeyboardInterrupt:
+                if self.group.count > 1:  # the others cannot go on, nor is the model theirs alone
+                    stop.set()
+                    raise
                 self.watch.warn("interrupted: stopping after this step")
             if not all(future.done() and not future.exception() for future in running):
                 stop.set()

@@ -26,6 +26,7 @@ from forecaster.commands.series_files import SERIES, series_files
 from forecaster.config import EvaluateSettings, PredictSettings, TrainSettings
 from forecaster.config.option import flag, options
 from forecaster.config.resolve import PREFIX
+from forecaster.engines.tf_config import VARIABLE as TF_CONFIG
 from forecaster.errors import ForecasterError, LockError, NoMemoryError, QualityError, masked
 from forecaster.serving.integrity import MANIFEST
 from forecaster.serving.manifest import Manifest, load_runtime
@@ -240,7 +241,8 @@ def _run(command: list[str], secret: str = "") -> subprocess.CompletedProcess[st
     A kill of this process ends the child, too, because it closes the pipe that is the child's standard input. A `secret` is
     handed over in the variable HANDED_OVER.
     """
-    plain = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
+    # Nor is a job one worker of several that train together: the others would have to run the same job at the same time.
+    plain = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX) and name != TF_CONFIG}
     if secret:
         plain[HANDED_OVER] = unquote(secret)
     child_end, own_end = os.pipe()

@@ -1,0 +1,75 @@
+"""Training steps that several devices or workers take together: each computes gradients on its part of the batch.
+
+Keras' optimizers clip what they are given. Here that is the gradient of the whole batch: sums go to all workers first, and each
+then takes the same step, so their weights stay equal without being sent.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from forecaster.engines.worker_group import Channel
+    from forecaster.models.network import Network
+    from forecaster.typing import Tensor
+
+
+def own_edges(count: Tensor, channel: Channel, parts: int) -> list[Tensor]:
+    """[parts + 1] where the parts of a batch of so many windows begin that this worker takes, and where the last ends."""
+    first, end = (count * (channel.index + i) // channel.count for i in (0, 1))
+    return [first + (end - first) * i // parts for i in range(parts + 1)]
+
+
+def part_sums(losses: Callable[[], tuple[Tensor, Tensor]], variables: list[Any]) -> Tensor:
+    """[weights + 2] for a part of a batch: the gradients of the sum of its losses, this sum, and its number of steps.
+
+    Sums and not means, so that a window has the same weight wherever it is.
+    """
+    import tensorflow as tf
+
+    with tf.GradientTape() as tape:
+        loss, steps = losses()
+    return tf.concat([_flat(tape, loss, variables), [loss, steps]], axis=0)
+
+
+def mean_of(sums: Tensor, penalties: Callable[[], list[Tensor]], variables: list[Any]) -> tuple[Tensor, list[Tensor]]:
+    """The mean loss of a batch and its gradients, from the sums of all its parts; with penalties that each batch has once."""
+    import tensorflow as tf
+
+    steps = tf.maximum(sums[-1], 1.0)
+    whole, loss = sums[:-2] / steps, sums[-2] / steps
+    with tf.GradientTape() as tape:
+        found = penalties()
+        penalty = tf.add_n(found) if found else None
+    if penalty is not None:
+        whole, loss = whole + _flat(tape, penalty, variables), loss + penalty
+    pieces = tf.split(whole, [math.prod(one.shape) for one in variables])
+    return loss, [tf.reshape(piece, one.shape) for piece, one in zip(pieces, variables, strict=True)]
+
+
+def _flat(tape: Any, loss: Tensor, variables: list[Any]) -> Tensor:
+    """[weights] the gradients of the loss."""
+    import tensorflow as tf
+
+    found = tape.gradient(loss, variables, unconnected_gradients=tf.UnconnectedGradients.ZERO)
+    return tf.concat([tf.reshape(one, [-1]) for one in found], axis=0)
+
+
+def skip_masks(seeds: list[Any], parts: int) -> None:
+    """Have dropout go on as if the batch had so many more parts: those of other workers have masks of their own."""
+    for seed in seeds:
+        seed.assign(seed + np.array([0, parts], seed.dtype))
+
+
+def take_weights_of_first(network: Network, channel: Channel) -> None:
+    """Give the network the weights of the first worker: processors of two kinds may round differently."""
+    weights = network.weights
+    flat = np.concatenate([np.ravel(one) for one in weights]).astype(np.float64)
+    flat = channel.total(flat if channel.index == 0 else np.zeros_like(flat)).astype(np.float64)
+    pieces = np.split(flat, np.cumsum([one.size for one in weights])[:-1])
+    pairs = zip(pieces, weights, strict=True)
+    network.weights = [piece.reshape(one.shape).astype(one.dtype) for piece, one in pairs]
