@@ -23,7 +23,6 @@ from forecaster.evaluation.holdout import stored_test
 from forecaster.evaluation.report import Evaluated, Report, Subject, make_report, subject
 from forecaster.evaluation.window_file import check_window_file, window_rows
 from forecaster.evaluation.zero_shot_backtest import zero_shot_backtest
-from forecaster.models.served_method import member_kind
 from forecaster.plotting.requirements import check_plot_file
 from forecaster.serving.answer import ServedModel
 from forecaster.serving.calibration_file import load_calibration
@@ -145,7 +144,7 @@ def _pretrained(data: Data | None, settings: EvaluateSettings, watch: Watch, beg
         model=PRETRAINED,
         version=0,
         cell=card.network.cell,
-        method=member_kind(card.network),
+        method=made.method,
         parameters=card.parameters,
         horizon=horizon,
         context_length=networks[0].context_length,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -16,15 +17,17 @@ if TYPE_CHECKING:
 
 # The bound of the theorem, for all tests together. It holds whatever the distribution of the errors and is not tight: in
 # simulated years (benchmarks/monitoring.py) there is less than one false alarm.
-MAX_FALSE_ALARMS_PER_YEAR = 3.5
+MAX_FALSE_ALARMS_PER_YEAR = 2.8
 MIN_PERIODS_PER_ALARM = 20.0  # where a year has few periods, as with months
 MIN_CUTOFFS = 5  # with their actuals, for a verdict that all is well
 RISE, NAIVE, COVERAGE = "rise", "naive", "coverage"
 # Test -> its share of the false alarms. The first finds a doubled error soonest, the others a model that never was good.
 SHARES = {RISE: 0.77, NAIVE: 0.05, COVERAGE: 0.18}
 # Of the false alarms, those of stretches as long as cutoffs are apart, and of whole horizons where these are longer.
-LENGTH_SHARES = (0.85, 0.15)
+LENGTH_SHARES = (0.92, 0.08)
 COVERAGE_GAP = 0.1  # between nominal and empirical coverage, which a calibration on few windows may have
+# Candidates for the correlation of a series' deviation with the one before; 0 first, while it is unknown.
+CORRELATIONS = (0.0, *(sign * tenth / 10 for tenth in range(1, 10) for sign in (1, -1)))
 YEAR = 365.25 * DAY  # microseconds
 
 
@@ -33,13 +36,19 @@ class LiveErrors:
     """E forecasts of one step with their actuals, of one or more versions of a model."""
 
     version: IntArray  # [E]
+    series: IntArray  # [E] its number
     cutoff: IntArray  # [E] in steps (`Freq.ordinals`)
     step: IntArray  # [E] from 1
     timestamp: IntArray  # [E] of the actual, in steps
-    error: FloatArray  # [E] absolute error, scaled
+    deviation: FloatArray  # [E] forecast minus actual, scaled
     naive: FloatArray  # [E] that of seasonal naive
     missed: FloatArray  # [E] 1 = outside the outermost quantiles, 0 = inside; NaN = no quantiles
     nominal_missed: FloatArray  # [E] nominal share of actuals outside
+
+    @property
+    def error(self) -> FloatArray:
+        """[E] absolute error, scaled."""
+        return np.abs(self.deviation)
 
     def take(self, chosen: BoolArray) -> LiveErrors:
         """The forecasts at these positions."""
@@ -136,7 +145,7 @@ class _Stretches:
         np.maximum.at(latest, self.index, self.errors.version)
         restart = np.diff(latest, prepend=latest[:1]) > 0
         valid = ~np.isnan(error)
-        found[RISE] = _spread(level_test(error[valid], threshold / SHARES[RISE], restart[valid]), valid)
+        found[RISE] = _spread(self._rise(valid, threshold / SHARES[RISE], restart[valid]), valid)
         both = np.where(np.isnan(error + naive), 0.0, error + naive)
         excess = np.divide(error - naive, both, out=np.zeros(self.count), where=both > 0)
         found[NAIVE] = mean_test(excess, 1.0, threshold / SHARES[NAIVE], restart)
@@ -147,6 +156,45 @@ class _Stretches:
             # Divided by the allowed share, the excess is never below -1.
             excess = missed[known] / allowed[known] - 1.0
             found[COVERAGE] = _spread(mean_test(excess, 1.0, threshold / SHARES[COVERAGE], restart[known]), known)
+        return found
+
+    def _rise(self, valid: BoolArray, threshold: float, restart: BoolArray) -> TestState:
+        """Whether the error has risen. `valid` [stretches]: those that have a score.
+
+        Stretches of one step are tested for what each series' error before does not tell. If the deviations are d_t = r
+        d_{t-1} + e_t, where d is autocorrelated, so is its size, and tests of sizes lose much; e is not autocorrelated.
+        """
+        if self.length > 1:
+            return level_test(self._means(self.errors.error)[valid], threshold, restart)
+        now, before = self.errors.deviation, self._deviations_before()
+        both = ~np.isnan(before)
+        sizes = [
+            np.where(both, np.abs(now - r * np.nan_to_num(before)), math.sqrt(1 - r * r) * np.abs(now))
+            for r in CORRELATIONS
+        ]
+        x, y = now[both], before[both]
+        sums = np.stack(
+            [self._sums(self.index[both], values)[valid] for values in (x, y, x * y, y * y, np.ones_like(x))]
+        )
+
+        def nearest(stretches: IntArray) -> int:
+            """The position in CORRELATIONS of what these stretches have."""
+            sum_x, sum_y, product, square, count = sums[:, stretches].sum(axis=1)
+            variance = square - sum_y * sum_y / max(count, 1.0)
+            r = (product - sum_x * sum_y / max(count, 1.0)) / variance if variance > 0 else 0.0
+            return int(np.argmin(np.abs(np.array(CORRELATIONS) - r)))
+
+        return level_test(np.stack([self._means(size)[valid] for size in sizes], axis=1), threshold, restart, nearest)
+
+    def _deviations_before(self) -> FloatArray:
+        """[E] the deviation of the same series one stretch before; NaN where there is none."""
+        key = self.errors.series * (self.count + 1) + self.index
+        keys, place = np.unique(key, return_inverse=True)
+        mean = np.bincount(place, self.errors.deviation) / np.bincount(place)
+        adjacent = np.diff(self.numbers, prepend=self.numbers[:1]) == 1  # no stretch is missing between
+        at = np.searchsorted(keys, keys - 1)
+        there = (keys[at] == keys - 1) & adjacent[keys % (self.count + 1)]
+        found: FloatArray = np.where(there, mean[at], np.nan)[place]
         return found
 
     def alarm(self, test: str, stretch: int) -> Alarm:
@@ -165,8 +213,13 @@ class _Stretches:
         """[stretches] means of `values` [E]; NaN where there is none."""
         there = ~np.isnan(values)
         count = np.bincount(self.index[there], minlength=self.count)
-        total = np.bincount(self.index[there], values[there], minlength=self.count)
+        total = self._sums(self.index[there], values[there])
         found: FloatArray = np.divide(total, count, out=np.full(self.count, np.nan), where=count > 0)
+        return found
+
+    def _sums(self, stretches: IntArray, values: FloatArray) -> FloatArray:
+        """[stretches] sums of values, each of a stretch."""
+        found: FloatArray = np.bincount(stretches, values, minlength=self.count).astype(np.float64)
         return found
 
 

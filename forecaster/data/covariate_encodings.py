@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from forecaster.data.future_covariates import recoded
+from forecaster.data.future_covariates import cell_ahead, recoded
 from forecaster.data.panel import ROLES, Columns
+from forecaster.errors import quoted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from forecaster.typing import FloatArray, IntArray
 
 MAX_LEVELS = 1000  # of a category: the most frequent ones; others count as unseen
+FAR = 10.0  # standard deviations from the mean of the training: no network has learnt what follows from such a number
+MAX_NAMED = 3  # unlearnt values that a message names; it counts the others
 
 
 @dataclass(frozen=True)
@@ -58,6 +61,34 @@ def columns_of(encodings: Sequence[Encoding]) -> Columns:
     known, past, static = (tuple(one.name for one in encodings if one.role == role) for role in ROLES)
     texts = tuple(one.name for one in encodings if one.levels is not None)
     return Columns(known=known, past=past, static=static, texts=texts)
+
+
+def unlearnt_ahead(panel: Panel, encodings: Sequence[Encoding], chosen: IntArray, steps: int) -> str:
+    """Known values in the next `steps` of the series at positions `chosen` that are unlike any of the training, in words.
+
+    These are numbers far from the training's mean and outside the range of the panel's own rows, and texts that the
+    training did not have. Empty where there are none.
+    """
+    columns, named, count = {one.name: one for one in panel.covariates}, [], 0
+    for encoding in (one for one in encodings if one.role == "known"):
+        column = columns[encoding.name]
+        if column.ahead is None:
+            continue
+        ahead = _codes(column, encoding, column.ahead)[chosen, :steps]
+        if encoding.levels is None:
+            past = column.values[~np.isnan(column.values)]
+            low, high = (past.min(), past.max()) if len(past) else (np.inf, -np.inf)
+            odd = (np.abs(ahead - encoding.mean) > FAR * encoding.scale) & ((ahead < low) | (ahead > high))
+        else:
+            odd = ahead >= len(encoding.levels)
+        series, step = np.nonzero(odd)
+        count += len(series)
+        for i, k in zip(series[:MAX_NAMED], step[:MAX_NAMED], strict=True):
+            value = column.ahead[chosen[i], k]
+            text = f"{value:g}" if column.levels is None else quoted(column.levels[int(value)])
+            named.append(f"{cell_ahead(panel, encoding.name, int(chosen[i]), int(k))} is {text}")
+    more = f" and {count - MAX_NAMED:,} more" if count > MAX_NAMED else ""
+    return ", ".join(named[:MAX_NAMED]) + more
 
 
 @dataclass(frozen=True)

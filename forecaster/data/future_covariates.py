@@ -101,7 +101,6 @@ def recoded(values: FloatArray, levels: Sequence[str], vocabulary: Sequence[str]
 def missing_ahead(panel: Panel, chosen: IntArray, steps: int) -> tuple[IntArray, str]:
     """The series among `chosen` that lack a known value in the next `steps`, and a list of these values for a message."""
     lacking, named, count = set(), [], 0
-    last = panel.last_timestamps
     for one in (one for one in panel.covariates if one.role == "known"):
         ahead = np.full((len(chosen), steps), np.nan)
         if one.ahead is not None:
@@ -110,9 +109,13 @@ def missing_ahead(panel: Panel, chosen: IntArray, steps: int) -> tuple[IntArray,
         count += len(series)
         lacking |= set(series.tolist())
         for i, k in zip(series[:MAX_SHOWN], step[:MAX_SHOWN], strict=True):
-            n = chosen[i]
-            stamp = panel.freq.after(last[n : n + 1], int(k) + 1, panel.zone)[0, -1]
-            of = f" of series {quoted(panel.series[n])}" if panel.columns.series else ""
-            named.append(f"{one.name}{of} at {panel.timestamp_text(int(stamp))}")
+            named.append(cell_ahead(panel, one.name, int(chosen[i]), int(k)))
     more = f" and {count - MAX_SHOWN:,} more" if count > MAX_SHOWN else ""
     return chosen[sorted(lacking)], ", ".join(named[:MAX_SHOWN]) + more
+
+
+def cell_ahead(panel: Panel, column: str, n: int, k: int) -> str:
+    """A column's value k + 1 steps after the last row of the n-th series, as messages name it."""
+    stamp = panel.freq.after(panel.last_timestamps[n : n + 1], k + 1, panel.zone)[0, -1]
+    of = f" of series {quoted(panel.series[n])}" if panel.columns.series else ""
+    return f"{column}{of} at {panel.timestamp_text(int(stamp))}"

@@ -19,7 +19,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from forecaster.typing import BoolArray, FloatArray
+    from collections.abc import Callable
+
+    from forecaster.typing import BoolArray, FloatArray, IntArray
 
 POWERS = (0.25, 0.5)  # bets on small p-values: power * p ** (power - 1) has a mean of 1 for uniform p
 STAKES = (0.9, 0.5)  # shares of the wealth that are bet on a mean above its bound
@@ -68,32 +70,41 @@ class _Bets:
             self.alarm, self.lowest = False, math.inf
 
 
-def level_test(scores: FloatArray, threshold: float, restart: BoolArray | None = None) -> TestState:
+def level_test(
+    scores: FloatArray,
+    threshold: float,
+    restart: BoolArray | None = None,
+    choose: Callable[[IntArray], int] | None = None,
+) -> TestState:
     """Whether the scores [T] have risen. Null hypothesis: each order of the scores is equally likely.
 
     A score's p-value is its rank among the scores before it. Scores during an alarm are not among these, so a lasting rise
     is not taken for the normal level. Of autocorrelated scores, what follows from the score before is subtracted, and the
     bets are weakened (`_informative_share`), as large scores still come in groups. `restart` [T]: before these scores an
-    alarm is forgotten.
+    alarm is forgotten. Scores [T, C] of C kinds: `choose` is given the positions of scores before, and returns the kind.
     """
+    kinds = scores if scores.ndim > 1 else scores[:, None]
     bets = _Bets(len(POWERS), threshold)
-    reference: list[float] = []  # in the order of time
+    reference: list[int] = []  # positions, in the order of time
     ascending: list[float] = []
-    correlation, mean, due = 0.0, 0.0, MIN_SCORES
-    alarm = np.zeros(len(scores), np.bool_)
-    for t, score in enumerate(scores.tolist()):
+    kind, correlation, mean, due = 0, 0.0, 0.0, MIN_SCORES
+    alarm = np.zeros(len(kinds), np.bool_)
+    for t in range(len(kinds)):
         if restart is not None and restart[t]:
             bets.restart()
         if len(reference) >= due:  # again after each tenth more
-            past, due = np.array(reference), len(reference) * 11 // 10 + 1
+            before, due = np.array(reference), len(reference) * 11 // 10 + 1
+            kind = choose(before) if choose else 0
+            past = kinds[before, kind]
             correlation, mean = _autocorrelation(np.argsort(np.argsort(past)).astype(np.float64)), float(past.mean())
-        new = score - correlation * (float(scores[t - 1]) - mean)
+            ascending = np.sort(past - correlation * (kinds[before - 1, kind] - mean) * (before > 0)).tolist()
+        new = float(kinds[t, kind] - correlation * (kinds[t - 1, kind] - mean))
         below, not_above = bisect_left(ascending, new), bisect_right(ascending, new)
         p = (len(ascending) - not_above + (not_above - below + 1) / 2) / (len(ascending) + 1)
         share = _informative_share(correlation)
         alarm[t] = bets.add(t, [(power * p ** (power - 1)) ** share for power in POWERS])
         if not alarm[t]:
-            reference.append(score)
+            reference.append(t)
             insort(ascending, new)
     return TestState(alarm, bets.lowest_at if bets.alarm else None)
 
@@ -129,7 +140,9 @@ def _informative_share(correlation: float) -> float:
 
 
 def _autocorrelation(values: FloatArray) -> float:
-    """The autocorrelation at lag 1 where it is positive; else 0."""
+    """The autocorrelation at lag 1, less its standard error where there is none, where this is positive; else 0."""
     centred = values - values.mean()
     square = float((centred * centred).sum())
-    return max(0.0, float((centred[1:] * centred[:-1]).sum()) / square) if square > 0 else 0.0
+    if square <= 0:
+        return 0.0
+    return max(0.0, float((centred[1:] * centred[:-1]).sum()) / square - 1 / math.sqrt(len(values)))

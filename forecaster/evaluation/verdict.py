@@ -14,6 +14,7 @@ NAIVE = ("seasonal-naive", "naive")
 MIN_WINDOWS = 5  # fewer say little about an error, and less about coverage
 MAX_COVERAGE_GAP = 0.1  # between the nominal coverage and the empirical one
 SAME = 0.005  # relative difference of errors that are called equal
+CLEARLY = 0.05  # a relative difference that is worth a warning where a baseline other than naive is better
 
 
 @dataclass(frozen=True)
@@ -32,13 +33,18 @@ def verdict_of(report: Report | None) -> TestVerdict:
         return TestVerdict("Not tested.", "there were no test windows: nothing is known about the error of this model")
     metric = "mase" if math.isfinite(report.metrics.mase) else "mae"
     own = getattr(report.metrics, metric)
-    errors = {who: getattr(scores, metric) for who, scores in report.baselines.items() if who in NAIVE}
-    known = {who: error for who, error in errors.items() if math.isfinite(error)}
+    errors = {who: getattr(scores, metric) for who, scores in report.baselines.items()}
+    errors = {who: error for who, error in errors.items() if math.isfinite(error)}
+    known = {who: error for who, error in errors.items() if who in NAIVE}
     count = f"{report.windows} window{'s' * (report.windows != 1)}"
     if not known or not math.isfinite(own):
         return TestVerdict(f"No error is defined over {count}.", "no error is defined on the test windows")
     best = min(known, key=known.__getitem__)
-    sentence, warning = _compared(own, known[best], best.replace("-", " "), count, report.method)
+    sentence, warning = _compared(own, known[best], best.replace("-", " "), count, report)
+    ahead = min(errors, key=errors.__getitem__)
+    if ahead not in NAIVE and errors[ahead] < (1.0 - CLEARLY) * own:
+        lower = f"{ahead} has {_share(1.0 - errors[ahead] / own)} lower error"
+        warning = "; ".join(filter(None, (warning, f"on the test windows {lower}")))
     if report.windows < MIN_WINDOWS:
         warning = "; ".join(
             filter(None, (warning, f"{count} {'is' if report.windows == 1 else 'are'} too few to say much"))
@@ -49,16 +55,23 @@ def verdict_of(report: Report | None) -> TestVerdict:
     return TestVerdict(f"{sentence}{covered}.", warning)
 
 
-def _compared(own: float, naive: float, name: str, count: str, method: str) -> tuple[str, str]:
+def _share(share: float) -> str:
+    """`a 5%`, `an 8%`."""
+    text = f"{share:.0%}"
+    return f"{'an' if text[0] == '8' or text in ('11%', '18%') else 'a'} {text}"
+
+
+def _compared(own: float, naive: float, name: str, count: str, report: Report) -> tuple[str, str]:
     """The comparison of an error with that of naive, and a warning where it is not lower."""
     if abs(own - naive) <= SAME * naive:
         same = f"The error is that of {name} over {count}"
-        return same, "" if method == name else f"on the test windows it does not beat {name}"
+        return same, "" if report.method == name else f"on the test windows it does not beat {name}"
     if own < naive:
         return f"{1.0 - own / naive:.0%} lower error than {name} over {count}", ""
     higher = f"{own / naive - 1.0:.0%} higher" if naive > 0.0 else "A higher"
     worse = f"{higher} error than {name} over {count}"
-    return worse, f"on the test windows, which selection did not see, it does not beat {name}"
+    unseen = ", which selection did not see," if report.version else ""  # for a pretrained network nothing is selected
+    return worse, f"on the test windows{unseen} it does not beat {name}"
 
 
 def _covered(intervals: QuantileScores | None) -> tuple[str, str]:

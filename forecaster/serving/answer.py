@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
+from forecaster.data.covariate_encodings import unlearnt_ahead
 from forecaster.data.future_covariates import missing_ahead
 from forecaster.data.windows import latest_windows
 from forecaster.errors import ArtifactError, DataError, UsageError, counted
@@ -92,6 +93,16 @@ class Answer:
 
     values: FloatArray  # [N, H, 1 + Q] point forecast, then quantiles; NaN = none
     samples: FloatArray | None  # [N, H, S] paths; None = none were asked for
+    method: TextArray  # [N] what made each forecast, in words
+
+
+@dataclass(frozen=True)
+class Checked:
+    """Forecasts that are plausible, a model's own or a fallback's."""
+
+    values: FloatArray  # [N, H, 1 + Q] point forecast, then quantiles
+    source: TextArray  # [N] who was asked: the model, the pretrained networks or a fallback
+    method: TextArray  # [N] what made each forecast, in words
 
 
 def answer_of(
@@ -103,23 +114,22 @@ def answer_of(
     return _zero_shot(request, settings, watch) if isinstance(model, ZeroShotModel) else _no_answer(request)
 
 
-def check_answer(
-    request: Request, values: FloatArray, own: str, settings: PredictSettings, watch: Watch
-) -> tuple[FloatArray, TextArray]:
-    """Forecasts [N, H, 1 + Q] that are plausible, by a fallback where one may answer, and [N] their sources.
+def check_answer(request: Request, answer: Answer, own: str, settings: PredictSettings, watch: Watch) -> Checked:
+    """Forecasts that are plausible, by a fallback where one may answer. `own`: the source of the others.
 
     ArtifactError naming a series whose forecast is implausible, where nothing may take its place.
     """
     # The pretrained networks know no series of a few rows, and nobody has tested them on this data.
     if settings.fallback or own == PRETRAINED:
-        return _with_fallback(request, values, own, settings, watch)
-    _refuse_implausible(request, values)
-    return values, np.full(len(request.positions), own, dtype=object)
+        return _with_fallback(request, answer, own, settings, watch)
+    _refuse_implausible(request, answer.values)
+    return Checked(answer.values, np.full(len(request.positions), own, dtype=object), answer.method)
 
 
 def _no_answer(request: Request) -> Answer:
     """No forecast of any series."""
-    return Answer(np.full((len(request.positions), request.horizon, 1 + len(request.quantiles)), np.nan), None)
+    shape = (len(request.positions), request.horizon, 1 + len(request.quantiles))
+    return Answer(np.full(shape, np.nan), None, np.full(shape[0], "", dtype=object))
 
 
 def _answer_or_none(
@@ -152,7 +162,9 @@ def _answer(
             raise DataError(what, "Give them as rows after the last target, or in --future FILE.")
         watch.warn(what)
         values[np.isin(request.positions, unknown)] = np.nan
-    return Answer(values, samples)
+    if odd := unlearnt_ahead(panel, manifest.covariates, request.positions, request.horizon):
+        watch.warn(f"known values are unlike any of the training, so what follows from them was not learnt: {odd}")
+    return Answer(values, samples, np.full(len(values), manifest.served, dtype=object))
 
 
 def unadapted(model: ServedModel, settings: PredictSettings) -> QuantileSource:
@@ -186,7 +198,8 @@ def _zero_shot(request: Request, settings: PredictSettings, watch: Watch) -> Ans
         raise UsageError("--calibrate: the history is too short for a calibration.", "Leave it out.")
     windows = latest_windows(panel).take(request.positions)
     values = made.forecast(windows, request.quantiles)
-    return Answer(values, made.samples(windows, settings.samples) if settings.samples else None)
+    samples = made.samples(windows, settings.samples) if settings.samples else None
+    return Answer(values, samples, made.methods(windows))
 
 
 def _refuse_implausible(request: Request, values: FloatArray) -> None:
@@ -201,15 +214,13 @@ def _refuse_implausible(request: Request, values: FloatArray) -> None:
         )
 
 
-def _with_fallback(
-    request: Request, values: FloatArray, own: str, settings: PredictSettings, watch: Watch
-) -> tuple[FloatArray, TextArray]:
-    """The forecasts [N, H, 1 + Q], with another one for those that are implausible or not finite; [N] their sources.
+def _with_fallback(request: Request, answer: Answer, own: str, settings: PredictSettings, watch: Watch) -> Checked:
+    """The forecasts, with another one for those that are implausible or not finite.
 
     With --fallback, series with too few rows get it, too. `own`: the source of the others.
     """
-    source = np.full(len(request.positions), own, dtype=object)
-    sparse, values = request.sparse & bool(settings.fallback), values.copy()
+    source, method = np.full(len(request.positions), own, dtype=object), answer.method.copy()
+    sparse, values = request.sparse & bool(settings.fallback), answer.values.copy()
     for name in _fallbacks(settings, own):
         lacking, wild = ~np.isfinite(values).all(axis=(1, 2)), _implausible(request, values)
         bad = np.flatnonzero(wild | lacking | sparse)
@@ -222,12 +233,13 @@ def _with_fallback(
         names = ", ".join(map(str, panel.series[positions[:3]])) + (", …" if len(bad) > 3 else "")
         watch.warn(f"{FALLBACKS[name]} for {len(bad)} of {len(source)} series ({names}): {why}")
         if name == PRETRAINED:
-            values[bad] = _pretrained_values(replace(request, positions=positions), watch)
+            values[bad], method[bad] = _pretrained_values(replace(request, positions=positions), watch)
         else:
+            method[bad] = SEASONAL_NAIVE
             values[bad, :, 0] = naive_forecast(panel, positions, request.horizon)
             values[bad, :, 1:] = naive_quantiles(panel, positions, values[bad, :, 0], request.quantiles)
         source[bad], sparse = name, np.zeros_like(sparse)
-    return values, source
+    return Checked(values, source, method)
 
 
 FALLBACKS = {PRETRAINED: "a pretrained network", SEASONAL_NAIVE: "seasonal naive"}
@@ -243,15 +255,20 @@ def _fallbacks(settings: PredictSettings, own: str) -> tuple[str, ...]:
     return (PRETRAINED, SEASONAL_NAIVE) if settings.fallback == PRETRAINED and own != PRETRAINED else (SEASONAL_NAIVE,)
 
 
-def _pretrained_values(request: Request, watch: Watch) -> FloatArray:
-    """[N, H, 1 + Q] forecasts of the pretrained networks; NaN where they have none, so that the next fallback answers."""
+def _pretrained_values(request: Request, watch: Watch) -> tuple[FloatArray, TextArray]:
+    """[N, H, 1 + Q] forecasts of the pretrained networks and [N] what made them.
+
+    NaN where they have none, so that the next fallback answers.
+    """
     panel = request.panel
     try:
         made = ZeroShot(open_pretrained(panel.season_length), panel, panel.offsets[1:], request.horizon)
-        return made.forecast(latest_windows(panel).take(request.positions), request.quantiles)
+        windows = latest_windows(panel).take(request.positions)
+        return made.forecast(windows, request.quantiles), made.methods(windows)
     except (ArtifactError, UsageError) as error:
         watch.warn(error.message)
-        return np.full((len(request.positions), request.horizon, 1 + len(request.quantiles)), np.nan)
+        nothing = _no_answer(request)
+        return nothing.values, nothing.method
 
 
 def widened_where_sparse(

@@ -8,7 +8,7 @@ from typing import TypeAlias
 import numpy as np
 
 from forecaster.data.freq import Freq, format_timestamps
-from forecaster.errors import ArtifactError
+from forecaster.errors import ArtifactError, counted
 from forecaster.serving.manifest import Manifest, read_manifest
 from forecaster.serving.store import Store
 
@@ -73,7 +73,7 @@ def described(manifest: Manifest) -> list[tuple[str, str]]:
         ("covariates", covariates or "none"),
         ("horizon", f"{manifest.horizon} steps, from the latest {manifest.context_length} rows"),
         ("quantiles", ", ".join(f"{level:g}" for level in manifest.quantiles) or "none"),
-        ("parameters", f"{manifest.parameters:,} in {len(manifest.members)} networks"),
+        ("parameters", f"{manifest.parameters:,} in {counted(len(manifest.members), 'network')}"),
         ("libraries", ", ".join(f"{name} {version}" for name, version in manifest.versions.items())),
     ]
     return [*lines, ("refused", str(manifest.refused))] if manifest.refused else lines

@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from forecaster.config import PredictSettings
     from forecaster.data.panel import Panel
     from forecaster.serving.quantile_source import QuantileSource
-    from forecaster.typing import BoolArray, Data, TextArray
+    from forecaster.typing import BoolArray, Data
 
 MAX_ATTEMPTS = 5  # where the serving version is pruned between finding and reading it
 MAX_DEFAULT_HORIZON, HORIZON_WITHOUT_SEASON = 96, 6  # steps, where no model says how many
@@ -101,8 +101,8 @@ def forecast_panel(
         )
     answer = answer_of(request, model, settings, watch, quantiles)
     answer.values[beyond] = np.nan  # so that the fallback answers, which the model's limits do not hold
-    values, source = check_answer(request, answer.values, own, settings, watch)
-    values, samples = widened_where_sparse(request, values, answer.samples, model)
+    checked = check_answer(request, answer, own, settings, watch)
+    values, samples = widened_where_sparse(request, checked.values, answer.samples, model)
     if model.opened:
         values[~beyond] = model.opened.manifest.held(values[~beyond])
     result = Forecast(
@@ -111,12 +111,12 @@ def forecast_panel(
         prediction=values[:, :, 0],
         quantiles=request.quantiles,
         quantile_forecasts=values[:, :, 1:],
-        source=source,
+        source=checked.source,
         own=own,
         freq=request.panel.freq,
         zone=request.panel.zone,
         samples=samples,
-        method=_methods(source, model.opened, panel.season_length),
+        method=checked.method,
         about=_about(request, model),
         keys=request.panel.keys,
     )
@@ -242,13 +242,6 @@ def _observed(panel: Panel, reach: int) -> BoolArray:
             tuple(map(str, panel.series)),
         )
     return observed
-
-
-def _methods(source: TextArray, opened: Opened | None, season_length: int) -> TextArray:
-    """[N] what made each forecast, in words; of the fallback its name."""
-    served = opened.manifest.served if opened else ""
-    named = np.where(source == MODEL, served, source)
-    return np.where(source == PRETRAINED, pretrained_method(season_length), named).astype(object)
 
 
 def _about(request: Request, answered: Model) -> About:

@@ -20,6 +20,7 @@ from forecaster.data.seasonal_scale import context_scale
 from forecaster.data.windows import evenly, rolling
 from forecaster.errors import ArtifactError, UsageError
 from forecaster.serving.conformal import GRID, calibrate
+from forecaster.serving.filled_gaps import FilledRuntime
 from forecaster.serving.pretrained import NO_SEASON, Card, find_card, load_pretrained
 from forecaster.serving.raw_forecasts import RawForecasts, raw_forecasts, with_actuals
 from forecaster.serving.recent_errors import densest, pooled
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from forecaster.data.panel import Panel
     from forecaster.data.windows import Windows
     from forecaster.serving.conformal import Calibration
-    from forecaster.typing import BoolArray, FloatArray, IntArray
+    from forecaster.typing import BoolArray, FloatArray, IntArray, TextArray
 
 MAX_WINDOWS = 1000  # of the history, from which quantiles are learnt
 MIN_CUTOFFS = 5  # of a series among them, where its history has as many: series share shocks at one cutoff
@@ -74,17 +75,21 @@ def open_pretrained(season_length: int, runtime: str = "onnx", threads: int = 0)
     own, plain = find_card(season_length), find_card(NO_SEASON)
     found = []
     if own:
-        graph, length = load_pretrained(own.folder, runtime, threads), own.network.context_length
+        graph, length = _without_gaps(own, runtime, threads), own.network.context_length
         longer = LONGER.get(season_length)
         found.append(_deseasonalised(own, graph, longer) if longer else PretrainedNetwork(own, graph, length))
     if plain and plain != own:
-        graph, length = load_pretrained(plain.folder, runtime, threads), plain.network.context_length
+        graph, length = _without_gaps(plain, runtime, threads), plain.network.context_length
         if not own:
             found.append(_deseasonalised(plain, graph, Profile(season_length)))
         found.append(PretrainedNetwork(plain, graph, length))
     if not found:
         raise ArtifactError(f"there is no pretrained network for a season of {season_length} steps.", TRAIN)
     return tuple(found)
+
+
+def _without_gaps(card: Card, runtime: str, threads: int) -> FilledRuntime:
+    return FilledRuntime(load_pretrained(card.folder, runtime, threads), card.season_length)
 
 
 def _deseasonalised(card: Card, graph: Runtime, profile: Profile) -> PretrainedNetwork:
@@ -104,7 +109,7 @@ class ZeroShot:
 
     @property
     def method(self) -> str:
-        """What the forecasts are made by."""
+        """What makes the forecasts of windows with enough rows for the season."""
         return self.networks[0].card.method
 
     def choose(self, windows: Windows) -> IntArray:
@@ -113,6 +118,11 @@ class ZeroShot:
         for i in reversed(range(len(self.networks))):
             chosen[self.networks[i].suits(windows)] = i
         return chosen
+
+    def methods(self, windows: Windows) -> TextArray:
+        """[W] what each window's forecast is made by; empty where no network suits."""
+        names = np.array([*(network.card.method for network in self.networks), ""], dtype=object)
+        return np.asarray(names[self.choose(windows)])  # NONE is the last
 
     @cached_property
     def calibrations(self) -> tuple[Calibration | None, ...]:

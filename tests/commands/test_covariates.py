@@ -132,6 +132,23 @@ def test_categories_not_met_and_missing_values_have_a_forecast(shop):
     assert np.isfinite(found.prediction).all() and not np.allclose(found.prediction, forecast(shop).prediction)
 
 
+def test_known_values_that_no_training_row_was_like_are_warned_of(shop):
+    frame, watch = shops(), Recorder()
+    settings = PredictSettings(models=str(shop[0] / "models"))
+    predict(frame, settings, watch)
+    assert watch.warnings == []
+    at = frame.index[frame["sold"].isna()][[1, 2]]
+    frame.loc[at[0], "price"], frame.loc[at[1], "sky"] = -999.0, "hail"  # a mark for missing, a new text
+    predict(frame, settings, watch)
+    assert watch.warnings == [
+        "known values are unlike any of the training, so what follows from them was not learnt: "
+        "price of series 's0' at 2024-03-02 is -999, sky of series 's0' at 2024-03-03 is 'hail'"
+    ]
+    watch.warnings.clear()
+    predict(frame, settings.__class__(models=settings.models, horizon=1), watch)  # which does not reach these rows
+    assert watch.warnings == []
+
+
 def test_text_in_a_column_that_was_numeric_is_refused(shop):
     frame = shops()
     frame["price"] = frame["price"].astype(object)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from forecaster.commands.live_tests import LiveErrors, live_tests, periods_per_year
+from forecaster.commands.live_tests import LiveErrors, _Stretches, live_tests, periods_per_year
 from forecaster.data.freq import Freq
 
 DAY = Freq.parse("D")
@@ -17,17 +17,18 @@ def errors_of(distance, horizon, days, *, break_at=None, factor=2.0, version=1, 
     rng = np.random.default_rng(seed)
     cutoff = np.repeat(np.arange(0, days - horizon + 1, distance), horizon)
     step = np.tile(np.arange(1, horizon + 1), len(cutoff) // horizon)
-    error = np.abs(rng.normal(size=len(cutoff)))
+    deviation = rng.normal(size=len(cutoff))
     if break_at is not None:
-        error[cutoff >= break_at] *= factor
+        deviation[cutoff >= break_at] *= factor
     return LiveErrors(
         version=np.full(len(cutoff), version),
+        series=np.zeros(len(cutoff), np.int64),
         cutoff=cutoff,
         step=step,
         timestamp=cutoff + step,
-        error=error,
+        deviation=deviation,
         naive=np.abs(naive * rng.normal(size=len(cutoff))),
-        missed=(error > 1.28) * 1.0,
+        missed=(np.abs(deviation) > 1.28) * 1.0,
         nominal_missed=np.full(len(cutoff), 0.2),
     )
 
@@ -47,6 +48,49 @@ def test_a_doubled_error_is_found_within_ten_cutoffs(distance, horizon, most):
         for seed in range(40)
     ]
     assert sum(found) >= 0.75 * most
+
+
+@pytest.mark.parametrize("series", [1, 8])
+def test_a_doubled_error_is_found_as_soon_where_errors_are_autocorrelated(series):
+    days, found = 192, 0
+    for seed in range(40):
+        rng = np.random.default_rng(seed)
+        deviation = rng.normal(size=(days, series)) + (series > 1) * rng.normal(size=(days, 1))
+        deviation[182:] *= 2
+        for day in range(1, days):
+            deviation[day] += 0.6 * deviation[day - 1]
+        found += bool(live_tests(panel_errors(deviation), 1, DAY).alarms)
+    assert found >= 0.75 * 36
+
+
+def panel_errors(deviation):
+    """Daily forecasts of one step: deviations [days, series]."""
+    days, series = deviation.shape
+    unknown, day = np.full(deviation.size, np.nan), np.repeat(np.arange(days), series)
+    return LiveErrors(
+        version=np.ones(deviation.size, np.int64),
+        series=np.tile(np.arange(series), days),
+        cutoff=day,
+        step=np.ones(deviation.size, np.int64),
+        timestamp=day + 1,
+        deviation=deviation.ravel(),
+        naive=unknown,
+        missed=unknown,
+        nominal_missed=unknown,
+    )
+
+
+def test_the_deviation_before_is_of_the_same_series_one_step_before():
+    errors = panel_errors(np.arange(12.0).reshape(6, 2))
+    kept = errors.take((errors.timestamp != 4) & ~((errors.series == 1) & (errors.timestamp == 2)))
+    before = _Stretches(kept, 1)._deviations_before()
+    found = {(int(s), int(t)): b for s, t, b in zip(kept.series, kept.timestamp, before, strict=True)}
+    assert {key: value for key, value in found.items() if not np.isnan(value)} == {
+        (0, 2): 0.0,
+        (0, 3): 2.0,
+        (0, 6): 8.0,
+        (1, 6): 9.0,
+    }
 
 
 def test_five_weeks_of_errors_far_above_naives_with_nothing_covered_are_an_alarm_within_nine_forecasts():

@@ -17,7 +17,7 @@ from forecaster.errors import DataError, QualityError, UsageError
 from forecaster.evaluation.metrics import score
 from forecaster.evaluation.quantile_metrics import quantile_scores
 from forecaster.serving.ledger import Entries, Version, append
-from forecaster.serving.manifest import read_manifest
+from forecaster.serving.manifest import read_manifest, write_manifest
 from forecaster.serving.predict import predict, run_forecast
 from tests.support.factories import Recorder, panel_of
 from tests.support.stored_models import HOUR, stored, wave, write_csv
@@ -106,6 +106,25 @@ def test_fallbacks_are_counted_and_not_blamed_on_the_model(tmp_path):
     hole = lambda n, t: None if n == 0 and 72 <= t < 75 else wave(n, t)  # noqa: E731
     found = monitored(tmp_path, forecast_hourly(tmp_path, 1, value=hole, fallback=True))
     assert found.fallbacks == 6 and {one.group for one in found.by_series} == {"b"}
+
+
+def test_actuals_are_read_in_the_models_columns_where_they_are_there(tmp_path):
+    """A file with a column `y` beside the model's target: inference would take it for the actuals."""
+    stored(tmp_path / "models")
+    data = forecast_hourly(tmp_path, 3)
+    expected = monitored(tmp_path, data).overall
+    models = str(tmp_path / "models")
+    folder = tmp_path / "models" / "m" / "1"
+    manifest = read_manifest(folder)
+    write_manifest(folder, replace(manifest, data=replace(manifest.data, target="sold")))
+    _, *rows = data.read_text().splitlines()
+    more = [f"{row},{i % 7}" for i, row in enumerate(rows)]
+    data.write_text("\n".join(["series,timestamp,sold,y", *more]))
+    assert monitored(tmp_path, data, models=models).overall == expected
+    data.write_text("\n".join(["shop,at,number", *rows]))  # columns of its own
+    assert monitored(tmp_path, data, models=models).overall == expected
+    data.write_text("\n".join(["shop,at,number,y", *more]))
+    assert monitored(tmp_path, data, models=models, target="number").overall == expected
 
 
 def test_other_data_is_refused(tmp_path):

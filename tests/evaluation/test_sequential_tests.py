@@ -55,7 +55,8 @@ def test_a_mean_that_was_never_within_its_bound_is_found_from_its_first_score():
 
 
 def test_an_alarm_is_forgotten_where_another_model_takes_over():
-    scores = np.concatenate([np.linspace(1, 2, 40), np.full(10, 9.0), np.linspace(1, 2, 5)])
+    usual = np.random.default_rng(0).uniform(1, 2, 45)
+    scores = np.insert(usual, 40, np.full(10, 9.0))
     restart = np.zeros(55, np.bool_)
     restart[50] = True
     assert level_test(scores, THRESHOLD).alarm[50]
@@ -93,3 +94,14 @@ def test_only_the_order_of_the_scores_counts(scores, factor):
 def test_a_test_of_fewer_scores_says_what_it_said_then(excess):
     whole, early = mean_test(np.array(excess), 1.0, 20), mean_test(np.array(excess[:-1]), 1.0, 20)
     assert whole.alarm[:-1].tolist() == early.alarm.tolist()
+
+
+def test_of_scores_of_several_kinds_one_is_tested_from_the_first_choice_on():
+    kinds = np.random.default_rng(1).uniform(1, 2, (80, 2))
+    kinds[60:] = [1.5, 9.0]
+    first = lambda positions: 0  # noqa: E731
+    second = lambda positions: int(len(positions) >= 8)  # noqa: E731
+    assert not level_test(kinds, THRESHOLD, choose=first).alarm[60:].any()
+    assert (
+        level_test(kinds, THRESHOLD, choose=second).alarm.tolist() == level_test(kinds[:, 1], THRESHOLD).alarm.tolist()
+    )

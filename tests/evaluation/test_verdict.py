@@ -36,6 +36,22 @@ def test_where_the_better_naive_forecast_is_better_there_is_a_warning(own, naive
     assert "higher error" in found.sentence and "does not beat" in found.warning
 
 
+@pytest.mark.parametrize(("drift", "words"), [(0.68, "drift has an 8% lower error"), (0.72, ""), (float("nan"), "")])
+def test_any_baseline_that_is_clearly_better_is_named(drift, words):
+    one = report(0.74, 1.0)
+    found = verdict_of(replace(one, baselines={**one.baselines, "drift": replace(REPORT.metrics, mase=drift)}))
+    assert (
+        found.sentence.startswith("26% lower error than naive")
+        and (words in found.warning)
+        and bool(words) == bool(found.warning)
+    )
+
+
+def test_of_a_pretrained_network_no_selection_is_spoken_of():
+    assert "which selection did not see" in verdict_of(replace(report(2.0, 1.0), version=1)).warning
+    assert verdict_of(replace(report(2.0, 1.0), version=0)).warning == "on the test windows it does not beat naive"
+
+
 def test_a_naive_forecast_that_serves_is_no_failure():
     assert not verdict_of(report(1.0, 1.0, method="naive")).warning
     assert "does not beat" in verdict_of(report(1.0, 1.0)).warning

@@ -91,7 +91,7 @@ def test_the_command_prints_the_table_or_json_and_writes_the_page(tmp_path, caps
     write_csv(tmp_path / "data.csv", 200)
     assert run(["evaluate", "data.csv", "--horizon", "6", "--quiet"]) == 0
     shown = capsys.readouterr().out
-    assert "pretrained (gru)" in shown and "seasonal-naive" in shown and "calibrated" in shown
+    assert "pretrained (pretrained gru)" in shown and "seasonal-naive" in shown and "calibrated" in shown
     assert run(["evaluate", "data.csv", "--horizon", "6", "--json", "--model", "pretrained"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert found["model"] == "pretrained" and found["version"] is None and found["windows"] == 12

@@ -13,7 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from forecaster.cli.main import run
-from forecaster.config import PredictSettings, TrainSettings
+from forecaster.commands.evaluate import evaluate
+from forecaster.config import EvaluateSettings, PredictSettings, TrainSettings
 from forecaster.config.resolve import ConfigFile, resolve
 from forecaster.data.windows import latest_windows
 from forecaster.errors import ArtifactError, UsageError
@@ -281,6 +282,30 @@ def test_the_method_is_that_of_the_network_for_the_season(tmp_path, shipped):
     found, _ = answered(horizon=6)
     assert set(found.method) == {"pretrained gru"} == {found.metadata()["method"]}
     assert open_pretrained(5)[0].card.method == "50 % pretrained gru; 50 % theta"
+
+
+def test_each_series_names_the_network_that_forecast_it(tmp_path, shipped):
+    """The network without a season, which has a simple method in its graph, forecasts series with less than a season of rows."""
+    path = shipped / "1" / "card.json"
+    floor = {"season_length": 1, "length": 8, "horizon": 6, "log": False, "weight": 0.5, "method": "theta"}
+    path.write_text(json.dumps({**json.loads(path.read_text()), "floor": floor}))
+    first = {"long": 0, "short": 90, "tiny": 97}
+    write_csv(
+        tmp_path / "data.csv", 100, (*first,), value=lambda n, t: 9.0 + t % 24 if t >= [*first.values()][n] else None
+    )
+    methods = ["pretrained gru", "50 % pretrained gru; 50 % theta", "seasonal-naive"]
+    assert list(answered(horizon=6)[0].method) == methods
+    stored(tmp_path / "models", factor=1e6)  # implausible, so that the fallback answers
+    assert list(answered(horizon=6, fallback="pretrained")[0].method) == methods
+
+
+def test_an_evaluation_names_what_a_forecast_names(tmp_path, shipped):
+    path = shipped / "24" / "card.json"
+    floor = {"season_length": 24, "length": 48, "horizon": 6, "log": False, "weight": 0.5, "method": "theta"}
+    path.write_text(json.dumps({**json.loads(path.read_text()), "floor": floor}))
+    write_csv(tmp_path / "data.csv", 200)
+    tested = evaluate(str(tmp_path / "data.csv"), EvaluateSettings(horizon=6), Recorder())
+    assert {tested.method} == set(answered(horizon=6)[0].method)
 
 
 def test_it_stands_in_for_a_model_that_cannot_answer_and_seasonal_naive_for_both(tmp_path, monkeypatch):

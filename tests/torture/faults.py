@@ -32,6 +32,7 @@ from tests.torture.sandbox import batch, check, exit_code, forecasts_in_ledger, 
 ROOT = Path(__file__).parents[2]
 LIBRARY = "FAULTS_LIBRARY"  # variable with the path of the preloaded library
 KILL_BEFORE, KILL_AFTER = 0, -1
+KILLS = {KILL_BEFORE: "kill before", KILL_AFTER: "kill after"}
 # Kind of call -> errors that a disk answers it with.
 ERRORS = {
     "open": (errno.ENOSPC, errno.EACCES, errno.EROFS),
@@ -184,7 +185,23 @@ def faults(kind: str) -> Iterator[tuple[int, bool]]:
     yield KILL_AFTER, True
 
 
-def torture(verb: Verb, folder: Path, step: int, kinds: Sequence[str]) -> Counter[str]:
+class Journal:
+    """The cases that have run, a line of JSON each in `path`: a run that was stopped goes on after them."""
+
+    def __init__(self, path: Path | None) -> None:
+        self.path = path
+        lines = path.read_text().splitlines() if path and path.exists() else []
+        self.outcomes: dict[str, list[str]] = dict(map(json.loads, lines))
+
+    def add(self, case: str, outcomes: list[str]) -> None:
+        """Note how a case ended."""
+        self.outcomes[case] = outcomes
+        if self.path:
+            with self.path.open("a") as file:
+                file.write(json.dumps([case, outcomes]) + "\n")
+
+
+def torture(verb: Verb, folder: Path, step: int, kinds: Sequence[str], journal: Journal) -> Counter[str]:
     """Strike every `step`-th call of each of these kinds with each of its faults. Counts by outcome."""
     tally: Counter[str] = Counter()
     verb.ready(folder)
@@ -197,21 +214,36 @@ def torture(verb: Verb, folder: Path, step: int, kinds: Sequence[str]) -> Counte
         turn = itertools.cycle(faults(kind))
         for when in range(1, calls + 1, step if kind != BYTES else max(1, calls * step // SIZES)):
             for fault, once in (next(turn),) if verb.seconds else faults(kind):
-                verb.ready(folder)
-                what = f"{verb.name}: {kind} {when} of {calls}: {errno.errorcode.get(fault, 'kill')}{' once' * once}"
-                code, said, _ = struck(verb, folder, kind, when, fault, once)
-                again = not verb.seconds or tally.total() % NEXT_RUN == 0
-                try:
-                    expect(verb, folder, code, said, expected, again)
-                except AssertionError as broken:
-                    tally["faults"] += 1
-                    print(
-                        json.dumps({"fault": what, "code": code, "why": str(broken), "said": said[-300:]}), flush=True
-                    )
-                tally["killed" if code == -signal.SIGKILL else f"exit {code}"] += 1
+                name = KILLS.get(fault) or errno.errorcode[fault] + " once" * once
+                what = f"{verb.name}: {kind} {when} of {calls}: {name}"
+                if what not in journal.outcomes:
+                    again = not verb.seconds or len(journal.outcomes) % NEXT_RUN == 0
+                    journal.add(what, strike(verb, folder, what, (kind, when, fault, once), expected, again))
+                tally.update(journal.outcomes[what])
         if verb.seconds:
             print(json.dumps({f"{verb.name}, up to {kind}": dict(sorted(tally.items()))}), flush=True)
     return tally
+
+
+def strike(
+    verb: Verb,
+    folder: Path,
+    what: str,
+    fault: tuple[str, int, int, bool],
+    expected: dict[str, bytes],
+    again: bool,
+) -> list[str]:
+    """Run the verb with a fault (`struck`) and check what must hold. Its outcome, and "faults" where something did not."""
+    verb.ready(folder)
+    code, said, _ = struck(verb, folder, *fault)
+    outcomes = ["killed" if code == -signal.SIGKILL else f"exit {code}"]
+    try:
+        expect(verb, folder, code, said, expected, again)
+    except AssertionError as broken:
+        outcomes.append("faults")
+        found = {"fault": what, "code": code, "why": str(broken), "said": said[-300:]}
+        print(json.dumps(found), flush=True)
+    return outcomes
 
 
 def expect(verb: Verb, folder: Path, code: int, said: str, expected: dict[str, bytes], again: bool) -> None:
@@ -254,6 +286,7 @@ def main() -> None:
     parser.add_argument(
         "--kinds", default=",".join(ERRORS), help="only these calls, between commas; bytes: a full disk"
     )
+    parser.add_argument("--journal", type=Path, help="a file of the cases that have run, which a later run leaves out")
     options = parser.parse_args()
     if LIBRARY not in os.environ:
         with tempfile.TemporaryDirectory() as place:
@@ -267,7 +300,7 @@ def main() -> None:
     preload("pyarrow.parquet", "forecaster.commands.monitor")
     if not options.verbs or "train" in options.verbs.split(","):
         preload(*TRAINING)
-    broken = 0
+    broken, journal = 0, Journal(options.journal)
     for verb in VERBS:
         if options.verbs and verb.name not in options.verbs.split(","):
             continue
@@ -277,7 +310,7 @@ def main() -> None:
             folder.mkdir()
             make_sandbox(folder)
             write_csv(folder / "data.csv", 60)
-            tally = torture(verb, folder, options.step, options.kinds.split(","))
+            tally = torture(verb, folder, options.step, options.kinds.split(","), journal)
         broken += tally["faults"]
         print(
             json.dumps({verb.name: dict(sorted(tally.items())), "seconds": round(time.monotonic() - began, 1)}),

@@ -25,6 +25,7 @@ pytestmark = [
         ("faults", ["--step", "40", "--verbs", "predict"]),
         ("tamper", ["--count", "8"]),
         pytest.param("faults", ["--step", "20", "--verbs", "train", "--kinds", "bytes"], marks=pytest.mark.long),
+        pytest.param("fuzz_atheris", ["40"], marks=pytest.mark.long),
         ("week", ["--hours", "50"]),
     ],
 )

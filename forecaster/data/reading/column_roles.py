@@ -15,6 +15,10 @@ from forecaster.errors import DataError, UsageError, nearest
 MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 
 
+class NoColumnError(DataError):
+    """A column that was given is not in the table."""
+
+
 @dataclass(frozen=True)
 class CovariateColumn:
     """A covariate's column."""
@@ -142,11 +146,12 @@ def _check_given(table: RawTable, given: Columns) -> None:
         if (name := names[0]) not in table.columns:
             missing = next((each for each in split_names(name) if each not in table.columns), name)
             hint = nearest(missing, table.columns)
-            raise DataError(f"{table.name}: there is no column '{missing}' ({flag}).", hint)
+            raise NoColumnError(f"{table.name}: there is no column '{missing}' ({flag}).", hint)
     for role in ROLES:
         for name in getattr(given, role):
             if name not in table.columns:
-                raise DataError(f"{table.name}: there is no column '{name}' (--{role}).", nearest(name, table.columns))
+                hint = nearest(name, table.columns)
+                raise NoColumnError(f"{table.name}: there is no column '{name}' (--{role}).", hint)
     covariates, taken = [*given.known, *given.past, *given.static], [name for names in parts.values() for name in names]
     twice = next((name for i, name in enumerate(covariates) if name in (*covariates[:i], *taken)), None)
     if twice is not None:
