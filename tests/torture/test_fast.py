@@ -36,6 +36,14 @@ def test_a_short_run_of_the_part_passes(part: str, arguments: list[str]) -> None
     assert all(json.loads(line)["seconds"] >= 0 for line in done.stdout.splitlines())
 
 
+def test_a_stopped_run_of_faults_goes_on_with_what_has_run(tmp_path: Path) -> None:
+    from tests.torture.faults import Journal
+
+    Journal(tmp_path / "cases.jsonl").add("train: write 1 of 2: EIO", ["exit 2"])
+    assert Journal(tmp_path / "cases.jsonl").outcomes == {"train: write 1 of 2: EIO": ["exit 2"]}
+    assert Journal(None).outcomes == {}
+
+
 @pytest.mark.parametrize("environment", ["full_disk", "read_only", "terminated", "crowd 8"])
 def test_forecaster_works_or_fails_cleanly_in_the_environment(environment: str) -> None:
     program = (
