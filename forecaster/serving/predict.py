@@ -173,10 +173,19 @@ def _read(data: Data | None, model: Model, settings: PredictSettings) -> Panel:
 
 
 def _note_series(panel: Panel, model: Model, watch: Watch) -> None:
-    """Say where the data has fewer series than that of the training."""
+    """Say where the data has fewer series than that of the training, and where it ends without targets."""
     trained = model.opened.manifest.data.series_count if model.opened else 0
     if len(panel.series) < trained:
         watch.note(f"{len(panel.series):,} series; the model was trained on {trained:,}")
+    place = np.arange(len(panel.target)) - np.repeat(panel.offsets[:-1], panel.lengths)
+    last = np.maximum.reduceat(np.where(np.isnan(panel.target), -1, place), panel.offsets[:-1])  # -1 = nothing observed
+    ended = (last < panel.lengths - 1)[last >= 0]
+    if len(ended) and ended.all():
+        observed = int(panel.timestamps[(panel.offsets[:-1] + last)[last >= 0]].max())
+        watch.note(
+            "the latest rows of every series have no target: the forecast is of the steps after these rows "
+            f"(of the rows themselves with --until {panel.timestamp_text(observed)})"
+        )
 
 
 def _request(panel: Panel, model: Model, settings: PredictSettings, watch: Watch) -> Request:

@@ -8,7 +8,7 @@ there are enough.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -114,6 +114,7 @@ class ZeroShot:
 
     def choose(self, windows: Windows) -> IntArray:
         """[W] index of the network that forecasts each window; NONE where its context is too short for any."""
+        windows, _ = self._from_last_observed(windows)
         chosen = np.full(len(windows), NONE)
         for i in reversed(range(len(self.networks))):
             chosen[self.networks[i].suits(windows)] = i
@@ -134,19 +135,52 @@ class ZeroShot:
     def forecast(self, windows: Windows, levels: Sequence[float]) -> FloatArray:
         """[W, H, 1 + Q] point forecasts and quantiles at these levels; NaN where no network suits.
 
-        Where all values of a series before `ends` are at least 0, so are its forecasts. UsageError for a level that is
-        too far out.
+        Rows that are missing before a cutoff are forecast, too. Where all values of a series before `ends` are at least 0,
+        so are its forecasts. UsageError for a level that is too far out.
         """
+        return self._by_gap(windows, 1 + len(levels), lambda made, part: made._forecast(part, levels))
+
+    def samples(self, windows: Windows, count: int) -> FloatArray:
+        """[W, H, count] sample paths; NaN where no network suits. UsageError where no whole window shows its errors."""
+        return self._by_gap(windows, count, lambda made, part: made._samples(part, count))
+
+    def _by_gap(self, windows: Windows, columns: int, made: Callable[[ZeroShot, Windows], FloatArray]) -> FloatArray:
+        """[W, H, columns] of `made`, whose steps begin after the last observed row of each window."""
+        windows, gap = self._from_last_observed(windows)
+        found = np.full((len(windows), self.horizon, columns), np.nan)
+        at_once, late = np.flatnonzero(gap == 0), np.flatnonzero(gap > 0)
+        found[at_once] = made(self, windows.take(at_once))
+        if len(late):
+            longer = replace(self, horizon=self.horizon + int(gap.max()))
+            steps = np.arange(self.horizon)
+            batch = max(1, BATCH_VALUES // longer.horizon)
+            for first in range(0, len(late), batch):
+                part = late[first : first + batch]
+                ahead = (gap[part, None] + steps)[:, :, None]
+                found[part] = np.take_along_axis(made(longer, windows.take(part)), ahead, axis=1)
+        return self._held(found, windows)
+
+    def _from_last_observed(self, windows: Windows) -> tuple[Windows, IntArray]:
+        """The windows with their cutoffs after the last observed row, and [W] by how many rows they moved.
+
+        A window that would move by more rows than a network reads stays where it is.
+        """
+        rows = np.where(np.isnan(windows.target), -1, np.arange(len(windows.target)))
+        last = np.concatenate([[-1], np.maximum.accumulate(rows)])[windows.cutoff]
+        gap = np.where(last >= windows.start[windows.series], windows.cutoff - 1 - last, 0)
+        gap = np.where(gap <= self.networks[0].card.network.context_length, gap, 0)
+        return replace(windows, cutoff=windows.cutoff - gap), gap
+
+    def _forecast(self, windows: Windows, levels: Sequence[float]) -> FloatArray:
         found = np.full((len(windows), self.horizon, 1 + len(levels)), np.nan)
         for i, mine in self._parts(windows):
             raw = self._raw(self.networks[i], windows.take(mine), self.horizon)
             found[mine, :, :1] = raw.values[:, :, :1]
             if levels:
                 found[mine, :, 1:] = self._quantiles(i, raw, levels)
-        return self._held(found, windows)
+        return found
 
-    def samples(self, windows: Windows, count: int) -> FloatArray:
-        """[W, H, count] sample paths; NaN where no network suits. UsageError where no whole window shows its errors."""
+    def _samples(self, windows: Windows, count: int) -> FloatArray:
         found = np.full((len(windows), self.horizon, count), np.nan)
         for i, mine in self._parts(windows):
             learnt, raw = self.calibrations[i], self._raw(self.networks[i], windows.take(mine), self.horizon)
@@ -156,7 +190,7 @@ class ZeroShot:
                     "Leave it out, or give a shorter --horizon.",
                 )
             found[mine] = learnt.samples(raw.values, self._scale(raw), raw.names, count)
-        return self._held(found, windows)
+        return found
 
     def _parts(self, windows: Windows) -> Iterator[tuple[int, IntArray]]:
         """Index of a network and positions of windows that it forecasts, a batch at a time."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -95,6 +96,32 @@ def test_short_series_are_forecast_without_a_season_and_the_shortest_by_seasonal
 def test_gaps_are_forecast_over(tmp_path):
     write_csv(tmp_path / "data.csv", 100, value=lambda n, t: None if t % 3 else 5.0 + n)
     assert np.isfinite(answered(horizon=6)[0].prediction).all()
+
+
+def test_rows_without_a_target_at_the_end_are_forecast_over_as_steps_of_a_longer_horizon(tmp_path):
+    whole = panel_of([wave(0, t) for t in range(200)], [wave(1, t) for t in range(200)], season_length=24)
+    late = replace(whole, target=np.where(np.arange(400) % 200 >= np.repeat([195, 200], 200), np.nan, whole.target))
+    made = ZeroShot(open_pretrained(24), late, late.offsets[1:], 6)
+    longer = ZeroShot(open_pretrained(24), late, late.offsets[1:], 11)
+    earlier = replace(latest_windows(late), cutoff=late.offsets[1:] - [5, 0])
+    found, expected = made.forecast(latest_windows(late), (0.1, 0.9)), longer.forecast(earlier, (0.1, 0.9))
+    np.testing.assert_allclose(found[0], expected[0, 5:])
+    own = ZeroShot(open_pretrained(24), whole, whole.offsets[1:], 6).forecast(latest_windows(whole), ())
+    np.testing.assert_allclose(found[1, :, 0], own[1, :, 0])
+    assert made.samples(latest_windows(late), 3).shape == (2, 6, 3)
+
+
+def test_it_is_said_where_every_series_ends_without_targets(tmp_path):
+    write_csv(tmp_path / "data.csv", 100, value=lambda n, t: None if t > 97 - n else wave(n, t))
+    notes = [note for note in answered(horizon=6)[1].notes if "no target" in note]
+    assert notes == [
+        "the latest rows of every series have no target: the forecast is of the steps after these rows "
+        "(of the rows themselves with --until 2024-01-05 01:00:00)"
+    ]
+    stored(tmp_path / "models")
+    assert any("no target" in note for note in answered(horizon=6)[1].notes)
+    write_csv(tmp_path / "data.csv", 100, value=lambda n, t: None if n and t > 97 else wave(n, t))
+    assert not any("no target" in note for note in answered(horizon=6)[1].notes)
 
 
 def test_a_season_without_a_network_is_taken_out_and_put_back():
