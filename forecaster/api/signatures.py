@@ -23,6 +23,7 @@ TYPES = {
     "float": "float",
     "bool": "bool",
     "duration": "float | str",
+    "time": "str | date | int",
     "margin": "float | bool",
     "fallback": "str | bool",
     "lowest": "float | str",

@@ -10,7 +10,7 @@ import numpy as np
 
 from forecaster.data.reading.find_faults import Checked, find_faults
 from forecaster.data.summary import Summary, level_and_scale, summarise
-from forecaster.errors import DataError
+from forecaster.errors import DataError, counted
 from forecaster.serving.freshness import latest_observed, unfinished
 from forecaster.serving.open_model import as_trained, open_model, trained_options
 from forecaster.serving.remote_store import at_hand
@@ -75,6 +75,11 @@ class CheckReport:
             "model": self.model,
             "fits": [match.to_json() for match in self.matches],
         }
+
+    def __repr__(self) -> str:
+        checked, panel = self.checked, self.checked.panel
+        series = f"{len(panel.series):,} series, " if panel else ""
+        return f"<CheckReport {checked.source}: {counted(checked.rows, 'row')}, {series}{counted(checked.faults, 'fault')}>"
 
     @property
     def duplicates(self) -> int:

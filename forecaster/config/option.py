@@ -11,6 +11,7 @@ import re
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
+from datetime import date, datetime
 from numbers import Integral, Real
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -172,6 +173,19 @@ def _text(value: object) -> Value:
     return value
 
 
+def _time(value: object) -> Value:
+    """A time or a step as a text: also a date, as TOML has them, a datetime, pandas' included, or a whole number."""
+    if isinstance(value, datetime):
+        return value.isoformat(timespec="seconds")
+    if isinstance(value, date):
+        return value.isoformat()
+    if isinstance(value, Integral) and not isinstance(value, bool):
+        return str(int(value))
+    if not isinstance(value, str) or not value:
+        raise UsageError(f"{value!r} is no timestamp.", "Expected e.g. 2020, 2020-03 or 2020-03-15.")
+    return value
+
+
 def _data(value: object) -> Value:
     """A path; from Python also a data frame."""
     return value if hasattr(value, "columns") else _text(str(value) if isinstance(value, Path) else value)  # type: ignore[return-value]
@@ -297,6 +311,7 @@ def _names(value: object) -> Value:
 # Kind -> function that checks a typed value, as TOML and Python give it.
 READERS: Mapping[str, Callable[[object], Value]] = {
     "text": _text,
+    "time": _time,
     "data": _data,
     "choice": _text,
     "model": _text,

@@ -57,8 +57,8 @@ class InputOptions:
     encoding: str | None = option(None, "Encoding of the file, e.g. windows-1252 (default: UTF-8).", "Input")
     decimal: str | None = option(None, "Decimal mark of numbers, . or , (default: inferred).", "Input")
     thousands: str | None = option(None, "Mark between thousands, e.g. . or , (default: inferred).", "Input")
-    since: str | None = option(None, "Leave out rows before this time, e.g. 2018 or 2018-03.", "Input")
-    until: str | None = option(None, "Leave out rows after this time, e.g. 2023 or 2023-06-30.", "Input")
+    since: str | None = option(None, "Leave out rows before this time, e.g. 2018 or 2018-03.", "Input", kind="time")
+    until: str | None = option(None, "Leave out rows after this time, e.g. 2023 or 2023-06-30.", "Input", kind="time")
     ignore: tuple[str, ...] = option(
         (), "Read targets in FROM..TO as missing, e.g. 2020-03..2020-05.", "Input", kind="columns"
     )

@@ -83,7 +83,7 @@ class PredictSettings(
         None, "csv json parquet xlsx", "Format of the output (default: by the file's ending, else csv).", "Forecast"
     )
     safe_csv: bool = switch(False, "Escape series names that a spreadsheet would run as formulas.", "Forecast")
-    as_of: str | None = option(None, "Forecast as if later rows had not come, e.g. 2024-03-31.", "Input")
+    as_of: str | None = option(None, "Forecast as if later rows had not come, e.g. 2024-03-31.", "Input", kind="time")
     max_age: float | None = option(
         None, "Refuse data whose latest target is older, e.g. 2d.", "Input", kind="duration", bounds="(0, inf)"
     )

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 
 from forecaster.config import TrainSettings
+from forecaster.data.freq import timestamp_text
 from forecaster.data.future_covariates import with_future
 from forecaster.data.reading.reader import read_as, read_future
-from forecaster.data.time_zones import DAY
+from forecaster.data.time_zones import DAY, wall_clock
 from forecaster.errors import ArtifactError, DataError, UsageError
 from forecaster.serving.answer import (
     Model,
@@ -184,8 +185,14 @@ def _note_series(panel: Panel, model: Model, watch: Watch) -> None:
         observed = int(panel.timestamps[(panel.offsets[:-1] + last)[last >= 0]].max())
         watch.note(
             "the latest rows of every series have no target: the forecast is of the steps after these rows "
-            f"(of the rows themselves with --until {panel.timestamp_text(observed)})"
+            f"(of the rows themselves with --until {_on_the_wall_clock(panel, observed)})"
         )
+
+
+def _on_the_wall_clock(panel: Panel, timestamp: int) -> str:
+    """A timestamp as --until takes it."""
+    wall = wall_clock(np.array([timestamp]), panel.zone)
+    return timestamp_text(int(wall[0]), None, whole_numbers=panel.freq.whole_numbers).replace(" ", "T")
 
 
 def _request(panel: Panel, model: Model, settings: PredictSettings, watch: Watch) -> Request:

@@ -77,6 +77,12 @@ def test_a_file_without_faults_ends_with_exit_0(capsys: pytest.CaptureFixture[st
 
 
 @pytest.mark.slow
+def test_a_report_is_shown_in_one_line() -> None:
+    assert repr(check(daily(), CheckSettings(), Recorder())) == "<CheckReport data frame: 60 rows, 1 series, 0 faults>"
+    faulty = daily().assign(sales=["x"] * 2 + [1.0] * 58)
+    assert repr(check(faulty, CheckSettings(), Recorder())).endswith("2 faults>")
+
+
 def test_check_does_not_import_tensorflow() -> None:
     program = "import sys\nfrom forecaster.cli.main import run\nrun(['check', sys.argv[1], '--quiet'])\n"
     program += "sys.exit('tensorflow' in sys.modules)\n"

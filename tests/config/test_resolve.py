@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import sys
+from datetime import date, datetime
 from pathlib import Path
 
 import pytest
@@ -103,6 +104,22 @@ def test_what_cannot_be_meant_is_refused_in_one_line(mapping: dict[str, object],
     with pytest.raises(UsageError) as caught:
         from_mapping(TrainSettings, mapping, "f.toml")
     assert str(caught.value) == message
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (date(2024, 3, 31), "2024-03-31"),  # until = 2024-03-31, without quotes in TOML
+        (datetime(2024, 3, 31, 6, 30), "2024-03-31T06:30:00"),
+        (2018, "2018"),
+        ("2024-03", "2024-03"),
+    ],
+)
+def test_times_may_be_dates_or_numbers(value: object, text: str) -> None:
+    assert from_mapping(TrainSettings, {"until": value}, "f.toml").until == text
+    assert from_mapping(PredictSettings, {"as_of": value}, "f.toml").as_of == text
+    with pytest.raises(UsageError, match=r"f.toml: since: True is no timestamp\. Expected e\.g\. 2020"):
+        from_mapping(TrainSettings, {"since": True}, "f.toml")
 
 
 def test_typed_values_are_taken_as_they_are() -> None:

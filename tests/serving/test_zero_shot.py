@@ -116,7 +116,7 @@ def test_it_is_said_where_every_series_ends_without_targets(tmp_path):
     notes = [note for note in answered(horizon=6)[1].notes if "no target" in note]
     assert notes == [
         "the latest rows of every series have no target: the forecast is of the steps after these rows "
-        "(of the rows themselves with --until 2024-01-05 01:00:00)"
+        "(of the rows themselves with --until 2024-01-05T01:00:00)"
     ]
     stored(tmp_path / "models")
     assert any("no target" in note for note in answered(horizon=6)[1].notes)
