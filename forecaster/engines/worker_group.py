@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from forecaster.errors import DataError, UsageError, WorkerError, counted
+from forecaster.errors import DataError, UsageError, WorkerError
 from forecaster.version import __version__
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 START_SECONDS = 600.0  # to wait for all workers at the start, which people start by hand
 SILENCE_SECONDS = 600.0  # to wait for the part of another worker: it may read its data, or compile
 CONNECT_SECONDS = 2.0  # to ask whether a worker is there
-_GROUP = 1
+_GROUP, _FIRST_KEY = 1 << 20, 1 << 20  # apart from those that the strategy takes for itself, from 1 and from 100 on
 _KEYS = 32  # of a channel: one for each length of what it sums
 _DIGEST_BITS = 48  # of a hash, which a float64 has exactly
 
@@ -45,10 +45,10 @@ class Channel(Protocol):
 
     @property
     def key(self) -> int:
-        """For `sum_in_graph`."""
+        """For `sum_in_graph`, as is the next one."""
 
     def sum_in_graph(self, values: Any, key: Any) -> Any:
-        """The sum of every worker's values [n], in a graph that any fit may use; `key` is its channel's."""
+        """The sum of every worker's values [n], in a graph that any fit may use; `key` is one of its channel's two."""
 
     def total(self, values: Sequence[float] | NDArray[np.float64]) -> NDArray[np.float64]:
         """The sum of every worker's values [n], float64."""
@@ -128,7 +128,7 @@ class WorkerGroup:
     def channel(self) -> Channel:
         """A channel for the next fit. Every worker opens the same ones in the same order."""
         self._channels += 1
-        return _Collective(self.cluster, 1 + self._channels * _KEYS)
+        return _Collective(self.cluster, _FIRST_KEY + self._channels * _KEYS)
 
     def least(self, value: int) -> int:
         """The smallest value of any worker."""
@@ -197,7 +197,7 @@ class _Collective:
         import tensorflow as tf
 
         flat = np.asarray(values, np.float64)
-        key = self._lengths.setdefault(len(flat), self.key + 1 + len(self._lengths))
+        key = self._lengths.setdefault(len(flat), self.key + 2 + len(self._lengths))
         with self.guarded():
             return np.asarray(self.sum_in_graph(tf.constant(flat), tf.constant(key)))
 
@@ -210,7 +210,9 @@ class _Collective:
         except tf.errors.OpError as error:
             if error.error_code == tf.errors.RESOURCE_EXHAUSTED:
                 raise
-            raise _lost(self.cluster) from None
+            late = error.error_code == tf.errors.DEADLINE_EXCEEDED
+            why = f"no answer for {SILENCE_SECONDS:g} s" if late else f"the connection broke: {_first_line(error)}"
+            raise _lost(self.cluster, why) from None
 
     def refuse_other(self, what: str, text: str) -> None:
         found = _all_digests(self, [text])[:, 0]
@@ -256,26 +258,28 @@ def join(cluster: Cluster) -> WorkerGroup:
     waiting.start()
     waiting.join(START_SECONDS)
     if failed:
-        why = (str(failed[0]).splitlines() or [type(failed[0]).__name__])[0][:200].rstrip(".: ")
+        why = _first_line(failed[0])
         raise UsageError(
             f"{cluster.own_name} cannot be started: {why}.", "See that its port is free, and start all again."
         )
     if not made:
-        raise _lost(cluster, START_SECONDS)
+        raise _lost(cluster, f"not all came within {START_SECONDS:g} s")
     return WorkerGroup(cluster, made[0])
 
 
-def _lost(cluster: Cluster, seconds: float = SILENCE_SECONDS) -> WorkerError:
-    """The error where the others' parts do not come: which of them is not there."""
+def _lost(cluster: Cluster, why: str) -> WorkerError:
+    """The error where the others' parts do not come: which of them are not there; where all are, why."""
     gone = [name for i, name in enumerate(cluster.names) if i != cluster.index and not _answers(cluster.addresses[i])]
-    what = (
-        f"{', '.join(gone)} cannot be reached"
-        if gone
-        else f"a worker gave no answer for {counted(int(seconds), 'second')}"
-    )
+    what = f"{', '.join(gone)} cannot be reached" if gone else why
     return WorkerError(
         f"training on {len(cluster.names)} workers: {what}.", "See what it says, and start all of them again."
     )
+
+
+def _first_line(error: Exception) -> str:
+    """What a library says, for a message."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return (lines[0] if lines else type(error).__name__).rpartition("}} ")[2][:200].rstrip(".: ")
 
 
 def _answers(address: str) -> bool:

@@ -20,7 +20,7 @@ from forecaster.models.optimizers import OPTIMIZERS
 from forecaster.models.settings import FitSettings
 from forecaster.training.fast_recurrence import fast_layer
 from forecaster.training.gather import SeriesBounds
-from forecaster.training.joint_steps import mean_of, own_edges, part_sums, skip_masks, take_weights_of_first
+from forecaster.training.joint_steps import PartLoss, mean_of, own_edges, skip_masks, take_weights_of_first
 from forecaster.training.truncation import truncated
 
 if TYPE_CHECKING:
@@ -223,17 +223,20 @@ class Trainer:
         """As `_step`, where this worker takes its share of the batch, in a part for each of its devices."""
         import tensorflow as tf
 
-        found: list[Tensor] = []
+        found: list[PartLoss] = []
         for n, (i, j) in enumerate(itertools.pairwise(own_edges(tf.shape(series)[0], self.channel, self.parts))):
             window, extra = self._windows(read, series[i:j], cutoff[i:j])  # where the rows are, which are not copied
             losses = partial(self._sum_losses, read, series[i:j], window, extra)
-            with tf.device(self.devices[n] if self.devices else None):
-                found.append(part_sums(losses, self.variables))
-        sums = tf.add_n(found)
+            found.append(PartLoss(self.devices[n] if self.devices else None, losses))
+        steps = tf.add_n([part.steps for part in found])
+        if self.key is not None:
+            steps = self.channel.sum_in_graph(steps, self.key + 1)
+            skip_masks(self.masks, self.parts * (self.channel.count - 1))
+        steps = tf.maximum(steps, 1.0)
+        sums = tf.add_n([part.share(steps, self.variables) for part in found])
         if self.key is not None:
             sums = self.channel.sum_in_graph(sums, self.key)
-            skip_masks(self.masks, self.parts * (self.channel.count - 1))
-        loss, gradients = mean_of(sums, lambda: self.model.losses, self.variables)
+        loss, gradients = mean_of(sums, steps, lambda: self.model.losses, self.variables)
         self.optimizer.apply(gradients, self.variables)
         return loss
 

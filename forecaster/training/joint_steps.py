@@ -24,38 +24,50 @@ def own_edges(count: Tensor, channel: Channel, parts: int) -> list[Tensor]:
     return [first + (end - first) * i // parts for i in range(parts + 1)]
 
 
-def part_sums(losses: Callable[[], tuple[Tensor, Tensor]], variables: list[Any]) -> Tensor:
-    """[weights + 2] for a part of a batch: the gradients of the sum of its losses, this sum, and its number of steps.
+class PartLoss:
+    """The sum of a part's losses, its number of steps, and later its gradients, all computed on one device."""
 
-    Sums and not means, so that a window has the same weight wherever it is.
-    """
-    import tensorflow as tf
+    def __init__(self, device: str | None, losses: Callable[[], tuple[Tensor, Tensor]]) -> None:
+        import tensorflow as tf
 
-    with tf.GradientTape() as tape:
-        loss, steps = losses()
-    return tf.concat([_flat(tape, loss, variables), [loss, steps]], axis=0)
+        self.device = device
+        with tf.device(device), tf.GradientTape() as tape:
+            self.loss, self.steps = losses()
+        self._tape = tape
+
+    def share(self, steps: Tensor, variables: list[Any]) -> Tensor:
+        """[weights + 1] what this part adds to the gradients of the batch's mean loss, over so many steps, and its sum of losses.
+
+        It is divided before the gradients are taken, as in one process, so the digits are the same.
+        """
+        import tensorflow as tf
+
+        with tf.device(self.device):
+            return tf.concat([_flat(self._tape, self.loss, variables, 1.0 / steps), [self.loss]], axis=0)
 
 
-def mean_of(sums: Tensor, penalties: Callable[[], list[Tensor]], variables: list[Any]) -> tuple[Tensor, list[Tensor]]:
+def mean_of(
+    sums: Tensor, steps: Tensor, penalties: Callable[[], list[Tensor]], variables: list[Any]
+) -> tuple[Tensor, list[Tensor]]:
     """The mean loss of a batch and its gradients, from the sums of all its parts; with penalties that each batch has once."""
     import tensorflow as tf
 
-    steps = tf.maximum(sums[-1], 1.0)
-    whole, loss = sums[:-2] / steps, sums[-2] / steps
+    whole, loss = sums[:-1], sums[-1] / steps
     with tf.GradientTape() as tape:
         found = penalties()
         penalty = tf.add_n(found) if found else None
     if penalty is not None:
-        whole, loss = whole + _flat(tape, penalty, variables), loss + penalty
+        whole, loss = whole + _flat(tape, penalty, variables, 1.0), loss + penalty
     pieces = tf.split(whole, [math.prod(one.shape) for one in variables])
     return loss, [tf.reshape(piece, one.shape) for piece, one in zip(pieces, variables, strict=True)]
 
 
-def _flat(tape: Any, loss: Tensor, variables: list[Any]) -> Tensor:
-    """[weights] the gradients of the loss."""
+def _flat(tape: Any, loss: Tensor, variables: list[Any], times: Any) -> Tensor:
+    """[weights] the gradients of the loss, times a factor."""
     import tensorflow as tf
 
-    found = tape.gradient(loss, variables, unconnected_gradients=tf.UnconnectedGradients.ZERO)
+    zero = tf.UnconnectedGradients.ZERO
+    found = tape.gradient(loss, variables, output_gradients=tf.convert_to_tensor(times), unconnected_gradients=zero)
     return tf.concat([tf.reshape(one, [-1]) for one in found], axis=0)
 
 
