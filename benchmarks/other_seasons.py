@@ -3,9 +3,9 @@
 
     python benchmarks/other_seasons.py --root DIR [--networks DIR] [--write]
 
-No such set is among those of benchmarks/accuracy.py. Weeks are sums of the days of the *training* parts, business days are the days
-without the two lowest weekdays. A long series gives many cutoffs. Each is forecast with the network for its season, and without it,
-as seasons are forecast that no network knows. DIR is laid out as benchmarks/accuracy.py says.
+No such set is among those of benchmarks/accuracy.py. Weeks are sums of the days of the *training* parts, business days are the
+days without the two lowest weekdays. A long series gives many cutoffs. Each is forecast with the network for its season, and
+without it, as seasons are forecast that no network knows. DIR is laid out as benchmarks/accuracy.py says.
 """
 
 from __future__ import annotations

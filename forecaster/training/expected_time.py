@@ -12,8 +12,9 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from forecaster.models.cells import CELLS
+from forecaster.training.fit_types import FURTHER_EPOCHS
 from forecaster.training.member_networks import pretrained_settings
-from forecaster.training.plan import EPOCH_STEPS, FINAL_EPOCHS
+from forecaster.training.plan import EPOCH_STEPS
 
 if TYPE_CHECKING:
     from forecaster.config import TrainSettings
@@ -53,6 +54,11 @@ class _ExpectedFit:
         each = STEP + RECURRENT_STEP * recurrent + self.batch * (OPERATION * _operations(network) + INPUT * read)
         return self.share * (COMPILING + self.steps * each)
 
+    @property
+    def further(self) -> _ExpectedFit:
+        """The fit that goes on from this one's weights."""
+        return replace(self, steps=FURTHER_EPOCHS * self.steps)
+
 
 def expected_seconds(draft: Draft, parts: Split, settings: TrainSettings, processors: int) -> float:
     """Seconds of a training on so many processors, from its plan as drafted; at most the time budget."""
@@ -63,9 +69,11 @@ def expected_seconds(draft: Draft, parts: Split, settings: TrainSettings, proces
         windows += len(parts.selection.validation or ())
         fits += _selection_fits(draft, len(parts.selection.sampler))
     served = _served_fits(draft, len(parts.final.sampler), selected=selected)
-    fits += served
+    # The test fit goes on from what model selection has fitted: one member of each scaling.
+    fitted = len(draft.questions.scalings) if selected and tested else 0
+    fits += [one.further if i < fitted and not one.network.pretrained else one for i, one in enumerate(served)]
     if tested and settings.final_fit:
-        fits += [replace(one, steps=FINAL_EPOCHS * one.steps) for one in served]
+        fits += [one.further for one in served]
     of_trees = sum((selected, tested, settings.final_fit or not tested, True)) if any(draft.questions.trees) else 0
     alone = ALWAYS + EACH_WINDOW * windows + sum(fit.seconds for fit in fits) + TREES * of_trees
     seconds = alone / math.pow(processors, SPEED_UP)

@@ -13,7 +13,6 @@ from forecaster.typing import Silent
 
 if TYPE_CHECKING:
     from forecaster.training.fit_types import Fitted, MemberFit, Task
-    from forecaster.typing import FloatArray
 
 
 @dataclass(frozen=True)
@@ -24,7 +23,6 @@ class FitOrder:
     stage: str
     parts: int  # of each batch, as here: the order of sums, and so the last digits, depend on it
     threads: int
-    weights: list[FloatArray] | None = None  # that it goes on from; None = the first ones of a new member
 
 
 def fit_elsewhere(task: Task, order: FitOrder) -> Fitted:
@@ -33,10 +31,10 @@ def fit_elsewhere(task: Task, order: FitOrder) -> Fitted:
 
     configure("cpu", order.threads)
     network = new_network(order.member.network, order.member.fit.seed)
-    if order.weights is not None:
-        network.weights = order.weights
+    if order.member.weights is not None:
+        network.weights = order.member.weights
     control = FitControl(Silent(), order.stage)
-    return fit(network, task, order.member.fit, control, parts=order.parts, trainers=_trainers())
+    return fit(network, task, order.member.schedule, control, parts=order.parts, trainers=_trainers())
 
 
 @lru_cache(maxsize=1)

@@ -23,9 +23,8 @@ from forecaster.training.compiled_steps import Trainers
 from forecaster.training.expected_time import expected_seconds, time_to_come
 from forecaster.training.fit import FitControl, fit
 from forecaster.training.fit_elsewhere import FitOrder, fit_elsewhere
-from forecaster.training.fit_types import Fitted, MemberFit, Stage, Task
+from forecaster.training.fit_types import FURTHER_EPOCHS, Fitted, MemberFit, Stage, Task
 from forecaster.training.member_networks import new_network
-from forecaster.training.plan import FINAL_EPOCHS, FINAL_RATE
 from forecaster.training.selection import SELECTION_STAGE, choose_cell, select_settings, without_validation
 from forecaster.typing import Progress, Watch
 
@@ -75,6 +74,7 @@ class EnsembleFitter:
         self.at_once = group.least(self.threads)
         self.trainers = Trainers()
         self.seconds, self.epochs = 0.0, 0  # of all fits so far
+        self.candidates: list[MemberFit] = []  # of model selection, with the weights after their fits
         watch.note(f"fitting on the {configure(settings.device, self.threads)}")
 
     def fit_stages(self, draft: Draft, panel: Panel, parts: Split) -> Stages:
@@ -93,7 +93,8 @@ class EnsembleFitter:
             none = np.empty((0, 0, plan.horizon))
             return Stages(plan, None, replace(final, smoothing=plan.smoothing), none)
         began = time.monotonic()
-        test = replace(self.fit_all(TEST_STAGE, task, plan.member_fits), smoothing=plan.smoothing)
+        tested = self._going_on(plan.member_fits) if task is parts.test else plan.member_fits
+        test = replace(self.fit_all(TEST_STAGE, task, tested), smoothing=plan.smoothing)
         seconds = time.monotonic() - began
         last = self._final(parts.final, test, seconds) if self.settings.final_fit else None
         members = member_forecasts(panel, parts.test_windows, plan.needs, test.networks)
@@ -109,10 +110,12 @@ class EnsembleFitter:
 
     def _note_time_to_come(self, plan: Plan, parts: Split) -> None:
         """How long the fits will take that are left, at the pace of those of model selection."""
-        fits = [one.fit.stop_after or one.fit.epochs for one in plan.member_fits if one.fit.epochs]
+        members = self._going_on(plan.member_fits) if parts.test else plan.member_fits
+        fits = [_epochs(one.schedule) for one in members if one.fit.epochs]
         again = self.settings.final_fit and parts.test is not None
         if self.epochs and fits:
-            seconds = (1.0 + FINAL_EPOCHS * again) * sum(fits) * self.seconds / self.epochs
+            epochs = sum(fits) + again * FURTHER_EPOCHS * sum(one.fit.epochs for one in members)
+            seconds = epochs * self.seconds / self.epochs
             what = f"{len(fits)} network{'s' if len(fits) > 1 else ''}{', then with the latest rows' if again else ''}"
             self.watch.note(f"fitting {what}: about {max(round(seconds), 1):,} s at the pace of model selection")
 
@@ -127,19 +130,27 @@ class EnsembleFitter:
                 plan = choose_cell(plan, task, self.fit_all, self.watch)
         return plan.with_method()
 
+    def _going_on(self, members: Sequence[MemberFit]) -> tuple[MemberFit, ...]:
+        """The members; those that model selection has fitted go on from there, each candidate's weights once."""
+        left, found = list(self.candidates), []
+        for one in members:
+            same = next((i for i, other in enumerate(left) if other == one and not one.network.pretrained), None)
+            found.append(one if same is None else left.pop(same))
+        return tuple(found)
+
     def _final(self, task: Task, test: Stage, test_seconds: float) -> Stage | None:
         """Go on from the tested weights with all rows, for a part of the epochs; None where the tested weights must serve."""
         why = "interrupted" if test.stopped == "interrupted" else ""
         left = self._seconds_left()
-        short = left is not None and left < FINAL_EPOCHS * test_seconds
+        short = left is not None and left < FURTHER_EPOCHS * test_seconds
         if self.group.channel().total([short])[0]:  # at any worker
             why = "the time budget is spent"
         if not why:
             members = [
-                MemberFit(network.settings, _further(settings, one.best_epoch))
-                for network, settings, one in zip(test.networks, test.fit_settings, test.fits, strict=True)
+                MemberFit(network.settings, replace(one.fit, epochs=epochs), network.weights)
+                for network, one, epochs in zip(test.networks, test.members, test.epochs, strict=True)
             ]
-            final = self.fit_all(FINAL_STAGE, task, members, [network.weights for network in test.networks])
+            final = self.fit_all(FINAL_STAGE, task, members)
             if final.stopped not in ("interrupted", "time budget"):
                 return final
             # Half-way through its schedule it may have a higher error than the tested weights, and no window measures it.
@@ -147,37 +158,31 @@ class EnsembleFitter:
         self.watch.warn(f"{why}: the tested weights serve, which are not fitted on the latest rows")
         return None
 
-    def fit_all(
-        self, stage: str, task: Task, members: Sequence[MemberFit], starts: Sequence[list[FloatArray]] = ()
-    ) -> Stage:
-        """Fit every member. As many run at once as there are processors; up to twice as many all run at once.
-
-        `starts`: weights that each goes on from; empty = its own first ones.
-        """
+    def fit_all(self, stage: str, task: Task, members: Sequence[MemberFit]) -> Stage:
+        """Fit every member. As many run at once as there are processors; up to twice as many all run at once."""
         workers = len(members) if len(members) < 2 * self.at_once else self.at_once
         parts = max(self.threads // workers, 1)  # of each batch: one member alone uses every processor, too
         # Each member draws from random streams of its own. Candidates have the same ones, so that none is lucky, and so that
         # the error of one does not depend on which others are tried.
         apart = 0 if stage == SELECTION_STAGE else 1
-        seeded = [replace(one.fit, seed=one.fit.seed * 1000 + apart * i) for i, one in enumerate(members)]
-        networks = [new_network(one.network, fit.seed) for one, fit in zip(members, seeded, strict=True)]
-        for network, weights in zip(networks, starts, strict=False):
-            network.weights = weights
-        epochs = [one.fit.stop_after or one.fit.epochs for one in members]
+        seeded = [
+            replace(one, fit=replace(one.fit, seed=one.fit.seed * 1000 + apart * i)) for i, one in enumerate(members)
+        ]
+        networks = [_network(one) for one in seeded]
+        epochs = [_epochs(one.schedule) for one in members]
         checkpoints = NoCheckpoints() if stage == SELECTION_STAGE else self.checkpoints
         began = time.monotonic()
         if self.engine.elsewhere and isinstance(checkpoints, NoCheckpoints):
             together = _JointProgress(self.watch, stage, epochs, self.engine.workers)
-            running = self._fit_elsewhere(stage, task, networks, seeded, parts, together, going_on=bool(starts))
-            self._count(began, seeded)
-            return _fitted_stage(networks, members, running, self.watch, keep_diverged=stage == SELECTION_STAGE)
+            running = self._fit_elsewhere(stage, task, networks, seeded, parts, together)
+            return self._ended(stage, began, members, networks, running)
         together = _JointProgress(self.watch, stage, epochs, workers)
         stop = Event()
         channels = [self.group.channel() for _ in members]
         _ = task.source.rows  # made before the threads start
 
         def one(i: int) -> Fitted:
-            settings = replace(seeded[i], time_budget=self._share(stage, -(-(len(members) - i) // workers)))
+            settings = replace(seeded[i].schedule, time_budget=self._share(stage, -(-(len(members) - i) // workers)))
             control = FitControl(
                 watch=together.member(i),
                 stage=stage,
@@ -199,35 +204,31 @@ class EnsembleFitter:
                 self.watch.warn("interrupted: stopping after this step")
             if not all(future.done() and not future.exception() for future in running):
                 stop.set()
-        self._count(began, seeded)
-        return _fitted_stage(networks, members, running, self.watch, keep_diverged=stage == SELECTION_STAGE)
+        return self._ended(stage, began, members, networks, running)
 
     def _fit_elsewhere(
         self,
         stage: str,
         task: Task,
         networks: Sequence[Network],
-        fits: Sequence[FitSettings],
+        members: Sequence[MemberFit],
         parts: int,
         together: _JointProgress,
-        *,
-        going_on: bool,
     ) -> list[Future[Fitted]]:
         """Fit every network in the engine's workers, and here where theirs failed; each is reported once it has ended."""
         workers = self.engine.workers
 
         def order(i: int) -> FitOrder:
             budget = self._share(stage, -(-(len(networks) - i) // workers))
-            member = MemberFit(networks[i].settings, replace(fits[i], time_budget=budget))
-            weights = networks[i].weights if going_on else None
-            return FitOrder(member=member, stage=stage, parts=parts, threads=self.engine.threads, weights=weights)
+            member = replace(members[i], fit=replace(members[i].fit, time_budget=budget))
+            return FitOrder(member=member, stage=stage, parts=parts, threads=self.engine.threads)
 
         found: list[Future[Fitted]] = [Future() for _ in networks]
         for i, done in self.engine.run(fit_elsewhere, task, range(len(networks)), order, ahead=0):
             if isinstance(done, Lost):
                 self.watch.warn(f"a fit of {networks[i].settings.label} is done here: {done.why}")
                 control = FitControl(together.member(i), stage)
-                done = fit(networks[i], task, order(i).member.fit, control, parts=parts, trainers=self.trainers)
+                done = fit(networks[i], task, order(i).member.schedule, control, parts=parts, trainers=self.trainers)
             else:
                 networks[i].weights = done.state.best_weights
                 if done.history:
@@ -237,10 +238,24 @@ class EnsembleFitter:
             found[i].set_result(done)
         return found
 
-    def _count(self, began: float, fits: Sequence[FitSettings]) -> None:
-        """Count the seconds and the epochs of fits that have ended."""
+    def _ended(
+        self,
+        stage: str,
+        began: float,
+        members: Sequence[MemberFit],
+        networks: Sequence[Network],
+        running: Sequence[Future[Fitted]],
+    ) -> Stage:
+        """The fits that have ended: they are counted, and those of model selection are kept for the test fit."""
         self.seconds += time.monotonic() - began
-        self.epochs += sum(one.stop_after or one.epochs for one in fits)
+        self.epochs += sum(_epochs(one.schedule) for one in members)
+        selecting = stage == SELECTION_STAGE
+        made = _fitted_stage(networks, members, running, self.watch, keep_diverged=selecting)
+        if selecting:
+            fitted = zip(made.members, made.networks, made.fits, strict=True)
+            whole = [(one, network.weights) for one, network, done in fitted if done.stopped == "epochs"]
+            self.candidates += [replace(one, weights=weights) for one, weights in whole]
+        return made
 
     def _seconds_left(self) -> float | None:
         budget = self.settings.time_budget
@@ -252,21 +267,22 @@ class EnsembleFitter:
         if left is None:
             return None
         # Model selection leaves time for the stages after it, and a test fit for the final one.
-        parts = {SELECTION_STAGE: 4.0, TEST_STAGE: 1.0 + FINAL_EPOCHS if self.settings.final_fit else 1.0}.get(
+        parts = {SELECTION_STAGE: 4.0, TEST_STAGE: 1.0 + FURTHER_EPOCHS if self.settings.final_fit else 1.0}.get(
             stage, 1.0
         )
         return left / members_left / parts
 
 
-def _further(settings: FitSettings, epochs: int) -> FitSettings:
-    """How weights that were fitted for so many epochs go on with the latest rows, on a schedule of their own."""
-    return replace(
-        settings,
-        patience=0,
-        stop_after=None,
-        epochs=math.ceil(FINAL_EPOCHS * epochs),
-        learning_rate=settings.learning_rate * FINAL_RATE,
-    )
+def _network(member: MemberFit) -> Network:
+    """The member's network with the weights that its fit begins with."""
+    network = new_network(member.network, member.fit.seed)
+    if member.weights is not None:
+        network.weights = member.weights
+    return network
+
+
+def _epochs(fit: FitSettings) -> int:
+    return fit.stop_after or fit.epochs
 
 
 def _fitted_stage(
@@ -289,7 +305,7 @@ def _fitted_stage(
         if error is None and future.result().stopped == "diverged" and not keep_diverged:
             lost += 1
         elif error is None:
-            fitted.append((network, member.fit, future.result()))
+            fitted.append((network, member, future.result()))
     if lost:
         watch.warn(f"{lost} of {len(networks)} fits diverged: the loss is NaN or infinite")
     if lost and not fitted:
@@ -299,7 +315,7 @@ def _fitted_stage(
     return Stage(
         networks=tuple(network for network, _, _ in fitted),
         fits=tuple(done for _, _, done in fitted),
-        fit_settings=tuple(settings for _, settings, _ in fitted),
+        members=tuple(member for _, member, _ in fitted),
     )
 
 

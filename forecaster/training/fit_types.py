@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -17,6 +18,10 @@ if TYPE_CHECKING:
     from forecaster.models.network import Network
     from forecaster.models.settings import FitSettings, NetworkSettings
     from forecaster.typing import FloatArray
+
+# Of a fit that goes on from fitted weights, with more rows: shares of the epochs and of the learning rate of the fit before
+# (benchmarks/ABLATIONS.md, Fits that go on).
+FURTHER_EPOCHS, FURTHER_RATE = 0.3, 0.5
 
 
 @dataclass(frozen=True)
@@ -103,10 +108,24 @@ class Task:
 
 @dataclass(frozen=True)
 class MemberFit:
-    """One member, and how it is fitted."""
+    """One member, and how it is fitted from its first weights on."""
 
     network: NetworkSettings
     fit: FitSettings
+    weights: list[FloatArray] | None = field(default=None, compare=False)  # of such a fit, which another goes on from
+
+    @property
+    def schedule(self) -> FitSettings:
+        """How it is fitted now: weights that were fitted before go on for a part of the epochs, at a part of the rate."""
+        if self.weights is None:
+            return self.fit
+        return replace(
+            self.fit,
+            patience=0,
+            stop_after=None,
+            epochs=math.ceil(FURTHER_EPOCHS * self.fit.epochs),
+            learning_rate=self.fit.learning_rate * FURTHER_RATE,
+        )
 
 
 @dataclass(frozen=True)
@@ -115,8 +134,14 @@ class Stage:
 
     networks: tuple[Network, ...]
     fits: tuple[Fitted, ...]
-    fit_settings: tuple[FitSettings, ...] = ()  # how each was fitted
+    members: tuple[MemberFit, ...] = ()  # how each was fitted
     smoothing: Smoothing | None = None  # blended with their forecasts
+
+    @property
+    def epochs(self) -> tuple[int, ...]:
+        """Epochs of each member's fit from its first weights on, up to those that are kept."""
+        pairs = zip(self.members, self.fits, strict=True)
+        return tuple(one.fit.epochs if one.weights else done.best_epoch for one, done in pairs)
 
     @property
     def stopped(self) -> str:

@@ -17,8 +17,6 @@ from forecaster.training.fit_types import MemberFit
 T = TypeVar("T", int, float, str, bool)
 
 EPOCH_STEPS = 50
-# The final fit goes on from the tested weights: shares of their epochs and of their learning rate (benchmarks/ABLATIONS.md).
-FINAL_EPOCHS, FINAL_RATE = 0.3, 0.5
 # Rows of a plan that say nothing where no member starts from nothing.
 OF_OWN_MEMBERS = {one.name for kind in (NetworkSettings, FitSettings) for one in fields(kind)} - {"horizon", "loss"}
 

@@ -256,7 +256,7 @@ def _manifest(training: Training) -> Manifest:
         members=tuple(network.settings for network in served.networks),
         fit=plan.fit,
         parameters=sum(network.parameters for network in served.networks),
-        epochs=max(one.best_epoch for one in served.fits),
+        epochs=max(served.epochs),
         stopped=served.stopped,
         test_windows=plan.windows if training.test else 0,
         serves_tested_weights=training.test is not None and training.final is None,
@@ -264,7 +264,7 @@ def _manifest(training: Training) -> Manifest:
         plan=plan.rows,
         versions={"forecaster": __version__, **{name: library_version(name) for name in LIBRARIES}},
         files={},
-        error_scales=tuple(one.error_scale for one in served.fit_settings),
+        error_scales=tuple(one.fit.error_scale for one in served.members),
         own_fits=_own_fits(served),
         smoothing=served.smoothing,
         calendar=plan.calendar,
@@ -279,7 +279,7 @@ def _own_fits(served: Stage) -> tuple[FitSettings | None, ...]:
     starts = [network.settings.pretrained for network in served.networks]
     if not any(starts):
         return ()
-    return tuple(fit if start else None for start, fit in zip(starts, served.fit_settings, strict=True))
+    return tuple(one.fit if start else None for start, one in zip(starts, served.members, strict=True))
 
 
 def data_facts(panel: Panel, path: str, timestamp_format: str | None) -> DataFacts:
