@@ -56,8 +56,9 @@ TRAINED = TrainReport(
 )
 
 # What `install` replaces in sys.modules; a test that installs stubs restores these modules when it ends.
-TRAIN, EVALUATE, PREDICT = MODULES = (
+TRAIN, TOGETHER, EVALUATE, PREDICT = MODULES = (
     "forecaster.commands.train",
+    "forecaster.commands.train_together",
     "forecaster.commands.evaluate",
     "forecaster.serving.predict",
 )
@@ -122,6 +123,8 @@ def install(behaviour: str) -> None:
         return run
 
     stub("train", TRAIN, train=TRAINED)
+    stub("train", TOGETHER, train_as_told=TRAINED)
+    sys.modules[TOGETHER].Part = type("Part", (), {})  # type: ignore[attr-defined]
     stub("evaluate", EVALUATE, evaluate=REPORT)
     forecast = forecast_of(1_000_000 if behaviour == "long" else 1)
     stub("predict", PREDICT, predict=forecast, run_forecast=SimpleNamespace(forecast=forecast))
