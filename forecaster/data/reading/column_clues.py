@@ -26,7 +26,7 @@ from forecaster.data.reading.joined_columns import (
     parts_of,
 )
 from forecaster.data.reading.parsed_timestamps import other_format
-from forecaster.data.reading.table import RawTable
+from forecaster.data.reading.table import MIN_TIMES, RawTable, refuse_turned
 from forecaster.data.reading.text_columns import NUMBER
 from forecaster.data.reading.timestamp_formats import fits_format
 from forecaster.data.reading.written_dates import looks_written
@@ -137,6 +137,9 @@ class Clues:
                     f"{self.table.name}: '{self.sample[column][0]}' (column {column}) may be a date.",
                     f"Say how it is written: --timestamp-format '{form}'.",
                 )
+        years = [c for c in self.table.columns if re.fullmatch("(1[5-9]|20)[0-9][0-9]", c)]
+        if len(years) >= MIN_TIMES:
+            refuse_turned(self.table.name, years)
         raise DataError(
             f"{self.table.name}: no column holds dates (columns: {listed(self.table.columns)}).",
             "Name it: --timestamp COLUMN; or give the form of its dates: --timestamp-format.",

@@ -30,6 +30,10 @@ _GZIP = b"\x1f\x8b"
 _MAGIC = {  # first bytes of other files that people give as CSV
     b"PK\x03\x04": "an Excel workbook or a zip archive",
     b"\xd0\xcf\x11\xe0": "an old Excel workbook",
+    b"BZh": "a file packed by bzip2",
+    b"\xfd7zXZ": "a file packed by xz",
+    b"\x28\xb5\x2f\xfd": "a file packed by zstd",
+    b"ARROW1": "a Feather file",
     b"PAR1": "a Parquet file without the ending .parquet",
     b"\xff\xfe\0\0": "UTF-32 text",
     b"<!doctype": "an HTML page",

@@ -15,6 +15,7 @@ from forecaster.errors import DataError, UsageError
 
 DECIMALS = (".", ",")
 THOUSANDS = (",", ".", " ", "'", "_", "\u00a0", "\u202f", "\u2019")
+SPACES = " \u00a0\u202f"  # which look alike: as an option a plain space stands for each
 _YEAR_MONTH = re.compile(r"\d{4}\.(0?[1-9]|1[0-2])")
 _MIN_SHARE = 0.8  # of a column's texts that have the form; the others are faults to be reported by line
 
@@ -51,11 +52,9 @@ class NumberForm:
     def plain(self, text: str) -> str:
         """A number of this form as Python writes it; any other text as it is, but a number of another form in quotes."""
         if self.fits(text):
-            return (
-                text.replace(self.thousands, "").replace(self.decimal, ".")
-                if self.thousands
-                else text.replace(self.decimal, ".")
-            )
+            for mark in SPACES if self.thousands == " " else self.thousands:
+                text = text.replace(mark, "")
+            return text.replace(self.decimal, ".")
         return f"'{text}'" if PLAIN.fits(text) else text
 
     def column(self, texts: Sequence[str]) -> list[str]:
@@ -67,7 +66,11 @@ class NumberForm:
 
 @lru_cache(maxsize=8)
 def _pattern(decimal: str, thousands: str) -> re.Pattern[str]:
-    whole = r"\d+" if not thousands else rf"(?:\d{{1,3}}(?:{re.escape(thousands)}\d{{3}})+|\d+)"
+    whole = (
+        r"\d+"
+        if not thousands
+        else rf"(?:\d{{1,3}}(?:[{re.escape(SPACES if thousands == ' ' else thousands)}]\d{{3}})+|\d+)"
+    )
     point = re.escape(decimal)
     return re.compile(
         rf"[+-]?(?:{whole}(?:{point}\d*)?|{point}\d+)(?:[eE][+-]?\d+)?|[+-]?(?:inf|infinity)", re.IGNORECASE

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NoReturn, Protocol
 
 from forecaster.data.reading.datetime_text import looks_like_stamp
 from forecaster.data.reading.text_columns import NUMBER, TextColumn
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from forecaster.typing import FloatArray, IntArray
 
 MAX_COLUMNS = 100_000
+MIN_TIMES = 3  # in a header that shows a table with a row for each series
 WIDE_COLUMNS, WIDE_SAMPLE = 1000, 20  # columns of a table from which fewer rows are looked at
 SAMPLE = 200  # rows from which the columns' roles are inferred
 
@@ -28,6 +29,8 @@ def check_header(place: str, header: Sequence[str]) -> tuple[str, ...]:
             "Write the rows with a column that names the series.",
         )
     dates = [name for name in names if looks_like_stamp(name)]
+    if MIN_TIMES <= len(dates) < len(names):
+        refuse_turned(place, dates)
     if dates or all(NUMBER.fullmatch(name) for name in names):
         what = f"'{dates[0]}' is a date" if dates else f"'{names[0]}' is a number"
         raise DataError(
@@ -44,6 +47,14 @@ def check_header(place: str, header: Sequence[str]) -> tuple[str, ...]:
             "Expected a timestamp column and a target column, separated by commas.",
         )
     return names
+
+
+def refuse_turned(place: str, times: Sequence[str]) -> NoReturn:
+    """DataError for a table whose header holds `times`."""
+    raise DataError(
+        f"{place}: {len(times)} columns are times, as '{times[0]}': each row is a series.",
+        "Turn the table: a row for each time, and a column for each series.",
+    )
 
 
 class RawTable(Protocol):

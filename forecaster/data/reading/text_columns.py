@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from forecaster.data.reading.number_form import PLAIN, THOUSANDS, NumberForm
+from forecaster.data.reading.number_form import PLAIN, SPACES, THOUSANDS, NumberForm
 from forecaster.data.reading.row_errors import NumbersError
 from forecaster.errors import quoted
 
@@ -108,7 +108,8 @@ def _marks_of(text: str) -> list[str]:
         mark for mark in THOUSANDS if mark in text and NumberForm("," if mark == "." else ".", mark).fits(text)
     ]
     decimal = ["--decimal ,"] if NumberForm(",").fits(text) else []
-    return decimal + [f"--thousands {mark if mark in ',._' else repr(mark)}" for mark in thousands]
+    typed = [" " if mark in SPACES else mark for mark in thousands]
+    return decimal + [f"--thousands {mark if mark in ',._' else repr(mark)}" for mark in typed]
 
 
 def too_large(values: FloatArray) -> IntArray:

@@ -141,3 +141,10 @@ def test_texts_of_a_frame_are_read_alike():
 def test_marks_that_are_none_are_refused(decimal, thousands):
     with pytest.raises(UsageError):
         NumberForm(decimal, thousands)
+
+
+@pytest.mark.parametrize("mark", [" ", "\u00a0", "\u202f"])
+def test_a_plain_space_as_an_option_stands_for_spaces_that_do_not_break(tmp_path, mark):
+    """Messages say `--thousands ' '`, as nobody can type the others."""
+    path = file_of(tmp_path, [f"{n}{mark}234.5" for n in range(1, 9)], ",")
+    assert read(path, thousands=" ").target.tolist() == [1000.0 * n + 234.5 for n in range(1, 9)]
