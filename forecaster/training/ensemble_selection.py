@@ -101,8 +101,12 @@ def select_ensemble(
     if OWN in shares and count < len(own):
         parts = {one: evaluation.forecast(own[:count]) if one == OWN else parts[one] for one in shares}
         shares = ensemble_shares(parts, evaluation.error, list(shares))
-    if alone is not None and not {*shares} & {*starts}:
-        return Served(plan, alone), unfitted
+    if not {*shares} & {*starts}:
+        if alone is not None:
+            return Served(plan, alone), unfitted
+        best = min(forecasts, key=lambda one: evaluation.error(forecasts[one]))  # gives the widths of the quantiles
+        watch.note(f"model selection: {_named(shares)}: no network's error is near")
+        return Served(_with_method_alone(plan, starts, best, next(iter(shares))), _combined(parts, shares)), unfitted
     joined = _combined(parts, shares)
     after = evaluation.error(joined)
     if alone is None:
@@ -115,6 +119,15 @@ def select_ensemble(
     reason = f"validation error {after:.3g}, {before:.3g} without them"
     made = _with_members(plan, starts, shares, reason, own=count if OWN in shares else 0)
     return Served(made, joined), unfitted
+
+
+def _with_method_alone(
+    plan: Plan, starts: Mapping[Tuning, NetworkSettings], start: Component, method: Component
+) -> Plan:
+    """The plan with one network, whose point forecast has no share in that of the simple method."""
+    reason = "no network's error is near"
+    plan = _with_members(plan, starts, {start: 1.0}, reason).with_row("floor", 1.0, reason)
+    return replace(plan, smoothing=replace(method, weight=1.0) if isinstance(method, Smoothing) else None)
 
 
 def near_best(

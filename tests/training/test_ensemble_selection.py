@@ -154,6 +154,16 @@ def test_a_component_with_a_far_larger_error_has_no_share(shipped, monkeypatch):
     assert [member.pretrained for member in nothing.plan.members] == [4]  # and none of its own
 
 
+def test_a_method_that_is_far_better_than_every_network_serves_alone_beside_one(shipped, monkeypatch):
+    """With a fast preset nothing starts from nothing: without this there was no member at all."""
+    monkeypatch.setattr(ensemble_selection, "MAX_ERROR", 1.25)
+    plan, watch = draft_of().plan, Recorder()
+    made, _ = select_ensemble(plan, (), NO_TUNING, Evaluation(), None, fits_of([2.0], ()), watch, simple())
+    assert [member.pretrained for member in made.plan.members] == [4]
+    assert (made.plan.method, made.plan.smoothing.weight) == (THETA, 1.0) and (made.forecast == 0.5).all()
+    assert watch.notes == ["model selection: 100% theta: no network's error is near"]
+
+
 def test_trees_join_where_they_lower_the_error_beside_or_without_a_pretrained_network(shipped):
     questions = replace(NO_QUESTIONS, pretrained=True, trees=(4, 12), own_members=2)
 
