@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from forecaster.data.freq import Freq
     from forecaster.typing import BoolArray, FloatArray, IntArray
 
-# The bound of the theorem, for all tests together. It holds whatever the distribution of the errors and is not tight: in
-# simulated years (benchmarks/monitoring.py) there is less than one false alarm.
+# The bound of the theorem, for all tests together. It holds whatever the distribution of the errors, where no
+# correlation is subtracted, and is not tight: in simulated years (benchmarks/monitoring.py) there is less than one.
 MAX_FALSE_ALARMS_PER_YEAR = 2.8
 MIN_PERIODS_PER_ALARM = 20.0  # where a year has few periods, as with months
 MIN_CUTOFFS = 5  # with their actuals, for a verdict that all is well
