@@ -257,6 +257,8 @@ def load(model: str | None = None, models: str | Path = "models") -> Model:
     from forecaster.serving.manifest import read_manifest
 
     settings = config.from_mapping(StoreSettings, {"models": str(models)}, "load()")
+    if model is not None and not isinstance(model, str):
+        raise UsageError(f"load(): model: {model!r} is not a name.", "Expected e.g. 'sales' or 'sales@3'.")
     path = Store(Path(settings.models)).resolve(model)
     return Model(path.parent.name, int(path.name), path, read_manifest(path))
 

@@ -106,6 +106,9 @@ class Comparison:
     about: Mapping[str, Json]  # horizon, windows and the like
     windows: Windows  # W, on which the errors are
 
+    def __repr__(self) -> str:
+        return f"<Comparison: {self.sentence}>"
+
     def on(self, windows: IntArray, seeds: slice | Sequence[int] = slice(None)) -> Comparison:
         """The comparison on some of its windows and seeds alone; scores stay those of all."""
         entries = [replace(entry, errors=entry.errors[seeds][:, windows]) for entry in self.entries]

@@ -58,6 +58,10 @@ class Explanation:
     effects: tuple[Effect, ...]
     seconds: float
 
+    def __repr__(self) -> str:
+        inputs = ", ".join(one.name for one in self.effects if one.role != "context") or "the context alone"
+        return f"<Explanation {self.model}@{self.version}: MASE {self.mase:.3g} over {self.windows} windows; {inputs}>"
+
     def to_json(self) -> dict[str, Json]:
         """Everything, by name."""
         effects: list[Json] = [dict(asdict(one)) for one in self.effects]

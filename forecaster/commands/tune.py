@@ -63,6 +63,9 @@ class Tuned:
     confirmation: Confirmation  # of the best plan, as it would be served
     seconds: float
 
+    def __repr__(self) -> str:
+        return f"<Tuned: {self.sentence}>"
+
     @property
     def sentence(self) -> str:
         """How far the error fell, for people."""

@@ -18,6 +18,9 @@ import pytest
 
 import forecaster
 from forecaster.api.tables import as_data
+from forecaster.commands.explain import Effect, Explanation
+from forecaster.commands.tune import Tuned
+from forecaster.commands.tune_confirmation import Confirmation
 from forecaster.config import EvaluateSettings, PredictSettings, TrainSettings
 from forecaster.errors import DataError, ForecasterError, UsageError
 from tests.support import stub_commands as stubs
@@ -79,6 +82,18 @@ def test_load_takes_the_serving_version_or_the_one_named() -> None:
     assert forecaster.load("air@3").version == 3
     with pytest.raises(ForecasterError, match="no model 'aix'"):
         forecaster.load("aix")
+    with pytest.raises(ForecasterError, match=r"load\(\): model: 3 is not a name. Expected e.g. 'sales' or 'sales@3'"):
+        forecaster.load(3)  # type: ignore[arg-type]
+
+
+def test_what_commands_return_is_shown_in_one_line() -> None:
+    effects = (Effect("known", "price", 0.4, 0.3), Effect("context", "7 to 1 back", 0.1, 0.0))
+    explained = Explanation("air", 3, 14, "the latest windows", 0.1855, effects, 1.0)
+    assert repr(explained) == "<Explanation air@3: MASE 0.185 over 14 windows; price>"
+    kept = Confirmation((), ())
+    tuned = Tuned({}, {}, 1.0, 1.0, trials=3, pruned=1, toml="", confirmation=kept, seconds=1.0)
+    assert repr(tuned).startswith("<Tuned: 3 plans tried, 1 of them pruned: none has a lower error")
+    assert "\n" not in repr(tuned)
 
 
 def test_predict_gives_a_data_frame_from_the_model_that_was_asked(seen: dict[str, object]) -> None:
