@@ -86,6 +86,9 @@ class NoOthers:
         """Nobody has another."""
 
 
+NO_OTHERS = NoOthers()
+
+
 class Alone:
     """The group of a process that trains alone."""
 
@@ -94,7 +97,7 @@ class Alone:
 
     def channel(self) -> Channel:
         """A channel to nobody."""
-        return NoOthers()
+        return NO_OTHERS
 
     def least(self, value: int) -> int:
         """The value."""

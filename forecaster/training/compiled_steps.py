@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from forecaster.engines.worker_group import NoOthers
+from forecaster.engines.worker_group import NO_OTHERS
 from forecaster.models.distributions import DISTRIBUTIONS
 from forecaster.models.encoder import run_layer
 from forecaster.models.losses import mean_loss
@@ -20,7 +20,15 @@ from forecaster.models.optimizers import OPTIMIZERS
 from forecaster.models.settings import FitSettings
 from forecaster.training.fast_recurrence import fast_layer
 from forecaster.training.gather import SeriesBounds
-from forecaster.training.joint_steps import PartLoss, mean_of, own_edges, skip_masks, take_weights_of_first
+from forecaster.training.joint_steps import (
+    counted,
+    mean_of,
+    own_edges,
+    own_steps,
+    share,
+    skip_masks,
+    take_weights_of_first,
+)
 from forecaster.training.truncation import truncated
 
 if TYPE_CHECKING:
@@ -30,6 +38,7 @@ if TYPE_CHECKING:
     from forecaster.typing import IntArray, Tensor
 
 
+STEPS_PER_CALL = 10  # enough to hide the cost of a call, few enough for Ctrl-C and the time budget to take effect soon
 MAX_IDLE = 6  # trainers kept for later fits: those of a stage, and some of the stage before
 
 
@@ -109,7 +118,7 @@ class Trainer:
         total_steps: int,
         *,
         parts: int = 1,
-        channel: Channel = NoOthers(),  # noqa: B008
+        channel: Channel = NO_OTHERS,
         devices: Sequence[str] | None = None,
     ) -> None:
         import tensorflow as tf
@@ -157,12 +166,7 @@ class Trainer:
             self.horizon_model = self.network.horizon_model(self.recur)
 
     def restart(
-        self,
-        network: Network,
-        task: Task,
-        rate: float,
-        total_steps: int,
-        channel: Channel = NoOthers(),  # noqa: B008
+        self, network: Network, task: Task, rate: float, total_steps: int, channel: Channel = NO_OTHERS
     ) -> None:
         """Reset to the weights and seeds of another network with the same settings, and to a task on the same rows.
 
@@ -196,8 +200,12 @@ class Trainer:
 
         self.traces += 1
         count = tf.shape(series)[0]
+        joint = self.key is not None or len(self.devices) > 1
+        all_steps = self._count(read, series, cutoff) if joint else None
 
         def step(i: Tensor, losses: Tensor) -> tuple[Tensor, Tensor]:
+            if all_steps is not None:
+                return i + 1, losses.write(i, self._joint_step(read, series[i], cutoff[i], all_steps[i]))
             return i + 1, losses.write(i, self._step(read, series[i], cutoff[i]))
 
         losses = tf.TensorArray(tf.float32, count)
@@ -207,8 +215,6 @@ class Trainer:
         """One step on a batch, cut into parts that run in parallel -> its mean loss."""
         import tensorflow as tf
 
-        if self.key is not None or len(self.devices) > 1:
-            return self._joint_step(read, series, cutoff)
         count = tf.shape(series)[0]
         edges = [count * i // self.parts for i in range(self.parts + 1)]
         with tf.GradientTape() as tape:
@@ -219,23 +225,31 @@ class Trainer:
         self.optimizer.apply(gradients, self.variables)
         return loss
 
-    def _joint_step(self, read: TaskTensors, series: Tensor, cutoff: Tensor) -> Tensor:
-        """As `_step`, where this worker takes its share of the batch, in a part for each of its devices."""
+    def _count(self, read: TaskTensors, series: Tensor, cutoff: Tensor) -> Tensor:
+        """[STEPS_PER_CALL] the steps in the loss of each batch of index pairs [k, B]: one sum for all, before any step."""
         import tensorflow as tf
 
-        found: list[PartLoss] = []
-        for n, (i, j) in enumerate(itertools.pairwise(own_edges(tf.shape(series)[0], self.channel, self.parts))):
-            window, extra = self._windows(read, series[i:j], cutoff[i:j])  # where the rows are, which are not copied
-            losses = partial(self._sum_losses, read, series[i:j], window, extra)
-            found.append(PartLoss(self.devices[n] if self.devices else None, losses))
-        steps = tf.add_n([part.steps for part in found])
-        if self.key is not None:
-            steps = self.channel.sum_in_graph(steps, self.key + 1)
-            skip_masks(self.masks, self.parts * (self.channel.count - 1))
+        first, end = own_edges(tf.shape(series)[1], self.channel, 1)
+        own = (read.bounds, series[:, first:end], cutoff[:, first:end])
+        steps = own_steps(self.network, self.settings.error_scale, self.rows, *own)
+        steps = tf.pad(steps, [[0, STEPS_PER_CALL - tf.shape(steps)[0]]])  # sums of one key have one length
+        return steps if self.key is None else self.channel.sum_in_graph(steps, self.key + 1)
+
+    def _joint_step(self, read: TaskTensors, series: Tensor, cutoff: Tensor, steps: Tensor) -> Tensor:
+        """As `_step`, where this worker takes its share of a batch of so many steps, in a part for each of its devices."""
+        import tensorflow as tf
+
+        shares: list[Tensor] = []
         steps = tf.maximum(steps, 1.0)
-        sums = tf.add_n([part.share(steps, self.variables) for part in found])
+        for n, (i, j) in enumerate(itertools.pairwise(own_edges(tf.shape(series)[0], self.channel, self.parts))):
+            windows = self._windows(read, series[i:j], cutoff[i:j])  # where the rows are, which are not copied
+            losses = partial(self._sum_losses, read, series[i:j], *windows)
+            with tf.device(self.devices[n] if self.devices else None):
+                shares.append(share(losses, steps, self.variables))
+        sums = tf.add_n(shares)
         if self.key is not None:
             sums = self.channel.sum_in_graph(sums, self.key)
+            skip_masks(self.masks, self.parts * (self.channel.count - 1))
         loss, gradients = mean_of(sums, steps, lambda: self.model.losses, self.variables)
         self.optimizer.apply(gradients, self.variables)
         return loss
@@ -293,8 +307,8 @@ class Trainer:
         """Sum of losses and its number of steps, of z [B, P, K] and targets [B, P] in the caller's units, NaN = not observed."""
         import tensorflow as tf
 
-        observed = ~tf.math.is_nan(target)
-        target = tf.where(observed, target, 0.0)
+        observed = counted(self.network, self.settings.error_scale, target, center, scale)
+        target = tf.where(tf.math.is_nan(target), tf.zeros((), target.dtype), target)
         scaler = self.network.scaler
         if self.network.settings.distribution:
             return self._likelihood(z, target, observed, center, scale)
@@ -302,8 +316,6 @@ class Trainer:
             forecast = scaler.restore(z, center, scale)
             errors = (target[:, :, None] - forecast) / seasonal_scale[:, None, None]
         else:
-            # The network cannot change the forecast of a constant window, so that window has no loss.
-            observed &= scale > 0.0
             errors = scaler.normalise(target, center, scale)[:, :, None] - tf.cast(z, tf.float64)
             if self.settings.error_scale == "transform":
                 errors *= scale[:, :, None]
@@ -320,7 +332,6 @@ class Trainer:
 
         row = DISTRIBUTIONS[self.network.settings.distribution]
         units = row.units(self.network.scaler, center, scale)
-        observed &= units.scale > 0.0  # the network cannot change the forecast of other windows
         each = tf.where(observed, row.loss(z, target, units), 0.0)
         return tf.cast(tf.reduce_sum(each), tf.float32), tf.reduce_sum(tf.cast(observed, tf.float32))
 
@@ -360,13 +371,7 @@ class Trainers:
 
     @contextmanager
     def lend(
-        self,
-        network: Network,
-        task: Task,
-        settings: FitSettings,
-        steps: int,
-        parts: int,
-        channel: Channel = NoOthers(),  # noqa: B008
+        self, network: Network, task: Task, settings: FitSettings, steps: int, parts: int, channel: Channel = NO_OTHERS
     ) -> Iterator[Trainer]:
         """A trainer with this network's weights, in a network of its own."""
         from forecaster.models.network import Network

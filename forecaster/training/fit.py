@@ -18,7 +18,7 @@ import numpy as np
 from forecaster.engines.worker_group import Channel, NoOthers
 from forecaster.models.settings import FitSettings
 from forecaster.models.trees import TreeMember
-from forecaster.training.compiled_steps import Trainer, Trainers, ValidationSums
+from forecaster.training.compiled_steps import STEPS_PER_CALL, Trainer, Trainers, ValidationSums
 from forecaster.training.fit_trees import fit_trees
 from forecaster.training.fit_types import Epoch, Fitted, State, Task
 from forecaster.training.joint_steps import take_weights_of_first
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from forecaster.models.network import Network
     from forecaster.typing import FloatArray, IntArray
 
-STEPS_PER_CALL = 10  # enough to hide the cost of a call, few enough for Ctrl-C and the time budget to take effect soon
 VALIDATION_BATCH = 1024
 
 

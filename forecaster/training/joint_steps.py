@@ -12,9 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from forecaster.models.distributions import DISTRIBUTIONS
+
 if TYPE_CHECKING:
     from forecaster.engines.worker_group import Channel
     from forecaster.models.network import Network
+    from forecaster.training.gather import RowGatherer, SeriesBounds
     from forecaster.typing import Tensor
 
 
@@ -24,26 +27,42 @@ def own_edges(count: Tensor, channel: Channel, parts: int) -> list[Tensor]:
     return [first + (end - first) * i // parts for i in range(parts + 1)]
 
 
-class PartLoss:
-    """The sum of a part's losses, its number of steps, and later its gradients, all computed on one device."""
+def counted(network: Network, error_scale: str, target: Tensor, center: Tensor, scale: Tensor) -> Tensor:
+    """[B, P] which steps are in the loss: those observed, of windows whose forecast the network can change."""
+    import tensorflow as tf
 
-    def __init__(self, device: str | None, losses: Callable[[], tuple[Tensor, Tensor]]) -> None:
-        import tensorflow as tf
+    observed = ~tf.math.is_nan(target)
+    if network.settings.distribution:
+        units = DISTRIBUTIONS[network.settings.distribution].units(network.scaler, center, scale)
+        return observed & (units.scale > 0.0)
+    return observed if error_scale == "series" else observed & (scale > 0.0)
 
-        self.device = device
-        with tf.device(device), tf.GradientTape() as tape:
-            self.loss, self.steps = losses()
-        self._tape = tape
 
-    def share(self, steps: Tensor, variables: list[Any]) -> Tensor:
-        """[weights + 1] what this part adds to the gradients of the batch's mean loss, over so many steps, and its sum of losses.
+def own_steps(
+    network: Network, error_scale: str, rows: RowGatherer, bounds: SeriesBounds, series: Tensor, cutoff: Tensor
+) -> Tensor:
+    """[k] how many steps are in the training loss of each batch of index pairs [k, B]."""
+    import tensorflow as tf
 
-        It is divided before the gradients are taken, as in one process, so the digits are the same.
-        """
-        import tensorflow as tf
+    length, (first, last) = network.settings.context_length, network.head.target_span()
+    flat = tf.reshape(series, [-1]), tf.reshape(cutoff, [-1])
+    window = rows.gather(bounds, flat[0], flat[1], length, network.reach)
+    _, _, center, scale = network.scaler.scale_context(window[:, :length])
+    found = counted(network, error_scale, window[:, first:last], center, scale)
+    each = tf.reduce_sum(tf.cast(found, tf.float32), axis=1)
+    return tf.reduce_sum(tf.reshape(each, tf.shape(series)), axis=1)
 
-        with tf.device(self.device):
-            return tf.concat([_flat(self._tape, self.loss, variables, 1.0 / steps), [self.loss]], axis=0)
+
+def share(losses: Callable[[], tuple[Tensor, Tensor]], steps: Tensor, variables: list[Any]) -> Tensor:
+    """[weights + 1] what a part adds to the gradients of the batch's mean loss, over so many steps, and its sum of losses.
+
+    It is divided before the gradients are taken, as in one process, so the digits are the same.
+    """
+    import tensorflow as tf
+
+    with tf.GradientTape() as tape:
+        loss, _ = losses()
+    return tf.concat([_flat(tape, loss, variables, 1.0 / steps), [loss]], axis=0)
 
 
 def mean_of(
