@@ -101,6 +101,7 @@ class Checked:
     """Forecasts that are plausible, a model's own or a fallback's."""
 
     values: FloatArray  # [N, H, 1 + Q] point forecast, then quantiles
+    samples: FloatArray | None  # [N, H, S] paths; None = none were asked for
     source: TextArray  # [N] who was asked: the model, the pretrained networks or a fallback
     method: TextArray  # [N] what made each forecast, in words
 
@@ -123,7 +124,8 @@ def check_answer(request: Request, answer: Answer, own: str, settings: PredictSe
     if settings.fallback or own == PRETRAINED:
         return _with_fallback(request, answer, own, settings, watch)
     _refuse_implausible(request, answer.values)
-    return Checked(answer.values, np.full(len(request.positions), own, dtype=object), answer.method)
+    source = np.full(len(request.positions), own, dtype=object)
+    return Checked(answer.values, answer.samples, source, answer.method)
 
 
 def _no_answer(request: Request) -> Answer:
@@ -221,6 +223,7 @@ def _with_fallback(request: Request, answer: Answer, own: str, settings: Predict
     """
     source, method = np.full(len(request.positions), own, dtype=object), answer.method.copy()
     sparse, values = request.sparse & bool(settings.fallback), answer.values.copy()
+    samples = None if answer.samples is None else answer.samples.copy()
     for name in _fallbacks(settings, own):
         lacking, wild = ~np.isfinite(values).all(axis=(1, 2)), _implausible(request, values)
         bad = np.flatnonzero(wild | lacking | sparse)
@@ -236,10 +239,18 @@ def _with_fallback(request: Request, answer: Answer, own: str, settings: Predict
             values[bad], method[bad] = _pretrained_values(replace(request, positions=positions), watch)
         else:
             method[bad] = SEASONAL_NAIVE
-            values[bad, :, 0] = naive_forecast(panel, positions, request.horizon)
-            values[bad, :, 1:] = naive_quantiles(panel, positions, values[bad, :, 0], request.quantiles)
+            point = naive_forecast(panel, positions, request.horizon)
+            values[bad, :, 0] = point
+            values[bad, :, 1:] = naive_quantiles(panel, positions, point, request.quantiles)
+            if samples is not None:
+                samples[bad] = naive_quantiles(panel, positions, point, _path_levels(samples.shape[2]))
         source[bad], sparse = name, np.zeros_like(sparse)
-    return Checked(values, source, method)
+    return Checked(values, samples, source, method)
+
+
+def _path_levels(count: int) -> tuple[float, ...]:
+    """The levels of a fallback's paths, each of which is one of its quantiles at every step."""
+    return tuple((np.arange(count) + 0.5) / count)
 
 
 FALLBACKS = {PRETRAINED: "a pretrained network", SEASONAL_NAIVE: "seasonal naive"}

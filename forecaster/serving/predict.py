@@ -103,7 +103,7 @@ def forecast_panel(
     answer = answer_of(request, model, settings, watch, quantiles)
     answer.values[beyond] = np.nan  # so that the fallback answers, which the model's limits do not hold
     checked = check_answer(request, answer, own, settings, watch)
-    values, samples = widened_where_sparse(request, checked.values, answer.samples, model)
+    values, samples = widened_where_sparse(request, checked.values, checked.samples, model)
     if model.opened:
         values[~beyond] = model.opened.manifest.held(values[~beyond])
     result = Forecast(

@@ -142,7 +142,10 @@ class ZeroShot:
 
     def samples(self, windows: Windows, count: int) -> FloatArray:
         """[W, H, count] sample paths; NaN where no network suits. UsageError where no whole window shows its errors."""
-        return self._by_gap(windows, count, lambda made, part: made._samples(part, count))
+        try:
+            return self._by_gap(windows, count, lambda made, part: made._samples(part, count))
+        except UsageError:  # no window of the history is as long as the horizon and the rows missing at an end
+            return self._held(self._samples(windows, count), windows)
 
     def _by_gap(self, windows: Windows, columns: int, made: Callable[[ZeroShot, Windows], FloatArray]) -> FloatArray:
         """[W, H, columns] of `made`, whose steps begin after the last observed row of each window."""

@@ -108,7 +108,10 @@ def test_rows_without_a_target_at_the_end_are_forecast_over_as_steps_of_a_longer
     np.testing.assert_allclose(found[0], expected[0, 5:])
     own = ZeroShot(open_pretrained(24), whole, whole.offsets[1:], 6).forecast(latest_windows(whole), ())
     np.testing.assert_allclose(found[1, :, 0], own[1, :, 0])
-    assert made.samples(latest_windows(late), 3).shape == (2, 6, 3)
+    assert np.isfinite(made.samples(latest_windows(late), 3)).all()
+    ended = replace(whole, target=np.where(np.arange(400) % 200 >= np.repeat([130, 200], 200), np.nan, whole.target))
+    made = ZeroShot(open_pretrained(24), ended, ended.offsets[1:], 6)  # no window of the history has 76 steps
+    assert np.isfinite(made.samples(latest_windows(ended), 3)[1]).all()
 
 
 def test_it_is_said_where_every_series_ends_without_targets(tmp_path):
@@ -352,6 +355,15 @@ def test_it_stands_in_for_a_model_that_cannot_answer_and_seasonal_naive_for_both
     ship(monkeypatch, tmp_path / "none")
     found, watch = answered(horizon=6, fallback="pretrained")
     assert set(found.source) == {"seasonal-naive"} and any("no pretrained network" in one for one in watch.warnings)
+
+
+def test_the_paths_of_seasonal_naive_are_its_quantiles(tmp_path):
+    """They were missing, so that no series of the file was forecast."""
+    write_csv(tmp_path / "data.csv", 100, value=lambda n, t: wave(n, t) if n == 0 or t > 96 else None)
+    found, _ = answered(horizon=6, samples=100)
+    assert list(found.source) == ["pretrained", "seasonal-naive"]
+    assert found.samples.shape == (2, 6, 100) and np.isfinite(found.samples).all()
+    np.testing.assert_allclose(np.median(found.samples[1], axis=1), found.prediction[1], rtol=0.05)
 
 
 def test_a_healthy_model_needs_no_fallback(tmp_path):
