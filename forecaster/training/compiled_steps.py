@@ -20,15 +20,7 @@ from forecaster.models.optimizers import OPTIMIZERS
 from forecaster.models.settings import FitSettings
 from forecaster.training.fast_recurrence import fast_layer
 from forecaster.training.gather import SeriesBounds
-from forecaster.training.joint_steps import (
-    counted,
-    mean_of,
-    own_edges,
-    own_steps,
-    share,
-    skip_masks,
-    take_weights_of_first,
-)
+from forecaster.training.joint_steps import counted, mean_of, own_edges, own_steps, share, skip_masks
 from forecaster.training.truncation import truncated
 
 if TYPE_CHECKING:
@@ -170,7 +162,7 @@ class Trainer:
     ) -> None:
         """Reset to the weights and seeds of another network with the same settings, and to a task on the same rows.
 
-        The learning rate begins with `rate`, on its schedule of `total_steps`. All workers have the weights of the first.
+        The learning rate begins with `rate`, on its schedule of `total_steps`.
         """
         self.rate.assign(rate)
         self.total_steps.assign(total_steps)
@@ -182,7 +174,6 @@ class Trainer:
         self.channel = channel
         if self.key is not None:
             self.key.assign(channel.key)
-            take_weights_of_first(self.network, channel)
             skip_masks(self.masks, self.parts * channel.index)
 
     def steps(self, series: IntArray, cutoff: IntArray) -> Tensor:

@@ -203,12 +203,14 @@ def fit(
         return done
     if not settings.epochs:
         return Fitted.at_once(network.weights, 0)
-    before = network.weights
     steps = settings.batches(len(task.sampler)) * settings.epochs
     same = replace(settings, time_budget=None)
     control.channel.refuse_other(
         "plan", f"{control.stage} {network.settings.label} {network.parameters} {same} {steps}"
     )
+    if control.channel.count > 1:
+        take_weights_of_first(network, control.channel)  # of a stored model, which the others may not have
+    before = network.weights
     with (trainers or Trainers()).lend(network, task, settings, steps, parts, control.channel) as trainer:
         done = _Fit(trainer, task, settings, control).run()
     if settings.kept:
