@@ -69,9 +69,9 @@ def expected_seconds(draft: Draft, parts: Split, settings: TrainSettings, proces
         windows += len(parts.selection.validation or ())
         fits += _selection_fits(draft, len(parts.selection.sampler))
     served = _served_fits(draft, len(parts.final.sampler), selected=selected)
-    # The test fit goes on from what model selection has fitted: one member of each scaling.
-    fitted = len(draft.questions.scalings) if selected and tested else 0
-    fits += [one.further if i < fitted and not one.network.pretrained else one for i, one in enumerate(served)]
+    # The test fit goes on from what model selection has fitted: the first member.
+    goes_on = selected and tested
+    fits += [one.further if goes_on and not i and not one.network.pretrained else one for i, one in enumerate(served)]
     if tested and settings.final_fit:
         fits += [one.further for one in served]
     of_trees = sum((selected, tested, settings.final_fit or not tested, True)) if any(draft.questions.trees) else 0
