@@ -198,7 +198,7 @@ def _train(settings: TrainSettings, console: Console, data: str) -> None:
             console.line()
             console.table(*contribution_table(done))
         console.line(f"{done.model}@{done.version} stored in {done.path}")
-    _print_verdict(done.report, console, " ".join(filter(None, (done.added, done.next_step))))
+    _print_verdict(done.report, console, " ".join(filter(None, (done.added, done.next_step))), done.warning)
     done.refuse_unpromoted()
 
 
@@ -214,13 +214,13 @@ def _evaluate(settings: EvaluateSettings, console: Console, data: str | None) ->
     _print_verdict(report, console)
 
 
-def _print_verdict(report: Report | None, console: Console, next_step: str = "") -> None:
+def _print_verdict(report: Report | None, console: Console, next_step: str = "", more: str = "") -> None:
     """What the test says, and a warning where it says that a simple forecast is better, or nothing at all."""
     from forecaster.evaluation.verdict import verdict_of
 
     found = verdict_of(report)
-    if found.warning:
-        console.warn(found.warning)
+    for warning in filter(None, (found.warning, more)):
+        console.warn(warning)
     if not console.json:
         console.line(" ".join(filter(None, (found.sentence, next_step))))
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from forecaster.errors import QualityError
 from forecaster.evaluation.report import Report, Subject
-from forecaster.evaluation.verdict import SAME
+from forecaster.evaluation.verdict import CLEARLY, SAME, share_in_words
+from forecaster.serving.pretrained import PRETRAINED
 
 if TYPE_CHECKING:
     from forecaster.evaluation.metrics import Scores
@@ -34,17 +35,36 @@ class TrainReport(Subject):
     @property
     def added(self) -> str:
         """How much the training adds to the pretrained network, for people; "" where that is not known."""
-        if self.report is None or self.pretrained is None:
+        found = self._beside_pretrained
+        if found is None:
             return ""
-        name = "mase" if math.isfinite(self.report.metrics.mase) else "mae"
-        own, other = getattr(self.report.metrics, name), getattr(self.pretrained, name)
-        if not (math.isfinite(own) and math.isfinite(other) and other > 0.0):
-            return ""
+        name, own, other = found
         change = own / other - 1.0
         if abs(change) <= SAME:
             return f"The error is that of the pretrained network ({name.upper()} {other:.3g})."
         how = "lower" if change < 0.0 else "higher"
         return f"{abs(change):.0%} {how} error than the pretrained network ({name.upper()} {own:.3g}, {other:.3g})."
+
+    @property
+    def warning(self) -> str:
+        """That the pretrained network is clearly better, and how it is had; "" where it is not."""
+        found = self._beside_pretrained
+        if found is None or found[2] >= (1.0 - CLEARLY) * found[1]:
+            return ""
+        _, own, other = found
+        return (
+            f"the pretrained network, which needs no training, has {share_in_words(1.0 - other / own)} lower error on the test "
+            f"windows: forecaster predict DATA --model {PRETRAINED} --horizon H"
+        )
+
+    @property
+    def _beside_pretrained(self) -> tuple[str, float, float] | None:
+        """The measure, the error of what was trained, and that of the pretrained network; None where one is not known."""
+        if self.report is None or self.pretrained is None:
+            return None
+        name = "mase" if math.isfinite(self.report.metrics.mase) else "mae"
+        own, other = getattr(self.report.metrics, name), getattr(self.pretrained, name)
+        return (name, own, other) if math.isfinite(own) and math.isfinite(other) and other > 0.0 else None
 
     @property
     def next_step(self) -> str:

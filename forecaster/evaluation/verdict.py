@@ -14,7 +14,7 @@ NAIVE = ("seasonal-naive", "naive")
 MIN_WINDOWS = 5  # fewer say little about an error, and less about coverage
 MAX_COVERAGE_GAP = 0.1  # between the nominal coverage and the empirical one
 SAME = 0.005  # relative difference of errors that are called equal
-CLEARLY = 0.05  # a relative difference that is worth a warning where a baseline other than naive is better
+CLEARLY = 0.05  # a relative difference that is worth a warning where something other than naive is better
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ def verdict_of(report: Report | None) -> TestVerdict:
     sentence, warning = _compared(own, known[best], best.replace("-", " "), count, report)
     ahead = min(errors, key=errors.__getitem__)
     if ahead not in NAIVE and errors[ahead] < (1.0 - CLEARLY) * own:
-        lower = f"{ahead} has {_share(1.0 - errors[ahead] / own)} lower error"
+        lower = f"{ahead} has {share_in_words(1.0 - errors[ahead] / own)} lower error"
         warning = "; ".join(filter(None, (warning, f"on the test windows {lower}")))
     if report.windows < MIN_WINDOWS:
         warning = "; ".join(
@@ -55,7 +55,7 @@ def verdict_of(report: Report | None) -> TestVerdict:
     return TestVerdict(f"{sentence}{covered}.", warning)
 
 
-def _share(share: float) -> str:
+def share_in_words(share: float) -> str:
     """`a 5%`, `an 8%`."""
     text = f"{share:.0%}"
     return f"{'an' if text[0] == '8' or text in ('11%', '18%') else 'a'} {text}"

@@ -125,15 +125,24 @@ def test_a_damaged_network_costs_no_training_and_an_unknown_season_is_no_fault(t
 
 
 @pytest.mark.parametrize(
-    ("own", "other", "sentence"),
+    ("own", "other", "sentence", "warning"),
     [
-        (0.8, 1.0, "20% lower error than the pretrained network (MASE 0.8, 1)."),
-        (1.1, 1.0, "10% higher error than the pretrained network (MASE 1.1, 1)."),
-        (1.0, 1.001, "The error is that of the pretrained network (MASE 1)."),
-        (1.1, None, ""),
+        (0.8, 1.0, "20% lower error than the pretrained network (MASE 0.8, 1).", ""),
+        (1.04, 1.0, "4% higher error than the pretrained network (MASE 1.04, 1).", ""),
+        (
+            1.1,
+            1.0,
+            "10% higher error than the pretrained network (MASE 1.1, 1).",
+            "has a 9% lower error on the test windows",
+        ),
+        (1.0, 1.001, "The error is that of the pretrained network (MASE 1).", ""),
+        (1.1, None, "", ""),
     ],
 )
-def test_the_verdict_of_a_training_says_what_it_adds(own, other, sentence):
+def test_the_verdict_of_a_training_says_what_it_adds_and_warns_where_it_takes_away(own, other, sentence, warning):
     scores = [Scores(mae=1.0, rmse=1.0, smape=1.0, mase=mase) for mase in (own, other or 0.0)]
-    report = SimpleNamespace(report=SimpleNamespace(metrics=scores[0]), pretrained=scores[1] if other else None)
-    assert TrainReport.added.fget(report) == sentence
+    report = object.__new__(TrainReport)
+    for name, value in (("report", SimpleNamespace(metrics=scores[0])), ("pretrained", scores[1] if other else None)):
+        object.__setattr__(report, name, value)
+    assert report.added == sentence
+    assert warning in report.warning and bool(report.warning) == bool(warning)
