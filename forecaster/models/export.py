@@ -19,11 +19,13 @@ from forecaster.models.canonical_saved_model import canonicalize_saved_model
 from forecaster.models.cells import CELLS
 from forecaster.models.encoder import Recurrence, run_layer
 from forecaster.models.exponential_smoothing import Smoothing
-from forecaster.models.shares import combine
+from forecaster.models.shares import combination_weights, combine
 from forecaster.models.simple_methods import simple_forecast
+from forecaster.models.trees import TREES
 
 if TYPE_CHECKING:
     from forecaster.models.network import Network
+    from forecaster.models.settings import NetworkSettings
     from forecaster.typing import FloatArray, Tensor
 
 
@@ -49,24 +51,36 @@ def joint_forecast(
     """The members' combined forecasts [B, H, 1 + Q], from inputs of `input_shapes`, blended with a simple method.
 
     Medians and means keep quantiles ascending. The simple method is blended with the point forecast, and quantiles are shifted
-    by the same difference. Where the point forecast is a quantile itself, those below it are kept at or below it, and those
-    above it at or above it.
+    by the same difference; so are trees, whose widths know the step alone. Where the point forecast is a quantile itself, those
+    below it are kept at or below it, and those above it at or above it.
     """
     from keras import ops
 
     settings = members[0].settings
     forecasts = [member.forecast(member.own(inputs), recur) for member in members]
     # Only differences from a forecast are combined: ONNX sorts float32, which loses steps of 1 at levels of 1e9.
-    anchor = forecasts[0][:, :, :1]
-    moved = combine(
-        [one - anchor for one in forecasts], [member.settings for member in members], COMBINATIONS[settings.combine]
-    )
-    spread = _around_point(moved[:, :, 1:] - moved[:, :, :1], settings.quantiles, settings.point_level)
+    anchor, join = forecasts[0][:, :, :1], COMBINATIONS[settings.combine]
+    each, kinds = [one - anchor for one in forecasts], [member.settings for member in members]
+    moved = combine(each, kinds, join)
+    wide = combine(*_without_trees(each, kinds), join) if any(kind.cell == TREES for kind in kinds) else moved
+    spread = _around_point(wide[:, :, 1:] - wide[:, :, :1], settings.quantiles, settings.point_level)
     point = anchor + moved[:, :, :1]
     if smoothing and smoothing.weight:
         simple = simple_forecast(inputs[0], smoothing)[:, :, None]
         point = simple if smoothing.weight == 1.0 else (simple - point) * smoothing.weight + point
     return ops.concatenate([point, point + spread], axis=-1)
+
+
+def _without_trees(
+    forecasts: Sequence[Tensor], members: Sequence[NetworkSettings]
+) -> tuple[list[Tensor], list[NetworkSettings]]:
+    """Those of the networks, with shares that add up to 1 again; all of them where there are trees alone."""
+    shares = combination_weights(members)[1]
+    left = 1.0 - sum(share for share, one in zip(shares, members, strict=True) if one.cell == TREES)
+    networks = [i for i, one in enumerate(members) if one.cell != TREES]
+    if not networks:
+        return list(forecasts), list(members)
+    return [forecasts[i] for i in networks], [replace(members[i], share=shares[i] / left) for i in networks]
 
 
 def _around_point(spread: Tensor, levels: Sequence[float], point: float | None) -> Tensor:

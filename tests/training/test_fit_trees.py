@@ -10,7 +10,7 @@ import pytest
 
 from forecaster.config import TrainSettings
 from forecaster.data.extra_inputs import Needs
-from forecaster.models.export import write_onnx, write_saved_model
+from forecaster.models.export import joint_forecast, write_onnx, write_saved_model
 from forecaster.models.network import Network
 from forecaster.models.trees import TREES, TreeMember, difference, lags_of, longest_lag
 from forecaster.serving.verify_export import verify_graphs
@@ -147,6 +147,19 @@ def test_forecasts_scale_with_the_data_and_stay_exact_at_large_levels(fitted):
     np.testing.assert_allclose(np.asarray(fitted.forecast([contexts() * 1e6])), usual * 1e6, rtol=1e-9)
     moved = np.asarray(fitted.forecast([np.round(contexts()) + 1e12]))
     np.testing.assert_allclose(moved - 1e12, np.asarray(fitted.forecast([np.round(contexts())])), atol=1e-3)
+
+
+@pytest.mark.parametrize("shares", [(0.0, 0.0, 0.4), (0.0, 0.3, 0.4), (0.2, 0.4, 0.4)])
+def test_in_an_ensemble_they_move_the_quantiles_and_the_networks_say_how_far_apart_they_are(fitted, shares):
+    plain = replace(SETTINGS, cell="gru", layers=1, segment=1, share=0.0)
+    trees = TreeMember(replace(SETTINGS, share=shares[2]))
+    trees.weights = fitted.weights
+    networks = [Network(replace(plain, share=share), seed) for seed, share in enumerate(shares[:2])]
+    alone = [Network(replace(plain, share=share / 0.6), seed) for seed, share in enumerate(shares[:2])]
+    context = [contexts()]
+    made, without, own = (np.asarray(joint_forecast(some, context)) for some in ([*networks, trees], alone, [trees]))
+    np.testing.assert_allclose(made[:, :, 0], 0.6 * without[:, :, 0] + 0.4 * own[:, :, 0], rtol=1e-6)
+    np.testing.assert_allclose(made[:, :, 1:] - made[:, :, :1], without[:, :, 1:] - without[:, :, :1], atol=1e-4)
 
 
 def test_a_fit_is_that_of_trees_where_the_settings_say_so(monkeypatch):
