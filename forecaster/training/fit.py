@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from forecaster.engines.worker_group import Channel, NoOthers
+from forecaster.engines.worker_group import NO_OTHERS, Channel
 from forecaster.models.settings import FitSettings
 from forecaster.models.trees import TreeMember
 from forecaster.training.compiled_steps import STEPS_PER_CALL, Trainer, Trainers, ValidationSums
@@ -50,7 +50,7 @@ class FitControl:
     start: State | None = None  # None: a new fit of the network's weights
     checkpoint: Callable[[State], None] = keep_nothing
     stop: Event = field(default_factory=Event)
-    channel: Channel = field(default_factory=NoOthers)
+    channel: Channel = NO_OTHERS
 
 
 class _Fit:

@@ -84,17 +84,17 @@ class EnsembleFitter:
         """
         self._note_expected_time(draft, parts)
         plan = self._select(draft, panel, parts)
-        self._note_time_to_come(plan, parts)
         # Early stopping needs the validation windows; without it the test fit also uses their rows.
         task = parts.selection if plan.fit.patience and parts.selection else parts.test
+        first = self._going_on(plan.member_fits) if task and task is parts.test else plan.member_fits
+        self._note_time_to_come(first, again=self.settings.final_fit and task is not None)
         if task is None:
             self.watch.warn("too few rows for test windows: the model is not tested")
-            final = self.fit_all(FINAL_STAGE, parts.final, plan.member_fits)
+            final = self.fit_all(FINAL_STAGE, parts.final, first)
             none = np.empty((0, 0, plan.horizon))
             return Stages(plan, None, replace(final, smoothing=plan.smoothing), none)
         began = time.monotonic()
-        tested = self._going_on(plan.member_fits) if task is parts.test else plan.member_fits
-        test = replace(self.fit_all(TEST_STAGE, task, tested), smoothing=plan.smoothing)
+        test = replace(self.fit_all(TEST_STAGE, task, first), smoothing=plan.smoothing)
         seconds = time.monotonic() - began
         last = self._final(parts.final, test, seconds) if self.settings.final_fit else None
         members = member_forecasts(panel, parts.test_windows, plan.needs, test.networks)
@@ -108,11 +108,9 @@ class EnsembleFitter:
             seconds = expected_seconds(draft, parts, self.settings, self.threads)
             self.watch.note(f"training will take {time_to_come(seconds, self.threads)}")
 
-    def _note_time_to_come(self, plan: Plan, parts: Split) -> None:
-        """How long the fits will take that are left, at the pace of those of model selection."""
-        members = self._going_on(plan.member_fits) if parts.test else plan.member_fits
+    def _note_time_to_come(self, members: Sequence[MemberFit], *, again: bool) -> None:
+        """How long the fits will take that are left, at the pace of those of model selection; `again`: with a final fit."""
         fits = [_epochs(one.schedule) for one in members if one.fit.epochs]
-        again = self.settings.final_fit and parts.test is not None
         if self.epochs and fits:
             epochs = sum(fits) + again * FURTHER_EPOCHS * sum(one.fit.epochs for one in members)
             seconds = epochs * self.seconds / self.epochs
