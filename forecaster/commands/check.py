@@ -13,8 +13,9 @@ from forecaster.data.summary import Summary, level_and_scale, summarise
 from forecaster.errors import DataError, counted
 from forecaster.serving.freshness import latest_observed, unfinished
 from forecaster.serving.open_model import as_trained, open_model, trained_options
+from forecaster.serving.raw_forecasts import observed_rows
 from forecaster.serving.remote_store import at_hand
-from forecaster.serving.sparse_series import described, needed_rows, observed_in_reach
+from forecaster.serving.sparse_series import described, needed_rows
 
 if TYPE_CHECKING:
     from forecaster.config import CheckSettings
@@ -154,7 +155,7 @@ def _latest(panel: Panel, facts: DataFacts) -> ModelMatch:
 def _observed(panel: Panel, manifest: Manifest) -> ModelMatch:
     """Whether every series has as many observed values in the model's context as a forecast can go by."""
     needed, reach = needed_rows(manifest), manifest.context_length
-    sparse = np.flatnonzero(observed_in_reach(panel, reach) < needed)
+    sparse = np.flatnonzero(observed_rows(manifest, panel) < needed)
     found = described(panel, sparse, needed, reach) if len(sparse) else "enough in every series"
     return ModelMatch("observed values", f"series of at least {needed}", found, not len(sparse))
 

@@ -8,14 +8,14 @@ missing: a series shorter than the context is padded, and no window sees across 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 if TYPE_CHECKING:
     from forecaster.data.panel import Panel
-    from forecaster.typing import FloatArray, IntArray
+    from forecaster.typing import BoolArray, FloatArray, IntArray
 
 
 @dataclass(frozen=True)
@@ -57,6 +57,17 @@ class Windows:
         has_context = cutoff - self.start[chosen, None] >= horizon
         series = np.broadcast_to(chosen[:, None], cutoff.shape)
         return Windows(self.target, self.start, self.end, series[has_context], cutoff[has_context])
+
+    def from_last_observed(self, observed: BoolArray, limit: int) -> tuple[Windows, IntArray]:
+        """The windows with their cutoffs after the last `observed` row [R] before them, and [W] by how many rows they moved.
+
+        A window that would move by more than `limit` rows, or has no such row, stays where it is.
+        """
+        last = np.concatenate([[-1], np.maximum.accumulate(np.where(observed, np.arange(len(observed)), -1))])
+        last = last[self.cutoff]
+        moved = np.where(last >= self.start[self.series], self.cutoff - 1 - last, 0)
+        moved = np.where(moved <= limit, moved, 0)
+        return replace(self, cutoff=self.cutoff - moved), moved
 
     def gather(self, before: int, after: int) -> FloatArray:
         """[W, before + after] values around each cutoff."""

@@ -191,7 +191,7 @@ def _joined(a: ErrorPool, b: ErrorPool) -> ErrorPool:
 def calibrated_quantiles(calibration: Calibration, raw: RawForecasts, levels: tuple[float, ...]) -> FloatArray:
     """[W, H, Q] calibrated quantiles of the windows at these levels."""
     scale = context_scale(raw.context, raw.panel.season_length)
-    return calibration.quantiles(raw.values, scale, raw.names, levels)
+    return calibration.quantiles(raw.values, scale, raw.names, levels, raw.lead)
 
 
 def adapted_quantiles(

@@ -155,8 +155,14 @@ def _answer(
     source = source or _quantile_source(panel, model, settings, watch)
     windows = latest_windows(panel).take(request.positions)
     raw = raw_forecasts(model.runtime, manifest, panel, windows, request.horizon)
-    values = source.answer(raw.values, raw.context, raw.names)
-    samples = source.samples(raw.values, raw.context, raw.names, settings.samples)
+    if raw.lead.any():
+        late = np.flatnonzero(raw.lead)
+        names = ", ".join(raw.names[i] for i in late[:3]) + (", …" if len(late) > 3 else "")
+        rows = counted(int(raw.lead.max()), "row")
+        watch.note(
+            f"{len(late):,} of {len(windows):,} series ({names}) end with up to {rows} missing, which are forecast first"
+        )
+    values, samples = source.answer(raw), source.samples(raw, settings.samples)
     unknown, examples = missing_ahead(panel, request.positions, request.horizon)
     if len(unknown):
         what = f"{panel.source}: known values are missing: {examples}."

@@ -112,24 +112,36 @@ class Calibration:
         return np.asarray(np.isfinite(self.errors).all(axis=1))
 
     def quantiles(
-        self, forecast: FloatArray, seasonal_scale: FloatArray, series: Sequence[str], levels: Sequence[float]
+        self,
+        forecast: FloatArray,
+        seasonal_scale: FloatArray,
+        series: Sequence[str],
+        levels: Sequence[float],
+        lead: IntArray | None = None,
     ) -> FloatArray:
         """Raw forecasts [n, h, 1 + Q] of the named series -> calibrated quantiles [n, h, len(levels)], ascending.
 
-        Beyond the H steps of the calibration the last step's scales hold.
+        `lead` [n]: steps between the context and the first of these h; None = 0. Beyond the H steps of the calibration the
+        last step's scales hold.
         """
         down, up = self._units(forecast, seasonal_scale, series)
-        offsets = self.ahead(levels, forecast.shape[1])[None]
+        step = _steps(forecast, lead)
+        offsets = self.ahead(levels, int(step.max(initial=-1)) + 1)[step]
         unit = np.where(offsets > 0, up[:, :, None], down[:, :, None])
         away = unit * offsets
         if self.shape.has_widths:
-            away = self._within_reach(away, forecast, seasonal_scale, levels)
+            away = self._within_reach(away, forecast, seasonal_scale, levels, step)
         if self.shape.centred:
             away = self.shape.keep(away, forecast, (down, up), levels)
         return np.asarray(self.shape.centre(forecast)[:, :, None] + away)
 
     def _within_reach(
-        self, away: FloatArray, forecast: FloatArray, seasonal_scale: FloatArray, levels: Sequence[float]
+        self,
+        away: FloatArray,
+        forecast: FloatArray,
+        seasonal_scale: FloatArray,
+        levels: Sequence[float],
+        step: IntArray,
     ) -> FloatArray:
         """Distances [n, h, Q] from the centre, no larger than the reach, or than the network's own where these are larger.
 
@@ -138,8 +150,7 @@ class Calibration:
         """
         if len(levels) == 0:
             return away
-        steps = np.arange(1.0, forecast.shape[1] + 1.0)
-        growth = np.sqrt(np.maximum(steps / max(self.horizon, 1), 1.0))
+        growth = np.sqrt(np.maximum((step + 1.0) / max(self.horizon, 1), 1.0))
         scaled = self.reach * np.where(seasonal_scale > 0.0, seasonal_scale, 1.0)
         known = np.where(seasonal_scale > 0.0, scaled, np.inf)[:, None] * growth
         units = self.shape.units(forecast, seasonal_scale)
@@ -149,19 +160,25 @@ class Calibration:
         return np.asarray(np.clip(away, -limit, limit))
 
     def samples(
-        self, forecast: FloatArray, seasonal_scale: FloatArray, series: Sequence[str], count: int
+        self,
+        forecast: FloatArray,
+        seasonal_scale: FloatArray,
+        series: Sequence[str],
+        count: int,
+        lead: IntArray | None = None,
     ) -> FloatArray:
-        """Raw forecasts [n, H, 1 + Q] of the named series -> [n, H, count] sample paths.
+        """Raw forecasts [n, h, 1 + Q] of the named series, h ≤ H -> [n, h, count] sample paths.
 
         A path takes its steps from the calibrated quantiles, at the levels that the errors of one whole window have among
         those of all windows. So its steps are correlated as errors are, quantiles of a sum over steps can be read off the
-        paths, and the quantiles of one step are the calibrated ones. Draws are independent between series and the same at
-        every call. ValueError where no window was observed whole.
+        paths, and the quantiles of one step are the calibrated ones, with their `lead`. Draws are independent between series
+        and the same at every call. ValueError where no window was observed whole.
         """
-        whole = self.whole
+        errors = self.errors[:, : forecast.shape[1]]
+        whole = np.isfinite(errors).all(axis=1)
         if not whole.any():
             raise ValueError("no test window was observed whole")
-        errors, share = self.errors[whole], self.weights[whole] / self.weights[whole].sum()
+        errors, share = errors[whole], self.weights[whole] / self.weights[whole].sum()
         rng = np.random.default_rng(0)
         drawn = rng.choice(len(share), size=(len(forecast), count), p=share)
         if not self.shape.centred:
@@ -170,11 +187,11 @@ class Calibration:
             unit = np.where(paths > 0, up[:, :, None], down[:, :, None])
             return np.asarray(forecast[:, :, :1] + unit * paths)
         order = np.argsort(errors, axis=0, kind="stable")
-        below = np.empty_like(errors)  # [M, H] share of the windows with a smaller error
+        below = np.empty_like(errors)  # [M, h] share of the windows with a smaller error
         np.put_along_axis(below, order, np.cumsum(share[order], axis=0) - share[order], axis=0)
         within = rng.random((len(forecast), count))  # the place between two errors, the same at every step
         level = (below[drawn] + (share[drawn] * within)[:, :, None]).transpose(0, 2, 1)
-        return _at_levels(self.quantiles(forecast, seasonal_scale, series, GRID), level)
+        return _at_levels(self.quantiles(forecast, seasonal_scale, series, GRID, lead), level)
 
     def uncorrected(self) -> Calibration:
         """The networks' own quantiles, with these errors for samples; itself where networks have no widths."""
@@ -182,10 +199,6 @@ class Calibration:
             return self
         own = np.array([self.shape.reference(level) for level in self.levels])
         return replace(self, offsets=np.repeat(own[:, None], self.horizon, axis=1), factors={})
-
-    def cut(self, horizon: int) -> Calibration:
-        """The calibration of the first `horizon` steps."""
-        return replace(self, offsets=self.offsets[:, :horizon], errors=self.errors[:, :horizon])
 
     def extended(self, pool: ErrorPool, names: Sequence[str]) -> Calibration:
         """The calibration, extended by a later pool whose series are indices into `names`. Factors do not change.
@@ -238,6 +251,12 @@ class Calibration:
             growth = np.ones(horizon)
         rows = [np.interp(levels, self.levels, self.offsets[:, step]) for step in steps]
         return np.asarray(np.array(rows).reshape(horizon, len(levels)) * growth[:, None])
+
+
+def _steps(forecast: FloatArray, lead: IntArray | None) -> IntArray:
+    """[n or 1, h] of each step of a raw forecast [n, h, 1 + Q], how many steps after its context it is; 0 = the first."""
+    step = np.arange(forecast.shape[1])
+    return np.asarray(step[None] if lead is None else lead[:, None] + step)
 
 
 def separate(series: IntArray, first: IntArray, horizon: int) -> int:

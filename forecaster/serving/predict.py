@@ -36,6 +36,7 @@ from forecaster.serving.manifest import Manifest, load_runtime
 from forecaster.serving.open_model import Opened, model_of_data, open_model, read_for
 from forecaster.serving.outside_limits import beyond_forecasting
 from forecaster.serving.pretrained import PRETRAINED, means_pretrained, pretrained_method
+from forecaster.serving.raw_forecasts import observed_rows
 from forecaster.serving.remote_store import at_hand
 from forecaster.serving.runtime import Runtime
 from forecaster.serving.sparse_series import described, needed_rows, observed_in_reach
@@ -213,7 +214,8 @@ def _request(panel: Panel, model: Model, settings: PredictSettings, watch: Watch
         panel = _with_future(panel, settings, horizon)
     # The model needs a value within its context; seasonal naive needs one anywhere.
     observed = _observed(panel, int(panel.lengths.max()) if settings.fallback else reach)
-    sparse = observed & (observed_in_reach(panel, reach) < needed)
+    rows = observed_rows(model.opened.manifest, panel) if model.opened else observed_in_reach(panel, reach)
+    sparse = observed & (rows < needed)
     if sparse.any():
         what = described(panel, np.flatnonzero(sparse), needed, reach)
         helped = settings.fallback or isinstance(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,6 +17,7 @@ from forecaster.serving.manifest import Manifest
 
 if TYPE_CHECKING:
     from forecaster.config import PredictSettings
+    from forecaster.serving.raw_forecasts import RawForecasts
     from forecaster.typing import FloatArray
 
 
@@ -31,17 +31,17 @@ class QuantileSource:
     calibration: Calibration | None  # None: the network's own quantiles
     limits: Limits
 
-    def answer(self, raw: FloatArray, context: FloatArray, series: Sequence[str]) -> FloatArray:
-        """Raw forecasts [n, h, 1 + Q] of the named series and their contexts [n, L] -> [n, h, 1 + len(levels)]."""
+    def answer(self, raw: RawForecasts) -> FloatArray:
+        """[W, H, 1 + len(levels)] the point forecasts and the quantiles of W windows."""
+        point = raw.values[:, :, :1]
         if self.calibration:
-            found = self.calibration.quantiles(raw, context_scale(context, self.season_length), series, self.levels)
-            return np.concatenate([raw[:, :, :1], self.limits.hold(found)], axis=2)
-        return raw[:, :, [0, *(1 + self.trained.index(level) for level in self.levels)]]
+            scale = context_scale(raw.context, self.season_length)
+            found = self.calibration.quantiles(raw.values, scale, raw.names, self.levels, raw.lead)
+            return np.concatenate([point, self.limits.hold(found)], axis=2)
+        return raw.values[:, :, [0, *(1 + self.trained.index(level) for level in self.levels)]]
 
-    def samples(
-        self, raw: FloatArray, context: FloatArray, series: Sequence[str], count: int | None
-    ) -> FloatArray | None:
-        """[n, H, count] sample paths; None where `count` is. UsageError where the model has no errors to draw from."""
+    def samples(self, raw: RawForecasts, count: int | None) -> FloatArray | None:
+        """[W, H, count] sample paths; None where `count` is. UsageError where the model has no errors to draw from."""
         if count is None:
             return None
         if not self.calibration or not self.calibration.whole.any():
@@ -50,14 +50,13 @@ class QuantileSource:
                 "Leave it out, and --no-calibrate too, or train again with more rows.",
             )
         known = self.calibration.horizon
-        if raw.shape[1] > known:
+        horizon = raw.values.shape[1]
+        if horizon > known:
             raise UsageError(
                 f"--samples: the model has errors of {known} steps only.", f"Give --horizon {known} or less."
             )
-        found = self.calibration.cut(raw.shape[1]).samples(
-            raw, context_scale(context, self.season_length), series, count
-        )
-        return self.limits.hold(found)
+        scale = context_scale(raw.context, self.season_length)
+        return self.limits.hold(self.calibration.samples(raw.values, scale, raw.names, count, raw.lead))
 
 
 def quantile_source(folder: Path, manifest: Manifest, settings: PredictSettings) -> QuantileSource:

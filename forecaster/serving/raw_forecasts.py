@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from forecaster.data.extra_inputs import ExtraInputs
+from forecaster.data.windows import latest_windows
 from forecaster.errors import ArtifactError
 from forecaster.serving.quantile_columns import FORMAT_1, QuantileColumns
 from forecaster.serving.runtime import forecast
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from forecaster.typing import FloatArray, IntArray
 
 
+MAX_LEAD = 4  # horizons of missing rows that are forecast before the first step
 FIRST_WITH_CENTRE = 2  # the format since which quantiles lie about the point forecast
 
 
@@ -48,8 +50,11 @@ class RawForecasts:
 
     panel: Panel
     windows: Windows  # W
-    context: FloatArray  # [W, L] the graph's input: values before each cutoff; NaN = missing
+    context: (
+        FloatArray  # [W, L] the graph's input: values up to the last observed row before each cutoff; NaN = missing
+    )
     values: FloatArray  # [W, H, 1 + Q] the point forecast, then the graph's own quantiles
+    lead: IntArray  # [W] steps between the context and the first of the H: rows that are missing before a cutoff
     shape: QuantileColumns = FORMAT_1  # what the columns are
 
     @property
@@ -64,6 +69,7 @@ class RawForecasts:
             windows=self.windows.take(chosen),
             context=self.context[chosen],
             values=self.values[chosen],
+            lead=self.lead[chosen],
             shape=self.shape,
         )
 
@@ -71,23 +77,63 @@ class RawForecasts:
 def raw_forecasts(runtime: Runtime, graph: GraphFacts, panel: Panel, windows: Windows, horizon: int) -> RawForecasts:
     """Forecasts of the W windows, `horizon` steps each, which may be more than the graph's own: see `widened`.
 
-    NaN where a window's context has no observed value.
+    Rows that are missing at the end of a window are forecast, too, and left out: graphs that read them as missing have larger
+    errors (benchmarks/missing_ends.py). NaN where a window's context has no observed value.
     """
-    context, needs = windows.gather(graph.context_length, 0), graph.needs
-    inputs = ExtraInputs(panel, windows, needs, -(-horizon // needs.horizon))
-    values, columns = forecast(runtime, context, horizon, inputs), 1 + len(graph.quantiles)
-    if len(windows) and values.shape[2] != columns:
-        message = f"the stored graph gives {values.shape[2]} values for each step, not {columns}."
-        raise ArtifactError(message, "Train again, or roll back.")
-    values = values.reshape(len(windows), horizon, columns)
-    old = getattr(graph, "format", FIRST_WITH_CENTRE) < FIRST_WITH_CENTRE
+    old = _is_old(graph)
+    read, lead = _from_last_observed(panel, windows, graph)
+    blocks = -(-(horizon + lead) // graph.needs.horizon)  # [W] runs of the graph
+    values = np.empty((len(windows), horizon, 1 + len(graph.quantiles)))
+    for count in np.unique(blocks):
+        mine = np.flatnonzero(blocks == count)
+        longer = _steps_ahead(runtime, graph, panel, read.take(mine), horizon + int(lead[mine].max()))
+        longer = longer if old else widened(longer, graph.needs.horizon)
+        values[mine] = np.take_along_axis(longer, (lead[mine, None] + np.arange(horizon))[:, :, None], axis=1)
     return RawForecasts(
         panel=panel,
         windows=windows,
-        context=context,
-        values=values if old else widened(values, needs.horizon),
+        context=read.gather(graph.context_length, 0),
+        values=values,
+        lead=lead,
         shape=FORMAT_1 if old else QuantileColumns(tuple(graph.quantiles), getattr(graph, "point_level", 0.5)),
     )
+
+
+def _steps_ahead(runtime: Runtime, graph: GraphFacts, panel: Panel, windows: Windows, steps: int) -> FloatArray:
+    """[W, steps, 1 + Q] the graph's forecasts from each cutoff on. ArtifactError where it gives other quantiles."""
+    needs, columns = graph.needs, 1 + len(graph.quantiles)
+    inputs = ExtraInputs(panel, windows, needs, -(-steps // needs.horizon))
+    values = forecast(runtime, windows.gather(graph.context_length, 0), steps, inputs)
+    if values.shape[2] != columns:
+        message = f"the stored graph gives {values.shape[2]} values for each step, not {columns}."
+        raise ArtifactError(message, "Train again, or roll back.")
+    return values
+
+
+def _from_last_observed(panel: Panel, windows: Windows, graph: GraphFacts) -> tuple[Windows, IntArray]:
+    """The windows with their cutoffs after the last row that says anything, and [W] by how many rows they moved.
+
+    Past covariates are read up to where they or the target end. A window that would move by more than MAX_LEAD of the graph's
+    own horizons stays where it is.
+    """
+    if _is_old(graph):  # whose quantiles would not widen with the steps
+        return windows, np.zeros(len(windows), np.int64)
+    observed = ~np.isnan(windows.target)
+    past = {one.name for one in graph.needs.covariates if one.role == "past"}
+    for covariate in panel.covariates:
+        if covariate.name in past:
+            observed = observed | ~np.isnan(covariate.values)
+    return windows.from_last_observed(observed, MAX_LEAD * graph.needs.horizon)
+
+
+def _is_old(graph: GraphFacts) -> bool:
+    return getattr(graph, "format", FIRST_WITH_CENTRE) < FIRST_WITH_CENTRE
+
+
+def observed_rows(graph: GraphFacts, panel: Panel) -> IntArray:
+    """[N] observed targets among the rows that the graph reads for a forecast after each series' last row."""
+    read, _ = _from_last_observed(panel, latest_windows(panel), graph)
+    return panel.observed_between(np.maximum(read.cutoff - graph.context_length, panel.offsets[:-1]), read.cutoff)
 
 
 def widened(values: FloatArray, horizon: int) -> FloatArray:

@@ -168,11 +168,7 @@ class ZeroShot:
 
         A window that would move by more rows than a network reads stays where it is.
         """
-        rows = np.where(np.isnan(windows.target), -1, np.arange(len(windows.target)))
-        last = np.concatenate([[-1], np.maximum.accumulate(rows)])[windows.cutoff]
-        gap = np.where(last >= windows.start[windows.series], windows.cutoff - 1 - last, 0)
-        gap = np.where(gap <= self.networks[0].card.network.context_length, gap, 0)
-        return replace(windows, cutoff=windows.cutoff - gap), gap
+        return windows.from_last_observed(~np.isnan(windows.target), self.networks[0].card.network.context_length)
 
     def _forecast(self, windows: Windows, levels: Sequence[float]) -> FloatArray:
         found = np.full((len(windows), self.horizon, 1 + len(levels)), np.nan)
@@ -192,7 +188,7 @@ class ZeroShot:
                     "--samples: the history has too few whole windows of this horizon.",
                     "Leave it out, or give a shorter --horizon.",
                 )
-            found[mine] = learnt.samples(raw.values, self._scale(raw), raw.names, count)
+            found[mine] = learnt.samples(raw.values, self._scale(raw), raw.names, count, raw.lead)
         return found
 
     def _parts(self, windows: Windows) -> Iterator[tuple[int, IntArray]]:
@@ -216,7 +212,7 @@ class ZeroShot:
                     f"quantile {level:g} is not within {known[0]:g} and {known[-1]:g}.", "Give another level."
                 )
         if learnt:
-            return learnt.quantiles(raw.values, self._scale(raw), raw.names, levels)
+            return learnt.quantiles(raw.values, self._scale(raw), raw.names, levels, raw.lead)
         return between_levels(raw.values[:, :, 1:], trained, levels)
 
     def _scale(self, raw: RawForecasts) -> FloatArray:

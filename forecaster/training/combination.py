@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
-from forecaster.data.extra_inputs import ExtraInputs, Needs
+from forecaster.data.extra_inputs import Needs
 from forecaster.data.target_limits import NO_LIMITS, Limits
 from forecaster.models.exponential_smoothing import EXPONENTIAL_SMOOTHING
 from forecaster.models.losses import pinball_level
@@ -18,8 +18,10 @@ from forecaster.models.shares import combine
 from forecaster.models.simple_methods import DRIFT, NAIVE, SEASONAL_NAIVE, STATISTICAL
 from forecaster.models.trees import TREES
 from forecaster.serving.manifest import Contribution
+from forecaster.serving.raw_forecasts import raw_forecasts
 
 if TYPE_CHECKING:
+    from forecaster.data.covariate_encodings import Encoding
     from forecaster.data.panel import Panel
     from forecaster.data.windows import Windows
     from forecaster.evaluation.holdout import Holdout
@@ -31,7 +33,6 @@ if TYPE_CHECKING:
 
 Kind: TypeAlias = tuple[str, int]  # a simple method, and the rows that it reads
 
-BATCH = 2048  # windows forecast at once
 # Of the last value's error over the history: above it drift is no rival. One of 50 random walks of 150 rows is below.
 MAX_DRIFT = 0.85
 MIN_WITNESSES = 3  # stretches of a horizon, for a comparison to say something
@@ -56,13 +57,8 @@ def joined(
     panel: Panel, windows: Windows, needs: Needs, networks: Sequence[Network], smoothing: Smoothing | None = None
 ) -> FloatArray:
     """Forecasts [W, H, 1 + Q] of `networks` and of smoothing, combined as in the stored graph."""
-    from forecaster.models.export import joint_forecast
-
-    parts = []
-    for part in windows.batches(BATCH):
-        inputs = [part.gather(needs.context_length, 0), *ExtraInputs(panel, part, needs).first()]
-        parts.append(np.asarray(joint_forecast(networks, inputs, smoothing=smoothing)))
-    return np.concatenate(parts)
+    graph = _Networks(networks, smoothing, needs)
+    return raw_forecasts(graph, graph, panel, windows, needs.horizon).values
 
 
 def member_forecasts(panel: Panel, windows: Windows, needs: Needs, networks: Sequence[Network]) -> FloatArray:
@@ -76,12 +72,56 @@ def combined(members: FloatArray, networks: Sequence[Network]) -> FloatArray:
     return np.asarray(combine(list(members), settings, lambda some: getattr(np, settings[0].combine)(some, axis=0)))
 
 
-def smoothed(windows: Windows, smoothing: Smoothing) -> FloatArray:
-    """Forecasts [W, H] of exponential smoothing alone."""
-    from forecaster.models.simple_methods import simple_forecast
+def smoothed(panel: Panel, windows: Windows, smoothing: Smoothing, covariates: tuple[Encoding, ...] = ()) -> FloatArray:
+    """Forecasts [W, H] of a simple method alone; `covariates`: those of the networks that it is blended with."""
+    graph = _SimpleMethod(smoothing, Needs(smoothing.length, smoothing.horizon, (), covariates))
+    return raw_forecasts(graph, graph, panel, windows, smoothing.horizon).values[:, :, 0]
 
-    parts = [simple_forecast(part.gather(smoothing.length, 0), smoothing) for part in windows.batches(BATCH)]
-    return np.concatenate([np.asarray(part) for part in parts])
+
+@dataclass(frozen=True)
+class _Networks:
+    """Networks and smoothing as the stored graph has them: a `Runtime` and its `GraphFacts`."""
+
+    networks: Sequence[Network]
+    smoothing: Smoothing | None
+    needs: Needs
+
+    @property
+    def context_length(self) -> int:
+        """L."""
+        return self.needs.context_length
+
+    @property
+    def quantiles(self) -> tuple[float, ...]:
+        """Q levels, ascending."""
+        return self.networks[0].settings.quantiles
+
+    def run(self, context: FloatArray, extra: Mapping[str, FloatArray] | None = None) -> FloatArray:
+        """As `Runtime.run`."""
+        from forecaster.models.export import joint_forecast
+
+        inputs = [context, *(extra or {}).values()]  # in the order of the graph's inputs
+        return np.asarray(joint_forecast(self.networks, inputs, smoothing=self.smoothing))
+
+
+@dataclass(frozen=True)
+class _SimpleMethod:
+    """A simple method alone: a `Runtime` and its `GraphFacts`."""
+
+    smoothing: Smoothing
+    needs: Needs
+    quantiles: tuple[float, ...] = ()
+
+    @property
+    def context_length(self) -> int:
+        """L."""
+        return self.needs.context_length
+
+    def run(self, context: FloatArray, extra: Mapping[str, FloatArray] | None = None) -> FloatArray:  # noqa: ARG002
+        """As `Runtime.run`."""
+        from forecaster.models.simple_methods import simple_forecast
+
+        return np.asarray(simple_forecast(context, self.smoothing))[:, :, None]
 
 
 @dataclass(frozen=True)
@@ -106,8 +146,8 @@ class EvaluationSet:
         return forecasts(self.panel, self.windows, self.needs, networks)
 
     def smoothed(self, smoothing: Smoothing) -> FloatArray:
-        """Forecasts [W, H] of exponential smoothing alone."""
-        return smoothed(self.windows, smoothing)
+        """Forecasts [W, H] of a simple method alone."""
+        return smoothed(self.panel, self.windows, smoothing, self.needs.covariates)
 
     def error(self, forecast: FloatArray) -> float:
         """Error of forecasts [W, H], defined as the validation error of a fit (`training.fit`); of squares for a mean."""
@@ -329,7 +369,8 @@ def contributions(
     networks, smoothing = stage.networks, stage.smoothing
     if len(networks) < 2 or not len(holdout.target) or (smoothing and smoothing.weight == 1.0):
         return ()
-    simple = smoothed(holdout.windows, smoothing) if smoothing else None
+    covariates = networks[0].settings.covariates
+    simple = smoothed(holdout.panel, holdout.windows, smoothing, covariates) if smoothing else None
 
     def error(forecast: FloatArray) -> float | None:
         mase = holdout.scores(limits.hold(blended(forecast, simple, smoothing))).mase

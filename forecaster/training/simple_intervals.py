@@ -35,7 +35,7 @@ def simple_calibration(panel: Panel, smoothing: Smoothing, steps: int) -> Calibr
     if not len(windows):
         return None
     pool = ErrorPool(
-        forecast=smoothed(windows, replace(smoothing, horizon=known))[:, :, None],
+        forecast=smoothed(panel, windows, replace(smoothing, horizon=known))[:, :, None],
         target=windows.gather(0, known),
         seasonal_scale=context_scale(windows.gather(smoothing.length, 0), panel.season_length),
         series=windows.series,

@@ -17,6 +17,7 @@ from forecaster.cli.main import run
 from forecaster.commands import check as module
 from forecaster.commands.check import check
 from forecaster.config import CheckSettings
+from forecaster.data.extra_inputs import Needs
 from forecaster.data.panel import Panel
 from forecaster.data.reading.reader import read_panel
 from forecaster.errors import DataError, StaleError, UsageError
@@ -97,7 +98,7 @@ def against(
     from types import SimpleNamespace
 
     facts = data_facts(read_panel(trained), "data frame", None)
-    manifest = SimpleNamespace(name="m", data=facts, covariates=(), context_length=14)
+    manifest = SimpleNamespace(name="m", data=facts, covariates=(), context_length=14, needs=Needs(14, 7, ()))
     monkeypatch.setattr(module, "open_model", lambda *_: Opened(Path(), 1, manifest))  # type: ignore[arg-type]
     watch = Recorder()
     report = check(frame, CheckSettings(model="m"), watch)

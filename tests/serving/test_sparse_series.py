@@ -33,7 +33,6 @@ SCARCE = {
     "three rows": (3, wave),
     "most of a season": (20, wave),
     "mostly missing": (100, lambda n, t: wave(n, t) if t % 9 == 3 else None),
-    "an outage since yesterday": (100, lambda n, t: wave(n, t) if t < 88 else None),
 }
 
 
@@ -55,6 +54,13 @@ def test_only_the_short_series_is_warned_of(folder):
     found, watch = answered(folder, fallback=True)
     assert list(found.source) == ["model", "seasonal-naive"]
     assert any("1 of 2 series (b) has fewer" in warning for warning in watch.warnings)
+
+
+def test_an_outage_since_yesterday_leaves_the_rows_before_it_to_go_by_and_is_noted(folder):
+    write_csv(folder / "data.csv", 100, value=lambda n, t: wave(n, t) if t < 88 else None)
+    found, watch = answered(folder, fallback=True)
+    assert set(found.source) == {"model"} and not watch.warnings
+    assert any("2 of 2 series (a, b) end with up to 12 rows missing" in note for note in watch.notes)
 
 
 @pytest.mark.parametrize("rows", [24, 25, 100])
