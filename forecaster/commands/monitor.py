@@ -14,7 +14,7 @@ from forecaster.data.freq import Freq, format_timestamps
 from forecaster.data.panel import Columns
 from forecaster.data.reading.column_roles import NoColumnError
 from forecaster.data.reading.reader import ReadOptions, read_as
-from forecaster.data.row_options import RowOptions
+from forecaster.data.row_options import KEEP, RowOptions
 from forecaster.data.time_zones import DAY, wall_clock
 from forecaster.errors import ArtifactError, DataError, QualityError
 from forecaster.evaluation.anomalies import Anomaly, outside
@@ -80,7 +80,7 @@ def _options_then(models: str, version: Version) -> ReadOptions:
         named = Columns(trained.columns.series, trained.columns.timestamp, trained.columns.target)
         return replace(trained, columns=named)  # actuals need no covariates
     options = ReadOptions.of(freq=version.freq, season_length=version.season_length, zone=version.zone)
-    return replace(options, rows=RowOptions(all_slots=True))
+    return replace(options, rows=RowOptions(all_slots=True, leading_zeros=KEEP))
 
 
 def _read_actuals(data: str, given: ReadOptions, then: ReadOptions, model: str) -> Panel:

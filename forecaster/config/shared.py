@@ -113,6 +113,12 @@ class FrequencyOptions:
     aggregate: str | None = choice(
         None, "forecaster.data.row_options:AGGREGATES", "What rows with one timestamp become.", "Input"
     )
+    leading_zeros: str | None = choice(
+        None,
+        "forecaster.data.row_options:LEADING_ZEROS",
+        "Zeros before a series' first value (default: left out where it is clear that nothing was there yet).",
+        "Input",
+    )
 
     def with_step(self, options: ReadOptions) -> ReadOptions:
         """`options` with the step and its slots, as far as they are given. UsageError for an unknown frequency."""
@@ -128,6 +134,7 @@ class FrequencyOptions:
             snap="auto" if self.snap else None,
             resample=self.resample,
             aggregate=self.aggregate,
+            leading_zeros=self.leading_zeros,
         )
         return replace(options, freq=None if self.freq is None else Freq.parse(self.freq), rows=rows)
 

@@ -9,6 +9,9 @@ from forecaster.errors import UsageError
 AGGREGATES = ("sum", "mean", "last")  # of the values of rows with one timestamp
 SNAPS = ("auto", "floor", "nearest")  # how a timestamp is moved to the grid; auto = whichever keeps rows apart
 
+LEADING_ZEROS = ("keep", "leave-out")  # what becomes of the zeros before a series' first value
+KEEP, LEAVE_OUT = LEADING_ZEROS
+
 
 @dataclass(frozen=True)
 class RowOptions:
@@ -21,6 +24,7 @@ class RowOptions:
     ignore: tuple[str, ...] = ()  # ranges FROM..TO whose targets are read as missing
     since: str | None = None  # rows before this time are left out
     until: str | None = None  # rows after this time are left out
+    leading_zeros: str | None = None  # one of LEADING_ZEROS; None = left out where they are unambiguous
 
     def __post_init__(self) -> None:
         if self.resample is not None and self.aggregate is None:

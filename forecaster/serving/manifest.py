@@ -19,7 +19,7 @@ from forecaster.data.freq import Freq
 from forecaster.data.panel import ROLES
 from forecaster.data.reading.csv_bytes import check_encoding
 from forecaster.data.reading.number_form import DECIMALS, THOUSANDS
-from forecaster.data.row_options import AGGREGATES, AS_SHOWN, AS_USUAL, SNAPS, RowOptions, TextOptions
+from forecaster.data.row_options import AGGREGATES, AS_SHOWN, AS_USUAL, LEADING_ZEROS, SNAPS, RowOptions, TextOptions
 from forecaster.data.target_limits import NO_LIMITS, Limits
 from forecaster.data.time_zones import check_zone
 from forecaster.errors import ArtifactError, UsageError
@@ -258,6 +258,7 @@ def _can_be_read_again(data: DataFacts) -> bool:
     return (
         rows.snap in (None, *SNAPS)
         and rows.aggregate in (None, *AGGREGATES)
+        and rows.leading_zeros in (None, *LEADING_ZEROS)
         and text.decimal in (None, *DECIMALS)
         and text.thousands in (None, "", *THOUSANDS)
     )

@@ -11,6 +11,7 @@ from forecaster.data.covariate_encodings import columns_of
 from forecaster.data.events import joined_events, refuse_other_events, with_windows_of
 from forecaster.data.freq import Freq
 from forecaster.data.reading.reader import ReadOptions, read_as
+from forecaster.data.row_options import KEEP
 from forecaster.data.time_zones import DAY
 from forecaster.errors import ArtifactError, UsageError
 from forecaster.serving.manifest import Manifest, read_manifest
@@ -83,7 +84,8 @@ def trained_options(manifest: Manifest) -> ReadOptions:
         timestamp_format=facts.timestamp_format,
     )
     # The slots are in the frequency's name; the training's last row is no end of later data.
-    rows = replace(facts.rows_as, all_slots=True, until=None)
+    # A model that does not say what became of leading zeros has learnt from them.
+    rows = replace(facts.rows_as, all_slots=True, until=None, leading_zeros=facts.rows_as.leading_zeros or KEEP)
     return replace(options, likely_format=facts.timestamp_form, rows=rows, text=facts.text_as)
 
 

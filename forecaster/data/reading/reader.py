@@ -10,6 +10,7 @@ import numpy as np
 from forecaster.data.freq import Freq, format_timestamps
 from forecaster.data.future_covariates import cut_unobserved
 from forecaster.data.ignored_ranges import ignored_rows
+from forecaster.data.leading_zeros import without_leading_zeros
 from forecaster.data.panel import Columns, Covariate, Panel, Season
 from forecaster.data.reading.column_roles import Roles, covariate_roles, infer_roles
 from forecaster.data.reading.covariate_columns import one_per_series, read_covariates
@@ -28,7 +29,7 @@ from forecaster.data.reading.table import RawTable
 from forecaster.data.reading.text_columns import too_large, why_too_large
 from forecaster.data.reading.timestamp_column import localize, parse_stamps
 from forecaster.data.reading.timestamp_formats import check_format
-from forecaster.data.row_options import AS_SHOWN, AS_USUAL, RowOptions, TextOptions
+from forecaster.data.row_options import AS_SHOWN, AS_USUAL, KEEP, LEAVE_OUT, RowOptions, TextOptions
 from forecaster.data.seasonality import infer_season
 from forecaster.data.time_zones import check_zone
 from forecaster.errors import DataError, UsageError
@@ -190,6 +191,10 @@ def _read(table: RawTable, roles: Roles, options: ReadOptions) -> Panel:
         ignored = ignored_rows(panel, ranges)
         panel = replace(panel, target=np.where(ignored, np.nan, panel.target))
         grid = replace(grid, notes=(*grid.notes, f"{int(ignored.sum()):,} targets ignored: {', '.join(ranges)}."))
+    if grid.options.leading_zeros != KEEP:
+        panel, zeros_note = without_leading_zeros(panel, options.season_length or freq.season_length)
+        applied = replace(grid.options, leading_zeros=LEAVE_OUT)  # a model that does not say so has learnt from them
+        grid = replace(grid, options=applied, notes=(*grid.notes, zeros_note))
     season = _season(panel, options)  # of what teaches
     panel = replace(panel, season_length=season.length, season=season)
     warnings = (gap_warning(rows, freq, steps), roles.warning)
