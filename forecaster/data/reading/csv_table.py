@@ -7,7 +7,7 @@ import re
 import warnings
 from array import array
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,7 +15,8 @@ import numpy as np
 from forecaster.data.reading.csv_bytes import blanked, records
 from forecaster.data.reading.csv_lines import RecordLines, lines_of
 from forecaster.data.reading.file_set import place_in
-from forecaster.data.reading.number_form import PLAIN, NumberForm, form_of
+from forecaster.data.reading.number_form import PLAIN, NumberForm, form_of, note_of, signs_of
+from forecaster.data.reading.number_signs import without_sign
 from forecaster.data.reading.row_errors import RowsError
 from forecaster.data.reading.table import SAMPLE, WIDE_COLUMNS, WIDE_SAMPLE, check_header
 from forecaster.data.reading.text_columns import MISSING, NUMBER, TextColumn, numbers_error, numbers_in, numbers_of
@@ -27,8 +28,8 @@ if TYPE_CHECKING:
 
 HEAD = 65_536  # bytes from which the delimiter, and whether spaces follow it, is inferred
 LONG, PROBES = 1 << 24, 64  # bytes of a file from which so many lines are read before the whole
-_GAPS = re.compile(rb"[,;\t]\s*[,;\t\r\n]|[,;\t]\s*(?:[Nn]|<|#)", re.IGNORECASE)  # a hint that numbers are missing
-_DELIMITERS = (",", ";", "\t")
+_GAPS = re.compile(rb"[,;\t|]\s*[,;\t|\r\n]|[,;\t|]\s*(?:[Nn]|<|#)", re.IGNORECASE)  # a hint that numbers are missing
+_DELIMITERS = (",", ";", "\t", "|")
 
 
 def _turned(texts: Sequence[str]) -> bool:
@@ -76,11 +77,13 @@ class CsvTable:
         self.columns = check_header(self.at(line), header)
         if next((record for record in self._records() if record[0] > line), None) is None:
             raise DataError(f"{self.name}: there are no rows after the header.", "Expected at least two.")
-        given, self.form = self.form, self.form or form_of(self.name, self.delimiter, self.sample())
-        if given is None and not self.form.is_plain:
-            marks = f"decimal mark {self.form.decimal!r}"
-            marks += f", thousands separated by {self.form.thousands!r}" if self.form.thousands else ""
-            self.note = f"{self.note} Numbers have the {marks}.".strip()
+        given, sample = self.form, self._sample()
+        signs = signs_of(sample)
+        if signs:
+            sample = {name: [without_sign(text)[0] for text in texts] for name, texts in sample.items()}
+        self.form = replace(given or form_of(self.name, self.delimiter, sample), signs=signs)
+        new = self.form if given is None else NumberForm(signs=signs)
+        self.note = f"{self.note} {note_of(new)}".strip()
 
     def _refuse_lines_above(self, first: str) -> None:
         """DataError where lines above the header, such as a title or comments, have no columns."""
@@ -109,12 +112,16 @@ class CsvTable:
         return len(loaded[0]) if loaded else 0
 
     def sample(self) -> dict[str, list[str]]:
-        """The first rows' texts per column, missing ones left out."""
+        """The first rows' texts per column, missing ones left out, and numbers as Python writes them."""
+        column = self.numbers_as.column
+        return {name: column(texts) for name, texts in self._sample().items()}
+
+    def _sample(self) -> dict[str, list[str]]:
+        """The first rows' texts per column as they are in the file, missing ones left out."""
         size = SAMPLE if len(self.columns) < WIDE_COLUMNS else WIDE_SAMPLE
         rows = [fields for _, (_, fields) in zip(range(size + 1), self._records(), strict=False)][1:]
         texts = [[fields[i].strip() for fields in rows if i < len(fields)] for i in range(len(self.columns))]
-        column = self.numbers_as.column
-        return {name: column([t for t in texts[i] if t not in MISSING]) for i, name in enumerate(self.columns)}
+        return {name: [text for text in texts[i] if text not in MISSING] for i, name in enumerate(self.columns)}
 
     def text_column(self, column: str) -> TextColumn:
         """A whole column as text; missing is "". It is parsed on first use."""

@@ -1,7 +1,8 @@
 """How a file writes numbers: its decimal mark, and what separates thousands.
 
-Both are taken from the file only where nothing else fits: semicolons or tabs separate its columns, and every number of a
-column has the form. A number of another form is an error, never another value.
+Both are taken from the file only where nothing else fits: semicolons, tabs or bars separate its columns, and every number of a
+column has the form; where commas do, most numbers of a column are in quotes, as "1,234.50". A number of another form is an
+error, never another value.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
+from forecaster.data.reading.number_signs import PERCENT, without_sign
 from forecaster.errors import DataError, UsageError
 
 DECIMALS = (".", ",")
@@ -26,6 +28,7 @@ class NumberForm:
 
     decimal: str = "."
     thousands: str = ""
+    signs: tuple[str, ...] = ()  # of money and percent, which some columns of the file have
 
     def __post_init__(self) -> None:
         if self.decimal not in DECIMALS:
@@ -43,7 +46,8 @@ class NumberForm:
     @property
     def marks(self) -> dict[str, str]:
         """Both marks by name; empty where numbers are written as in Python."""
-        return {} if self.is_plain else {"decimal": self.decimal, "thousands": self.thousands}
+        usual = (self.decimal, self.thousands) == (PLAIN.decimal, PLAIN.thousands)
+        return {} if usual else {"decimal": self.decimal, "thousands": self.thousands}
 
     def fits(self, text: str) -> bool:
         """Whether `text` is a number of this form."""
@@ -51,6 +55,9 @@ class NumberForm:
 
     def plain(self, text: str) -> str:
         """A number of this form as Python writes it; any other text as it is, but a number of another form in quotes."""
+        if self.signs:
+            number, sign = without_sign(text)
+            text = number if sign in self.signs else text
         if self.fits(text):
             for mark in SPACES if self.thousands == " " else self.thousands:
                 text = text.replace(mark, "")
@@ -85,9 +92,12 @@ def form_of(name: str, delimiter: str, sample: Mapping[str, Sequence[str]]) -> N
 
     DataError where all numbers fit two forms that give different values.
     """
-    if delimiter == ",":
-        return PLAIN
     odd = {c: texts for c, texts in sample.items() if texts and any("," in text for text in texts)}
+    if delimiter == ",":  # then such numbers are in quotes; a few of them are errors
+        quoted = NumberForm(".", ",")
+        shown = [texts for texts in odd.values() if 2 * sum("," in text for text in texts) > len(texts)]
+        sure = [one for one in shown if all(map(quoted.fits, one)) and any(_proves(text, quoted) for text in one)]
+        return quoted if sure else PLAIN
     odd = {c: texts for c, texts in odd.items() if any(_share(texts, form) >= _MIN_SHARE for form in _forms(","))}
     found = [form for form in _forms(",") if any(_proves(text, form) for texts in odd.values() for text in texts)]
     continental = [form for form in found if form.decimal == ","]
@@ -106,6 +116,27 @@ def form_of(name: str, delimiter: str, sample: Mapping[str, Sequence[str]]) -> N
             "Say which: --decimal , or --thousands ,",
         )
     return PLAIN
+
+
+def signs_of(sample: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
+    """The signs of money and percent that the numbers in a sample of columns have."""
+    forms = (PLAIN, NumberForm(".", " "), *_forms(","))
+    found: dict[str, None] = {}
+    for texts in sample.values():
+        signed = [(number, sign) for number, sign in map(without_sign, texts) if sign]
+        if signed and max(sum(form.fits(number) for number, _ in signed) for form in forms) >= _MIN_SHARE * len(texts):
+            found |= dict.fromkeys(sign for _, sign in signed)
+    return tuple(found)
+
+
+def note_of(form: NumberForm) -> str:
+    """What is said of a form that was inferred; empty where numbers are written as in Python."""
+    marks = f"Numbers have the decimal mark {form.decimal!r}" if form.marks else ""
+    marks += f", thousands separated by {form.thousands!r}" if form.thousands else ""
+    money = ", ".join(repr(sign) for sign in form.signs if sign != PERCENT)
+    signs = [f"Numbers with {money} are read without it"] if money else []
+    signs += ["Numbers with '%' are read in percent, '12 %' as 12"] if PERCENT in form.signs else []
+    return " ".join(f"{one}." for one in (marks, *signs) if one)
 
 
 def _forms(mark: str) -> list[NumberForm]:

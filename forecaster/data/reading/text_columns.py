@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from forecaster.data.reading.number_form import PLAIN, SPACES, THOUSANDS, NumberForm
+from forecaster.data.reading.number_signs import other_signs, without_sign
 from forecaster.data.reading.row_errors import NumbersError
 from forecaster.errors import quoted
 
@@ -54,19 +55,29 @@ def numbers_in(texts: Any, form: NumberForm = PLAIN) -> tuple[FloatArray, dict[i
     """Numbers of texts, NaN where one is missing or no number; and the texts that are no numbers, by index."""
     texts = np.asarray(texts, dtype=object)
     if not form.is_plain:
-        values, bad = numbers_in([form.plain(str(text).strip()) for text in texts])
-        return values, {i: str(texts[i]).strip() for i in bad}
+        written = [_with_minus(str(text).strip()) for text in texts]
+        values, bad = numbers_in([form.plain(text) for text in written])
+        odd = other_signs(written) if form.signs else set()
+        odd = {i for i in odd if not np.isnan(values[i])}
+        values[list(odd)] = np.nan
+        return values, {i: str(texts[i]).strip() for i in sorted({*bad, *odd})}
     values = _numbers_read(texts) if len(texts) > _MIN_PANDAS_TEXTS else np.full(len(texts), np.nan)
     bad = {}
     for i in np.flatnonzero(np.isnan(values)).tolist():
         text = str(texts[i]).strip()
         if text in MISSING:
             continue
+        text = _with_minus(text)
         if NUMBER.fullmatch(text):
             values[i] = float(text)
         else:
             bad[i] = text
     return values, bad
+
+
+def _with_minus(text: str) -> str:
+    """The text with a plain minus in place of the typographic one."""
+    return text.replace("\u2212", "-", 1) if text.startswith("\u2212") else text
 
 
 def _numbers_read(texts: Any) -> FloatArray:
@@ -91,15 +102,18 @@ def numbers_error(
 
 
 def _not_a_number(text: str, column: str) -> tuple[str, str]:
-    hint = "Leave the cell empty where a value is missing."
+    shown, hint = quoted(text), "Leave the cell empty where a value is missing."
     if text == column:
         hint = "Delete the repeated header line."
-    elif re.fullmatch(r"[+-]?\d[\d.,\s'’_]*", text):
+    elif without_sign(text)[1] and PLAIN.fits(without_sign(text)[0]):
+        hint = "Write the number alone, e.g. -1234.5, or give all numbers of the column the same sign."
+    elif re.fullmatch(r"[+-]?\d[\d.,\s'’_]*", without_sign(text)[0]):
+        text = without_sign(text)[0]
         options = " or ".join(_marks_of(text)) or "--decimal , or --thousands ."
         hint = f"Say what its marks are with {options} or write it as 1234.5."
     elif re.search(r"\d", text):
         hint = "Write the number alone, e.g. -1234.5."
-    return f"target {quoted(text)} (column {column}) is not a number.", hint
+    return f"target {shown} (column {column}) is not a number.", hint
 
 
 def _marks_of(text: str) -> list[str]:

@@ -21,6 +21,7 @@ from forecaster.data.reading.datetime_text import ISO, OTHER, Parse, iso, offset
 from forecaster.data.reading.decimal_dates import decimal_dates
 from forecaster.data.reading.frequency import regularity
 from forecaster.data.reading.integer_dates import COUNTS, DIGITS, STEPS
+from forecaster.data.reading.month_names import in_english
 from forecaster.data.reading.numeric_timestamps import WHOLE, by_integer_date_form, whole_numbers
 from forecaster.data.reading.parsed_timestamps import (
     Origin,
@@ -33,9 +34,9 @@ from forecaster.data.reading.parsed_timestamps import (
 )
 from forecaster.data.reading.row_errors import RowsError
 from forecaster.data.reading.timestamp_formats import FISCAL, ORDERS, YEAR_FIRST, by_format
-from forecaster.data.reading.written_dates import FORMS, MONTH_YEAR, YEAR_MONTH, fiscal_years
+from forecaster.data.reading.written_dates import FORMS, MONTH_YEAR, YEAR_MONTH, fiscal_quarter_pattern, fiscal_years
 from forecaster.data.time_zones import fixed_zone, resolve_wall_clock
-from forecaster.errors import DataError
+from forecaster.errors import DataError, quoted
 
 if TYPE_CHECKING:
     from forecaster.data.reading.written_dates import WrittenForm
@@ -212,7 +213,13 @@ def _exact(texts: Any, origin: Origin) -> ParsedTimestamps:
         index, _ = origin.first([i for i, part in enumerate(read[form]) if part is not None])
         note = f"timestamps such as '{found[index]}' are read as {form.name}."
         return replace(from_parts(read[form], texts, origin), note=note)
-    short = [form for form in (MONTH_YEAR, YEAR_MONTH) if form.shapes[0].fullmatch(found[0])]
+    if found and (pattern := fiscal_quarter_pattern(found[0])):
+        raise DataError(
+            f"{origin.first([0])[1]}: timestamp {quoted(found[0])} (column {origin.name}) is a quarter of a fiscal year, "
+            "which may begin in any month.",
+            f"To date it as a quarter of the calendar: --timestamp-format '{pattern}'; else write its first day.",
+        )
+    short = [form for form in (MONTH_YEAR, YEAR_MONTH) if form.shapes[0].fullmatch(in_english(found[0]))]
     return _month_and_digits(short[0], texts, origin) if short else from_parts(parts, texts, origin)
 
 

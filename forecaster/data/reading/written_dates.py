@@ -10,6 +10,7 @@ from functools import cache
 from typing import TypeAlias
 
 from forecaster.data.reading.datetime_text import TIME, full_year, moment
+from forecaster.data.reading.month_names import in_english
 
 Part: TypeAlias = "tuple[int, int | None] | None"  # wall clock and offset, microseconds; None = not of this form
 
@@ -40,12 +41,13 @@ class WrittenForm:
 
     def read(self, text: str) -> Part:
         """Wall clock and offset of a text; None where it is not of this form, or there is no such date."""
+        text = in_english(text)
         match = next((match for shape in self.shapes if (match := shape.fullmatch(text))), None)
         return None if match is None else _moment(match)
 
     def read_any(self, texts: Sequence[str]) -> bool:
         """Whether at least half of some of the texts have a shape of this form."""
-        some = texts[:_SAMPLE]
+        some = [in_english(text) for text in texts[:_SAMPLE]]
         return 2 * sum(any(shape.fullmatch(text) for shape in self.shapes) for text in some) >= len(some)
 
 
@@ -87,11 +89,16 @@ MONTH_YEAR = WrittenForm("months and years", "%b-%y", _shapes(rf"{_NAME}[\s,./-]
 YEAR_MONTH = WrittenForm("years and months", "%y-%b", _shapes(rf"'?(?P<y>\d{{2}})[\s,./-]*{_NAME}"))
 _FISCAL = re.compile(r"(?:FY\s*)?(?P<y>\d{4})\s*[-/–]\s*(?P<end>\d{4}|\d{2})", re.IGNORECASE)
 _NAMED_YEAR = re.compile(r"FY\s*'?(?P<y>\d{4}|\d{2})", re.IGNORECASE)
+_FISCAL_QUARTER = re.compile(
+    r"FY[\s'-]*(?P<y>\d{4}|\d{2})[\s:./_-]*Q(?P<q>[1-4])|Q(?P<q2>[1-4])[\s:./_-]*FY[\s'-]*(?P<y2>\d{4}|\d{2})",
+    re.IGNORECASE,
+)
 
 
 def looks_written(text: str) -> bool:
     """Whether `text` is a date in one of the forms of this module."""
-    return bool(_FISCAL.fullmatch(text) or _NAMED_YEAR.fullmatch(text)) or any(
+    text = in_english(text)
+    return any(one.fullmatch(text) for one in (_FISCAL, _NAMED_YEAR, _FISCAL_QUARTER)) or any(
         shape.fullmatch(text) for form in (*FORMS, MONTH_YEAR, YEAR_MONTH) for shape in form.shapes
     )
 
@@ -111,6 +118,18 @@ def fiscal_years(texts: Sequence[str]) -> list[Part] | None:
     if len(set(texts)) < 2 and not sure:
         return None
     return [_year(int(match["y"])) for match in found if match]
+
+
+def fiscal_quarter_pattern(text: str) -> str:
+    """The --timestamp-format by which a quarter of a fiscal year is one of the calendar; empty where it is none."""
+    match = _FISCAL_QUARTER.fullmatch(text)
+    if match is None:
+        return ""
+    year, quarter = ("y", "q") if match["y"] else ("y2", "q2")
+    pieces = {match.span(year): "%Y" if len(match[year]) == 4 else "%y", match.span(quarter): "%q"}
+    for (start, end), piece in sorted(pieces.items(), reverse=True):
+        text = text[:start] + piece + text[end:]
+    return text
 
 
 def is_next_year(year: str, end: str) -> bool:
