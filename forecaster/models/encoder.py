@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from forecaster.typing import Tensor
 
 Recurrence: TypeAlias = "Callable[[Any, Tensor, Sequence[Tensor] | None], tuple[Tensor, list[Tensor]]]"
+Decode: TypeAlias = "Callable[[Any, EncoderOutput, Tensor, list[Tensor], Tensor | None], Tensor | None]"
 
 
 @dataclass(frozen=True)
@@ -63,9 +64,13 @@ def run_layer(layer: Any, inputs: Tensor, states: Sequence[Tensor] | None) -> tu
 
 
 class Encoder:
-    """The stack. `recur` runs one layer; fast training and the ONNX export replace it with their own."""
+    """The stack. `recur` runs one layer; fast training and the ONNX export replace it with their own.
+
+    `decode`, where fast training has set it, runs all steps of the head `encoder-decoder`.
+    """
 
     recur: Recurrence = staticmethod(run_layer)
+    decode: Decode | None = None
 
     def __init__(self, settings: EncoderSettings, seed: Callable[[], int]) -> None:
         import keras
@@ -106,10 +111,10 @@ class Encoder:
         layer.cell.name = f"{layer.name}_cell"  # `run_layer` also calls cells, and names in a graph must be unique
         return layer
 
-    def with_recurrence(self, recur: Recurrence) -> Encoder:
-        """The same layers and weights, run by `recur`."""
+    def with_recurrence(self, recur: Recurrence, decode: Decode | None = None) -> Encoder:
+        """The same layers and weights, run by `recur`, and by `decode`."""
         other = copy(self)
-        other.recur = recur
+        other.recur, other.decode = recur, decode
         return other
 
     def read(self, values: Tensor, mask: Tensor, extra: Tensor | None = None) -> EncoderOutput:

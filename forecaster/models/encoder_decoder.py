@@ -42,6 +42,11 @@ class EncoderDecoder:
         self.key = dense(units, seed, bias=False) if settings.attention else None  # B
         self.score = dense(1, seed, bias=False) if settings.attention else None  # v
 
+    @property
+    def count(self) -> int:
+        """Segments of the horizon."""
+        return segments(self.settings.horizon, self.settings.segment)
+
     def target_span(self) -> tuple[int, int]:
         """The horizon."""
         return self.settings.context_length, self.settings.context_length + self.settings.horizon
@@ -58,8 +63,7 @@ class EncoderDecoder:
         """[B, H, K] where the teacher [B, H], in the network's units, is fed back in place of forecasts; NaN = not there."""
         from keras import ops
 
-        count = segments(self.settings.horizon, self.settings.segment)
-        missing = count * self.settings.segment - self.settings.horizon
+        missing = self.count * self.settings.segment - self.settings.horizon
         return self._decode(encoder, read, ops.pad(teacher, ((0, 0), (0, missing)), constant_values=float("nan")))
 
     def _decode(self, encoder: Encoder, read: EncoderOutput, teacher: Tensor | None) -> Tensor:
@@ -68,10 +72,13 @@ class EncoderDecoder:
         size = self.settings.segment
         context = self.summary(read.last)
         states = self._start(encoder, read, context)
+        fast = encoder.decode(self, read, context, states, teacher) if encoder.decode else None
+        if fast is not None:
+            return fast[:, : self.settings.horizon]
         keys = self.key(read.sequence) if self.key else None
         before = read.inputs[:, -1, :size]
         emitted: list[Tensor] = []
-        for step in range(segments(self.settings.horizon, size)):
+        for step in range(self.count):
             if keys is not None:
                 context = self._attended(read.sequence, keys, states[0])
             given = ops.concatenate([before, context], axis=1)

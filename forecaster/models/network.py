@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from forecaster.models.covariate_layers import CovariatePath, Features
 from forecaster.models.distributions import DISTRIBUTIONS
-from forecaster.models.encoder import Encoder, EncoderSettings, Recurrence, run_layer
+from forecaster.models.encoder import Decode, Encoder, EncoderSettings, Recurrence, run_layer
 from forecaster.models.encoder_decoder import EncoderDecoder
 from forecaster.models.head_layers import Head, HeadSettings
 from forecaster.models.heads import HEADS
@@ -163,29 +163,32 @@ class Network:
         extra = self.covariates.along(named, self.covariates.known_before(named)) if self.covariates else None
         return values, mask, extra
 
-    def training_model(self, recur: Recurrence = run_layer, *, forced: bool = False) -> Any:
+    def training_model(
+        self, recur: Recurrence = run_layer, decode: Decode | None = None, *, forced: bool = False
+    ) -> Any:
         """Keras model, inputs -> (z [B, P, K] for the steps of `target_span`, center [B, 1], scale [B, 1]).
 
         `forced`: it also reads a teacher [B, H], the actuals in the network's units that the decoder reads; NaN = its forecasts.
         """
         import keras
 
+        encoder = self.encoder.with_recurrence(recur, decode)
         if not forced or not isinstance(self.head, EncoderDecoder):
-            return self._unrestored_model(self.head.training, recur)
+            return self._unrestored_model(self.head.training, encoder)
         teacher, head = keras.Input((self.settings.horizon,), name="teacher"), self.head
-        inputs, encoder = self.inputs(), self.encoder.with_recurrence(recur)
+        inputs = self.inputs()
         outputs = self._in_network_units(inputs, encoder, lambda this, read: head.forced(this, read, teacher))
         return keras.Model([*inputs, teacher], outputs)
 
     def horizon_model(self, recur: Recurrence = run_layer) -> Any:
         """Keras model, inputs -> (z [B, H, K] forecast as in use, center [B, 1], scale [B, 1])."""
-        return self._unrestored_model(self.head.forecast, recur)
+        return self._unrestored_model(self.head.forecast, self.encoder.with_recurrence(recur))
 
-    def _unrestored_model(self, head: Callable[[Any, EncoderOutput], Tensor], recur: Recurrence) -> Any:
+    def _unrestored_model(self, head: Callable[[Any, EncoderOutput], Tensor], encoder: Encoder | OwnEncoder) -> Any:
         import keras
 
         inputs = self.inputs()
-        return keras.Model(inputs, self._in_network_units(inputs, self.encoder.with_recurrence(recur), head))
+        return keras.Model(inputs, self._in_network_units(inputs, encoder, head))
 
     @property
     def reach(self) -> int:

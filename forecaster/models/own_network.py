@@ -23,7 +23,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from forecaster.errors import ForecasterError, UsageError
-from forecaster.models.encoder import EncoderOutput, Recurrence, run_layer
+from forecaster.models.encoder import Decode, EncoderOutput, Recurrence, run_layer
 
 if TYPE_CHECKING:
     from forecaster.models.encoder import Encoder
@@ -108,7 +108,7 @@ class OwnEncoder:
         self.settings, self.seed, self.portable = settings, seed, portable
         self.built: list[Any] = []  # the model, made at the first reading, which knows the number of inputs
 
-    def with_recurrence(self, recur: Recurrence) -> OwnEncoder:
+    def with_recurrence(self, recur: Recurrence, _decode: Decode | None = None) -> OwnEncoder:
         """The same model and weights, with recurrent layers run by `recur`."""
         other = copy(self)
         other.recur = recur

@@ -18,6 +18,7 @@ from forecaster.models.encoder import run_layer
 from forecaster.models.losses import mean_loss
 from forecaster.models.optimizers import OPTIMIZERS
 from forecaster.models.settings import FitSettings
+from forecaster.training.fast_decoder import fast_decode
 from forecaster.training.fast_recurrence import fast_layer
 from forecaster.training.gather import SeriesBounds
 from forecaster.training.joint_steps import counted, mean_of, own_edges, own_steps, share, skip_masks
@@ -129,7 +130,8 @@ class Trainer:
         self.total_steps = tf.Variable(total_steps, trainable=False, dtype=tf.float32)
         self.key = tf.Variable(channel.key, trainable=False, dtype=tf.int32) if channel.count > 1 else None
         self.forced = any(settings.teacher_forcing)
-        self.model = network.training_model(truncated(self.recur, settings.truncate), forced=self.forced)
+        decode = None if on_gpu else fast_decode  # compiled, as the gather
+        self.model = network.training_model(truncated(self.recur, settings.truncate), decode, forced=self.forced)
         self.horizon_model: Any = None  # made once there are validation windows
         self.variables = network.model.trainable_variables
         self.masks = [one for one in network.model.non_trainable_variables if one.path.endswith("seed_generator_state")]

@@ -86,9 +86,33 @@ def _gru_back(d: Tensors, kept: Tensors, before: Tensors) -> tuple[Tensor, Tenso
     return tf.concat([gates, dn], axis=1), tf.concat([gates, dn * r], axis=1), (through,)
 
 
+def _lstm(x: Tensor, u: Tensor, states: Tensors) -> tuple[Tensors, Tensors]:
+    """i, f, o = σ(x + u); c_t = f ⊙ c_{t-1} + i ⊙ tanh(x + u); h_t = o ⊙ tanh(c_t)."""
+    import tensorflow as tf
+
+    a, c, units = x + u, states[1], states[1].shape[1]
+    i, f, o = (_sigmoid(a[:, place * units : (place + 1) * units]) for place in (0, 1, 3))
+    g = tf.tanh(a[:, 2 * units : 3 * units])
+    c = f * c + i * g
+    bounded = tf.tanh(c)
+    return (o * bounded, c), (i, f, g, o, bounded)
+
+
+def _lstm_back(d: Tensors, kept: Tensors, before: Tensors) -> tuple[Tensor, Tensor, tuple[Tensor | None, ...]]:
+    """dc = dc_t + dh ⊙ o ⊙ (1 − tanh² c_t), of which each gate has its part; dc ⊙ f goes to c_{t-1}."""
+    import tensorflow as tf
+
+    (dh, dc), (i, f, g, o, bounded), (_, c) = d, kept, before
+    dc = dc + dh * o * (1.0 - bounded * bounded)
+    parts = [dc * g * i * (1.0 - i), dc * c * f * (1.0 - f), dc * i * (1.0 - g * g), dh * bounded * o * (1.0 - o)]
+    da = tf.concat(parts, axis=1)
+    return da, da, (None, dc * f)
+
+
 STEPS: dict[str, Step] = {  # by Keras' name of the layer
     "SimpleRNN": Step(1, _rnn, _rnn_back),
     "GRU": Step(4, _gru, _gru_back),
+    "LSTM": Step(5, _lstm, _lstm_back),
 }
 
 
@@ -100,15 +124,15 @@ def fast_layer(layer: Any, inputs: Tensor, states: Sequence[Tensor] | None) -> t
     import keras
 
     kind = type(layer).__name__
-    if inputs.shape[1] == 1 or kind not in (*STEPS, "LSTM") or not _is_plain(layer):
+    if inputs.shape[1] == 1 or kind not in STEPS or not is_plain(layer):
         return run_layer(layer, inputs, states)
-    run_steps = _lstm if kind == "LSTM" else _stepwise
+    run_steps = _block_lstm if kind == "LSTM" else _stepwise
     run = keras.layers.Lambda(lambda given: run_steps(layer, given[0], tuple(given[1:])), dtype="float32")
     sequence, *after = run([inputs, *(states or ())])
     return sequence, after
 
 
-def _is_plain(layer: Any) -> bool:
+def is_plain(layer: Any) -> bool:
     """Whether its steps are those of `STEPS`: no mask of the state, and a reset gate after the product."""
     return getattr(layer, "reset_after", True) and not layer.recurrent_dropout
 
@@ -120,7 +144,7 @@ def _weights(layer: Any) -> Tensors:
     return tuple(tf.convert_to_tensor(weight) for weight in (cell.kernel, cell.recurrent_kernel, cell.bias))
 
 
-def _lstm(layer: Any, inputs: Tensor, states: Tensors) -> Tensors:
+def _block_lstm(layer: Any, inputs: Tensor, states: Tensors) -> Tensors:
     """As `_stepwise`, by TensorFlow's BlockLSTM, one operation for all steps; BlockLSTMV2 has a wrong gradient."""
     import tensorflow as tf
 
