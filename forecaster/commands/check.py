@@ -154,7 +154,7 @@ def _latest(panel: Panel, facts: DataFacts) -> ModelMatch:
 
 def _observed(panel: Panel, manifest: Manifest) -> ModelMatch:
     """Whether every series has as many observed values in the model's context as a forecast can go by."""
-    needed, reach = needed_rows(manifest), manifest.context_length
+    needed, reach = needed_rows(manifest), manifest.reach
     sparse = np.flatnonzero(observed_rows(manifest, panel) < needed)
     found = described(panel, sparse, needed, reach) if len(sparse) else "enough in every series"
     return ModelMatch("observed values", f"series of at least {needed}", found, not len(sparse))

@@ -199,10 +199,11 @@ def _calendar(manifest: Manifest) -> list[tuple[str, str, Change]]:
 
 
 def _stretches(manifest: Manifest) -> list[tuple[str, str, Change]]:
-    """Stretches of one season, or of several, so that there are 14 at most."""
+    """Stretches of one season, or of several, so that there are 14 at most; and what only a seasonal profile is learnt from."""
     length, season = manifest.context_length, max(manifest.data.season_length, manifest.members[0].segment)
-    step = season * max(1, -(-length // (season * MAX_STRETCHES)))
-    edges = [*range(length, 0, -step), 0][::-1]
+    near = manifest.reach
+    step = season * max(1, -(-near // (season * MAX_STRETCHES)))
+    edges = sorted({*range(length, length - near, -step), length - near, 0})
 
     def stretch(first: int, last: int) -> Change:
         def change(inputs: Inputs, other: IntArray) -> Inputs:

@@ -106,7 +106,7 @@ def dense_forecasts(panel: Panel, manifest: Manifest, runtime: Runtime) -> RawFo
     """Forecasts of windows in the test rows, as dense as MAX_WINDOWS allows; the test windows are among them."""
     horizon, stride = manifest.horizon, _stride(panel, manifest)
     windows = rolling(panel, panel.offsets[1:], horizon, horizon * (manifest.test_windows - 1) // stride + 1, stride)
-    return raw_forecasts(runtime, manifest, panel, with_context(windows, manifest.context_length), horizon)
+    return raw_forecasts(runtime, manifest, panel, with_context(windows, manifest.reach), horizon)
 
 
 def _stride(panel: Panel, manifest: Manifest) -> int:
@@ -126,7 +126,7 @@ def holdout_errors(dense: RawForecasts, manifest: Manifest, runtime: Runtime) ->
     wanted = -(-(least - found.pool.separate) // len(panel.series))
     stride = _stride(panel, manifest)
     windows = rolling(panel, before, horizon, horizon * (wanted - 1) // stride + 1, stride)
-    windows = with_actuals(with_context(windows, manifest.context_length), horizon)
+    windows = with_actuals(with_context(windows, manifest.reach), horizon)
     if not manifest.is_fitted:  # its errors are those of use, but where it has seen no season
         rows = windows.cutoff - windows.start[windows.series]
         windows = windows.take(np.flatnonzero(rows >= 2 * panel.season_length))

@@ -138,7 +138,7 @@ def stored_test(panel: Panel, opened: Opened, *, count: int | None, runtime: str
         panel,
         windows,
         horizon=manifest.horizon,
-        context_length=manifest.context_length,
+        context_length=manifest.reach,
         description=description,
     )
     return StoredTest(holdout, graph, on_training_data)

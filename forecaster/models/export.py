@@ -34,7 +34,7 @@ OPSET = 17
 
 def context_length(members: Sequence[Network], smoothing: Smoothing | None = None) -> int:
     """L of the graph of `members` and smoothing: the longest of theirs. Each reads the latest rows that it needs."""
-    return max(*(member.settings.context_length for member in members), smoothing.length if smoothing else 0)
+    return max(*(member.settings.rows for member in members), smoothing.length if smoothing else 0)
 
 
 def input_shapes(members: Sequence[Network], smoothing: Smoothing | None = None) -> dict[str, tuple[int, ...]]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from forecaster.models.covariate_layers import CovariatePath, Features
@@ -21,6 +21,7 @@ from forecaster.models.head_layers import Head, HeadSettings
 from forecaster.models.heads import HEADS
 from forecaster.models.own_network import OwnEncoder, OwnHead
 from forecaster.models.scaling import WindowScaler
+from forecaster.models.seasonal_profile import less_profile, seasonal_profile, steps_of
 from forecaster.models.settings import NetworkSettings
 from forecaster.models.skip_paths import KnownPath, LinearPath
 
@@ -50,21 +51,22 @@ class Network:
         self.covariates = _Covariates(settings, seeds) if settings.covariates else None
         self.model = self._serving_model()
 
-    def inputs(self) -> list[Tensor]:
-        """New graph inputs, float64.
+    def inputs(self, rows: int = 0) -> list[Tensor]:
+        """New graph inputs, float64, with as many rows as stated instead of L.
 
         context [B, L] and, where the network reads them, known [B, H, F + 3J + U], past [B, L, U + P], static [B, G].
         """
         import keras
 
-        return [keras.Input(shape, dtype="float64", name=name) for name, shape in self.settings.shapes.items()]
+        shapes = replace(self.settings, context_length=rows or self.settings.context_length).shapes
+        return [keras.Input(shape, dtype="float64", name=name) for name, shape in shapes.items()]
 
-    def own(self, inputs: Sequence[Tensor]) -> list[Tensor]:
-        """The part of a joint graph's inputs that this network reads: the latest L rows.
+    def own(self, inputs: Sequence[Tensor], rows: int = 0) -> list[Tensor]:
+        """The part of a joint graph's inputs that `forecast` reads: the latest rows, or as many as stated.
 
         A network that reads the context alone can be joined with networks that have more inputs.
         """
-        length = self.settings.context_length
+        length = rows or self.settings.rows
         named = dict(zip(self.settings.shapes, inputs, strict=len(self.settings.shapes) > 1))
         return [values[:, -length:] if name in ("context", "past") else values for name, values in named.items()]
 
@@ -72,14 +74,35 @@ class Network:
         """The serving model, inputs -> forecast [B, H, 1 + Q]. Making it makes all weights, in a fixed order."""
         import keras
 
-        inputs = self.inputs()
+        inputs = self.inputs(self.settings.rows)
         return keras.Model(inputs, self.forecast(inputs))
 
     def forecast(self, inputs: Sequence[Tensor], recur: Recurrence = run_layer) -> Tensor:
-        """[B, H, 1 + Q] in the caller's units, float64, quantiles ascending, from the values of `inputs()`, NaN = missing."""
+        """[B, H, 1 + Q] in the caller's units, float64, quantiles ascending, from the values of `own()`, NaN = missing."""
         encoder = self.encoder.with_recurrence(recur)
-        z, center, scale = self._in_network_units(inputs, encoder, self.head.forecast)
-        return self.answer(z, center, scale, self.settings.quantiles)
+        read, season = self.read_of(inputs)
+        z, center, scale = self._in_network_units(read, encoder, self.head.forecast)
+        answer = self.answer(z, center, scale, self.settings.quantiles)
+        return answer if season is None else season[:, :, None] + answer  # in this order: see WindowScaler.restore
+
+    def read_of(self, inputs: Sequence[Tensor]) -> tuple[list[Tensor], Tensor | None]:
+        """The values of `own()` -> those of `inputs()`, and the seasonal profile [B, H] ahead; None where there is none."""
+        context, season = self.without_season(inputs[0])
+        return [context, *self.own(inputs, self.settings.context_length)[1:]], season
+
+    def without_season(self, context: Tensor, ahead: int = 0) -> tuple[Tensor, Tensor | None]:
+        """The context [B, rows + ahead] -> what the network reads of it [B, L + ahead], and what was taken out ahead [B, H].
+
+        `ahead` are rows from the cutoff on. None where there is no profile: nothing is taken out.
+        """
+        from keras import ops
+
+        learn, settings = self.settings.profile, self.settings
+        if learn is None:
+            return context, None
+        profile = seasonal_profile(context[:, : settings.rows], learn, ops)
+        read = less_profile(context, profile, settings.context_length, ahead, ops)
+        return read, steps_of(profile, 0, settings.horizon, ops)
 
     def answer(self, z: Tensor, center: Tensor, scale: Tensor, quantiles: tuple[float, ...]) -> Tensor:
         """A head's outputs [B, H, K] -> point forecast and quantiles [B, H, 1 + Q] in the caller's units, float64.

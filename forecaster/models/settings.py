@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from forecaster.data.covariate_encodings import Encoding
 from forecaster.data.extra_inputs import input_shapes
 from forecaster.models.distributions import DISTRIBUTIONS
+from forecaster.models.seasonal_profile import Profile
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,7 @@ class NetworkSettings:
     share: float = (
         0.0  # its weight among the networks; 0 = it is joined with the others without one, which have the rest
     )
+    profile: Profile | None = None  # of a season that is taken out of what it reads
 
     @property
     def known_width(self) -> int:
@@ -57,8 +59,13 @@ class NetworkSettings:
         return self.known + 3 * self.lags
 
     @property
+    def rows(self) -> int:
+        """Rows before the cutoff from which its forecast is made: L, or more where it has a seasonal profile."""
+        return self.profile.rows(self.context_length) if self.profile else self.context_length
+
+    @property
     def shapes(self) -> dict[str, tuple[int, ...]]:
-        """Shape after the batch of each input of the graph, in order."""
+        """Shape after the batch of each input of the network, in order, without the rows of a seasonal profile."""
         return input_shapes(self.context_length, self.horizon, self.known_width, self.covariates)
 
     @property

@@ -72,9 +72,9 @@ class TreeMember(Network):
         self.model = keras.Model(context, self.forest(context))
         self._at_once = tf.function(self.forest, autograph=False, reduce_retracing=True)
 
-    def own(self, inputs: Sequence[Tensor]) -> list[Tensor]:
+    def own(self, inputs: Sequence[Tensor], rows: int = 0) -> list[Tensor]:
         """The latest rows of a joint graph's context."""
-        return [inputs[0][:, -self.settings.context_length :]]
+        return [inputs[0][:, -(rows or self.settings.context_length) :]]
 
     def forecast(self, inputs: Sequence[Tensor], recur: Recurrence = run_layer) -> Tensor:  # noqa: ARG002 (there is none)
         """[B, H, 1 + Q] in the caller's units, float64, from a context [B, L], NaN = missing."""

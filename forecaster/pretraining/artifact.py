@@ -14,11 +14,11 @@ import numpy as np
 from forecaster.models.exponential_smoothing import Smoothing
 from forecaster.models.export import write_onnx, write_saved_model
 from forecaster.models.network import Network
+from forecaster.models.seasonal_profile import LONGER
 from forecaster.models.theta import THETA
 from forecaster.pretraining import series
 from forecaster.pretraining.train import average, progress
 from forecaster.serving.integrity import hash_files
-from forecaster.serving.seasonal_profile import LONGER
 from forecaster.training.member_networks import load_network
 
 if TYPE_CHECKING:

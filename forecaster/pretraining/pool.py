@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from forecaster.models.seasonal_profile import LONGER, seasonal_profile
 from forecaster.pretraining.series import BLOCK, draw_series
-from forecaster.serving.seasonal_profile import LONGER, seasonal_profile
 
 if TYPE_CHECKING:
     from forecaster.pretraining.network_shapes import Shape

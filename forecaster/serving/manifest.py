@@ -24,6 +24,7 @@ from forecaster.data.target_limits import NO_LIMITS, Limits
 from forecaster.data.time_zones import check_zone
 from forecaster.errors import ArtifactError, UsageError
 from forecaster.models.exponential_smoothing import Smoothing
+from forecaster.models.seasonal_profile import Profile
 from forecaster.models.served_method import served_method
 from forecaster.models.settings import FitSettings, NetworkSettings
 from forecaster.serving.integrity import MANIFEST, hash_files, verify
@@ -155,6 +156,13 @@ class Manifest:
         if self.limits.integer and self.point_level is None and self.format > 1:
             found[..., 0] = replace(self.limits, integer=False).hold(values[..., 0])
         return found
+
+    @property
+    def reach(self) -> int:
+        """Rows before a cutoff of which one must be observed: those of the context without the seasonal profile's."""
+        if not any(member.profile for member in self.members):
+            return self.context_length
+        return max(*(one.context_length for one in self.members), self.smoothing.length if self.smoothing else 0)
 
     @property
     def serves_simple_method(self) -> bool:
@@ -302,7 +310,11 @@ def network_settings(raw: Mapping[str, object]) -> NetworkSettings:
     if not isinstance(covariates, list):
         raise TypeError("covariates")
     encodings = tuple(_encoding(one) for one in covariates)
-    return _record(NetworkSettings, {**raw, "quantiles": tuple(quantiles), "covariates": encodings})
+    profile = raw.get("profile")
+    if profile is not None and not isinstance(profile, dict):
+        raise TypeError("profile")
+    nested = {"covariates": encodings, "profile": profile and _record(Profile, profile)}
+    return _record(NetworkSettings, {**raw, "quantiles": tuple(quantiles), **nested})
 
 
 def _encoding(raw: Mapping[str, object]) -> Encoding:

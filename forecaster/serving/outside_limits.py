@@ -24,7 +24,7 @@ def beyond_forecasting(
 
     ArtifactError that names the first of these, where there is no `fallback`. Single values outside are warned of.
     """
-    low, high, reach = manifest.limits.low, manifest.limits.high, manifest.context_length
+    low, high, reach = manifest.limits.low, manifest.limits.high, manifest.reach
     below = np.zeros(len(panel.target), dtype=bool) if low is None else panel.target < low
     above = np.zeros(len(panel.target), dtype=bool) if high is None else panel.target > high
     seen = np.concatenate([[0], np.cumsum(below | above)])

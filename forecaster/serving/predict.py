@@ -202,7 +202,7 @@ def _request(panel: Panel, model: Model, settings: PredictSettings, watch: Watch
         watch.warn(warning.rstrip("."))
     if model.opened:
         manifest = model.opened.manifest
-        horizon, quantiles, reach = manifest.horizon, manifest.quantiles, manifest.context_length
+        horizon, quantiles, reach = manifest.horizon, manifest.quantiles, manifest.reach
     else:
         automatic = min(panel.season_length, MAX_DEFAULT_HORIZON)
         horizon = automatic if automatic > 1 else HORIZON_WITHOUT_SEASON

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 
 MAX_LEAD = 4  # horizons of missing rows that are forecast before the first step
+BATCH_VALUES = 16_000_000  # of the contexts that are in memory at once
 FIRST_WITH_CENTRE = 2  # the format since which quantiles lie about the point forecast
 
 
@@ -34,6 +35,10 @@ class GraphFacts(Protocol):
     @property
     def context_length(self) -> int:
         """L."""
+
+    @property
+    def reach(self) -> int:
+        """Rows of the context that show how far the series moves now."""
 
     @property
     def quantiles(self) -> tuple[float, ...]:
@@ -50,9 +55,8 @@ class RawForecasts:
 
     panel: Panel
     windows: Windows  # W
-    context: (
-        FloatArray  # [W, L] the graph's input: values up to the last observed row before each cutoff; NaN = missing
-    )
+    # [W, reach] the latest rows of the graph's input: values up to the last observed row before each cutoff; NaN = missing
+    context: FloatArray
     values: FloatArray  # [W, H, 1 + Q] the point forecast, then the graph's own quantiles
     lead: IntArray  # [W] steps between the context and the first of the H: rows that are missing before a cutoff
     shape: QuantileColumns = FORMAT_1  # what the columns are
@@ -92,7 +96,7 @@ def raw_forecasts(runtime: Runtime, graph: GraphFacts, panel: Panel, windows: Wi
     return RawForecasts(
         panel=panel,
         windows=windows,
-        context=read.gather(graph.context_length, 0),
+        context=read.gather(graph.reach, 0),
         values=values,
         lead=lead,
         shape=FORMAT_1 if old else QuantileColumns(tuple(graph.quantiles), getattr(graph, "point_level", 0.5)),
@@ -102,8 +106,11 @@ def raw_forecasts(runtime: Runtime, graph: GraphFacts, panel: Panel, windows: Wi
 def _steps_ahead(runtime: Runtime, graph: GraphFacts, panel: Panel, windows: Windows, steps: int) -> FloatArray:
     """[W, steps, 1 + Q] the graph's forecasts from each cutoff on. ArtifactError where it gives other quantiles."""
     needs, columns = graph.needs, 1 + len(graph.quantiles)
-    inputs = ExtraInputs(panel, windows, needs, -(-steps // needs.horizon))
-    values = forecast(runtime, windows.gather(graph.context_length, 0), steps, inputs)
+    parts = []
+    for part in windows.batches(max(1, BATCH_VALUES // graph.context_length)):
+        inputs = ExtraInputs(panel, part, needs, -(-steps // needs.horizon))
+        parts.append(forecast(runtime, part.gather(graph.context_length, 0), steps, inputs))
+    values = np.concatenate(parts)
     if values.shape[2] != columns:
         message = f"the stored graph gives {values.shape[2]} values for each step, not {columns}."
         raise ArtifactError(message, "Train again, or roll back.")
@@ -133,7 +140,7 @@ def _is_old(graph: GraphFacts) -> bool:
 def observed_rows(graph: GraphFacts, panel: Panel) -> IntArray:
     """[N] observed targets among the rows that the graph reads for a forecast after each series' last row."""
     read, _ = _from_last_observed(panel, latest_windows(panel), graph)
-    return panel.observed_between(np.maximum(read.cutoff - graph.context_length, panel.offsets[:-1]), read.cutoff)
+    return panel.observed_between(np.maximum(read.cutoff - graph.reach, panel.offsets[:-1]), read.cutoff)
 
 
 def widened(values: FloatArray, horizon: int) -> FloatArray:

@@ -101,7 +101,7 @@ def recent_windows(
     windows = rolling(panel, ends, horizon, count, stride, rich)
     windows = windows.take(np.flatnonzero(windows.cutoff >= (ends - new)[windows.series]))
     windows = windows.take(evenly(len(windows), limit))
-    windows = with_actuals(with_context(windows, manifest.context_length), horizon)
+    windows = with_actuals(with_context(windows, manifest.reach), horizon)
     raw = raw_forecasts(runtime, manifest, panel, windows, horizon)
     return RecentWindows(panel, windows, pooled(raw)) if len(windows) else None
 

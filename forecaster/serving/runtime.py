@@ -22,7 +22,8 @@ from forecaster.models.device import require_tensorflow
 if TYPE_CHECKING:
     from forecaster.typing import FloatArray
 
-BATCH = 2048  # windows whose inputs are in memory at once
+BATCH = 2048  # windows whose inputs are in memory at once, at most
+BATCH_VALUES = 4_000_000  # and of their contexts: there may be as many of each covariate
 PART = 128  # windows per run of a graph by onnxruntime: their states stay in a core's cache
 
 
@@ -182,7 +183,8 @@ def forecast(runtime: Runtime, context: FloatArray, horizon: int, extra: Gather 
     Where `horizon` is longer than the graph's own, the graph runs again with its point forecasts appended to the
     context. The `extra` inputs have one block for each run.
     """
-    batches = (slice(i, i + BATCH) for i in range(0, len(context), BATCH))
+    batch = max(1, min(BATCH, BATCH_VALUES // context.shape[1]))
+    batches = (slice(i, i + batch) for i in range(0, len(context), batch))
     parts = [_forecast(runtime, context[part], horizon, extra(part)) for part in batches]
     return np.concatenate(parts) if parts else np.empty((0, horizon, 1))
 

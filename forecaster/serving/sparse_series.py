@@ -27,7 +27,7 @@ def needed_rows(manifest: Manifest) -> int:
 
     Not more than the series of the training had: the model was tested on such series.
     """
-    facts, length = manifest.data, manifest.context_length
+    facts, length = manifest.data, manifest.reach
     wanted = max(facts.season_length, int(np.ceil(MIN_CONTEXT_SHARE * length)))
     usual = facts.rows // facts.series_count if facts.series_count and facts.rows else wanted
     return max(min(wanted, int(MAX_CONTEXT_SHARE * length), usual), 2)

@@ -19,13 +19,14 @@ from forecaster.data.extra_inputs import Needs
 from forecaster.data.seasonal_scale import context_scale
 from forecaster.data.windows import evenly, rolling
 from forecaster.errors import ArtifactError, UsageError
+from forecaster.models.seasonal_profile import LONGER, Profile
 from forecaster.serving.conformal import GRID, calibrate
 from forecaster.serving.filled_gaps import FilledRuntime
 from forecaster.serving.pretrained import NO_SEASON, Card, find_card, load_pretrained
 from forecaster.serving.raw_forecasts import RawForecasts, raw_forecasts, with_actuals
 from forecaster.serving.recent_errors import densest, pooled
 from forecaster.serving.runtime import Runtime
-from forecaster.serving.seasonal_profile import LONGER, DeseasonalisedRuntime, Profile
+from forecaster.serving.seasonal_profile import DeseasonalisedRuntime
 
 if TYPE_CHECKING:
     from forecaster.data.panel import Panel
@@ -54,6 +55,11 @@ class PretrainedNetwork:
     def quantiles(self) -> tuple[float, ...]:
         """Q levels, ascending."""
         return self.card.network.quantiles
+
+    @property
+    def reach(self) -> int:
+        """Rows of the context that show how far a series moves: all of them."""
+        return self.context_length
 
     @property
     def needs(self) -> Needs:

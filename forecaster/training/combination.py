@@ -92,6 +92,11 @@ class _Networks:
         return self.needs.context_length
 
     @property
+    def reach(self) -> int:
+        """L, without the rows of seasonal profiles."""
+        return max(network.settings.context_length for network in self.networks)
+
+    @property
     def quantiles(self) -> tuple[float, ...]:
         """Q levels, ascending."""
         return self.networks[0].settings.quantiles
@@ -114,6 +119,11 @@ class _SimpleMethod:
 
     @property
     def context_length(self) -> int:
+        """L."""
+        return self.needs.context_length
+
+    @property
+    def reach(self) -> int:
         """L."""
         return self.needs.context_length
 
@@ -140,6 +150,12 @@ class EvaluationSet:
         """The same windows with contexts of at least so many rows."""
         longest = max(self.needs.context_length, context_length)
         return replace(self, needs=replace(self.needs, context_length=longest))
+
+    @property
+    def rows(self) -> int:
+        """Rows before the latest cutoff of the longest series."""
+        windows = self.windows
+        return int((windows.cutoff - windows.start[windows.series]).max(initial=0))
 
     def forecast(self, networks: Sequence[Network]) -> FloatArray:
         """Combined point forecasts [W, H] of `networks`."""

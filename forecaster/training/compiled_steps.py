@@ -252,12 +252,19 @@ class Trainer:
         return self._sum_losses(read, series, *self._windows(read, series, cutoff))
 
     def _windows(self, read: TaskTensors, series: Tensor, cutoff: Tensor) -> tuple[Tensor, list[Tensor]]:
-        """Values around the cutoffs, and the extra inputs."""
-        length, horizon = self.network.settings.context_length, self.network.settings.horizon
-        found: tuple[Tensor, list[Tensor]] = self.fetch(
-            read.bounds, series, cutoff, length, self.network.reach, horizon
-        )
-        return found
+        """Values around the cutoffs [B, L + reach], and the extra inputs that the network reads."""
+        window, extra, _ = self._gathered(self.fetch, read, series, cutoff, self.network.reach)
+        return window, extra
+
+    def _gathered(
+        self, fetch: Callable[..., Any], read: TaskTensors, series: Tensor, cutoff: Tensor, ahead: int
+    ) -> tuple[Tensor, list[Tensor], Tensor | None]:
+        """Values around the cutoffs, without the seasonal profile, the extra inputs, and the profile [B, H] ahead or None."""
+        settings = self.network.settings
+        window, extra = fetch(read.bounds, series, cutoff, settings.rows, ahead, settings.horizon)
+        window, season = self.network.without_season(window, ahead)
+        extra = extra if len(settings.shapes) > 1 else []  # it may read the context alone
+        return window, self.network.own([window, *extra], settings.context_length)[1:], season
 
     def _sum_losses(
         self, read: TaskTensors, series: Tensor, window: Tensor, extra: list[Tensor]
@@ -267,7 +274,7 @@ class Trainer:
 
         length = self.network.settings.context_length
         first, last = self.network.head.target_span()
-        inputs = [window[:, :length], *self._read_of(extra)]
+        inputs = [window[:, :length], *extra]
         if self.forced:
             inputs.append(self._teacher(window[:, :length], window[:, first:last]))
         z, center, scale = self.model(inputs, training=True)
@@ -289,10 +296,6 @@ class Trainer:
         drawn = tf.random.stateless_uniform((tf.shape(target)[0], count), tf.stack([tf.cast(step, tf.int32), 1]))
         forced = tf.repeat(drawn < share, segment, axis=1)[:, : target.shape[1]]
         return tf.where(forced, actual, float("nan"))
-
-    def _read_of(self, extra: list[Tensor]) -> list[Tensor]:
-        """The extra inputs that the network reads: all, or none where it reads the context alone."""
-        return extra if len(self.network.settings.shapes) > 1 else []
 
     def _loss(
         self, z: Tensor, target: Tensor, center: Tensor, scale: Tensor, seasonal_scale: Tensor
@@ -332,9 +335,9 @@ class Trainer:
         import tensorflow as tf
 
         length, horizon = self.network.settings.context_length, self.network.settings.horizon
-        window, extra = self.rows.gather_all(read.bounds, series, cutoff, length, horizon, horizon)
+        window, extra, season = self._gathered(self.rows.gather_all, read, series, cutoff, horizon)
         target = window[:, length:]
-        z, center, scale = self.horizon_model([window[:, :length], *self._read_of(extra)], training=False)
+        z, center, scale = self.horizon_model([window[:, :length], *extra], training=False)
         seasonal_scale = tf.gather(read.scale, series)
         loss, loss_steps = self._loss(z, target, center, scale, seasonal_scale)
         observed = ~tf.math.is_nan(target)
@@ -342,7 +345,8 @@ class Trainer:
         misses = target - self.network.answer(z, center, scale, ())[:, :, 0]
         error = tf.reduce_sum(tf.where(observed, tf.abs(misses), 0.0), axis=1) / tf.maximum(steps, 1.0) / seasonal_scale
         windows = tf.reduce_sum(tf.cast(steps > 0.0, tf.float64))
-        size = tf.abs(target) + tf.abs(target - misses)
+        actual = target if season is None else target + season
+        size = tf.abs(actual) + tf.abs(actual - misses)
         share = tf.where(observed & (size > 0.0), 2.0 * tf.abs(misses) / size, 0.0)
         relative = tf.reduce_sum(tf.reduce_sum(share, axis=1) / tf.maximum(steps, 1.0))
         return ValidationSums(

@@ -45,10 +45,10 @@ BATCH_SIZE = 128
 
 def pretrained_error(plan: Plan, evaluation: EvaluationSet) -> float:
     """The error of the pretrained network as it is; infinite where none can be a member."""
-    base = pretrained_settings(plan)
+    base = pretrained_settings(plan, evaluation.rows)
     if base is None:
         return math.inf
-    return evaluation.error(evaluation.reaching(base.context_length).forecast([new_network(base, 0)]))
+    return evaluation.error(evaluation.reaching(base.rows).forecast([new_network(base, 0)]))
 
 
 def select_ensemble(
@@ -68,7 +68,7 @@ def select_ensemble(
     history speak for it. Returned with the plan is what is made without a fit: the pretrained network, and `partner` where the
     history speaks for it. None where there is none.
     """
-    base = pretrained_settings(plan) if questions.pretrained else None
+    base = pretrained_settings(plan, evaluation.rows) if questions.pretrained else None
     may_tune = len(plan.members) > 2 or not own  # else one member starts from nothing
     starts: dict[Tuning, NetworkSettings] = {}
     if base:
@@ -78,7 +78,7 @@ def select_ensemble(
         starts[TREES] = tree_settings(plan, *questions.trees)
     if not starts:
         return Served(plan, evaluation.forecast(own)), None
-    evaluation = evaluation.reaching(max(one.context_length for one in starts.values()))
+    evaluation = evaluation.reaching(max(one.rows for one in starts.values()))
     fitted = _fitted(plan, starts, task, fit_all)
     forecasts: dict[Component, FloatArray] = {one: evaluation.forecast([fitted[one]]) for one in fitted}
     simple: dict[Component, FloatArray] = {partner: evaluation.smoothed(partner)} if partner else {}
@@ -144,10 +144,10 @@ def ensemble_without_fit(plan: Plan, evaluation: EvaluationSet, watch: Watch, pa
 
     The windows of `evaluation` are those of the history.
     """
-    base = pretrained_settings(plan)
+    base = pretrained_settings(plan, evaluation.rows)
     if base is None or plan.members[0].covariates:
         return plan
-    unfitted = _unfitted(plan, base, new_network(base, 0), evaluation.reaching(base.context_length), partner)
+    unfitted = _unfitted(plan, base, new_network(base, 0), evaluation.reaching(base.rows), partner)
     watch.note(f"{unfitted.plan.method}: error {unfitted.history_error:.4g} over the history; no validation windows")
     return unfitted.plan
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from forecaster.models import trees
+from forecaster.models.seasonal_profile import longer_profile
 from forecaster.serving.manifest import network_settings
 from forecaster.serving.pretrained import find_card
 
@@ -27,8 +28,8 @@ if TYPE_CHECKING:
     from forecaster.typing import FloatArray
 
 
-def pretrained_settings(plan: Plan) -> NetworkSettings | None:
-    """The pretrained network for the plan's season as a member; None where none can be one.
+def pretrained_settings(plan: Plan, rows: int = 0) -> NetworkSettings | None:
+    """The pretrained network for the plan's season as a member, for histories of so many rows; None where none can be one.
 
     It reads the context alone, forecasts medians and quantiles, and no more steps than it was trained for.
     """
@@ -48,6 +49,7 @@ def pretrained_settings(plan: Plan) -> NetworkSettings | None:
         combine=first.combine,
         point_level=first.point_level,
         pretrained=card.season_length,
+        profile=longer_profile(card.season_length, rows),
     )
 
 

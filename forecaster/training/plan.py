@@ -125,8 +125,8 @@ class Plan:
 
     @property
     def context_length(self) -> int:
-        """L of the longest member."""
-        return max(member.context_length for member in self.members)
+        """L of the graph: the rows that the longest member reads."""
+        return max(member.rows for member in self.members)
 
     @property
     def quantiles(self) -> tuple[float, ...]:

@@ -106,7 +106,7 @@ def promotion(store: Store, name: str, tested: Backtest | None, margin: float, *
     if lacks:
         return Verdict(False, f"{champion.label} reads {', '.join(sorted(lacks))}, which this training does not")
     unseen, runtime = champion.unseen(panel, windows)
-    context = windows.gather(min(tested.holdout.context_length, champion.manifest.context_length), 0)
+    context = windows.gather(min(tested.holdout.context_length, champion.manifest.reach), 0)
     chosen = np.flatnonzero(unseen & ~np.isnan(context).all(axis=1))
     if not len(chosen):
         return Verdict(False, f"{champion.label} has seen every window, so the new version cannot be compared with it")

@@ -225,7 +225,7 @@ def _test(folder: Path, training: Training, test: Stage, manifest: Manifest) -> 
         training.panel,
         training.test_windows,
         horizon=manifest.horizon,
-        context_length=manifest.context_length,
+        context_length=manifest.reach,
         description=f"the latest {counted(count, 'window')} of each series, by weights fitted before them",
     )
     runtime = open_test_weights(folder, manifest)

@@ -62,7 +62,7 @@ def refit(
         panel,
         tested,
         horizon=manifest.horizon,
-        context_length=manifest.context_length,
+        context_length=manifest.reach,
         description=f"{counted(count, 'window')} of each series, {manifest.horizon} steps apart, fresh weights for each",
     )
     tested = holdout.windows

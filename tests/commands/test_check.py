@@ -98,7 +98,8 @@ def against(
     from types import SimpleNamespace
 
     facts = data_facts(read_panel(trained), "data frame", None)
-    manifest = SimpleNamespace(name="m", data=facts, covariates=(), context_length=14, needs=Needs(14, 7, ()))
+    needs = Needs(14, 7, ())
+    manifest = SimpleNamespace(name="m", data=facts, covariates=(), context_length=14, reach=14, needs=needs)
     monkeypatch.setattr(module, "open_model", lambda *_: Opened(Path(), 1, manifest))  # type: ignore[arg-type]
     watch = Recorder()
     report = check(frame, CheckSettings(model="m"), watch)

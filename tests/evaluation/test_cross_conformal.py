@@ -31,7 +31,7 @@ class Mean:
 def manifest(count, *, is_fitted=True):
     needs = Needs(LENGTH, HORIZON, ())
     facts = {"needs": needs, "quantiles": LEVELS, "limits": NO_LIMITS, "is_fitted": is_fitted}
-    return SimpleNamespace(horizon=HORIZON, test_windows=count, context_length=LENGTH, **facts)
+    return SimpleNamespace(horizon=HORIZON, test_windows=count, context_length=LENGTH, reach=LENGTH, **facts)
 
 
 def errors(panel, count, graph=None):

@@ -18,6 +18,7 @@ from forecaster.models.exponential_smoothing import Smoothing
 from forecaster.models.export import COMBINATIONS, joint_forecast, write_onnx, write_saved_model
 from forecaster.models.network import Network
 from forecaster.models.scaling import TRANSFORMS
+from forecaster.models.seasonal_profile import Profile
 from forecaster.models.simple_methods import SIMPLE_METHODS
 from forecaster.serving.runtime import OnnxRuntime, TensorflowRuntime
 from forecaster.serving.verify_export import refuse_unportable, verify_graphs
@@ -47,6 +48,21 @@ def pair(tmp_path_factory):
         Network(network_settings(cell="gru", bidirectional=True, context_length=6, quantiles=(0.1, 0.9)), seed=2),
     )
     return members, write(members, tmp_path_factory.mktemp("pair"))
+
+
+def test_a_member_with_a_seasonal_profile_reads_further_back_than_the_others(tmp_path):
+    levels = (0.1, 0.9)
+    members = (
+        Network(network_settings(cell="gru", quantiles=levels), seed=1),
+        Network(network_settings(cell="gru", quantiles=levels, profile=Profile(6, seasons=3, smooth=1)), seed=2),
+    )
+    values = contexts(length=18)
+    expected = np.asarray(joint_forecast(members, [values]))
+    folder = write(members, tmp_path)
+    for stored in (OnnxRuntime(folder / "model.onnx"), TensorflowRuntime(folder / "saved_model")):
+        np.testing.assert_allclose(stored.run(values), expected, rtol=1e-4)
+    values[:, :6] += 50.0  # rows that only the profile reads
+    assert np.abs(np.asarray(joint_forecast(members, [values])) - expected).max() > 0.1
 
 
 def operators(path):

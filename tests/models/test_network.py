@@ -14,6 +14,7 @@ from forecaster.models.cells import CELLS
 from forecaster.models.heads import HEADS
 from forecaster.models.network import Network
 from forecaster.models.scaling import TRANSFORMS
+from forecaster.models.seasonal_profile import Profile
 from forecaster.models.settings import NetworkSettings
 from tests.support.factories import NAN, network_settings
 
@@ -105,6 +106,7 @@ OTHER = {
     "network": "tests.support.networks:sequential",
     "level": True,
     "recent": 4,
+    "profile": Profile(4, seasons=3),
 }
 
 
@@ -128,7 +130,7 @@ def test_each_network_setting_changes_the_network(name):
         return
     if any(not np.array_equal(a, b) for a, b in zip(kept.weights, changed.weights, strict=True)):
         return
-    if kept.settings.context_length != changed.settings.context_length:
+    if kept.settings.rows != changed.settings.rows:
         assert kept.model.input_shape != changed.model.input_shape
         return
     context = np.random.default_rng(0).uniform(1, 9, (4, 8))

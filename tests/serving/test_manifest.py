@@ -10,6 +10,7 @@ import pytest
 
 from forecaster.errors import ArtifactError
 from forecaster.models.exponential_smoothing import Smoothing
+from forecaster.models.seasonal_profile import Profile
 from forecaster.serving.manifest import (
     ENDS,
     FORMAT,
@@ -77,6 +78,13 @@ def test_a_manifest_comes_back_as_it_was(folder):
     found = read_manifest(folder)
     assert replace(found, files={}) == MANIFEST
     assert set(found.files) == {"saved_model/saved_model.pb", "model.onnx"}
+
+
+def test_a_members_seasonal_profile_comes_back_and_asks_for_no_more_observed_rows(tmp_path):
+    member = network_settings(quantiles=(0.1, 0.9), profile=Profile(12))
+    whole = write_manifest(tmp_path, replace(MANIFEST, context_length=60, members=(member, *MANIFEST.members)))
+    assert read_manifest(tmp_path) == whole
+    assert (member.rows, whole.reach, MANIFEST.reach) == (60, 8, 8)
 
 
 def test_a_manifest_is_plain_json(folder):

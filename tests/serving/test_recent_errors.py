@@ -34,7 +34,13 @@ class Mean:
 def manifest(last=TRAINED - 1):
     needs = Needs(LENGTH, HORIZON, ())
     return SimpleNamespace(
-        horizon=HORIZON, context_length=LENGTH, needs=needs, quantiles=LEVELS, seen_until=last, test_windows=0
+        horizon=HORIZON,
+        context_length=LENGTH,
+        reach=LENGTH,
+        needs=needs,
+        quantiles=LEVELS,
+        seen_until=last,
+        test_windows=0,
     )
 
 

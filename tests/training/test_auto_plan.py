@@ -121,6 +121,7 @@ def test_every_setting_of_a_network_and_a_fit_can_be_given():
         "origin",
         "point_level",
         "level",
+        "profile",
         "recent",
         "tuned",
         "share",

@@ -35,6 +35,8 @@ def _all_good(monkeypatch):
 class Evaluation:
     """Compares forecasts with 0: a network is its own forecast."""
 
+    rows = 40
+
     def reaching(self, length):
         assert length in (WHOLE.context_length, 12)
         return self

@@ -1,0 +1,111 @@
+"""The seasonal profile: what it finds in series that are known, the same in arrays and in graphs, and inside a network."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from forecaster.models.seasonal_profile import LONGER, Profile, less_profile, longer_profile, seasonal_profile, steps_of
+from tests.support.factories import NAN, network_settings
+
+WEEK = Profile(12, seasons=3)
+YEAR = Profile(30, seasons=3, smooth=2)
+
+
+def waves(profile, rows=6, noise=1.0, seed=0):
+    """Contexts of whole seasons with a trend, and the season in them."""
+    rng = np.random.default_rng(seed)
+    season = 10.0 * np.sin(np.arange(profile.season_length) * 2.0 * np.pi / profile.season_length)
+    steps = profile.seasons * profile.season_length
+    return 50.0 + 0.3 * np.arange(steps) + np.tile(season, profile.seasons) + rng.normal(
+        0.0, noise, (rows, steps)
+    ), season
+
+
+@pytest.mark.parametrize("profile", [WEEK, YEAR])
+def test_a_season_beside_a_trend_is_found(profile):
+    values, season = waves(profile, noise=0.1)
+    found = seasonal_profile(values, profile)
+    assert np.abs(found - season).max() < (0.4 if profile is WEEK else 2.0)  # a moving average takes some of it
+    assert np.abs(found.mean(axis=1)).max() < 1e-9
+
+
+@pytest.mark.parametrize("profile", [WEEK, YEAR])
+def test_noise_has_hardly_a_profile(profile):
+    values = np.random.default_rng(1).normal(0.0, 1.0, (200, profile.seasons * profile.season_length))
+    assert seasonal_profile(values, profile).std() < 0.5 * values.std() / np.sqrt(profile.seasons)
+
+
+def test_fewer_than_two_observed_seasons_show_none():
+    values, _ = waves(WEEK)
+    values[:, : 2 * 12] = NAN
+    assert not seasonal_profile(values, WEEK).any()
+    assert not seasonal_profile(np.full_like(values, NAN), WEEK).any()
+    assert not seasonal_profile(np.full_like(values, 7.0), WEEK).any()
+
+
+@pytest.mark.parametrize("profile", [WEEK, YEAR])
+def test_missing_values_are_left_out(profile):
+    values, season = waves(profile, noise=0.1)
+    gaps = np.where(np.random.default_rng(2).random(values.shape) < 0.2, NAN, values)
+    assert np.median(np.abs(seasonal_profile(gaps, profile) - season)) < 1.5  # a step that no season shows has none
+
+
+@pytest.mark.parametrize("size", [1e-200, 1e-9, 1e9, 1e200])
+@pytest.mark.parametrize("profile", [WEEK, YEAR])
+def test_it_goes_with_the_unit_and_not_with_the_level(profile, size):
+    values, _ = waves(profile)
+    found = seasonal_profile(values, profile)
+    np.testing.assert_allclose(seasonal_profile(values * size, profile), found * size, rtol=1e-9)
+    np.testing.assert_allclose(seasonal_profile(values + 1e6, profile), found, atol=1e-6)
+
+
+def test_earlier_rows_than_its_seasons_change_nothing():
+    values, _ = waves(WEEK)
+    longer = np.concatenate([np.full((len(values), 24), 1e6), values], axis=1)
+    np.testing.assert_array_equal(seasonal_profile(longer, WEEK), seasonal_profile(values, WEEK))
+
+
+def test_a_context_less_its_profile_goes_on_in_the_same_season():
+    profile = np.arange(12.0)[None]
+    np.testing.assert_array_equal(steps_of(profile, -2, 14)[0], [10, 11, *range(12), 0, 1])
+    values = np.concatenate([np.zeros((1, 20)), steps_of(profile, -5, 15)], axis=1)
+    assert not less_profile(values, profile, 5, 15).any()
+
+
+def test_the_longer_season_needs_a_history_that_shows_it():
+    assert longer_profile(12, 10_000) is None
+    assert longer_profile(7, 540) is None
+    assert longer_profile(7, 735) == replace(LONGER[7], seasons=3)
+    assert longer_profile(24, 10_000) == LONGER[24]
+
+
+@pytest.mark.usefixtures("cpu")
+@pytest.mark.parametrize("profile", [WEEK, YEAR])
+def test_a_graph_finds_what_arrays_show(profile):
+    from keras import ops
+
+    values, _ = waves(profile)
+    values[0, :7] = values[1] = values[2, ::5] = NAN
+    values[3] = 4.0
+    graph = np.asarray(seasonal_profile(ops.convert_to_tensor(values), profile, ops))
+    np.testing.assert_allclose(graph, seasonal_profile(values, profile), rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.usefixtures("cpu")
+@pytest.mark.parametrize("count", [1, 3, 5])  # as many windows as steps, too
+def test_a_network_forecasts_the_context_without_it_and_puts_it_back(count):
+    from forecaster.models.network import Network
+
+    plain = Network(network_settings(cell="gru", quantiles=(0.1, 0.9)), seed=1)
+    settings = replace(plain.settings, profile=WEEK)
+    network = Network(settings, seed=1)
+    values = waves(WEEK, rows=count)[0]
+    profile = seasonal_profile(values, WEEK)
+    expected = np.asarray(plain.forecast([less_profile(values, profile, settings.context_length)]))
+    expected = expected + steps_of(profile, 0, settings.horizon)[:, :, None]
+    assert settings.rows == 36 > settings.context_length
+    np.testing.assert_allclose(np.asarray(network.forecast(network.own([values]))), expected, rtol=1e-6)
+    np.testing.assert_allclose(network.model.predict(values, verbose=0), expected, rtol=1e-5)
