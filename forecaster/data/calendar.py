@@ -142,7 +142,12 @@ def holiday_dates(country: str, years: Sequence[int]) -> IntArray:
 
 def is_row(name: str) -> bool:
     """Whether `name` is a row of CALENDAR or LAGS, of a country's holidays, or of an event."""
-    return name in CALENDAR or name in LAGS or name.startswith(HOLIDAYS) or is_event(name)
+    return name in CALENDAR or name in LAGS or tells_special_days(name)
+
+
+def tells_special_days(name: str) -> bool:
+    """Whether a row tells what no season does: a country's holidays, or an event."""
+    return name.startswith(HOLIDAYS) or is_event(name)
 
 
 def _row(name: str) -> Calendar:

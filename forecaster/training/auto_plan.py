@@ -112,7 +112,7 @@ def draft_plan(panel: Panel, settings: TrainSettings) -> Draft:
         pretrained=may_be_pretrained(settings, choose.changed, base),
         tunings=tunings_of(settings, len(panel.series), preset),
         trees=trees_of(settings, choose, len(panel.series), lengths, base) if preset.own_members else (0, 0),
-        own_members=own_members_of(choose, preset, base),
+        own_members=own_members_of(settings, choose, preset, base),
         patient=preset.patient,
     )
     smoothing = untested_smoothing(settings, smoothings, lengths)

@@ -82,9 +82,8 @@ def select_ensemble(
     fitted = _fitted(plan, starts, task, fit_all)
     forecasts: dict[Component, FloatArray] = {one: evaluation.forecast([fitted[one]]) for one in fitted}
     simple: dict[Component, FloatArray] = {partner: evaluation.smoothed(partner)} if partner else {}
-    # What is fitted to nothing reads no covariates, so it does not take the place of what does.
-    informed = bool(plan.members[0].covariates)
-    unfitted = _unfitted(plan, base, fitted[UNTOUCHED], evaluation, partner) if base and not informed else None
+    # What is fitted to nothing reads the context alone, so it does not take the place of what reads more.
+    unfitted = _unfitted(plan, base, fitted[UNTOUCHED], evaluation, partner) if base and not plan.informed else None
     errors = {one: evaluation.error(forecasts[one]) for one in fitted if one not in (UNTOUCHED, TREES)}
     if errors:  # the best of the tunings alone
         worse = {*errors} - {min(errors, key=errors.__getitem__)}
@@ -145,7 +144,7 @@ def ensemble_without_fit(plan: Plan, evaluation: EvaluationSet, watch: Watch, pa
     The windows of `evaluation` are those of the history.
     """
     base = pretrained_settings(plan, evaluation.rows)
-    if base is None or plan.members[0].covariates:
+    if base is None or plan.informed:
         return plan
     unfitted = _unfitted(plan, base, new_network(base, 0), evaluation.reaching(base.rows), partner)
     watch.note(f"{unfitted.plan.method}: error {unfitted.history_error:.4g} over the history; no validation windows")
@@ -225,7 +224,8 @@ def _fitted(plan: Plan, starts: Mapping[Tuning, NetworkSettings], task: Task, fi
 
 def _member_fit(plan: Plan, settings: NetworkSettings, tuning: Tuning, share: float = 0.0) -> MemberFit:
     fit = _fit_settings(plan, tuning)
-    if tuning.epochs > 0 and not settings.covariates:  # what reads covariates starts at zero: half of it would be lost
+    # What reads the other inputs starts at zero: half of it would be lost.
+    if tuning.epochs > 0 and not settings.covariates and not settings.known:
         fit = replace(fit, kept=KEPT)
     return MemberFit(replace(settings, tuned=tuning.epochs > 0, share=share), fit)
 

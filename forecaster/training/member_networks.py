@@ -54,9 +54,9 @@ def pretrained_settings(plan: Plan, rows: int = 0) -> NetworkSettings | None:
 
 
 def with_inputs(pretrained: NetworkSettings, plan: Plan) -> NetworkSettings:
-    """A pretrained network that also reads the plan's covariates and, beside them, its calendar."""
+    """A pretrained network that also reads the plan's covariates, holidays and events and, beside them, its calendar."""
     first = plan.members[0]
-    if not first.covariates:
+    if not plan.informed:
         return pretrained
     return replace(pretrained, covariates=first.covariates, known=first.known, lags=first.lags)
 

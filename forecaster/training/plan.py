@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import TypeVar
 
+from forecaster.data.calendar import tells_special_days
 from forecaster.data.extra_inputs import Needs
 from forecaster.models.cells import CELLS
 from forecaster.models.exponential_smoothing import Smoothing
@@ -127,6 +128,11 @@ class Plan:
     def context_length(self) -> int:
         """L of the graph: the rows that the longest member reads."""
         return max(member.rows for member in self.members)
+
+    @property
+    def informed(self) -> bool:
+        """Whether the networks read what the target's own past does not show: covariates, holidays or events."""
+        return bool(self.members[0].covariates) or any(map(tells_special_days, self.calendar))
 
     @property
     def quantiles(self) -> tuple[float, ...]:

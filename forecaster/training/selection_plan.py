@@ -113,12 +113,13 @@ def tunings_of(settings: TrainSettings, series: int, preset: Preset) -> tuple[Tu
     return () if series < MIN_SERIES_TO_TUNE or has_length(settings) else preset.tunings
 
 
-def own_members_of(choose: Chooser, preset: Preset, base: NetworkSettings) -> int:
+def own_members_of(settings: TrainSettings, choose: Chooser, preset: Preset, base: NetworkSettings) -> int:
     """How many members start from nothing beside a pretrained network.
 
-    Not 0 where an option says how these are fitted. With covariates all but those whose places fine-tuned copies take.
+    Not 0 where an option says how these are fitted. With covariates, holidays or events all but those whose places fine-tuned
+    copies take.
     """
-    if base.covariates:
+    if base.covariates or settings.holidays or settings.events:
         return preset.members
     needed = choose.given & {*OF_OWN_MEMBERS, "members"}
     return preset.own_members or (PRESETS[DEFAULT].own_members if needed else 0)
@@ -136,7 +137,13 @@ def trees_of(
     networks = choose.changed.keys() & {one.name for one in fields(NetworkSettings)} - {*NOT_ITS_OWN, "quantiles"}
     if networks or settings.members == 1 or not _may_be_joined(settings):
         return none
-    if base.covariates or base.distribution or settings.loss not in (None, "mae"):
+    if (
+        base.covariates
+        or settings.holidays
+        or settings.events
+        or base.distribution
+        or settings.loss not in (None, "mae")
+    ):
         return none
     if series < MIN_SERIES_FOR_TREES or rows < MIN_ROWS_FOR_TREES or not 1 < m <= rows // (2 * SEASONS):
         return none
@@ -197,6 +204,5 @@ def may_be_pretrained(settings: TrainSettings, changed: Mapping[str, object], ba
 
 
 def _may_be_joined(settings: TrainSettings) -> bool:
-    """Whether networks may get members of another kind, which read no holidays and events."""
-    given = (settings.network, settings.start_from, settings.resume, settings.holidays, settings.events)
-    return not any(given)
+    """Whether networks may get members of another kind."""
+    return not any((settings.network, settings.start_from, settings.resume))

@@ -64,6 +64,22 @@ def test_a_pretrained_network_may_be_a_member_beside_those_that_read_covariates(
     assert draft.questions.own_members == len(draft.plan.members)  # the network as it is reads no covariates
 
 
+@pytest.mark.parametrize("named", ["holidays", "events"])
+def test_so_it_may_beside_those_that_read_holidays_or_events(named, tmp_path):
+    if named == "holidays":
+        pytest.importorskip("holidays")
+    (tmp_path / "events.csv").write_text("date,event\n2024-02-10,sale\n2024-03-01,sale\n")
+    given = {"holidays": "US"} if named == "holidays" else {"events": str(tmp_path / "events.csv")}
+    settings = TrainSettings(target="sold", horizon=HORIZON, **given)
+    draft = draft_plan(read(shops()[["shop", "day", "sold"]].dropna(), settings, Recorder()), settings)
+    plan, base = draft.plan, pretrained_settings(draft.plan)
+    copy = with_inputs(base, plan)
+    assert draft.questions.pretrained and plan.informed and not base.known
+    assert (copy.known, copy.lags) == (plan.members[0].known, plan.members[0].lags) and copy.known
+    assert draft.questions.own_members == len(plan.members)
+    assert not any(draft.questions.trees)
+
+
 def forecast(shop, data=None, **changes):
     settings = PredictSettings(models=str(shop[0] / "models"), **changes)
     return predict(data, settings, Recorder())
