@@ -35,7 +35,12 @@ class Profile:
 
 
 # Rows in the short season -> the longer one above it. A year's profile is smooth: weekdays move on in it from year to year.
-LONGER = {24: Profile(168), 48: Profile(336), 7: Profile(365, seasons=8, smooth=9)}
+LONGER = {
+    24: Profile(168),
+    48: Profile(336),
+    7: Profile(365, seasons=8, smooth=9),
+    5: Profile(261, seasons=8, smooth=7),  # business days
+}
 
 
 def longer_profile(season_length: int, rows: int) -> Profile | None:

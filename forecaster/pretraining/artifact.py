@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from forecaster.pretraining.network_shapes import Shape
 
 CARD = "card.json"
+BUSINESS_DAYS = 5
 THETA_SHARE = 0.4  # benchmarks/ABLATIONS.md, Theta
 LICENCE = "MIT, as the program's"
 DATA = "made series only (forecaster.make_series): no row of a real series was read in training"
@@ -84,9 +85,12 @@ def _write(network: Network, card: dict[str, Any], out: Path) -> None:
 
 
 def partner(settings: NetworkSettings) -> Smoothing | None:
-    """The Theta method in the graph, with its share; None where a longer season is taken out of what the graph reads."""
+    """The Theta method in the graph, with its share; None where a longer season is taken out of what the graph reads.
+
+    On business days it lowers the error without their year, too.
+    """
     m = settings.season_length
-    if m in LONGER:
+    if m in LONGER and m != BUSINESS_DAYS:
         return None
     length = settings.context_length // m * m
     return Smoothing(m, length, settings.horizon, log=False, weight=THETA_SHARE, method=THETA)
