@@ -7,7 +7,7 @@ import json
 import tarfile
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from forecaster.cli.main import run
@@ -27,6 +27,12 @@ def exported(tmp_path_factory):
 
 def content(folder):
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def meaning(folder):
+    """The content, of the manifest its values alone."""
+    found = content(folder)
+    return {**found, "manifest.json": json.loads(found["manifest.json"])}
 
 
 def tampered(source, target, change):
@@ -81,6 +87,7 @@ def test_anything_else_is_refused_and_nothing_is_written(exported, tmp_path, cha
     assert not (tmp_path / "there").exists()
 
 
+@example(at=21822, flip=45)  # a space of the manifest becomes another white space of JSON
 @given(st.integers(0, 30_000), st.integers(1, 255))
 def test_a_flipped_byte_is_refused_or_changes_nothing(exported, tmp_path_factory, at, flip):
     folder = tmp_path_factory.mktemp("flipped")
@@ -92,7 +99,7 @@ def test_a_flipped_byte_is_refused_or_changes_nothing(exported, tmp_path_factory
     except ForecasterError:
         assert not (folder / "there").exists()
     else:
-        assert content(folder / "there" / name / str(version)) == content(exported / "models" / "m" / "1")
+        assert meaning(folder / "there" / name / str(version)) == meaning(exported / "models" / "m" / "1")
 
 
 @pytest.mark.parametrize("text", [b"", b"no tar", b"\x1f\x8b" + b"x" * 2000])
