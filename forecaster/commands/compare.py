@@ -27,7 +27,7 @@ from forecaster.serving.manifest import PlanRow, plan_lines
 from forecaster.storage.files import write_whole
 from forecaster.training.auto_plan import draft_plan
 from forecaster.training.checkpoints import NoCheckpoints
-from forecaster.training.combination import forecasts
+from forecaster.training.evaluation_set import forecasts
 from forecaster.training.fit_members import EnsembleFitter
 from forecaster.training.fit_types import MemberFit
 from forecaster.training.plan import Plan

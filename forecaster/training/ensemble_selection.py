@@ -23,7 +23,7 @@ from forecaster.training.plan import EPOCH_STEPS, OF_OWN_MEMBERS, OWN, TREES, UN
 if TYPE_CHECKING:
     from forecaster.models.network import Network
     from forecaster.models.settings import FitSettings, NetworkSettings
-    from forecaster.training.combination import EvaluationSet
+    from forecaster.training.evaluation_set import EvaluationSet
     from forecaster.training.fit_types import FitAll, Task
     from forecaster.training.plan import OpenQuestions, Plan, Tuning
     from forecaster.typing import FloatArray, Watch

@@ -18,8 +18,8 @@ from forecaster.engines.work import Lost
 from forecaster.engines.worker_group import Alone, WorkerGroup
 from forecaster.errors import UsageError
 from forecaster.training.checkpoints import FINAL_STAGE, TEST_STAGE, Checkpoints, NoCheckpoints
-from forecaster.training.combination import member_forecasts
 from forecaster.training.compiled_steps import Trainers
+from forecaster.training.evaluation_set import member_forecasts
 from forecaster.training.expected_time import expected_seconds, time_to_come
 from forecaster.training.fit import FitControl, fit
 from forecaster.training.fit_elsewhere import FitOrder, fit_elsewhere

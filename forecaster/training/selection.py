@@ -13,14 +13,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from forecaster.models.cells import CELLS
-from forecaster.training.combination import (
-    EvaluationSet,
-    Served,
-    choose_simple_method,
-    select_scalings,
-    statistical_partner,
-)
+from forecaster.training.combination import Served, choose_simple_method, select_scalings, statistical_partner
 from forecaster.training.ensemble_selection import ensemble_without_fit, pretrained_error, select_ensemble
+from forecaster.training.evaluation_set import EvaluationSet
 from forecaster.training.fit_types import MemberFit
 from forecaster.training.member_networks import pretrained_settings
 from forecaster.training.plan import Candidate, Draft, OpenQuestions, Plan, TargetScaling

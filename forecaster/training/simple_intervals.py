@@ -12,7 +12,7 @@ from forecaster.data.windows import evenly, rolling
 from forecaster.serving.conformal import GRID, Calibration, ErrorPool, calibrate, separate
 from forecaster.serving.quantile_columns import QuantileColumns
 from forecaster.serving.raw_forecasts import with_actuals, with_context
-from forecaster.training.combination import smoothed
+from forecaster.training.evaluation_set import smoothed
 
 if TYPE_CHECKING:
     from forecaster.data.panel import Panel

@@ -17,18 +17,11 @@ from forecaster.models.network import Network
 from forecaster.models.simple_methods import DRIFT, NAIVE, SEASONAL_NAIVE
 from forecaster.models.theta import THETA
 from forecaster.training.auto_plan import draft_plan
-from forecaster.training.combination import (
-    EvaluationSet,
-    Served,
-    Unfitted,
-    choose_simple_method,
-    contributions,
-    member_forecasts,
-    select_scalings,
-)
+from forecaster.training.combination import Served, Unfitted, choose_simple_method, contributions, select_scalings
+from forecaster.training.evaluation_set import EvaluationSet, member_forecasts
 from forecaster.training.fit_types import Stage
 from forecaster.training.plan import TargetScaling
-from tests.support.factories import NAN, Recorder, network_settings, panel_of, waves
+from tests.support.factories import Recorder, network_settings, panel_of, waves
 
 NONE, LOG = TargetScaling("none", "series"), TargetScaling("log", "transform")
 PANEL = panel_of(*waves(3, 60))
@@ -122,24 +115,6 @@ def test_no_share_as_given_leaves_the_networks_alone():
     assert chosen(given, TRUTH, TRUTH + 1.0) is None
 
 
-def test_where_the_forecast_is_a_mean_squared_errors_choose():
-    squared = replace(evaluation_set(), loss="mse")
-    assert squared.error(TRUTH + np.array([2.0, 0.0, 0.0, 0.0])) == pytest.approx(1.0)
-
-
-def test_windows_with_nothing_observed_weigh_nothing():
-    blank = panel_of(*waves(2, 60), [*waves(1, 56)[0], NAN, NAN, NAN, NAN])
-    windows = rolling(blank, blank.offsets[1:], 4, 1, 4)
-    truth = np.nan_to_num(windows.gather(0, 4))
-    assert evaluation_set(panel=blank, windows=windows).error(truth + 1.0) == pytest.approx(1.0)
-
-
-def test_relative_errors_join_in_where_values_are_positive():
-    evaluation = replace(evaluation_set(), relative=True)
-    scaled, shares = np.abs(0.1 * TRUTH).mean(), np.mean(2.0 * 0.1 / 2.1)
-    assert evaluation.error(1.1 * TRUTH) == pytest.approx(np.sqrt(scaled * shares))
-
-
 @pytest.mark.slow
 @pytest.mark.usefixtures("cpu")
 @pytest.mark.parametrize("weight", [0.0, 0.5])
@@ -221,21 +196,6 @@ def test_the_statistical_method_with_the_lower_error_over_the_history_is_blended
     for better, other in ((EXPONENTIAL_SMOOTHING, THETA), (THETA, EXPONENTIAL_SMOOTHING)):
         best = chosen(draft, {better: TRUTH + 0.5, other: TRUTH + 0.9}, TRUTH - 0.5)
         assert best.method == better and 0.0 < best.weight < 1.0
-
-
-def test_few_windows_must_agree_for_a_forecast_to_be_clearly_better():
-    """Three windows, one of each series: a mean difference of 1.4 standard errors says nothing, one of many does."""
-    evaluation, steady = evaluation_set(), TRUTH + 1.0
-    mixed = TRUTH + np.array([[0.0], [0.9], [0.7]])
-    assert not evaluation.clearly_lower(mixed, steady)
-    assert evaluation.clearly_lower(TRUTH + np.array([[0.4], [0.5], [0.6]]), steady)
-    one = GivenEvaluationSet(PANEL, WINDOWS.take(np.array([0])), np.ones(3), relative=False, needs=Needs(8, 4, ()))
-    assert not one.clearly_lower(TRUTH[:1], TRUTH[:1] + 1.0)  # one window never says enough
-    close = rolling(PANEL, PANEL.offsets[1:], 4, 3, 1)  # three windows of each series, which share most of their rows
-    alike = GivenEvaluationSet(PANEL, close, np.ones(3), relative=False, needs=Needs(8, 4, ()))
-    truth = close.gather(0, 4)
-    better = truth + np.where(close.series == 0, 0.0, np.where(close.series == 1, 0.9, 0.7))[:, None]
-    assert not alike.clearly_lower(better, truth + 1.0)
 
 
 @pytest.mark.parametrize(("error", "method"), [(0.9, NAIVE), (0.8, DRIFT)])

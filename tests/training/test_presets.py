@@ -10,7 +10,7 @@ import pytest
 from forecaster.config import TrainSettings
 from forecaster.errors import UsageError
 from forecaster.training.checkpoints import Checkpoints
-from forecaster.training.combination import EvaluationSet
+from forecaster.training.evaluation_set import EvaluationSet
 from forecaster.training.member_networks import pretrained_settings
 from forecaster.training.presets import PRESETS
 from forecaster.training.selection import select_settings

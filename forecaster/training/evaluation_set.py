@@ -1,0 +1,211 @@
+"""The windows that forecasts are compared on, the error that compares them, and how networks in memory forecast them.
+
+They forecast as their stored graph will: see `serving.raw_forecasts`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from forecaster.data.extra_inputs import Needs
+from forecaster.models.losses import pinball_level
+from forecaster.models.shares import combine
+from forecaster.serving.raw_forecasts import raw_forecasts
+
+if TYPE_CHECKING:
+    from forecaster.data.covariate_encodings import Encoding
+    from forecaster.data.panel import Panel
+    from forecaster.data.windows import Windows
+    from forecaster.models.exponential_smoothing import Smoothing
+    from forecaster.models.network import Network
+    from forecaster.typing import FloatArray
+
+MIN_WITNESSES = 3  # stretches of a horizon, for a comparison to say something
+SIGNIFICANCE = 0.05  # of the test that one forecast is better than another
+
+
+def forecasts(panel: Panel, windows: Windows, needs: Needs, networks: Sequence[Network]) -> FloatArray:
+    """Combined point forecasts [W, H] of `networks`."""
+    return joined(panel, windows, needs, networks)[:, :, 0]
+
+
+def joined(
+    panel: Panel, windows: Windows, needs: Needs, networks: Sequence[Network], smoothing: Smoothing | None = None
+) -> FloatArray:
+    """Forecasts [W, H, 1 + Q] of `networks` and of smoothing, combined as in the stored graph."""
+    graph = _Networks(networks, smoothing, needs)
+    return raw_forecasts(graph, graph, panel, windows, needs.horizon).values
+
+
+def member_forecasts(panel: Panel, windows: Windows, needs: Needs, networks: Sequence[Network]) -> FloatArray:
+    """Point forecasts [M, W, H] of each network alone."""
+    return np.stack([forecasts(panel, windows, needs, [network]) for network in networks])
+
+
+def combined(members: FloatArray, networks: Sequence[Network]) -> FloatArray:
+    """Members' point forecasts [M, W, H] -> combined point forecasts [W, H]."""
+    settings = [network.settings for network in networks]
+    return np.asarray(combine(list(members), settings, lambda some: getattr(np, settings[0].combine)(some, axis=0)))
+
+
+def smoothed(panel: Panel, windows: Windows, smoothing: Smoothing, covariates: tuple[Encoding, ...] = ()) -> FloatArray:
+    """Forecasts [W, H] of a simple method alone; `covariates`: those of the networks that it is blended with."""
+    graph = _SimpleMethod(smoothing, Needs(smoothing.length, smoothing.horizon, (), covariates))
+    return raw_forecasts(graph, graph, panel, windows, smoothing.horizon).values[:, :, 0]
+
+
+@dataclass(frozen=True)
+class _Networks:
+    """Networks and smoothing as the stored graph has them: a `Runtime` and its `GraphFacts`."""
+
+    networks: Sequence[Network]
+    smoothing: Smoothing | None
+    needs: Needs
+
+    @property
+    def context_length(self) -> int:
+        """L."""
+        return self.needs.context_length
+
+    @property
+    def reach(self) -> int:
+        """L, without the rows of seasonal profiles."""
+        return max(network.settings.context_length for network in self.networks)
+
+    @property
+    def quantiles(self) -> tuple[float, ...]:
+        """Q levels, ascending."""
+        return self.networks[0].settings.quantiles
+
+    def run(self, context: FloatArray, extra: Mapping[str, FloatArray] | None = None) -> FloatArray:
+        """As `Runtime.run`."""
+        from forecaster.models.export import joint_forecast
+
+        inputs = [context, *(extra or {}).values()]  # in the order of the graph's inputs
+        return np.asarray(joint_forecast(self.networks, inputs, smoothing=self.smoothing))
+
+
+@dataclass(frozen=True)
+class _SimpleMethod:
+    """A simple method alone: a `Runtime` and its `GraphFacts`."""
+
+    smoothing: Smoothing
+    needs: Needs
+    quantiles: tuple[float, ...] = ()
+
+    @property
+    def context_length(self) -> int:
+        """L."""
+        return self.needs.context_length
+
+    @property
+    def reach(self) -> int:
+        """L."""
+        return self.needs.context_length
+
+    def run(self, context: FloatArray, extra: Mapping[str, FloatArray] | None = None) -> FloatArray:  # noqa: ARG002
+        """As `Runtime.run`."""
+        from forecaster.models.simple_methods import simple_forecast
+
+        return np.asarray(simple_forecast(context, self.smoothing))[:, :, None]
+
+
+@dataclass(frozen=True)
+class EvaluationSet:
+    """Windows that forecasts are compared on, and the error that compares them."""
+
+    panel: Panel
+    windows: Windows
+    scale: FloatArray  # [N] seasonal scale of each series
+    relative: bool  # every value is positive: relative errors are defined
+    needs: Needs
+    loss: str = "mae"  # of the fits: where it asks for the mean, so does the comparison
+    history: Windows | None = None  # earlier windows, to compare what is fitted to nothing; None: these windows alone
+
+    def reaching(self, context_length: int) -> EvaluationSet:
+        """The same windows with contexts of at least so many rows."""
+        longest = max(self.needs.context_length, context_length)
+        return replace(self, needs=replace(self.needs, context_length=longest))
+
+    @property
+    def rows(self) -> int:
+        """Rows before the latest cutoff of the longest series."""
+        windows = self.windows
+        return int((windows.cutoff - windows.start[windows.series]).max(initial=0))
+
+    def forecast(self, networks: Sequence[Network]) -> FloatArray:
+        """Combined point forecasts [W, H] of `networks`."""
+        return forecasts(self.panel, self.windows, self.needs, networks)
+
+    def smoothed(self, smoothing: Smoothing) -> FloatArray:
+        """Forecasts [W, H] of a simple method alone."""
+        return smoothed(self.panel, self.windows, smoothing, self.needs.covariates)
+
+    def error(self, forecast: FloatArray) -> float:
+        """Error of forecasts [W, H], defined as the validation error of a fit (`training.fit`); of squares for a mean."""
+        truth = self.windows.gather(0, self.needs.horizon)
+        miss, size = np.abs(truth - forecast), np.abs(truth) + np.abs(forecast)
+        level = pinball_level(self.loss)
+        if level is not None:
+            miss = miss * np.where(truth > forecast, 2.0 * level, 2.0 * (1.0 - level))
+        scaled = miss / self.scale[self.windows.series][:, None]
+        if self.loss == "mse":
+            return math.sqrt(_mean(scaled * scaled))
+        if not self.relative:
+            return _mean(scaled)
+        return math.sqrt(_mean(scaled) * _mean(2.0 * miss / np.where(size > 0.0, size, 1.0)))
+
+    def clearly_lower(self, one: FloatArray, other: FloatArray) -> bool:
+        """Whether one forecast [W, H] has lower errors than another, by a t-test over stretches of a horizon that hold windows.
+
+        Windows that overlap err alike, so their mean is one witness. With fewer than MIN_WITNESSES the answer is no.
+        """
+        from scipy import special
+
+        truth = self.windows.gather(0, self.needs.horizon)
+        scale = self.scale[self.windows.series]
+        first, second = (_window_errors(truth, forecast, scale, self.loss) for forecast in (one, other))
+        known = np.isfinite(first - second)
+        place = np.stack([self.windows.series, self.windows.remaining // self.needs.horizon])[:, known]
+        _, stretch = np.unique(place, axis=1, return_inverse=True)
+        if not known.any():
+            return False
+        sums, sizes = (np.bincount(stretch.ravel(), weights) for weights in ((first - second)[known], None))
+        difference = sums / sizes
+        count = len(difference)
+        if count < MIN_WITNESSES:
+            return False
+        needed = float(special.stdtrit(count - 1, 1.0 - SIGNIFICANCE))
+        return bool(difference.mean() < -needed * difference.std(ddof=1) / math.sqrt(count))
+
+    @property
+    def of_history(self) -> EvaluationSet:
+        """The windows of the longer history; these where there is none."""
+        return replace(self, windows=self.history or self.windows, history=None)
+
+    def history_error(self, smoothing: Smoothing) -> float:
+        """Error of a simple method alone over the history."""
+        history = self.of_history
+        return history.error(history.smoothed(smoothing))
+
+
+def _window_errors(truth: FloatArray, forecast: FloatArray, scale: FloatArray, loss: str) -> FloatArray:
+    """[W] the mean of each window's errors in the loss of the fits, over the seasonal scale; NaN where nothing is observed."""
+    miss = (truth - forecast) / scale[:, None]
+    level = pinball_level(loss)
+    each = miss * miss if loss == "mse" else np.abs(miss)
+    if level is not None:
+        each = np.maximum(level * miss, (level - 1.0) * miss)
+    seen = ~np.isnan(each)
+    return np.asarray(np.where(seen, each, 0.0).sum(axis=1) / np.where(seen.any(axis=1), seen.sum(axis=1), np.nan))
+
+
+def _mean(each: FloatArray) -> float:
+    """Mean over windows of their means of [W, H], NaN = not observed; windows without an observed value are left out."""
+    seen = ~np.isnan(each).all(axis=1)
+    return float(np.nanmean(each[seen], axis=1).mean())
