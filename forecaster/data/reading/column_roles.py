@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from forecaster.data.panel import ROLES, Columns
 from forecaster.data.reading.column_clues import Clues
 from forecaster.data.reading.joined_columns import joined_name, parts_of, split_names
+from forecaster.data.reading.month_names import in_english
 from forecaster.data.reading.table import RawTable
 from forecaster.data.reading.unlike_columns import unlike
 from forecaster.errors import DataError, UsageError, nearest
@@ -55,8 +56,8 @@ class Roles:
     @property
     def warning(self) -> str:
         """That the columns are probably the months of one series; empty where they are not."""
-        named = {name.strip().lower()[:3] for name in self.targets}
-        if self.layout != "wide" or len(self.targets) != len(MONTHS) or named != set(MONTHS):
+        named = {in_english(name.strip()).lower()[:3] for name in self.targets}
+        if self.layout != "wide" or not set(MONTHS) <= named:
             return ""
         return (
             "the columns are months, each of which is read as a yearly series of its own: for one monthly series write a "
@@ -106,7 +107,7 @@ def infer_roles(table: RawTable, given: Columns, form: str | None = None, *, agg
             f"{table.name}: several columns could be the target: {_listed(targets)}.",
             f"Name one: --target COLUMN; or all to forecast, e.g. --target '{joined_name(targets[:2])}'.",
         )
-    if len(targets) > 1 and not named and (why := unlike({name: clues.sample[name] for name in targets})):
+    if len(targets) > 1 and not named and (why := unlike({name: clues.sample[name] for name in targets}, table.signs)):
         raise DataError(
             f"{table.name}: {_listed(targets)} look unlike each other ({why}), so they may not all be series to forecast.",
             f"Name one: --target COLUMN; or all that are, e.g. --target '{joined_name(targets[:2])}'.",

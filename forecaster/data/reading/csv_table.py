@@ -55,6 +55,7 @@ class CsvTable:
     delimiter: str = ","
     form: NumberForm | None = None  # of its numbers; None = to be inferred
     spans: tuple[tuple[int, str], ...] = ()  # lines before each file that was joined, and its path; empty = one file
+    signs: dict[str, str] = field(default_factory=dict)  # of money and percent, by column
     _text_columns: dict[str, TextColumn] = field(default_factory=dict)
     _numbers: dict[str, FloatArray] = field(default_factory=dict)
     _odd: dict[str, dict[int, str]] = field(default_factory=dict)  # row → cell that is no number
@@ -78,9 +79,10 @@ class CsvTable:
         if next((record for record in self._records() if record[0] > line), None) is None:
             raise DataError(f"{self.name}: there are no rows after the header.", "Expected at least two.")
         given, sample = self.form, self._sample()
-        signs = signs_of(sample)
-        if signs:
+        self.signs = signs_of(sample)
+        if self.signs:
             sample = {name: [without_sign(text)[0] for text in texts] for name, texts in sample.items()}
+        signs = tuple(dict.fromkeys(self.signs.values()))
         self.form = replace(given or form_of(self.name, self.delimiter, sample), signs=signs)
         new = self.form if given is None else NumberForm(signs=signs)
         self.note = f"{self.note} {note_of(new)}".strip()

@@ -35,6 +35,11 @@ class FrameTable:
     form: NumberForm = PLAIN  # of numbers that are texts
 
     @property
+    def signs(self) -> dict[str, str]:
+        """None: numbers with signs are texts here, and refused."""
+        return {}
+
+    @property
     def marks(self) -> dict[str, str]:
         """Decimal mark and mark between thousands, by name; empty where numbers are written as usual."""
         return self.form.marks

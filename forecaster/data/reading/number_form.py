@@ -8,6 +8,7 @@ error, never another value.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -19,6 +20,8 @@ DECIMALS = (".", ",")
 THOUSANDS = (",", ".", " ", "'", "_", "\u00a0", "\u202f", "\u2019")
 SPACES = " \u00a0\u202f"  # which look alike: as an option a plain space stands for each
 _YEAR_MONTH = re.compile(r"\d{4}\.(0?[1-9]|1[0-2])")
+_POINTED = re.compile(r"[+-]?[1-9]\d{0,2}\.\d{3}")
+_SMALL = re.compile(r"[+-]?\d{1,3}")
 _MIN_SHARE = 0.8  # of a column's texts that have the form; the others are faults to be reported by line
 
 
@@ -98,6 +101,8 @@ def form_of(name: str, delimiter: str, sample: Mapping[str, Sequence[str]]) -> N
         shown = [texts for texts in odd.values() if 2 * sum("," in text for text in texts) > len(texts)]
         sure = [one for one in shown if all(map(quoted.fits, one)) and any(_proves(text, quoted) for text in one)]
         return quoted if sure else PLAIN
+    if not odd:
+        _refuse_doubtful_points(name, sample)
     odd = {c: texts for c, texts in odd.items() if any(_share(texts, form) >= _MIN_SHARE for form in _forms(","))}
     found = [form for form in _forms(",") if any(_proves(text, form) for texts in odd.values() for text in texts)]
     continental = [form for form in found if form.decimal == ","]
@@ -118,15 +123,29 @@ def form_of(name: str, delimiter: str, sample: Mapping[str, Sequence[str]]) -> N
     return PLAIN
 
 
-def signs_of(sample: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
-    """The signs of money and percent that the numbers in a sample of columns have."""
+def _refuse_doubtful_points(name: str, sample: Mapping[str, Sequence[str]]) -> None:
+    """DataError for a column of whole numbers and of numbers with three decimals: points there separate thousands, as a rule."""
+    for column, texts in sample.items():
+        pointed = [text for text in texts if "." in text]
+        if not pointed or not all(map(_POINTED.fullmatch, pointed)):
+            continue
+        whole = [text for text in texts if "." not in text]
+        if whole and all(_SMALL.fullmatch(text) for text in whole):
+            raise DataError(
+                f"{name}: number '{pointed[0]}' (column {column}) may have decimals or thousands: others have no point.",
+                "Say which: --decimal . or --thousands .",
+            )
+
+
+def signs_of(sample: Mapping[str, Sequence[str]]) -> dict[str, str]:
+    """The sign of money or percent that the numbers in a sample of columns have, by column."""
     forms = (PLAIN, NumberForm(".", " "), *_forms(","))
-    found: dict[str, None] = {}
-    for texts in sample.values():
+    found: dict[str, str] = {}
+    for column, texts in sample.items():
         signed = [(number, sign) for number, sign in map(without_sign, texts) if sign]
         if signed and max(sum(form.fits(number) for number, _ in signed) for form in forms) >= _MIN_SHARE * len(texts):
-            found |= dict.fromkeys(sign for _, sign in signed)
-    return tuple(found)
+            found[column] = Counter(sign for _, sign in signed).most_common(1)[0][0]
+    return found
 
 
 def note_of(form: NumberForm) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NoReturn, Protocol
 
@@ -77,6 +77,10 @@ class RawTable(Protocol):
         """Decimal mark and mark between thousands, by name; empty where numbers are written as usual."""
 
     @property
+    def signs(self) -> Mapping[str, str]:
+        """The sign of money or percent that the numbers of a column have, by column."""
+
+    @property
     def rows(self) -> int:
         """R, once a column is loaded."""
 
@@ -127,6 +131,11 @@ class TableView:
     def marks(self) -> dict[str, str]:
         """Decimal mark and mark between thousands."""
         return self.base.marks
+
+    @property
+    def signs(self) -> Mapping[str, str]:
+        """The sign of money or percent of each column that has one."""
+        return self.base.signs
 
     @property
     def rows(self) -> int:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
@@ -33,13 +33,13 @@ from forecaster.data.reading.parsed_timestamps import (
     stripped,
 )
 from forecaster.data.reading.row_errors import RowsError
-from forecaster.data.reading.timestamp_formats import FISCAL, ORDERS, YEAR_FIRST, by_format
+from forecaster.data.reading.timestamp_formats import DAY_FIRST, FISCAL, MONTH_FIRST, ORDERS, YEAR_FIRST, by_format
 from forecaster.data.reading.written_dates import FORMS, MONTH_YEAR, YEAR_MONTH, fiscal_quarter_pattern, fiscal_years
 from forecaster.data.time_zones import fixed_zone, resolve_wall_clock
 from forecaster.errors import DataError, quoted
 
 if TYPE_CHECKING:
-    from forecaster.data.reading.written_dates import WrittenForm
+    from forecaster.data.reading.written_dates import Part, WrittenForm
     from forecaster.typing import IntArray
 
 _DECIMAL = re.compile(r"\d{4}\.\d+")
@@ -53,7 +53,12 @@ def parse_stamps(origin: Origin) -> ParsedTimestamps:
     """The distinct timestamps of a column. DataError at the first row whose text is not a timestamp."""
     if origin.format is None and origin.likely is not None:
         try:
-            return parse_stamps(replace(origin, format=origin.likely, likely=None))
+            found = parse_stamps(replace(origin, format=origin.likely, likely=None))
+            if origin.likely in (DAY_FIRST, MONTH_FIRST):
+                _refuse_turned(
+                    origin.likely, _in_each_order(stripped(origin.column.texts)), origin.column.texts, origin
+                )
+            return found
         except DataError:
             return parse_stamps(replace(origin, likely=None))
     texts = origin.column.texts  # a pandas Index of str
@@ -269,8 +274,36 @@ def _by_convention(others: list[re.Match[str] | None], texts: Any, origin: Origi
             f"{place}: timestamp '{texts[index]}' is ambiguous: all rows fit {both}{' and '.join(names)}.",
             f"Say which: {' or '.join(f'--timestamp-format {each.replace(chr(32), chr(45))}' for each in names)}.",
         )
+    _refuse_turned(name, tried, texts, origin)
     note = f"timestamps such as '{texts[index]}' are read {name.replace('-', ' ')}."
     return replace(from_parts(fitting[name], texts, origin), note=note, form=name)
+
+
+def _in_each_order(texts: Sequence[str]) -> dict[str, list[Part]]:
+    """Texts such as 1/2/2024 read in each order of day, month and year."""
+    return {name: [other_form(OTHER.fullmatch(text), order) for text in texts] for name, order in ORDERS.items()}
+
+
+def _refuse_turned(name: str, tried: Mapping[str, Sequence[Part]], texts: Any, origin: Origin) -> None:
+    """DataError where dates are in order only if day and month change places wherever both are possible.
+
+    A spreadsheet that expects the month first turns 03/02/2024 around and leaves 13/02/2024 as it is.
+    """
+    other = {DAY_FIRST: MONTH_FIRST, MONTH_FIRST: DAY_FIRST}.get(name, "")
+    if other not in tried:
+        return
+    mixed = [one if two is None else two for one, two in zip(tried[name], tried[other], strict=True)]
+    turned = [i for i, (one, two) in enumerate(zip(tried[name], mixed, strict=True)) if one != two]
+    own, both = (np.array([part[0] for part in parts if part is not None], np.int64) for parts in (tried[name], mixed))
+    if not turned or len(own) != len(both) or _in_order(own, origin) or not _in_order(both, origin):
+        return
+    index, place = origin.first(turned)
+    used, unused = (one.replace("-", " ") for one in (name, other))
+    raise DataError(
+        f"{place}: timestamp '{texts[index]}' and {len(turned) - 1:,} more are in order only {unused}, the others only {used}: "
+        "a spreadsheet has turned day and month of some around.",
+        f"Export the dates as 2024-12-01; if they are right: --timestamp-format {name}.",
+    )
 
 
 def _likeliness(parts: Sequence[tuple[int, int | None] | None], origin: Origin) -> float:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 import numpy as np
 
 from forecaster.data.reading.text_columns import NUMBER
+from forecaster.errors import quoted
 
 _MAX_SCALES = 1000  # by which the medians of series of one kind may differ
 _MAX_COMPARED = 100  # columns
@@ -32,13 +34,16 @@ _WORDS = {word: quantity for quantity, words in _QUANTITIES.items() for word in 
 _UNIT = re.compile(r"[\[(]\s*([^\])]{1,12})\s*[\])]\s*$")
 
 
-def unlike(columns: Mapping[str, Sequence[str]]) -> str:
+def unlike(columns: Mapping[str, Sequence[str]], signs: Mapping[str, str] = MappingProxyType({})) -> str:
     """What makes these columns unlike each other, by their names and first texts; empty where they look alike.
 
-    Names of one pattern (MT_001, MT_002) are series of one kind, whatever their scale.
+    `signs` are those of money and percent next to the numbers of some columns. Names of one pattern (MT_001, MT_002) are series
+    of one kind, whatever their scale.
     """
     names = list(columns)[:_MAX_COMPARED]
     stems = {re.sub(r"\d+", "", name).strip(" _-.").lower() for name in names}
+    if len({signs.get(name, "") for name in names}) > 1:
+        return ", ".join(f"{quoted(name)} has {signs[name]}" for name in [one for one in names if one in signs][:2])
     if len(stems) == 1:
         return ""
     units = {match[1].lower() for name in names if (match := _UNIT.search(name))}

@@ -1,0 +1,112 @@
+"""Exports that could be read without a fault, but wrong: each is refused or warned of."""
+
+from __future__ import annotations
+
+import datetime as dt
+import random
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from forecaster.data.reading.odd_series import ended_with_zeros, total_warning
+from forecaster.data.reading.reader import ReadOptions, read_as, read_panel
+from forecaster.errors import DataError
+from tests.data.reading.test_office_forms import MONTHS
+from tests.support.factories import NAN, panel_of
+
+DAYS = [dt.date(2023, 1, 1) + dt.timedelta(i) for i in range(120)]
+
+
+def write(path, head, lines):
+    path.write_text("\n".join([head, *lines]) + "\n", encoding="utf-8")
+    return path
+
+
+def turned(day, i):
+    return f"{day:%m/%d/%Y},{i}" if day.day <= 12 else f"{day:%d/%m/%Y},{i}"
+
+
+def test_dates_that_a_spreadsheet_has_turned_around_are_refused(tmp_path):
+    path = write(tmp_path / "x.csv", "date,y", [turned(day, i) for i, day in enumerate(DAYS)])
+    with pytest.raises(DataError, match=r"x.csv:3: timestamp '01/02/2023' and 43 more are in order only month first"):
+        read_panel(path)
+    with pytest.raises(DataError, match="turned day and month"):  # nor as a model's data had it
+        read_as(path, replace(ReadOptions.of(), likely_format="day-first"))
+    assert read_panel(path, timestamp_format="day-first").gaps > 200  # as it says
+
+
+@pytest.mark.parametrize("pattern", ["%d/%m/%Y", "%m/%d/%Y"])
+@pytest.mark.parametrize("shuffled", [False, True])
+def test_dates_of_one_order_are_read_however_they_are_sorted(tmp_path, pattern, shuffled):
+    lines = [f"{day.strftime(pattern)},{i}" for i, day in enumerate(DAYS)]
+    if shuffled:
+        random.Random(0).shuffle(lines)
+    panel = read_panel(write(tmp_path / "x.csv", "date,y", lines))
+    np.testing.assert_array_equal(panel.target, np.arange(120.0))
+    likely = "day-first" if pattern[1] == "d" else "month-first"
+    again = read_as(tmp_path / "x.csv", replace(ReadOptions.of(), likely_format=likely))
+    np.testing.assert_array_equal(again.timestamps, panel.timestamps)
+
+
+def test_points_that_may_separate_thousands_are_asked_about(tmp_path):
+    path = write(tmp_path / "x.csv", "date;y", [f"{day};{950 + i:,}".replace(",", ".") for i, day in enumerate(DAYS)])
+    with pytest.raises(DataError, match=r"number '1.000' \(column y\) may have decimals or thousands"):
+        read_panel(path)
+
+
+CELLS = [["0.125", "3", "1.250"], ["1.25", "3", "1.250"], ["1.125", "2.250", "3.375"], ["1.125", "2000", "1.5"]]
+
+
+@pytest.mark.parametrize("cells", CELLS)
+def test_other_points_are_decimal(tmp_path, cells):
+    path = write(tmp_path / "x.csv", "date;y", [f"{day};{cell}" for day, cell in zip(DAYS, cells, strict=False)])
+    assert read_panel(path).target.tolist() == [float(cell) for cell in cells]
+
+
+def test_a_column_of_percent_beside_another_asks_for_the_target(tmp_path):
+    path = write(
+        tmp_path / "x.csv", "date,sales,margin", [f"{day},{100 + i % 7},{i % 5}%" for i, day in enumerate(DAYS)]
+    )
+    with pytest.raises(DataError, match=r"sales, margin look unlike each other .'margin' has %."):
+        read_panel(path)
+
+
+@pytest.mark.parametrize("names", [f"{MONTHS[language]} Total" for language in ("German", "French, short")])
+def test_years_by_months_are_warned_of_with_a_total_and_in_other_languages_too(tmp_path, names):
+    rows = [f"{year}," + ",".join(str(year % 100 + k) for k in range(13)) for year in range(2010, 2020)]
+    panel = read_panel(write(tmp_path / "x.csv", "year," + names.replace(" ", ","), rows))
+    assert any("the columns are months" in warning for warning in panel.warnings)
+
+
+def named(panel, *names):
+    return replace(panel, series=np.array(names, dtype=object))
+
+
+@pytest.mark.parametrize("name", ["Total", "Grand Total", "TOTAL:", "Summe", "Gesamt", "Total général"])
+def test_a_total_below_a_long_table_is_warned_of(name):
+    panel = panel_of(np.arange(40.0), np.arange(40.0), [780.0])
+    assert f"series '{name}' has 1 row, others 40" in total_warning(named(panel, "a", "b", name))
+    assert not total_warning(named(panel, "a", "b", "c"))
+    whole = panel_of(np.arange(40.0), np.arange(40.0))
+    assert not total_warning(named(whole, "a", name))  # a series as long as others
+
+
+SOLD = 50.0 + np.arange(60) % 7
+
+
+@pytest.mark.parametrize(
+    ("series", "warned"),
+    [
+        ([np.r_[SOLD, np.zeros(14)]], True),
+        ([np.r_[SOLD, np.zeros(14)], np.r_[SOLD, np.zeros(14)], np.zeros(74)], True),
+        ([np.r_[SOLD, np.zeros(14)], np.r_[SOLD, SOLD[:14]]], False),  # one that is no longer sold
+        ([np.r_[SOLD, np.zeros(14)], np.r_[SOLD[:50], np.zeros(24)]], False),
+        ([np.r_[SOLD, np.zeros(5)]], False),
+        ([np.r_[np.tile([5.0, 0.0, 3.0], 20), np.zeros(14)]], False),  # zeros are usual
+        ([np.r_[SOLD, np.full(14, NAN)]], False),
+        ([np.zeros(60)], False),
+    ],
+)
+def test_zeros_for_rows_to_come_are_warned_of(series, warned):
+    assert bool(ended_with_zeros(panel_of(*series), 7)) == warned
