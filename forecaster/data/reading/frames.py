@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from forecaster.data.reading.csv_bytes import MAX_BYTES, unreadable
-from forecaster.data.reading.number_form import PLAIN, NumberForm
+from forecaster.data.reading.number_form import PLAIN, NumberForm, note_of, signs_of
 from forecaster.data.reading.parsed_timestamps import ParsedTimestamps
 from forecaster.data.reading.table import SAMPLE, check_header
 from forecaster.data.reading.text_columns import MISSING, TextColumn, numbers_of
@@ -33,11 +33,7 @@ class FrameTable:
     columns: tuple[str, ...] = ()
     note: str = ""
     form: NumberForm = PLAIN  # of numbers that are texts
-
-    @property
-    def signs(self) -> dict[str, str]:
-        """None: numbers with signs are texts here, and refused."""
-        return {}
+    signs: dict[str, str] = field(default_factory=dict)  # of money and percent, by column
 
     @property
     def marks(self) -> dict[str, str]:
@@ -61,6 +57,10 @@ class FrameTable:
         self.columns = check_header(self.name, names)
         self.frame = frame.set_axis(list(self.columns), axis=1)
         self._refuse_far_dates()
+        self.signs = signs_of(self._texts())
+        signs = tuple(dict.fromkeys(self.signs.values()))
+        self.form = replace(self.form, signs=signs)
+        self.note = f"{self.note} {note_of(NumberForm(signs=signs))}".strip()
 
     def _refuse_far_dates(self) -> None:
         """DataError for a date of a year that no calendar has: 64 bits can hold it, as after damage to the file."""
@@ -87,10 +87,20 @@ class FrameTable:
 
     def sample(self) -> dict[str, list[str]]:
         """The first rows' texts per column, missing ones left out."""
+        texts = self._texts()
         head = self.frame.head(SAMPLE)
-        typed = {c for c in self.columns if head[c].dtype.kind in "iufbM"}
-        texts = {c: [str(v).strip() for v in head[c][head[c].notna()] if str(v) not in MISSING] for c in self.columns}
-        return {c: found if c in typed else self.form.column(found) for c, found in texts.items()}
+        typed = {
+            c: [str(v).strip() for v in head[c][head[c].notna()] if str(v) not in MISSING]
+            for c in self.columns
+            if c not in texts
+        }
+        return {c: typed[c] if c in typed else self.form.column(texts[c]) for c in self.columns}
+
+    def _texts(self) -> dict[str, list[str]]:
+        """The first rows of the columns that hold no numbers, dates or truth values."""
+        untyped = [c for c, kind in zip(self.columns, self.frame.dtypes, strict=True) if kind.kind not in "iufbM"]
+        head = self.frame[untyped].head(SAMPLE)
+        return {c: [str(v).strip() for v in head[c][head[c].notna()] if str(v) not in MISSING] for c in untyped}
 
     def text_column(self, column: str) -> TextColumn:
         """A column as text; missing is ""."""

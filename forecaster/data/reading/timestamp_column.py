@@ -209,6 +209,7 @@ def _exact(texts: Any, origin: Origin) -> ParsedTimestamps:
     if None not in parts:
         return from_parts(parts, texts, origin)
     others = [OTHER.fullmatch(text) for text in found]
+    _refuse_two_ways(parts, others, texts, origin)
     if 2 * sum(other is not None for other in others) > len(found):
         return _by_convention(others, texts, origin)
     read = {form: [form.read(text) for text in found] for form in FORMS if form.read_any(found)}
@@ -226,6 +227,20 @@ def _exact(texts: Any, origin: Origin) -> ParsedTimestamps:
         )
     short = [form for form in (MONTH_YEAR, YEAR_MONTH) if form.shapes[0].fullmatch(in_english(found[0]))]
     return _month_and_digits(short[0], texts, origin) if short else from_parts(parts, texts, origin)
+
+
+def _refuse_two_ways(parts: Sequence[Part], others: Sequence[re.Match[str] | None], texts: Any, origin: Origin) -> None:
+    """DataError where some dates are written as 2024-12-01 and all others as 13/12/2024: it is not said how these are meant."""
+    read = [part is not None for part in parts]
+    if not any(read) or not all(one or other for one, other in zip(read, others, strict=True)):
+        return
+    one, _ = origin.first(np.flatnonzero(read).tolist())
+    other, place = origin.first([i for i, there in enumerate(read) if not there])
+    raise DataError(
+        f"{place}: timestamp '{texts[other]}' (column {origin.name}) is written in another way than '{texts[one]}': "
+        "a spreadsheet has read only some dates, and may have turned day and month around.",
+        "Export all dates as 2024-12-01.",
+    )
 
 
 def _month_and_digits(form: WrittenForm, texts: Any, origin: Origin) -> ParsedTimestamps:

@@ -49,6 +49,12 @@ def test_dates_of_one_order_are_read_however_they_are_sorted(tmp_path, pattern, 
     np.testing.assert_array_equal(again.timestamps, panel.timestamps)
 
 
+def test_dates_of_which_some_are_iso_are_refused(tmp_path):
+    lines = [f"{day:%Y-%d-%m},{i}" if day.day <= 12 else f"{day:%d/%m/%Y},{i}" for i, day in enumerate(DAYS)]
+    with pytest.raises(DataError, match=r"x.csv:14: timestamp '13/01/2023' .* another way than '2023-01-01'"):
+        read_panel(write(tmp_path / "x.csv", "date,y", lines))
+
+
 def test_points_that_may_separate_thousands_are_asked_about(tmp_path):
     path = write(tmp_path / "x.csv", "date;y", [f"{day};{950 + i:,}".replace(",", ".") for i, day in enumerate(DAYS)])
     with pytest.raises(DataError, match=r"number '1.000' \(column y\) may have decimals or thousands"):

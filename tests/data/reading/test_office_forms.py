@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from forecaster.data.reading.month_names import in_english
@@ -43,6 +44,13 @@ def test_numbers_with_a_sign_are_the_numbers_alone_and_a_note_says_so(tmp_path, 
         path, ReadOptions(panel.columns, panel.freq, 12, None, None, text=panel.text)
     )  # as a model reads it
     np.testing.assert_array_equal(again.target, VALUES)
+
+
+def test_texts_of_a_frame_may_have_signs_too():
+    stamps = pd.date_range("2024-01-01", periods=4, freq="MS")
+    panel = read_panel(pd.DataFrame({"ds": stamps, "y": ["$1.5", "-$2", None, "$3"]}))
+    np.testing.assert_array_equal(panel.target, [1.5, -2.0, NAN, 3.0])
+    assert any("without it" in note for note in panel.notes)
 
 
 @pytest.mark.parametrize(
