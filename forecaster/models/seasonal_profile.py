@@ -43,9 +43,24 @@ LONGER = {
 }
 
 
+# Rows in the longer season, as people give it -> the short season whose network knows it.
+SHORTER = {168: 24, 336: 48, 364: 7, 365: 7, 366: 7, 252: 5, 260: 5, 261: 5}
+
+
+def short_season(season_length: int) -> int:
+    """The season of the network that forecasts series of this season: that below a week or a year, else the season itself."""
+    return SHORTER.get(season_length, season_length)
+
+
+def profile_above(season_length: int) -> Profile | None:
+    """The profile that is taken out of series of this season, for the network of its short season; None where there is none."""
+    longer = LONGER.get(short_season(season_length))
+    return replace(longer, season_length=season_length) if longer and season_length in SHORTER else longer
+
+
 def longer_profile(season_length: int, rows: int) -> Profile | None:
-    """The profile of the season above this one, in histories of so many rows; None where they show none."""
-    profile = LONGER.get(season_length)
+    """As `profile_above`, in histories of so many rows; None where they do not show it, either."""
+    profile = profile_above(season_length)
     if profile is None or rows < MIN_SEASONS * profile.season_length:
         return None
     return replace(profile, seasons=min(profile.seasons, -(-rows // profile.season_length)))

@@ -18,6 +18,7 @@ from forecaster.config import StoreOptions
 from forecaster.data.extra_inputs import Needs
 from forecaster.errors import ArtifactError, UsageError
 from forecaster.models.exponential_smoothing import Smoothing
+from forecaster.models.seasonal_profile import short_season
 from forecaster.models.served_method import served_method
 from forecaster.models.settings import NetworkSettings
 from forecaster.serving.manifest import network_settings
@@ -95,7 +96,7 @@ def pretrained_cards() -> tuple[Card, ...]:
 
 def pretrained_method(season_length: int) -> str:
     """What pretrained forecasts of data with this season say that they are made by; empty where there is no network."""
-    card = find_card(season_length) or find_card(NO_SEASON)
+    card = find_card(short_season(season_length)) or find_card(NO_SEASON)
     return card.method if card else ""
 
 

@@ -7,7 +7,16 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from forecaster.models.seasonal_profile import LONGER, Profile, less_profile, longer_profile, seasonal_profile, steps_of
+from forecaster.models.seasonal_profile import (
+    LONGER,
+    Profile,
+    less_profile,
+    longer_profile,
+    profile_above,
+    seasonal_profile,
+    short_season,
+    steps_of,
+)
 from tests.support.factories import NAN, network_settings
 
 WEEK = Profile(12, seasons=3)
@@ -80,6 +89,13 @@ def test_the_longer_season_needs_a_history_that_shows_it():
     assert longer_profile(7, 540) is None
     assert longer_profile(7, 735) == replace(LONGER[7], seasons=3)
     assert longer_profile(24, 10_000) == LONGER[24]
+
+
+@pytest.mark.parametrize(("season", "short"), [(168, 24), (336, 48), (365, 7), (366, 7), (252, 5), (24, 24), (12, 12)])
+def test_who_gives_the_longer_season_has_the_network_of_the_short_one(season, short):
+    longer = profile_above(season)
+    assert short_season(season) == short
+    assert longer is None if season == 12 else longer.season_length == (season if season != short else 168)
 
 
 @pytest.mark.usefixtures("cpu")

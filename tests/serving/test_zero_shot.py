@@ -114,6 +114,17 @@ def test_rows_without_a_target_at_the_end_are_forecast_over_as_steps_of_a_longer
     assert np.isfinite(made.samples(latest_windows(ended), 3)[1]).all()
 
 
+def test_a_season_of_a_week_of_hours_is_forecast_by_the_network_of_the_day():
+    rows = [wave(0, t) + 20.0 * (t % 168 > 120) for t in range(6 * 168)]
+    found = []
+    for season in (24, 168):
+        panel = panel_of(rows, season_length=season)
+        made = ZeroShot(open_pretrained(season), panel, panel.offsets[1:], 6, calibrated=False)
+        assert made.networks[0].card.season_length == 24
+        found.append(made.forecast(latest_windows(panel), ()))
+    np.testing.assert_array_equal(*found)
+
+
 def test_it_is_said_where_every_series_ends_without_targets(tmp_path):
     write_csv(tmp_path / "data.csv", 100, value=lambda n, t: None if t > 97 - n else wave(n, t))
     notes = [note for note in answered(horizon=6)[1].notes if "no target" in note]
