@@ -10,8 +10,7 @@ import numpy as np
 from forecaster.errors import ArtifactError, DataError
 from forecaster.evaluation.backtest import Backtest, backtest, baseline_forecasts
 from forecaster.evaluation.holdout import holdout_windows, make_holdout, oldest_cutoffs
-from forecaster.models.seasonal_profile import short_season
-from forecaster.serving.pretrained import find_card
+from forecaster.serving.pretrained import find_network
 from forecaster.serving.zero_shot import NONE, ZeroShot, open_pretrained
 
 if TYPE_CHECKING:
@@ -63,7 +62,7 @@ def pretrained_scores(tested: Backtest, watch: Watch) -> Scores | None:
     holdout = tested.holdout
     season = holdout.panel.season_length
     try:
-        if find_card(short_season(season)) is None:
+        if find_network(season)[0] is None:
             return None
         ends = oldest_cutoffs(holdout.windows, holdout.panel.offsets[1:])
         made = ZeroShot(open_pretrained(season), holdout.panel, ends, holdout.horizon, calibrated=False)

@@ -43,24 +43,12 @@ LONGER = {
 }
 
 
-# Rows in the longer season, as people give it -> the short season whose network knows it.
+# Rows in the longer season, as people give it -> the short one below it.
 SHORTER = {168: 24, 336: 48, 364: 7, 365: 7, 366: 7, 252: 5, 260: 5, 261: 5}
 
 
-def short_season(season_length: int) -> int:
-    """The season of the network that forecasts series of this season: that below a week or a year, else the season itself."""
-    return SHORTER.get(season_length, season_length)
-
-
-def profile_above(season_length: int) -> Profile | None:
-    """The profile that is taken out of series of this season, for the network of its short season; None where there is none."""
-    longer = LONGER.get(short_season(season_length))
-    return replace(longer, season_length=season_length) if longer and season_length in SHORTER else longer
-
-
-def longer_profile(season_length: int, rows: int) -> Profile | None:
-    """As `profile_above`, in histories of so many rows; None where they do not show it, either."""
-    profile = profile_above(season_length)
+def shown_in(profile: Profile | None, rows: int) -> Profile | None:
+    """The profile as histories of so many rows show it, from fewer seasons; None where they do not."""
     if profile is None or rows < MIN_SEASONS * profile.season_length:
         return None
     return replace(profile, seasons=min(profile.seasons, -(-rows // profile.season_length)))

@@ -18,7 +18,7 @@ from forecaster.config import StoreOptions
 from forecaster.data.extra_inputs import Needs
 from forecaster.errors import ArtifactError, UsageError
 from forecaster.models.exponential_smoothing import Smoothing
-from forecaster.models.seasonal_profile import short_season
+from forecaster.models.seasonal_profile import LONGER, SHORTER, Profile
 from forecaster.models.served_method import served_method
 from forecaster.models.settings import NetworkSettings
 from forecaster.serving.manifest import network_settings
@@ -34,6 +34,7 @@ PRETRAINED = "pretrained"  # in place of a stored model's name
 ROOT = Path(__file__).parents[1] / "pretrained"
 CARD = "card.json"
 NO_SEASON = 1
+LONG_SEASON, FOR_LONG_SEASONS = 24, 7  # from so many steps on, the network for this season reads what is left
 MIN_ROWS = 6  # observed values that a network needs; with a season, two more than its season have
 REINSTALL = "Install forecaster again."
 
@@ -96,7 +97,7 @@ def pretrained_cards() -> tuple[Card, ...]:
 
 def pretrained_method(season_length: int) -> str:
     """What pretrained forecasts of data with this season say that they are made by; empty where there is no network."""
-    card = find_card(short_season(season_length)) or find_card(NO_SEASON)
+    card = find_network(season_length)[0] or find_card(NO_SEASON)
     return card.method if card else ""
 
 
@@ -104,6 +105,23 @@ def pretrained_folder(season_length: int) -> Path | None:
     """The folder of the network for this season length; None where no network knows it."""
     card = find_card(season_length)
     return card.folder if card else None
+
+
+def find_network(season_length: int) -> tuple[Card | None, Profile | None]:
+    """The network for series with this season, and the seasonal profile that is taken out of what it reads, if any.
+
+    Where no network knows the season or the one below it, a long season is left to the network with the best forecasts of such
+    remainders (benchmarks/ABLATIONS.md, The longer season in a training). No network where the one without a season must do.
+    """
+    card = find_card(season_length)
+    if card:
+        return card, LONGER.get(season_length)
+    short = SHORTER.get(season_length)
+    if short and (card := find_card(short)):
+        return card, replace(LONGER[short], season_length=season_length)
+    if season_length >= LONG_SEASON and (card := find_card(FOR_LONG_SEASONS)):
+        return card, Profile(season_length)
+    return None, None
 
 
 def find_card(season_length: int) -> Card | None:

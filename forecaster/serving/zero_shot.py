@@ -19,10 +19,10 @@ from forecaster.data.extra_inputs import Needs
 from forecaster.data.seasonal_scale import context_scale
 from forecaster.data.windows import evenly, rolling
 from forecaster.errors import ArtifactError, UsageError
-from forecaster.models.seasonal_profile import Profile, profile_above, short_season
+from forecaster.models.seasonal_profile import Profile
 from forecaster.serving.conformal import GRID, calibrate
 from forecaster.serving.filled_gaps import FilledRuntime
-from forecaster.serving.pretrained import NO_SEASON, Card, find_card, load_pretrained
+from forecaster.serving.pretrained import NO_SEASON, Card, find_card, find_network, load_pretrained
 from forecaster.serving.raw_forecasts import RawForecasts, raw_forecasts, with_actuals
 from forecaster.serving.recent_errors import densest, pooled
 from forecaster.serving.runtime import Runtime
@@ -78,12 +78,11 @@ def open_pretrained(season_length: int, runtime: str = "onnx", threads: int = 0)
 
     ArtifactError where this installation has none that can be used, or a damaged one.
     """
-    own, plain = find_card(short_season(season_length)), find_card(NO_SEASON)
+    (own, profile), plain = find_network(season_length), find_card(NO_SEASON)
     found = []
     if own:
         graph, length = _without_gaps(own, runtime, threads), own.network.context_length
-        longer = profile_above(season_length)
-        found.append(_deseasonalised(own, graph, longer) if longer else PretrainedNetwork(own, graph, length))
+        found.append(_deseasonalised(own, graph, profile) if profile else PretrainedNetwork(own, graph, length))
     if plain and plain != own:
         graph, length = _without_gaps(plain, runtime, threads), plain.network.context_length
         if not own:

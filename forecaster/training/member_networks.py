@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from forecaster.models import trees
-from forecaster.models.seasonal_profile import longer_profile, short_season
+from forecaster.models.seasonal_profile import shown_in
 from forecaster.serving.manifest import network_settings
-from forecaster.serving.pretrained import find_card
+from forecaster.serving.pretrained import find_card, find_network
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -34,7 +34,7 @@ def pretrained_settings(plan: Plan, rows: int = 0) -> NetworkSettings | None:
     It reads the context alone, forecasts medians and quantiles, and no more steps than it was trained for.
     """
     first = plan.members[0]
-    card = find_card(short_season(first.season_length))
+    card, profile = find_network(first.season_length)
     if card is None or len(plan.members) < 2 or plan.fit.loss != "mae":
         return None
     own, trained = card.network, card.network.quantiles
@@ -49,7 +49,7 @@ def pretrained_settings(plan: Plan, rows: int = 0) -> NetworkSettings | None:
         combine=first.combine,
         point_level=first.point_level,
         pretrained=card.season_length,
-        profile=longer_profile(first.season_length, rows),
+        profile=shown_in(profile, rows),
     )
 
 

@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING
 from forecaster.errors import UsageError
 from forecaster.models.exponential_smoothing import EXPONENTIAL_SMOOTHING, WEIGHTS, Smoothing, smoothing_length
 from forecaster.models.scaling import TRANSFORMS
-from forecaster.models.seasonal_profile import short_season
 from forecaster.models.settings import NetworkSettings
 from forecaster.models.simple_methods import DRIFT, NAIVE, SEASONAL_NAIVE, STATISTICAL
 from forecaster.models.theta import THETA, theta_lengths
 from forecaster.models.trees import SEASONS, difference, longest_lag
-from forecaster.serving.pretrained import find_card
+from forecaster.serving.pretrained import find_network
 from forecaster.training.length_plan import MIN_SERIES_FOR_ONE_WINDOW, longest_tested, min_context, whole_segments
 from forecaster.training.optimizer_plan import rate_of
 from forecaster.training.plan import OF_OWN_MEMBERS, TargetScaling, TrainingSchedule
@@ -196,7 +195,7 @@ def may_be_pretrained(settings: TrainSettings, changed: Mapping[str, object], ba
     """Whether a pretrained network may be a member: there is one, which has every setting in which `base` was `changed`."""
     if not settings.pretrained or not _may_be_joined(settings):
         return False
-    card = find_card(short_season(base.season_length))
+    card, _ = find_network(base.season_length)
     if card is None or settings.cell not in (None, card.network.cell):
         return False
     own, asked = vars(card.network), vars(base)

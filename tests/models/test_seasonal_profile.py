@@ -11,10 +11,8 @@ from forecaster.models.seasonal_profile import (
     LONGER,
     Profile,
     less_profile,
-    longer_profile,
-    profile_above,
     seasonal_profile,
-    short_season,
+    shown_in,
     steps_of,
 )
 from tests.support.factories import NAN, network_settings
@@ -84,18 +82,11 @@ def test_a_context_less_its_profile_goes_on_in_the_same_season():
     assert not less_profile(values, profile, 5, 15).any()
 
 
-def test_the_longer_season_needs_a_history_that_shows_it():
-    assert longer_profile(12, 10_000) is None
-    assert longer_profile(7, 540) is None
-    assert longer_profile(7, 735) == replace(LONGER[7], seasons=3)
-    assert longer_profile(24, 10_000) == LONGER[24]
-
-
-@pytest.mark.parametrize(("season", "short"), [(168, 24), (336, 48), (365, 7), (366, 7), (252, 5), (24, 24), (12, 12)])
-def test_who_gives_the_longer_season_has_the_network_of_the_short_one(season, short):
-    longer = profile_above(season)
-    assert short_season(season) == short
-    assert longer is None if season == 12 else longer.season_length == (season if season != short else 168)
+def test_a_profile_needs_a_history_that_shows_it():
+    assert shown_in(None, 10_000) is None
+    assert shown_in(LONGER[7], 540) is None
+    assert shown_in(LONGER[7], 735) == replace(LONGER[7], seasons=3)
+    assert shown_in(LONGER[24], 10_000) == LONGER[24]
 
 
 @pytest.mark.usefixtures("cpu")

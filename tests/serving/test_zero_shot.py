@@ -20,6 +20,7 @@ from forecaster.config.resolve import ConfigFile, resolve
 from forecaster.data.windows import latest_windows
 from forecaster.errors import ArtifactError, UsageError
 from forecaster.serving.predict import predict
+from forecaster.serving.pretrained import find_network
 from forecaster.serving.raw_forecasts import widened
 from forecaster.serving.zero_shot import ZeroShot, between_levels, open_pretrained
 from tests.support.factories import Recorder, panel_of
@@ -123,6 +124,27 @@ def test_a_season_of_a_week_of_hours_is_forecast_by_the_network_of_the_day():
         assert made.networks[0].card.season_length == 24
         found.append(made.forecast(latest_windows(panel), ()))
     np.testing.assert_array_equal(*found)
+
+
+@pytest.mark.parametrize(
+    ("season", "network", "profile"),
+    [
+        (24, 24, 168),
+        (168, 24, 168),
+        (365, 7, 365),
+        (366, 7, 366),
+        (252, 5, 252),
+        (96, 7, 96),
+        (12, 12, None),
+        (13, None, None),
+    ],
+)
+def test_the_network_for_a_season_is_its_own_that_of_the_season_below_or_one_for_long_seasons(
+    tmp_path, monkeypatch, season, network, profile
+):
+    ship(monkeypatch, tmp_path / "all", 1, 5, 7, 12, 24)
+    card, found = find_network(season)
+    assert (card and card.season_length, found and found.season_length) == (network, profile)
 
 
 def test_it_is_said_where_every_series_ends_without_targets(tmp_path):

@@ -15,5 +15,6 @@ def shipped(monkeypatch: pytest.MonkeyPatch) -> Card:
     """A card of a network for a season of 4, which is made when it is asked for."""
     card = Card(Path("nowhere"), 4, (4,), WHOLE, 7, {})
     for module in ("member_networks", "selection_plan"):
-        monkeypatch.setattr(f"forecaster.training.{module}.find_card", lambda season: card if season == 4 else None)
+        found = f"forecaster.training.{module}.find_network"
+        monkeypatch.setattr(found, lambda season: (card if season == 4 else None, None))
     return card
