@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from forecaster.data.panel import ROLES, Columns
 from forecaster.data.reading.column_clues import Clues
+from forecaster.data.reading.date_words import in_english
 from forecaster.data.reading.joined_columns import joined_name, parts_of, split_names
-from forecaster.data.reading.month_names import in_english
 from forecaster.data.reading.table import RawTable
 from forecaster.data.reading.unlike_columns import unlike
 from forecaster.errors import DataError, UsageError, nearest

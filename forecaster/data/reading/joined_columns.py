@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from forecaster.data.reading.date_words import DATE_PARTS, in_english, without_accents
 from forecaster.data.reading.datetime_text import YEARS, full_year
 from forecaster.data.reading.integer_dates import week_start
 from forecaster.data.reading.parsed_timestamps import Origin, ParsedTimestamps
@@ -29,12 +30,6 @@ if TYPE_CHECKING:
     from forecaster.data.reading.table import RawTable
     from forecaster.typing import IntArray
 
-_WORDS = {
-    "year": "year yr yyyy yy", "quarter": "quarter qtr q", "month": "month mon mo mm mth mnth",
-    "week": "week wk isoweek weeknum weekofyear",
-    "day": "day dd dom dayofmonth", "dayofyear": "doy dayofyear yday jday julian", "hour": "hour hr hh he hourending hourofday",
-    "minute": "minute min mi mins", "second": "second sec ss", "date": "date day dt ds", "time": "time timeofday clock hour",
-}  # fmt: skip
 _CLOCK = re.compile(
     r"(\d{1,2})[:.h](\d{2})(?::(\d{2})(?:\.(\d+))?)?\s*(?:([AaPp])\.?[Mm]\.?)?|(\d{1,2})\s*([AaPp])\.?[Mm]\.?"
 )
@@ -77,10 +72,10 @@ def parts_of(name: str, columns: Sequence[str]) -> tuple[str, ...]:
 
 def part_kinds(column: str) -> tuple[str, ...]:
     """Which parts of a date the name of a column may stand for."""
-    words = re.sub(r"([a-z])([A-Z])", r"\1 \2", column).lower()
+    words = without_accents(re.sub(r"([a-z])([A-Z])", r"\1 \2", column))
     tokens = [token for token in re.split(r"[^a-z]+", words) if token]
     names = {*tokens, "".join(tokens)}
-    return tuple(kind for kind, known in _WORDS.items() if names & set(known.split()))
+    return tuple(kind for kind, known in DATE_PARTS.items() if names & set(known.split()))
 
 
 def holds_part(kind: str, texts: Sequence[str]) -> bool:
@@ -93,8 +88,8 @@ def _part(kind: str, text: str) -> int | None:
     text = text.strip()
     if kind == "time":
         return _clock(text)
-    if kind == "month" and text[:3].lower() in MONTHS:
-        return MONTHS.index(text[:3].lower()) + 1
+    if kind == "month" and (name := in_english(text)[:3].lower()) in MONTHS:
+        return MONTHS.index(name) + 1
     digits = re.fullmatch(r"(?:[QqWwHh])?(\d{1,4})(?:\.0*)?", text)
     if digits is None:
         return None

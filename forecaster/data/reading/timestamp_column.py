@@ -17,11 +17,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from forecaster.data.freq import timestamp_text
+from forecaster.data.reading.date_words import in_english
 from forecaster.data.reading.datetime_text import ISO, OTHER, Parse, iso, offset_of, other_form, zone_of
 from forecaster.data.reading.decimal_dates import decimal_dates
 from forecaster.data.reading.frequency import regularity
 from forecaster.data.reading.integer_dates import COUNTS, DIGITS, STEPS
-from forecaster.data.reading.month_names import in_english
 from forecaster.data.reading.numeric_timestamps import WHOLE, by_integer_date_form, whole_numbers
 from forecaster.data.reading.parsed_timestamps import (
     Origin,

@@ -9,8 +9,8 @@ from datetime import date, timedelta
 from functools import cache
 from typing import TypeAlias
 
+from forecaster.data.reading.date_words import in_english
 from forecaster.data.reading.datetime_text import TIME, full_year, moment
-from forecaster.data.reading.month_names import in_english
 
 Part: TypeAlias = "tuple[int, int | None] | None"  # wall clock and offset, microseconds; None = not of this form
 

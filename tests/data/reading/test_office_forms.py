@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from forecaster.data.reading.month_names import in_english
+from forecaster.data.reading.date_words import in_english
 from forecaster.data.reading.number_signs import other_signs, without_sign
 from forecaster.data.reading.reader import ReadOptions, read_as, read_panel
 from forecaster.errors import DataError
@@ -110,6 +110,32 @@ def test_months_have_names_in_other_languages(tmp_path, language, form):
     assert panel.freq.name == "MS" and panel.gaps == 0
     expected = np.arange(np.datetime64("2020-01"), np.datetime64("2022-01")).astype("M8[us]").astype(np.int64)
     np.testing.assert_array_equal(panel.timestamps, expected)
+
+
+PARTS = {
+    "Jahr,Monat": lambda t: (t.year, t.month),
+    "Année,Mois": lambda t: (t.year, MONTHS["French"].split()[t.month - 1]),
+    "mes,año": lambda t: (MONTHS["Spanish"].split()[t.month - 1], t.year),
+    "Anno,Mese": lambda t: (t.year, f"{t.month:02d}"),
+}
+
+
+@pytest.mark.parametrize("names", PARTS)
+def test_columns_with_parts_of_dates_have_names_in_other_languages(names):
+    stamps = pd.date_range("2020-01-01", periods=36, freq="MS")
+    parts = pd.DataFrame([PARTS[names](t) for t in stamps], columns=names.split(","))
+    panel = read_panel(parts.assign(v=np.arange(36.0) * 1.5))
+    assert panel.freq.name == "MS" and panel.gaps == 0 and len(panel.series) == 1
+    np.testing.assert_array_equal(panel.target, np.arange(36.0) * 1.5)
+
+
+@pytest.mark.parametrize("names", ["Datum;Stunde", "Date;Heure", "Fecha;Hora", "Datum;Uhrzeit"])
+def test_hours_beside_dates_have_names_in_other_languages(tmp_path, names):
+    rows = [f"{10 + i // 24}.01.2024;{i % 24:02d}:00;{500 + i * 37 % 400}" for i in range(240)]
+    path = tmp_path / "x.csv"
+    path.write_text(names + ";v\n" + "\n".join(rows) + "\n", encoding="utf-8")
+    panel = read_panel(path)
+    assert panel.freq.name == "h" and len(panel.series) == 1 and len(panel.target) == 240
 
 
 @pytest.mark.parametrize(

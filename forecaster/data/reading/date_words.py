@@ -1,4 +1,4 @@
-"""Names of months in other languages than English: "März 2021", "janv. 2020", "1 de enero de 2020"."""
+"""Names of months, and of columns with parts of dates, in other languages than English: "März 2021", "1 de enero de 2020"."""
 
 from __future__ import annotations
 
@@ -21,6 +21,20 @@ _NAMES = {
     "nov": "novembre noviembre novembro",
     "dec": "dezember dez decembre diciembre dic dicembre dezembro desember des",
 }
+# What the columns are called that hold parts of dates, in English and these languages.
+DATE_PARTS = {
+    "year": "year yr yyyy yy jahr annee an ano anno jaar",
+    "quarter": "quarter qtr q quartal trimestre kwartaal",
+    "month": "month mon mo mm mth mnth monat mois mes mese maand manad",
+    "week": "week wk isoweek weeknum weekofyear woche semaine semana settimana",
+    "day": "day dd dom dayofmonth tag jour dia giorno dag",
+    "dayofyear": "doy dayofyear yday jday julian",
+    "hour": "hour hr hh he hourending hourofday stunde heure hora ora uur",
+    "minute": "minute min mi mins minuto minuut",
+    "second": "second sec ss",
+    "date": "date day dt ds datum fecha dato tag jour",
+    "time": "time timeofday clock hour zeit uhrzeit heure hora tijd",
+}
 _MONTHS = {word: month for month, words in _NAMES.items() for word in (month, *words.split())}  # déc. and Mär, too
 _WORD = re.compile(r"[^\W\d_]+\.?")
 _OF = re.compile(r"\b(?:de|del|of)\b\.?\s*", re.IGNORECASE)
@@ -33,7 +47,7 @@ def in_english(text: str) -> str:
 
     def english(match: re.Match[str]) -> str:
         nonlocal found
-        word = _plain(match[0].rstrip("."))
+        word = without_accents(match[0].rstrip("."))
         found |= word in _MONTHS
         return _MONTHS.get(word, match[0])
 
@@ -41,6 +55,6 @@ def in_english(text: str) -> str:
     return _FIRST.sub("1", _OF.sub("", changed)) if found else text
 
 
-def _plain(word: str) -> str:
-    """A word in small letters without accents."""
-    return "".join(one for one in unicodedata.normalize("NFKD", word.lower()) if not unicodedata.combining(one))
+def without_accents(text: str) -> str:
+    """A text in small letters without accents."""
+    return "".join(one for one in unicodedata.normalize("NFKD", text.lower()) if not unicodedata.combining(one))
