@@ -29,7 +29,7 @@ DATE_PARTS = {
     "week": "week wk isoweek weeknum weekofyear woche semaine semana settimana",
     "day": "day dd dom dayofmonth tag jour dia giorno dag",
     "dayofyear": "doy dayofyear yday jday julian",
-    "hour": "hour hr hh he hourending hourofday stunde heure hora ora uur",
+    "hour": "hour hr hh he hhmm hourending hourofday stunde heure hora ora uur",
     "minute": "minute min mi mins minuto minuut",
     "second": "second sec ss",
     "date": "date day dt ds datum fecha dato tag jour",

@@ -12,11 +12,15 @@ from forecaster.errors import quoted
 
 if TYPE_CHECKING:
     from forecaster.data.panel import Panel
+    from forecaster.typing import FloatArray
 
 _TOTAL = re.compile(
     r"(?:grand |sub)?[ -]?totals?|(?:gesamt)?summe|gesamt|insgesamt|sums?|total g[ée]n[ée]ral|totale?|suma",
     re.IGNORECASE,
 )
+_CODES = (-99.0, -999.0, -9999.0, -99999.0, 999.0, 9999.0, 99999.0, 999999.0)  # for missing values
+_MIN_CODES = 2
+_PARTS = {24: ("hours of the day", "D"), 12: ("months of the year", "YS")}  # how many series -> what they may be, step
 _MIN_TIMES = 10  # as many rows as a total has, in the usual series
 
 
@@ -31,6 +35,56 @@ def total_warning(panel: Panel) -> str:
     return (
         f"series {quoted(panel.series[odd[0]])} has {rows:,} row{'s' * (rows != 1)}, others {usual:,}: "
         "if it is a total below the table, delete it"
+    )
+
+
+def code_warning(panel: Panel) -> str:
+    """That values are probably codes for missing ones, such as -999; empty where none are."""
+    for code in _CODES:
+        hits = panel.target == code
+        count = int(hits.sum())
+        if count < _MIN_CODES:
+            continue
+        far = all(
+            _is_far(code, panel.target[panel.offsets[n] : panel.offsets[n + 1]])
+            for n in np.unique(panel.row_series[hits])
+        )
+        if far:
+            return (
+                f"{count:,} targets are {code:g}, far from all others: if that means missing, leave these cells empty"
+            )
+    return ""
+
+
+def _is_far(code: float, rows: FloatArray) -> bool:
+    """Whether a value is further from the others of a series than these are from each other."""
+    others = rows[(rows != code) & ~np.isnan(rows)]
+    if not len(others):
+        return False
+    low, high = float(others.min()), float(others.max())
+    return code < low - max(high - low, abs(low)) or code > high + max(high - low, abs(high))
+
+
+def part_warning(panel: Panel) -> str:
+    """That the names of series are probably hours of days, or months of years; empty where they are not."""
+    column, names = panel.columns.series, [str(name) for name in panel.series]
+    if (
+        column is None
+        or panel.layout != "long"
+        or len(names) not in _PARTS
+        or not all(name.isdecimal() for name in names)
+    ):
+        return ""
+    what, step = _PARTS[len(names)]
+    numbers = sorted(map(int, names))
+    if panel.freq.name.split("@")[0] != step or numbers not in (
+        list(range(len(names))),
+        list(range(1, len(names) + 1)),
+    ):
+        return ""
+    return (
+        f"the series are numbered {numbers[0]} to {numbers[-1]}: if these are {what}, name them: "
+        f"--timestamp {quoted(f'{panel.columns.timestamp},{column}')}"
     )
 
 

@@ -7,9 +7,10 @@ import random
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 
-from forecaster.data.reading.odd_series import ended_with_zeros, total_warning
+from forecaster.data.reading.odd_series import code_warning, ended_with_zeros, part_warning, total_warning
 from forecaster.data.reading.reader import ReadOptions, read_as, read_panel
 from forecaster.errors import DataError
 from tests.data.reading.test_office_forms import MONTHS
@@ -116,3 +117,35 @@ SOLD = 50.0 + np.arange(60) % 7
 )
 def test_zeros_for_rows_to_come_are_warned_of(series, warned):
     assert bool(ended_with_zeros(panel_of(*series), 7)) == warned
+
+
+@pytest.mark.parametrize(
+    ("code", "count", "warned"),
+    [(-999.0, 3, True), (9999.0, 2, True), (-999.0, 1, False), (-998.0, 3, False), (99.0, 3, False)],
+)
+def test_codes_for_missing_values_are_warned_of(code, count, warned):
+    rows = SOLD.copy()
+    rows[5 : 5 + count] = code
+    assert bool(code_warning(panel_of(SOLD, rows))) == warned
+    assert not code_warning(panel_of(rows + 5000.0 * (np.arange(60) % 2)))  # values vary as much
+
+
+def parts(names, column="interval", periods=20):
+    stamps = pd.date_range("2024-01-10", periods=periods, freq="D")
+    rows = np.random.default_rng(0).normal(100.0, 9.0, len(names) * periods)
+    return pd.DataFrame({column: np.repeat(names, periods), "date": np.tile(stamps, len(names)), "y": rows})
+
+
+def test_series_that_are_numbered_as_hours_are_warned_of():
+    hours = [str(hour) for hour in range(1, 25)]
+    found = read_panel(parts(hours))
+    expected = "numbered 1 to 24: if these are hours of the day, name them: --timestamp 'date,interval'"
+    assert any(expected in warning for warning in found.warnings)
+    assert not part_warning(read_panel(parts([f"store {hour}" for hour in hours])))
+    assert not part_warning(read_panel(parts(hours[:20])))
+
+
+def test_hours_as_hundreds_are_hours():
+    frame = parts([f"{hour}00" for hour in range(24)], "hhmm").sort_values(["date", "hhmm"])
+    panel = read_panel(frame)
+    assert panel.freq.name == "h" and len(panel.series) == 1
