@@ -19,6 +19,7 @@ from forecaster.models.canonical_saved_model import canonicalize_saved_model
 from forecaster.models.cells import CELLS
 from forecaster.models.encoder import Recurrence, run_layer
 from forecaster.models.exponential_smoothing import Smoothing
+from forecaster.models.onnx_weights import put_weights
 from forecaster.models.shares import combination_weights, combine
 from forecaster.models.simple_methods import simple_forecast
 from forecaster.models.trees import TREES
@@ -157,6 +158,7 @@ class _Cut:
     start: list[Tensor]  # initial states, or none
     sequence: Tensor  # input in place of the layer's outputs [B, T, units]
     states: list[Tensor]  # inputs in place of its final states [B, units]
+    weights: list[FloatArray]  # of the layer
 
 
 class _Cutter:
@@ -173,14 +175,62 @@ class _Cutter:
         mark = f"cut{len(self.cuts)}"
         sequence = keras.Input((inputs.shape[1], layer.units), name=f"{mark}_sequence")
         after = [keras.Input((layer.units,), name=f"{mark}_state{i}") for i in range(count)]
-        self.cuts.append(_Cut(layer, inputs, list(states or ()), sequence, after))
+        self.cuts.append(_Cut(layer, inputs, list(states or ()), sequence, after, layer.get_weights()))
         return sequence, after
 
 
-def write_onnx(members: Sequence[Network], path: Path, smoothing: Smoothing | None = None) -> None:
-    """The same graph for onnxruntime, with the same inputs and the output `forecast` [B, H, 1 + Q], float64."""
-    import keras
+@dataclass(frozen=True)
+class Converted:
+    """The graph of some members as tf2onnx makes it, before recurrent operators are put in."""
+
+    model: Any  # onnx' ModelProto
+    cuts: list[_Cut]
+    settings: list[NetworkSettings]
+    smoothing: Smoothing | None
+    weights: list[FloatArray]  # of all members
+    places: list[list[int]]  # of each cut's weights among them
+
+    def with_weights(self, members: Sequence[Network], smoothing: Smoothing | None) -> Converted | None:
+        """The graph of members of the same kinds; None where they are not, or where it has to be converted anew."""
+        from onnx import ModelProto
+
+        if ([one.settings for one in members], smoothing) != (self.settings, self.smoothing):
+            return None
+        weights = [weight for member in members for weight in member.weights]
+        cut = {place for places in self.places for place in places}
+        if -1 in cut:  # no member has this weight
+            return None
+        others = [place for place in range(len(weights)) if place not in cut]
+        before, after = ([some[i] for i in others] for some in (self.weights, weights))
+        model = ModelProto()
+        model.CopyFrom(self.model)
+        if not put_weights(model.graph, before, after, [self.weights[i] for i in cut]):
+            return None
+        pairs = zip(self.cuts, self.places, strict=True)
+        cuts = [replace(cut, weights=[weights[i] for i in places]) for cut, places in pairs]
+        return replace(self, model=model, cuts=cuts, weights=weights)
+
+
+def write_onnx(
+    members: Sequence[Network], path: Path, smoothing: Smoothing | None = None, like: Converted | None = None
+) -> Converted:
+    """The same graph for onnxruntime, with the same inputs and the output `forecast` [B, H, 1 + Q], float64.
+
+    Where a graph of such members has been written, it is copied with these weights, which takes no conversion.
+    """
     import onnx
+
+    made = (like.with_weights(members, smoothing) if like else None) or _converted(members, smoothing)
+    graph = onnx.ModelProto()
+    graph.CopyFrom(made.model)
+    _fill(graph.graph, made.cuts, len(input_shapes(members, smoothing)))
+    onnx.checker.check_model(graph)
+    path.write_bytes(graph.SerializeToString())
+    return made
+
+
+def _converted(members: Sequence[Network], smoothing: Smoothing | None) -> Converted:
+    import keras
 
     cutter = _Cutter()
     shapes = input_shapes(members, smoothing)
@@ -190,11 +240,18 @@ def write_onnx(members: Sequence[Network], path: Path, smoothing: Smoothing | No
     sources = [source for cut in cutter.cuts for source in (cut.inputs, *cut.start)]
     # Keras before 3.13 refuses inputs that no output depends on, such as states that no head reads; 3.13 needs Python 3.11.
     ends = [keras.ops.negative(hole) for hole in holes]
-    graph = _convert(keras.Model([*inputs, *holes], [forecast, *sources, *ends]))
-    _keep_float64(graph.graph)
-    _fill(graph.graph, cutter.cuts, len(inputs))
-    onnx.checker.check_model(graph)
-    path.write_bytes(graph.SerializeToString())
+    model = _convert(keras.Model([*inputs, *holes], [forecast, *sources, *ends]))
+    _keep_float64(model.graph)
+    place = {id(one): i for i, one in enumerate(one for member in members for one in member.model.weights)}
+    places = [[place.get(id(one), -1) for one in cut.layer.weights] for cut in cutter.cuts]
+    return Converted(
+        model=model,
+        cuts=cutter.cuts,
+        settings=[member.settings for member in members],
+        smoothing=smoothing,
+        weights=[weight for member in members for weight in member.weights],
+        places=places,
+    )
 
 
 def _convert(model: Any) -> Any:
@@ -265,7 +322,7 @@ def _operator(graph: Any, cut: _Cut, sources: list[str], results: list[str]) -> 
     cell = next((cell for cell in CELLS.values() if cell.layer == kind), None)
     if cell is None:
         raise TypeError(f"no row of CELLS names the layer {kind}")
-    weights = cell.to_onnx(cut.layer.get_weights())
+    weights = cell.to_onnx(cut.weights)
     mark = results[0]
     names = {key: f"{mark}_{key}" for key in ("w", "r", "b", "x", "y", "axis0", "axis1")}
     for key in ("w", "r", "b"):

@@ -19,6 +19,7 @@ from forecaster.models.export import joint_forecast
 if TYPE_CHECKING:
     from forecaster.models.exponential_smoothing import Smoothing
     from forecaster.models.network import Network
+    from forecaster.serving.runtime import Runtime
     from forecaster.typing import FloatArray
 
 TOLERANCE = 1e-4  # relative to a window's range, between the trained network, SavedModel and ONNX
@@ -34,21 +35,32 @@ def verify_graphs(
     """ForecasterError unless both graphs in `folder` are portable and agree with the trained networks on these inputs."""
     from forecaster.serving.runtime import OnnxRuntime, TensorflowRuntime
 
-    context, extra = inputs["context"], {name: values for name, values in inputs.items() if name != "context"}
     expected = np.asarray(joint_forecast(members, list(inputs.values()), smoothing=smoothing))
     refuse_unportable(folder / "saved_model")
-    # Relative to the range of the window and its forecast, but no finer than float64 at their level.
-    both = np.concatenate([context, expected.reshape(len(expected), -1)], axis=1)
-    low, high = np.nanmin(both, axis=1), np.nanmax(both, axis=1)
-    level = np.maximum(np.abs(low), np.abs(high))
-    size = np.maximum(np.where(high > low, high - low, level), ROUNDED * np.spacing(level) / TOLERANCE)
-    _agree("SavedModel", TensorflowRuntime(folder / "saved_model").run(context, extra), expected, size)
-    _agree("ONNX", OnnxRuntime(folder / "model.onnx").run(context, extra), expected, size)
+    _agree("SavedModel", TensorflowRuntime(folder / "saved_model"), inputs, expected)
+    _agree("ONNX", OnnxRuntime(folder / "model.onnx"), inputs, expected)
     _without_gpu(folder / "saved_model")
 
 
-def _agree(what: str, found: FloatArray, expected: FloatArray, size: FloatArray) -> None:
-    """Compare `found` with `expected` [B, H, 1 + Q], relative to `size` [B]."""
+def verify_onnx(
+    path: Path, members: Sequence[Network], inputs: Mapping[str, FloatArray], smoothing: Smoothing | None = None
+) -> None:
+    """ForecasterError unless this ONNX graph agrees with the trained networks on these inputs."""
+    from forecaster.serving.runtime import OnnxRuntime
+
+    expected = np.asarray(joint_forecast(members, list(inputs.values()), smoothing=smoothing))
+    _agree("ONNX", OnnxRuntime(path), inputs, expected)
+
+
+def _agree(what: str, runtime: Runtime, inputs: Mapping[str, FloatArray], expected: FloatArray) -> None:
+    """Compare a graph's forecasts with `expected` [B, H, 1 + Q], relative to the range of each window and its forecast."""
+    context, extra = inputs["context"], {name: values for name, values in inputs.items() if name != "context"}
+    both = np.concatenate([context, expected.reshape(len(expected), -1)], axis=1)
+    low, high = np.nanmin(both, axis=1), np.nanmax(both, axis=1)
+    level = np.maximum(np.abs(low), np.abs(high))
+    # No finer than float64 at their level.
+    size = np.maximum(np.where(high > low, high - low, level), ROUNDED * np.spacing(level) / TOLERANCE)
+    found = runtime.run(context, extra)
     worst = float((np.abs(found - expected) / np.where(size > 0, size, 1.0)[:, None, None]).max())
     if not worst <= TOLERANCE:
         raise ForecasterError(f"the {what} graph differs from the trained network by {worst:.1e} (relative).")

@@ -170,16 +170,16 @@ def _verdict(training: Training, store: Store, tested: Backtest | None) -> Verdi
 def _write_networks(folder: Path, training: Training) -> None:
     """Write graphs, states and history. ForecasterError where the graphs are not portable or differ from the networks."""
     from forecaster.models.export import write_onnx, write_saved_model
-    from forecaster.serving.verify_export import verify_graphs
+    from forecaster.serving.verify_export import verify_graphs, verify_onnx
 
     served = training.served
     members = [network.portable() for network in served.networks]
     with _saving(folder):
         write_saved_model(members, folder / "saved_model", served.smoothing)
-    write_onnx(members, folder / "model.onnx", served.smoothing)
+    written = write_onnx(members, folder / "model.onnx", served.smoothing)
     if training.test and training.final:
         tested = [network.portable() for network in training.test.networks]
-        write_onnx(tested, folder / TEST_WEIGHTS, training.test.smoothing)
+        write_onnx(tested, folder / TEST_WEIGHTS, training.test.smoothing, like=written)
     stages = {name: stage for name, stage in ((TEST_STAGE, training.test), (FINAL_STAGE, training.final)) if stage}
     for name, stage in stages.items():
         for i, one in enumerate(stage.fits):
@@ -188,7 +188,10 @@ def _write_networks(folder: Path, training: Training) -> None:
         folder,
         {f"{STORED_STAGES[n]} {i}": one.history for n, stage in stages.items() for i, one in enumerate(stage.fits)},
     )
-    verify_graphs(folder, served.networks, _proof_inputs(training), smoothing=served.smoothing)
+    inputs = _proof_inputs(training)
+    verify_graphs(folder, served.networks, inputs, smoothing=served.smoothing)
+    if training.test and training.final:
+        verify_onnx(folder / TEST_WEIGHTS, training.test.networks, inputs, smoothing=training.test.smoothing)
 
 
 @contextmanager
