@@ -74,9 +74,9 @@ SHAPES = {
         Shape(4, context_length=40, horizon=8, segment=4, recent=24),
         Shape(1, context_length=40, horizon=8, segment=4, recent=24),
         Shape(24, context_length=336, horizon=48, segment=24, recent=168, reach=504),
-        Shape(7, context_length=224, horizon=56, segment=14, recent=56),
+        Shape(7, context_length=224, horizon=56, segment=14, recent=56, reach=871),
         Shape(48, context_length=672, horizon=96, segment=48, recent=336, reach=1008),
         Shape(52, context_length=208, horizon=52, segment=26, recent=104),
-        Shape(5, context_length=160, horizon=40, segment=10, recent=40),
+        Shape(5, context_length=160, horizon=40, segment=10, recent=40, reach=623),
     )
 }

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from forecaster.models.seasonal_profile import LONGER, seasonal_profile
+from forecaster.models.seasonal_profile import LONGER, seasonal_profile, shown_in
 from forecaster.pretraining.series import BLOCK, draw_series
 
 if TYPE_CHECKING:
@@ -52,8 +52,8 @@ class WindowPool:
         short = np.exp(rng.uniform(np.log(shape.shortest), np.log(length + 1), count)).astype(int)
         seen = np.where(rng.random(count) < 0.5, length, short)
         found[:, :length][np.arange(length) < length - seen[:, None]] = np.nan
-        if shape.reach:
-            longer = LONGER[shape.season_length]
+        longer = shown_in(LONGER[shape.season_length], length) if shape.reach else None
+        if longer:
             less = np.flatnonzero(rng.random(count) < 0.5)
             profile = seasonal_profile(found[less, :length], longer)
             found[less] -= profile[:, np.arange(rows) % longer.season_length]
