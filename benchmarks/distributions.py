@@ -48,7 +48,7 @@ def measure(name: str, distribution: str, arguments: argparse.Namespace, models:
     target, scale = holdout.target, holdout.seasonal_scale
     raw = quantile_scores(target, made.values[:, :, 1:], manifest.quantiles, scale)
     quantile_forecasts = quantile_source(opened.folder, manifest, PredictSettings(quantiles=LEVELS))
-    answers = quantile_forecasts.answer(made.values, made.context, made.names)
+    answers = quantile_forecasts.answer(made)
     found = quantile_scores(target, answers[:, :, 1:], LEVELS, scale)
     assert raw and found
     numbers = [f"{holdout.scores(made.values[:, :, 0]).mase:.3f}"]
