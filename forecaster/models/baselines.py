@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
+from forecaster.models.gradient_boosting import fit_boosted_trees, on_one_thread
+
 if TYPE_CHECKING:
     from forecaster.typing import FloatArray, IntArray
 
@@ -66,9 +68,6 @@ def fit_gradient_boosting(
     its standard deviation. Every step of the horizon is forecast directly, with the step as a feature. At most MAX_ROWS
     (window, step) pairs are drawn, by `seed`. A constant window is forecast by its mean.
     """
-    from sklearn.ensemble import HistGradientBoostingRegressor
-    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
-
     horizon = future.shape[1]
     centre, scale = _mean_and_deviation(context)
     # A constant window has no scale, and a step that is not observed has no error.
@@ -82,13 +81,7 @@ def fit_gradient_boosting(
     # scikit-learn cannot bin a feature that is always missing, e.g. the third season back of short windows.
     present = ~np.isnan(features).all(axis=0)
     answer = (future[window, step] - centre[window]) / scale[window]
-    # Absolute errors: one window with a jump must not change the forecasts of all others.
-    regressor = HistGradientBoostingRegressor(
-        loss="absolute_error", max_iter=TREES, learning_rate=0.1, early_stopping=False, random_state=seed
-    )
-    # Two threads save a third of the time where cores are free, and take ten times as long where they wait for each other.
-    with threadpool_limits(1, user_api="openmp"):
-        regressor.fit(features[:, present], answer)
+    regressor = fit_boosted_trees(features[:, present], answer, TREES, seed)
 
     def predict(context: FloatArray) -> FloatArray:
         size = max(CHUNK_ROWS // horizon, 1)
@@ -98,7 +91,7 @@ def fit_gradient_boosting(
     def chunk(context: FloatArray) -> FloatArray:
         centre, scale = _mean_and_deviation(context)
         window, step = np.divmod(np.arange(len(context) * horizon), horizon)
-        with threadpool_limits(1, user_api="openmp"):
+        with on_one_thread():
             scaled = regressor.predict(_features(context, window, step, season_length)[:, present])
         return np.asarray(centre[:, None] + scale[:, None] * scaled.reshape(len(context), horizon))
 

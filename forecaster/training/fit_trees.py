@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from forecaster.data.windows import evenly
+from forecaster.models.gradient_boosting import fit_boosted_trees
 from forecaster.models.trees import TreeMember, differences, lags_of
 from forecaster.training.fit_types import Fitted
 
@@ -17,26 +18,15 @@ if TYPE_CHECKING:
 
 MAX_ROWS = 100_000  # that trees are fitted to, the latest of each series
 MIN_SERIES_ROWS = 50  # of a series among them; of many series only some are read
-RATE = 0.1  # share of each tree that is added
 MAX_WINDOWS = 300  # whose errors show the widths
 CUTOFFS = 3  # of a series among them
 
 
 def fit_trees(member: TreeMember, task: Task, seed: int) -> Fitted:
     """Fit `member` in place, from nothing: it takes seconds."""
-    from sklearn.ensemble import HistGradientBoostingRegressor
-
     settings = member.settings
     read, wanted = training_rows(task, settings.season_length, settings.context_length)
-    model = HistGradientBoostingRegressor(
-        loss="absolute_error",
-        learning_rate=RATE,
-        max_iter=settings.units,
-        max_depth=settings.layers,
-        early_stopping=False,
-        random_state=seed,
-    )
-    model.fit(read, wanted)
+    model = fit_boosted_trees(read, wanted, settings.units, seed, settings.layers)
     arrays = perfect_trees(model, settings.units, settings.layers)
     # The widths are those of the errors of these forecasts.
     member.weights = [*arrays, np.zeros((settings.horizon, len(settings.quantiles)))]
