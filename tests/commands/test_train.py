@@ -168,33 +168,47 @@ def test_the_same_data_settings_and_seed_give_the_same_bytes_of_forecast(trained
         assert [w.tobytes() for w in state.best_weights] == [w.tobytes() for w in second[name].best_weights]
 
 
-def test_equal_trainings_in_two_processes_give_the_same_bytes_of_graphs_weights_and_calibration(tmp_path):
-    words = (
-        "--horizon 6 --units 4 --layers 1 --context-length 12 --segment 6 --epochs 1 --steps-per-epoch 2 --members 2"
-    )
-    options = [
-        *words.split(),
-        "--learning-rate",
-        "0.01",
-        "--transform",
-        "log",
-        "--floor",
-        "0.3",
-        "--threads",
-        "2",
-        "--quiet",
-    ]
+def differing_files(data, folder, options):
+    """The files that differ between two trainings of `data` in two processes, whose sets have other orders."""
     found = []
     for number in ("1", "2"):  # the hash seed orders Python's sets
-        store = tmp_path / number
-        command = [sys.executable, "-m", "forecaster", "train", str(AIR), *options, "--models", str(store)]
+        store = folder / number
+        command = [sys.executable, "-m", "forecaster", "train", str(data), *options.split(), "--models", str(store)]
         subprocess.run(command, env={**os.environ, "PYTHONHASHSEED": number}, capture_output=True, check=True)
-        folder = store / "AirPassengers" / "1"
-        found.append(hash_files(folder))
-    first, second = found
+        found.append(store / Path(data).stem / "1")
+    first, second = (hash_files(one) for one in found)
     assert first.keys() == second.keys()
+    methods = {read_manifest(one).method for one in found}
+    assert len(methods) == 1
+    return methods.pop(), {name for name in first if first[name] != second[name]}
+
+
+def test_equal_trainings_in_two_processes_give_the_same_bytes_of_graphs_weights_and_calibration(tmp_path):
+    options = (
+        "--horizon 6 --units 4 --layers 1 --context-length 12 --segment 6 --epochs 1 --steps-per-epoch 2 --members 2 "
+        "--learning-rate 0.01 --transform log --floor 0.3 --threads 2 --quiet"
+    )
     # history.csv has seconds, as the manifest has a time.
-    assert [name for name in first if first[name] != second[name]] == ["history.csv"]
+    assert differing_files(AIR, tmp_path, options)[1] == {"history.csv"}
+
+
+@pytest.mark.long
+def test_so_do_equal_trainings_whose_model_has_trees(tmp_path):
+    """A logistic map of the differences from the week before, which trees forecast best."""
+    rows, week = 430, np.array([0, 2, 1, 3, 5, 9, 8.0])
+    days = np.datetime64("2023-01-01") + np.arange(rows)
+    lines = ["series,timestamp,target"]
+    for series, state in enumerate(np.linspace(0.2, 0.8, 12)):
+        y = list(100.0 + week)
+        while len(y) < rows:
+            state = 3.9 * state * (1.0 - state)
+            y.append(y[-7] + 4.0 * state - 2.4)
+        lines += [f"s{series},{day},{value:.4f}" for day, value in zip(days, y, strict=True)]
+    data = tmp_path / "panel.csv"
+    data.write_text("\n".join(lines) + "\n")
+    options = "--horizon 2 --epochs 1 --steps-per-epoch 2 --threads 2 --quiet"
+    method, differing = differing_files(data, tmp_path, options)
+    assert "trees" in method and differing <= {"history.csv"}
 
 
 @pytest.mark.long
