@@ -119,7 +119,27 @@ def table(results: list[Result], options: argparse.Namespace) -> str:
         f"{options.units} units, batches of {BATCH}, Adam at {options.rate:g}, gradients clipped at norm 1, seed {options.seed}. "
         f"Bold: learnt, error at most {LEARNT:g}.\nThe steps of the others are all that they were given. Chance is {CHANCE:.3f}."
     )
-    return "\n".join([about, "", *lines])
+    return "\n".join([about, "", *lines, "", *stops(results)])
+
+
+def stops(results: list[Result]) -> list[str]:
+    """A table of the longest lag that each cell learnt, and of the next one, at which it stopped within its steps."""
+    lines = [
+        "| cell | recurrent weights | learns lags up to | steps there | stops at | error there | after steps |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for cell, initializer in CELLS:
+        own = [one for one in results if (one.cell, one.initializer) == (cell, initializer)]
+        learnt = max((one for one in own if one.error <= LEARNT), key=lambda one: one.lag, default=None)
+        longer = [one for one in own if learnt is None or one.lag > learnt.lag]
+        to = f"{learnt.lag} | {learnt.steps:,}" if learnt else "none | –"
+        if longer:
+            first = min(longer, key=lambda one: one.lag)
+            end = f"{first.lag} | {first.error:.4f} | {first.steps:,}"
+        else:
+            end = "none that was tried | – | –"
+        lines.append(f"| {cell} | {initializer} | {to} | {end} |")
+    return lines
 
 
 def figure(results: list[Result]) -> None:

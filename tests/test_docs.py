@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import re
 from pathlib import Path
 
@@ -39,3 +40,17 @@ def test_every_link_inside_the_repository_leads_somewhere(document: str) -> None
     path = ROOT / document
     links = re.findall(r"(?<!\")\]\((?!https?://|#)([^)#]+)", path.read_text(encoding="utf-8"))
     assert [link for link in links if not (path.parent / link).exists()] == []
+
+
+def test_where_each_cell_stops_is_what_the_rows_of_the_adding_problem_say(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(ROOT / "benchmarks")
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "-1")  # which the script would set for good
+    script = importlib.import_module("adding_problem")
+    page = (ROOT / "docs" / "cells.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (\w+) \| (\w+) \| (\d+) \| \**([\d.]+)\** \| ([\d,]+) \| \d+ \|", page, re.MULTILINE)
+    assert len(rows) == 25
+    results = [
+        script.Result(cell, weights, int(lag), float(error), int(steps.replace(",", "")), 0.0, [], [])
+        for cell, weights, lag, error, steps in rows
+    ]
+    assert "\n".join(script.stops(results)) in page

@@ -6,7 +6,8 @@ import random
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from forecaster.errors import UsageError, nearest
+from forecaster.api.arguments import check_names, check_shares, check_switches, is_number, whole_numbers
+from forecaster.errors import UsageError
 from forecaster.models.cells import CELLS, INITIALIZERS
 from forecaster.models.encoder import Encoder, EncoderSettings
 from forecaster.models.head_layers import HeadSettings
@@ -76,18 +77,19 @@ def network(
     Raises:
         UsageError: for an unknown name, or settings that contradict each other.
     """
-    _check_names(
-        {
-            "cell": (cell, tuple(CELLS)),
-            "head": (head, tuple(HEADS)),
-            "input_initializer": (input_initializer, tuple(INITIALIZERS)),
-            "recurrent_initializer": (recurrent_initializer, tuple(INITIALIZERS)),
-        }
-    )
-    _check_counts(
-        context_length=context_length, horizon=horizon, inputs=inputs, units=units, layers=layers, segment=segment,
-        outputs=outputs,
+    call = "network()"
+    check_names(call, CELLS, cell=cell)
+    check_names(call, HEADS, head=head)
+    check_names(call, INITIALIZERS, input_initializer=input_initializer, recurrent_initializer=recurrent_initializer)
+    context_length, horizon, inputs, units, layers, segment, outputs = whole_numbers(
+        call, 1, context_length=context_length, horizon=horizon, inputs=inputs, units=units, layers=layers,
+        segment=segment, outputs=outputs,
     )  # fmt: skip
+    known, seed = whole_numbers(call, 0, known=known, seed=seed)
+    check_switches(call, bidirectional=bidirectional, residual=residual, reset_after=reset_after, attention=attention)
+    check_shares(call, dropout=dropout, recurrent_dropout=recurrent_dropout)
+    if not is_number(forget_bias):
+        raise UsageError(f"network(): forget_bias: {forget_bias!r} is not a number.")
     if context_length % segment:
         raise UsageError(f"network(): context_length {context_length} is not a multiple of segment {segment}.")
     if head not in OPEN_HEADS and (inputs > 2 or known):
@@ -103,6 +105,8 @@ def network(
         raise UsageError("network(): recurrent_dropout: head 'recursive' runs single steps, which have no common mask.")
     if forget_bias != 1.0 and cell != "lstm":
         raise UsageError("network(): forget_bias is that of an LSTM.", "Take cell='lstm'.")
+    if not (reset_after or CELLS[cell].has_reset_gate):
+        raise UsageError(f"network(): reset_after has no effect on {cell}: it has no reset gate.", "Leave it out.")
     source = random.Random(seed)
 
     def new_seed() -> int:
@@ -153,15 +157,3 @@ class _Model:
             inputs.append(keras.Input(ahead, name="known"))
             z = z + path(inputs[1], read.last)
         return keras.Model(inputs if path else context, z if z.shape[-1] > 1 else z[:, :, 0], name=name)
-
-
-def _check_names(given: dict[str, tuple[str, tuple[str, ...]]]) -> None:
-    for name, (value, allowed) in given.items():
-        if value not in allowed:
-            raise UsageError(f"network(): {name}: '{value}' is not known.", nearest(str(value), allowed))
-
-
-def _check_counts(**counts: int) -> None:
-    for name, value in counts.items():
-        if not isinstance(value, int) or value < 1:
-            raise UsageError(f"network(): {name}: {value!r} is not a whole number from 1 up.")

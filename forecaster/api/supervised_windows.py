@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from forecaster.api.arguments import check_names, check_switches, whole_numbers
 from forecaster.data.covariate_encodings import Encoding, fit_encodings
 from forecaster.data.extra_inputs import ExtraInputs, Needs
 from forecaster.data.freq import format_timestamps
 from forecaster.data.panel import Columns
 from forecaster.data.reading.reader import ReadOptions, read_as
 from forecaster.data.windows import Windows, latest_windows, rolling
-from forecaster.errors import DataError, UsageError, nearest
+from forecaster.errors import DataError, UsageError
 from forecaster.models.scaling import CENTERS, TRANSFORMS, WindowScaler
 
 if TYPE_CHECKING:
@@ -42,6 +43,10 @@ class WindowSet:
 
     def __len__(self) -> int:
         return len(self.inputs)
+
+    def __repr__(self) -> str:
+        read, ahead, known = (list(array.shape) for array in (self.inputs, self.targets, self.known))
+        return f"<WindowSet: inputs {read}, targets {ahead}, known {known}, {len(set(self.series))} series>"
 
     def step_targets(self, segment: int = 1) -> FloatArray:
         """[N, T] the target `segment` rows after each input row: what a per-step network learns. UsageError for segment > H."""
@@ -135,9 +140,17 @@ def windows(
         UsageError: for an impossible setting.
         DataError: where the table cannot be read, or no series has enough rows for a training window.
     """
-    _check_scaling(scaled, transform, center)
-    _check_counts(1, context_length=context_length, horizon=horizon, stride=stride)
-    _check_counts(0, validation=validation, test=test)
+    call = "windows()"
+    check_switches(call, scaled=scaled)
+    check_names(call, TRANSFORMS, transform=transform)
+    check_names(call, CENTERS, center=center)
+    for name, idle in (("transform", transform == "none"), ("center", center == "mean")):
+        if not scaled and not idle:
+            raise UsageError(f"windows(): {name} has no effect on raw windows.", "Leave it out, or take scaled=True.")
+    context_length, horizon, stride = whole_numbers(
+        call, 1, context_length=context_length, horizon=horizon, stride=stride
+    )
+    validation, test = whole_numbers(call, 0, validation=validation, test=test)
     columns = Columns(series, timestamp, target, tuple(known), tuple(past), tuple(static))
     panel = read_as(data, ReadOptions.of(columns, freq=freq))
     season = panel.season_length
@@ -159,20 +172,6 @@ def windows(
         test=gather(rolling(panel, end, horizon, test, horizon)),
         latest=gather(latest_windows(panel), with_targets=False),
     )
-
-
-def _check_scaling(scaled: bool, transform: str, center: str) -> None:
-    for name, value, table in (("transform", transform, TRANSFORMS), ("center", center, CENTERS)):
-        if value not in table:
-            raise UsageError(f"windows(): {name}: '{value}' is not known.", nearest(value, tuple(table)))
-    if not scaled and transform != "none":
-        raise UsageError("windows(): transform has no effect on raw windows.", "Leave it out, or take scaled=True.")
-
-
-def _check_counts(least: int, **counts: int) -> None:
-    for name, value in counts.items():
-        if not isinstance(value, int) or value < least:
-            raise UsageError(f"windows(): {name}: {value!r} is not a whole number from {least} up.")
 
 
 def _training_windows(panel: Panel, before: IntArray, context_length: int, horizon: int, stride: int) -> Windows:

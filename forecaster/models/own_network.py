@@ -21,6 +21,7 @@ from itertools import count
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any
+from weakref import WeakSet
 
 from forecaster.errors import ForecasterError, UsageError
 from forecaster.models.encoder import Decode, EncoderOutput, Recurrence, run_layer
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
 
 
 _NUMBERS = count(1)  # of the networks that this process has built: for names only
+NAME = r"[A-Za-z0-9.][A-Za-z0-9_.\\/>-]*"  # of a layer, as TensorFlow has it in a graph
+_TAKEN: WeakSet[Any] = WeakSet()  # layers of the networks that this process has built
 _BUILDING = Lock()  # members are built in several threads, and the random state of Python is that of all
 
 
@@ -82,7 +85,7 @@ def find_function(name: str) -> Callable[[NetworkShapes, NetworkSettings], Any]:
         if error.name is None or not f"{module}.".startswith(f"{error.name}."):
             raise UsageError(f"--network {name}: its module imports {error.name}, which is not installed.") from error
         raise UsageError(f"--network {name}: no module '{module}' here.", "Run it where the module is.") from error
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # a script may end itself where it is imported
         raise UsageError(f"--network {name}: importing '{module}' raised {one_line(error)}.") from error
     finally:
         sys.path.remove(here)
@@ -148,12 +151,13 @@ class OwnEncoder:
                 model = function(shapes, s)
             except ForecasterError:
                 raise
-            except Exception as error:
+            except (Exception, SystemExit) as error:
                 raise UsageError(f"--network {s.network}: it raised {one_line(error)}.") from error
             finally:
                 random.setstate(state)
         if not isinstance(model, keras.Model):
             raise UsageError(f"--network {s.network}: it returned {type(model).__name__}, no keras.Model.")
+        _check_layers(s.network, model)
         if isinstance(model, keras.Sequential) and model.built:
             model = keras.Model(model.inputs, model.outputs)
         try:
@@ -165,12 +169,42 @@ class OwnEncoder:
                 "Its input must be (shapes.context_length, shapes.inputs).",
             ) from error
         _check_outputs(s.network, outputs, shapes)
+        _check_weights(s.network, model)
         _prepare(model, portable=self.portable)
         return model
 
 
+def _check_layers(name: str, model: Any) -> None:
+    """UsageError for layers that another network has, which would share its weights, or whose names no graph can have."""
+    for layer in model._flatten_layers():
+        if layer in _TAKEN:
+            raise UsageError(
+                f"--network {name}: it returned layer '{layer.name}' before, so that networks would share its weights.",
+                "Build new layers at each call.",
+            )
+        if not re.fullmatch(NAME, layer.name):
+            raise UsageError(
+                f"--network {name}: a stored graph cannot have a layer of the name '{layer.name}'.",
+                "Take letters, digits, '_', '-' and '.', a letter or digit first.",
+            )
+
+
+def _check_weights(name: str, model: Any) -> None:
+    for weight in model.trainable_variables:
+        if weight.dtype != "float32":
+            raise UsageError(
+                f"--network {name}: weights '{weight.path}' are {weight.dtype}, not float32.", "Leave out its dtype."
+            )
+
+
 def _check_outputs(name: str, outputs: Any, shapes: NetworkShapes) -> None:
-    forecast, *state = outputs if isinstance(outputs, (list, tuple)) else [outputs]
+    parts = outputs if isinstance(outputs, (list, tuple)) else [outputs]
+    if not parts or not all(hasattr(part, "shape") for part in parts):
+        raise UsageError(
+            f"--network {name}: its model returns {type(outputs).__name__}, no tensor.",
+            "Its output must be the forecast, or the forecast and a state.",
+        )
+    forecast, *state = parts
     wanted: list[tuple[int | None, ...]] = [(None, shapes.horizon, shapes.outputs)]
     if shapes.outputs == 1:
         wanted.append((None, shapes.horizon))
@@ -192,6 +226,8 @@ def _prepare(model: Any, *, portable: bool) -> None:
     number = next(_NUMBERS)
     for layer in {id(one): one for one in model._flatten_layers()}.values():
         layer.name = f"own{number}_{layer.name}"
+        if layer.trainable_variables:
+            _TAKEN.add(layer)
         if portable and hasattr(layer, "use_cudnn"):
             layer.use_cudnn = False
 

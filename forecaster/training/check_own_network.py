@@ -38,6 +38,11 @@ def check_own_network(settings: NetworkSettings) -> None:
         raise UsageError(
             f"--network {settings.network}: its forecast of {what or 'random numbers'} is NaN or infinite."
         )
+    if not np.allclose(network.forecast(list(inputs.values())), forecast, rtol=1e-3, atol=1e-3):
+        raise UsageError(
+            f"--network {settings.network}: its forecast of the same windows is another each time.",
+            "Draw random numbers in training only, as Dropout does.",
+        )
     alone = np.concatenate([network.forecast([values[i : i + 1] for values in inputs.values()]) for i in range(ROWS)])
     if not np.allclose(alone, forecast, rtol=1e-3, atol=1e-3):
         raise UsageError(

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 def truncated(recur: Recurrence, steps: int) -> Recurrence:
     """`recur` in pieces of `steps`, between which states pass but gradients do not (Williams & Peng 1990). 0 = `recur` itself.
 
-    FileSet are counted from the end: the latest has all its steps, the first may have fewer.
+    Pieces are counted from the end: the latest has all its steps, the first may have fewer.
     """
     if not steps:
         return recur

@@ -84,6 +84,11 @@ def test_the_same_seed_gives_the_same_weights():
     assert not np.array_equal(first[0], other[0])
 
 
+def test_numbers_of_numpy_are_taken():
+    model = forecaster.network(context_length=np.int64(6), horizon=np.int32(3), units=np.int64(4), seed=np.int64(1))
+    assert model(rows()).shape == (5, 3)
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
@@ -91,6 +96,13 @@ def test_the_same_seed_gives_the_same_weights():
         ({"units": 0}, "network(): units: 0 is not a whole number from 1 up."),
         ({"segment": 4}, "network(): context_length 6 is not a multiple of segment 4."),
         ({"residual": True}, "network(): residual has no effect on one layer."),
+        ({"units": True}, "network(): units: True is not a whole number from 1 up."),
+        ({"known": -1}, "network(): known: -1 is not a whole number from 0 up."),
+        ({"bidirectional": "no"}, "network(): bidirectional: 'no' is neither True nor False."),
+        ({"dropout": 1.0}, "network(): dropout: 1.0 is not a number from 0 to below 1."),
+        ({"recurrent_dropout": "half"}, "network(): recurrent_dropout: 'half' is not a number from 0 to below 1."),
+        ({"cell": "lstm", "forget_bias": float("nan")}, "network(): forget_bias: nan is not a number."),
+        ({"cell": "lstm", "reset_after": False}, "network(): reset_after has no effect on lstm: it has no reset gate."),
         *(
             (
                 {"head": head, "inputs": 3},

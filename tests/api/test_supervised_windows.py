@@ -49,6 +49,12 @@ def test_arrays_have_the_shapes_and_types_that_the_docstring_names():
     assert np.isnan(parts.latest.targets).all()
 
 
+def test_a_notebook_shows_shapes_and_not_every_number():
+    parts = forecaster.windows(table(), context_length=8, horizon=3)
+    assert repr(parts.test) == "<WindowSet: inputs [2, 8, 2], targets [2, 3], known [2, 3, 0], 2 series>"
+    assert repr(parts).count("<WindowSet: ") == 4 and "array" not in repr(parts)
+
+
 def test_the_signature_names_every_argument():
     kinds = {p.kind for p in inspect.signature(forecaster.windows).parameters.values()}
     assert kinds == {inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY}
@@ -153,7 +159,11 @@ def test_a_dataset_gives_the_same_batches_as_the_arrays():
         ({"center": "first"}, "windows(): center: 'first' is not known. Known: mean, last, season."),
         ({"horizon": 0}, "windows(): horizon: 0 is not a whole number from 1 up."),
         ({"test": -1}, "windows(): test: -1 is not a whole number from 0 up."),
+        ({"stride": 1.5}, "windows(): stride: 1.5 is not a whole number from 1 up."),
+        ({"horizon": True}, "windows(): horizon: True is not a whole number from 1 up."),
+        ({"scaled": "no"}, "windows(): scaled: 'no' is neither True nor False."),
         ({"scaled": False, "transform": "log"}, "windows(): transform has no effect on raw windows."),
+        ({"scaled": False, "center": "last"}, "windows(): center has no effect on raw windows."),
     ],
 )
 def test_impossible_settings_are_refused_in_one_line(changes, message):

@@ -10,7 +10,7 @@ import pytest
 
 from forecaster.errors import UsageError
 from forecaster.models.network import Network
-from forecaster.models.own_network import NetworkFunction, find_function
+from forecaster.models.own_network import NetworkFunction, NetworkShapes, find_function
 from forecaster.training.check_own_network import check_own_network
 from forecaster.training.fast_recurrence import fast_layer
 from forecaster.training.fit import FitControl, fit
@@ -102,11 +102,13 @@ def test_the_name_alone_is_stored_and_found_again():
         ("tests.support.networks:build", "module 'tests.support.networks' has no function 'build'."),
         ("missing_import:build", "its module imports absent, which is not installed."),
         ("broken:build", "importing 'broken' raised ZeroDivisionError: division by zero."),
+        ("script:build", "importing 'script' raised SystemExit: 3."),
     ],
 )
 def test_a_function_that_is_not_there_is_refused(name, message, tmp_path, monkeypatch):
     (tmp_path / "missing_import.py").write_text("import absent")
     (tmp_path / "broken.py").write_text("1 / 0")
+    (tmp_path / "script.py").write_text("import sys; sys.exit(3)")
     monkeypatch.chdir(tmp_path)
     with pytest.raises(UsageError) as caught:
         find_function(name)
@@ -133,6 +135,11 @@ def test_text_of_another_form_is_refused(text):
         (networks.not_a_model, "it returned function, no keras.Model."),
         (networks.raises, "it raised KeyError: 'units'."),
         (networks.not_a_number, "is NaN or infinite."),
+        (networks.ends_the_program, "it raised SystemExit: 3."),
+        (networks.by_name, "its model returns dict, no tensor."),
+        (networks.in_half_precision, "are float16, not float32."),
+        (networks.with_a_space, "a stored graph cannot have a layer of the name 'the last'."),
+        (networks.at_random, "its forecast of the same windows is another each time."),
         (networks.over_the_batch, "a window's forecast depends on the other windows of its batch."),
         pytest.param(networks.not_storable, "PyFunc", marks=pytest.mark.slow),
         pytest.param(networks.not_in_onnx, "it cannot be stored as ONNX", marks=pytest.mark.slow),
@@ -144,6 +151,14 @@ def test_a_network_that_breaks_the_contract_is_refused_in_one_line(function, mes
         check_own_network(own(function, quantiles=(0.1, 0.9)))
     assert str(caught.value).startswith(f"--network tests.support.networks:{function.__name__}: ")
     assert message in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_networks_that_would_share_weights_are_refused():
+    model = networks.built_in(NetworkShapes(8, 2, 3, 1), network_settings())
+    settings = own(lambda shapes, settings: model)
+    Network(settings, 0)
+    with pytest.raises(UsageError, match=r"returned layer '\w+' before, so that networks would share its weights"):
+        Network(settings, 0)
 
 
 @pytest.mark.slow

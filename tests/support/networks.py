@@ -79,6 +79,27 @@ def over_the_batch(shapes, settings):
     return _dense(shapes, lambda z: z - ops.mean(z, axis=0, keepdims=True))
 
 
+def at_random(shapes, settings):
+    return _dense(shapes, layers.Lambda(lambda z: z + keras.random.normal(ops.shape(z))))
+
+
+def by_name(shapes, settings):
+    model = _dense(shapes, lambda z: z)
+    return keras.Model(model.inputs, {"forecast": model.outputs[0]})
+
+
+def in_half_precision(shapes, settings):
+    return _dense(shapes, layers.Dense(shapes.outputs, dtype="float16"))
+
+
+def with_a_space(shapes, settings):
+    return _dense(shapes, layers.Dense(shapes.outputs, name="the last"))
+
+
+def ends_the_program(shapes, settings):
+    raise SystemExit(3)
+
+
 def not_storable(shapes, settings):
     import tensorflow as tf
 
