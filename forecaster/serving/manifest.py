@@ -28,7 +28,7 @@ from forecaster.models.seasonal_profile import Profile
 from forecaster.models.served_method import served_method
 from forecaster.models.settings import FitSettings, NetworkSettings
 from forecaster.serving.integrity import MANIFEST, hash_files, verify
-from forecaster.serving.runtime import RUNTIMES, Runtime, within_limits
+from forecaster.serving.runtime import RUNTIMES, Runtime, StoredRuntime
 from forecaster.serving.schema import validated
 from forecaster.typing import FloatArray, IntArray
 
@@ -358,7 +358,7 @@ def load_runtime(folder: Path, manifest: Manifest, runtime: str, threads: int = 
     """
     verify(folder, dict(manifest.files))
     part, make = RUNTIMES[runtime]
-    return within_limits(make(folder / part, threads), _of_graph(manifest))
+    return _as_stored(make(folder / part, threads), manifest)
 
 
 def load_test_weights(folder: Path, manifest: Manifest, threads: int = 0) -> Runtime:
@@ -371,9 +371,13 @@ def open_test_weights(folder: Path, manifest: Manifest, threads: int = 0) -> Run
     """The same graph without a check of the hashes, for files that this process has just written."""
     part, make = RUNTIMES["onnx"]
     path = folder / (part if manifest.serves_tested_weights else TEST_WEIGHTS)
-    return within_limits(make(path, threads), _of_graph(manifest))
+    return _as_stored(make(path, threads), manifest)
 
 
-def _of_graph(manifest: Manifest) -> Limits:
-    """The limits of a graph's forecasts. Only what is served is rounded, except in models of format 1."""
-    return manifest.limits if manifest.format == 1 else replace(manifest.limits, integer=False)
+def _as_stored(graph: Runtime, manifest: Manifest) -> StoredRuntime:
+    """The graph with the shape and the limits of its manifest.
+
+    Only what is served is rounded, except in models of format 1.
+    """
+    limits = manifest.limits if manifest.format == 1 else replace(manifest.limits, integer=False)
+    return StoredRuntime(graph, manifest.horizon, 1 + len(manifest.quantiles), limits)

@@ -146,20 +146,24 @@ def _checked(answer: FloatArray, windows: int, path: Path) -> FloatArray:
 
 
 @dataclass(frozen=True)
-class LimitedRuntime:
-    """A graph whose forecasts are clipped to the limits of the target."""
+class StoredRuntime:
+    """The graph of a stored version, whose forecasts have the shape that its manifest says, and are clipped to its limits."""
 
     graph: Runtime
+    horizon: int
+    columns: int  # 1 + Q
     limits: Limits
 
     def run(self, context: FloatArray, extra: Mapping[str, FloatArray] | None = None) -> FloatArray:
-        """As `Runtime.run`, within the limits."""
-        return self.limits.hold(self.graph.run(context, extra))
-
-
-def within_limits(graph: Runtime, limits: Limits) -> Runtime:
-    """The graph with its forecasts clipped; the graph itself where there are no limits."""
-    return LimitedRuntime(graph, limits) if limits else graph
+        """As `Runtime.run`, within the limits. ArtifactError where the graph gives other steps or quantiles."""
+        answer = self.graph.run(context, extra)
+        steps, columns = answer.shape[1:]
+        if (steps, columns) != (self.horizon, self.columns):
+            raise ArtifactError(
+                f"the stored graph gives {steps} steps of {columns} values, not {self.horizon} of {self.columns}.",
+                "Train again, or roll back.",
+            )
+        return self.limits.hold(answer) if self.limits else answer
 
 
 # Name of a runtime -> the part of a stored version that it loads, and its class.

@@ -183,6 +183,14 @@ WRONG_GRAPHS = {
         [2, 0, 3],
         constants=[("none", np.zeros((1, 0, 1))), ("shape", [2, 0, 3])],
     ),
+    **{
+        f"{steps} steps": graph_of(
+            helper.make_node("Expand", ["one", "shape"], ["forecast"]),
+            ["B", steps, 3],
+            constants=[("one", np.full((1, 1, 1), 50.0)), ("shape", [2, steps, 3])],
+        )
+        for steps in (1, 5, 7)
+    },
     "texts": graph_of(
         helper.make_node("Cast", ["context"], ["forecast"], to=TensorProto.STRING), ["B", "L"], TensorProto.STRING
     ),
