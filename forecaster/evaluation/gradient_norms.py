@@ -44,12 +44,14 @@ class Memory:
 
     @property
     def row_share(self) -> FloatArray:
-        """[L] each row's share of the squared gradient."""
+        """[L] each row's share of the squared gradient; 0 where no row changes the forecast."""
         total = float((self.rows**2).sum())
-        return self.rows**2 / total if total > 0.0 else np.full_like(self.rows, 1.0 / len(self.rows))
+        return self.rows**2 / total if total > 0.0 else np.zeros_like(self.rows)
 
     def reach(self, share: float = 0.9) -> int:
-        """Number of latest rows that have this share of the squared gradient."""
+        """Number of latest rows that have this share of the squared gradient; 0 where no row changes the forecast."""
+        if not self.rows.any():
+            return 0
         return int(np.searchsorted(np.cumsum(self.row_share[::-1]), share * (1.0 - 1e-9)) + 1)
 
 
@@ -82,6 +84,8 @@ class NetworkMemory:
     @property
     def sentence(self) -> str:
         """How far back the memory goes, in rows."""
+        if not self.memory.rows.any():
+            return f"{self.name}: the gradient of the forecast is 0: no row of the context changes it."
         return f"{self.name}: 90% of the squared gradient is by the latest {self.memory.reach()} of {len(self.memory.rows)} rows."
 
     def to_json(self) -> dict[str, Json]:

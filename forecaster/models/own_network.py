@@ -240,9 +240,12 @@ def _through(model: Any, inputs: Tensor, recur: Recurrence) -> Any:
         return model(inputs)
     # `keras.models.clone_model` with a call_function does the same, but its result begins at inputs of its own.
 
+    in_graph = not _has_values(inputs)
+
     def operation(op: Any) -> Callable[..., Any]:
         def run(*args: Any, **kwargs: Any) -> Any:
-            args, kwargs = keras.tree.map_structure(_as_constant, (args, kwargs))
+            if in_graph:
+                args, kwargs = keras.tree.map_structure(_as_constant, (args, kwargs))
             if isinstance(op, keras.Model) and len(args) == 1:
                 return _through(op, args[0], recur)
             states = kwargs.get("initial_state", args[1] if len(args) > 1 else None)
@@ -259,9 +262,14 @@ def _through(model: Any, inputs: Tensor, recur: Recurrence) -> Any:
 
 def _as_constant(value: Any) -> Any:
     """A tensor that was computed while the network was built becomes a constant of the graph, not an input of it."""
+    return value.numpy() if _has_values(value) else value
+
+
+def _has_values(value: Any) -> bool:
+    """Whether a tensor has values now, outside a graph, where a gradient must pass it as it is."""
     import tensorflow as tf
 
-    return value.numpy() if isinstance(value, tf.Tensor) and hasattr(value, "numpy") else value
+    return isinstance(value, tf.Tensor) and hasattr(value, "numpy")
 
 
 def _runs_by_recur(op: Any, inputs: Any, kwargs: dict[str, Any], *, backwards: bool = False) -> bool:

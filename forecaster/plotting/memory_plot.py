@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from forecaster.evaluation.gradient_norms import NetworkMemory
+    from forecaster.typing import FloatArray, IntArray
 
 ENDINGS = (".png", ".html")
 SMALLEST = 1e-12  # of the axis
@@ -31,7 +32,9 @@ def check_memory_plot(path: str | None) -> None:
 
 def memory_plot(networks: Sequence[NetworkMemory], path: str) -> bytes:
     """Every network's gradients as PNG or HTML: what the ending of `path` names."""
-    drawn = [(ROWS, _rows(networks)), (STATES, _states(networks))]
+    drawn = [(ROWS, _rows(networks))]
+    if any(one.memory.states for one in networks):
+        drawn.append((STATES, _states(networks)))
     if Path(path).suffix.lower() == ".png":
         return figures.to_picture(drawn, ".png")
     parts = tuple(
@@ -44,9 +47,8 @@ def memory_plot(networks: Sequence[NetworkMemory], path: str) -> bytes:
 def _rows(networks: Sequence[NetworkMemory]) -> figures.Draw:
     def draw(axes: Axes) -> None:
         for i, one in enumerate(networks):
-            back = np.arange(len(one.memory.rows), 0, -1)
-            axes.semilogy(back, np.maximum(one.memory.rows, SMALLEST), label=one.name, **figures.line_style(i))
-        axes.set_xlabel("rows back")
+            _line(axes, np.arange(len(one.memory.rows), 0, -1), one.memory.rows, one.name, i)
+        _axes(axes)
 
     return draw
 
@@ -58,8 +60,24 @@ def _states(networks: Sequence[NetworkMemory]) -> figures.Draw:
         for i, one in enumerate(networks):
             if one.memory.states:
                 top = one.memory.states[-1]
-                back = one.segment * np.arange(len(top) - 1, -1, -1)
-                axes.semilogy(back, np.maximum(top, SMALLEST), label=one.name, **figures.line_style(i))
-        axes.set_xlabel("rows back")
+                _line(axes, one.segment * np.arange(len(top) - 1, -1, -1), top, one.name, i)
+        _axes(axes)
 
     return draw
+
+
+def _line(axes: Axes, back: IntArray, norms: FloatArray, name: str, place: int) -> None:
+    axes.plot(back, np.maximum(norms, SMALLEST), label=name, **figures.line_style(place))
+
+
+def _axes(axes: Axes) -> None:
+    """A logarithmic axis of whole powers of 10, in plain numbers, as matplotlib's own labels would be unset formulas."""
+    from matplotlib.ticker import FuncFormatter, NullFormatter
+
+    values = np.concatenate([line.get_ydata() for line in axes.lines])
+    axes.set_yscale("log")
+    lowest = np.floor(np.log10(values.min()))
+    axes.set_ylim(10.0**lowest, 10.0 ** max(np.ceil(np.log10(values.max()) + 0.02), lowest + 1))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _place: f"{value:g}"))
+    axes.yaxis.set_minor_formatter(NullFormatter())
+    axes.set_xlabel("rows back")

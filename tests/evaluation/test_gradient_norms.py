@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from forecaster.evaluation import gradient_norms
-from forecaster.evaluation.gradient_norms import Memory, memory_of
+from forecaster.evaluation.gradient_norms import Memory, NetworkMemory, memory_of
 from forecaster.models.network import Network
+from tests.models.test_own_network import alike
 from tests.support.factories import network_settings
 
 pytestmark = pytest.mark.usefixtures("cpu")
@@ -65,4 +66,12 @@ def test_each_layer_of_a_stack_has_its_states_and_the_last_has_gradient_1():
 
 def test_the_reach_is_the_number_of_latest_rows_with_the_share():
     flat, last = Memory(np.ones(10), ()), Memory(np.array([0.0] * 9 + [1.0]), ())
-    assert (flat.reach(0.9), last.reach(0.9), Memory(np.zeros(10), ()).reach(0.5)) == (9, 1, 5)
+    assert (flat.reach(0.9), last.reach(0.9), Memory(np.zeros(10), ()).reach(0.5)) == (9, 1, 0)
+    assert "no row of the context changes it" in NetworkMemory("still", 1, Memory(np.zeros(10), ())).sentence
+
+
+def test_a_network_of_one_s_own_has_the_memory_of_the_built_in_one_with_its_weights(many_draws):
+    plain, mine = alike()
+    found, expected = (memory_of(network, [contexts()]) for network in (mine, plain))
+    np.testing.assert_allclose(found.rows, expected.rows, rtol=1e-4)
+    np.testing.assert_allclose(found.states, expected.states, rtol=1e-4)
