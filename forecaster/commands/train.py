@@ -104,7 +104,7 @@ def train_in_group(
     )
     published = publish(training, store)
     checkpoints.clear()
-    if settings.keep and (removed := store.prune(name, settings.keep)):
+    if settings.keep and store.serves(name) and (removed := store.prune(name, settings.keep)):
         watch.note(f"versions removed: {', '.join(map(str, removed))}.")
     zero_shot = pretrained_scores(published.backtest, watch) if published.backtest else None
     return replace(_report(training, published, time.monotonic() - began), pretrained=zero_shot)

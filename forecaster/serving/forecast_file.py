@@ -18,7 +18,7 @@ import numpy as np
 
 from forecaster.data.freq import format_timestamps
 from forecaster.data.reading.joined_columns import joined_name, split_names
-from forecaster.errors import UsageError, install_hint, nearest
+from forecaster.errors import UsageError, install_hint, nearest, visible
 from forecaster.serving.forecast import Forecast
 from forecaster.storage.addresses import is_database, is_url, name_in, shown
 from forecaster.storage.files import saying_why, whole_file
@@ -38,8 +38,8 @@ def write_forecast(
 
     `format` is a row of FORMATS; None = the file's suffix, else csv. With `safe_csv` names that a spreadsheet would
     run as formulas begin with an apostrophe, as OWASP advises. ArtifactError as in `Forecast.check`; UsageError where
-    nothing can be written. A terminal shows four significant digits. BrokenPipeError passes through: the reader has
-    closed the pipe, which is no error here.
+    nothing can be written. A terminal shows four significant digits, and control characters in names written out.
+    BrokenPipeError passes through: the reader has closed the pipe, which is no error here.
     """
     if is_database(output):
         from forecaster.serving.sql_forecast import write_table
@@ -69,16 +69,28 @@ def _checked(forecast: Forecast, *, safe_csv: bool) -> Forecast:
     return replace(forecast, series=_unlike_formulas(forecast.series, forecast.keys)) if safe_csv else forecast
 
 
-def _csv(forecast: Forecast, stream: IO[bytes], number: Callable[[float], str] = repr) -> None:
-    """RFC 4180 in UTF-8, but for plain line feeds; numbers are the shortest text that reads back to the same bits."""
-    stream.write((",".join(map(_csv_field, forecast.columns)) + "\n").encode())
-    for columns in _texts(forecast, _csv_field, number):
+def _csv(
+    forecast: Forecast,
+    stream: IO[bytes],
+    number: Callable[[float], str] = repr,
+    text: Callable[[str], str] = str,
+) -> None:
+    """RFC 4180 in UTF-8, but for plain line feeds; numbers are the shortest text that reads back to the same bits.
+
+    `number` and `text` say how else these are shown.
+    """
+
+    def field(value: str) -> str:
+        return _csv_field(text(value))
+
+    stream.write((",".join(map(field, forecast.columns)) + "\n").encode())
+    for columns in _texts(forecast, field, number):
         stream.write("\n".join([*map(",".join, zip(*columns, strict=True)), ""]).encode())
 
 
 def _csv_to_read(forecast: Forecast, stream: IO[bytes]) -> None:
-    """As CSV, with numbers as people read them."""
-    _csv(forecast, stream, four_digits)
+    """As CSV, with numbers as people read them, and without characters that a terminal obeys."""
+    _csv(forecast, stream, four_digits, visible)
 
 
 def four_digits(value: float) -> str:

@@ -104,6 +104,10 @@ class Store:
         hint = f"Run `forecaster models rollback {name} VERSION` with one that is there."
         raise ArtifactError(f"model '{name}' has no version that serves: {why}.", hint)
 
+    def serves(self, name: str) -> bool:
+        """Whether a version of the model has been chosen to serve: none has where every training was refused."""
+        return (self._folder(name) / CURRENT).exists()
+
     def latest(self) -> tuple[str, int]:
         """The model that was trained last, by `created` in its latest manifest, and the version of it that serves.
 
@@ -219,7 +223,7 @@ class Store:
                 remove_stale(self.root)
                 return versions
             with folder_lock(folder):
-                if (folder / CURRENT).exists() and self.current(name) in chosen:
+                if self.serves(name) and self.current(name) in chosen:
                     hint = f"Run `forecaster models rollback {name} VERSION` first."
                     raise UsageError(f"{reference} serves.", hint)
                 gone = folder / temporary_name()

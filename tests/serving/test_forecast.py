@@ -267,6 +267,19 @@ def test_a_dash_writes_bytes_to_standard_output_after_what_was_printed(capfdbina
     assert capfdbinary.readouterr().out.startswith("first\nseries,timestamp,prediction,source\né,2024".encode())
 
 
+def test_a_terminal_gets_four_digits_and_nothing_that_it_would_obey(monkeypatch):
+    name = "\x1b[31mred\n\u202eé"
+    written = []
+    for terminal in (False, True):
+        stream = io.TextIOWrapper(io.BytesIO(), encoding="utf-8")
+        stream.isatty = lambda terminal=terminal: terminal
+        monkeypatch.setattr(sys, "stdout", stream)
+        write_forecast(make(series=(name,), horizon=1, quantiles=()), "-")
+        written.append(stream.buffer.getvalue().decode())
+    assert name in written[0] and name not in written[1]
+    assert written[1].splitlines()[1].startswith(r"\x1b[31mred\n\u202eé,2024")
+
+
 @pytest.mark.parametrize("stream", [None, io.StringIO()])
 def test_standard_output_that_takes_no_bytes_is_a_usage_error(monkeypatch, stream):
     monkeypatch.setattr(sys, "stdout", stream)
