@@ -10,6 +10,7 @@ import errno
 import hashlib
 import os
 import stat
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -48,7 +49,13 @@ def whole_file(path: str | Path) -> Iterator[IO[bytes]]:
             yield stream
         return
     path = Path(path)
-    if _is_special(path):
+    special = _is_special(path)
+    if (descriptor := own_descriptor(path)) is not None:
+        # What it stands for may be a file with other lines, which must not be replaced.
+        with os.fdopen(os.dup(descriptor), "wb") as stream:
+            yield stream
+        return
+    if special:
         # A device or a pipe must not be replaced by a file; a folder refuses. The system itself follows the links.
         with os.fdopen(os.open(path, os.O_WRONLY), "wb") as stream:
             yield stream
@@ -310,6 +317,25 @@ def _is_special(path: Path) -> bool:
         return False
     except (RuntimeError, ValueError) as error:  # a NUL
         raise OSError(errno.EINVAL, "not a path") from error
+
+
+def own_descriptor(path: Path) -> int | None:
+    """The descriptor of this process that `/dev/stdout`, `/dev/fd/3` or a link to one names; None for any other path.
+
+    Of standard error it is the one that `sys.stderr` writes to: the command line keeps libraries' logs off descriptor 2.
+    """
+    at = path.absolute()
+    for _ in range(MAX_LINKS):
+        if os.path.realpath(at.parent) in ("/dev/fd", f"/proc/{os.getpid()}/fd") and at.name.isdecimal():
+            number = int(at.name)
+            if number == 2 and sys.stderr is not None:
+                with suppress(OSError, ValueError, AttributeError):
+                    number = sys.stderr.fileno()
+            return number
+        if not at.is_symlink():
+            break
+        at = at.parent / at.readlink()
+    return None
 
 
 def _refuse_link_of_another_user(link: Path) -> None:

@@ -31,16 +31,30 @@ def test_a_deleted_working_directory_is_named_in_one_line(tmp_path, monkeypatch,
 
 
 @pytest.mark.slow
-def test_a_forecast_may_go_through_the_device_of_standard_output(tmp_path):
+def test_a_forecast_may_go_through_the_devices_of_standard_output_and_error(tmp_path):
     stored(tmp_path / "models")
     write_csv(tmp_path / "data.csv", 60)
     command = [sys.executable, "-m", "forecaster", "predict", "data.csv", "--model", "m", "--quiet"]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    plain, device = (
+    plain, device, error = (
         subprocess.run([*command, *words], cwd=tmp_path, env=environment, capture_output=True, check=True)
-        for words in ((), ("--output", "/dev/stdout"))
+        for words in ((), ("--output", "/dev/stdout"), ("--output", "/dev/stderr"))
     )
-    assert plain.stdout == device.stdout != b"" and device.stderr == b""
+    assert plain.stdout == device.stdout == error.stderr != b"" and device.stderr == error.stdout == b""
+
+
+@pytest.mark.parametrize("name", ["/dev/stdout", "/dev/fd/1", "link"])
+def test_a_device_of_standard_output_adds_to_the_file_behind_it(tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "link").symlink_to("/dev/stdout")
+    log = tmp_path / "log"
+    log.write_text("before\n")
+    program = f"from forecaster.storage.files import write_whole; write_whole({name!r}, 'after\\n')"
+    with log.open("a") as stream:
+        subprocess.run(
+            [sys.executable, "-c", program], env={**os.environ, "PYTHONPATH": str(ROOT)}, stdout=stream, check=True
+        )
+    assert log.read_text() == "before\nafter\n"
 
 
 @pytest.mark.slow
