@@ -48,7 +48,7 @@ def test_where_each_cell_stops_is_what_the_rows_of_the_adding_problem_say(monkey
     script = importlib.import_module("adding_problem")
     page = (ROOT / "docs" / "cells.md").read_text(encoding="utf-8")
     rows = re.findall(r"^\| (\w+) \| (\w+) \| (\d+) \| \**([\d.]+)\** \| ([\d,]+) \| \d+ \|", page, re.MULTILINE)
-    assert len(rows) == 25
+    assert len(rows) == 30
     results = [
         script.Result(cell, weights, int(lag), float(error), int(steps.replace(",", "")), 0.0, [], [])
         for cell, weights, lag, error, steps in rows

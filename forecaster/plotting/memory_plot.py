@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 ENDINGS = (".png", ".html")
 SMALLEST = 1e-12  # of the axis
+MARGIN = 1.25  # factor above and below a line at the end of the axis
 ROWS = "Gradient of the forecast by each row of the context"
 STATES = "Gradient of the last state by earlier states"
 
@@ -76,8 +77,8 @@ def _axes(axes: Axes) -> None:
 
     values = np.concatenate([line.get_ydata() for line in axes.lines])
     axes.set_yscale("log")
-    lowest = np.floor(np.log10(values.min()))
-    axes.set_ylim(10.0**lowest, 10.0 ** max(np.ceil(np.log10(values.max()) + 0.02), lowest + 1))
+    lowest, highest = np.floor(np.log10(values.min())), np.ceil(np.log10(values.max()))
+    axes.set_ylim(10.0**lowest / MARGIN, 10.0 ** max(highest, lowest + 1) * MARGIN)
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _place: f"{value:g}"))
     axes.yaxis.set_minor_formatter(NullFormatter())
     axes.set_xlabel("rows back")
