@@ -46,7 +46,7 @@ class ExtraInputs:
 
     def __call__(self, part: slice = slice(None)) -> dict[str, FloatArray]:
         """Name of the input -> [w, blocks, ...] of the windows in `part`."""
-        windows = self.windows.take(np.arange(len(self.windows))[part])
+        windows = self.windows.take(part)
         horizon = self.needs.horizon
         calendar = known_ahead(self.panel, windows, horizon, self.needs.calendar, self.blocks)
         inputs = {} if calendar is None else {"known": calendar}

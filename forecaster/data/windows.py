@@ -42,7 +42,7 @@ class Windows:
         np.minimum.at(first, self.series, self.cutoff)
         return first
 
-    def take(self, chosen: IntArray) -> Windows:
+    def take(self, chosen: IntArray | slice) -> Windows:
         """The windows at these positions."""
         return Windows(self.target, self.start, self.end, self.series[chosen], self.cutoff[chosen])
 

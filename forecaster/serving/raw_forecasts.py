@@ -13,7 +13,7 @@ import numpy as np
 from forecaster.data.extra_inputs import ExtraInputs
 from forecaster.data.windows import latest_windows
 from forecaster.serving.quantile_columns import FORMAT_1, QuantileColumns
-from forecaster.serving.runtime import forecast
+from forecaster.serving.runtime import batches, forecast_batch
 
 if TYPE_CHECKING:
     from forecaster.data.extra_inputs import Needs
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
 
 MAX_LEAD = 4  # horizons of missing rows that are forecast before the first step
-BATCH_VALUES = 16_000_000  # of the contexts that are in memory at once
 FIRST_WITH_CENTRE = 2  # the format since which quantiles lie about the point forecast
 
 
@@ -104,12 +103,11 @@ def raw_forecasts(runtime: Runtime, graph: GraphFacts, panel: Panel, windows: Wi
 
 def _steps_ahead(runtime: Runtime, graph: GraphFacts, panel: Panel, windows: Windows, steps: int) -> FloatArray:
     """[W, steps, 1 + Q] the graph's forecasts from each cutoff on."""
-    needs = graph.needs
-    parts = []
-    for part in windows.batches(max(1, BATCH_VALUES // graph.context_length)):
-        inputs = ExtraInputs(panel, part, needs, -(-steps // needs.horizon))
-        parts.append(forecast(runtime, part.gather(graph.context_length, 0), steps, inputs))
-    return np.concatenate(parts)
+    needs, length = graph.needs, graph.context_length
+    inputs = ExtraInputs(panel, windows, needs, -(-steps // needs.horizon))
+    parts = batches(len(windows), length)
+    made = [forecast_batch(runtime, windows.take(part).gather(length, 0), steps, inputs(part)) for part in parts]
+    return np.concatenate(made)
 
 
 def _from_last_observed(panel: Panel, windows: Windows, graph: GraphFacts) -> tuple[Windows, IntArray]:

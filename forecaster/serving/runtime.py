@@ -5,7 +5,7 @@ onnxruntime is the default, as it starts without TensorFlow; TensorFlow can use 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
@@ -187,13 +187,20 @@ def forecast(runtime: Runtime, context: FloatArray, horizon: int, extra: Gather 
     Where `horizon` is longer than the graph's own, the graph runs again with its point forecasts appended to the
     context. The `extra` inputs have one block for each run.
     """
-    batch = max(1, min(BATCH, BATCH_VALUES // context.shape[1]))
-    batches = (slice(i, i + batch) for i in range(0, len(context), batch))
-    parts = [_forecast(runtime, context[part], horizon, extra(part)) for part in batches]
-    return np.concatenate(parts) if parts else np.empty((0, horizon, 1))
+    found = [
+        forecast_batch(runtime, context[part], horizon, extra(part)) for part in batches(len(context), context.shape[1])
+    ]
+    return np.concatenate(found) if found else np.empty((0, horizon, 1))
 
 
-def _forecast(runtime: Runtime, context: FloatArray, horizon: int, extra: Mapping[str, FloatArray]) -> FloatArray:
+def batches(windows: int, context_length: int) -> Iterator[slice]:
+    """The slices of so many windows whose inputs may be in memory at once."""
+    size = max(1, min(BATCH, BATCH_VALUES // context_length))
+    return (slice(first, first + size) for first in range(0, windows, size))
+
+
+def forecast_batch(runtime: Runtime, context: FloatArray, horizon: int, extra: Mapping[str, FloatArray]) -> FloatArray:
+    """As `forecast`, of contexts and extra inputs that are one batch."""
     empty = np.isnan(context).all(axis=1)
     length, done = context.shape[1], 0
     answers: list[FloatArray] = []
