@@ -1,10 +1,11 @@
 """Seconds and peak memory of `predict` as the number of series grows, and of reading PostgreSQL, into RESULTS.md.
 
     python benchmarks/scale.py [--series 10000,100000,1000000] [--layout date] [--folder DIR] [--kills 10] [--ray 2]
-        [--csv 100000] [--postgres 5000000] [--workers 3]
+        [--csv 100000] [--postgres 5000000] [--workers 3] [--daily 30490]
 
 Makes daily counts: zeros, a week, a trend; 48 rows a series, in Parquet files by date (rows in no order) or by series. One
-model is trained on 2,000 of the series. Every figure is of one process, which the system accounts for; nothing is averaged.
+model is trained on 2,000 of the series. `--daily`: 1,941 days of each series, with a year, too, in one file, for the default
+commands. Every figure is of one process, which the system accounts for; nothing is averaged.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ import numpy as np
 
 ROWS = 48  # of each series
 CHUNK = 100_000  # series that are made at once
+DAYS, DAYS_CHUNK = 1941, 2_000  # of each daily series; of them that are made at once
 COMMAND = (sys.executable, "-m", "forecaster")
 
 
@@ -137,6 +139,42 @@ def from_csv(folder: Path, series: int) -> str:
     return f"{series:,} series from CSV: {seconds:.1f} s, {processor:.1f} s of a processor, {memory:.3f} GB"
 
 
+def daily(folder: Path, series: int) -> str:
+    """Seconds and memory of the default commands on long daily counts."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    rng = np.random.default_rng(series)
+    days = np.datetime64("2016-01-01", "us") + np.arange(DAYS) * np.timedelta64(86_400_000_000, "us")
+    t = np.arange(DAYS)
+    names = np.char.add("s", np.arange(series).astype("U7"))
+    schema = pa.schema({"series": pa.string(), "timestamp": pa.timestamp("us"), "target": pa.float64()})
+    with pq.ParquetWriter(folder / "daily.parquet", schema) as writer:
+        for first in range(0, series, DAYS_CHUNK):
+            own = names[first : first + DAYS_CHUNK]
+            level, size, phase = (
+                rng.lognormal(-0.3, 1.2, len(own)),
+                rng.uniform(0.0, 0.6, len(own)),
+                rng.uniform(0, 6.3, len(own)),
+            )
+            year = 1.0 + size[:, None] * np.sin(2 * np.pi * t / 365.25 + phase[:, None])
+            mean = level[:, None] * (1.0 + 0.4 * np.sin(2 * np.pi * t / 7)) * year
+            target = rng.poisson(mean).astype(np.float64).ravel()
+            columns = [np.repeat(own, DAYS), np.tile(days, len(own)), target]
+            writer.write_table(pa.table(dict(zip(schema.names, columns, strict=True)), schema=schema))
+    words = {
+        "check": ["check", "daily.parquet"],
+        "train": ["train", "daily.parquet", "--horizon", "28", "--name", "daily", "--quiet"],
+        "predict": ["predict", "daily.parquet", "--model", "daily", "--output", "daily-out.parquet", "--quiet"],
+    }
+    lines = [f"{series:,} series of {DAYS:,} days, {series * DAYS:,} rows"]
+    for name, command in words.items():
+        seconds, processor, memory = measured([*COMMAND, *command], folder)
+        lines.append(f"{name} {seconds:.0f} s ({processor:.0f} s of processors, {memory:.2f} GB)")
+        print(lines[-1], flush=True)
+    return ": ".join([lines[0], ", ".join(lines[1:])])
+
+
 def train(folder: Path) -> None:
     """A model of a few series: training is not what is measured."""
     make(folder / "small", 2000, "series")
@@ -225,14 +263,16 @@ def main() -> None:
     parser.add_argument("--csv", type=int, default=0, help="series of a CSV file")
     parser.add_argument("--postgres", type=int, default=0)
     parser.add_argument("--workers", type=int, default=0, help="times to compare two workers with one process")
+    parser.add_argument("--daily", type=int, default=0, help="series of 1,941 days")
     options = parser.parse_args()
     if options.workers:
         print(joint_training.compare(options.workers), flush=True)
-    if not (options.series or options.csv or options.postgres):
-        return
     folder = Path(tempfile.mkdtemp(dir=options.folder))
     try:
-        train(folder)
+        if options.daily:
+            print(daily(folder, options.daily), flush=True)
+        if options.series or options.csv or options.postgres:
+            train(folder)
         for series in filter(None, map(int, filter(None, options.series.split(",")))):
             shutil.rmtree(folder / "data", ignore_errors=True)
             make(folder / "data", series, options.layout)
