@@ -197,11 +197,20 @@ def read_manifest(folder: Path) -> Manifest:
     """The manifest in `folder`. ArtifactError where it is missing, damaged, or of a format newer than this release."""
     path = folder / MANIFEST
     try:
-        raw = json.loads(path.read_text(encoding="utf-8"))
+        text = path.read_bytes()
+    except OSError as error:
+        raise ArtifactError(f"{path}: cannot be read ({error.strerror}).", "Train again, or roll back.") from error
+    return manifest_from(text, path, "Train again, or roll back with `forecaster models rollback`.")
+
+
+def manifest_from(text: bytes, place: Path | str, hint: str) -> Manifest:
+    """The manifest in `text`, found at `place`. ArtifactError as in `read_manifest`; `hint`: what to do where it is damaged."""
+    try:
+        raw = json.loads(text.decode("utf-8"))
         if not isinstance(raw["format"], int):
             raise TypeError("format")
         if raw["format"] > FORMAT:
-            raise ArtifactError(f"{path}: format {raw['format']} is newer than this program.", "Upgrade forecaster.")
+            raise ArtifactError(f"{place}: format {raw['format']} is newer than this program.", "Upgrade forecaster.")
         if raw.pop("seal", None) not in (None, _seal(raw)):
             raise ValueError("not what was written")
         raw["data"] = _facts(raw["data"])
@@ -217,12 +226,8 @@ def read_manifest(folder: Path) -> Manifest:
         raw["own_fits"] = tuple(_record(FitSettings, one) if one else None for one in raw.get("own_fits", ()))
         raw["contributions"] = tuple(_record(Contribution, one) for one in raw.get("contributions", ()))
         return _sound(validated(_record(Manifest, raw)))
-    except OSError as error:
-        raise ArtifactError(f"{path}: cannot be read ({error.strerror}).", "Train again, or roll back.") from error
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise ArtifactError(
-            f"{path}: damaged.", "Train again, or roll back with `forecaster models rollback`."
-        ) from error
+        raise ArtifactError(f"{place}: damaged.", hint) from error
 
 
 def _sound(manifest: Manifest) -> Manifest:

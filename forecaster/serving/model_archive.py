@@ -6,13 +6,12 @@ import hashlib
 import re
 import shutil
 import tarfile
-import tempfile
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from forecaster.errors import ArtifactError, UsageError, quoted
 from forecaster.serving.integrity import MANIFEST, verify
-from forecaster.serving.manifest import read_manifest
+from forecaster.serving.manifest import manifest_from, read_manifest
 from forecaster.serving.store import check_name
 from forecaster.storage.files import output_lock, reason, saying_why, whole_file
 
@@ -83,30 +82,27 @@ def _checked(path: Path) -> tuple[str, Manifest]:
     """The model's name and the manifest; ArtifactError where anything but the files that it lists is there."""
     hashes: dict[str, str] = {}
     names = set()
-    with tempfile.TemporaryDirectory() as empty:
-        try:
-            with tarfile.open(path, "r:") as archive:
-                for name, file, content in _files(archive, path):
-                    names.add(name)
-                    if file in hashes:
-                        raise _refused(path, f"has {quoted(file)} twice")
-                    if file == MANIFEST:
-                        text = content.read(MAX_MANIFEST_BYTES + 1)
-                        if len(text) > MAX_MANIFEST_BYTES:
-                            raise _refused(path, "has a manifest without end")
-                        (Path(empty) / MANIFEST).write_bytes(text)
-                        hashes[file] = ""
-                    else:
-                        hashes[file] = _hash(content)
-        except tarfile.TarError as error:
-            raise _refused(path, f"is no tar file of a model ({error})") from error
-        except OSError as error:
-            raise UsageError(
-                f"'{path}': cannot be read: {reason(error)}.", "Name a file of `models export`."
-            ) from error
-        if len(names) != 1 or hashes.pop(MANIFEST, None) is None:
-            raise _refused(path, "is no model: it has no manifest")
-        manifest = read_manifest(Path(empty))
+    text = b""
+    try:
+        with tarfile.open(path, "r:") as archive:
+            for name, file, content in _files(archive, path):
+                names.add(name)
+                if file in hashes:
+                    raise _refused(path, f"has {quoted(file)} twice")
+                if file == MANIFEST:
+                    text = content.read(MAX_MANIFEST_BYTES + 1)
+                    if len(text) > MAX_MANIFEST_BYTES:
+                        raise _refused(path, "has a manifest without end")
+                    hashes[file] = ""
+                else:
+                    hashes[file] = _hash(content)
+    except tarfile.TarError as error:
+        raise _refused(path, f"is no tar file of a model ({error})") from error
+    except OSError as error:
+        raise UsageError(f"'{path}': cannot be read: {reason(error)}.", "Name a file of `models export`.") from error
+    if len(names) != 1 or hashes.pop(MANIFEST, None) is None:
+        raise _refused(path, "is no model: it has no manifest")
+    manifest = manifest_from(text, f"'{path}': {MANIFEST}", _HINT)
     name = check_name(names.pop())
     if manifest.name != name:
         raise _refused(path, f"is {quoted(manifest.name)} by its manifest and '{name}' by its folder")

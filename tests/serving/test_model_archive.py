@@ -58,7 +58,10 @@ CHANGES = {
     "a changed byte": (lambda e, t: [(e, t[:-1] + b"!" if e.name.endswith(".onnx") else t)], "is not the file that"),
     "a missing file": (lambda e, t: [] if e.name.endswith(".onnx") else [(e, t)], "is not the file that"),
     "no manifest": (lambda e, t: [] if e.name.endswith(".json") else [(e, t)], "has no manifest"),
-    "a changed manifest": (lambda e, t: [(e, t.replace(b'"horizon": 6', b'"horizon": 7'))], "damaged"),
+    "a changed manifest": (
+        lambda e, t: [(e, t.replace(b'"horizon": 6', b'"horizon": 7'))],
+        r"bad\.tar': manifest\.json: damaged\. Export the model again",
+    ),
     "a file more": (lambda e, t: [(e, t), (renamed(e, e.name + "x"), t)], "is not the file that"),
     "a file twice": (lambda e, t: [(e, t), (renamed(e, e.name), t)], "twice"),
     "a way out": (lambda e, t: [(renamed(e, "m/1/../../../x"), t)], "leads out"),
