@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from forecaster.commands.check import CheckReport
     from forecaster.commands.compare import Comparison
     from forecaster.commands.explain import Explanation
+    from forecaster.commands.explain_memory import MemoryReport
     from forecaster.commands.tune import Tuned
     from forecaster.serving.manifest import Manifest
 
@@ -94,9 +95,11 @@ class Model:
         _refuse(options, CHOOSES, "evaluate()")
         return evaluate(self._source(data), model=self._reference, models=self._models, **options)
 
-    @with_options(ExplainSettings, *DRAWN, "memory", *CHOOSES)
-    def explain(self, data: Table | None = None, **options: Any) -> Explanation:
+    @with_options(ExplainSettings, *DRAWN, *CHOOSES)
+    def explain(self, data: Table | None = None, **options: Any) -> Explanation | MemoryReport:
         """How much each input, and each stretch of the context, changes the forecasts; `to_json()` has the numbers.
+
+        With `memory=True` how far back the networks' gradients go, with `to_frame()` and `plot()`.
 
         `data`: None = what the model was trained on. Raises the error classes of `errors`.
         """
@@ -210,17 +213,19 @@ def check(data: Table, **options: Any) -> CheckReport:
     return run(as_data(data), config.from_mapping(CheckSettings, options, "check()"), Silent())
 
 
-@with_options(ExplainSettings, *DRAWN, "memory")
-def explain(data: Table | None = None, **options: Any) -> Explanation:
+@with_options(ExplainSettings, *DRAWN)
+def explain(data: Table | None = None, **options: Any) -> Explanation | MemoryReport:
     """How much each input, and each stretch of the context, changes a stored model's forecasts; `to_json()` has the numbers.
 
-    `data`: None = what the model was trained on. Raises the error classes of `errors`.
+    With `memory=True` how far back the networks' gradients go, with `to_frame()` and `plot()`. `data`: None = what the model
+    was trained on. Raises the error classes of `errors`.
     """
     from forecaster.commands.explain import explain as run
+    from forecaster.commands.explain_memory import explain_memory
 
     settings = config.from_mapping(ExplainSettings, options, "explain()")
     with _quiet():
-        return run(as_data(data), settings, _warner())
+        return (explain_memory if settings.memory else run)(as_data(data), settings, _warner())
 
 
 @with_options(CompareSettings, *DRAWN)

@@ -15,14 +15,14 @@ from forecaster.commands.peak_memory import PeakMemory
 from forecaster.commands.train import read
 from forecaster.config import one_network
 from forecaster.engines.work import Lost
-from forecaster.errors import DataError
+from forecaster.errors import DataError, UsageError
 from forecaster.evaluation.backtest import baseline_forecasts
 from forecaster.evaluation.bootstrap import Paired, paired
 from forecaster.evaluation.gradient_norms import NetworkMemory, network_memory
 from forecaster.evaluation.holdout import make_holdout
 from forecaster.evaluation.metrics import METRICS
 from forecaster.models.device import require_tensorflow
-from forecaster.plotting.memory_plot import check_memory_plot, memory_plot
+from forecaster.plotting.memory_plot import check_memory_plot, memory_figure, memory_plot
 from forecaster.serving.manifest import PlanRow, plan_lines
 from forecaster.storage.files import write_whole
 from forecaster.training.auto_plan import draft_plan
@@ -36,6 +36,8 @@ from forecaster.training.split import split
 from forecaster.typing import Silent
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
     from forecaster.config import CompareSettings, TrainSettings
     from forecaster.data.panel import Panel
     from forecaster.data.windows import Windows
@@ -120,6 +122,15 @@ class Comparison:
     def memories(self) -> tuple[NetworkMemory, ...]:
         """The memory of each cell, where it was asked for."""
         return tuple(entry.memory for entry in self.entries if entry.memory)
+
+    def plot_memory(self) -> Figure:
+        """The cells' gradients through time, beside each other, as a figure of matplotlib.
+
+        UsageError where they were not asked for (`memory=True`), or matplotlib is not installed.
+        """
+        if not self.memories:
+            raise UsageError("plot_memory() has no gradients to draw.", "Give compare() memory=True.")
+        return memory_figure(self.memories)
 
     @property
     def sentence(self) -> str:

@@ -6,17 +6,22 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from forecaster.data.windows import latest_windows, rolling
 from forecaster.errors import DataError
 from forecaster.evaluation.gradient_norms import MAX_WINDOWS, NetworkMemory, network_memory
 from forecaster.models.device import require_tensorflow
-from forecaster.plotting.memory_plot import check_memory_plot, memory_plot
+from forecaster.plotting.memory_plot import check_memory_plot, memory_figure, memory_plot
 from forecaster.serving.open_model import model_of_data, open_model, read_for
 from forecaster.serving.remote_store import at_hand
 from forecaster.storage.files import write_whole
 from forecaster.training.checkpoints import FINAL_STAGE, STATE, TEST_STAGE, read_state, state_file
 
 if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
+
     from forecaster.config import ExplainSettings
     from forecaster.data.panel import Panel
     from forecaster.data.windows import Windows
@@ -39,6 +44,29 @@ class MemoryReport:
     version: int
     windows: int
     networks: tuple[NetworkMemory, ...]
+
+    def __repr__(self) -> str:
+        return f"<MemoryReport {self.model}@{self.version}: {' '.join(one.sentence for one in self.networks)}>"
+
+    def to_frame(self) -> pd.DataFrame:
+        """A row for each row of each network's context: network, rows_back, gradient and its share of the squared ones."""
+        import pandas as pd
+
+        parts = [
+            pd.DataFrame({
+                "network": one.name,
+                "rows_back": np.arange(len(one.memory.rows), 0, -1),
+                "gradient": one.memory.rows,
+                "share": one.memory.row_share,
+            })
+            for one in self.networks
+        ]  # fmt: skip
+        frame: pd.DataFrame = pd.concat(parts, ignore_index=True)
+        return frame
+
+    def plot(self) -> Figure:
+        """The gradients as a figure of matplotlib. UsageError where it is not installed."""
+        return memory_figure(self.networks)
 
     def to_json(self) -> dict[str, Json]:
         """All norms."""

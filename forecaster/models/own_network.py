@@ -178,8 +178,9 @@ def _check_layers(name: str, model: Any) -> None:
     """UsageError for layers that another network has, which would share its weights, or whose names no graph can have."""
     for layer in model._flatten_layers():
         if layer in _TAKEN:
+            given = re.sub("^(own[0-9]+_)+", "", layer.name)
             raise UsageError(
-                f"--network {name}: it returned layer '{layer.name}' before, so that networks would share its weights.",
+                f"--network {name}: it returned layer '{given}' before, so that networks would share its weights.",
                 "Build new layers at each call.",
             )
         if not re.fullmatch(NAME, layer.name):

@@ -14,6 +14,7 @@ from forecaster.plotting.requirements import check_plot_file
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
     from forecaster.evaluation.gradient_norms import NetworkMemory
     from forecaster.typing import FloatArray, IntArray
@@ -31,11 +32,15 @@ def check_memory_plot(path: str | None) -> None:
         check_plot_file(path, "--plot-memory", ENDINGS)
 
 
+def memory_figure(networks: Sequence[NetworkMemory]) -> Figure:
+    """Every network's gradients as a figure of matplotlib. UsageError without matplotlib."""
+    check_plot_file("plot.png", "plot()", (".png",))
+    return figures.to_figure(_figures(networks))
+
+
 def memory_plot(networks: Sequence[NetworkMemory], path: str) -> bytes:
     """Every network's gradients as PNG or HTML: what the ending of `path` names."""
-    drawn = [(ROWS, _rows(networks))]
-    if any(one.memory.states for one in networks):
-        drawn.append((STATES, _states(networks)))
+    drawn = _figures(networks)
     if Path(path).suffix.lower() == ".png":
         return figures.to_picture(drawn, ".png")
     parts = tuple(
@@ -43,6 +48,14 @@ def memory_plot(networks: Sequence[NetworkMemory], path: str) -> bytes:
     )
     text = "Where a gradient has vanished, the network cannot learn from rows that far back."
     return render(Page("Memory", text, (Section("Gradients through time", "", parts),)))
+
+
+def _figures(networks: Sequence[NetworkMemory]) -> list[tuple[str, figures.Draw]]:
+    """Titles and drawings; of states only where a network has some."""
+    drawn = [(ROWS, _rows(networks))]
+    if any(one.memory.states for one in networks):
+        drawn.append((STATES, _states(networks)))
+    return drawn
 
 
 def _rows(networks: Sequence[NetworkMemory]) -> figures.Draw:

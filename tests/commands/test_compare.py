@@ -85,6 +85,10 @@ def test_every_cell_s_memory_stands_beside_the_others(compared):
     assert len(compared.to_json()["cells"][0]["memory"]["forecast_by_row"]) == 8
     for ending in ("png", "html"):
         assert len(memory_plot(compared.memories, f"a.{ending}")) > 1000
+    assert len(compared.plot_memory().axes) == 2
+    forgotten = replace(compared, entries=tuple(replace(entry, memory=None) for entry in compared.entries))
+    with pytest.raises(UsageError, match="Give compare\\(\\) memory=True"):
+        forgotten.plot_memory()
 
 
 def test_the_advice_of_some_windows_and_seeds_reads_no_others():

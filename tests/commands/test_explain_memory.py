@@ -7,6 +7,7 @@ import json
 import numpy as np
 import pytest
 
+import forecaster
 from forecaster.cli.main import run
 from forecaster.commands.explain_memory import explain_memory
 from forecaster.config import ExplainSettings
@@ -27,6 +28,16 @@ def test_the_memory_of_a_stored_model_is_that_of_its_weights(trained, tmp_path, 
     [shown] = json.loads(capsys.readouterr().out)["memory"]
     np.testing.assert_allclose(shown["forecast_by_row"], one.memory.rows, rtol=1e-5)
     assert shown["rows_with_90_percent"] == one.memory.reach()
+
+
+def test_python_gives_the_memory_as_a_table_and_a_figure(trained):
+    models, report, _ = trained
+    found = forecaster.load("air", models=models).explain(memory=True)
+    table = found.to_frame()
+    assert table.columns.tolist() == ["network", "rows_back", "gradient", "share"]
+    assert table["rows_back"].tolist() == list(range(12, 0, -1)) and table["share"].sum() == pytest.approx(1.0)
+    assert repr(found).startswith(f"<MemoryReport air@{report.version}: ") and "of 12 rows" in repr(found)
+    assert len(found.plot().axes) == 2
 
 
 def test_a_plot_without_memory_and_windows_with_it_are_refused():
