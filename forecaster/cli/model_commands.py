@@ -80,7 +80,7 @@ def _export(settings: StoreSettings, console: Console, model: str, file: str) ->
 
     from forecaster.serving.model_archive import export
 
-    named = export(_store(settings), model, Path(file))
+    named = export(_store(settings), model, Path(file), console.warn)
     if console.json:
         console.result({"model": named, "output": file})
     else:

@@ -6,13 +6,13 @@ import csv
 import io
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import fields
 from pathlib import Path
 
 from forecaster.errors import UsageError
 from forecaster.evaluation.anomalies import Anomaly
-from forecaster.storage.files import output_lock, write_whole
+from forecaster.storage.files import replace_output
 
 ENDINGS = (".csv", ".json")
 
@@ -23,8 +23,8 @@ def check_anomaly_file(path: str) -> None:
         raise UsageError(f"--anomalies: '{path}' is neither CSV nor JSON.", "Name a file that ends with .csv or .json.")
 
 
-def write_anomalies(path: str, found: Sequence[Anomaly]) -> None:
-    """Write them as CSV or JSON, by the file's ending. UsageError where it cannot be written."""
+def write_anomalies(path: str, found: Sequence[Anomaly], warn: Callable[[str], None]) -> None:
+    """Write them as CSV or JSON, by the file's ending; `warn` as in `output_lock`. UsageError where it cannot be written."""
     rows = [vars(one) for one in found]
     if Path(path).suffix.lower() == ".json":
         plain = [
@@ -37,5 +37,4 @@ def write_anomalies(path: str, found: Sequence[Anomaly]) -> None:
         table.writeheader()
         table.writerows(rows)
         text = stream.getvalue()
-    with output_lock(path, 0.0):
-        write_whole(path, text)
+    replace_output(path, text, warn)

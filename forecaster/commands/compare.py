@@ -24,7 +24,7 @@ from forecaster.evaluation.metrics import METRICS
 from forecaster.models.device import require_tensorflow
 from forecaster.plotting.memory_plot import check_memory_plot, memory_figure, memory_plot
 from forecaster.serving.manifest import PlanRow, plan_lines
-from forecaster.storage.files import write_whole
+from forecaster.storage.files import replace_output
 from forecaster.training.auto_plan import draft_plan
 from forecaster.training.checkpoints import NoCheckpoints
 from forecaster.training.evaluation_set import forecasts
@@ -249,7 +249,7 @@ def _compared(panel: Panel, settings: CompareSettings, watch: Watch, began: floa
     best_first, lead = _ranked(entries, holdout.windows.series)
     found = Comparison(best_first, baselines, lead, rows, about, holdout.windows)
     if settings.plot_memory:
-        write_whole(settings.plot_memory, memory_plot(found.memories, settings.plot_memory))
+        replace_output(settings.plot_memory, memory_plot(found.memories, settings.plot_memory), watch.warn)
     return found
 
 

@@ -34,7 +34,7 @@ from forecaster.serving.raw_forecasts import raw_forecasts
 from forecaster.serving.recent_errors import recent_windows
 from forecaster.serving.remote_store import at_hand
 from forecaster.serving.zero_shot import ZeroShot, open_pretrained
-from forecaster.storage.files import output_lock, write_whole
+from forecaster.storage.files import output_lock, replace_output, write_whole
 from forecaster.training.length_plan import default_horizon, default_windows
 from forecaster.typing import Watch
 
@@ -64,7 +64,7 @@ def evaluate(data: Data | None, settings: EvaluateSettings, watch: Watch) -> Rep
             found = _pretrained(data, settings, watch, began)
         else:
             found = _trained(data, settings, watch, began)
-        _write_outputs(found, settings)
+        _write_outputs(found, settings, watch)
     return found.report
 
 
@@ -82,12 +82,12 @@ def _check_outputs(data: Data | None, settings: EvaluateSettings) -> None:
         refuse_overwriting(outputs, {"the data": source, "--events": settings.events}, settings.models)
 
 
-def _write_outputs(found: Evaluated, settings: EvaluateSettings) -> None:
+def _write_outputs(found: Evaluated, settings: EvaluateSettings, watch: Watch) -> None:
     """The files that are asked for, each whole or not at all."""
     if settings.output:
-        write_whole(settings.output, window_rows(found.backtest))
+        replace_output(settings.output, window_rows(found.backtest), watch.warn)
     if settings.anomalies:
-        write_anomalies(settings.anomalies, anomalies_of(found.backtest))
+        write_anomalies(settings.anomalies, anomalies_of(found.backtest), watch.warn)
     if settings.report:
         from forecaster.plotting.evaluation_page import evaluation_page
         from forecaster.plotting.html import render

@@ -15,7 +15,7 @@ from forecaster.models.device import require_tensorflow
 from forecaster.plotting.memory_plot import check_memory_plot, memory_figure, memory_plot
 from forecaster.serving.open_model import model_of_data, open_model, read_for
 from forecaster.serving.remote_store import at_hand
-from forecaster.storage.files import write_whole
+from forecaster.storage.files import replace_output
 from forecaster.training.checkpoints import FINAL_STAGE, STATE, TEST_STAGE, read_state, state_file
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ def explain_memory(data: Data | None, settings: ExplainSettings, watch: Watch) -
         found.append(network_memory(name, network, panel, windows, needs))
         watch.note(found[-1].sentence)
     if settings.plot_memory:
-        write_whole(settings.plot_memory, memory_plot(found, settings.plot_memory))
+        replace_output(settings.plot_memory, memory_plot(found, settings.plot_memory), watch.warn)
     return MemoryReport(opened.manifest.name, opened.version, min(len(windows), MAX_WINDOWS), tuple(found))
 
 

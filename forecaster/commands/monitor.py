@@ -26,7 +26,7 @@ from forecaster.serving.open_model import as_trained, open_model, trained_option
 from forecaster.serving.overwriting import refuse_overwriting
 from forecaster.serving.recalibrate import recalibrate
 from forecaster.storage.addresses import shown
-from forecaster.storage.files import output_lock, write_whole
+from forecaster.storage.files import replace_output
 from forecaster.typing import Watch
 
 if TYPE_CHECKING:
@@ -133,7 +133,7 @@ def monitor(ledger: str, data: str, settings: MonitorSettings, watch: Watch) -> 
     nominal = version.quantiles[-1] - version.quantiles[0] if len(version.quantiles) > 1 else None
     verdict, reason = _verdict(tests, recent, panel)
     if settings.anomalies:
-        write_anomalies(settings.anomalies, _anomalies(known, version, panel))
+        write_anomalies(settings.anomalies, _anomalies(known, version, panel), watch.warn)
     report = MonitorReport(
         model=version.model,
         version=version.version,
@@ -156,8 +156,7 @@ def monitor(ledger: str, data: str, settings: MonitorSettings, watch: Watch) -> 
         from forecaster.plotting.html import render
         from forecaster.plotting.operator_page import live_page
 
-        with output_lock(settings.report, 0.0, watch.warn):
-            write_whole(settings.report, render(live_page(report.to_json())))
+        replace_output(settings.report, render(live_page(report.to_json())), watch.warn)
     return report
 
 

@@ -25,7 +25,7 @@ from forecaster.models.cells import CELLS
 from forecaster.models.device import require_tensorflow
 from forecaster.models.scaling import CENTERS
 from forecaster.serving.overwriting import refuse_overwriting
-from forecaster.storage.files import output_lock, write_whole
+from forecaster.storage.files import replace_output
 from forecaster.training.auto_plan import draft_plan
 from forecaster.training.checkpoints import NoCheckpoints
 from forecaster.training.fit_members import EnsembleFitter
@@ -127,8 +127,7 @@ def _searched(optuna: Any, search: _Search, began: float) -> Tuned:
         sure = confirm(panel, search.served({}), search.served(changed), search.fitting)
     toml = _toml(settings, search.plan.horizon, automatic, best.params) if sure.confirmed else ""
     if settings.output != "-" and toml:
-        with output_lock(settings.output, 0.0, watch.warn):
-            write_whole(settings.output, toml)
+        replace_output(settings.output, toml, watch.warn)
     return Tuned(
         automatic=automatic,
         best=best.params,

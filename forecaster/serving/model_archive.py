@@ -16,7 +16,7 @@ from forecaster.serving.store import check_name
 from forecaster.storage.files import output_lock, reason, saying_why, whole_file
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from forecaster.serving.manifest import Manifest
     from forecaster.serving.store import Store
@@ -29,8 +29,10 @@ _PLACE = re.compile(r"(?P<model>[^/]+)/(?P<version>[1-9][0-9]{0,8})/(?P<file>[^\
 _HINT = "Export the model again with `forecaster models export`."
 
 
-def export(store: Store, reference: str | None, path: Path) -> str:
+def export(store: Store, reference: str | None, path: Path, warn: Callable[[str], None] | None = None) -> str:
     """Write a version as the tar file `path`, and return its "name@version". The same version gives the same bytes.
+
+    `warn` as in `output_lock`.
 
     ArtifactError where the version is missing or damaged; UsageError where the file cannot be written.
     """
@@ -40,7 +42,7 @@ def export(store: Store, reference: str | None, path: Path) -> str:
     if path.resolve().is_relative_to(store.root.resolve()):
         raise UsageError(f"'{path}' is in the model store.", "Choose a file elsewhere.")
     with (
-        output_lock(path, 0.0),
+        output_lock(path, 0.0, warn),
         saying_why(path),
         whole_file(path) as stream,
         tarfile.open(fileobj=stream, mode="w", format=tarfile.PAX_FORMAT) as archive,

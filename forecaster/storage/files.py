@@ -158,6 +158,12 @@ def output_lock(output: str | Path, wait: float, warn: Callable[[str], None] | N
             warn(f"'{output}': {lost} could not be kept when the file was replaced.")
 
 
+def replace_output(output: str | Path, content: str | bytes, warn: Callable[[str], None] | None = None) -> None:
+    """Content as the whole file `output`, under its lock (`output_lock`). UsageError where the system refuses."""
+    with output_lock(output, 0.0, warn):
+        write_whole(output, content)
+
+
 @contextmanager
 def file_lock(lock: Path, wait: float, what: str) -> Iterator[None]:
     """Hold `lock`, a file that is there only while it is held (or its holder was killed).

@@ -25,6 +25,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from forecaster.serving.store import Store
 from tests.support.stored_models import stored, write_csv
 from tests.torture.kill import TRAINING, answers, preload, train
 from tests.torture.sandbox import batch, check, exit_code, forecasts_in_ledger, fork, leftovers, make_sandbox
@@ -87,7 +88,6 @@ def _predict_each(folder: Path) -> int:
 def _publish(folder: Path) -> int:
     """As `train` stores a version; a fault of the disk is an error of one line there, too."""
     from forecaster.errors import ForecasterError
-    from forecaster.serving.store import Store
 
     try:
         with Store(folder / "models").training("m", 0.0):
@@ -104,6 +104,58 @@ def _train(folder: Path) -> int:
 def _monitor(folder: Path) -> int:
     words = ("monitor", "kept.db", "later.csv", "--report", "out/live.html", "--anomalies", "out/odd.csv", "--quiet")
     return forecaster(folder, *words)
+
+
+def _evaluate(folder: Path) -> int:
+    words = (
+        "evaluate",
+        "data.csv",
+        "--model",
+        "m",
+        "--output",
+        "out/windows.csv",
+        "--anomalies",
+        "out/odd.csv",
+        "--quiet",
+    )
+    return forecaster(folder, *words)
+
+
+def _export(folder: Path) -> int:
+    return forecaster(folder, "models", "export", "m", "out/m.tar")
+
+
+def _import(folder: Path) -> int:
+    return forecaster(folder, "models", "import", "kept.tar")
+
+
+def _delete(folder: Path) -> int:
+    """Where the version is gone, the next training removes what is left."""
+    gone = 1 not in Store(folder / "models").versions("m")
+    return _publish(folder) if gone else forecaster(folder, "models", "delete", "m@1")
+
+
+def _pages(folder: Path) -> int:
+    """The page and the metrics of a batch whose jobs are done. They have times, so only their ends are compared."""
+    code = batch(folder, "--report", str(folder / "out" / "page.html"), "--metrics", str(folder / "out" / "jobs.prom"))
+    if code == 0:
+        check((folder / "out" / "page.html").read_text().rstrip().endswith("</html>"), "the page is whole")
+        check((folder / "out" / "jobs.prom").read_text().endswith("\n"), "the metrics are whole")
+    return code
+
+
+def _jobs_done(folder: Path) -> None:
+    if not (folder / "status.json").exists():
+        check(exit_code(fork(batch, folder)) == 0, "a batch works")
+    for page in ("page.html", "jobs.prom"):
+        (folder / "out" / page).unlink(missing_ok=True)
+
+
+def _exported(folder: Path) -> None:
+    """Three versions in the store, and one of the same model in a file."""
+    _three_versions(folder)
+    if not (folder / "kept.tar").exists():
+        check(exit_code(fork(forecaster, folder, "models", "export", "m", "kept.tar")) == 0, "an export works")
 
 
 def _forecast_before(folder: Path) -> None:
@@ -143,6 +195,11 @@ VERBS = (
     Verb("publish", _publish, _three_versions, ()),
     Verb("rollback", lambda folder: forecaster(folder, "models", "rollback", "m", "1"), _three_versions, ()),
     Verb("prune", lambda folder: forecaster(folder, "models", "prune", "m", "--keep", "1"), _three_versions, ()),
+    Verb("export", _export, _empty, ("out/m.tar",)),
+    Verb("import", _import, _exported, ()),
+    Verb("delete", _delete, _three_versions, ()),
+    Verb("evaluate", _evaluate, _empty, ("out/windows.csv", "out/odd.csv")),
+    Verb("pages", _pages, _jobs_done, ()),
     Verb("monitor", _monitor, _forecast_before, ("out/live.html", "out/odd.csv")),
     Verb("train", _train, _one_version, (), seconds=True),
 )

@@ -11,7 +11,7 @@ from forecaster.commands.batch.maintenance_jobs import finite
 from forecaster.config import EvaluateSettings, MonitorSettings, PredictSettings, TrainSettings
 from forecaster.errors import ForecasterError
 from forecaster.serving.store import Store, name_from_path
-from forecaster.storage.files import output_lock, write_whole
+from forecaster.storage.files import replace_output
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -90,23 +90,24 @@ def _live(job: BatchJob, ledger: str, name: str, watch: Watch) -> dict[str, Any]
 
 
 def write_report(
-    path: str, title: str, now: datetime, jobs: Mapping[str, Any], models: Sequence[dict[str, Any]]
+    path: str, title: str, now: datetime, jobs: Mapping[str, Any], models: Sequence[dict[str, Any]], watch: Watch
 ) -> None:
     """Write the page. ForecasterError where it cannot be written."""
     from forecaster.plotting.html import render
     from forecaster.plotting.operator_page import jobs_page
 
-    with output_lock(path, 0.0):
-        write_whole(path, render(jobs_page(title, now.strftime("%Y-%m-%d %H:%M UTC"), jobs, models)))
+    page = jobs_page(title, now.strftime("%Y-%m-%d %H:%M UTC"), jobs, models)
+    replace_output(path, render(page), watch.warn)
 
 
-def write_metrics(path: str, now: datetime, jobs: Mapping[str, Any], models: Sequence[dict[str, Any]]) -> None:
+def write_metrics(
+    path: str, now: datetime, jobs: Mapping[str, Any], models: Sequence[dict[str, Any]], watch: Watch
+) -> None:
     """Write the text format of Prometheus, for node_exporter's textfile collector, which reads whole files only.
 
     ForecasterError where it cannot be written.
     """
-    with output_lock(path, 0.0):
-        write_whole(path, metrics(now, jobs, models))
+    replace_output(path, metrics(now, jobs, models), watch.warn)
 
 
 def metrics(now: datetime, jobs: Mapping[str, Any], models: Sequence[dict[str, Any]]) -> str:

@@ -153,9 +153,9 @@ def _shown(
     models = model_records(jobs.jobs, run.watch)
     try:
         if settings.metrics:
-            write_metrics(settings.metrics, now, records, models)
+            write_metrics(settings.metrics, now, records, models, run.watch)
         if settings.report:
-            write_report(settings.report, jobs.path.name, now, records, models)
+            write_report(settings.report, jobs.path.name, now, records, models, run.watch)
     except ForecasterError as fault:
         return replace(summary, status_error=summary.status_error or fault.message)
     return summary
