@@ -7,8 +7,9 @@
 DIR is described in accuracy.py. Only the training rows of a set are read; the scores come from the latest windows of
 these rows, as those of `train` do. Transform and training schedule are chosen once, by model selection with seed 0, and
 stay for every change. FILE.json keeps finished runs, so that the benchmark can run in parts. Writes the section of
-ablations in benchmarks/ABLATIONS.md. `--regularisation` measures weight decay, recurrent dropout and the forget bias instead, on
-a GRU and an LSTM with the same small budget in place of a selected schedule, and writes a section of its own.
+ablations in benchmarks/ABLATIONS.md. `--regularisation` measures weight decay, recurrent dropout, the forget bias, optimizers,
+clipping and truncation instead, on a GRU and an LSTM with the same small budget in place of a selected schedule, and writes a
+section of its own.
 """
 
 from __future__ import annotations
@@ -64,13 +65,18 @@ CHANGES: dict[str, Values] = {
     "gradients not clipped": {"clip_norm": 0.0},
     "no quantiles": {"quantiles": ()},
 }
-# Measured with REGULARISATION_BUDGET, the first three on each cell.
+# Measured with REGULARISATION_BUDGET, the forget bias on the LSTM alone.
 REGULARISATION: dict[str, Values] = {
     "AdamW, weight decay .01": {"optimizer": "adamw", "weight_decay": 0.01},
     "AdamW, weight decay .1": {"optimizer": "adamw", "weight_decay": 0.1},
     "recurrent dropout .2": {"recurrent_dropout": 0.2},
     "forget bias 0": {"forget_bias": 0.0},
     "forget bias 2": {"forget_bias": 2.0},
+    "Nadam": {"optimizer": "nadam"},
+    "RMSprop": {"optimizer": "rmsprop"},
+    "SGD with momentum, ten times the rate": {"optimizer": "sgd", "learning_rate": 5e-2},
+    "gradients clipped at .1 by value": {"clip_value": 0.1},
+    "gradients go back 1 recurrent step": {"truncate": 1},
 }
 REGULARISED = ("hospital", "m1_quarterly")
 REGULARISATION_BUDGET: Values = {
