@@ -112,21 +112,25 @@ def level_test(
 def mean_test(excess: FloatArray, largest_loss: float, threshold: float, restart: BoolArray | None = None) -> TestState:
     """Whether the mean of `excess` [T] is above 0. Null hypothesis: given the scores before, it is at most 0.
 
-    `largest_loss`: `excess` is never below minus this. Autocorrelation weakens the bets (`_informative_share`). `restart` [T]:
-    before these scores an alarm is forgotten.
+    `largest_loss`: `excess` is never below minus this. Autocorrelation weakens the bets (`_informative_share`); that of the
+    scores before and after the change that the bets speak for, each about its own mean, as a lasting change is none.
+    `restart` [T]: before these scores an alarm is forgotten.
     """
     bets = _Bets(len(STAKES), threshold)
     past: list[float] = []  # outside alarms
+    places: list[int] = []  # theirs, in the order of time
     share, due = 1.0, MIN_SCORES
     alarm = np.zeros(len(excess), np.bool_)
     for t, value in enumerate((excess / largest_loss).tolist()):
         if restart is not None and restart[t]:
             bets.restart()
         if len(past) >= due:
-            share, due = _informative_share(_autocorrelation(np.array(past))), len(past) * 11 // 10 + 1
+            change = bisect_left(places, bets.lowest_at)
+            share, due = _informative_share(_autocorrelation(np.array(past), change)), len(past) * 11 // 10 + 1
         alarm[t] = bets.add(t, [(1 + stake * value) ** share for stake in STAKES])
         if not alarm[t]:
             past.append(value)
+            places.append(t)
     return TestState(alarm, bets.lowest_at if bets.alarm else None)
 
 
@@ -139,10 +143,13 @@ def _informative_share(correlation: float) -> float:
     return ((1 - correlation) / (1 + correlation)) ** 2
 
 
-def _autocorrelation(values: FloatArray) -> float:
-    """The autocorrelation at lag 1, less its standard error where there is none, where this is positive; else 0."""
-    centred = values - values.mean()
+def _autocorrelation(values: FloatArray, change: int = 0) -> float:
+    """The autocorrelation at lag 1, less its standard error where there is none, where this is positive; else 0.
+
+    Those before the position `change`, and those from there on, have a mean of their own.
+    """
+    centred = np.concatenate([part - part.mean() for part in (values[:change], values[change:]) if len(part)])
     square = float((centred * centred).sum())
-    if square <= 0:
+    if square <= len(values) * (1e-9 * float(np.abs(values).max())) ** 2:  # of constants, what rounding leaves
         return 0.0
     return max(0.0, float((centred[1:] * centred[:-1]).sum()) / square - 1 / math.sqrt(len(values)))

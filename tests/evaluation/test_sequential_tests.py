@@ -54,6 +54,13 @@ def test_a_mean_that_was_never_within_its_bound_is_found_from_its_first_score():
     assert found.alarm[-1] and found.since == 0 and not found.alarm[:2].any()
 
 
+@pytest.mark.parametrize("noise", [0.0, 0.05])
+def test_a_lasting_change_of_the_mean_is_not_taken_for_autocorrelation(noise):
+    excess = np.repeat([-0.2, 0.9], [6, 12]) + noise * np.random.default_rng(0).normal(size=18)
+    found = mean_test(excess, 1.0, 200.0)
+    assert found.since == 6 and found.alarm[-1]
+
+
 def test_an_alarm_is_forgotten_where_another_model_takes_over():
     usual = np.random.default_rng(0).uniform(1, 2, 45)
     scores = np.insert(usual, 40, np.full(10, 9.0))
