@@ -19,6 +19,7 @@ PAGES = (
     "covariates",
     "intervals",
     "which-cell",
+    "cells",
     "tuning",
     "plots",
     "artifact",
