@@ -17,6 +17,17 @@ def whole_numbers(call: str, least: int, **given: object) -> list[int]:
     return [int(value) for value in given.values()]  # type: ignore[call-overload]
 
 
+def column_names(call: str, **given: object) -> list[tuple[str, ...]]:
+    """The names of each value, in their order, from `"a,b"` or a sequence of texts. UsageError for another value."""
+    found: list[tuple[str, ...]] = []
+    for name, value in given.items():
+        parts = [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+        if not isinstance(parts, (list, tuple)) or not all(isinstance(part, str) for part in parts):
+            raise UsageError(f"{call}: {name}: {value!r} is not a list of column names.", "Expected e.g. ('a', 'b').")
+        found.append(tuple(parts))
+    return found
+
+
 def check_names(call: str, allowed: Collection[str], **given: object) -> None:
     """UsageError for a value that is not among the allowed names."""
     for name, value in given.items():

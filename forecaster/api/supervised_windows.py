@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from forecaster.api.arguments import check_names, check_switches, whole_numbers
+from forecaster.api.arguments import check_names, check_switches, column_names, whole_numbers
+from forecaster.api.tables import as_data
 from forecaster.data.covariate_encodings import Encoding, fit_encodings
 from forecaster.data.extra_inputs import ExtraInputs, Needs
 from forecaster.data.freq import format_timestamps
@@ -19,8 +20,9 @@ from forecaster.errors import DataError, UsageError
 from forecaster.models.scaling import CENTERS, TRANSFORMS, WindowScaler
 
 if TYPE_CHECKING:
+    from forecaster.api.tables import Table
     from forecaster.data.panel import Panel
-    from forecaster.typing import BoolArray, Data, FloatArray, IntArray, TextArray
+    from forecaster.typing import BoolArray, FloatArray, IntArray, TextArray
 
 
 @dataclass(frozen=True)
@@ -55,8 +57,16 @@ class WindowSet:
         return np.concatenate([self.inputs[:, segment:, 0], self.targets[:, :segment]], axis=1)
 
     def restore(self, forecast: FloatArray) -> FloatArray:
-        """Forecasts [N, P] or [N, P, K] in the units of `targets` -> the same shape in the table's units, float64."""
+        """Forecasts [N, P] or [N, P, K] in the units of `targets` -> the same shape in the table's units, float64.
+
+        UsageError for another shape.
+        """
         values = np.asarray(forecast, np.float64)
+        if values.ndim not in (2, 3) or len(values) != len(self):
+            raise UsageError(
+                f"restore(): forecasts of shape {list(values.shape)} are not of these {len(self)} windows.",
+                f"Expected [{len(self)}, P] or [{len(self)}, P, K].",
+            )
         if self.scaler is None:
             return values
         whole = values if values.ndim == 3 else values[:, :, None]
@@ -67,7 +77,9 @@ class WindowSet:
         """A `tf.data.Dataset` of batches (inputs [B, T, F], targets [B, H]), float32.
 
         With known features the inputs are a pair, (inputs, known [B, H, U]). With `shuffle` each pass has another order.
+        UsageError for a batch size that is no whole number from 1 up.
         """
+        [batch_size] = whole_numbers("dataset()", 1, batch_size=batch_size)
         import tensorflow as tf
 
         read = (self.inputs, self.known) if self.known.shape[2] else self.inputs
@@ -89,13 +101,13 @@ class SupervisedWindows:
 
 
 def windows(
-    data: Data,
+    data: Table,
     *,
     context_length: int,
     horizon: int,
-    known: Sequence[str] = (),
-    past: Sequence[str] = (),
-    static: Sequence[str] = (),
+    known: str | Sequence[str] = (),
+    past: str | Sequence[str] = (),
+    static: str | Sequence[str] = (),
     series: str | None = None,
     timestamp: str | None = None,
     target: str | None = None,
@@ -114,10 +126,10 @@ def windows(
     any other. Covariates of the context are the known, the past and the static ones; `known` has those ahead.
 
     Args:
-        data: a path or a data frame, in the layouts of `forecaster train`.
+        data: a path, a data frame, a pandas.Series, or a list or array of numbers, as `forecaster.train` takes them.
         context_length: T, rows that a window reads.
         horizon: H, rows that it forecasts.
-        known: columns whose values are known ahead.
+        known: columns whose values are known ahead, as a sequence or `"a,b"`.
         past: columns that are known up to the cutoff.
         static: columns with one value for each series.
         series: column that names the series; None = inferred.
@@ -151,8 +163,8 @@ def windows(
         call, 1, context_length=context_length, horizon=horizon, stride=stride
     )
     validation, test = whole_numbers(call, 0, validation=validation, test=test)
-    columns = Columns(series, timestamp, target, tuple(known), tuple(past), tuple(static))
-    panel = read_as(data, ReadOptions.of(columns, freq=freq))
+    columns = Columns(series, timestamp, target, *column_names(call, known=known, past=past, static=static))
+    panel = read_as(as_data(data), ReadOptions.of(columns, freq=freq))
     season = panel.season_length
     scaler = WindowScaler(transform, center, season) if scaled else None
     start, end = panel.offsets[:-1], panel.offsets[1:]

@@ -49,6 +49,31 @@ def test_arrays_have_the_shapes_and_types_that_the_docstring_names():
     assert np.isnan(parts.latest.targets).all()
 
 
+def test_forecasts_and_batches_of_other_sizes_are_refused_in_one_line():
+    test = forecaster.windows(table(), context_length=8, horizon=3).test
+    for forecast in (np.zeros((3, 3)), np.zeros(2)):
+        with pytest.raises(UsageError, match=r"are not of these 2 windows. Expected \[2, P\] or \[2, P, K\]"):
+            test.restore(forecast)
+    with pytest.raises(UsageError, match="batch_size: 0 is not a whole number from 1 up"):
+        test.dataset(0)
+
+
+def test_data_is_what_train_takes():
+    frame = table(count=1)
+    expected = forecaster.windows(frame, context_length=8, horizon=3).train.inputs
+    for data in (frame["target"].tolist(), frame["target"].to_numpy(), frame.set_index("timestamp")["target"]):
+        np.testing.assert_array_equal(forecaster.windows(data, context_length=8, horizon=3).train.inputs, expected)
+
+
+def test_columns_are_named_as_elsewhere():
+    frame = with_covariates()
+    both = [
+        forecaster.windows(frame, context_length=8, horizon=3, known=known, past=past, static="place")
+        for known, past in (("price,sky", "visits"), (["price", "sky"], ("visits",)))
+    ]
+    assert both[0].train.features == both[1].train.features and "visits" in both[0].train.features
+
+
 def test_a_notebook_shows_shapes_and_not_every_number():
     parts = forecaster.windows(table(), context_length=8, horizon=3)
     assert repr(parts.test) == "<WindowSet: inputs [2, 8, 2], targets [2, 3], known [2, 3, 0], 2 series>"
@@ -161,6 +186,7 @@ def test_a_dataset_gives_the_same_batches_as_the_arrays():
         ({"test": -1}, "windows(): test: -1 is not a whole number from 0 up."),
         ({"stride": 1.5}, "windows(): stride: 1.5 is not a whole number from 1 up."),
         ({"horizon": True}, "windows(): horizon: True is not a whole number from 1 up."),
+        ({"known": 3}, "windows(): known: 3 is not a list of column names."),
         ({"scaled": "no"}, "windows(): scaled: 'no' is neither True nor False."),
         ({"scaled": False, "transform": "log"}, "windows(): transform has no effect on raw windows."),
         ({"scaled": False, "center": "last"}, "windows(): center has no effect on raw windows."),
