@@ -329,12 +329,15 @@ def own_descriptor(path: Path) -> int | None:
     """The descriptor of this process that `/dev/stdout`, `/dev/fd/3` or a link to one names; None for any other path.
 
     Of standard error it is the one that `sys.stderr` writes to: the command line keeps libraries' logs off descriptor 2.
+    OSError where standard output was closed: the command line has the null device there.
     """
     at = path.absolute()
     for _ in range(MAX_LINKS):
         if os.path.realpath(at.parent) in ("/dev/fd", f"/proc/{os.getpid()}/fd") and at.name.isdecimal():
             number = int(at.name)
-            if number == 2 and sys.stderr is not None:
+            if number == 1 and sys.stdout is None:
+                raise OSError(errno.EBADF, "it is closed")
+            if number == 2:
                 with suppress(OSError, ValueError, AttributeError):
                     number = sys.stderr.fileno()
             return number

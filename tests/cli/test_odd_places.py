@@ -43,6 +43,15 @@ def test_a_forecast_may_go_through_the_devices_of_standard_output_and_error(tmp_
     assert plain.stdout == device.stdout == error.stderr != b"" and device.stderr == error.stdout == b""
 
 
+@pytest.mark.slow
+def test_a_forecast_is_not_lost_where_standard_output_is_closed(tmp_path):
+    stored(tmp_path / "models")
+    write_csv(tmp_path / "data.csv", 60)
+    command = f"{sys.executable} -m forecaster predict data.csv --model m --quiet --output /dev/stdout >&-"
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    assert subprocess.run(["bash", "-c", command], cwd=tmp_path, env=environment, check=False).returncode == 2
+
+
 @pytest.mark.parametrize("name", ["/dev/stdout", "/dev/fd/1", "link"])
 def test_a_device_of_standard_output_adds_to_the_file_behind_it(tmp_path, monkeypatch, name):
     monkeypatch.chdir(tmp_path)
