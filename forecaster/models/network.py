@@ -21,7 +21,7 @@ from forecaster.models.head_layers import Head, HeadSettings
 from forecaster.models.heads import HEADS
 from forecaster.models.own_network import OwnEncoder, OwnHead
 from forecaster.models.scaling import WindowScaler
-from forecaster.models.seasonal_profile import less_profile, seasonal_profile, steps_of
+from forecaster.models.seasonal_profile import Season, season_of
 from forecaster.models.settings import NetworkSettings
 from forecaster.models.skip_paths import KnownPath, LinearPath
 
@@ -79,19 +79,21 @@ class Network:
 
     def forecast(self, inputs: Sequence[Tensor], recur: Recurrence = run_layer) -> Tensor:
         """[B, H, 1 + Q] in the caller's units, float64, quantiles ascending, from the values of `own()`, NaN = missing."""
+        from keras import ops
+
         encoder = self.encoder.with_recurrence(recur)
         read, season = self.read_of(inputs)
         z, center, scale = self._in_network_units(read, encoder, self.head.forecast)
         answer = self.answer(z, center, scale, self.settings.quantiles)
-        return answer if season is None else season[:, :, None] + answer  # in this order: see WindowScaler.restore
+        return season.put_back(answer, ops) if season else answer
 
-    def read_of(self, inputs: Sequence[Tensor]) -> tuple[list[Tensor], Tensor | None]:
-        """The values of `own()` -> those of `inputs()`, and the seasonal profile [B, H] ahead; None where there is none."""
+    def read_of(self, inputs: Sequence[Tensor]) -> tuple[list[Tensor], Season | None]:
+        """The values of `own()` -> those of `inputs()`, and the season that was taken out; None where nothing was."""
         context, season = self.without_season(inputs[0])
         return [context, *self.own(inputs, self.settings.context_length)[1:]], season
 
-    def without_season(self, context: Tensor, ahead: int = 0) -> tuple[Tensor, Tensor | None]:
-        """The context [B, rows + ahead] -> what the network reads of it [B, L + ahead], and what was taken out ahead [B, H].
+    def without_season(self, context: Tensor, ahead: int = 0) -> tuple[Tensor, Season | None]:
+        """The context [B, rows + ahead] -> what the network reads of it [B, L + ahead], and the season that was taken out.
 
         `ahead` are rows from the cutoff on. None where there is no profile: nothing is taken out.
         """
@@ -100,9 +102,8 @@ class Network:
         learn, settings = self.settings.profile, self.settings
         if learn is None:
             return context, None
-        profile = seasonal_profile(context[:, : settings.rows], learn, ops)
-        read = less_profile(context, profile, settings.context_length, ahead, ops)
-        return read, steps_of(profile, 0, settings.horizon, ops)
+        season = season_of(context[:, : settings.rows], learn, ops)
+        return season.taken_out(context, settings.context_length, ahead, ops), season
 
     def answer(self, z: Tensor, center: Tensor, scale: Tensor, quantiles: tuple[float, ...]) -> Tensor:
         """A head's outputs [B, H, K] -> point forecast and quantiles [B, H, 1 + Q] in the caller's units, float64.

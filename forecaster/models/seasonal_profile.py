@@ -1,7 +1,13 @@
-"""The seasonal profile of a window's context, which is taken out of what a network reads and put back into its forecast.
+"""The season of a window's context, which is taken out of what a network reads and put back into its forecast.
 
 So a network without a season forecasts series that have one, and a network of a day or a week forecasts series that also have a
 week or a year.
+
+What is positive throughout has seasons that grow with its level, as traffic and sales have: with s the profile and l the level,
+
+    y = f r + e,    f = 1 + s / l within bounds,    e = s - l (f - 1),
+
+where r is what the network reads and forecasts. Else f = 1 and e = s: the season is a sum (benchmarks/ABLATIONS.md).
 
 The profile is the mean deviation of each step of the season from its own season's mean, after the trend between seasons,
 shrunk towards none as far as chance explains it (James & Stein 1961). Classical additive decomposition: Hyndman &
@@ -19,6 +25,7 @@ import numpy as np
 
 MIN_SMOOTHED = 0.04  # of the weights of a smoothed step's neighbours that must be observed
 MIN_SEASONS = 1.5  # in a history, for a profile
+MIN_FACTOR, MAX_FACTOR = 0.3, 2.0  # beyond these the season is a sum: a quiet hour would make much of little
 
 
 @dataclass(frozen=True)
@@ -89,9 +96,37 @@ def seasonal_profile(context: Any, learn: Profile, ops: Any = np) -> Any:
     return ops.reshape(profile * share, (-1, m))
 
 
-def less_profile(values: Any, profile: Any, length: int, ahead: int = 0, ops: Any = np) -> Any:
-    """The last `length` rows of contexts and, after these, `ahead` later rows [B, · + ahead], less the profile [B, m]."""
-    return values[:, -(length + ahead) :] - steps_of(profile, -length, ahead, ops)
+@dataclass(frozen=True)
+class Season:
+    """A season that windows have: factor and summand [B, m] of each step, from the first step ahead on."""
+
+    factor: Any
+    summand: Any
+
+    def taken_out(self, values: Any, length: int, ahead: int = 0, ops: Any = np) -> Any:
+        """The last `length` rows of contexts and, after these, `ahead` later rows [B, · + ahead], without the season."""
+        summand, factor = (steps_of(part, -length, ahead, ops) for part in (self.summand, self.factor))
+        return (values[:, -(length + ahead) :] - summand) / factor
+
+    def put_back(self, values: Any, ops: Any = np) -> Any:
+        """Values [B, H, K] of the steps ahead, with the season."""
+        summand, factor = (steps_of(part, 0, values.shape[1], ops)[:, :, None] for part in (self.summand, self.factor))
+        return summand + factor * values  # the operand that is broadcast comes first: see WindowScaler.restore
+
+
+def season_of(context: Any, learn: Profile, ops: Any = np) -> Season:
+    """The season of contexts of at least K seasons of m rows, NaN = missing."""
+    profile, missing = seasonal_profile(context, learn, ops), ops.isnan(context)
+    one = ops.ones_like(profile)
+    positive = ops.max(ops.where(missing, ops.zeros_like(context) - 1.0, -context), axis=1, keepdims=True) < 0.0
+    latest = slice(-learn.seasons * learn.season_length, None)
+    seen = ops.where(missing, ops.zeros_like(context), ops.ones_like(context))[:, latest]
+    known = ops.where(missing, ops.zeros_like(context), context)[:, latest]
+    level = ops.sum(known, axis=1, keepdims=True) / ops.maximum(ops.sum(seen, axis=1, keepdims=True), 1.0)
+    share = profile / ops.where(level > 0.0, level, ops.ones_like(level))
+    bounded = ops.minimum(ops.maximum(one + share, MIN_FACTOR * one), MAX_FACTOR * one)
+    factor = ops.where(positive, bounded, one)
+    return Season(factor=factor, summand=profile - level * (factor - 1.0))
 
 
 def steps_of(profile: Any, first: int, end: int, ops: Any = np) -> Any:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from forecaster.models.seasonal_profile import less_profile, seasonal_profile, steps_of
+from forecaster.models.seasonal_profile import season_of
 
 if TYPE_CHECKING:
     from forecaster.models.seasonal_profile import Profile
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class DeseasonalisedRuntime:
-    """A graph that reads `length` rows, run on contexts without their seasonal profile."""
+    """A graph that reads `length` rows, run on contexts without their season."""
 
     graph: Runtime
     length: int
@@ -31,6 +31,5 @@ class DeseasonalisedRuntime:
 
     def run(self, context: FloatArray, extra: Mapping[str, FloatArray] | None = None) -> FloatArray:
         """As `Runtime.run`, for contexts [B, context_length]."""
-        profile = seasonal_profile(context, self.profile)
-        found = self.graph.run(less_profile(context, profile, self.length), extra)
-        return np.asarray(found + steps_of(profile, 0, found.shape[1])[:, :, None])
+        season = season_of(context, self.profile)
+        return np.asarray(season.put_back(self.graph.run(season.taken_out(context, self.length), extra)))

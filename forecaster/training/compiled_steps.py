@@ -27,6 +27,7 @@ from forecaster.training.truncation import truncated
 if TYPE_CHECKING:
     from forecaster.engines.worker_group import Channel
     from forecaster.models.network import Network
+    from forecaster.models.seasonal_profile import Season
     from forecaster.training.fit_types import Task
     from forecaster.typing import IntArray, Tensor
 
@@ -258,8 +259,8 @@ class Trainer:
 
     def _gathered(
         self, fetch: Callable[..., Any], read: TaskTensors, series: Tensor, cutoff: Tensor, ahead: int
-    ) -> tuple[Tensor, list[Tensor], Tensor | None]:
-        """Values around the cutoffs, without the seasonal profile, the extra inputs, and the profile [B, H] ahead or None."""
+    ) -> tuple[Tensor, list[Tensor], Season | None]:
+        """Values around the cutoffs, without their season, the extra inputs, and the season or None."""
         settings = self.network.settings
         window, extra = fetch(read.bounds, series, cutoff, settings.rows, ahead, settings.horizon)
         window, season = self.network.without_season(window, ahead)
@@ -333,6 +334,7 @@ class Trainer:
 
     def _validate(self, read: TaskTensors, series: Tensor, cutoff: Tensor) -> ValidationSums:
         import tensorflow as tf
+        from keras import ops
 
         length, horizon = self.network.settings.context_length, self.network.settings.horizon
         window, extra, season = self._gathered(self.rows.gather_all, read, series, cutoff, horizon)
@@ -342,10 +344,12 @@ class Trainer:
         loss, loss_steps = self._loss(z, target, center, scale, seasonal_scale)
         observed = ~tf.math.is_nan(target)
         steps = tf.reduce_sum(tf.cast(observed, tf.float64), axis=1)
-        misses = target - self.network.answer(z, center, scale, ())[:, :, 0]
+        actual, forecast = target[:, :, None], self.network.answer(z, center, scale, ())
+        if season:
+            actual, forecast = season.put_back(actual, ops), season.put_back(forecast, ops)
+        actual, misses = actual[:, :, 0], (actual - forecast)[:, :, 0]
         error = tf.reduce_sum(tf.where(observed, tf.abs(misses), 0.0), axis=1) / tf.maximum(steps, 1.0) / seasonal_scale
         windows = tf.reduce_sum(tf.cast(steps > 0.0, tf.float64))
-        actual = target if season is None else target + season
         size = tf.abs(actual) + tf.abs(actual - misses)
         share = tf.where(observed & (size > 0.0), 2.0 * tf.abs(misses) / size, 0.0)
         relative = tf.reduce_sum(tf.reduce_sum(share, axis=1) / tf.maximum(steps, 1.0))

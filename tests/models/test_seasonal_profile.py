@@ -9,8 +9,11 @@ import pytest
 
 from forecaster.models.seasonal_profile import (
     LONGER,
+    MAX_FACTOR,
+    MIN_FACTOR,
     Profile,
-    less_profile,
+    Season,
+    season_of,
     seasonal_profile,
     shown_in,
     steps_of,
@@ -79,7 +82,42 @@ def test_a_context_less_its_profile_goes_on_in_the_same_season():
     profile = np.arange(12.0)[None]
     np.testing.assert_array_equal(steps_of(profile, -2, 14)[0], [10, 11, *range(12), 0, 1])
     values = np.concatenate([np.zeros((1, 20)), steps_of(profile, -5, 15)], axis=1)
-    assert not less_profile(values, profile, 5, 15).any()
+    assert not Season(np.ones_like(profile), profile).taken_out(values, 5, 15).any()
+
+
+@pytest.mark.parametrize("level", [-100.0, 0.0, 30.0, 300.0])
+def test_what_is_taken_out_of_the_steps_ahead_is_put_back(level):
+    values = waves(WEEK)[0] - 50.0 + level
+    season, ahead = season_of(values, WEEK), np.random.default_rng(3).normal(level, 5.0, (len(values), 7))
+    read = season.taken_out(np.concatenate([values, ahead], axis=1), 5, 7)
+    np.testing.assert_allclose(season.put_back(read[:, 5:, None])[:, :, 0], ahead, rtol=1e-9)
+    assert (season.factor != 1.0).any() == (values.min() > 0.0)
+
+
+def test_a_positive_season_that_grows_with_the_level_leaves_no_trace_of_itself():
+    """A quiet hour is as much quieter in percent, so that a lower level makes no forecast of nothing at night."""
+    shape = np.array([0.4, 0.5, 0.8, 1.0, 1.1, 1.3, 1.4, 1.5, 1.3, 1.1, 0.9, 0.7])
+    values = 100.0 * np.tile(shape, 3)[None]
+    season = season_of(values, WEEK)
+    np.testing.assert_allclose(season.put_back(np.full((1, 12, 1), 50.0))[0, :, 0], 50.0 * shape, rtol=1e-6)
+    np.testing.assert_allclose(season.taken_out(0.8 * values, 12), 80.0, rtol=1e-6)
+
+
+def test_factors_are_bounded_and_the_rest_is_a_sum():
+    values = np.full((1, 36), 1.0)
+    values[0, ::12], values[0, 6::12] = 100.0, 0.01
+    season = season_of(values, WEEK)
+    assert season.factor.min() >= MIN_FACTOR and season.factor.max() == MAX_FACTOR
+    np.testing.assert_allclose(season.taken_out(values, 12)[0] * season.factor[0] + season.summand[0], values[0, -12:])
+
+
+def test_far_from_zero_a_season_is_a_sum():
+    values, _ = waves(WEEK)
+    season = season_of(values + 1e9, WEEK)
+    read = season.taken_out(values + 1e9, 36) - 1e9
+    np.testing.assert_allclose(
+        read, Season(np.ones((1, 12)), seasonal_profile(values, WEEK)).taken_out(values, 36), atol=1e-4
+    )
 
 
 def test_a_profile_needs_a_history_that_shows_it():
@@ -99,6 +137,9 @@ def test_a_graph_finds_what_arrays_show(profile):
     values[3] = 4.0
     graph = np.asarray(seasonal_profile(ops.convert_to_tensor(values), profile, ops))
     np.testing.assert_allclose(graph, seasonal_profile(values, profile), rtol=1e-9, atol=1e-9)
+    found, expected = season_of(ops.convert_to_tensor(values), profile, ops), season_of(values, profile)
+    np.testing.assert_allclose(np.asarray(found.factor), expected.factor, rtol=1e-9)
+    np.testing.assert_allclose(np.asarray(found.summand), expected.summand, rtol=1e-9, atol=1e-9)
 
 
 @pytest.mark.usefixtures("cpu")
@@ -110,9 +151,8 @@ def test_a_network_forecasts_the_context_without_it_and_puts_it_back(count):
     settings = replace(plain.settings, profile=WEEK)
     network = Network(settings, seed=1)
     values = waves(WEEK, rows=count)[0]
-    profile = seasonal_profile(values, WEEK)
-    expected = np.asarray(plain.forecast([less_profile(values, profile, settings.context_length)]))
-    expected = expected + steps_of(profile, 0, settings.horizon)[:, :, None]
+    season = season_of(values, WEEK)
+    expected = season.put_back(np.asarray(plain.forecast([season.taken_out(values, settings.context_length)])))
     assert settings.rows == 36 > settings.context_length
     np.testing.assert_allclose(np.asarray(network.forecast(network.own([values]))), expected, rtol=1e-6)
     np.testing.assert_allclose(network.model.predict(values, verbose=0), expected, rtol=1e-5)

@@ -10,7 +10,7 @@ import pytest
 
 from forecaster.errors import ArtifactError
 from forecaster.models.network import Network
-from forecaster.models.seasonal_profile import Profile, less_profile, seasonal_profile
+from forecaster.models.seasonal_profile import Profile, season_of
 from forecaster.models.settings import FitSettings
 from forecaster.training.checkpoints import read_state, write_state
 from forecaster.training.compiled_steps import Trainer, Trainers
@@ -287,23 +287,26 @@ def test_validation_is_the_loss_worked_in_numpy():
 
 def test_a_network_with_a_seasonal_profile_is_fitted_and_validated_without_it():
     season = np.tile([0.0, 9.0, -3.0, 5.0, 1.0, -6.0], 10)
-    panel = panel_of(*(values + 20.0 * season for values in waves(3, 60)))
+    panel = panel_of(*(values + 20.0 * season + 200.0 * n for n, values in enumerate(waves(3, 60))))
     learn = Profile(6, seasons=3)
     plain, settings = network_settings(cell="gru"), network_settings(cell="gru", profile=learn)
     task = parts_of(panel).selection
     net, done = fitted(task, network=Network(settings, seed=1), epochs=1, error_scale="series")
     windows = task.validation
     values = windows.gather(18, 3)
-    profile = seasonal_profile(values[:, :18], learn)
-    less = less_profile(values, profile, 8, 3)
+    season = season_of(values[:, :18], learn)
+    less = season.taken_out(values, 8, 3)
     same = Network(plain, seed=1)
     same.weights = net.weights
-    misses = np.abs(less[:, 8:] - np.asarray(same.forecast([less[:, :8]]))[:, :, 0])
-    expected = (misses / task.scale[windows.series][:, None]).mean()
+    forecast = season.put_back(np.asarray(same.forecast([less[:, :8]])))[:, :, 0]
+    misses = np.abs(values[:, 18:] - forecast)
+    errors = np.abs(less[:, 8:] - np.asarray(same.forecast([less[:, :8]]))[:, :, 0])
+    expected = (errors / task.scale[windows.series][:, None]).mean()
     assert done.history[0].validation_loss == pytest.approx(expected, rel=1e-4)
-    forecast = np.asarray(net.forecast(net.own([values[:, :18]])))[:, :, 0]
-    np.testing.assert_allclose(np.abs(values[:, 18:] - forecast), misses, rtol=1e-5)
-    assert np.abs(profile).max() > 50.0
+    assert not task.relative
+    assert done.error == pytest.approx((misses / task.scale[windows.series][:, None]).mean(), rel=1e-4)
+    np.testing.assert_allclose(np.asarray(net.forecast(net.own([values[:, :18]])))[:, :, 0], forecast, rtol=1e-5)
+    assert (season.factor != 1.0).any() and (season.summand != 0.0).any()
     assert done.history[0].loss < 0.5 * fitted(task, network=same, epochs=1, error_scale="series")[1].history[0].loss
 
 
