@@ -134,3 +134,18 @@ def test_a_panel_of_single_rows_is_refused():
     with pytest.raises(DataError, match="the longest series has 1 row") as error:
         split(panel_of([1.0], [2.0]), NEEDS, 1)
     assert "\n" not in error.value.message
+
+
+def test_of_very_many_series_some_validate_and_all_are_fitted_on_alike(monkeypatch):
+    panel = panel_of(*waves(20, 60))
+    needs = Needs(8, 3, ())
+    whole = split(panel, needs, 1).selection
+    monkeypatch.setattr("forecaster.training.split.MAX_VALIDATION_WINDOWS", 10)
+    some = split(panel, needs, 1).selection
+    assert whole and some and whole.validation and some.validation
+    each = len(whole.validation) // 20
+    assert len(some.validation) == 10 // each * each > each > 1
+    assert len(np.unique(some.validation.series)) == 10 // each
+    assert some.validation.series[0] == 0 and some.validation.series[-1] == 19
+    np.testing.assert_array_equal(some.training.end, whole.training.end)
+    np.testing.assert_array_equal(some.sampler.last, whole.sampler.last)
