@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 FloatArray: TypeAlias = NDArray[np.floating[Any]]
 IntArray: TypeAlias = NDArray[np.int64]
+ShortIntArray: TypeAlias = NDArray[np.int32]  # where there is one for each row of a panel, and none is large
 BoolArray: TypeAlias = NDArray[np.bool_]
 TextArray: TypeAlias = NDArray[Any]  # str objects
 Tensor: TypeAlias = Any  # a Keras or TensorFlow tensor

@@ -148,8 +148,7 @@ def with_limits_of(target: FloatArray, settings: TrainSettings, watch: Watch) ->
     """The settings, with 0 as the smallest value where no value [R] of the whole panel is negative."""
     if settings.min is not None or settings.counts or not (settings.max is None or settings.max > 0.0):
         return settings
-    seen = target[~np.isnan(target)]
-    if not len(seen) or (seen < 0.0).any():
+    if np.isnan(target).all() or (target < 0.0).any():
         return settings
     watch.note("no value is negative: forecasts keep to 0 and above (--min none turns this off).")
     return replace(settings, min=0.0)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from forecaster.data.events import event_groups, event_inputs, event_width, is_event
+from forecaster.data.series_blocks import series_blocks
 from forecaster.data.slots import WEEK
 from forecaster.data.time_zones import DAY, wall_clock
 from forecaster.errors import UsageError, install_hint, nearest
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from forecaster.data.freq import Freq
     from forecaster.data.panel import Panel
     from forecaster.data.windows import Windows
-    from forecaster.typing import FloatArray, IntArray
+    from forecaster.typing import FloatArray, IntArray, ShortIntArray
 
 HOLIDAYS = "holidays:"  # prefix of a row for one country's holidays, e.g. "holidays:DE"
 YEAR = 365.2425  # days
@@ -220,7 +221,7 @@ class KnownRows:
 
     table: FloatArray  # [distinct timestamps, F] float64
     back: IntArray  # [distinct timestamps, J] rows back to its lags
-    row: IntArray  # [R] index of a row's timestamp in both
+    row: ShortIntArray  # [R] index of a row's timestamp in both
     season_length: int  # to a lag's neighbours
 
 
@@ -228,17 +229,48 @@ def known_rows(panel: Panel, horizon: int, names: tuple[str, ...]) -> KnownRows 
     """Calendar and lags of each row of `panel`, for windows of `horizon` steps; None without `names`."""
     if not names:
         return None
-    stamps, row = np.unique(panel.timestamps, return_inverse=True)
+    stamps, row = _distinct(panel)
     of = np.zeros(len(stamps), dtype=np.int64)
-    row = row.reshape(-1).astype(np.int64)
     groups = event_groups(panel.events, panel.series)
     if groups.any():  # some series have events of their own
-        numbers, row = np.unique(row * (len(groups) + 1) + groups[panel.row_series], return_inverse=True)
+        numbers, row = np.unique(
+            row.astype(np.int64) * (len(groups) + 1) + groups[panel.row_series], return_inverse=True
+        )
         stamps, of = stamps[numbers // (len(groups) + 1)], numbers % (len(groups) + 1)
-        of, row = np.where(of > 0, of - 1, int(np.argmin(groups))), row.reshape(-1).astype(np.int64)
+        of, row = np.where(of > 0, of - 1, int(np.argmin(groups))), row.reshape(-1).astype(np.int32)
     wall = wall_clock(stamps, panel.zone)
     back = distances(wall, names, _step(panel.freq), horizon)
     return KnownRows(_with_events(panel, wall, names, of), back, row, panel.season_length)
+
+
+def _distinct(panel: Panel) -> tuple[IntArray, ShortIntArray]:
+    """The distinct timestamps of a panel, ascending, and [R] which of them each row has."""
+    stamps, more = np.empty(0, np.int64), [np.empty(0, np.int64)]
+    for _, rows in series_blocks(panel.offsets):
+        some = panel.timestamps[rows]
+        if len(stamps) and np.array_equal(stamps[_places(stamps, some)], some):
+            continue
+        more.append(np.unique(some))
+        if sum(map(len, more)) > len(stamps):
+            stamps, more = np.unique(np.concatenate([stamps, *more])), []
+    stamps = np.unique(np.concatenate([stamps, *more]))
+    places = np.empty(len(panel.timestamps), np.int32)
+    for _, rows in series_blocks(panel.offsets):
+        places[rows] = _places(stamps, panel.timestamps[rows])
+    return stamps, places
+
+
+def _places(stamps: IntArray, some: IntArray) -> IntArray:
+    """Where each of `some` timestamps is among distinct, ascending ones, or would be."""
+    # The timestamps of a series usually follow each other among those of all.
+    begins = np.flatnonzero(np.diff(some, prepend=some[:1] + 1) <= 0)
+    guess = np.arange(len(some)) - np.repeat(
+        begins - np.searchsorted(stamps, some[begins]), np.diff(begins, append=len(some))
+    )
+    guess = np.minimum(guess, len(stamps) - 1)
+    if np.array_equal(stamps[guess], some):
+        return guess
+    return np.minimum(np.searchsorted(stamps, some), len(stamps) - 1)
 
 
 def known_ahead(

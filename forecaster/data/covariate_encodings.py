@@ -38,6 +38,8 @@ class Encoding:
 
 def fit_encodings(panel: Panel, ends: IntArray) -> tuple[Encoding, ...]:
     """An encoding for each covariate, fitted to the rows of each series before `ends` [N]; later rows are not read."""
+    if not panel.covariates:
+        return ()
     seen = np.arange(len(panel.target)) < np.repeat(ends, panel.lengths)
     has_rows = ends > panel.offsets[:-1]
     return tuple(_fit(one, one.values[has_rows if one.role == "static" else seen]) for one in panel.covariates)

@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from forecaster.data.series_blocks import series_blocks
+
 if TYPE_CHECKING:
     from forecaster.data.panel import Panel
-    from forecaster.typing import BoolArray, IntArray
+    from forecaster.typing import BoolArray, FloatArray, IntArray
 
 MIN_ROWS = 8  # of zeros, and of what follows them; a season where that is longer
 MAX_LATER_SHARE = (
@@ -53,22 +55,29 @@ def without_leading_zeros(panel: Panel, season_length: int) -> tuple[Panel, str]
 
 def _first_rows(panel: Panel, least: int) -> IntArray:
     """[N] the first row of each series that is not one of its leading zeros."""
-    start, end, target = panel.offsets[:-1], panel.offsets[1:], panel.target
-    unchanged: IntArray = start.copy()
-    if not (target[start] == 0.0).any():
-        return unchanged
+    found: IntArray = panel.offsets[:-1].copy()
+    for some, _ in series_blocks(panel.offsets):
+        own = panel.offsets[some.start : some.stop + 1]
+        if (panel.target[own[:-1]] == 0.0).any():
+            found[some] += _leading_rows(panel.target[own[0] : own[-1]], own - own[0], least)
+    return found
+
+
+def _leading_rows(target: FloatArray, offsets: IntArray, least: int) -> IntArray:
+    """[N] leading zeros of the series in `target` [R] that are left out; `offsets` [N+1] separate them."""
+    start, end = offsets[:-1], offsets[1:]
+    leading = np.zeros(len(start), np.int64)
     place = np.where(target == 0.0, len(target), np.arange(len(target)))
     first = np.minimum(np.minimum.reduceat(place, start), end)  # NaN is no zero
-    observed = panel.observed_between(first, end)
-    zeros = np.concatenate([[0], np.cumsum(target == 0.0)])
-    later = zeros[end] - zeros[first]
+    zeros, values = (np.concatenate([[0], np.cumsum(one)]) for one in (target == 0.0, ~np.isnan(target)))
+    later, observed = zeros[end] - zeros[first], values[end] - values[first]
     likely = (first - start >= least) & (observed >= least) & (later <= MAX_LATER_SHARE * observed)
     for n in np.flatnonzero(likely):
         rest = target[first[n] : end[n]]
         one_sign = np.nanmin(rest) >= 0.0 or np.nanmax(rest) <= 0.0
         if one_sign and first[n] - start[n] >= LONGER * _longest_run(rest == 0.0):
-            unchanged[n] = first[n]
-    return unchanged
+            leading[n] = first[n] - start[n]
+    return leading
 
 
 def _longest_run(flags: BoolArray) -> int:

@@ -10,6 +10,7 @@ import numpy as np
 
 from forecaster.data.freq import Freq, timestamp_text
 from forecaster.data.row_options import AS_SHOWN, AS_USUAL, RowOptions, TextOptions
+from forecaster.data.series_blocks import series_blocks
 
 if TYPE_CHECKING:
     from forecaster.data.events import Event
@@ -148,8 +149,12 @@ class Panel:
 
     def observed_between(self, first: IntArray, end: IntArray) -> IntArray:
         """[N] observed targets in rows `first[n] <= r < end[n]`."""
-        total: IntArray = np.concatenate([[0], np.cumsum(~np.isnan(self.target))]).astype(np.int64)
-        return total[end] - total[first]
+        counts = np.zeros(len(self.series), np.int64)
+        for some, rows in series_blocks(self.offsets):
+            total = np.zeros(rows.stop - rows.start + 1, np.int64)
+            np.cumsum(~np.isnan(self.target[rows]), out=total[1:])
+            counts[some] = total[end[some] - rows.start] - total[first[some] - rows.start]
+        return counts
 
     @property
     def lowest(self) -> FloatArray:

@@ -9,15 +9,20 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from forecaster.data.series_blocks import series_blocks
+
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from forecaster.typing import BoolArray, FloatArray, IntArray
 
 
 def seasonal_square_scale(target: FloatArray, offsets: IntArray, ends: IntArray, season_length: int) -> FloatArray:
     """[N] root mean square of x[t] - x[t-m] of each series in sample, the denominator of RMSSE: as `seasonal_scale` else."""
-    series, difference = _differences(target, offsets, ends, season_length)
+    mean = np.empty(len(ends))
     with np.errstate(over="ignore"):
-        mean = np.sqrt(group_mean(difference**2, ~np.isnan(difference), series, len(ends)))
+        for some, series, difference in _differences(target, offsets, ends, season_length):
+            mean[some] = np.sqrt(group_mean(difference**2, ~np.isnan(difference), series, some.stop - some.start))
     return np.where(mean > 0, mean, np.nan)
 
 
@@ -29,24 +34,29 @@ def seasonal_scale(target: FloatArray, offsets: IntArray, ends: IntArray, season
     skipped. m is `season_length`, or 1 for a series with fewer than m + 1 rows in sample.
     NaN where no pair is observed or all differences are 0.
     """
-    series, difference = _differences(target, offsets, ends, season_length)
-    mean = group_mean(difference, ~np.isnan(difference), series, len(ends))
+    mean = np.empty(len(ends))
+    for some, series, difference in _differences(target, offsets, ends, season_length):
+        mean[some] = group_mean(difference, ~np.isnan(difference), series, some.stop - some.start)
     return np.where(mean > 0, mean, np.nan)
 
 
 def _differences(
     target: FloatArray, offsets: IntArray, ends: IntArray, season_length: int
-) -> tuple[IntArray, FloatArray]:
-    """The series and |x[t] - x[t-m]| [n] of every pair of rows before `ends` [N]; NaN where one is missing."""
-    starts, count = offsets[:-1], len(ends)
-    length = np.maximum(ends - starts, 0)
-    lag = np.where(length > season_length, season_length, 1)
-    pairs = np.maximum(length - lag, 0)
-    series = np.repeat(np.arange(count), pairs)
-    # Row of each pair's older value: counts up from the series' first row.
-    older = np.arange(len(series)) + np.repeat(starts - (np.cumsum(pairs) - pairs), pairs)
-    with np.errstate(over="ignore"):
-        return series, np.abs(target[older + lag[series]] - target[older])
+) -> Iterator[tuple[slice, IntArray, FloatArray]]:
+    """Some series at once: which; of every pair of their rows before `ends` [N], its series among these, and |x[t] - x[t-m]|.
+
+    NaN where one of a pair is missing.
+    """
+    for some, _ in series_blocks(offsets):
+        starts = offsets[some]
+        length = np.maximum(ends[some] - starts, 0)
+        lag = np.where(length > season_length, season_length, 1)
+        pairs = np.maximum(length - lag, 0)
+        series = np.repeat(np.arange(len(starts)), pairs)
+        # Row of each pair's older value: counts up from the series' first row.
+        older = np.arange(len(series)) + np.repeat(starts - (np.cumsum(pairs) - pairs), pairs)
+        with np.errstate(over="ignore"):
+            yield some, series, np.abs(target[older + lag[series]] - target[older])
 
 
 def context_scale(context: FloatArray, season_length: int) -> FloatArray:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from forecaster.data.series_blocks import series_blocks
 from forecaster.data.time_zones import DAY, wall_clock
 from forecaster.errors import DataError
 
@@ -147,13 +148,17 @@ def level_and_scale(panel: Panel, since: int | None = None) -> tuple[float, floa
     `since`: only rows after this timestamp count. None where no target is observed, or where they
     are too large for a float.
     """
-    rows = np.flatnonzero(~np.isnan(panel.target) & (True if since is None else panel.timestamps > since))
-    if not len(rows):
-        return None
-    of = panel.row_series[rows]
-    middle = _medians(panel.target[rows], of, len(panel.series))
+    middle, deviation = (np.full(len(panel.series), np.nan) for _ in range(2))
     with np.errstate(over="ignore"):
-        deviation = _medians(np.abs(panel.target[rows] - middle[of]), of, len(panel.series))
+        for some, rows in series_blocks(panel.offsets):
+            target = panel.target[rows]
+            if since is not None:
+                target = np.where(panel.timestamps[rows] > since, target, np.nan)
+            lengths = panel.lengths[some]
+            middle[some] = _medians(target, lengths)
+            deviation[some] = _medians(np.abs(target - np.repeat(middle[some], lengths)), lengths)
+        if np.isnan(middle).all():
+            return None
         level, scale = float(np.nanmedian(middle)), float(np.nanmedian(deviation)) * SPREAD
     return (level, scale) if np.isfinite([level, scale]).all() else None
 
@@ -187,10 +192,18 @@ def _distances(panel: Panel) -> FloatArray:
     """[R] distance from the series' median in robust standard deviations: median absolute deviation, or the mean one
     where more than half of the values are equal. NaN where not observed, 0 in a constant series.
     """
-    of, count = panel.row_series, len(panel.series)
-    deviation = np.abs(panel.target - _medians(panel.target, of, count)[of])
+    distances = np.empty(len(panel.target))
+    for some, rows in series_blocks(panel.offsets):
+        distances[rows] = _distances_of(panel.target[rows], panel.lengths[some])
+    return distances
+
+
+def _distances_of(target: FloatArray, lengths: IntArray) -> FloatArray:
+    """As `_distances`, of series of these lengths [N]."""
+    of, count = np.repeat(np.arange(len(lengths)), lengths), len(lengths)
+    deviation = np.abs(target - _medians(target, lengths)[of])
     there = ~np.isnan(deviation)
-    spread = _medians(deviation, of, count) * SPREAD
+    spread = _medians(deviation, lengths) * SPREAD
     mean = np.bincount(of[there], deviation[there], count) / np.maximum(np.bincount(of[there], minlength=count), 1)
     spread = np.where(spread > 0, spread, mean)[of]
     distances: FloatArray = np.where(there, 0.0, np.nan)
@@ -198,13 +211,20 @@ def _distances(panel: Panel) -> FloatArray:
     return distances
 
 
-def _medians(values: FloatArray, of: IntArray, count: int) -> FloatArray:
-    """[count] median of the values of each group, missing ones left out; NaN where there is none."""
-    there = np.flatnonzero(~np.isnan(values))
-    order = there[np.lexsort((values[there], of[there]))]
-    sizes = np.bincount(of[there], minlength=count)
+def _medians(values: FloatArray, lengths: IntArray) -> FloatArray:
+    """[N] median of the values of each series, of so many rows, missing ones left out; NaN where there is none."""
+    there = ~np.isnan(values)
+    size = int(lengths[0]) if len(lengths) else 0
+    if size and (lengths == size).all() and there.all():  # much quicker than sorting
+        middle = [(size - 1) // 2, size // 2]
+        low, high = np.partition(values.reshape(-1, size), middle, axis=1)[:, middle].T
+        return np.asarray(low / 2 + high / 2)
+    of = np.repeat(np.arange(len(lengths)), lengths)[there]
+    values = values[there]
+    order = np.lexsort((values, of))
+    sizes = np.bincount(of, minlength=len(lengths))
     starts = np.cumsum(sizes) - sizes
-    medians = np.full(count, np.nan)
+    medians = np.full(len(lengths), np.nan)
     full = sizes > 0
     low, high = (order[(starts + np.maximum(sizes - k, 0) // 2)[full]] for k in (1, 0))
     medians[full] = values[low] / 2 + values[high] / 2

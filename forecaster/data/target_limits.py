@@ -38,6 +38,8 @@ class Limits:
         """DataError that names the first target outside the limits."""
         import numpy as np
 
+        if not self:
+            return
         wrong = np.flatnonzero(~np.isnan(panel.target) & (self.hold(panel.target) != panel.target))
         if not len(wrong):
             return

@@ -7,7 +7,7 @@ missing: a series shorter than the context is padded, and no window sees across 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -16,6 +16,8 @@ import numpy as np
 if TYPE_CHECKING:
     from forecaster.data.panel import Panel
     from forecaster.typing import BoolArray, FloatArray, IntArray
+
+_VALUES = 1 << 20  # that are looked at together
 
 
 @dataclass(frozen=True)
@@ -58,16 +60,28 @@ class Windows:
         series = np.broadcast_to(chosen[:, None], cutoff.shape)
         return Windows(self.target, self.start, self.end, series[has_context], cutoff[has_context])
 
-    def from_last_observed(self, observed: BoolArray, limit: int) -> tuple[Windows, IntArray]:
-        """The windows with their cutoffs after the last `observed` row [R] before them, and [W] by how many rows they moved.
+    def from_last_observed(self, columns: Sequence[FloatArray], limit: int) -> tuple[Windows, IntArray]:
+        """The windows with their cutoffs after the last observed row before them, and [W] by how many rows they moved.
 
-        A window that would move by more than `limit` rows, or has no such row, stays where it is.
+        A row is observed where any of the `columns` [R] has a value. A window that would move by more than `limit` rows, or has
+        no such row, stays where it is.
         """
-        last = np.concatenate([[-1], np.maximum.accumulate(np.where(observed, np.arange(len(observed)), -1))])
-        last = last[self.cutoff]
-        moved = np.where(last >= self.start[self.series], self.cutoff - 1 - last, 0)
-        moved = np.where(moved <= limit, moved, 0)
+        moved = np.zeros(len(self), np.int64)
+        late = np.flatnonzero(~self._observed(columns, np.array([1]))[:, 0])
+        back = np.arange(1, limit + 2)  # rows before a cutoff
+        size = max(_VALUES // len(back), 1)
+        for first in range(0, len(late), size):
+            part = late[first : first + size]
+            observed = self.take(part)._observed(columns, back)
+            moved[part] = np.where(observed.any(axis=1), observed.argmax(axis=1), 0)
         return replace(self, cutoff=self.cutoff - moved), moved
+
+    def _observed(self, columns: Sequence[FloatArray], back: IntArray) -> BoolArray:
+        """[W, back] whether the rows so far before each cutoff are of its series and observed."""
+        rows = self.cutoff[:, None] - back
+        there = rows >= self.start[self.series][:, None]
+        rows = np.where(there, rows, 0)
+        return np.asarray(there & np.any([~np.isnan(column[rows]) for column in columns], axis=0))
 
     def gather(self, before: int, after: int) -> FloatArray:
         """[W, before + after] values around each cutoff."""

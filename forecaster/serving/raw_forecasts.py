@@ -118,12 +118,9 @@ def _from_last_observed(panel: Panel, windows: Windows, graph: GraphFacts) -> tu
     """
     if _is_old(graph):  # whose quantiles would not widen with the steps
         return windows, np.zeros(len(windows), np.int64)
-    observed = ~np.isnan(windows.target)
     past = {one.name for one in graph.needs.covariates if one.role == "past"}
-    for covariate in panel.covariates:
-        if covariate.name in past:
-            observed = observed | ~np.isnan(covariate.values)
-    return windows.from_last_observed(observed, MAX_LEAD * graph.needs.horizon)
+    columns = [windows.target, *(covariate.values for covariate in panel.covariates if covariate.name in past)]
+    return windows.from_last_observed(columns, MAX_LEAD * graph.needs.horizon)
 
 
 def _is_old(graph: GraphFacts) -> bool:

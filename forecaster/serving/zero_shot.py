@@ -173,7 +173,7 @@ class ZeroShot:
 
         A window that would move by more rows than a network reads stays where it is.
         """
-        return windows.from_last_observed(~np.isnan(windows.target), self.networks[0].card.network.context_length)
+        return windows.from_last_observed([windows.target], self.networks[0].card.network.context_length)
 
     def _forecast(self, windows: Windows, levels: Sequence[float]) -> FloatArray:
         found = np.full((len(windows), self.horizon, 1 + len(levels)), np.nan)

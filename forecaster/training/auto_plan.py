@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from forecaster.data.calendar import lag_count, width
+from forecaster.data.series_blocks import series_blocks
 from forecaster.data.summary import logs_keep_range
 from forecaster.errors import UsageError
 from forecaster.models.cells import CELLS
@@ -131,9 +132,10 @@ def draft_plan(panel: Panel, settings: TrainSettings) -> Draft:
 
 def _training_values(panel: Panel, ends: IntArray) -> FloatArray:
     """Observed values of the rows before `ends` [N], from which choices may be made."""
-    row = np.arange(len(panel.target))
-    values = panel.target[row < np.repeat(ends, panel.lengths)]
-    return values[~np.isnan(values)]
+    seen = ~np.isnan(panel.target)
+    for some, rows in series_blocks(panel.offsets):
+        seen[rows] &= np.arange(rows.start, rows.stop) < np.repeat(ends[some], panel.lengths[some])
+    return panel.target[seen]
 
 
 def _training_ends(panel: Panel, horizon: int, windows: int) -> IntArray:

@@ -11,6 +11,7 @@ from forecaster.data.calendar import known_rows
 from forecaster.data.covariate_encodings import encode
 from forecaster.data.extra_inputs import Needs as Needs
 from forecaster.data.seasonal_scale import seasonal_scale
+from forecaster.data.series_blocks import series_blocks
 from forecaster.data.windows import Sampler, Windows, evenly, rolling, sampler
 from forecaster.errors import DataError
 from forecaster.evaluation.holdout import holdout_windows
@@ -111,16 +112,23 @@ def task(panel: Panel, end: IntArray, validation: Windows | None, needs: Needs, 
     empty = np.empty(0, np.int64)
     rows = Windows(panel.target, start, end, empty, empty)
     drawn: Sampler = sampler(start, end, needs.context_length, needs.horizon)
-    seen = panel.target[np.arange(len(panel.target)) < np.repeat(end, panel.lengths)]
-    relative = bool((seen[~np.isnan(seen)] > 0.0).all())
     return Task(
         training=rows,
         sampler=drawn,
         validation=validation,
         scale=_seasonal_scale(panel, end),
         source=source,
-        relative=relative,
+        relative=_all_positive(panel, end),
     )
+
+
+def _all_positive(panel: Panel, end: IntArray) -> bool:
+    """Whether every observed target in the rows before `end` [N] is above 0."""
+    for some, rows in series_blocks(panel.offsets):
+        seen = np.arange(rows.start, rows.stop) < np.repeat(end[some], panel.lengths[some])
+        if (seen & (panel.target[rows] <= 0.0)).any():
+            return False
+    return True
 
 
 def _seasonal_scale(panel: Panel, end: IntArray) -> FloatArray:

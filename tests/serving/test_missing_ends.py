@@ -49,9 +49,9 @@ def test_each_series_has_its_own_number_of_missing_rows(tmp_path):
 
 def test_a_window_that_would_move_too_far_stays():
     panel = panel_of([1.0, 2.0, 3.0, 4.0, NAN, NAN, NAN])
-    windows, moved = latest_windows(panel).from_last_observed(~np.isnan(panel.target), 2)
+    windows, moved = latest_windows(panel).from_last_observed([panel.target], 2)
     assert moved.tolist() == [0] and windows.cutoff.tolist() == [7]
-    windows, moved = latest_windows(panel).from_last_observed(~np.isnan(panel.target), 3)
+    windows, moved = latest_windows(panel).from_last_observed([panel.target], 3)
     assert moved.tolist() == [3] and windows.cutoff.tolist() == [4]
 
 

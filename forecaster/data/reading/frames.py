@@ -106,6 +106,8 @@ class FrameTable:
         """A column as text; missing is ""."""
         import pandas as pd
 
+        if isinstance(self.frame[column].dtype, pd.CategoricalDtype):
+            return _text_of_categories(self.frame[column].array)
         try:
             codes, distinct = pd.factorize(self.frame[column], use_na_sentinel=False)
         except TypeError:  # what cannot be compared: lists, arrays, records
@@ -157,8 +159,6 @@ class FrameTable:
 
 def read_parquet(source: str, form: NumberForm = PLAIN) -> FrameTable:
     """A Parquet file as a table. DataError where it cannot be read, or pyarrow is not installed."""
-    import pandas as pd
-
     place: str | io.BytesIO = source
     if is_remote(source):
         from forecaster.storage.remote import read_bytes
@@ -175,9 +175,7 @@ def read_parquet(source: str, form: NumberForm = PLAIN) -> FrameTable:
         raise DataError(f"{source}: this is not a Parquet file.", "Check its ending.")
     try:
         _refuse_bomb(source, place)
-        frame = pd.read_parquet(place)
-        _refuse_damaged_text(frame)
-        return FrameTable(source, frame, form=form)
+        return FrameTable(source, _frame_of(place), form=form)
     except ImportError:
         hint = f"{install_hint('parquet')[:-1]}, or save the table as CSV."
         raise DataError(f"{source}: reading Parquet needs pyarrow, which is not installed.", hint) from None
@@ -185,12 +183,38 @@ def read_parquet(source: str, form: NumberForm = PLAIN) -> FrameTable:
         raise DataError(f"{source}: the Parquet file is damaged or cut short.", "Write it again.") from None
 
 
-def _refuse_damaged_text(frame: Any) -> None:
-    """ValueError for bytes that are no text. pandas decodes a column of pyarrow's only where a value is looked at."""
-    for column in frame.columns:
-        as_arrow = getattr(frame[column].array, "__arrow_array__", None)
-        if as_arrow is not None and str(frame[column].dtype) in ("str", "string"):
-            as_arrow().validate(full=True)
+def _frame_of(place: str | io.BytesIO) -> Any:
+    """The rows of a Parquet file. Columns of text are categories, which keep each text once. ValueError for bytes that are no
+    text.
+    """
+    from pyarrow import default_memory_pool
+    from pyarrow.parquet import ParquetFile
+
+    with ParquetFile(place) as file:
+        columns = [file.schema.column(i) for i in range(len(file.schema))]
+    texts = [one.path for one in columns if one.logical_type.type == "STRING" and "." not in one.path]
+    with ParquetFile(place, read_dictionary=texts) as file:
+        table = file.read()
+    for name in texts:
+        table[name].validate(full=True)
+    # Each column of Arrow's goes once there is one of pandas'.
+    frame = table.to_pandas(split_blocks=True, self_destruct=True)
+    del table
+    default_memory_pool().release_unused()
+    return frame
+
+
+def _text_of_categories(values: Any) -> TextColumn:
+    """A categorical column as text; categories that no row has are left out."""
+    import pandas as pd
+
+    codes = np.asarray(values.codes)
+    known = [*("" if pd.isna(value) else _text(value) for value in values.categories), ""]  # -1 is missing
+    used = np.zeros(len(known), dtype=bool)
+    used[codes] = True
+    place = (np.cumsum(used) - 1).astype(np.int32)
+    texts = [known[i] for i in np.flatnonzero(used)]
+    return TextColumn(np.asarray(place[codes]), pd.Index(texts, dtype=object))
 
 
 def _refuse_bomb(source: str, place: str | io.BytesIO) -> None:

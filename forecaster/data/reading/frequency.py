@@ -9,22 +9,22 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from forecaster.data.freq import WEEKDAYS, Freq, day_in_month, timestamp_text
+from forecaster.data.reading.differences import Differences, inner_neighbours
 from forecaster.data.reading.periods import floored
 from forecaster.data.reading.row_errors import Describe, RowsError
+from forecaster.data.series_blocks import series_blocks
 from forecaster.data.time_zones import DAY, wall_clock
 from forecaster.errors import DataError, quoted
 
 if TYPE_CHECKING:
     from forecaster.typing import BoolArray, FloatArray, IntArray, TextArray
 
-_MIN_DIVISOR_SHARE = 0.2  # of differences that equal their greatest common divisor, for it to be the step
 _MIN_MONTH_DAY_SHARE = 0.8  # of timestamps on one day of the month, for steps to be months and the rest faults
 _MAX_OFF_SHARE = 0.2  # of rows off the grid, from which they have no grid; fewer are faults
 _MIN_OFF_ROWS = 3
 _MIN_STEADY_SHARE = 0.8  # of steps within a quarter of the usual one, for rows to be moved rather than joined
 _NEAR = 0.15  # logarithm of a usual step over that of a frequency
 _MIN_ROWS = 5  # of a series, for its own frequency to contradict the others'
-_ROWS_AT_ONCE = 1 << 18  # whose steps are counted together
 
 
 @dataclass(frozen=True)
@@ -225,12 +225,9 @@ def _odd_ones(offsets: IntArray, off: BoolArray, *, inferred: bool) -> IntArray:
 def _steps(timestamps: IntArray, offsets: IntArray, zone: str | None, freq: Freq) -> tuple[IntArray, BoolArray]:
     """[R] steps since the series' first row, and whether the row is off the grid that starts there."""
     steps, off = np.empty(len(timestamps), np.int64), np.empty(len(timestamps), bool)
-    first = 0
-    while first < len(offsets) - 1:  # some series at once, as each array on the way has a value for every row
-        end = max(int(np.searchsorted(offsets, offsets[first] + _ROWS_AT_ONCE, side="right")) - 1, first + 1)
-        part = slice(int(offsets[first]), int(offsets[end]))
-        steps[part], off[part] = _steps_of(timestamps[part], offsets[first : end + 1] - offsets[first], zone, freq)
-        first = end
+    for some, part in series_blocks(offsets):
+        own = offsets[some.start : some.stop + 1] - part.start
+        steps[part], off[part] = _steps_of(timestamps[part], own, zone, freq)
     return steps, off
 
 
@@ -247,33 +244,39 @@ def _steps_of(timestamps: IntArray, offsets: IntArray, zone: str | None, freq: F
 
 def _guess(timestamps: IntArray, offsets: IntArray, zone: str | None, whole_numbers: bool) -> Freq | None:
     """The frequency that fits most rows; None where no series has two."""
-    inner = np.ones(max(len(timestamps) - 1, 0), dtype=bool)  # neighbours within one series
-    inner[offsets[1:-1] - 1] = False
-    if not inner.any():
+    if not (np.diff(offsets) > 1).any():
         return None
+    between = Differences.of(timestamps, offsets)
     if whole_numbers:
-        return Freq("step", _step(np.diff(timestamps)[inner]))
-    wall = wall_clock(timestamps, zone)
-    usual = _mode(np.diff(wall)[inner])
+        return Freq("step", between.step)
+    usual = (between if zone is None else Differences.of(timestamps, offsets, lambda some: wall_clock(some, zone))).mode
     if usual <= 0 or usual % DAY:  # not 0: one instant an hour after another may show the same time
-        return Freq("clock", _step(np.diff(timestamps)[inner]))
-    days = wall // DAY
-    between = np.diff(days)[inner]
-    between = between[between > 0] if (between == 0).any() else between  # two stamps on one day: a fault found later
-    if _mode(between) >= 28:
-        freq = _by_month(days, inner)
+        return Freq("clock", between.step)
+    # Without 0, as of two stamps on one day: a fault found later.
+    in_days = Differences.of(timestamps, offsets, lambda some: wall_clock(some, zone) // DAY).positive
+    if in_days.mode >= 28:
+        freq = _by_month(wall_clock(timestamps, zone) // DAY, offsets)
         if freq is not None:
             return freq
-    step = _step(between)
-    if step == 1:
+    if in_days.step == 1 and _has_weekends_only_as_gaps(timestamps, offsets, zone):
+        return Freq("B", 1)
+    return Freq("clock", in_days.step * DAY)
+
+
+def _has_weekends_only_as_gaps(timestamps: IntArray, offsets: IntArray, zone: str | None) -> bool:
+    """Whether no row is of a weekend, and a Monday follows a Friday."""
+    found = False
+    for some, part in series_blocks(offsets):
+        days = wall_clock(timestamps[part], zone) // DAY
         weekday = (days + 3) % 7  # Monday = 0
-        over_weekend = inner & (weekday[:-1] == 4) & (np.diff(days) == 3)
-        if over_weekend.any() and weekday.max() < 5:
-            return Freq("B", 1)
-    return Freq("clock", step * DAY)
+        if weekday.max() >= 5:
+            return False
+        inner = inner_neighbours(offsets[some.start : some.stop + 1] - part.start)
+        found = found or bool((inner & (weekday[:-1] == 4) & (np.diff(days) == 3)).any())
+    return found
 
 
-def _by_month(days: IntArray, inner: BoolArray) -> Freq | None:
+def _by_month(days: IntArray, offsets: IntArray) -> Freq | None:
     """A frequency of whole months where most timestamps fall on one day of the month, from its start or its end."""
     month = days.astype("M8[D]").astype("M8[M]")
     first = month.astype("M8[D]").astype(np.int64)
@@ -289,17 +292,8 @@ def _by_month(days: IntArray, inner: BoolArray) -> Freq | None:
             break
     best = int(np.argmax(shares))  # the first of equals
     if shares[best] >= _MIN_MONTH_DAY_SHARE:
-        between = np.diff(months)[inner]
-        return Freq("month", _step(between[between > 0]), *kinds[best])
+        return Freq("month", Differences.of(months, offsets).positive.step, *kinds[best])
     return None
-
-
-def _step(differences: IntArray) -> int:
-    mode = _mode(differences)
-    if (differences % mode == 0).all():
-        return mode
-    divisor = int(np.gcd.reduce(differences))
-    return divisor if np.mean(differences == divisor) >= _MIN_DIVISOR_SHARE else mode
 
 
 def _mode(differences: IntArray) -> int:
@@ -316,9 +310,14 @@ def _mode(differences: IntArray) -> int:
 def _refuse_mixed(rows: SortedRows, freq: Freq, steps: IntArray, off: BoolArray) -> None:
     """RowsError naming two series where one with at least 5 rows has another step throughout."""
     lengths = np.diff(rows.offsets)
-    unit = np.zeros(len(steps) + 1, dtype=np.int64)  # rows so far that are one step after the row before
-    np.cumsum((np.diff(steps, prepend=0) == 1) & ~off, out=unit[1:])
-    usual = (unit[rows.offsets[1:]] - unit[rows.offsets[:-1]]) * 2 >= lengths - 1
+    usual = np.empty(len(lengths), dtype=bool)
+    for some, part in series_blocks(rows.offsets):
+        own = rows.offsets[some.start : some.stop + 1] - part.start
+        unit = np.zeros(
+            part.stop - part.start + 1, dtype=np.int64
+        )  # rows so far that are one step after the row before
+        np.cumsum((np.diff(steps[part], prepend=0) == 1) & ~off[part], out=unit[1:])
+        usual[some] = (unit[own[1:]] - unit[own[:-1]]) * 2 >= lengths[some] - 1
     odd = np.flatnonzero(~usual & (lengths >= _MIN_ROWS))
     settled = np.flatnonzero(usual & (lengths >= 2))
     reference = (str(rows.series[settled[0]]), freq) if len(settled) else None

@@ -128,7 +128,7 @@ def _marks_of(text: str) -> list[str]:
 
 def too_large(values: FloatArray) -> IntArray:
     """Rows whose number is too large to compute with."""
-    return np.flatnonzero(np.abs(values) > MAX_MAGNITUDE)
+    return np.flatnonzero((values > MAX_MAGNITUDE) | (values < -MAX_MAGNITUDE))
 
 
 def why_too_large(value: float) -> tuple[str, str]:

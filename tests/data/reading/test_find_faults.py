@@ -211,7 +211,7 @@ def test_a_parquet_file_of_more_cells_than_fit_is_refused_unread(
     pd.DataFrame({"timestamp": np.zeros(10**6, dtype=np.int64), "y": 0.0}).to_parquet(tmp_path / "bomb.parquet")
     assert (tmp_path / "bomb.parquet").stat().st_size < 1 << 20
     monkeypatch.setattr("forecaster.data.reading.frames.MAX_BYTES", 1 << 23)
-    monkeypatch.setattr(pd, "read_parquet", pytest.fail)
+    monkeypatch.setattr("forecaster.data.reading.frames._frame_of", pytest.fail)
     with pytest.raises(DataError, match=r"bomb\.parquet: more than 0 GiB of cells\. Split it into several files\.$"):
         read_panel(tmp_path / "bomb.parquet")
 
@@ -226,7 +226,7 @@ def test_a_parquet_file_that_repeats_long_texts_is_refused_unread(
     assert (tmp_path / "bomb.parquet").stat().st_size < 1 << 20
     assert len(read_panel(tmp_path / "bomb.parquet").target) == 40
     monkeypatch.setattr("forecaster.data.reading.frames.MAX_BYTES", 1 << 25)
-    monkeypatch.setattr(pd, "read_parquet", pytest.fail)
+    monkeypatch.setattr("forecaster.data.reading.frames._frame_of", pytest.fail)
     with pytest.raises(DataError, match=r"bomb\.parquet: more than 0 GiB of cells\. Split it into several files\.$"):
         read_panel(tmp_path / "bomb.parquet")
 

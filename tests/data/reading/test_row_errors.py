@@ -179,10 +179,8 @@ def test_a_file_that_may_not_be_read_is_one_line(write: Callable[..., str], monk
 
 
 def test_parquet_without_pyarrow_is_one_line(write: Callable[..., str], monkeypatch: pytest.MonkeyPatch) -> None:
-    def absent(_: str) -> pd.DataFrame:
-        raise ImportError("no pyarrow")
-
-    monkeypatch.setattr(pd, "read_parquet", absent)
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    monkeypatch.setitem(sys.modules, "pyarrow.parquet", None)
     with pytest.raises(DataError) as caught:
         read_panel(write(b"PAR1", "x.parquet"))
     assert str(caught.value) == (
