@@ -19,7 +19,6 @@ import numpy as np
 from intervals import LEVELS, frames
 
 from forecaster.config import PredictSettings
-from forecaster.data.seasonal_scale import context_scale
 from forecaster.data.windows import rolling
 from forecaster.evaluation import cross_conformal as conformal
 from forecaster.evaluation.cross_conformal import HoldoutErrors, calibrated_quantiles, dense_forecasts, holdout_errors
@@ -83,7 +82,7 @@ class BenchmarkSet:
             return None
         raw = raw_forecasts(self.serving, self.manifest, now, windows, horizon)
         quantile_forecasts = calibrated_quantiles(learnt, raw, LEVELS)
-        return windows.gather(0, horizon), quantile_forecasts, context_scale(raw.context, now.season_length)
+        return windows.gather(0, horizon), quantile_forecasts, raw.scale(now.season_length)
 
 
 def main() -> None:

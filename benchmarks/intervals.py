@@ -88,7 +88,7 @@ def train(name: str, data: Path, models: Path, seed: int) -> None:
 def measure(name: str, root: Path, models: Path, seed: int, work: Path) -> str:
     """One line of the table."""
     from forecaster.config import PredictSettings
-    from forecaster.data.seasonal_scale import context_scale, seasonal_scale
+    from forecaster.data.seasonal_scale import seasonal_scale
     from forecaster.data.windows import rolling
     from forecaster.evaluation.cross_conformal import (
         adapted_quantiles,
@@ -130,7 +130,7 @@ def measure(name: str, root: Path, models: Path, seed: int, work: Path) -> str:
     print(f"  {name}: {ratios(target, manifest.held(found), manifest.held(own), scale)}", flush=True)
     inner = quantile_scores(target, found[:, :, 1:3], (0.1, 0.9), scale)
     outer = quantile_scores(target, found[:, :, [0, 3]], (0.025, 0.975), scale)
-    size = np.nanmean(context_scale(raw.context, now.season_length))
+    size = np.nanmean(raw.scale(now.season_length))
     if not before or not inner or not outer:
         return f"| {name} | – |"
     three = (before, inner, outer)

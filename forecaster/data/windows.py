@@ -69,11 +69,9 @@ class Windows:
         moved = np.zeros(len(self), np.int64)
         late = np.flatnonzero(~self._observed(columns, np.array([1]))[:, 0])
         back = np.arange(1, limit + 2)  # rows before a cutoff
-        size = max(_VALUES // len(back), 1)
-        for first in range(0, len(late), size):
-            part = late[first : first + size]
-            observed = self.take(part)._observed(columns, back)
-            moved[part] = np.where(observed.any(axis=1), observed.argmax(axis=1), 0)
+        for part in self.take(late)._parts(len(back)):
+            observed = self.take(late[part])._observed(columns, back)
+            moved[late[part]] = np.where(observed.any(axis=1), observed.argmax(axis=1), 0)
         return replace(self, cutoff=self.cutoff - moved), moved
 
     def _observed(self, columns: Sequence[FloatArray], back: IntArray) -> BoolArray:
@@ -85,9 +83,24 @@ class Windows:
 
     def gather(self, before: int, after: int) -> FloatArray:
         """[W, before + after] values around each cutoff."""
-        rows = self.cutoff[:, None] + np.arange(-before, after)
-        there = (rows >= self.start[self.series][:, None]) & (rows < self.end[self.series][:, None])
-        return np.where(there, self.target[np.where(there, rows, 0)], np.nan)
+        values, place = np.empty((len(self), before + after)), np.arange(-before, after)
+        for part in self._parts(before + after):
+            series, rows = self.series[part], self.cutoff[part, None] + place
+            there = (rows >= self.start[series][:, None]) & (rows < self.end[series][:, None])
+            values[part] = np.where(there, self.target[np.where(there, rows, 0)], np.nan)
+        return values
+
+    def observed_counts(self, before: int, after: int) -> IntArray:
+        """[W] observed values in these rows around each cutoff."""
+        found = np.zeros(len(self), np.int64)
+        for part in self._parts(before + after):
+            found[part] = np.count_nonzero(~np.isnan(self.take(part).gather(before, after)), axis=1)
+        return found
+
+    def _parts(self, rows: int) -> Iterator[slice]:
+        """The windows, of so many rows each, in parts that are gathered at once."""
+        size = max(_VALUES // max(rows, 1), 1)
+        return (slice(first, first + size) for first in range(0, len(self), size))
 
     def batches(self, size: int) -> Iterator[Windows]:
         """These windows in order, `size` at a time."""

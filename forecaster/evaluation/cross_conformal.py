@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from forecaster.data.seasonal_scale import context_scale
 from forecaster.data.windows import evenly, rolling
 from forecaster.evaluation.backtest import Backtest, backtest
 from forecaster.evaluation.quantile_metrics import coverage
@@ -138,8 +137,7 @@ def holdout_errors(dense: RawForecasts, manifest: Manifest, runtime: Runtime) ->
 
 def _errors(raw: RawForecasts) -> HoldoutErrors:
     """The errors of the windows with actuals."""
-    known = ~np.isnan(raw.windows.gather(0, raw.values.shape[1])).all(axis=1)
-    raw = raw.take(np.flatnonzero(known))
+    raw = raw.take(np.flatnonzero(raw.windows.observed_counts(0, raw.values.shape[1])))
     return HoldoutErrors(raw.panel, raw.windows, pooled(raw))
 
 
@@ -190,7 +188,7 @@ def _joined(a: ErrorPool, b: ErrorPool) -> ErrorPool:
 
 def calibrated_quantiles(calibration: Calibration, raw: RawForecasts, levels: tuple[float, ...]) -> FloatArray:
     """[W, H, Q] calibrated quantiles of the windows at these levels."""
-    scale = context_scale(raw.context, raw.panel.season_length)
+    scale = raw.scale(raw.panel.season_length)
     return calibration.quantiles(raw.values, scale, raw.names, levels, raw.lead)
 
 

@@ -27,6 +27,8 @@ def beyond_forecasting(
     low, high, reach = manifest.limits.low, manifest.limits.high, manifest.reach
     below = np.zeros(len(panel.target), dtype=bool) if low is None else panel.target < low
     above = np.zeros(len(panel.target), dtype=bool) if high is None else panel.target > high
+    if not (below | above).any():
+        return np.zeros(len(positions), dtype=bool)
     seen = np.concatenate([[0], np.cumsum(below | above)])
     first = np.maximum(panel.offsets[:-1], panel.offsets[1:] - reach)
     count = (seen[panel.offsets[1:]] - seen[first])[positions]

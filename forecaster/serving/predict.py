@@ -179,6 +179,8 @@ def _note_series(panel: Panel, model: Model, watch: Watch) -> None:
     trained = model.opened.manifest.data.series_count if model.opened else 0
     if len(panel.series) < trained:
         watch.note(f"{len(panel.series):,} series; the model was trained on {trained:,}")
+    if not np.isnan(panel.target[panel.offsets[1:] - 1]).all():
+        return
     place = np.arange(len(panel.target)) - np.repeat(panel.offsets[:-1], panel.lengths)
     last = np.maximum.reduceat(np.where(np.isnan(panel.target), -1, place), panel.offsets[:-1])  # -1 = nothing observed
     ended = (last < panel.lengths - 1)[last >= 0]

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from forecaster.data.seasonal_scale import context_scale
 from forecaster.data.target_limits import Limits
 from forecaster.errors import UsageError
 from forecaster.serving.calibration_file import load_calibration
@@ -35,7 +34,7 @@ class QuantileSource:
         """[W, H, 1 + len(levels)] the point forecasts and the quantiles of W windows."""
         point = raw.values[:, :, :1]
         if self.calibration:
-            scale = context_scale(raw.context, self.season_length)
+            scale = raw.scale(self.season_length)
             found = self.calibration.quantiles(raw.values, scale, raw.names, self.levels, raw.lead)
             return np.concatenate([point, self.limits.hold(found)], axis=2)
         return raw.values[:, :, [0, *(1 + self.trained.index(level) for level in self.levels)]]
@@ -55,7 +54,7 @@ class QuantileSource:
             raise UsageError(
                 f"--samples: the model has errors of {known} steps only.", f"Give --horizon {known} or less."
             )
-        scale = context_scale(raw.context, self.season_length)
+        scale = raw.scale(self.season_length)
         return self.limits.hold(self.calibration.samples(raw.values, scale, raw.names, count, raw.lead))
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from forecaster.data.extra_inputs import ExtraInputs
+from forecaster.data.seasonal_scale import context_scale
 from forecaster.data.windows import latest_windows
 from forecaster.serving.quantile_columns import FORMAT_1, QuantileColumns
 from forecaster.serving.runtime import batches, forecast_batch
@@ -53,8 +54,8 @@ class RawForecasts:
 
     panel: Panel
     windows: Windows  # W
-    # [W, reach] the latest rows of the graph's input: values up to the last observed row before each cutoff; NaN = missing
-    context: FloatArray
+    read: Windows  # W, with cutoffs after the last observed row before those of `windows`: what the graph has read
+    reach: int  # rows of the graph's input that show how far the series moves
     values: FloatArray  # [W, H, 1 + Q] the point forecast, then the graph's own quantiles
     lead: IntArray  # [W] steps between the context and the first of the H: rows that are missing before a cutoff
     shape: QuantileColumns = FORMAT_1  # what the columns are
@@ -64,12 +65,20 @@ class RawForecasts:
         """[W] names of the windows' series."""
         return [str(self.panel.series[n]) for n in self.windows.series]
 
+    def scale(self, season_length: int) -> FloatArray:
+        """[W] mean absolute seasonal difference over the latest rows that the graph has read: see `context_scale`."""
+        scale = np.empty(len(self.read))
+        for part in batches(len(self.read), self.reach):
+            scale[part] = context_scale(self.read.take(part).gather(self.reach, 0), season_length)
+        return scale
+
     def take(self, chosen: IntArray) -> RawForecasts:
         """The windows at these positions, with their forecasts."""
         return RawForecasts(
             panel=self.panel,
             windows=self.windows.take(chosen),
-            context=self.context[chosen],
+            read=self.read.take(chosen),
+            reach=self.reach,
             values=self.values[chosen],
             lead=self.lead[chosen],
             shape=self.shape,
@@ -94,7 +103,8 @@ def raw_forecasts(runtime: Runtime, graph: GraphFacts, panel: Panel, windows: Wi
     return RawForecasts(
         panel=panel,
         windows=windows,
-        context=read.gather(graph.reach, 0),
+        read=read,
+        reach=graph.reach,
         values=values,
         lead=lead,
         shape=FORMAT_1 if old else QuantileColumns(tuple(graph.quantiles), getattr(graph, "point_level", 0.5)),
@@ -154,9 +164,9 @@ def widened(values: FloatArray, horizon: int) -> FloatArray:
 
 def with_context(windows: Windows, context_length: int) -> Windows:
     """The windows with an observed value among the `context_length` rows before the cutoff; others have no forecast."""
-    return windows.take(np.flatnonzero(~np.isnan(windows.gather(context_length, 0)).all(axis=1)))
+    return windows.take(np.flatnonzero(windows.observed_counts(context_length, 0)))
 
 
 def with_actuals(windows: Windows, horizon: int) -> Windows:
     """The windows with an observed value among the `horizon` rows from the cutoff on; others have no error."""
-    return windows.take(np.flatnonzero(~np.isnan(windows.gather(0, horizon)).all(axis=1)))
+    return windows.take(np.flatnonzero(windows.observed_counts(0, horizon)))

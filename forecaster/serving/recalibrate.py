@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from forecaster.data.seasonal_scale import context_scale
 from forecaster.data.windows import Windows
 from forecaster.errors import ArtifactError, DataError
 from forecaster.serving.calibration_file import write_calibration
@@ -62,7 +61,7 @@ def _learnt(folder: Path, manifest: Manifest, made: Entries, actual: FloatArray,
     pool = ErrorPool(
         forecast=moved,
         target=target,
-        seasonal_scale=context_scale(raw.context, manifest.data.season_length),
+        seasonal_scale=raw.scale(manifest.data.season_length),
         series=windows.series,
         separate=separate(windows.series, windows.cutoff, manifest.horizon),
         age=windows.remaining / manifest.horizon - 1.0,

@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from forecaster.data.seasonal_scale import context_scale
 from forecaster.data.windows import evenly, rolling, rows_after
 from forecaster.serving.conformal import ErrorPool, separate
 from forecaster.serving.raw_forecasts import raw_forecasts, with_actuals, with_context
@@ -117,7 +116,7 @@ def pooled(raw: RawForecasts) -> ErrorPool:
     return ErrorPool(
         forecast=raw.values,
         target=windows.gather(0, horizon),
-        seasonal_scale=context_scale(raw.context, raw.panel.season_length),
+        seasonal_scale=raw.scale(raw.panel.season_length),
         series=windows.series,
         separate=_separate(windows, horizon),
         age=windows.remaining / horizon - 1.0,

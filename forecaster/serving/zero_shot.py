@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from forecaster.data.extra_inputs import Needs
-from forecaster.data.seasonal_scale import context_scale
+from forecaster.data.series_blocks import series_blocks
 from forecaster.data.windows import evenly, rolling
 from forecaster.errors import ArtifactError, UsageError
 from forecaster.models.seasonal_profile import Profile
@@ -68,9 +68,7 @@ class PretrainedNetwork:
 
     def suits(self, windows: Windows) -> BoolArray:
         """[W] whether a window's context has as many observed values as the network needs."""
-        seen = np.concatenate([[0], np.cumsum(~np.isnan(windows.target))])
-        first = np.maximum(windows.cutoff - self.context_length, windows.start[windows.series])
-        return np.asarray(seen[windows.cutoff] - seen[first] >= self.card.min_rows)
+        return np.asarray(windows.observed_counts(self.context_length, 0) >= self.card.min_rows)
 
 
 def open_pretrained(season_length: int, runtime: str = "onnx", threads: int = 0) -> tuple[PretrainedNetwork, ...]:
@@ -221,14 +219,21 @@ class ZeroShot:
         return between_levels(raw.values[:, :, 1:], trained, levels)
 
     def _scale(self, raw: RawForecasts) -> FloatArray:
-        return context_scale(raw.context, self.panel.season_length)
+        return raw.scale(self.panel.season_length)
 
     def _held(self, values: FloatArray, windows: Windows) -> FloatArray:
         """The values [W, H, ·], not below 0 where no known value of the series is."""
-        known = np.where(np.arange(len(self.panel.target)) < np.repeat(self.ends, self.panel.lengths), 0.0, np.nan)
-        lowest = np.fmin.reduceat(self.panel.target + known, self.panel.offsets[:-1])
-        floor = np.where(lowest >= 0.0, 0.0, -np.inf)[windows.series]
-        return np.asarray(np.maximum(values, floor[:, None, None]))
+        return np.asarray(np.maximum(values, self._floor[windows.series, None, None]))
+
+    @cached_property
+    def _floor(self) -> FloatArray:
+        """[N] 0 where no known value of a series is below it, else none."""
+        panel, lowest = self.panel, np.empty(len(self.panel.series))
+        for some, rows in series_blocks(panel.offsets):
+            known = np.arange(rows.start, rows.stop) < np.repeat(self.ends[some], panel.lengths[some])
+            values = np.where(known, panel.target[rows], np.nan)
+            lowest[some] = np.fmin.reduceat(values, panel.offsets[some] - rows.start)
+        return np.where(lowest >= 0.0, 0.0, -np.inf)
 
     def _learn(self, network: PretrainedNetwork) -> Calibration | None:
         """The calibration from windows of the whole horizon or, where these are few, from the first part of it."""

@@ -15,6 +15,7 @@ from forecaster.data.series_blocks import series_blocks
 from forecaster.data.windows import Sampler, Windows, evenly, rolling, sampler
 from forecaster.errors import DataError
 from forecaster.evaluation.holdout import holdout_windows
+from forecaster.serving.raw_forecasts import with_actuals
 from forecaster.training.fit_types import Source, Task
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 MIN_VALIDATION_WINDOWS = 30  # with fewer series, each has several validation windows
 MIN_VALIDATION_CUTOFFS = 3  # of each series, where they take at most MAX_VALIDATION_SHARE of its rows
 MAX_VALIDATION_SHARE = 0.2
-MAX_VALIDATION_WINDOWS = 20_000  # of 59 million rows 91,000 windows took longer to forecast than all fits together
+MAX_VALIDATION_WINDOWS = 10_000  # of 59 million rows 91,000 windows took longer to forecast than all fits together
 MAX_HISTORY_WINDOWS = 1000
 MIN_HISTORY_ROWS = 6  # before a window of the history, and two seasons
 
@@ -76,8 +77,8 @@ def _validation(panel: Panel, ends: IntArray, horizon: int) -> Windows | None:
     fitting = (int(MAX_VALIDATION_SHARE * rows) - horizon) // stride + 1
     count = max(1, min(wanted, fitting))
     windows = rolling(panel, ends, horizon, count, stride)
-    observed = ~np.isnan(windows.gather(0, horizon)).all(axis=1)  # the others have no error
-    return windows.take(np.flatnonzero(observed)) if observed.any() else None
+    windows = with_actuals(windows, horizon)  # the others have no error
+    return windows if len(windows) else None
 
 
 def _of_some_series(windows: Windows) -> Windows:
@@ -97,7 +98,7 @@ def history_windows(panel: Panel, ends: IntArray, horizon: int) -> Windows:
     if whole.any():  # the first rows do not show a season
         windows = windows.take(np.flatnonzero(whole))
     windows = windows.take(evenly(len(windows), MAX_HISTORY_WINDOWS))
-    return windows.take(np.flatnonzero(~np.isnan(windows.gather(0, horizon)).all(axis=1)))
+    return with_actuals(windows, horizon)
 
 
 def source_of(panel: Panel, needs: Needs) -> Source:

@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 
 from forecaster.data.extra_inputs import Needs
-from forecaster.data.seasonal_scale import context_scale
 from forecaster.data.windows import rolling
 from forecaster.evaluation.cross_conformal import adapted_quantiles, calibrated_quantiles
 from forecaster.serving import recent_errors
@@ -138,9 +137,9 @@ def test_empirical_coverage_becomes_nominal_where_errors_grow_after_the_training
     raw = asked(panel)
     target, late = raw.windows.gather(0, HORIZON), panel.timestamps[raw.windows.cutoff] >= 400
     # Contexts that know nothing of the noise: else the seasonal scale would follow it by itself.
-    raw = replace(raw, context=np.tile(panel.target[:TRAINED], (len(raw.windows), 1)))
+    raw = replace(raw, read=replace(raw.read, cutoff=np.full(len(raw.read), TRAINED)), reach=TRAINED)
     own = newer(panel)
-    scale = np.full(len(own.windows), context_scale(raw.context[:1], 4)[0])
+    scale = np.full(len(own.windows), raw.scale(4)[0])
     own = replace(own, pool=replace(own.pool, seasonal_scale=scale))
     stored = learnt(panel)
 
