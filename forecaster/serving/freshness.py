@@ -40,8 +40,9 @@ def fresh(
 
 def latest_observed(panel: Panel) -> int | None:
     """The timestamp of the latest observed target; None where no target is observed."""
-    there = panel.timestamps[~np.isnan(panel.target)]
-    return int(there.max()) if len(there) else None
+    observed = ~np.isnan(panel.target)
+    first = int(panel.timestamps.min())
+    return int(np.max(panel.timestamps, where=observed, initial=first)) if observed.any() else None
 
 
 def unfinished(panel: Panel, now: datetime | None = None) -> IntArray:

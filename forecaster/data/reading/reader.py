@@ -163,9 +163,7 @@ def _read(table: RawTable, roles: Roles, options: ReadOptions) -> Panel:
     _load(table, roles)
     covariates = read_covariates(table, roles.covariates)
     targets = _targets(table, roles)
-    codes, names = _series(table, roles)
-    stamps = _stamps(table, roles.timestamp, codes, options)
-    rows = _sorted_rows(table, roles, codes, names, stamps)
+    rows, stamps = _sorted_rows(table, roles, options)
     keep_later = any(one.role == "known" for one in covariates)
     rows, later, span_note = rows_within(rows, options.rows, keep_later=keep_later)
     sorted_values = tuple(replace(one, values=rows.sort(one.values)) for one in covariates)
@@ -187,7 +185,8 @@ def _read(table: RawTable, roles: Roles, options: ReadOptions) -> Panel:
         panel = for_each_target(panel, roles.targets, filled.values[:, : len(roles.targets)], keys)
     if covariates:
         panel = _cut_unobserved(panel, rows, steps)
-    panel = replace(panel, gap_runs=gaps_between(rows, freq, steps, every=roles.layout == "wide"))
+    if filled.gaps:
+        panel = replace(panel, gap_runs=gaps_between(rows, freq, steps, every=roles.layout == "wide"))
     if ranges := grid.options.ignore:
         ignored = ignored_rows(panel, ranges)
         panel = replace(panel, target=np.where(ignored, np.nan, panel.target))
@@ -200,7 +199,7 @@ def _read(table: RawTable, roles: Roles, options: ReadOptions) -> Panel:
     panel = replace(panel, season_length=season.length, season=season)
     zeros = ended_with_zeros(panel, options.season_length or freq.season_length)
     odd = (total_warning(panel), code_warning(panel), part_warning(panel), zeros)
-    warnings = (gap_warning(rows, freq, steps), roles.warning, *odd)
+    warnings = (gap_warning(rows, freq, steps) if filled.gaps else "", roles.warning, *odd)
     panel = replace(panel, warnings=tuple(warning for warning in warnings if warning))
     panel = replace(panel, timestamp_form=stamps.form)
     panel = replace(panel, rows=grid.options, text=replace(options.text, **table.marks))
@@ -304,15 +303,15 @@ def _parsed_stamps(table: RawTable, name: str, options: ReadOptions) -> tuple[In
     return column.codes, stamps
 
 
-def _sorted_rows(
-    table: RawTable, roles: Roles, codes: IntArray, names: TextArray, stamps: ParsedTimestamps
-) -> SortedRows:
-    """The rows by series and time, equal ones as in the file."""
+def _sorted_rows(table: RawTable, roles: Roles, options: ReadOptions) -> tuple[SortedRows, ParsedTimestamps]:
+    """The rows by series and time, equal ones as in the file; and how their timestamps were read."""
+    codes, names = _series(table, roles)
+    stamps = _stamps(table, roles.timestamp, codes, options)
     timestamps = stamps.values
     later = timestamps[1:] >= timestamps[:-1]
     is_sorted = ((codes[1:] > codes[:-1]) | ((codes[1:] == codes[:-1]) & later)).all()
     order = None if is_sorted else np.lexsort((timestamps, codes))
-    return SortedRows(
+    rows = SortedRows(
         series=names,
         offsets=np.concatenate([[0], np.cumsum(np.bincount(codes, minlength=len(names)))]).astype(np.int64),
         timestamps=timestamps if order is None else timestamps[order],
@@ -323,6 +322,7 @@ def _sorted_rows(
         order=order,
         column=roles.timestamp,
     )
+    return rows, replace(stamps, values=timestamps[:0])
 
 
 def _panel(rows: SortedRows, filled: Filled, roles: Roles, freq: Freq) -> Panel:
