@@ -83,7 +83,11 @@ def select_ensemble(
     forecasts: dict[Component, FloatArray] = {one: evaluation.forecast([fitted[one]]) for one in fitted}
     simple: dict[Component, FloatArray] = {partner: evaluation.smoothed(partner)} if partner else {}
     # What is fitted to nothing reads the context alone, so it does not take the place of what reads more.
-    unfitted = _unfitted(plan, base, fitted[UNTOUCHED], evaluation, partner) if base and not plan.informed else None
+    unfitted = None
+    if base and not plan.informed:
+        unfitted = _unfitted(
+            plan, base, fitted[UNTOUCHED], evaluation, {UNTOUCHED: forecasts[UNTOUCHED], **simple}, partner
+        )
     errors = {one: evaluation.error(forecasts[one]) for one in fitted if one not in (UNTOUCHED, TREES)}
     if errors:  # the best of the tunings alone
         worse = {*errors} - {min(errors, key=errors.__getitem__)}
@@ -146,22 +150,35 @@ def ensemble_without_fit(plan: Plan, evaluation: EvaluationSet, watch: Watch, pa
     base = pretrained_settings(plan, evaluation.rows)
     if base is None or plan.informed:
         return plan
-    unfitted = _unfitted(plan, base, new_network(base, 0), evaluation.reaching(base.rows), partner)
+    network, evaluation = new_network(base, 0), evaluation.reaching(base.rows)
+    forecasts = _forecasts_without_fit(network, evaluation, partner)
+    unfitted = _unfitted(plan, base, network, evaluation, forecasts, partner)
     watch.note(f"{unfitted.plan.method}: error {unfitted.history_error:.4g} over the history; no validation windows")
     return unfitted.plan
 
 
+def _forecasts_without_fit(
+    network: Network, evaluation: EvaluationSet, partner: Smoothing | None
+) -> dict[Component, FloatArray]:
+    """[W, H] each, of the pretrained network as it is and of the statistical method."""
+    simple: dict[Component, FloatArray] = {partner: evaluation.smoothed(partner)} if partner else {}
+    return {UNTOUCHED: evaluation.forecast([network]), **simple}
+
+
 def _unfitted(
-    plan: Plan, base: NetworkSettings, network: Network, evaluation: EvaluationSet, partner: Smoothing | None
+    plan: Plan,
+    base: NetworkSettings,
+    network: Network,
+    evaluation: EvaluationSet,
+    forecasts: Mapping[Component, FloatArray],
+    partner: Smoothing | None,
 ) -> Unfitted:
-    """The pretrained network as it is, and the statistical method with the share that the history gives it."""
+    """The pretrained network as it is, and the statistical method with the share that the history gives it.
+
+    `forecasts`: theirs of the windows of `evaluation`.
+    """
     history = evaluation.of_history
-
-    def parts(windows: EvaluationSet) -> dict[Component, FloatArray]:
-        simple: dict[Component, FloatArray] = {partner: windows.smoothed(partner)} if partner else {}
-        return {UNTOUCHED: windows.forecast([network]), **simple}
-
-    before = parts(history)
+    before = _forecasts_without_fit(network, history, partner)
     # Both have a share, as in the graph that answers before any training: contexts are shorter in the history, where windows of
     # few cutoffs leave one of them out by luck.
     kept = {UNTOUCHED: before[UNTOUCHED], **near_best(before, history.error)}
@@ -169,7 +186,7 @@ def _unfitted(
     reason = "nothing is fitted: no fit is clearly better"
     return Unfitted(
         plan=_with_members(plan, {UNTOUCHED: base}, shares, reason),
-        forecast=_combined(parts(evaluation), shares),
+        forecast=_combined(forecasts, shares),
         history_error=history.error(_combined(before, shares)),
     )
 

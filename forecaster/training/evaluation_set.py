@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -126,6 +126,8 @@ class EvaluationSet:
     needs: Needs
     loss: str = "mae"  # of the fits: where it asks for the mean, so does the comparison
     history: Windows | None = None  # earlier windows, to compare what is fitted to nothing; None: these windows alone
+    # Forecasts of these windows by simple methods, whatever their weights: they are asked for again and again.
+    simple: dict[Smoothing, FloatArray] = field(default_factory=dict, repr=False, compare=False)
 
     def reaching(self, context_length: int) -> EvaluationSet:
         """The same windows with contexts of at least so many rows."""
@@ -144,7 +146,10 @@ class EvaluationSet:
 
     def smoothed(self, smoothing: Smoothing) -> FloatArray:
         """Forecasts [W, H] of a simple method alone."""
-        return smoothed(self.panel, self.windows, smoothing, self.needs.covariates)
+        alone = replace(smoothing, weight=1.0)
+        if alone not in self.simple:
+            self.simple[alone] = smoothed(self.panel, self.windows, alone, self.needs.covariates)
+        return self.simple[alone]
 
     def error(self, forecast: FloatArray) -> float:
         """Error of forecasts [W, H], defined as the validation error of a fit (`training.fit`); of squares for a mean."""
@@ -186,7 +191,7 @@ class EvaluationSet:
     @property
     def of_history(self) -> EvaluationSet:
         """The windows of the longer history; these where there is none."""
-        return replace(self, windows=self.history or self.windows, history=None)
+        return replace(self, windows=self.history or self.windows, history=None, simple={})
 
     def history_error(self, smoothing: Smoothing) -> float:
         """Error of a simple method alone over the history."""

@@ -9,6 +9,8 @@ import pytest
 
 from forecaster.data.extra_inputs import Needs
 from forecaster.data.windows import rolling
+from forecaster.models.exponential_smoothing import Smoothing
+from forecaster.models.simple_methods import DRIFT, NAIVE
 from forecaster.training.evaluation_set import EvaluationSet
 from tests.support.factories import NAN, panel_of, waves
 
@@ -56,3 +58,21 @@ def test_few_windows_must_agree_for_a_forecast_to_be_clearly_better():
 
 def test_its_rows_are_those_before_the_latest_cutoff():
     assert evaluation_set().rows == 60 - 4
+
+
+def test_a_simple_method_forecasts_each_windows_once_for_all_its_weights(monkeypatch):
+    asked = []
+
+    def forecasts(panel, windows, smoothing, covariates):
+        asked.append(smoothing.method)
+        return np.full((len(windows), 4), float(len(windows)))
+
+    monkeypatch.setattr("forecaster.training.evaluation_set.smoothed", forecasts)
+    evaluation = replace(evaluation_set(), history=rolling(PANEL, PANEL.offsets[1:], 4, 2, 4))
+    for weight in (0.2, 0.5, 1.0):
+        one = Smoothing(1, 8, 4, log=False, weight=weight, method=NAIVE)
+        assert evaluation.reaching(20).smoothed(one).shape == (3, 4)
+    assert asked == [NAIVE]
+    assert evaluation.of_history.smoothed(one).shape == (6, 4)
+    assert evaluation.smoothed(replace(one, method=DRIFT)).shape == (3, 4)
+    assert asked == [NAIVE, NAIVE, DRIFT]
