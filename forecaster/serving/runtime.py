@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from forecaster.typing import FloatArray
 
 BATCH = 2048  # windows whose inputs are in memory at once, at most
-BATCH_VALUES = 4_000_000  # and of their contexts: there may be as many of each covariate
+BATCH_VALUES = 2_000_000  # and of their contexts: there may be as many of each covariate
 PART = 128  # windows per run of a graph by onnxruntime: their states stay in a core's cache
 
 

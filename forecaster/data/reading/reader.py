@@ -259,14 +259,21 @@ def _series(table: RawTable, roles: Roles) -> tuple[IntArray, TextArray]:
     if blank:
         described = f"series is missing (column {roles.series}).", "Give it, or delete the row."
         raise RowsError("series", column.rows(blank), table.place, lambda _: described, column=roles.series)
+    if _is_one_after_another(column.codes, len(texts)):
+        return column.codes, np.array(texts, dtype=object)
     first = np.zeros(len(column.texts), dtype=np.int64)
     first[column.codes[::-1]] = np.arange(len(column.codes))[::-1]  # the last write is the earliest row
-    if (first[1:] > first[:-1]).all():  # in order, as a plain file is read: no copy of millions of rows
+    if (first[1:] > first[:-1]).all():  # in order: no copy of millions of rows
         return column.codes, np.array(texts, dtype=object)
     order = np.argsort(first, kind="stable")
     rank = np.empty_like(order)
     rank[order] = np.arange(len(order))
     return rank[column.codes], np.array([texts[i] for i in order], dtype=object)
+
+
+def _is_one_after_another(codes: IntArray, count: int) -> bool:
+    """Whether each of the codes 0 to `count` - 1 has its rows together, in this order, as in a plain file."""
+    return np.count_nonzero(codes[1:] != codes[:-1]) == count - 1 and bool((codes[1:] >= codes[:-1]).all())
 
 
 def _stamps(table: RawTable, name: str, series: IntArray, options: ReadOptions) -> ParsedTimestamps:
@@ -283,15 +290,12 @@ def _stamps(table: RawTable, name: str, series: IntArray, options: ReadOptions) 
     if stamps.whole_numbers and zone is not None:
         raise UsageError(f"zone '{zone}' has no meaning for whole-number steps.", "Leave --zone out.")
     if zone is None:
-        return stamps if _each_its_own(codes, len(stamps.values)) else replace(stamps, values=stamps.values[codes])
+        count = len(stamps.values)
+        own = len(codes) == count and _is_one_after_another(codes, count)
+        return stamps if own else replace(stamps, values=stamps.values[codes])
     if stamps.zone is None:
         return replace(stamps, values=localize(stamps.values, codes, series, zone, table.place), zone=zone)
     return replace(stamps, values=stamps.values[codes], zone=zone)
-
-
-def _each_its_own(codes: IntArray, count: int) -> bool:
-    """Whether codes [R] of `count` values are 0 to R - 1, so that the values are those of the rows."""
-    return len(codes) == count > 0 and codes[0] == 0 and codes[-1] == count - 1 and bool((codes[1:] > codes[:-1]).all())
 
 
 def _parsed_stamps(table: RawTable, name: str, options: ReadOptions) -> tuple[IntArray, ParsedTimestamps]:
