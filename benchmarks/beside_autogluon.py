@@ -58,7 +58,7 @@ def quantile_loss(test: Path, forecasts: Path) -> float:
 
 def run_autogluon(name: str, root: Path, python: Path, limit: int, seed: int) -> dict[str, float]:
     """The scores that the peer's script prints last."""
-    words = [
+    words: list[str | Path] = [
         python,
         root / "peer_autogluon.py",
         name,

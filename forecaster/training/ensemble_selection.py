@@ -16,6 +16,7 @@ import numpy as np
 from forecaster.models.exponential_smoothing import Smoothing
 from forecaster.serving.manifest import PlanRow
 from forecaster.training.combination import Served, Unfitted
+from forecaster.training.fine_tuning import best_tuning
 from forecaster.training.fit_types import MemberFit
 from forecaster.training.member_networks import new_network, pretrained_settings, tree_settings, with_inputs
 from forecaster.training.plan import EPOCH_STEPS, OF_OWN_MEMBERS, OWN, TREES, UNTOUCHED
@@ -36,7 +37,6 @@ POWER = 6.0  # of one over an error: one that is 2 % higher gives 11 % less weig
 # looks worse by so much may still be better.
 MAX_LOSS = 0.02
 MAX_ERROR = 1.25  # of the lowest error of a component: with more it has no share
-KEPT = 0.5  # of a pretrained network's weights in those of its fine-tuned copy (benchmarks/ABLATIONS.md, Fine-tuning)
 
 Component: TypeAlias = "Tuning | Smoothing"  # of a combination: networks, or a simple method
 
@@ -70,17 +70,18 @@ def select_ensemble(
     """
     base = pretrained_settings(plan, evaluation.rows) if questions.pretrained else None
     may_tune = len(plan.members) > 2 or not own  # else one member starts from nothing
-    starts: dict[Tuning, NetworkSettings] = {}
-    if base:
-        starts = {UNTOUCHED: base}
-        starts |= dict.fromkeys(questions.tunings if may_tune else (), with_inputs(base, plan))
+    tunings = questions.tunings if base and may_tune else ()
+    starts: dict[Tuning, NetworkSettings] = {UNTOUCHED: base} if base else {}
+    starts |= {one: with_inputs(base, plan) for one in tunings[:1] if base}
     if any(questions.trees) and own:
         starts[TREES] = tree_settings(plan, *questions.trees)
     if not starts:
         return Served(plan, evaluation.forecast(own)), None
     evaluation = evaluation.reaching(max(one.rows for one in starts.values()))
     fitted = _fitted(plan, starts, task, fit_all)
-    forecasts: dict[Component, FloatArray] = {one: evaluation.forecast([fitted[one]]) for one in fitted}
+    forecasts: dict[Component, FloatArray] = {}
+    if base:
+        forecasts[UNTOUCHED] = evaluation.forecast([fitted[UNTOUCHED]])
     simple: dict[Component, FloatArray] = {partner: evaluation.smoothed(partner)} if partner else {}
     # What is fitted to nothing reads the context alone, so it does not take the place of what reads more.
     unfitted = None
@@ -88,10 +89,12 @@ def select_ensemble(
         unfitted = _unfitted(
             plan, base, fitted[UNTOUCHED], evaluation, {UNTOUCHED: forecasts[UNTOUCHED], **simple}, partner
         )
-    errors = {one: evaluation.error(forecasts[one]) for one in fitted if one not in (UNTOUCHED, TREES)}
-    if errors:  # the best of the tunings alone
-        worse = {*errors} - {min(errors, key=errors.__getitem__)}
-        forecasts = {one: forecast for one, forecast in forecasts.items() if one not in worse}
+    if base and tunings:
+        for tuning, forecast in _best_tuning(plan, base, questions, fitted, evaluation, task, fit_all).items():
+            starts[tuning] = with_inputs(base, plan)
+            forecasts[tuning] = forecast
+    if TREES in fitted:
+        forecasts[TREES] = evaluation.forecast([fitted[TREES]])
     alone = evaluation.forecast(own) if own else None
     own_alone: dict[Component, FloatArray] = {} if alone is None else {OWN: alone}
     parts = near_best({**forecasts, **own_alone, **simple}, evaluation.error)
@@ -122,6 +125,27 @@ def select_ensemble(
     reason = f"validation error {after:.3g}, {before:.3g} without them"
     made = _with_members(plan, starts, shares, reason, own=count if OWN in shares else 0)
     return Served(made, joined), unfitted
+
+
+def _best_tuning(
+    plan: Plan,
+    base: NetworkSettings,
+    questions: OpenQuestions,
+    fitted: Mapping[Tuning, Network],
+    evaluation: EvaluationSet,
+    task: Task,
+    fit_all: FitAll,
+) -> dict[Tuning, FloatArray]:
+    """The best of the tunings, of which the first is `fitted` unless it diverged, and its forecasts [W, H]; or none."""
+
+    def fit(tuning: Tuning) -> Network | None:
+        if tuning == questions.tunings[0]:
+            return fitted.get(tuning)
+        return _fitted(plan, {tuning: with_inputs(base, plan)}, task, fit_all).get(tuning)
+
+    # The layers that read the other inputs start at zero: half of them would be lost.
+    averaged = not plan.informed
+    return best_tuning(fitted[UNTOUCHED], fit, questions, evaluation, averaged=averaged)
 
 
 def _with_method_alone(
@@ -240,11 +264,7 @@ def _fitted(plan: Plan, starts: Mapping[Tuning, NetworkSettings], task: Task, fi
 
 
 def _member_fit(plan: Plan, settings: NetworkSettings, tuning: Tuning, share: float = 0.0) -> MemberFit:
-    fit = _fit_settings(plan, tuning)
-    # What reads the other inputs starts at zero: half of it would be lost.
-    if tuning.epochs > 0 and not settings.covariates and not settings.known:
-        fit = replace(fit, kept=KEPT)
-    return MemberFit(replace(settings, tuned=tuning.epochs > 0, share=share), fit)
+    return MemberFit(replace(settings, tuned=tuning.epochs > 0, share=share), _fit_settings(plan, tuning))
 
 
 def _fit_settings(plan: Plan, tuning: Tuning) -> FitSettings:
@@ -256,6 +276,7 @@ def _fit_settings(plan: Plan, tuning: Tuning) -> FitSettings:
         learning_rate=tuning.learning_rate,
         steps_per_epoch=EPOCH_STEPS,
         schedule="cosine",
+        kept=tuning.kept,
     )
 
 

@@ -110,7 +110,7 @@ def _served_fits(draft: Draft, windows: int, *, selected: bool) -> list[_Expecte
     """
     plan, questions = draft.plan, draft.questions
     base = pretrained_settings(plan) if questions.pretrained else None
-    tunings = _tuned_fits(base, draft, windows) if selected else []
+    tunings = _tuned_fits(base, draft, windows)[:1] if selected else []
     count = min(questions.own_members, len(plan.members) - 1 - len(tunings)) if base else len(plan.members)
     schedules = sorted(schedule.epochs for schedule in questions.schedules)
     epochs = schedules[len(schedules) // 2] if selected else plan.fit.epochs
@@ -124,7 +124,8 @@ def _tuned_fits(base: NetworkSettings | None, draft: Draft, windows: int) -> lis
     if base is None:
         return []
     batch = min(draft.plan.fit.batch_size, windows)
-    return [_ExpectedFit(base, tuning.epochs * EPOCH_STEPS, batch) for tuning in draft.questions.tunings]
+    fits = [_ExpectedFit(base, tuning.epochs * EPOCH_STEPS, batch) for tuning in draft.questions.tunings]
+    return [*fits[:1], *(replace(one, share=DOUBTFUL_SHARE) for one in fits[1:])]
 
 
 def _own(member: MemberFit, windows: int, epochs: int) -> _ExpectedFit:

@@ -74,11 +74,13 @@ class Tuning:
 
     epochs: int  # of EPOCH_STEPS steps; 0 = it stays as it is
     learning_rate: float
+    kept: float = 0.0  # of its weights in those after the fit
 
     def __str__(self) -> str:
         if self.epochs <= 0:
             return {OWN: "from nothing", TREES: "trees"}.get(self, "as it is")
-        return f"after {self.epochs * EPOCH_STEPS} steps at {self.learning_rate:g}"
+        kept = f" ({self.kept:.0%} of its weights kept)" if self.kept else ""
+        return f"after {self.epochs * EPOCH_STEPS} steps at {self.learning_rate:g}{kept}"
 
 
 UNTOUCHED = Tuning(0, 3e-4)
@@ -192,7 +194,7 @@ class OpenQuestions:
     blended: bool = False  # some method has a weight, as given: none is no answer
     given: Mapping[str, int | float] = field(default_factory=dict)  # settings of the schedule that are given
     pretrained: bool = False  # whether members may start from a pretrained network
-    tunings: tuple[Tuning, ...] = ()  # and how they may be fitted further from there
+    tunings: tuple[Tuning, ...] = ()  # and how they may be fitted further from there, the shortest first
     trees: tuple[int, int] = (0, 0)  # rows of a difference and of a context of a member of trees; 0 = there is none
     own_members: int = 0  # members that start from nothing beside a pretrained network, at most
     patient: bool = False  # longer schedules are tried even where the last one did not clearly lower the error

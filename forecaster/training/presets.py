@@ -14,7 +14,8 @@ SCHEDULES = (
     TrainingSchedule(20, FAST_RATE),
     TrainingSchedule(26, FAST_RATE),
 )
-TUNING = Tuning(4, 3e-4)  # longer ones have a lower error on some sets, a higher one on others
+# A longer one has a lower error on panels of many rows, a higher one on others (benchmarks/ABLATIONS.md, Fine-tuning).
+TUNINGS = (Tuning(4, 3e-4), Tuning(12, 1e-3))
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,7 @@ class Preset:
     schedules: tuple[TrainingSchedule, ...]  # to choose from, at the rates of Adam
     half_context: bool  # whether half the context is tried
     patient: bool  # tries longer schedules even where the last one did not clearly lower the error
-    tunings: tuple[Tuning, ...]  # fits that start from a pretrained network, for a panel of many series
+    tunings: tuple[Tuning, ...]  # fits that start from a pretrained network, the shortest first
 
 
 DEFAULT = "default"
@@ -48,7 +49,7 @@ PRESETS: dict[str, Preset] = {
         schedules=SCHEDULES,
         half_context=True,
         patient=False,
-        tunings=(TUNING,),
+        tunings=TUNINGS,
     ),
     "best": Preset(
         reason="more members and longer fits",
@@ -57,6 +58,6 @@ PRESETS: dict[str, Preset] = {
         schedules=SCHEDULES,
         half_context=True,
         patient=True,
-        tunings=(TUNING, Tuning(12, 3e-4)),
+        tunings=(*TUNINGS, Tuning(30, 1e-3)),
     ),
 }

@@ -27,8 +27,9 @@ if TYPE_CHECKING:
     from forecaster.training.presets import Preset
     from forecaster.typing import FloatArray
 
-# With fewer, a pretrained network learns its windows by heart, and few validation windows show it.
-MIN_SERIES_TO_TUNE = 30
+# With fewer stretches of a horizon, a pretrained network learns its windows by heart, and few validation windows show it. Of
+# fewer series a long fit learns what is not so afterwards (benchmarks/ABLATIONS.md, Fine-tuning of few series).
+MIN_STRETCHES_TO_TUNE, MIN_SERIES_TO_TUNE_LONG = 20, 30
 # Fewer or shorter series teach trees less than a network (benchmarks/ABLATIONS.md, Trees).
 MIN_SERIES_FOR_TREES, MIN_ROWS_FOR_TREES = 10, 400
 MAX_TREE_HORIZON = 200  # steps that are fed back one by one
@@ -108,9 +109,11 @@ def schedules_of(settings: TrainSettings, preset: Preset) -> tuple[TrainingSched
     return tuple(TrainingSchedule(one.epochs, rate_of(settings, one.learning_rate)) for one in preset.schedules)
 
 
-def tunings_of(settings: TrainSettings, series: int, preset: Preset) -> tuple[Tuning, ...]:
+def tunings_of(settings: TrainSettings, series: int, lengths: Lengths, preset: Preset) -> tuple[Tuning, ...]:
     """How a pretrained network may be fitted further; empty where it stays as it is."""
-    return () if series < MIN_SERIES_TO_TUNE or has_length(settings) else preset.tunings
+    if has_length(settings) or series * lengths.rows < MIN_STRETCHES_TO_TUNE * lengths.horizon:
+        return ()
+    return preset.tunings if series >= MIN_SERIES_TO_TUNE_LONG else preset.tunings[:1]
 
 
 def own_members_of(settings: TrainSettings, choose: Chooser, preset: Preset, base: NetworkSettings) -> int:

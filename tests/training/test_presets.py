@@ -36,7 +36,7 @@ def test_more_is_tried_from_preset_to_preset():
     fast, default, best = (draft_of(series=30, preset=name) for name in ("fast", "default", "best"))
     tried = [len(one.plan.members) + len(one.questions.schedules) for one in (fast, default, best)]
     assert tried == sorted(tried) and tried[0] < tried[1] < tried[2]
-    assert [len(one.questions.tunings) for one in (fast, default, best)] == [0, 1, 2]
+    assert [len(one.questions.tunings) for one in (fast, default, best)] == [0, 2, 3]
 
 
 def test_options_that_are_given_come_before_the_preset(shipped):
