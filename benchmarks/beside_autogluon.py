@@ -2,13 +2,14 @@
 """The default command and AutoGluon-TimeSeries on the same sets, one after the other, with errors, quantile loss and seconds.
 
     python benchmarks/beside_autogluon.py --root DIR --python AUTOGLUON/bin/python [--sets NAME ...] [--limit 300] [--seed 0]
+                                          [--models DIR]
 
 DIR is described in accuracy.py; it also contains
 
     peer_autogluon.py SET --limit SECONDS --seed N --root DATA      fits, forecasts and prints its scores as one JSON object
 
-which runs in its own interpreter. Both have the whole machine, in turn. Writes the section *Beside AutoGluon* of
-benchmarks/RESULTS.md.
+which runs in its own interpreter. Both have the whole machine, in turn. `--models` keeps our models. Writes the section
+*Beside AutoGluon* of benchmarks/RESULTS.md.
 """
 
 from __future__ import annotations
@@ -102,14 +103,16 @@ def main() -> None:
     parser.add_argument("--sets", nargs="+", default=PANELS)
     parser.add_argument("--limit", type=int, default=300)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--models", type=Path)
     arguments = parser.parse_args()
     rows = []
     for name in arguments.sets:
         with tempfile.TemporaryDirectory() as work:
-            ours = reported(f"{name}, ours", run(name, arguments.root, arguments.seed, Path(work)))
+            models = arguments.models or Path(work)
+            ours = reported(f"{name}, ours", run(name, arguments.root, arguments.seed, models))
         theirs = run_autogluon(name, arguments.root, arguments.python, arguments.limit, arguments.seed)
         rows.append(row(name, ours, reported(f"{name}, AutoGluon", theirs)))
-    write_section("beside AutoGluon", table(rows, arguments.limit, arguments.seed))
+        write_section("beside AutoGluon", table(rows, arguments.limit, arguments.seed))  # the next may never end
 
 
 def table(rows: list[str], limit: int, seed: int) -> str:
