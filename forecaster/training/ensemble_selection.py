@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
@@ -68,33 +68,11 @@ def select_ensemble(
     history speak for it. Returned with the plan is what is made without a fit: the pretrained network, and `partner` where the
     history speaks for it. None where there is none.
     """
-    base = pretrained_settings(plan, evaluation.rows) if questions.pretrained else None
-    may_tune = len(plan.members) > 2 or not own  # else one member starts from nothing
-    tunings = questions.tunings if base and may_tune else ()
-    starts: dict[Tuning, NetworkSettings] = {UNTOUCHED: base} if base else {}
-    starts |= {one: with_inputs(base, plan) for one in tunings[:1] if base}
-    if any(questions.trees) and own:
-        starts[TREES] = tree_settings(plan, *questions.trees)
-    if not starts:
+    joining = _what_may_join(plan, questions, evaluation, task, fit_all, partner, alone=not own)
+    if not joining.starts:
         return Served(plan, evaluation.forecast(own)), None
-    evaluation = evaluation.reaching(max(one.rows for one in starts.values()))
-    fitted = _fitted(plan, starts, task, fit_all)
-    forecasts: dict[Component, FloatArray] = {}
-    if base:
-        forecasts[UNTOUCHED] = evaluation.forecast([fitted[UNTOUCHED]])
-    simple: dict[Component, FloatArray] = {partner: evaluation.smoothed(partner)} if partner else {}
-    # What is fitted to nothing reads the context alone, so it does not take the place of what reads more.
-    unfitted = None
-    if base and not plan.informed:
-        unfitted = _unfitted(
-            plan, base, fitted[UNTOUCHED], evaluation, {UNTOUCHED: forecasts[UNTOUCHED], **simple}, partner
-        )
-    if base and tunings:
-        for tuning, forecast in _best_tuning(plan, base, questions, fitted, evaluation, task, fit_all).items():
-            starts[tuning] = with_inputs(base, plan)
-            forecasts[tuning] = forecast
-    if TREES in fitted:
-        forecasts[TREES] = evaluation.forecast([fitted[TREES]])
+    evaluation, starts, unfitted = joining.evaluation, joining.starts, joining.unfitted
+    forecasts, simple = joining.forecasts, joining.simple
     alone = evaluation.forecast(own) if own else None
     own_alone: dict[Component, FloatArray] = {} if alone is None else {OWN: alone}
     parts = near_best({**forecasts, **own_alone, **simple}, evaluation.error)
@@ -125,6 +103,60 @@ def select_ensemble(
     reason = f"validation error {after:.3g}, {before:.3g} without them"
     made = _with_members(plan, starts, shares, reason, own=count if OWN in shares else 0)
     return Served(made, joined), unfitted
+
+
+@dataclass(frozen=True)
+class _Joining:
+    """What may join the members that start from nothing, with its forecasts of the validation windows."""
+
+    evaluation: EvaluationSet  # whose contexts are long enough for all of it
+    starts: dict[Tuning, NetworkSettings]  # networks before their fits
+    forecasts: dict[Component, FloatArray]  # [W, H] of those after their fits
+    simple: dict[Component, FloatArray]  # and of the statistical method
+    unfitted: Unfitted | None  # what is made without a fit
+
+
+def _what_may_join(
+    plan: Plan,
+    questions: OpenQuestions,
+    evaluation: EvaluationSet,
+    task: Task,
+    fit_all: FitAll,
+    partner: Smoothing | None,
+    *,
+    alone: bool,
+) -> _Joining:
+    """The pretrained network as it is and after the best of the tunings, trees, and the statistical method, all fitted.
+
+    `alone`: there are no members that start from nothing.
+    """
+    base = pretrained_settings(plan, evaluation.rows) if questions.pretrained else None
+    tunings = (
+        questions.tunings if base and (alone or len(plan.members) > 2) else ()
+    )  # else one member starts from nothing
+    starts: dict[Tuning, NetworkSettings] = {UNTOUCHED: base} if base else {}
+    starts |= {one: with_inputs(base, plan) for one in tunings[:1] if base}
+    if any(questions.trees) and not alone:
+        starts[TREES] = tree_settings(plan, *questions.trees)
+    if not starts:
+        return _Joining(evaluation, {}, {}, {}, None)
+    evaluation = evaluation.reaching(max(one.rows for one in starts.values()))
+    fitted = _fitted(plan, starts, task, fit_all)
+    simple: dict[Component, FloatArray] = {partner: evaluation.smoothed(partner)} if partner else {}
+    forecasts: dict[Component, FloatArray] = {}
+    unfitted = None
+    if base:
+        forecasts[UNTOUCHED] = evaluation.forecast([fitted[UNTOUCHED]])
+        # What is fitted to nothing reads the context alone, so it does not take the place of what reads more.
+        if not plan.informed:
+            unfitted = _unfitted(plan, base, fitted[UNTOUCHED], evaluation, {**forecasts, **simple}, partner)
+    if base and tunings:
+        for tuning, forecast in _best_tuning(plan, base, questions, fitted, evaluation, task, fit_all).items():
+            starts[tuning] = with_inputs(base, plan)
+            forecasts[tuning] = forecast
+    if TREES in fitted:
+        forecasts[TREES] = evaluation.forecast([fitted[TREES]])
+    return _Joining(evaluation, starts, forecasts, simple, unfitted)
 
 
 def _best_tuning(
