@@ -37,6 +37,10 @@ POWER = 6.0  # of one over an error: one that is 2 % higher gives 11 % less weig
 # looks worse by so much may still be better.
 MAX_LOSS = 0.02
 MAX_ERROR = 1.25  # of the lowest error of a component: with more it has no share
+# Shares by which a fine-tuned copy must have a lower error than the network as it is, to take its place: on windows of few
+# cutoffs gains of 3 % are luck (benchmarks/ABLATIONS.md, Fine-tuning of few series).
+REPLACING_GAIN, REPLACING_GAIN_OF_MANY, MANY_CUTOFFS = 0.05, 0.015, 10
+MIN_SHARE = 0.1  # of each member that starts from nothing: a second one with less is not worth its fit
 
 Component: TypeAlias = "Tuning | Smoothing"  # of a combination: networks, or a simple method
 
@@ -81,7 +85,10 @@ def select_ensemble(
     sure = [UNTOUCHED, OWN, *(simple if unfitted and unfitted.plan.smoothing else ())]
     shares = ensemble_shares(parts, evaluation.error, [one for one in sure if one in parts])
     others = len({*shares} & {*starts} - {TREES})  # trees are no network: they take no member's place
-    count = min(len(plan.members) - others, questions.own_members) if others else len(plan.members)
+    count = len(plan.members)
+    if others:
+        worth = max(int(shares.get(OWN, 0.0) / MIN_SHARE), 1)
+        count = min(count - others, questions.own_members, worth)
     if OWN in shares and count < len(own):
         parts = {one: evaluation.forecast(own[:count]) if one == OWN else parts[one] for one in shares}
         shares = ensemble_shares(parts, evaluation.error, list(shares))
@@ -154,6 +161,9 @@ def _what_may_join(
         for tuning, forecast in _best_tuning(plan, base, questions, fitted, evaluation, task, fit_all).items():
             starts[tuning] = with_inputs(base, plan)
             forecasts[tuning] = forecast
+            needed = REPLACING_GAIN_OF_MANY if evaluation.cutoffs >= MANY_CUTOFFS else REPLACING_GAIN
+            if evaluation.error(forecast) < evaluation.error(forecasts[UNTOUCHED]) * (1.0 - needed):
+                del forecasts[UNTOUCHED]  # the copy knows what it knows
     if TREES in fitted:
         forecasts[TREES] = evaluation.forecast([fitted[TREES]])
     return _Joining(evaluation, starts, forecasts, simple, unfitted)

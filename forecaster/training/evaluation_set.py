@@ -140,6 +140,11 @@ class EvaluationSet:
         windows = self.windows
         return int((windows.cutoff - windows.start[windows.series]).max(initial=0))
 
+    @property
+    def cutoffs(self) -> int:
+        """How many different cutoffs the windows have, counted from the end of each series."""
+        return len(np.unique(self.windows.remaining))
+
     def forecast(self, networks: Sequence[Network]) -> FloatArray:
         """Combined point forecasts [W, H] of `networks`."""
         return forecasts(self.panel, self.windows, self.needs, networks)

@@ -29,8 +29,9 @@ TUNINGS = (Tuning(4, 3e-4), Tuning(12, 1e-3))
 def _all_good(monkeypatch):
     """No component has too large an error for a share, and shares do not depend on errors but for the selection.
 
-    Means of weights are far worse than either network.
+    Means of weights are far worse than either network, and no copy takes the place of the network as it is.
     """
+    monkeypatch.setattr(ensemble_selection, "REPLACING_GAIN", 1.0)
     monkeypatch.setattr(fine_tuning, "with_mean_weights", lambda _before, _after: 9.0)
     monkeypatch.setattr(ensemble_selection, "POWER", 0.0)
     monkeypatch.setattr(ensemble_selection, "MAX_ERROR", float("inf"))
@@ -40,6 +41,7 @@ class Evaluation:
     """Compares forecasts with 0: a network is its own forecast."""
 
     rows = 40
+    cutoffs = 3
 
     def reaching(self, length):
         assert length in (WHOLE.context_length, 12)
@@ -191,6 +193,25 @@ def test_trees_join_where_they_lower_the_error_beside_or_without_a_pretrained_ne
     assert [one.cell for one in made.plan.members] == ["gru", "gru", "lstm", "gru", TREE_CELL] and unfitted is None
     none, _ = select_ensemble(plan, [1.0] * 4, alone, Evaluation(), None, fits(3.0), Recorder())
     assert none.plan is plan
+
+
+def test_a_copy_that_is_clearly_better_takes_the_place_of_the_network_as_it_is(shipped, monkeypatch):
+    monkeypatch.setattr(ensemble_selection, "REPLACING_GAIN", 0.05)
+    changed, _ = joined(draft_of().plan, [1.0] * 4, [1.0, 0.97, 2.0])
+    assert [(member.pretrained, member.tuned) for member in changed.members[2:]] == [(4, False), (4, True)]
+    changed, _ = joined(draft_of().plan, [1.0] * 4, [1.0, 0.9, 2.0])
+    assert [(member.pretrained, member.tuned) for member in changed.members[2:]] == [(4, True)]
+    monkeypatch.setattr(Evaluation, "cutoffs", 10)  # one series, whose windows lie at many times
+    changed, _ = joined(draft_of().plan, [1.0] * 4, [1.0, 0.97, 2.0])
+    assert [(member.pretrained, member.tuned) for member in changed.members[2:]] == [(4, True)]
+
+
+def test_members_with_a_small_share_are_not_fitted_twice(shipped, monkeypatch):
+    monkeypatch.setattr(ensemble_selection, "POWER", 6.0)
+    changed, _ = joined(draft_of().plan, [1.0] * 4, [0.8, 0.65, 0.7])  # own members have 11 % of the forecast
+    assert [member.pretrained for member in changed.members] == [0, 4, 4]
+    changed, _ = joined(draft_of().plan, [1.0] * 4, [0.98, 0.95, 2.0])
+    assert [member.pretrained for member in changed.members] == [0, 0, 4, 4]
 
 
 def test_the_forecast_that_is_returned_is_that_of_the_shares(shipped):
