@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from forecaster.training.fit import mean_weights
 from forecaster.training.member_networks import new_network
 
 if TYPE_CHECKING:
@@ -56,5 +57,5 @@ def best_tuning(
 def with_mean_weights(before: Network, after: Network) -> Network:
     """A network whose weights are means of those of two, KEPT of the first (Wortsman et al. 2022)."""
     made = new_network(after.settings, 0)
-    made.weights = [KEPT * old + (1.0 - KEPT) * new for old, new in zip(before.weights, after.weights, strict=True)]
+    made.weights = mean_weights(before.weights, after.weights, KEPT)
     return made

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from threading import Event
 from typing import TYPE_CHECKING
@@ -180,6 +180,11 @@ class _Fit:
         return bool(self.control.channel.total([is_up])[0])  # at any worker
 
 
+def mean_weights(before: Sequence[FloatArray], after: Sequence[FloatArray], kept: float) -> list[FloatArray]:
+    """The means of two networks' weights, `kept` of the first."""
+    return [kept * old + (1.0 - kept) * new for old, new in zip(before, after, strict=True)]
+
+
 def fit(
     network: Network,
     task: Task,
@@ -214,8 +219,7 @@ def fit(
     with (trainers or Trainers()).lend(network, task, settings, steps, parts, control.channel) as trainer:
         done = _Fit(trainer, task, settings, control).run()
     if settings.kept:
-        pairs = zip(before, done.state.best_weights, strict=True)
-        kept = [settings.kept * old + (1.0 - settings.kept) * new for old, new in pairs]
-        done = replace(done, state=replace(done.state, best_weights=kept))
+        means = mean_weights(before, done.state.best_weights, settings.kept)
+        done = replace(done, state=replace(done.state, best_weights=means))
     network.weights = done.state.best_weights
     return done
