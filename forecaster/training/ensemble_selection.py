@@ -138,9 +138,8 @@ def _what_may_join(
     `alone`: there are no members that start from nothing.
     """
     base = pretrained_settings(plan, evaluation.rows) if questions.pretrained else None
-    tunings = (
-        questions.tunings if base and (alone or len(plan.members) > 2) else ()
-    )  # else one member starts from nothing
+    may_tune = alone or len(plan.members) > 2  # else one member starts from nothing
+    tunings = questions.tunings if base and may_tune else ()
     starts: dict[Tuning, NetworkSettings] = {UNTOUCHED: base} if base else {}
     starts |= {one: with_inputs(base, plan) for one in tunings[:1] if base}
     if any(questions.trees) and not alone:
@@ -158,11 +157,12 @@ def _what_may_join(
         if not plan.informed:
             unfitted = _unfitted(plan, base, fitted[UNTOUCHED], evaluation, {**forecasts, **simple}, partner)
     if base and tunings:
-        for tuning, forecast in _best_tuning(plan, base, questions, fitted, evaluation, task, fit_all).items():
+        error = evaluation.error(forecasts[UNTOUCHED])
+        for tuning, forecast in _best_tuning(plan, base, questions, fitted, evaluation, error, task, fit_all).items():
             starts[tuning] = with_inputs(base, plan)
             forecasts[tuning] = forecast
             needed = REPLACING_GAIN_OF_MANY if evaluation.cutoffs >= MANY_CUTOFFS else REPLACING_GAIN
-            if evaluation.error(forecast) < evaluation.error(forecasts[UNTOUCHED]) * (1.0 - needed):
+            if evaluation.error(forecast) < error * (1.0 - needed):
                 del forecasts[UNTOUCHED]  # the copy knows what it knows
     if TREES in fitted:
         forecasts[TREES] = evaluation.forecast([fitted[TREES]])
@@ -175,10 +175,14 @@ def _best_tuning(
     questions: OpenQuestions,
     fitted: Mapping[Tuning, Network],
     evaluation: EvaluationSet,
+    error: float,
     task: Task,
     fit_all: FitAll,
 ) -> dict[Tuning, FloatArray]:
-    """The best of the tunings, of which the first is `fitted` unless it diverged, and its forecasts [W, H]; or none."""
+    """The best of the tunings, of which the first is `fitted` unless it diverged, and its forecasts [W, H]; or none.
+
+    `error`: that of the network as it is.
+    """
 
     def fit(tuning: Tuning) -> Network | None:
         if tuning == questions.tunings[0]:
@@ -187,7 +191,7 @@ def _best_tuning(
 
     # The layers that read the other inputs start at zero: half of them would be lost.
     averaged = not plan.informed
-    return best_tuning(fitted[UNTOUCHED], fit, questions, evaluation, averaged=averaged)
+    return best_tuning(fitted[UNTOUCHED], fit, questions, evaluation, error, averaged=averaged)
 
 
 def _with_method_alone(

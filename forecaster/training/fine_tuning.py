@@ -25,16 +25,16 @@ def best_tuning(
     fit: Callable[[Tuning], Network | None],
     questions: OpenQuestions,
     evaluation: EvaluationSet,
+    lowest: float,
     *,
     averaged: bool,
 ) -> dict[Tuning, FloatArray]:
     """The tuning with the lowest error on the windows of `evaluation`, and its forecasts [W, H]; empty where all diverged.
 
-    Longer tunings are tried as long as the last one clearly lowered the error, or all of them where the questions are `patient`.
-    Where copies may be `averaged`, each is compared with the mean of its weights and the untouched network's. `fit` gives a
-    tuned copy, None where it diverged.
+    `lowest` is the error of the `untouched` network. Longer tunings are tried as long as the last one clearly lowered the error,
+    or all of them where the questions are `patient`. Where copies may be `averaged`, each is compared with the mean of its
+    weights and the untouched network's. `fit` gives a tuned copy, None where it diverged.
     """
-    lowest = evaluation.error(evaluation.forecast([untouched]))
     errors: dict[Tuning, float] = {}
     forecasts: dict[Tuning, FloatArray] = {}
     for tuning in questions.tunings:

@@ -42,7 +42,7 @@ def tried_and_taken(untouched, tuned, questions=QUESTIONS, *, averaged=True):
         tried.append(tuning)
         return tuned[len(tried) - 1]
 
-    taken = best_tuning(untouched, fit, questions, Evaluation(), averaged=averaged)
+    taken = best_tuning(untouched, fit, questions, Evaluation(), abs(untouched), averaged=averaged)
     return tried, {one: forecast[0, 0] for one, forecast in taken.items()}
 
 
