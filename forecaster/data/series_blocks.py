@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from forecaster.typing import IntArray
+    from forecaster.typing import BoolArray, IntArray
 
 ROWS = 1 << 18  # of a block; one series may have more
 
@@ -22,3 +22,9 @@ def series_blocks(offsets: IntArray) -> Iterator[tuple[slice, slice]]:
         end = max(int(np.searchsorted(offsets, offsets[first] + ROWS, side="right")) - 1, first + 1)
         yield slice(first, end), slice(int(offsets[first]), int(offsets[end]))
         first = end
+
+
+def rows_before(ends: IntArray, offsets: IntArray, some: slice) -> BoolArray:
+    """Whether each row of `some` neighbouring series is before the end [N] of its series. `offsets` [N+1]."""
+    of_some = offsets[some.start : some.stop + 1]
+    return np.asarray(np.arange(of_some[0], of_some[-1]) < np.repeat(ends[some], np.diff(of_some)))

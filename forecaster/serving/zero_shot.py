@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from forecaster.data.extra_inputs import Needs
-from forecaster.data.series_blocks import series_blocks
+from forecaster.data.series_blocks import rows_before, series_blocks
 from forecaster.data.windows import evenly, rolling
 from forecaster.errors import ArtifactError, UsageError
 from forecaster.models.seasonal_profile import Profile
@@ -230,7 +230,7 @@ class ZeroShot:
         """[N] 0 where no known value of a series is below it, else none."""
         panel, lowest = self.panel, np.empty(len(self.panel.series))
         for some, rows in series_blocks(panel.offsets):
-            known = np.arange(rows.start, rows.stop) < np.repeat(self.ends[some], panel.lengths[some])
+            known = rows_before(self.ends, panel.offsets, some)
             values = np.where(known, panel.target[rows], np.nan)
             lowest[some] = np.fmin.reduceat(values, panel.offsets[some] - rows.start)
         return np.where(lowest >= 0.0, 0.0, -np.inf)

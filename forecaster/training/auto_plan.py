@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from forecaster.data.calendar import lag_count, width
-from forecaster.data.series_blocks import series_blocks
+from forecaster.data.series_blocks import rows_before, series_blocks
 from forecaster.data.summary import logs_keep_range
 from forecaster.errors import UsageError
 from forecaster.models.cells import CELLS
@@ -134,7 +134,7 @@ def _training_values(panel: Panel, ends: IntArray) -> FloatArray:
     """Observed values of the rows before `ends` [N], from which choices may be made."""
     seen = ~np.isnan(panel.target)
     for some, rows in series_blocks(panel.offsets):
-        seen[rows] &= np.arange(rows.start, rows.stop) < np.repeat(ends[some], panel.lengths[some])
+        seen[rows] &= rows_before(ends, panel.offsets, some)
     return panel.target[seen]
 
 

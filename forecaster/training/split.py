@@ -11,7 +11,7 @@ from forecaster.data.calendar import known_rows
 from forecaster.data.covariate_encodings import encode
 from forecaster.data.extra_inputs import Needs as Needs
 from forecaster.data.seasonal_scale import seasonal_scale
-from forecaster.data.series_blocks import series_blocks
+from forecaster.data.series_blocks import rows_before, series_blocks
 from forecaster.data.windows import Sampler, Windows, evenly, rolling, sampler
 from forecaster.errors import DataError
 from forecaster.evaluation.holdout import holdout_windows
@@ -126,7 +126,7 @@ def task(panel: Panel, end: IntArray, validation: Windows | None, needs: Needs, 
 def _all_positive(panel: Panel, end: IntArray) -> bool:
     """Whether every observed target in the rows before `end` [N] is above 0."""
     for some, rows in series_blocks(panel.offsets):
-        seen = np.arange(rows.start, rows.stop) < np.repeat(end[some], panel.lengths[some])
+        seen = rows_before(end, panel.offsets, some)
         if (seen & (panel.target[rows] <= 0.0)).any():
             return False
     return True

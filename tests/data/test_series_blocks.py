@@ -14,7 +14,7 @@ from forecaster.data.panel import fingerprint
 from forecaster.data.reading.find_faults import find_faults
 from forecaster.data.reading.reader import ReadOptions
 from forecaster.data.seasonal_scale import seasonal_scale, seasonal_square_scale
-from forecaster.data.series_blocks import series_blocks
+from forecaster.data.series_blocks import rows_before, series_blocks
 from forecaster.data.summary import level_and_scale, summarise
 
 
@@ -73,3 +73,9 @@ def test_figures_are_those_of_all_rows_at_once(monkeypatch, frame):
     expected = figures()
     monkeypatch.setattr(module, "ROWS", 50)
     assert repr(figures()) == repr(expected)
+
+
+def test_rows_before_the_end_of_their_series():
+    offsets, ends = np.array([0, 3, 5, 9]), np.array([1, 5, 7])
+    assert rows_before(ends, offsets, slice(0, 1)).tolist() == [True, False, False]
+    assert rows_before(ends, offsets, slice(1, 3)).tolist() == [True, True, True, True, False, False]
