@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -21,7 +22,8 @@ Table: TypeAlias = "Data | pd.Series[Any] | np.ndarray[Any, Any] | Sequence[floa
 def as_data(table: Any) -> Any:
     """`table` as a path or a pandas.DataFrame, which commands read.
 
-    A pandas.Series needs an index of dates, periods or whole numbers. Lists and arrays [R] of numbers get the timestamps 0, 1, …
+    A pandas.Series needs an index of dates (as texts, too), periods or whole numbers, or of keys and one of these. Lists and
+    arrays [R] of numbers get the timestamps 0, 1, …
     A polars frame is copied. DataError, in one line, for anything else.
     """
     if table is None or isinstance(table, (str, Path)):
@@ -48,8 +50,10 @@ def _of_series(series: Any) -> Any:
     import pandas as pd
 
     index = series.index
-    dated = isinstance(index, (pd.DatetimeIndex, pd.PeriodIndex))
-    if not dated and not pd.api.types.is_integer_dtype(index.dtype):
+    if isinstance(index, pd.MultiIndex):  # of keys and dates: its levels become columns, as those of a frame's do
+        return series.to_frame("value" if series.name is None else str(series.name))
+    typed = isinstance(index, (pd.DatetimeIndex, pd.PeriodIndex)) or pd.api.types.is_integer_dtype(index.dtype)
+    if not typed and not all(isinstance(one, (str, date)) for one in index):
         raise DataError("a Series needs an index of dates, periods or whole numbers.", "Set it, or give a data frame.")
     name = "value" if series.name is None else str(series.name)
     if name == "timestamp":

@@ -22,6 +22,7 @@ from forecaster.commands.explain import Effect, Explanation
 from forecaster.commands.tune import Tuned
 from forecaster.commands.tune_confirmation import Confirmation
 from forecaster.config import EvaluateSettings, PredictSettings, TrainSettings
+from forecaster.data.reading.reader import read_panel
 from forecaster.errors import DataError, ForecasterError, UsageError
 from tests.support import stub_commands as stubs
 from tests.support.factories import AIR
@@ -184,16 +185,27 @@ def test_the_signature_has_the_defaults_of_the_command_line() -> None:
     [
         pd.Series([1.0, 2.0], pd.DatetimeIndex(["2024-01-01", "2024-02-01"]), name="sales"),
         pd.Series([1.0, 2.0], pd.period_range("2024-01", periods=2, freq="M")),
+        pd.Series([1.0, 2.0], ["2024-01-01", "2024-02-01"]),
         pd.Series([1.0, 2.0]),
         [1.0, 2.0],
         np.array([1.0, 2.0]),
         {"timestamp": [0, 1], "value": [1.0, 2.0]},
     ],
-    ids=["dates", "periods", "positions", "list", "array", "columns"],
+    ids=["dates", "periods", "texts", "positions", "list", "array", "columns"],
 )
 def test_series_lists_and_arrays_are_tables(table: object) -> None:
     frame = as_data(table)
     assert frame.columns[0] == "timestamp" and frame.iloc[:, 1].tolist() == [1.0, 2.0]
+
+
+@pytest.mark.parametrize("names", [("shop", "day"), (None, None)])
+def test_a_series_with_an_index_of_keys_and_dates_is_a_panel(names: tuple[str | None, str | None]) -> None:
+    days = pd.date_range("2024-01-01", periods=40)
+    index = pd.MultiIndex.from_product([["a", "b"], days], names=names)
+    series = pd.Series(np.arange(80.0), index, name="sales")
+    read = read_panel(as_data(series))
+    assert read.series.tolist() == ["a", "b"] and len(read.target) == 80
+    assert read.columns.series == (names[0] or "series") and read.columns.timestamp == (names[1] or "timestamp")
 
 
 def test_a_polars_frame_is_a_table() -> None:
@@ -212,7 +224,7 @@ def test_a_polars_frame_is_a_table() -> None:
         (3, "data of type int is not read."),
         (np.zeros((2, 2)), "an array of shape 2 × 2 has no columns with names."),
         (["a", "b"], "a list or array must be of numbers."),
-        (pd.Series([1.0], ["a"]), "a Series needs an index of dates, periods or whole numbers."),
+        (pd.Series([1.0], [2.5]), "a Series needs an index of dates, periods or whole numbers."),
         ({"a": [1], "b": [1, 2]}, "these columns make no table"),
     ],
 )

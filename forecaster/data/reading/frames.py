@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class FrameTable:
-    """A pandas.DataFrame. An index of dates, or one with a name, is read as a column."""
+    """A pandas.DataFrame. An index of dates, of several levels, or with a name, is read as columns."""
 
     name: str
     frame: Any  # pandas.DataFrame
@@ -44,9 +44,17 @@ class FrameTable:
         import pandas as pd
 
         frame, index = self.frame, self.frame.index
-        if isinstance(index, (pd.DatetimeIndex, pd.PeriodIndex)) or any(name is not None for name in index.names):
+        dates = (pd.DatetimeIndex, pd.PeriodIndex)
+        if isinstance(index, (*dates, pd.MultiIndex)) or index.name is not None:
             if index.nlevels == 1 and index.name is None:
                 frame = frame.rename_axis("timestamp")
+            elif None in index.names:
+                frame = frame.rename_axis(
+                    [
+                        _level_name(name, place, isinstance(level, dates))
+                        for place, (name, level) in enumerate(zip(index.names, index.levels, strict=True), start=1)
+                    ]
+                )
             twice = [str(name) for name in frame.index.names if name in frame.columns]
             if twice:
                 raise DataError(f"{self.name}: '{twice[0]}' names the index and a column.", "Rename one of them.")
@@ -181,6 +189,13 @@ def read_parquet(source: str, form: NumberForm = PLAIN) -> FrameTable:
         raise DataError(f"{source}: reading Parquet needs pyarrow, which is not installed.", hint) from None
     except (ValueError, OSError):  # what pyarrow raises is one of these
         raise DataError(f"{source}: the Parquet file is damaged or cut short.", "Write it again.") from None
+
+
+def _level_name(name: object, place: int, dates: bool) -> object:
+    """The column's name of one level of an index: that at this `place`, from 1."""
+    if name is not None:
+        return name
+    return "timestamp" if dates else "series" if place == 1 else f"series_{place}"
 
 
 def _frame_of(place: str | io.BytesIO) -> Any:
