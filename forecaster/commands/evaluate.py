@@ -33,6 +33,7 @@ from forecaster.serving.pretrained import PRETRAINED, means_pretrained
 from forecaster.serving.raw_forecasts import raw_forecasts
 from forecaster.serving.recent_errors import recent_windows
 from forecaster.serving.remote_store import at_hand
+from forecaster.serving.series_ends import as_in_training
 from forecaster.serving.zero_shot import ZeroShot, open_pretrained
 from forecaster.storage.files import output_lock, replace_output, write_whole
 from forecaster.training.length_plan import default_horizon, default_windows
@@ -99,7 +100,7 @@ def _trained(data: Data | None, settings: EvaluateSettings, watch: Watch, began:
     """A stored model on the windows that its weights have not seen."""
     opened = open_model(settings.models, settings.model)
     _refuse_other_horizon(settings, opened)
-    panel = read_for(opened.manifest, data, settings)
+    panel = as_in_training(opened, read_for(opened.manifest, data, settings))
     _say(panel, settings, watch)
     with open_engine(settings) as engine:
         tested = _backtest(panel, opened, settings, watch, engine)

@@ -24,6 +24,7 @@ from forecaster.evaluation.holdout import stored_test
 from forecaster.serving.open_model import model_of_data, open_model, read_for
 from forecaster.serving.remote_store import at_hand
 from forecaster.serving.runtime import forecast
+from forecaster.serving.series_ends import as_in_training
 
 if TYPE_CHECKING:
     from forecaster.config import ExplainSettings
@@ -77,7 +78,7 @@ def explain(data: Data | None, settings: ExplainSettings, watch: Watch) -> Expla
     data, settings = model_of_data(settings.source(data), at_hand(settings), watch)
     opened = open_model(settings.models, settings.model)
     manifest = opened.manifest
-    panel = read_for(manifest, data, settings)
+    panel = as_in_training(opened, read_for(manifest, data, settings))
     test = stored_test(panel, opened, count=settings.windows, runtime=settings.runtime, threads=settings.threads or 0)
     holdout, windows = test.holdout, test.holdout.windows
     if len(windows) < 2:

@@ -15,6 +15,8 @@ from forecaster.commands.train_report import TrainReport
 from forecaster.data.panel import fingerprint
 from forecaster.data.reading.read_events import with_events
 from forecaster.data.reading.reader import read_as
+from forecaster.data.reading.sampled_reading import read_sample
+from forecaster.data.series_sample import SampleOptions
 from forecaster.data.summary import degenerate_series_notes, refuse_unkeepable
 from forecaster.data.target_limits import refuse_all_but_counts
 from forecaster.engines.worker_group import Alone
@@ -127,7 +129,13 @@ def _path(data: Data) -> str:
 
 def read(data: Data, settings: PlanSettings, watch: Watch) -> Panel:
     """The panel; what was inferred is noted. DataError for rows that cannot be used."""
-    panel = read_as(data, settings.read_options())
+    options = settings.read_options()
+    if settings.max_rows is None:
+        panel = read_as(data, options)
+    else:
+        panel = read_sample(data, options, SampleOptions(settings.max_rows, settings.seed))
+    if panel.sample:
+        watch.note(f"{panel.sample.words}, as --max-rows asks: a sample spread evenly.")
     if settings.events:
         panel = with_events(panel, settings.events)
     panel = replace(panel, notes=(*panel.notes, *degenerate_series_notes(panel)))

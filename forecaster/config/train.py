@@ -44,6 +44,13 @@ class CovariateOptions:
 
 
 @dataclass(frozen=True)
+class SampleRowsOptions:
+    """How many rows are taken of a panel that is larger than memory."""
+
+    max_rows: int | None = count("Rows to train on at most: whole series, sampled evenly (default: all).", "Input")
+
+
+@dataclass(frozen=True)
 class HorizonOptions:
     """The number of steps to forecast, and the quantiles of each."""
 
@@ -154,6 +161,7 @@ class PlanSettings(
     NetworkOptions,
     HorizonOptions,
     CovariateOptions,
+    SampleRowsOptions,
     SeasonOptions,
     EngineOptions,
     BaselineOptions,

@@ -14,6 +14,7 @@ from forecaster.data.series_blocks import series_blocks
 
 if TYPE_CHECKING:
     from forecaster.data.events import Event
+    from forecaster.data.series_sample import SeriesSample
     from forecaster.typing import BoolArray, FloatArray, IntArray, TextArray
 
 # Known: of the future, too; past: up to the cutoff; static: one value a series.
@@ -126,6 +127,7 @@ class Panel:
     gap_runs: tuple[Gap, ...] = ()  # the gaps as they were in the file
     season: Season | None = None  # how the season length was found; None = not from a file
     events: tuple[Event, ...] = ()  # of one's own, which calendar rows are made of
+    sample: SeriesSample | None = None  # which series were taken, where not all were
 
     @property
     def lengths(self) -> IntArray:

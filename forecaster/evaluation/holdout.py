@@ -12,8 +12,9 @@ from forecaster.data.seasonal_scale import seasonal_scale, seasonal_square_scale
 from forecaster.data.windows import Windows, rolling, rows_after
 from forecaster.errors import DataError, UsageError, counted
 from forecaster.evaluation.metrics import Scores, score, score_by_series, score_by_step
-from forecaster.serving.manifest import load_runtime, load_test_weights, trained_until
+from forecaster.serving.manifest import load_runtime, load_test_weights
 from forecaster.serving.raw_forecasts import with_context
+from forecaster.serving.series_ends import trained_until
 
 if TYPE_CHECKING:
     from forecaster.data.panel import Panel

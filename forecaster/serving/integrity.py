@@ -47,6 +47,16 @@ def verify(folder: Path, hashes: dict[str, str]) -> None:
         raise ArtifactError(f"'{folder}': {quoted(path)} {fault}.", DAMAGED)
 
 
+def verify_file(folder: Path, name: str, digest: str) -> None:
+    """ArtifactError where one file is missing, or its SHA-256 is not this one; the others are not looked at."""
+    try:
+        found = _hash(folder / name)
+    except OSError as error:
+        raise ArtifactError(f"'{folder}': {quoted(name)} cannot be read: {reason(error)}.", DAMAGED) from error
+    if found != digest:
+        raise ArtifactError(f"'{folder}': {quoted(name)} is damaged: its SHA-256 is not the manifest's.", DAMAGED)
+
+
 def _walk(folder: Path) -> Iterator[Path]:
     """Every path below `folder` that is not a folder. Links are not followed."""
     for entry in os.scandir(folder):

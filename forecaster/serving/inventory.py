@@ -68,6 +68,7 @@ def described(manifest: Manifest) -> list[tuple[str, str]]:
         ("serves", manifest.served),
         ("trained", f"{_minute(manifest)} UTC, on {data.path}"),
         ("data", f"{data.rows:,} rows of {data.series_count:,} series, {first} to {last}"),
+        *([("sample", f"trained on {data.sample.words}, as --max-rows asks")] if data.sample else []),
         ("target", f"{data.target or 'the value columns'}; timestamp {data.timestamp}"),
         ("frequency", f"{data.freq}, season length {data.season_length}"),
         ("covariates", covariates or "none"),

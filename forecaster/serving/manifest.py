@@ -9,8 +9,6 @@ from dataclasses import Field, asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-import numpy as np
-
 from forecaster.data.calendar import is_row
 from forecaster.data.covariate_encodings import Encoding
 from forecaster.data.events import Event
@@ -20,6 +18,7 @@ from forecaster.data.panel import ROLES
 from forecaster.data.reading.csv_bytes import check_encoding
 from forecaster.data.reading.number_form import DECIMALS, THOUSANDS
 from forecaster.data.row_options import AGGREGATES, AS_SHOWN, AS_USUAL, LEADING_ZEROS, SNAPS, RowOptions, TextOptions
+from forecaster.data.series_sample import SeriesSample
 from forecaster.data.target_limits import NO_LIMITS, Limits
 from forecaster.data.time_zones import check_zone
 from forecaster.errors import ArtifactError, UsageError
@@ -30,12 +29,11 @@ from forecaster.models.settings import FitSettings, NetworkSettings
 from forecaster.serving.integrity import MANIFEST, hash_files, verify
 from forecaster.serving.runtime import RUNTIMES, Runtime, StoredRuntime
 from forecaster.serving.schema import validated
-from forecaster.typing import FloatArray, IntArray
+from forecaster.typing import FloatArray
 
 FORMAT = 3
 TEST_WEIGHTS = "judged.onnx"  # the graph with the tested weights, where other weights serve
 HISTORY = "history.csv"
-ENDS = "ends.npz"  # the last timestamp of each series, where series end at different times
 
 MAX_STEPS = 10_000_000  # of a horizon, a context or a season: no training could have had more
 
@@ -65,6 +63,7 @@ class DataFacts:
     timestamp_form: str | None = None  # the format that was inferred, where timestamps fitted several
     rows_as: RowOptions = AS_USUAL  # what happened to the rows of the file
     text_as: TextOptions = AS_SHOWN  # how its text was written
+    sample: SeriesSample | None = None  # which of the data's series these are; None = all
 
 
 @dataclass(frozen=True)
@@ -299,7 +298,8 @@ def _facts(raw: Mapping[str, Any]) -> DataFacts:
         nested = {"rows_as": _record(RowOptions, {**rows, "ignore": tuple(rows.get("ignore", ()))})}
     except UsageError as error:  # options that no training stores together
         raise ValueError(error.message) from None
-    return _record(DataFacts, {**raw, **nested, "text_as": _record(TextOptions, raw.get("text_as") or {})})
+    text, sample = _record(TextOptions, raw.get("text_as") or {}), raw.get("sample")
+    return _record(DataFacts, {**raw, **nested, "text_as": text, "sample": sample and _record(SeriesSample, sample)})
 
 
 def _event(raw: Mapping[str, Any]) -> Event:
@@ -334,26 +334,6 @@ def write_manifest(folder: Path, manifest: Manifest) -> Manifest:
     whole = replace(manifest, files=hash_files(folder))
     (folder / MANIFEST).write_text(whole.to_json(), encoding="utf-8")
     return whole
-
-
-def write_ends(folder: Path, names: Sequence[str], last: IntArray) -> None:
-    """Write the last timestamp [N] of each series, where these differ. Write the manifest afterwards."""
-    if len(np.unique(last)) > 1:
-        np.savez_compressed(folder / ENDS, names=np.array(names, dtype=np.str_), last=last)
-
-
-def trained_until(folder: Path, manifest: Manifest, names: Sequence[str]) -> IntArray:
-    """[N] the last timestamp that the training had of each of these series; of a new series, of the whole panel.
-
-    ArtifactError where the file is damaged.
-    """
-    found = np.full(len(names), manifest.data.last, np.int64)
-    if ENDS not in manifest.files:
-        return found
-    verify(folder, {ENDS: manifest.files[ENDS]})
-    with np.load(folder / ENDS, allow_pickle=False) as stored:
-        known = dict(zip(stored["names"].tolist(), stored["last"].tolist(), strict=True))
-    return np.array([known.get(str(name), manifest.data.last) for name in names], np.int64)
 
 
 def load_runtime(folder: Path, manifest: Manifest, runtime: str, threads: int = 0) -> Runtime:

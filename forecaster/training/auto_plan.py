@@ -19,6 +19,7 @@ from forecaster.models.cells import CELLS
 from forecaster.models.heads import OPEN_HEADS
 from forecaster.models.losses import pinball_level
 from forecaster.models.settings import FitSettings, NetworkSettings
+from forecaster.serving.manifest import PlanRow
 from forecaster.training.input_plan import calendar_of, covariates_of
 from forecaster.training.length_plan import (
     Lengths,
@@ -70,6 +71,8 @@ def draft_plan(panel: Panel, settings: TrainSettings) -> Draft:
     windows = choose("windows", settings.windows, *count_windows(len(panel.series), lengths))
     segment = choose_segment(choose, settings, season)
     context_length = choose_context_length(choose, settings, lengths, segment)
+    if panel.sample:
+        choose.rows.append(PlanRow("max_rows", panel.sample.max_rows, panel.sample.words))
     rows_left_out = {"since": panel.rows.since, "until": panel.rows.until, "ignore": ", ".join(panel.rows.ignore)}
     for name, times in rows_left_out.items():
         if times:

@@ -28,10 +28,10 @@ from forecaster.serving.manifest import (
     DataFacts,
     Manifest,
     open_test_weights,
-    write_ends,
     write_manifest,
 )
 from forecaster.serving.raw_forecasts import raw_forecasts
+from forecaster.serving.series_ends import write_ends
 from forecaster.training.checkpoints import (
     FINAL_STAGE,
     STATE,
@@ -133,7 +133,7 @@ def publish(training: Training, store: Store) -> Published:
         calibration = found.calibration if found else _untested_calibration(training)
         if calibration:
             write_calibration(draft.folder, calibration)
-        write_ends(draft.folder, list(map(str, training.panel.series)), training.panel.last_timestamps)
+        write_ends(draft.folder, training.panel)
         tested = found.backtest if found else None
         verdict = _verdict(training, store, tested)
         manifest = write_manifest(draft.folder, replace(manifest, refused=verdict.refusal if verdict else ""))
@@ -308,4 +308,5 @@ def data_facts(panel: Panel, path: str, timestamp_format: str | None) -> DataFac
         timestamp_form=panel.timestamp_form,
         rows_as=panel.rows,
         text_as=panel.text,
+        sample=panel.sample,
     )

@@ -5,22 +5,18 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 
-import numpy as np
 import pytest
 
 from forecaster.errors import ArtifactError
 from forecaster.models.exponential_smoothing import Smoothing
 from forecaster.models.seasonal_profile import Profile
 from forecaster.serving.manifest import (
-    ENDS,
     FORMAT,
     DataFacts,
     Manifest,
     PlanRow,
     load_runtime,
     read_manifest,
-    trained_until,
-    write_ends,
     write_manifest,
 )
 from forecaster.training.checkpoints import write_history
@@ -230,13 +226,3 @@ def test_history_has_a_row_for_each_epoch_of_each_stage(tmp_path):
         "judge 0,1,0.5,0.25,1.000",
         "final 0,1,0.1,,2.000",
     ]
-
-
-def test_each_series_keeps_its_own_end(tmp_path):
-    write_ends(tmp_path, ["a", "b"], np.array([7, 7]))
-    assert not (tmp_path / ENDS).exists()
-    write_ends(tmp_path, ["a", "b"], np.array([5, 7]))
-    whole = write_manifest(tmp_path, MANIFEST)
-    last = MANIFEST.data.last
-    assert trained_until(tmp_path, whole, ["b", "new", "a"]).tolist() == [7, last, 5]
-    assert trained_until(tmp_path, MANIFEST, ["b"]).tolist() == [last]

@@ -34,6 +34,7 @@ class FrameTable:
     note: str = ""
     form: NumberForm = PLAIN  # of numbers that are texts
     signs: dict[str, str] = field(default_factory=dict)  # of money and percent, by column
+    origin: IntArray | None = None  # [R] which row of the source each is; None = all are there, in order
 
     @property
     def marks(self) -> dict[str, str]:
@@ -154,7 +155,7 @@ class FrameTable:
 
     def place(self, row: int) -> str:
         """Where a row is: "data frame row 17"."""
-        return f"{self.name} row {row}"
+        return f"{self.name} row {row if self.origin is None else int(self.origin[row])}"
 
     def _numbers(self, column: str) -> FloatArray:
         import pandas as pd
