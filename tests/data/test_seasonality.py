@@ -67,6 +67,17 @@ def test_extreme_values_raise_no_warning(size):
     assert found(np.array([size, -size, 0.5 * size, 0.0] * 20)) == 4
 
 
+@pytest.mark.parametrize(
+    ("season", "noise"), [(7, 0.5), (12, 0.5), (24, 0.3), (24, 0.15), (48, 0.1), (52, 0.1), (96, 0.1)]
+)
+def test_a_smooth_season_is_found_under_noise_that_is_larger_than_its_steps(season, noise):
+    rng = np.random.default_rng(0)
+    values = np.sin(np.arange(20 * season) * 2 * np.pi / season) + noise * rng.normal(size=20 * season)
+    assert found(values) == season
+    walks = np.cumsum(rng.normal(size=(20, 20 * season)), axis=1)
+    assert sum(found(walk) != 1 for walk in walks) <= 1
+
+
 def test_missing_values_and_outliers_do_not_hide_it():
     rng = np.random.default_rng(1)
     values = seasonal(rng, 400, 12)
@@ -139,6 +150,16 @@ def test_other_usual_seasons_are_told():
 def test_rows_too_few_to_test_the_calendars_season_keep_it_while_they_hold_two():
     rng = np.random.default_rng(0)
     assert inferred("W", seasonal(rng, 110, 4, noise=0.1)).length == 52
+
+
+@pytest.mark.parametrize(("freq", "season", "rows"), [("h", 24, 1500), ("30min", 48, 3000), ("W", 52, 1000)])
+def test_a_smooth_season_of_the_calendar_is_shown_under_noise(freq, season, rows):
+    t, rng = np.arange(rows), np.random.default_rng(0)
+    found = inferred(freq, np.sin(t * 2 * np.pi / season) + 0.15 * rng.normal(size=rows))
+    assert found.length == season and "do not show" not in found.words()
+    assert all(one.length % season == 0 for one in found.others)  # such as a week, which repeats with its days
+    few = inferred(freq, np.sin(t[: 5 * season] * 2 * np.pi / season) + 0.15 * rng.normal(size=5 * season))
+    assert few.length == season and "do not show" not in few.words()
 
 
 def test_few_rows_may_show_that_the_calendars_season_is_none():
