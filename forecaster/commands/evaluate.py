@@ -152,6 +152,7 @@ def _pretrained(data: Data | None, settings: EvaluateSettings, watch: Watch, beg
         freq=panel.freq.name,
         season_length=panel.season_length,
         seconds=round(time.monotonic() - began, 2),
+        forecasts_mean=False,
     )
     return Evaluated(report=make_report(about, tested), backtest=tested, panel=panel, manifest=None, folder=None)
 

@@ -62,7 +62,9 @@ class TrainReport(Subject):
         """The measure, the error of what was trained, and that of the pretrained network; None where one is not known."""
         if self.report is None or self.pretrained is None:
             return None
-        name = "mase" if math.isfinite(self.report.metrics.mase) else "mae"
+        name = next(
+            (one for one in self.measures if math.isfinite(getattr(self.report.metrics, one))), self.measures[1]
+        )
         own, other = getattr(self.report.metrics, name), getattr(self.pretrained, name)
         return (name, own, other) if math.isfinite(own) and math.isfinite(other) and other > 0.0 else None
 

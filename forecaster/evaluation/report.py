@@ -34,6 +34,15 @@ class Subject:
     freq: str
     season_length: int
     seconds: float  # duration of the command
+    forecasts_mean: bool  # else medians or other quantiles
+
+    @property
+    def measures(self) -> tuple[str, str]:
+        """The scores that errors are compared by: in units of seasonal differences and, where these are 0, in the caller's.
+
+        Means have the lowest squares, medians the lowest absolute errors: of a series that mostly is 0 the median is 0.
+        """
+        return ("rmsse", "rmse") if self.forecasts_mean else ("mase", "mae")
 
     def subject_json(self) -> dict[str, Json]:
         """The fields by name."""
@@ -123,6 +132,7 @@ def subject(manifest: Manifest, version: int, seconds: float) -> Subject:
         freq=manifest.data.freq,
         season_length=manifest.data.season_length,
         seconds=round(seconds, 2),
+        forecasts_mean=manifest.forecasts_mean,
     )
 
 

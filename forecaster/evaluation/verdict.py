@@ -31,7 +31,7 @@ def verdict_of(report: Report | None) -> TestVerdict:
     """The verdict of a report; of no report that there was no test."""
     if report is None:
         return TestVerdict("Not tested.", "there were no test windows: nothing is known about the error of this model")
-    metric = "mase" if math.isfinite(report.metrics.mase) else "mae"
+    metric = next((one for one in report.measures if math.isfinite(getattr(report.metrics, one))), report.measures[1])
     own = getattr(report.metrics, metric)
     errors = {who: getattr(scores, metric) for who, scores in report.baselines.items()}
     errors = {who: error for who, error in errors.items() if math.isfinite(error)}
@@ -63,13 +63,14 @@ def share_in_words(share: float) -> str:
 
 def _compared(own: float, naive: float, name: str, count: str, report: Report) -> tuple[str, str]:
     """The comparison of an error with that of naive, and a warning where it is not lower."""
+    error = "root mean square error" if report.forecasts_mean else "error"
     if abs(own - naive) <= SAME * naive:
-        same = f"The error is that of {name} over {count}"
+        same = f"The {error} is that of {name} over {count}"
         return same, "" if report.method == name else f"on the test windows it does not beat {name}"
     if own < naive:
-        return f"{1.0 - own / naive:.0%} lower error than {name} over {count}", ""
+        return f"{1.0 - own / naive:.0%} lower {error} than {name} over {count}", ""
     higher = f"{own / naive - 1.0:.0%} higher" if naive > 0.0 else "A higher"
-    worse = f"{higher} error than {name} over {count}"
+    worse = f"{higher} {error} than {name} over {count}"
     unseen = ", which selection did not see," if report.version else ""  # for a pretrained network nothing is selected
     return worse, f"on the test windows{unseen} it does not beat {name}"
 

@@ -149,10 +149,15 @@ class Manifest:
         """The level of the quantile that the point forecast is: 0.5 = the median; None = it is a mean."""
         return self.members[0].point_level
 
+    @property
+    def forecasts_mean(self) -> bool:
+        """Whether the point forecasts are means. Manifests of format 1, whose forecasts are medians, do not say it."""
+        return self.point_level is None and self.format > 1
+
     def held(self, values: FloatArray) -> FloatArray:
         """Point forecasts and quantiles [..., 1 + Q] within the limits. A mean of whole numbers is no whole number."""
         found = self.limits.hold(values)
-        if self.limits.integer and self.point_level is None and self.format > 1:
+        if self.limits.integer and self.forecasts_mean:
             found[..., 0] = replace(self.limits, integer=False).hold(values[..., 0])
         return found
 

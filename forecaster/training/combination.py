@@ -108,12 +108,12 @@ def choose_simple_method(
         for i, one in enumerate(answers)
     ]
     errors = [evaluation.error(one) for one in made]
-    best = int(np.argmin(errors))
+    best = lowest = int(np.argmin(errors))
     alone = {i: _rank(_kind(one), history[_kind(one)]) for i, one in enumerate(answers) if one and one.weight == 1.0}
     if alone:
         simplest = min(alone, key=alone.__getitem__)  # over more windows than these
         unseen = [made[i] for i in alone] + ([unfitted.forecast] if unfitted else [])
-        if not all(evaluation.clearly_lower(made[best], one) for one in unseen):
+        if not all(evaluation.clearly_lower(made[lowest], one) for one in unseen):
             if (
                 unfitted
                 and not questions.blended
@@ -126,9 +126,13 @@ def choose_simple_method(
                 return Served(served, unfitted.forecast)
             best = simplest
     shown = ", ".join(f"{_blend_name(one)}: {error:.4g}" for one, error in zip(answers, errors, strict=True))
-    watch.note(f"model selection: {_blend_name(answers[best])}; validation errors: {shown}")
+    why = "" if best == lowest else ", as no other is clearly better"
+    watch.note(f"model selection: {_blend_name(answers[best])}{why}; validation errors: {shown}")
     chosen = answers[best]
     others = f"validation error {errors[best]:.3g}, {errors[0]:.3g} with {_blend_name(answers[0])}"
+    if best != lowest:
+        rival = f"{errors[lowest]:.3g} with {_blend_name(answers[lowest])}"
+        others = f"validation error {errors[best]:.3g}: {rival} is not clearly lower"
     if unfitted and chosen and chosen.weight == 1.0:
         plan = unfitted.plan
     plan = plan.with_row("floor", chosen.weight if chosen else 0.0, "as given" if questions.blended else others)

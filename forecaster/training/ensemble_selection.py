@@ -267,8 +267,15 @@ def _combined(parts: Mapping[Component, FloatArray], shares: Mapping[Component, 
 
 
 def _named(shares: Mapping[Component, float]) -> str:
-    names = {one: one.method if isinstance(one, Smoothing) else str(one) for one in shares}
-    return "; ".join(f"{share:.0%} {names[one]}" for one, share in shares.items())
+    return "; ".join(f"{share:.0%} {_name(one)}" for one, share in shares.items())
+
+
+def _name(component: Component) -> str:
+    if isinstance(component, Smoothing):
+        return component.method
+    if component in (OWN, TREES):
+        return {OWN: "networks from nothing", TREES: "trees"}[component]
+    return f"pretrained network {component}"
 
 
 def ensemble_shares(

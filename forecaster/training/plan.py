@@ -166,7 +166,7 @@ class Plan:
 
     def with_method(self) -> Plan:
         """The plan with a row that says what is served."""
-        share = "the lowest validation error" if self.smoothing else "no share of a simple method"
+        share = "see floor" if self.smoothing else "no share of a simple method"
         return replace(self, rows=(*self.rows, PlanRow("method", self.method, share)))
 
     def with_cell(self, cell: str, reason: str) -> Plan:

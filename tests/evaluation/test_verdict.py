@@ -28,6 +28,15 @@ def test_a_lower_error_is_said_without_a_warning(metric):
     assert found.sentence == "28% lower error than naive over 52 windows." and not found.warning
 
 
+def test_means_are_compared_by_squares():
+    better = replace(REPORT.metrics, mase=1.0, rmsse=0.5)
+    naive = replace(REPORT.metrics, mase=0.7, rmsse=1.0)  # as the median of a series that mostly is 0 has it
+    one = replace(REPORT, metrics=better, baselines={"naive": naive}, windows=52)
+    assert "43% higher error than naive" in verdict_of(one).sentence
+    found = verdict_of(replace(one, forecasts_mean=True))
+    assert found.sentence == "50% lower root mean square error than naive over 52 windows." and not found.warning
+
+
 @pytest.mark.parametrize(
     ("own", "naive", "seasonal"), [(1.05, 1.0, 9.0), (1.05, 9.0, 1.0), (2.0, 1.9, 1.0), (1.0, 0.0, 9.0)]
 )

@@ -142,7 +142,8 @@ def test_a_damaged_network_costs_no_training_and_an_unknown_season_is_no_fault(t
 def test_the_verdict_of_a_training_says_what_it_adds_and_warns_where_it_takes_away(own, other, sentence, warning):
     scores = [Scores(mae=1.0, rmse=1.0, smape=1.0, mase=mase) for mase in (own, other or 0.0)]
     report = object.__new__(TrainReport)
-    for name, value in (("report", SimpleNamespace(metrics=scores[0])), ("pretrained", scores[1] if other else None)):
+    known = {"report": SimpleNamespace(metrics=scores[0]), "pretrained": scores[1] if other else None}
+    for name, value in {**known, "forecasts_mean": False}.items():
         object.__setattr__(report, name, value)
     assert report.added == sentence
     assert warning in report.warning and bool(report.warning) == bool(warning)

@@ -34,6 +34,7 @@ SUBJECT = Subject(
     freq="MS",
     season_length=12,
     seconds=1.5,
+    forecasts_mean=False,
 )
 REPORT = Report(
     **vars(SUBJECT),

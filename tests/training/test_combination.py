@@ -97,6 +97,18 @@ def test_any_simple_method_may_serve_alone(draft, method):
     assert (best.method, best.weight) == (method, 1.0)
 
 
+def test_a_method_that_serves_alone_without_the_lowest_error_says_so(draft):
+    rng = np.random.default_rng(0)
+    error = rng.normal(size=TRUTH.shape)
+    network = TRUTH + 0.98 * error + 0.2 * rng.normal(size=TRUTH.shape)
+    smooth, watch = evaluation_set({NAIVE: TRUTH + error}), Recorder()
+    served = choose_simple_method(Served(draft.plan, network), draft.questions, smooth, watch).plan
+    assert served.smoothing.method == NAIVE and served.smoothing.weight == 1.0
+    assert "is not clearly lower" in next(row.reason for row in served.rows if row.setting == "floor")
+    assert "100% naive, as no other is clearly better" in watch.notes[-1]
+    assert served.with_method().rows[-1].reason == "see floor"
+
+
 def test_opposite_errors_are_blended(draft):
     best = chosen(draft, {NAIVE: TRUTH - 1.0}, TRUTH + 1.0)
     assert (best.method, best.weight) == (NAIVE, 0.5)
