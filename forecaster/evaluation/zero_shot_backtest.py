@@ -48,7 +48,7 @@ def zero_shot_backtest(made: ZeroShot, levels: Sequence[float], count: int, *, l
         tuple(levels),
         baseline_forecasts(holdout, learned=learned),
     )
-    if not levels or not any(made.calibrations):
+    if not levels or not made.has_calibration:
         return found
     raw = replace(made, calibrated=False).forecast(holdout.windows, levels)
     return replace(found, raw=raw[:, :, 1:], calibrated=CALIBRATED)

@@ -202,7 +202,7 @@ def _zero_shot(request: Request, settings: PredictSettings, watch: Watch) -> Ans
         watch.note(note)
     networks = open_pretrained(panel.season_length, settings.runtime, settings.threads or 0)
     made = ZeroShot(networks, panel, panel.offsets[1:], request.horizon, settings.calibrate is not False)
-    if settings.calibrate and not any(made.calibrations):
+    if settings.calibrate and not made.has_calibration:
         raise UsageError("--calibrate: the history is too short for a calibration.", "Leave it out.")
     windows = latest_windows(panel).take(request.positions)
     values = made.forecast(windows, request.quantiles)

@@ -128,12 +128,21 @@ class ZeroShot:
         names = np.array([*(network.card.method for network in self.networks), ""], dtype=object)
         return np.asarray(names[self.choose(windows)])  # NONE is the last
 
+    @property
+    def has_calibration(self) -> bool:
+        """Whether the history has enough windows to calibrate a network, and that is wanted."""
+        return any(self._calibration(i) for i in range(len(self.networks)))
+
+    def _calibration(self, i: int) -> Calibration | None:
+        """A network's calibration, learnt when it is needed; None where the history has too few windows, or none is wanted."""
+        if i not in self._learnt:
+            self._learnt[i] = self._learn(self.networks[i]) if self.calibrated else None
+        return self._learnt[i]
+
     @cached_property
-    def calibrations(self) -> tuple[Calibration | None, ...]:
-        """Each network's calibration; None where the history has too few windows for one, or none is wanted."""
-        if not self.calibrated:
-            return (None,) * len(self.networks)
-        return tuple(self._learn(network) for network in self.networks)
+    def _learnt(self) -> dict[int, Calibration | None]:
+        """Calibrations by the index of their network."""
+        return {}
 
     def forecast(self, windows: Windows, levels: Sequence[float]) -> FloatArray:
         """[W, H, 1 + Q] point forecasts and quantiles at these levels; NaN where no network suits.
@@ -185,7 +194,7 @@ class ZeroShot:
     def _samples(self, windows: Windows, count: int) -> FloatArray:
         found = np.full((len(windows), self.horizon, count), np.nan)
         for i, mine in self._parts(windows):
-            learnt, raw = self.calibrations[i], self._raw(self.networks[i], windows.take(mine), self.horizon)
+            learnt, raw = self._calibration(i), self._raw(self.networks[i], windows.take(mine), self.horizon)
             if learnt is None or learnt.horizon < self.horizon or not learnt.whole.any():
                 raise UsageError(
                     "--samples: the history has too few whole windows of this horizon.",
@@ -207,7 +216,7 @@ class ZeroShot:
         return raw_forecasts(network.runtime, network, self.panel, windows, horizon)
 
     def _quantiles(self, i: int, raw: RawForecasts, levels: Sequence[float]) -> FloatArray:
-        learnt, trained = self.calibrations[i], self.networks[i].quantiles
+        learnt, trained = self._calibration(i), self.networks[i].quantiles
         known = GRID if learnt else trained
         for level in levels:
             if not known[0] <= level <= known[-1]:

@@ -240,6 +240,15 @@ def test_calibrated_intervals_have_the_width_of_past_errors(tmp_path):
     assert own == pytest.approx(2 * 1.2816, rel=0.01)
 
 
+def test_only_networks_that_forecast_are_calibrated(monkeypatch):
+    learn, learnt = ZeroShot._learn, []
+    monkeypatch.setattr(ZeroShot, "_learn", lambda made, network: learnt.append(network) or learn(made, network))
+    panel = panel_of(10 + np.sin(np.arange(200) / 3) + np.random.default_rng(0).normal(size=200))
+    made = ZeroShot(open_pretrained(24), panel, panel.offsets[1:], 6)
+    assert np.isfinite(made.forecast(latest_windows(panel), (0.1, 0.9))).all()
+    assert learnt == [made.networks[0]] and len(made.networks) == 2
+
+
 def test_a_short_history_keeps_the_networks_own_quantiles(tmp_path):
     write_csv(tmp_path / "data.csv", 40, ("a",))
     one, two = (answered(horizon=24, calibrate=calibrate)[0] for calibrate in (None, False))
