@@ -55,10 +55,9 @@ def _of_series(series: Any) -> Any:
     typed = isinstance(index, (pd.DatetimeIndex, pd.PeriodIndex)) or pd.api.types.is_integer_dtype(index.dtype)
     if not typed and not all(isinstance(one, (str, date)) for one in index):
         raise DataError("a Series needs an index of dates, periods or whole numbers.", "Set it, or give a data frame.")
-    name = "value" if series.name is None else str(series.name)
-    if name == "timestamp":
-        name = "value"
-    return pd.DataFrame({"timestamp": index, name: series.to_numpy()})
+    stamp = "timestamp" if index.name is None else str(index.name)
+    name = "value" if series.name is None or str(series.name) == stamp else str(series.name)
+    return pd.DataFrame({stamp: index, name: series.to_numpy()})
 
 
 def _of_polars(table: Any) -> Any:

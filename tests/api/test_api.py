@@ -198,6 +198,12 @@ def test_series_lists_and_arrays_are_tables(table: object) -> None:
     assert frame.columns[0] == "timestamp" and frame.iloc[:, 1].tolist() == [1.0, 2.0]
 
 
+def test_the_index_of_a_series_keeps_its_name():
+    days = pd.date_range("2024-01-01", periods=2, name="day")
+    assert as_data(pd.Series([1.0, 2.0], days, name="sales")).columns.tolist() == ["day", "sales"]
+    assert as_data(pd.Series([1.0, 2.0], days, name="day")).columns.tolist() == ["day", "value"]
+
+
 @pytest.mark.parametrize("names", [("shop", "day"), (None, None)])
 def test_a_series_with_an_index_of_keys_and_dates_is_a_panel(names: tuple[str | None, str | None]) -> None:
     days = pd.date_range("2024-01-01", periods=40)
