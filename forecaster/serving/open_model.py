@@ -116,7 +116,9 @@ def read_for(manifest: Manifest, data: str | Path | pd.DataFrame | None, setting
     facts = manifest.data
     if data is None:
         if not (Path(facts.path).is_absolute() or is_url(facts.path)):
-            raise UsageError(f"model '{manifest.name}' was trained on {facts.path}.", "Name a data file.")
+            raise UsageError(
+                f"model '{manifest.name}' was trained on {facts.path}.", "Name a data file, or give a frame in Python."
+            )
         data = facts.path
     panel = read_as(data, as_trained(settings.read_options(), trained_options(manifest), manifest.name))
     if panel.freq.whole_numbers != (facts.freq.isdigit()):

@@ -20,6 +20,9 @@ _TOTAL = re.compile(
 )
 _CODES = (-99.0, -999.0, -9999.0, -99999.0, 999.0, 9999.0, 99999.0, 999999.0)  # for missing values
 _MIN_CODES = 2
+_MIN_FAR = 1000.0  # times as far from the median as values usually are from it, or from 0
+_SAMPLE = 33  # rows of each series that show what is usual
+_MIN_SEEN = 10
 _PARTS = {24: ("hours of the day", "D"), 12: ("months of the year", "YS")}  # how many series -> what they may be, step
 _MIN_TIMES = 10  # as many rows as a total has, in the usual series
 
@@ -63,6 +66,43 @@ def _is_far(code: float, rows: FloatArray) -> bool:
         return False
     low, high = float(others.min()), float(others.max())
     return code < low - max(high - low, abs(low)) or code > high + max(high - low, abs(high))
+
+
+def far_warning(panel: Panel) -> str:
+    """That a value is far from all others of its series and from its neighbours; empty where none is.
+
+    One lost decimal mark in thousands of rows makes the errors that scores are divided by, and the errors of the past, those of
+    this value.
+    """
+    middle, usual = _usual(panel)
+    above, below = panel.highest - middle, middle - panel.lowest
+    for n in np.flatnonzero(np.maximum(above, below) > _MIN_FAR * usual).tolist():
+        start = int(panel.offsets[n])
+        away = np.abs(panel.target[start : panel.offsets[n + 1]] - middle[n])
+        k = int(np.nanargmax(away))
+        beside = np.r_[away[max(k - 1, 0) : k], away[k + 1 : k + 2]]
+        if not (beside > away[k] / 10).any():  # values that grow so far have neighbours there
+            when = panel.timestamp_text(int(panel.timestamps[start + k]))
+            return (
+                f"target {panel.target[start + k]:g} of series {quoted(panel.series[n])} at {when} is "
+                f"{int(away[k] / usual[n]):,} times as far from the others as these usually are: correct it, "
+                "or leave the cell empty"
+            )
+    return ""
+
+
+def _usual(panel: Panel) -> tuple[FloatArray, FloatArray]:
+    """[N] the median of each series, and [N] how far its values usually are from it or from 0, by some rows; NaN for few rows."""
+    place = np.arange(_SAMPLE) / (_SAMPLE - 1.0) * (panel.lengths[:, None] - 1)
+    rows = np.sort(panel.target[panel.offsets[:-1, None] + place.astype(np.int64)], axis=1)  # NaN last
+    seen = (~np.isnan(rows)).sum(axis=1)
+
+    def at(share: float) -> FloatArray:
+        return np.take_along_axis(rows, (share * np.maximum(seen - 1, 0)).astype(np.int64)[:, None], axis=1)[:, 0]
+
+    middle = at(0.5)
+    usual = np.maximum(np.abs(middle), at(0.75) - at(0.25))
+    return middle, np.where((usual > 0.0) & (np.minimum(seen, panel.lengths) >= _MIN_SEEN), usual, np.nan)
 
 
 def part_warning(panel: Panel) -> str:

@@ -19,7 +19,7 @@ from forecaster.data.reading.gap_warnings import gap_warning
 from forecaster.data.reading.joined_columns import parts_of, split_names, with_joined
 from forecaster.data.reading.joined_rows import Observations
 from forecaster.data.reading.missing_rows import Filled, gaps_between, insert_missing_rows
-from forecaster.data.reading.odd_series import code_warning, ended_with_zeros, part_warning, total_warning
+from forecaster.data.reading.odd_series import code_warning, ended_with_zeros, far_warning, part_warning, total_warning
 from forecaster.data.reading.open_table import open_table
 from forecaster.data.reading.parsed_timestamps import Origin, ParsedTimestamps
 from forecaster.data.reading.regular_rows import regular
@@ -198,7 +198,7 @@ def _read(table: RawTable, roles: Roles, options: ReadOptions) -> Panel:
     season = _season(panel, options)  # of what teaches
     panel = replace(panel, season_length=season.length, season=season)
     zeros = ended_with_zeros(panel, options.season_length or freq.season_length)
-    odd = (total_warning(panel), code_warning(panel), part_warning(panel), zeros)
+    odd = (total_warning(panel), code_warning(panel), far_warning(panel), part_warning(panel), zeros)
     warnings = (gap_warning(rows, freq, steps) if filled.gaps else "", roles.warning, *odd)
     panel = replace(panel, warnings=tuple(warning for warning in warnings if warning))
     panel = replace(panel, timestamp_form=stamps.form)

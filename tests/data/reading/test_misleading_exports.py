@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from forecaster.data.reading.odd_series import code_warning, ended_with_zeros, part_warning, total_warning
+from forecaster.data.reading.odd_series import code_warning, ended_with_zeros, far_warning, part_warning, total_warning
 from forecaster.data.reading.reader import ReadOptions, read_as, read_panel
 from forecaster.errors import DataError
 from tests.data.reading.test_office_forms import MONTHS
@@ -86,6 +86,26 @@ def test_years_by_months_are_warned_of_with_a_total_and_in_other_languages_too(t
     assert any("the columns are months" in warning for warning in panel.warnings)
 
 
+SOLD = 50.0 + np.arange(60) % 7
+
+
+@pytest.mark.parametrize(
+    ("rows", "warned"),
+    [
+        (np.r_[SOLD, 52e6, SOLD], True),
+        (np.r_[SOLD, -52e6, NAN, SOLD], True),
+        (np.r_[SOLD, 520.0, SOLD], False),
+        (np.exp(np.arange(60) / 2.0), False),  # growth
+        (np.r_[SOLD, SOLD * 1e6], False),  # another unit from then on
+        (np.r_[np.zeros(60), 5.0, np.zeros(60)], False),
+        (np.array([1.0, 2.0, 1e9]), False),
+        (np.full(60, NAN), False),
+    ],
+)
+def test_a_value_that_is_far_from_all_others_is_warned_of(rows, warned):
+    assert bool(far_warning(panel_of(SOLD, rows))) == warned
+
+
 def named(panel, *names):
     return replace(panel, series=np.array(names, dtype=object))
 
@@ -97,9 +117,6 @@ def test_a_total_below_a_long_table_is_warned_of(name):
     assert not total_warning(named(panel, "a", "b", "c"))
     whole = panel_of(np.arange(40.0), np.arange(40.0))
     assert not total_warning(named(whole, "a", name))  # a series as long as others
-
-
-SOLD = 50.0 + np.arange(60) % 7
 
 
 @pytest.mark.parametrize(
