@@ -1,6 +1,6 @@
 """Part of speed.py: train one network again and again, and answer every line on stdin with windows per second.
 
-    python throughput.py forecaster|keras|torch CELL      the same network: one layer of 64 units, context 96, horizon 48
+    python throughput.py forecaster|mixed|keras|torch CELL      the same network: one layer of 64 units, context 96, horizon 48
 
 torch runs in an environment of its own, so nothing of the project is imported at the head of this module.
 """
@@ -67,7 +67,7 @@ def torch_loop(cell: str) -> Callable[[], None]:
     return run
 
 
-def forecaster_steps(cell: str) -> Callable[[], None]:
+def forecaster_steps(cell: str, precision: str = "float32") -> Callable[[], None]:
     """A training step of `forecaster train --segment 1`, from drawing windows to the new weights."""
     from forecaster.data.windows import Windows, sampler
     from forecaster.models.device import configure
@@ -76,6 +76,7 @@ def forecaster_steps(cell: str) -> Callable[[], None]:
     from forecaster.training.compiled_steps import Trainer
     from forecaster.training.fit import STEPS_PER_CALL
     from forecaster.training.fit_types import Source, Task
+    from forecaster.training.precision import layers_in, policy_of
 
     configure("cpu", None)
     rows, series = 1000, 100
@@ -91,9 +92,11 @@ def forecaster_steps(cell: str) -> Callable[[], None]:
     )  # fmt: skip
     fit = FitSettings(
         loss="mae", error_scale="series", epochs=1000, batch_size=BATCH, steps_per_epoch=STEPS, learning_rate=RATE,
-        schedule="cosine", clip_norm=CLIP, patience=0, seed=0,
+        schedule="cosine", clip_norm=CLIP, patience=0, seed=0, precision=precision,
     )  # fmt: skip
-    trainer = Trainer(Network(network, 0), task, fit, 10_000, parts=processors())
+    with layers_in(policy_of(precision, on_gpu=False)):
+        own = Network(network, 0)
+    trainer = Trainer(own, task, fit, 10_000, parts=processors())
     rng = np.random.default_rng(0)
 
     def run() -> None:
@@ -112,7 +115,12 @@ def processors() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-KINDS = {"keras": keras_fit, "torch": torch_loop, "forecaster": forecaster_steps}
+def mixed_steps(cell: str) -> Callable[[], None]:
+    """As `forecaster_steps`, with `--precision mixed`."""
+    return forecaster_steps(cell, "mixed")
+
+
+KINDS = {"keras": keras_fit, "torch": torch_loop, "forecaster": forecaster_steps, "mixed": mixed_steps}
 
 
 def serve(run: Callable[[], None], windows: int) -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from forecaster.engines.local import usable_processors
 from forecaster.errors import ForecasterError, counted
+from forecaster.models.cells import CELLS
 from forecaster.serving.store import Store
 from forecaster.version import __version__
 
@@ -70,6 +71,23 @@ def _devices() -> Iterator[Finding]:
         yield Finding("devices", "gpu", "used", str(kind))
     if not gpus:
         yield Finding("devices", "gpu", "not used", why_no_gpu(tf.test.is_built_with_cuda(), _has_driver()))
+    yield Finding("devices", "cudnn", *cudnn_cells())
+    yield Finding("devices", "mixed precision", *mixed_precision(bool(gpus)))
+
+
+def cudnn_cells() -> tuple[str, str]:
+    """The cells that a GPU runs with cuDNN's kernels, and what runs step by step."""
+    fast = [name for name, cell in CELLS.items() if cell.runs_on_cudnn()]
+    slow = [name for name in CELLS if name not in fast]
+    slow += [f"{name} with --no-reset-after" for name in fast if not CELLS[name].runs_on_cudnn(reset_after=False)]
+    return ", ".join(fast), f"a GPU runs step by step: {', '.join(slow)}, and every cell with --recurrent-dropout"
+
+
+def mixed_precision(has_gpu: bool) -> tuple[str, str]:
+    """Whether `train --precision mixed` helps here, and why."""
+    if has_gpu:
+        return "may help", "float16 on a GPU: compare the seconds of two trainings, as it was not measured on one"
+    return "does not help", "no GPU: fits in bfloat16 took .9 (rnn) to 1.5 × (lstm) the seconds of float32"
 
 
 def why_no_gpu(built_with_cuda: bool, has_driver: bool) -> str:

@@ -81,12 +81,18 @@ class FitOptions(OptimizerOptions):
     batch_size: int | None = count("Windows per batch.", "Fitting")
     steps_per_epoch: int | None = count("Batches per epoch.", "Fitting")
     schedule: str | None = choice(
-        None, "forecaster.training.compiled_steps:SCHEDULES", "Learning-rate schedule.", "Fitting"
+        None, "forecaster.training.learning_rate:SCHEDULES", "Learning-rate schedule.", "Fitting"
     )
     patience: int | None = option(
         None, "Epochs without improvement before stopping; 0 = never stop.", "Fitting", kind="int", bounds="[0, inf)"
     )
     seed: int = option(0, "Seed of all random numbers.", "Fitting", kind="int", bounds="[0, 4294967296)")
+    precision: str = choice(
+        "float32",
+        "float32 mixed",
+        "Numbers that layers compute with in fits: mixed = 16 bits (for GPUs).",
+        "Running",
+    )
     device: str = choice("auto", "auto cpu gpu", "Device to fit on.", "Running")
 
 

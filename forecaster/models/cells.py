@@ -63,6 +63,11 @@ class Cell:
     operator: str  # ONNX operator of the same equations
     to_onnx: Callable[[list[FloatArray]], OnnxWeights]
     has_reset_gate: bool = False
+    has_cudnn_kernel: bool = False  # Keras asks cuDNN for none of Elman's cell
+
+    def runs_on_cudnn(self, *, reset_after: bool = True, recurrent_dropout: float = 0.0) -> bool:
+        """Whether Keras runs a layer with cuDNN's kernel on a GPU, if it is not portable; else step by step."""
+        return self.has_cudnn_kernel and not recurrent_dropout and (reset_after or not self.has_reset_gate)
 
     def parameters(self, inputs: int, units: int, reset_after: bool = False) -> int:
         """Trainable parameters of one layer in one direction."""
@@ -171,6 +176,6 @@ def _gru_to_onnx(weights: list[FloatArray]) -> OnnxWeights:
 
 CELLS: dict[str, Cell] = {
     "rnn": Cell("rnn", 1, 1, _build_rnn, "SimpleRNN", "RNN", _rnn_to_onnx),
-    "lstm": Cell("lstm", 4, 2, _build_lstm, "LSTM", "LSTM", _lstm_to_onnx),
-    "gru": Cell("gru", 3, 1, _build_gru, "GRU", "GRU", _gru_to_onnx, has_reset_gate=True),
+    "lstm": Cell("lstm", 4, 2, _build_lstm, "LSTM", "LSTM", _lstm_to_onnx, has_cudnn_kernel=True),
+    "gru": Cell("gru", 3, 1, _build_gru, "GRU", "GRU", _gru_to_onnx, has_reset_gate=True, has_cudnn_kernel=True),
 }

@@ -109,6 +109,7 @@ class FitSettings:
         0.0,
         0.0,
     )  # head encoder-decoder: share of actuals at the first and the last step
+    precision: str = "float32"  # what layers compute with while they are fitted; "mixed": 16 bits
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "teacher_forcing", tuple(self.teacher_forcing))  # JSON has lists

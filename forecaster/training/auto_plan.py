@@ -31,6 +31,7 @@ from forecaster.training.length_plan import (
 )
 from forecaster.training.optimizer_plan import with_optimizer
 from forecaster.training.plan import EPOCH_STEPS, Chooser, Draft, OpenQuestions, Plan, TrainingSchedule
+from forecaster.training.precision import FLOAT32
 from forecaster.training.presets import DEFAULT, PRESETS
 from forecaster.training.selection_plan import (
     MAX_ZERO_SHARE,
@@ -220,6 +221,8 @@ def _fit(
     batch, why = BATCH_SIZE, "or all windows where there are fewer"
     if series < MIN_SERIES_FOR_LARGE_BATCH:
         batch, why = SMALL_BATCH_SIZE, "windows of few series are similar"
+    if settings.precision != FLOAT32:
+        choose("precision", settings.precision, FLOAT32, "")
     return FitSettings(
         loss=loss,
         error_scale=error_scale,
@@ -236,6 +239,7 @@ def _fit(
         ),
         patience=choose("patience", settings.patience, 0, "model selection chooses the number of epochs instead"),
         seed=settings.seed,
+        precision=settings.precision,
     )
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import math
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -22,6 +21,8 @@ from forecaster.training.fast_decoder import fast_decode
 from forecaster.training.fast_recurrence import fast_layer
 from forecaster.training.gather import SeriesBounds
 from forecaster.training.joint_steps import counted, mean_of, own_edges, own_steps, share, skip_masks
+from forecaster.training.learning_rate import learning_rate
+from forecaster.training.precision import FLOAT32, layers_in, policy_of, scaled, with_loss_scale
 from forecaster.training.truncation import truncated
 
 if TYPE_CHECKING:
@@ -34,37 +35,6 @@ if TYPE_CHECKING:
 
 STEPS_PER_CALL = 10  # enough to hide the cost of a call, few enough for Ctrl-C and the time budget to take effect soon
 MAX_IDLE = 6  # trainers kept for later fits: those of a stage, and some of the stage before
-
-
-def _constant(share: Tensor) -> Tensor:
-    """The same rate at every step."""
-    from keras import ops
-
-    return ops.ones_like(share)
-
-
-def _cosine(share: Tensor) -> Tensor:
-    """Loshchilov & Hutter 2017, without restarts: from the whole rate to 0 over all steps."""
-    from keras import ops
-
-    return 0.5 * (1.0 + ops.cos(math.pi * share))
-
-
-# Share of all steps that are done -> share of the learning rate.
-SCHEDULES: dict[str, Callable[[Tensor], Tensor]] = {"constant": _constant, "cosine": _cosine}
-
-
-def _learning_rate(schedule: str, rate: Tensor, total_steps: Tensor) -> Any:
-    """A row of SCHEDULES for Keras' optimizers. Both are variables, so that fits of other lengths need no compiling."""
-    import keras
-    import tensorflow as tf
-
-    class Schedule(keras.optimizers.schedules.LearningRateSchedule):  # type: ignore[misc]
-        def __call__(self, step: Tensor) -> Tensor:
-            share = tf.minimum(tf.cast(step, tf.float32) / total_steps, 1.0)
-            return rate * SCHEDULES[schedule](share)
-
-    return Schedule()
 
 
 # Fit settings that no compiled step reads: fits that differ in these alone share a trainer.
@@ -117,8 +87,9 @@ class Trainer:
     ) -> None:
         import tensorflow as tf
 
-        on_gpu = bool(tf.config.get_visible_devices("GPU"))  # where Keras' layers use cuDNN
+        on_gpu = _on_gpu()  # where Keras' layers use cuDNN
         self.recur = run_layer if on_gpu else fast_layer  # validation goes back no step
+        self.policy = policy_of(settings.precision, on_gpu=on_gpu)
         self.network, self.settings, self.channel = network, settings, channel
         gpus = [one.name for one in tf.config.list_logical_devices("GPU")] if on_gpu else []
         self.devices = gpus if devices is None else devices
@@ -131,14 +102,17 @@ class Trainer:
         self.total_steps = tf.Variable(total_steps, trainable=False, dtype=tf.float32)
         self.key = tf.Variable(channel.key, trainable=False, dtype=tf.int32) if channel.count > 1 else None
         self.forced = any(settings.teacher_forcing)
-        decode = None if on_gpu else fast_decode  # compiled, as the gather
-        self.model = network.training_model(truncated(self.recur, settings.truncate), decode, forced=self.forced)
+        recur, decode = self.recur, None if on_gpu else fast_decode  # compiled, as the gather
+        if self.policy != FLOAT32:  # the hand-derived loops compute in float32
+            recur, decode = run_layer, None
+        with layers_in(self.policy):
+            self.model = network.training_model(truncated(recur, settings.truncate), decode, forced=self.forced)
         self.horizon_model: Any = None  # made once there are validation windows
+        self.served = network  # in float32
         self.variables = network.model.trainable_variables
         self.masks = [one for one in network.model.non_trainable_variables if one.path.endswith("seed_generator_state")]
-        self.optimizer = OPTIMIZERS[settings.optimizer].make(
-            settings, _learning_rate(settings.schedule, self.rate, self.total_steps)
-        )
+        rate = learning_rate(settings.schedule, self.rate, self.total_steps)
+        self.optimizer = with_loss_scale(OPTIMIZERS[settings.optimizer].make(settings, rate), self.policy)
         self.optimizer.build(self.variables)
         self.first = [np.asarray(variable) for variable in self.optimizer.variables]
         # Nothing here needs autograph, which would write a file for each function that it converts.
@@ -158,7 +132,12 @@ class Trainer:
             for windows in (task.training, validation)
         )
         if task.validation and not self.horizon_model:
-            self.horizon_model = self.network.horizon_model(self.recur)
+            from forecaster.models.network import Network
+
+            with layers_in(FLOAT32):
+                if self.policy != FLOAT32:
+                    self.served = Network(self.network.settings, 0)
+                self.horizon_model = self.served.horizon_model(self.recur)
 
     def restart(
         self, network: Network, task: Task, rate: float, total_steps: int, channel: Channel = NO_OTHERS
@@ -186,6 +165,9 @@ class Trainer:
 
     def validate(self, series: IntArray, cutoff: IntArray) -> ValidationSums:
         """Index pairs of windows [W], forecast as in use -> sums over the windows."""
+        if self.served is not self.network:
+            for mine, theirs in zip(self.served.model.variables, self.network.model.variables, strict=True):
+                mine.assign(theirs)
         sums: ValidationSums = self._validation_sums(self.validation, series, cutoff)
         return sums
 
@@ -215,7 +197,8 @@ class Trainer:
             sums = [self._part(read, series[i:j], cutoff[i:j]) for i, j in itertools.pairwise(edges)]
             loss = tf.add_n([part for part, _ in sums]) / tf.maximum(tf.add_n([steps for _, steps in sums]), 1.0)
             loss = tf.add_n([loss, *self.model.losses])  # regularizers of a network of one's own
-        gradients = tape.gradient(loss, self.variables)
+            whole = scaled(loss, self.optimizer)
+        gradients = tape.gradient(whole, self.variables)
         self.optimizer.apply(gradients, self.variables)
         return loss
 
@@ -234,17 +217,17 @@ class Trainer:
         import tensorflow as tf
 
         shares: list[Tensor] = []
-        steps = tf.maximum(steps, 1.0)
+        steps, times = tf.maximum(steps, 1.0), scaled(tf.ones(()), self.optimizer)
         for n, (i, j) in enumerate(itertools.pairwise(own_edges(tf.shape(series)[0], self.channel, self.parts))):
             windows = self._windows(read, series[i:j], cutoff[i:j])  # where the rows are, which are not copied
             losses = partial(self._sum_losses, read, series[i:j], *windows)
             with tf.device(self.devices[n] if self.devices else None):
-                shares.append(share(losses, steps, self.variables))
+                shares.append(share(losses, times / steps, self.variables))
         sums = tf.add_n(shares)
         if self.key is not None:
             sums = self.channel.sum_in_graph(sums, self.key)
             skip_masks(self.masks, self.parts * (self.channel.count - 1))
-        loss, gradients = mean_of(sums, steps, lambda: self.model.losses, self.variables)
+        loss, gradients = mean_of(sums, steps, times, lambda: self.model.losses, self.variables)
         self.optimizer.apply(gradients, self.variables)
         return loss
 
@@ -279,7 +262,7 @@ class Trainer:
         if self.forced:
             inputs.append(self._teacher(window[:, :length], window[:, first:last]))
         z, center, scale = self.model(inputs, training=True)
-        return self._loss(z, window[:, first:last], center, scale, tf.gather(read.scale, series))
+        return self._loss(tf.cast(z, tf.float32), window[:, first:last], center, scale, tf.gather(read.scale, series))
 
     def _teacher(self, context: Tensor, target: Tensor) -> Tensor:
         """Actuals [B, H] in the network's units that the decoder reads; NaN where it reads its own forecast.
@@ -362,6 +345,12 @@ class Trainer:
         )
 
 
+def _on_gpu() -> bool:
+    import tensorflow as tf
+
+    return bool(tf.config.get_visible_devices("GPU"))
+
+
 class Trainers:
     """A pool of compiled trainers, each lent to one fit at a time: a fit like an earlier one needs no compiling."""
 
@@ -381,7 +370,8 @@ class Trainers:
         key = (network.settings, same, parts, task.source.rows)
         trainer = self._take(key)
         if trainer is None:
-            own = Network(network.settings, 0)
+            with layers_in(policy_of(settings.precision, on_gpu=_on_gpu())):
+                own = Network(network.settings, 0)
             trainer = Trainer(own, task, settings, steps, parts=parts, channel=channel, devices=self.devices)
         trainer.restart(network, task, settings.learning_rate, steps, channel)
         try:

@@ -11,11 +11,12 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from threading import Event
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from forecaster.engines.worker_group import NO_OTHERS, Channel
+from forecaster.errors import UsageError
 from forecaster.models.settings import FitSettings
 from forecaster.models.trees import TreeMember
 from forecaster.training.compiled_steps import STEPS_PER_CALL, Trainer, Trainers, ValidationSums
@@ -105,6 +106,7 @@ class _Fit:
         """The state to continue from: `start`, or, of a finished fit, its weights for another round of epochs."""
         self.network.weights = start.weights
         if start.optimizer:  # a stored version keeps none
+            _refuse_other_optimizer(start.optimizer, self.trainer.optimizer.variables)
             for variable, value in zip(self.trainer.optimizer.variables, start.optimizer, strict=True):
                 variable.assign(value)
         if not start.finished:
@@ -178,6 +180,15 @@ class _Fit:
             return False
         is_up = spent + spent / max(len(self.history), 1) > budget
         return bool(self.control.channel.total([is_up])[0])  # at any worker
+
+
+def _refuse_other_optimizer(stored: Sequence[FloatArray], own: Sequence[Any]) -> None:
+    """UsageError where a state that a fit is to go on from is that of another optimizer, or has a loss's scale or has none."""
+    if [one.shape for one in stored] != [tuple(one.shape) for one in own]:
+        raise UsageError(
+            "the unfinished training has another optimizer or precision.",
+            "Give the options that it was begun with, or leave out --resume.",
+        )
 
 
 def mean_weights(before: Sequence[FloatArray], after: Sequence[FloatArray], kept: float) -> list[FloatArray]:

@@ -54,22 +54,26 @@ def own_steps(
     return tf.reduce_sum(tf.reshape(each, tf.shape(series)), axis=1)
 
 
-def share(losses: Callable[[], tuple[Tensor, Tensor]], steps: Tensor, variables: list[Any]) -> Tensor:
-    """[weights + 1] what a part adds to the gradients of the batch's mean loss, over so many steps, and its sum of losses.
+def share(losses: Callable[[], tuple[Tensor, Tensor]], times: Tensor, variables: list[Any]) -> Tensor:
+    """[weights + 1] what a part adds to the gradients of the batch's mean loss, and its sum of losses.
 
-    It is divided before the gradients are taken, as in one process, so the digits are the same.
+    `times`: 1 over the steps of the batch, by the loss's scale. It is multiplied before the gradients are taken, as in one
+    process, so the digits are the same.
     """
     import tensorflow as tf
 
     with tf.GradientTape() as tape:
         loss, _ = losses()
-    return tf.concat([_flat(tape, loss, variables, 1.0 / steps), [loss]], axis=0)
+    return tf.concat([_flat(tape, loss, variables, times), [loss]], axis=0)
 
 
 def mean_of(
-    sums: Tensor, steps: Tensor, penalties: Callable[[], list[Tensor]], variables: list[Any]
+    sums: Tensor, steps: Tensor, times: Tensor, penalties: Callable[[], list[Tensor]], variables: list[Any]
 ) -> tuple[Tensor, list[Tensor]]:
-    """The mean loss of a batch and its gradients, from the sums of all its parts; with penalties that each batch has once."""
+    """The mean loss of a batch and its gradients, from the sums of all its parts; with penalties that each batch has once.
+
+    Gradients are `times` those of the loss, the loss's scale.
+    """
     import tensorflow as tf
 
     whole, loss = sums[:-1], sums[-1] / steps
@@ -77,7 +81,7 @@ def mean_of(
         found = penalties()
         penalty = tf.add_n(found) if found else None
     if penalty is not None:
-        whole, loss = whole + _flat(tape, penalty, variables, 1.0), loss + penalty
+        whole, loss = whole + _flat(tape, penalty, variables, times), loss + penalty
     pieces = tf.split(whole, [math.prod(one.shape) for one in variables])
     return loss, [tf.reshape(piece, one.shape) for piece, one in zip(pieces, variables, strict=True)]
 

@@ -29,6 +29,14 @@ def test_why_no_gpu_is_used_names_the_first_cause(
     assert reason in doctor.why_no_gpu(cuda, driver)
 
 
+def test_cells_with_kernels_of_cudnn_are_told_and_so_is_what_mixed_precision_gives() -> None:
+    fast, slow = doctor.cudnn_cells()
+    assert fast == "lstm, gru"
+    assert slow == ("a GPU runs step by step: rnn, gru with --no-reset-after, and every cell with --recurrent-dropout")
+    assert doctor.mixed_precision(False)[0] == "does not help"
+    assert doctor.mixed_precision(True)[0] == "may help"
+
+
 def test_every_topic_is_there_also_without_tensorflow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "tensorflow", None)
     monkeypatch.setenv("OMP_NUM_THREADS", "3")
@@ -50,4 +58,4 @@ def test_a_store_without_a_serving_version_is_a_finding_not_a_failure(tmp_path: 
 @pytest.mark.slow
 def test_devices_are_listed_by_tensorflow() -> None:
     pytest.importorskip("tensorflow")
-    assert [row.name for row in doctor._devices()][:2] == ["cpu", "gpu"]
+    assert [row.name for row in doctor._devices()] == ["cpu", "gpu", "cudnn", "mixed precision"]

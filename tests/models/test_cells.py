@@ -223,3 +223,44 @@ def test_recurrent_dropout_masks_the_state_alike_at_all_steps_of_a_sequence():
         loops = {m: rnn_loop(inputs()[[row]], kernel, np.array(m)[:, None] * recurrent, bias)[0][0] for m in masks}
         found += [m for m, outputs in loops.items() if np.allclose(sequence[row], outputs, atol=1e-5)]
     assert len(found) == ROWS and len(set(found)) > 1
+
+
+@pytest.mark.parametrize("policy", ["float32", "mixed_float16"])
+@pytest.mark.parametrize(
+    ("cell", "changes"),
+    [
+        ("rnn", {}),
+        ("lstm", {}),
+        ("lstm", {"recurrent_dropout": 0.2}),
+        ("gru", {}),
+        ("gru", {"reset_after": False}),
+        ("gru", {"recurrent_dropout": 0.2}),
+        ("lstm", {"portable": True}),
+    ],
+)
+def test_keras_asks_for_cudnns_kernel_as_the_table_says(cell, changes, policy, monkeypatch):
+    import importlib
+
+    import keras
+    import tensorflow as tf
+
+    rnn = importlib.import_module("keras.src.backend.tensorflow.rnn")  # a function has its name, too
+    asked = []
+
+    def kernel(*given, **named):
+        asked.append({one.dtype for one in (*given, *named.values()) if isinstance(one, tf.Tensor)})
+        raise NotImplementedError  # as where it is not there: Keras goes on with its own loop
+
+    monkeypatch.setattr(rnn, "_is_gpu_available", lambda: True)
+    monkeypatch.setattr(rnn, "_cudnn_lstm", kernel)
+    monkeypatch.setattr(rnn, "_cudnn_gru", kernel)
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(policy)
+    try:
+        layer_of(cell, **{"portable": False, **changes})(inputs())
+    finally:
+        keras.config.set_dtype_policy(before)
+    options = {name: value for name, value in changes.items() if name != "portable"}
+    expected = CELLS[cell].runs_on_cudnn(**options) and not changes.get("portable")
+    assert bool(asked) == expected
+    assert all(kinds == {tf.float16 if policy == "mixed_float16" else tf.float32} for kinds in asked)

@@ -106,6 +106,7 @@ OTHER = {
     "weight_decay": 0.5,
     "clip_value": 0.001,
     "truncate": 1,
+    "precision": "mixed",
     "teacher_forcing": (1.0, 0.0),
 }
 # What else it takes for a setting to have an effect.

@@ -16,9 +16,10 @@ from forecaster.models.heads import HEADS, OPEN_HEADS
 from forecaster.models.network import Network
 from forecaster.models.settings import FitSettings, NetworkSettings
 from forecaster.serving.runtime import BATCH, forecast
-from forecaster.training.compiled_steps import SCHEDULES, Trainer, Trainers
+from forecaster.training.compiled_steps import Trainer, Trainers
 from forecaster.training.fit import FitControl, fit
 from forecaster.training.fit_types import Task
+from forecaster.training.learning_rate import SCHEDULES
 from forecaster.training.split import Needs, Split, split
 from forecaster.typing import FloatArray
 from tests.support.factories import Recorder, fit_settings, network_settings, panel_of, waves
