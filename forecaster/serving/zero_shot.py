@@ -22,7 +22,7 @@ from forecaster.errors import ArtifactError, UsageError
 from forecaster.models.seasonal_profile import Profile
 from forecaster.serving.conformal import GRID, calibrate
 from forecaster.serving.filled_gaps import FilledRuntime
-from forecaster.serving.pretrained import NO_SEASON, Card, find_card, find_network, load_pretrained
+from forecaster.serving.pretrained import MIN_ROWS, NO_SEASON, Card, find_card, find_network, load_pretrained
 from forecaster.serving.raw_forecasts import RawForecasts, raw_forecasts, with_actuals
 from forecaster.serving.recent_errors import densest, pooled
 from forecaster.serving.runtime import Runtime
@@ -67,8 +67,12 @@ class PretrainedNetwork:
         return replace(self.card.needs, context_length=self.context_length)
 
     def suits(self, windows: Windows) -> BoolArray:
-        """[W] whether a window's context has as many observed values as the network needs."""
-        return np.asarray(windows.observed_counts(self.context_length, 0) >= self.card.min_rows)
+        """[W] whether a window's context has as many observed values as the network needs.
+
+        Of a season that is taken out before, MIN_ROWS must be left: one value has intervals without width.
+        """
+        enough = windows.observed_counts(self.context_length, 0) >= self.card.min_rows
+        return np.asarray(enough & (windows.observed_counts(self.card.network.context_length, 0) >= MIN_ROWS))
 
 
 def open_pretrained(season_length: int, runtime: str = "onnx", threads: int = 0) -> tuple[PretrainedNetwork, ...]:
@@ -92,7 +96,7 @@ def open_pretrained(season_length: int, runtime: str = "onnx", threads: int = 0)
 
 
 def _without_gaps(card: Card, runtime: str, threads: int) -> FilledRuntime:
-    return FilledRuntime(load_pretrained(card.folder, runtime, threads), card.season_length)
+    return FilledRuntime(load_pretrained(card.folder, runtime, threads), card.season_length, card.min_rows)
 
 
 def _deseasonalised(card: Card, graph: Runtime, profile: Profile) -> PretrainedNetwork:

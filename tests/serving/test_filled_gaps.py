@@ -7,9 +7,11 @@ import pandas as pd
 import pytest
 
 from forecaster.config import PredictSettings
-from forecaster.serving.filled_gaps import filled
+from forecaster.data.windows import latest_windows
+from forecaster.serving.filled_gaps import after_long_gaps, filled
 from forecaster.serving.predict import predict
-from tests.support.factories import Recorder
+from forecaster.serving.zero_shot import ZeroShot, open_pretrained
+from tests.support.factories import Recorder, panel_of
 
 NAN = np.nan
 
@@ -48,6 +50,28 @@ def test_noise_is_not_taken_for_a_season():
     assert (
         np.abs(away[gaps]).mean() < 0.5 * context.std() / 2.0
     )  # a season of four noisy rows has half of their deviation
+
+
+def test_rows_after_a_gap_of_half_a_context_are_read_alone_where_they_are_enough():
+    context = np.arange(12.0)[None].repeat(3, axis=0)
+    context[0, 2:9] = context[1, 4:11] = context[2, 3:8] = (
+        NAN  # too few rows are left in the second; a short gap in the third
+    )
+    found = after_long_gaps(context, 3)
+    np.testing.assert_array_equal(found[0], [*[NAN] * 9, 9.0, 10.0, 11.0])
+    np.testing.assert_array_equal(found[1:], context[1:])
+    ended = np.r_[np.arange(4.0), np.full(8, NAN)][None]  # missing at the end, which is no gap
+    assert after_long_gaps(ended, 2) is ended
+
+
+def test_a_long_gap_leaves_intervals_as_wide_as_the_noise():
+    rng, rows = np.random.default_rng(0), 560
+    values = 50.0 + 20.0 * np.sin(np.arange(rows) * 2 * np.pi / 24) + 3.0 * rng.normal(size=rows)
+    panel = panel_of(np.where((np.arange(rows) >= 100) & (np.arange(rows) < 500), NAN, values), season_length=24)
+    made = ZeroShot(open_pretrained(24), panel, panel.offsets[1:], 24)
+    found = made.forecast(latest_windows(panel), (0.1, 0.9))[0]
+    width = (found[:, 2] - found[:, 1]).mean()
+    assert 0.5 < width / (2 * 1.2816 * 3.0) < 1.8
 
 
 def test_contexts_without_gaps_are_the_same_array():
