@@ -1,9 +1,9 @@
 """Forecasts by the pretrained networks, which never saw the data: which network forecasts which window, and its quantiles.
 
 A series is forecast by the network for its season; where no network knows the season, by the one without a season, on the series
-less its seasonal profile. A series with less than a season of rows is forecast by the network without a season, too. As no
-network has seen any row, every window of the history shows its error: the quantiles are calibrated on these windows where
-there are enough.
+less its seasonal profile. A series with less than a season of rows is forecast by its level, with the widths of the network
+without a season. As no network has seen any row, every window of the history shows its error: the quantiles are calibrated on
+these windows where there are enough.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from forecaster.errors import ArtifactError, UsageError
 from forecaster.models.seasonal_profile import Profile
 from forecaster.serving.conformal import GRID, calibrate
 from forecaster.serving.filled_gaps import FilledRuntime
+from forecaster.serving.level_forecast import METHOD, LevelRuntime
 from forecaster.serving.pretrained import MIN_ROWS, NO_SEASON, Card, find_card, find_network, load_pretrained
 from forecaster.serving.raw_forecasts import RawForecasts, raw_forecasts, with_actuals
 from forecaster.serving.recent_errors import densest, pooled
@@ -50,6 +51,11 @@ class PretrainedNetwork:
     card: Card
     runtime: Runtime
     context_length: int  # L of the runtime
+
+    @property
+    def method(self) -> str:
+        """What forecasts say that they are made by."""
+        return METHOD if isinstance(self.runtime, LevelRuntime) else self.card.method
 
     @property
     def quantiles(self) -> tuple[float, ...]:
@@ -89,7 +95,7 @@ def open_pretrained(season_length: int, runtime: str = "onnx", threads: int = 0)
         graph, length = _without_gaps(plain, runtime, threads), plain.network.context_length
         if not own:
             found.append(_deseasonalised(plain, graph, Profile(season_length)))
-        found.append(PretrainedNetwork(plain, graph, length))
+        found.append(PretrainedNetwork(plain, LevelRuntime(graph, plain.network.quantiles), length))
     if not found:
         raise ArtifactError(f"there is no pretrained network for a season of {season_length} steps.", TRAIN)
     return tuple(found)
@@ -117,7 +123,7 @@ class ZeroShot:
     @property
     def method(self) -> str:
         """What makes the forecasts of windows with enough rows for the season."""
-        return self.networks[0].card.method
+        return self.networks[0].method
 
     def choose(self, windows: Windows) -> IntArray:
         """[W] index of the network that forecasts each window; NONE where its context is too short for any."""
@@ -129,7 +135,7 @@ class ZeroShot:
 
     def methods(self, windows: Windows) -> TextArray:
         """[W] what each window's forecast is made by; empty where no network suits."""
-        names = np.array([*(network.card.method for network in self.networks), ""], dtype=object)
+        names = np.array([*(network.method for network in self.networks), ""], dtype=object)
         return np.asarray(names[self.choose(windows)])  # NONE is the last
 
     @property
