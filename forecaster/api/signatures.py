@@ -17,6 +17,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 TYPES = {
     "text": "str",
     "choice": "str",
+    "device": "str",
     "model": "str",
     "int": "int",
     "steps": "int",

@@ -64,6 +64,7 @@ def _devices() -> Iterator[Finding]:
         import tensorflow as tf
     except ImportError:
         yield Finding("devices", "gpu", "not used", "tensorflow is not installed: training is not possible here")
+        yield Finding("devices", "predict on a gpu", *_predict_on_gpu())
         return
     gpus = tf.config.list_physical_devices("GPU")
     for gpu in gpus:
@@ -71,8 +72,20 @@ def _devices() -> Iterator[Finding]:
         yield Finding("devices", "gpu", "used", str(kind))
     if not gpus:
         yield Finding("devices", "gpu", "not used", why_no_gpu(tf.test.is_built_with_cuda(), _has_driver()))
+    yield Finding("devices", "predict on a gpu", *_predict_on_gpu())
     yield Finding("devices", "cudnn", *cudnn_cells())
     yield Finding("devices", "mixed precision", *mixed_precision(bool(gpus)))
+
+
+def _predict_on_gpu() -> tuple[str, str]:
+    """Whether onnxruntime is one that can use CUDA, and what to do."""
+    try:
+        import onnxruntime
+    except ImportError:
+        return "not possible", "onnxruntime is not installed"
+    if "CUDAExecutionProvider" in onnxruntime.get_available_providers():
+        return "possible", "predict, evaluate and explain use it unless --device cpu is given"
+    return "not possible", "onnxruntime has no CUDA: pip install onnxruntime-gpu in its place"
 
 
 def cudnn_cells() -> tuple[str, str]:

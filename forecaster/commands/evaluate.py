@@ -136,7 +136,7 @@ def _pretrained(data: Data | None, settings: EvaluateSettings, watch: Watch, beg
     panel = read_as(data, settings.read_options())
     _say(panel, settings, watch)
     horizon = settings.horizon or default_horizon(panel.season_length)
-    networks = open_pretrained(panel.season_length, settings.runtime, settings.threads or 0)
+    networks = open_pretrained(panel.season_length, settings.runtime, settings.threads or 0, settings.device_here)
     count = settings.windows or max(default_windows(panel, horizon), 1)
     made = ZeroShot(networks, panel, panel.offsets[1:], horizon)
     tested = zero_shot_backtest(made, TrainSettings.quantiles, count, learned=settings.baselines == "all")
@@ -193,6 +193,7 @@ def _refitted(panel: Panel, opened: Opened, settings: EvaluateSettings, watch: W
         engine,
         windows=settings.windows,
         threads=settings.threads,
+        device=settings.device_here,
         learned_baselines=settings.baselines == "all",
     )
 
@@ -200,7 +201,14 @@ def _refitted(panel: Panel, opened: Opened, settings: EvaluateSettings, watch: W
 def _stored(panel: Panel, opened: Opened, settings: EvaluateSettings, engine: Engine) -> Backtest:
     """Backtest of the stored weights on windows that they have not seen, with the model's calibration of the quantiles."""
     manifest, levels = opened.manifest, opened.manifest.quantiles
-    test = stored_test(panel, opened, count=settings.windows, runtime=settings.runtime, threads=settings.threads or 0)
+    test = stored_test(
+        panel,
+        opened,
+        count=settings.windows,
+        runtime=settings.runtime,
+        threads=settings.threads or 0,
+        device=settings.device_here,
+    )
     if engine.elsewhere:
         graph = TESTED if test.on_training_data else settings.runtime
         test = replace(test, runtime=SpreadRuntime.of(engine, ServedModel(opened, test.runtime), graph))

@@ -11,7 +11,7 @@ import numpy as np
 from forecaster.data.windows import latest_windows, rolling
 from forecaster.errors import DataError
 from forecaster.evaluation.gradient_norms import MAX_WINDOWS, NetworkMemory, network_memory
-from forecaster.models.device import require_tensorflow
+from forecaster.models.device import require_tensorflow, show_gpus
 from forecaster.plotting.memory_plot import check_memory_plot, memory_figure, memory_plot
 from forecaster.serving.open_model import model_of_data, open_model, read_for
 from forecaster.serving.remote_store import at_hand
@@ -82,6 +82,7 @@ def explain_memory(data: Data | None, settings: ExplainSettings, watch: Watch) -
     """
     check_memory_plot(settings.plot_memory)
     require_tensorflow()
+    show_gpus(settings.device)
     data, settings = model_of_data(settings.source(data), at_hand(settings), watch)
     opened = open_model(settings.models, settings.model)
     panel = read_for(opened.manifest, data, settings)

@@ -140,7 +140,8 @@ def read(known: Option, value: object, label: str, *, text: bool) -> Value:
         allowed = names_in(known.choices)
         for one in found if isinstance(found, tuple) else (found,):
             with_level = known.kind == "loss" and str(one).startswith(PINBALL)
-            if one not in allowed and not isinstance(one, bool) and not with_level:
+            numbered = known.kind == "device" and re.fullmatch(r"gpu:[0-9]{1,3}", str(one))
+            if one not in allowed and not isinstance(one, bool) and not with_level and not numbered:
                 raise UsageError(f"{label}: '{one}' is not one of {', '.join(allowed)}.", _guess(str(one), allowed))
     if known.bounds and not _inside(found, known.bounds):  # type: ignore[arg-type]
         raise UsageError(f"{label}: {value} is not {range_in_words(known.bounds)}.")
@@ -314,6 +315,7 @@ READERS: Mapping[str, Callable[[object], Value]] = {
     "time": _time,
     "data": _data,
     "choice": _text,
+    "device": _text,
     "model": _text,
     "int": _whole,
     "steps": _steps,

@@ -170,7 +170,30 @@ class BaselineOptions:
 
 
 @dataclass(frozen=True)
-class ServeOptions:
+class DeviceOptions:
+    """The processor that networks run on."""
+
+    device: str = option(
+        "auto", "Where networks run: auto, cpu, gpu or gpu:N, counted from 0.", "Running", kind="device",
+        choices=("auto", "cpu", "gpu"),
+    )  # fmt: skip
+
+    @property
+    def device_here(self) -> str:
+        """What graphs run on in this process: with workers of Ray on processors, as theirs do."""
+        return "cpu" if getattr(self, "engine", "local") != "local" else self.device
+
+    def refuse_gpu_of_workers(self) -> None:
+        """UsageError for a GPU where workers of Ray compute, on processors."""
+        if self.device.startswith("gpu") and getattr(self, "engine", "local") != "local":
+            raise UsageError(
+                f"--engine {getattr(self, 'engine', '')}: workers compute on processors.",
+                "Leave out --engine or --device.",
+            )
+
+
+@dataclass(frozen=True)
+class ServeOptions(DeviceOptions):
     """Which stored model runs, and which library runs it."""
 
     model: str | None = option(

@@ -46,6 +46,7 @@ class EvaluateSettings(
 
     def __post_init__(self) -> None:
         self.refuse_idle_ray()
+        self.refuse_gpu_of_workers()
         if self.plot_series and not self.report:
             raise UsageError(
                 "--plot-series has no effect without --report.", "Leave it out, or give --report FILE.html."
@@ -113,6 +114,7 @@ class PredictSettings(
                 raise UsageError("--as-of and --until exclude each other.", "Keep one.")
             object.__setattr__(self, "until", self.as_of)  # read so; --as-of also warns of a model that knows more
         self.refuse_idle_ray()
+        self.refuse_gpu_of_workers()
         if self.engine != "local" and not self.output.endswith("/"):
             raise UsageError(f"--engine {self.engine} needs a folder as --output.", "Give one that ends with /.")
         if self.samples and self.fallback:

@@ -11,6 +11,7 @@ from forecaster.config.optimizer_options import OptimizerOptions
 from forecaster.config.option import choice, count, option, steps, switch
 from forecaster.config.shared import (
     BaselineOptions,
+    DeviceOptions,
     EngineOptions,
     FrequencyOptions,
     HoldoutOptions,
@@ -64,7 +65,7 @@ class HorizonOptions:
 
 
 @dataclass(frozen=True)
-class FitOptions(OptimizerOptions):
+class FitOptions(OptimizerOptions, DeviceOptions):
     """How a network is fitted."""
 
     loss: str | None = option(
@@ -93,7 +94,6 @@ class FitOptions(OptimizerOptions):
         "Numbers that layers compute with in fits: mixed = 16 bits (for GPUs).",
         "Running",
     )
-    device: str = choice("auto", "auto cpu gpu", "Device to fit on.", "Running")
 
 
 @dataclass(frozen=True)
@@ -207,8 +207,7 @@ class PlanSettings(
             return
         if getattr(self, "network", None):
             raise UsageError("--engine ray: workers have no network of one's own.", "Leave out --engine or --network.")
-        if self.device == "gpu":
-            raise UsageError("--engine ray: workers fit on processors.", "Leave out --engine or --device.")
+        self.refuse_gpu_of_workers()
 
     def _refuse_likelihood_twice(self) -> None:
         """UsageError for a loss, an error scale or a transform where the distribution implies it."""

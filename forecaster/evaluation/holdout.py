@@ -116,7 +116,9 @@ class StoredTest:
     on_training_data: bool  # True: the graph with the tested weights; False: the one that serves
 
 
-def stored_test(panel: Panel, opened: Opened, *, count: int | None, runtime: str, threads: int) -> StoredTest:
+def stored_test(
+    panel: Panel, opened: Opened, *, count: int | None, runtime: str, threads: int, device: str = "cpu"
+) -> StoredTest:
     """On the data of the training, the windows that it was tested on; on other data, windows after its last row.
 
     `count` windows of each series, None = as many as there are. `runtime` runs the graph that serves on `threads`
@@ -131,10 +133,10 @@ def stored_test(panel: Panel, opened: Opened, *, count: int | None, runtime: str
                 "--runtime has no effect on the training data: the tested weights are stored as ONNX.",
                 "Leave it out, or give later data.",
             )
-        graph = load_test_weights(opened.folder, manifest, threads)
+        graph = load_test_weights(opened.folder, manifest, threads, device)
     else:
         windows, description = _windows_after_training(panel, opened, count)
-        graph = load_runtime(opened.folder, manifest, runtime, threads)
+        graph = load_runtime(opened.folder, manifest, runtime, threads, device)
     holdout = make_holdout(
         panel,
         windows,

@@ -200,7 +200,7 @@ def _zero_shot(request: Request, settings: PredictSettings, watch: Watch) -> Ans
             raise UsageError(f"{name} has no effect on a pretrained network.", "Leave it out.")
     for note in panel.notes:
         watch.note(note)
-    networks = open_pretrained(panel.season_length, settings.runtime, settings.threads or 0)
+    networks = open_pretrained(panel.season_length, settings.runtime, settings.threads or 0, settings.device_here)
     made = ZeroShot(networks, panel, panel.offsets[1:], request.horizon, settings.calibrate is not False)
     if settings.calibrate and not made.has_calibration:
         raise UsageError("--calibrate: the history is too short for a calibration.", "Leave it out.")

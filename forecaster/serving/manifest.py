@@ -341,27 +341,27 @@ def write_manifest(folder: Path, manifest: Manifest) -> Manifest:
     return whole
 
 
-def load_runtime(folder: Path, manifest: Manifest, runtime: str, threads: int = 0) -> Runtime:
+def load_runtime(folder: Path, manifest: Manifest, runtime: str, threads: int = 0, device: str = "cpu") -> Runtime:
     """The serving graph, whose forecasts are within the limits, though not rounded.
 
     ArtifactError where a file's hash is not the manifest's, or the graph does not load.
     """
     verify(folder, dict(manifest.files))
     part, make = RUNTIMES[runtime]
-    return _as_stored(make(folder / part, threads), manifest)
+    return _as_stored(make(folder / part, threads, device), manifest)
 
 
-def load_test_weights(folder: Path, manifest: Manifest, threads: int = 0) -> Runtime:
+def load_test_weights(folder: Path, manifest: Manifest, threads: int = 0, device: str = "cpu") -> Runtime:
     """The graph whose weights have not seen the test windows. ArtifactError as in `load_runtime`."""
     verify(folder, dict(manifest.files))
-    return open_test_weights(folder, manifest, threads)
+    return open_test_weights(folder, manifest, threads, device)
 
 
-def open_test_weights(folder: Path, manifest: Manifest, threads: int = 0) -> Runtime:
+def open_test_weights(folder: Path, manifest: Manifest, threads: int = 0, device: str = "cpu") -> Runtime:
     """The same graph without a check of the hashes, for files that this process has just written."""
     part, make = RUNTIMES["onnx"]
     path = folder / (part if manifest.serves_tested_weights else TEST_WEIGHTS)
-    return _as_stored(make(path, threads), manifest)
+    return _as_stored(make(path, threads, device), manifest)
 
 
 def _as_stored(graph: Runtime, manifest: Manifest) -> StoredRuntime:

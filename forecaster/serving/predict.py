@@ -51,7 +51,7 @@ if TYPE_CHECKING:
 MAX_ATTEMPTS = 5  # where the serving version is pruned between finding and reading it
 MAX_DEFAULT_HORIZON, HORIZON_WITHOUT_SEASON = 96, 6  # steps, where no model says how many
 
-Load: TypeAlias = Callable[[Path, Manifest, str, int], Runtime]
+Load: TypeAlias = Callable[[Path, Manifest, str, int, str], Runtime]
 
 
 def predict(
@@ -142,7 +142,8 @@ def find_model(data: Data | None, settings: PredictSettings, watch: Watch, load:
     for left in reversed(range(MAX_ATTEMPTS)):
         try:
             opened = open_model(settings.models, settings.model)
-            runtime = load(opened.folder, opened.manifest, settings.runtime, settings.threads or 0)
+            threads, device = settings.threads or 0, settings.device_here
+            runtime = load(opened.folder, opened.manifest, settings.runtime, threads, device)
         except ArtifactError as error:
             if left and opened and not opened.folder.is_dir():
                 continue  # pruned between finding and reading: another version serves now

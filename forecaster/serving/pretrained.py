@@ -150,7 +150,7 @@ def read_card(folder: Path) -> Card:
 
 
 @lru_cache(maxsize=8)
-def load_pretrained(folder: Path, runtime: str, threads: int = 0) -> Runtime:
+def load_pretrained(folder: Path, runtime: str, threads: int = 0, device: str = "cpu") -> Runtime:
     """The graph in `folder`, loaded once in a process. ArtifactError where a file is missing or damaged."""
     part, make = RUNTIMES[runtime]
     files = {name: known for name, known in read_card(folder).files.items() if name.split("/")[0] == part}
@@ -163,4 +163,4 @@ def load_pretrained(folder: Path, runtime: str, threads: int = 0) -> Runtime:
             raise ArtifactError(f"'{folder / name}': cannot be read: {reason(error)}.", REINSTALL) from error
         if found != known:
             raise ArtifactError(f"'{folder / name}' is damaged: its SHA-256 is not the card's.", REINSTALL)
-    return make(folder / part, threads)
+    return make(folder / part, threads, device)

@@ -1,23 +1,23 @@
 """Load a stored graph and run it on arrays: contexts in, forecasts out. `raw_forecasts` runs it on windows of a panel.
 
-onnxruntime is the default, as it starts without TensorFlow; TensorFlow can use a GPU.
+onnxruntime is the default, as it starts without TensorFlow. Both can use a GPU.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 import numpy as np
 
 from forecaster.data.target_limits import Limits
 from forecaster.engines.local import usable_processors
-from forecaster.errors import ArtifactError
-from forecaster.models.device import require_tensorflow
+from forecaster.errors import ArtifactError, UsageError
+from forecaster.models.device import gpu_number, require_tensorflow, show_gpus
 
 if TYPE_CHECKING:
     from forecaster.typing import FloatArray
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 BATCH = 2048  # windows whose inputs are in memory at once, at most
 BATCH_VALUES = 2_000_000  # and of their contexts: there may be as many of each covariate
 PART = 128  # windows per run of a graph by onnxruntime: their states stay in a core's cache
+CPU, CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"  # onnxruntime's names
 
 
 class Runtime(Protocol):
@@ -38,27 +39,54 @@ class Runtime(Protocol):
 
 
 class OnnxRuntime:
-    """model.onnx by onnxruntime, on the CPU. `threads` 0 = one for each processor that this process may use.
-    ArtifactError where it does not load.
+    """model.onnx by onnxruntime. `threads` 0 = one for each processor that this process may use.
+
+    `device`: `cpu`; `gpu` or `gpu:N` = by CUDA; `auto` = by CUDA where it is there. ArtifactError where the graph does not load,
+    UsageError where CUDA is asked for and does not start.
 
     Each thread runs the whole graph on a part of the windows. onnxruntime's own threads share every operation, which are
     small here, and spin between them: several times the seconds of a processor where others use it, too.
     """
 
-    def __init__(self, path: Path, threads: int = 0) -> None:
+    def __init__(self, path: Path, threads: int = 0, device: str = "cpu") -> None:
         import onnxruntime
 
+        by_cuda = _by_cuda(device, onnxruntime.get_available_providers())
         onnxruntime.set_default_logger_severity(4)
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1
         self._threads = threads or usable_processors()
         options.log_severity_level = 4
         self._path = path
+        self._session: Any = self._on_cuda(options, device) if by_cuda else None
+        self._size = PART
+        if self._session is not None:
+            self._threads, self._size = 1, BATCH  # a GPU runs many windows at once
+            return
         try:
-            self._session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+            self._session = onnxruntime.InferenceSession(str(path), options, providers=[CPU])
         except Exception as error:  # onnxruntime has an exception class for each cause, without a common one
             _refuse_shortage(error)
             raise ArtifactError(f"{path}: not a graph that onnxruntime can load.", "Train again.") from error
+
+    def _on_cuda(self, options: Any, device: str) -> Any:
+        """The session by CUDA; None where it does not start and is not asked for. UsageError where it is."""
+        import onnxruntime
+
+        # Without TF32, which rounds to ten bits: forecasts are those of a processor to float32's digits.
+        cuda = (CUDA, {"device_id": gpu_number(device) or 0, "use_tf32": 0})
+        why = "its libraries or the driver are not found"
+        try:
+            session = onnxruntime.InferenceSession(str(self._path), options, providers=[cuda, CPU])
+            if CUDA in session.get_providers():
+                return session
+        except Exception as error:  # a number that no GPU has, too
+            why = (str(error).strip().splitlines() or [type(error).__name__])[0][:200].rstrip(".")
+        if device == "auto":
+            return None
+        raise UsageError(
+            f"--device {device}: CUDA does not start: {why}.", "`forecaster doctor` lists devices; or leave it out."
+        )
 
     def run(self, context: FloatArray, extra: Mapping[str, FloatArray] | None = None) -> FloatArray:
         """As `Runtime.run`."""
@@ -74,7 +102,8 @@ class OnnxRuntime:
 
     def _forecast(self, inputs: Mapping[str, FloatArray], windows: int) -> FloatArray:
         """The graph's answer, in parts that do not depend on the number of threads, so that the values do not either."""
-        parts = [{name: inputs[name][i : i + PART] for name in inputs} for i in range(0, windows, PART)]
+        size = self._size
+        parts = [{name: inputs[name][i : i + size] for name in inputs} for i in range(0, windows, size)]
         if len(parts) <= 1:
             return self._answer(inputs)
         if self._threads == 1:
@@ -87,13 +116,26 @@ class OnnxRuntime:
         return np.asarray(answer)
 
 
-class TensorflowRuntime:
-    """saved_model/ by TensorFlow, on a GPU where there is one. ArtifactError where it does not load."""
+def _by_cuda(device: str, available: Sequence[str]) -> bool:
+    """Whether onnxruntime is to run a graph by CUDA. UsageError where that is asked for and it cannot."""
+    if device == "cpu":
+        return False
+    if CUDA not in available and device != "auto":
+        raise UsageError(
+            f"--device {device}: this onnxruntime cannot use a GPU.",
+            "pip install onnxruntime-gpu in place of onnxruntime, or leave out --device.",
+        )
+    return CUDA in available
 
-    def __init__(self, path: Path, threads: int = 0) -> None:
+
+class TensorflowRuntime:
+    """saved_model/ by TensorFlow, on a GPU where there is one and `device` is not `cpu`. ArtifactError where it does not load."""
+
+    def __init__(self, path: Path, threads: int = 0, device: str = "auto") -> None:
         require_tensorflow()
         import tensorflow as tf
 
+        show_gpus(device)
         if threads:
             with suppress(RuntimeError):  # too late once TensorFlow has run in this process
                 tf.config.threading.set_intra_op_parallelism_threads(threads)
@@ -167,7 +209,7 @@ class StoredRuntime:
 
 
 # Name of a runtime -> the part of a stored version that it loads, and its class.
-RUNTIMES: dict[str, tuple[str, Callable[[Path, int], Runtime]]] = {
+RUNTIMES: dict[str, tuple[str, Callable[[Path, int, str], Runtime]]] = {
     "onnx": ("model.onnx", OnnxRuntime),
     "tensorflow": ("saved_model", TensorflowRuntime),
 }

@@ -81,7 +81,9 @@ class PretrainedNetwork:
         return np.asarray(enough & (windows.observed_counts(self.card.network.context_length, 0) >= MIN_ROWS))
 
 
-def open_pretrained(season_length: int, runtime: str = "onnx", threads: int = 0) -> tuple[PretrainedNetwork, ...]:
+def open_pretrained(
+    season_length: int, runtime: str = "onnx", threads: int = 0, device: str = "cpu"
+) -> tuple[PretrainedNetwork, ...]:
     """The networks for series with this season, the one to prefer first.
 
     ArtifactError where this installation has none that can be used, or a damaged one.
@@ -89,10 +91,10 @@ def open_pretrained(season_length: int, runtime: str = "onnx", threads: int = 0)
     (own, profile), plain = find_network(season_length), find_card(NO_SEASON)
     found = []
     if own:
-        graph, length = _without_gaps(own, runtime, threads), own.network.context_length
+        graph, length = _without_gaps(own, runtime, threads, device), own.network.context_length
         found.append(_deseasonalised(own, graph, profile) if profile else PretrainedNetwork(own, graph, length))
     if plain and plain != own:
-        graph, length = _without_gaps(plain, runtime, threads), plain.network.context_length
+        graph, length = _without_gaps(plain, runtime, threads, device), plain.network.context_length
         if not own:
             found.append(_deseasonalised(plain, graph, Profile(season_length)))
         found.append(PretrainedNetwork(plain, LevelRuntime(graph, plain.network.quantiles), length))
@@ -101,8 +103,9 @@ def open_pretrained(season_length: int, runtime: str = "onnx", threads: int = 0)
     return tuple(found)
 
 
-def _without_gaps(card: Card, runtime: str, threads: int) -> FilledRuntime:
-    return FilledRuntime(load_pretrained(card.folder, runtime, threads), card.season_length, card.min_rows)
+def _without_gaps(card: Card, runtime: str, threads: int, device: str) -> FilledRuntime:
+    graph = load_pretrained(card.folder, runtime, threads, device)
+    return FilledRuntime(graph, card.season_length, card.min_rows)
 
 
 def _deseasonalised(card: Card, graph: Runtime, profile: Profile) -> PretrainedNetwork:

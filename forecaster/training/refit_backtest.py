@@ -38,6 +38,7 @@ def refit(
     *,
     windows: int | None,
     threads: int | None,
+    device: str = "auto",
     learned_baselines: bool,
 ) -> Backtest:
     """Backtest of the settings with fresh weights on the latest windows of each series, one horizon apart.
@@ -47,7 +48,7 @@ def refit(
     """
     from forecaster.models.device import configure
 
-    configure("auto", threads)
+    configure(device, threads)
     manifest = opened.manifest
     if engine.elsewhere and any(member.network for member in manifest.members):
         raise UsageError("--engine ray: workers have no network of one's own.", "Leave out --engine.")

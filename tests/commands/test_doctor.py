@@ -58,4 +58,4 @@ def test_a_store_without_a_serving_version_is_a_finding_not_a_failure(tmp_path: 
 @pytest.mark.slow
 def test_devices_are_listed_by_tensorflow() -> None:
     pytest.importorskip("tensorflow")
-    assert [row.name for row in doctor._devices()] == ["cpu", "gpu", "cudnn", "mixed precision"]
+    assert [row.name for row in doctor._devices()] == ["cpu", "gpu", "predict on a gpu", "cudnn", "mixed precision"]

@@ -82,6 +82,7 @@ def test_formats_are_those_that_a_forecast_is_written_in() -> None:
         ({"learning_rate": 0}, "f.toml: learning_rate: 0 is not above 0."),
         ({"cell": "gro"}, f"f.toml: cell: 'gro' is not one of auto, {', '.join(CELLS)}. Did you mean 'gru'?"),
         ({"device": "quantum"}, "f.toml: device: 'quantum' is not one of auto, cpu, gpu."),
+        ({"device": "gpu:x"}, "f.toml: device: 'gpu:x' is not one of auto, cpu, gpu. Did you mean 'gpu'?"),
         ({"bidirectional": 1}, "f.toml: bidirectional: 1 is neither true nor false."),
         ({"time_budget": "5x"}, "f.toml: time_budget: '5x' is not a duration. Expected e.g. 300, 90s, 5m or 1h30m."),
         ({"time_budget": "0s"}, "f.toml: time_budget: 0s is not above 0."),
@@ -315,3 +316,13 @@ def test_name_and_model_are_one_word_for_the_commands_that_have_either() -> None
     assert from_mapping(PredictSettings, {"name": "sales"}, "predict()").model == "sales"
     with pytest.raises(UsageError, match="given under two names"):
         from_mapping(TrainSettings, {"model": "a", "name": "b"}, "train()")
+
+
+def test_a_gpu_may_be_named_by_its_number_where_this_process_computes() -> None:
+    for settings in (TrainSettings, PredictSettings, EvaluateSettings):
+        assert from_mapping(settings, {"device": "gpu:1"}, "f.toml").device == "gpu:1"
+        with pytest.raises(UsageError, match="--engine ray: workers compute on processors"):
+            from_mapping(settings, {"device": "gpu:1", "engine": "ray", "output": "out/"} if settings is PredictSettings
+                         else {"device": "gpu:1", "engine": "ray"}, "f.toml")  # fmt: skip
+    assert PredictSettings(engine="ray", output="out/").device_here == "cpu"  # as the workers
+    assert PredictSettings().device_here == "auto"

@@ -63,7 +63,7 @@ class Worker:
 
     def __init__(self, threads: int | None, watch: Watch, now: Callable[[], datetime]) -> None:
         self.threads, self.watch, self.now = threads, watch, now
-        self._graphs: OrderedDict[tuple[str, str, int, str], Runtime] = OrderedDict()
+        self._graphs: OrderedDict[tuple[str, str, int, str, str], Runtime] = OrderedDict()
 
     @staticmethod
     def forecasts(job: BatchJob) -> bool:
@@ -141,11 +141,11 @@ class Worker:
         facts = {key: report[key] for key in FACTS if key in report}
         return JobResult(output=job.output, facts=facts)
 
-    def load(self, folder: Path, manifest: Manifest, runtime: str, threads: int) -> Runtime:
+    def load(self, folder: Path, manifest: Manifest, runtime: str, threads: int, device: str) -> Runtime:
         """The graph of a version, loaded and checked once for as long as its manifest stays the same."""
-        key = (str(folder), runtime, threads, hashlib.sha256((folder / MANIFEST).read_bytes()).hexdigest())
+        key = (str(folder), runtime, threads, device, hashlib.sha256((folder / MANIFEST).read_bytes()).hexdigest())
         if key not in self._graphs:
-            self._graphs[key] = load_runtime(folder, manifest, runtime, threads)
+            self._graphs[key] = load_runtime(folder, manifest, runtime, threads, device)
         self._graphs.move_to_end(key)
         while len(self._graphs) > MAX_GRAPHS:
             self._graphs.popitem(last=False)
