@@ -64,6 +64,12 @@ class DataFacts:
     rows_as: RowOptions = AS_USUAL  # what happened to the rows of the file
     text_as: TextOptions = AS_SHOWN  # how its text was written
     sample: SeriesSample | None = None  # which of the data's series these are; None = all
+    observed: int | None = None  # rows with a target; None: trained by a release that did not store it
+
+    @property
+    def observed_share(self) -> float:
+        """Of the rows, those with a target."""
+        return 1.0 if self.observed is None or not self.rows else self.observed / self.rows
 
 
 @dataclass(frozen=True)

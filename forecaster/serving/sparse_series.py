@@ -25,10 +25,11 @@ MAX_NAMED = 3  # series that a message names
 def needed_rows(manifest: Manifest) -> int:
     """Observed rows within the context that a series needs: a season, and a quarter of the context.
 
-    Not more than the series of the training had: the model was tested on such series.
+    Not more than the series of the training had, and as few in a context as these had: the model was tested on such series.
     """
     facts, length = manifest.data, manifest.reach
     wanted = max(facts.season_length, int(np.ceil(MIN_CONTEXT_SHARE * length)))
+    wanted = int(np.ceil(facts.observed_share * wanted))
     usual = facts.rows // facts.series_count if facts.series_count and facts.rows else wanted
     return max(min(wanted, int(MAX_CONTEXT_SHARE * length), usual), 2)
 

@@ -309,4 +309,5 @@ def data_facts(panel: Panel, path: str, timestamp_format: str | None) -> DataFac
         rows_as=panel.rows,
         text_as=panel.text,
         sample=panel.sample,
+        observed=int(panel.observed_counts.sum()),
     )

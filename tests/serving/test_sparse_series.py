@@ -91,6 +91,8 @@ def test_series_as_short_as_those_of_the_training_are_enough(folder):
     manifest = open_model(str(folder / "models"), "m").manifest
     assert needed_rows(manifest) == 21
     assert needed_rows(replace(manifest, data=replace(manifest.data, rows=70, series_count=10))) == 7
+    seldom = replace(manifest.data, rows=200, observed=40)  # as seldom as the sensor of the training was read
+    assert needed_rows(replace(manifest, data=seldom)) == 5
 
 
 def test_sample_paths_spread_and_keep_their_order():
