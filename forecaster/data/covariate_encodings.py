@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 MAX_LEVELS = 1000  # of a category: the most frequent ones; others count as unseen
 FAR = 10.0  # standard deviations from the mean of the training: no network has learnt what follows from such a number
+_TRUTH = dict.fromkeys(("true", "t", "yes", "y", "1"), True) | dict.fromkeys(("false", "f", "no", "n", "0"), False)
 MAX_NAMED = 3  # unlearnt values that a message names; it counts the others
 
 
@@ -128,7 +129,16 @@ def encode(panel: Panel, encodings: Sequence[Encoding]) -> EncodedCovariates:
 def _codes(covariate: Covariate, encoding: Encoding, values: FloatArray) -> FloatArray:
     if encoding.levels is None:
         return values
-    return recoded(values, covariate.levels or (), encoding.levels)
+    return recoded(values, _spelt_as(encoding.levels, covariate.levels or ()), encoding.levels)
+
+
+def _spelt_as(known: Sequence[str], levels: Sequence[str]) -> list[str]:
+    """The levels, truth values spelt as the `known` ones, where these are truth values: pandas writes True, Excel TRUE."""
+    spelling = {_TRUTH.get(text.casefold()): text for text in known}
+    others = {text: _TRUTH.get(text.casefold()) for text in levels if text not in known}
+    if len(known) != 2 or set(spelling) != {True, False} or len({*others.values()} - {None}) < len(others):
+        return [*levels]
+    return [spelling[others[text]] if text in others else text for text in levels]
 
 
 def _stacked(columns: list[FloatArray], rows: int) -> FloatArray:

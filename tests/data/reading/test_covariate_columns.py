@@ -169,3 +169,25 @@ def test_encodings_come_from_the_rows_before_the_ends_alone(read):
     assert encodings["sky"].levels == ("fog", "sun")
     codes = encode(panel, tuple(encodings.values())).rows[:, 1]
     np.testing.assert_array_equal(codes, [1, 2, np.nan, 0, 1])  # rain has not been seen: 2
+
+
+@pytest.mark.parametrize(
+    ("written", "codes"),
+    [
+        (("TRUE", "FALSE"), [1, 0]),
+        (("1", "0"), [1, 0]),
+        (("y", "n"), [1, 0]),
+        (("True", "maybe"), [1, 2]),
+        (("true", "t"), [2, 2]),  # two words for one value: they mean something else
+    ],
+)
+def test_truth_values_are_the_same_however_they_are_written(written, codes):
+    panels = [
+        read_panel(
+            pd.DataFrame({"day": pd.date_range("2024-01-01", periods=4), "sold": [1.0, 2, 3, 4], "promo": texts * 2}),
+            Columns(None, "day", "sold", known=("promo",), texts=("promo",)),
+        )
+        for texts in (["True", "False"], list(written))
+    ]
+    learnt = fit_encodings(panels[0], panels[0].offsets[1:])
+    assert encode(panels[1], learnt).rows[:2, 0].tolist() == codes
