@@ -1,11 +1,12 @@
 """Seconds and peak memory of `predict` as the number of series grows, and of reading PostgreSQL, into RESULTS.md.
 
     python benchmarks/scale.py [--series 10000,100000,1000000] [--layout date] [--folder DIR] [--kills 10] [--ray 2]
-        [--csv 100000] [--postgres 5000000] [--workers 3] [--daily 30490]
+        [--csv 100000] [--postgres 5000000] [--workers 3] [--daily 30490 [--max-rows 12000000]]
 
 Makes daily counts: zeros, a week, a trend; 48 rows a series, in Parquet files by date (rows in no order) or by series. One
 model is trained on 2,000 of the series. `--daily`: 1,941 days of each series, with a year, too, in one file, for the default
-commands. Every figure is of one process, which the system accounts for; nothing is averaged.
+commands; with `--max-rows` for a training on a sample of so many rows alone. Every figure is of one process, which the system
+accounts for; nothing is averaged.
 """
 
 from __future__ import annotations
@@ -139,7 +140,7 @@ def from_csv(folder: Path, series: int) -> str:
     return f"{series:,} series from CSV: {seconds:.1f} s, {processor:.1f} s of a processor, {memory:.3f} GB"
 
 
-def daily(folder: Path, series: int) -> str:
+def daily(folder: Path, series: int, max_rows: int) -> str:
     """Seconds and memory of the default commands on long daily counts."""
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -167,6 +168,8 @@ def daily(folder: Path, series: int) -> str:
         "train": ["train", "daily.parquet", "--horizon", "28", "--name", "daily", "--quiet"],
         "predict": ["predict", "daily.parquet", "--model", "daily", "--output", "daily-out.parquet", "--quiet"],
     }
+    if max_rows:
+        words = {f"train --max-rows {max_rows}": [*words["train"], "--max-rows", str(max_rows)]}
     lines = [f"{series:,} series of {DAYS:,} days, {series * DAYS:,} rows"]
     for name, command in words.items():
         seconds, processor, memory = measured([*COMMAND, *command], folder)
@@ -264,13 +267,14 @@ def main() -> None:
     parser.add_argument("--postgres", type=int, default=0)
     parser.add_argument("--workers", type=int, default=0, help="times to compare two workers with one process")
     parser.add_argument("--daily", type=int, default=0, help="series of 1,941 days")
+    parser.add_argument("--max-rows", type=int, default=0, help="rows of the sample that --daily trains on")
     options = parser.parse_args()
     if options.workers:
         print(joint_training.compare(options.workers), flush=True)
     folder = Path(tempfile.mkdtemp(dir=options.folder))
     try:
         if options.daily:
-            print(daily(folder, options.daily), flush=True)
+            print(daily(folder, options.daily, options.max_rows), flush=True)
         if options.series or options.csv or options.postgres:
             train(folder)
         for series in filter(None, map(int, filter(None, options.series.split(",")))):
