@@ -64,6 +64,7 @@ def continue_stored(draft: Draft, checkpoints: Checkpoints, panel: Panel, settin
         epochs=settings.epochs or manifest.fit.epochs,
         learning_rate=settings.learning_rate or manifest.fit.learning_rate,
         patience=manifest.fit.patience if settings.patience is None else settings.patience,
+        precision=settings.precision,  # weights are stored in float32, however they were fitted
     )
     # Python may have given the function of a network, of which a manifest has the name alone.
     members = tuple(

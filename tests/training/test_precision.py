@@ -120,6 +120,8 @@ def test_stored_graphs_are_float32_and_the_manifest_says_how_they_were_fitted(tm
         for one in ("onnx", "tensorflow")
     ]
     np.testing.assert_allclose(both[0], both[1], rtol=1e-5)
+    train(str(AIR), train_settings(tmp_path, resume=True, name="air", epochs=1, windows=1), Recorder())
+    assert read_manifest(tmp_path / "air" / "2").fit.precision == "float32"
 
 
 def test_a_fit_does_not_go_on_from_a_state_of_another_precision(monkeypatch):
