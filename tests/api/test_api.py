@@ -198,6 +198,15 @@ def test_series_lists_and_arrays_are_tables(table: object) -> None:
     assert frame.columns[0] == "timestamp" and frame.iloc[:, 1].tolist() == [1.0, 2.0]
 
 
+def test_a_frame_of_one_column_has_its_dates_in_the_index_in_any_form_or_is_told_to():
+    days, values = pd.date_range("2024-01-01", periods=40), {"sales": np.arange(40.0)}
+    for index in (days, days.strftime("%Y-%m-%d"), list(days.date)):
+        assert read_panel(pd.DataFrame(values, index=index)).columns.timestamp == "timestamp"
+    for index in (None, pd.timedelta_range("0h", periods=40, freq="h")):
+        with pytest.raises(DataError, match=r"only one column, 'sales', and its index is not of dates"):
+            read_panel(pd.DataFrame(values, index=index))
+
+
 def test_the_index_of_a_series_keeps_its_name():
     days = pd.date_range("2024-01-01", periods=2, name="day")
     assert as_data(pd.Series([1.0, 2.0], days, name="sales")).columns.tolist() == ["day", "sales"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import date, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -46,6 +46,14 @@ class FrameTable:
 
         frame, index = self.frame, self.frame.index
         dates = (pd.DatetimeIndex, pd.PeriodIndex)
+        if len(frame.columns) == 1 and index.nlevels == 1 and index.name is None and not isinstance(index, dates):
+            if not len(index) or not all(isinstance(label, (str, date)) for label in index):
+                raise DataError(
+                    f"{self.name}: there is only one column, '{frame.columns[0]}', and its index is not of dates.",
+                    "Expected an index of dates, or a timestamp column.",
+                )
+            frame = frame.rename_axis("timestamp").reset_index()  # dates, as texts too
+            index = frame.index
         if isinstance(index, (*dates, pd.MultiIndex)) or index.name is not None:
             if index.nlevels == 1 and index.name is None:
                 frame = frame.rename_axis("timestamp")
