@@ -74,19 +74,20 @@ def far_warning(panel: Panel) -> str:
     One lost decimal mark in thousands of rows makes the errors that scores are divided by, and the errors of the past, those of
     this value.
     """
-    middle, usual = _usual(panel)
-    above, below = panel.highest - middle, middle - panel.lowest
-    for n in np.flatnonzero(np.maximum(above, below) > _MIN_FAR * usual).tolist():
+    with np.errstate(over="ignore"):  # of values near 1e308
+        middle, usual = _usual(panel)
+        far = np.maximum(panel.highest - middle, middle - panel.lowest) > _MIN_FAR * usual
+    for n in np.flatnonzero(far).tolist():
         start = int(panel.offsets[n])
-        away = np.abs(panel.target[start : panel.offsets[n + 1]] - middle[n])
+        with np.errstate(over="ignore"):
+            away = np.abs(panel.target[start : panel.offsets[n + 1]] - middle[n])
         k = int(np.nanargmax(away))
         beside = np.r_[away[max(k - 1, 0) : k], away[k + 1 : k + 2]]
         if not (beside > away[k] / 10).any():  # values that grow so far have neighbours there
             when = panel.timestamp_text(int(panel.timestamps[start + k]))
             return (
-                f"target {panel.target[start + k]:g} of series {quoted(panel.series[n])} at {when} is "
-                f"{int(away[k] / usual[n]):,} times as far from the others as these usually are: correct it, "
-                "or leave the cell empty"
+                f"target {panel.target[start + k]:g} of series {quoted(panel.series[n])} at {when} is over {_MIN_FAR:,.0f} times "
+                "as far from the others as these usually are: correct it, or leave the cell empty"
             )
     return ""
 

@@ -100,8 +100,11 @@ SOLD = 50.0 + np.arange(60) % 7
         (np.r_[np.zeros(60), 5.0, np.zeros(60)], False),
         (np.array([1.0, 2.0, 1e9]), False),
         (np.full(60, NAN), False),
+        (np.r_[SOLD * 1e-310, 1e300, SOLD * 1e-310], True),
+        (np.tile([1e308, -1e308], 30), False),
     ],
 )
+@pytest.mark.filterwarnings("error")
 def test_a_value_that_is_far_from_all_others_is_warned_of(rows, warned):
     assert bool(far_warning(panel_of(SOLD, rows))) == warned
 
