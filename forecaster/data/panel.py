@@ -14,7 +14,6 @@ from forecaster.data.series_blocks import series_blocks
 
 if TYPE_CHECKING:
     from forecaster.data.events import Event
-    from forecaster.data.series_sample import SeriesSample
     from forecaster.typing import BoolArray, FloatArray, IntArray, TextArray
 
 # Known: of the future, too; past: up to the cutoff; static: one value a series.
@@ -94,6 +93,22 @@ class Season:
         source = "by the values, " if self.source == "values" else "by the calendar, "
         others = "; ".join(f"{one.length:,}: {one.strength:.2f}" for one in self.others)
         return f"season {source}{taken}{f' (others: {others})' if others else ''}."
+
+
+@dataclass(frozen=True)
+class SeriesSample:
+    """The series that were taken, and those that there were."""
+
+    max_rows: int  # as asked for
+    series: int
+    rows: int
+    of_series: int
+    of_rows: int
+
+    @property
+    def words(self) -> str:
+        """What was taken, for people."""
+        return f"{self.series:,} of {self.of_series:,} series, {self.rows:,} of {self.of_rows:,} rows"
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from forecaster.data.panel import SeriesSample
 from forecaster.errors import UsageError
 
 if TYPE_CHECKING:
@@ -20,22 +21,6 @@ class SampleOptions:
 
     max_rows: int
     seed: int
-
-
-@dataclass(frozen=True)
-class SeriesSample:
-    """The series that were taken, and those that there were."""
-
-    max_rows: int  # as asked for
-    series: int
-    rows: int
-    of_series: int
-    of_rows: int
-
-    @property
-    def words(self) -> str:
-        """What was taken, for people."""
-        return f"{self.series:,} of {self.of_series:,} series, {self.rows:,} of {self.of_rows:,} rows"
 
 
 def evenly_sampled(lengths: IntArray, options: SampleOptions) -> IntArray:

@@ -14,11 +14,10 @@ from forecaster.data.covariate_encodings import Encoding
 from forecaster.data.events import Event
 from forecaster.data.extra_inputs import Needs
 from forecaster.data.freq import Freq
-from forecaster.data.panel import ROLES
+from forecaster.data.panel import ROLES, SeriesSample
 from forecaster.data.reading.csv_bytes import check_encoding
 from forecaster.data.reading.number_form import DECIMALS, THOUSANDS
 from forecaster.data.row_options import AGGREGATES, AS_SHOWN, AS_USUAL, LEADING_ZEROS, SNAPS, RowOptions, TextOptions
-from forecaster.data.series_sample import SeriesSample
 from forecaster.data.target_limits import NO_LIMITS, Limits
 from forecaster.data.time_zones import check_zone
 from forecaster.errors import ArtifactError, UsageError

@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from forecaster.data.panel import SeriesSample
 from forecaster.data.reading.file_set import FileSet, data_set, find_file_set, is_file_set, redundant_keys
 from forecaster.data.reading.joined_columns import parts_of
 from forecaster.data.reading.reader import panel_of, read_as, roles_in
-from forecaster.data.series_sample import SampleOptions, SeriesSample, evenly_sampled, sampled
+from forecaster.data.series_sample import SampleOptions, evenly_sampled, sampled
 from forecaster.errors import DataError
 from forecaster.storage.addresses import is_url
 
