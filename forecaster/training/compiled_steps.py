@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from threading import Lock
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -366,8 +367,8 @@ class Trainers:
         """A trainer with this network's weights, in a network of its own."""
         from forecaster.models.network import Network
 
-        same = FitSettings(**{**vars(settings), **UNCOMPILED})
-        key = (network.settings, same, parts, task.source.rows)
+        same = replace(settings, **UNCOMPILED)
+        key = (replace(network.settings, share=0.0), same, parts, task.source.rows)  # no step reads the share
         trainer = self._take(key)
         if trainer is None:
             with layers_in(policy_of(settings.precision, on_gpu=_on_gpu())):

@@ -159,7 +159,10 @@ class EnsembleFitter:
     def fit_all(self, stage: str, task: Task, members: Sequence[MemberFit]) -> Stage:
         """Fit every member. As many run at once as there are processors; up to twice as many all run at once."""
         workers = len(members) if len(members) < 2 * self.at_once else self.at_once
-        parts = max(self.threads // workers, 1)  # of each batch: one member alone uses every processor, too
+        fits = sum(one.fit.epochs > 0 for one in members)
+        parts = max(
+            self.threads // min(workers, max(fits, 1)), 1
+        )  # of each batch: one fit alone uses every processor, too
         # Each member draws from random streams of its own. Candidates have the same ones, so that none is lucky, and so that
         # the error of one does not depend on which others are tried.
         apart = 0 if stage == SELECTION_STAGE else 1

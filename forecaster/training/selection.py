@@ -29,7 +29,9 @@ if TYPE_CHECKING:
 
 SELECTION_STAGE = "model selection"  # as reports of progress name it
 MIN_GAIN = 0.01  # share by which a longer schedule must lower the error: less is noise of the validation windows
-MIN_CLEAR_GAIN = 0.03  # share by which the last schedule must for a longer one to be tried, and another context must
+# Share by which the last schedule must for a longer one to be tried, and another context must. A scaling that is so far behind
+# after short fits is not fitted for longer.
+MIN_CLEAR_GAIN = 0.03
 
 
 def select_settings(draft: Draft, panel: Panel, task: Task, fit_all: FitAll, watch: Watch) -> Plan:
@@ -200,11 +202,18 @@ class _CandidateFits:
         return [one for one in candidates if one not in self.errors]
 
     def _others(self, best: Candidate, shortest: int) -> list[Candidate]:
-        """The other scalings on the best schedule, where they may be combined and were only fitted on the shortest."""
+        """The other scalings on the best schedule, where they may be combined and were only fitted on the shortest.
+
+        Those that are far behind after short fits are left out, unless the questions are `patient`.
+        """
         if best.schedule.epochs == shortest or len(self.draft.plan.members) == 1:
             return []
         done = {candidate.scaling for candidate in self.errors if candidate.schedule.epochs > shortest}
-        return [replace(best, scaling=scaling) for scaling in self.questions.scalings if scaling not in done]
+        context, schedule = self.questions.contexts[0], self.questions.schedules[0]
+        short = {one: self.errors[Candidate(one, context, schedule)] for one in self.questions.scalings}
+        most = math.inf if self.questions.patient else min(short.values()) * (1.0 + MIN_CLEAR_GAIN)
+        near = [scaling for scaling, error in short.items() if error <= most]
+        return [replace(best, scaling=scaling) for scaling in near if scaling not in done]
 
     def _cheapest(self, scaling: TargetScaling) -> Candidate:
         """The scaling's shortest schedule whose error is within MIN_GAIN of the lowest."""

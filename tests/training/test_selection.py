@@ -71,7 +71,7 @@ def test_where_longer_does_not_pay_the_shortest_schedule_is_taken_and_none_longe
 
 def test_a_still_longer_schedule_is_tried_only_where_the_last_one_clearly_won(draft):
     errors = {
-        ("none", 6, 5e-3): 1.0,
+        ("none", 6, 5e-3): 0.92,
         ("log", 6, 5e-3): 0.9,
         ("log", 6, 2e-3): 0.95,
         ("log", 20, 5e-3): 0.8,
@@ -88,7 +88,7 @@ def test_a_still_longer_schedule_is_tried_only_where_the_last_one_clearly_won(dr
 def test_a_schedule_that_barely_won_ends_the_search_and_the_other_scaling_is_fitted_as_long(draft):
     errors = {
         ("none", 6, 5e-3): 1.0,
-        ("log", 6, 5e-3): 1.1,
+        ("log", 6, 5e-3): 1.02,
         ("none", 6, 2e-3): 1.0,
         ("none", 20, 5e-3): 0.98,
         ("log", 20, 5e-3): 1.0,
@@ -96,6 +96,18 @@ def test_a_schedule_that_barely_won_ends_the_search_and_the_other_scaling_is_fit
     fits, rounds = fits_of(draft, errors)
     assert fits.search() == candidate(NONE, 24, 20, 5e-3)
     assert rounds[-1] == [("log", 20, 5e-3)]
+
+
+def test_a_scaling_that_was_far_behind_is_not_fitted_for_longer(draft):
+    errors = {
+        ("none", 6, 5e-3): 1.0,
+        ("log", 6, 5e-3): 1.04,
+        ("none", 6, 2e-3): 1.0,
+        ("none", 20, 5e-3): 0.98,
+    }
+    fits, rounds = fits_of(draft, errors)
+    assert fits.search() == candidate(NONE, 24, 20, 5e-3)
+    assert rounds[-1] == [("none", 6, 2e-3), ("none", 20, 5e-3)]
 
 
 def test_one_member_needs_no_other_scaling_to_be_mixed_with(draft):
