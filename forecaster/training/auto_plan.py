@@ -114,7 +114,7 @@ def draft_plan(panel: Panel, settings: TrainSettings) -> Draft:
         smoothings=smoothings,
         blended=bool(settings.floor) or horizon > longest_tested(rows),
         given={name: value for name, value in given.items() if value is not None},
-        pretrained=may_be_pretrained(settings, choose.changed, base),
+        pretrained=may_be_pretrained(settings, choose.changed, base, len(panel.series)),
         tunings=tunings_of(settings, len(panel.series), lengths, preset),
         trees=trees_of(settings, choose, len(panel.series), lengths, base) if preset.own_members else (0, 0),
         own_members=own_members_of(settings, choose, preset, base),

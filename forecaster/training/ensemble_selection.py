@@ -18,7 +18,13 @@ from forecaster.serving.manifest import PlanRow
 from forecaster.training.combination import Served, Unfitted
 from forecaster.training.fine_tuning import best_tuning
 from forecaster.training.fit_types import MemberFit
-from forecaster.training.member_networks import new_network, pretrained_settings, tree_settings, with_inputs
+from forecaster.training.member_networks import (
+    is_lengthened,
+    new_network,
+    pretrained_settings,
+    tree_settings,
+    with_inputs,
+)
 from forecaster.training.plan import EPOCH_STEPS, OF_OWN_MEMBERS, OWN, TREES, UNTOUCHED
 
 if TYPE_CHECKING:
@@ -215,10 +221,10 @@ def near_best(
 def ensemble_without_fit(plan: Plan, evaluation: EvaluationSet, watch: Watch, partner: Smoothing | None = None) -> Plan:
     """The plan of what is made without a fit, where no validation windows could test one; as it is where that is nothing.
 
-    The windows of `evaluation` are those of the history.
+    The windows of `evaluation` are those of the history. Steps beyond a pretrained network's own must be learnt.
     """
     base = pretrained_settings(plan, evaluation.rows)
-    if base is None or plan.informed:
+    if base is None or plan.informed or is_lengthened(base):
         return plan
     network, evaluation = new_network(base, 0), evaluation.reaching(base.rows)
     forecasts = _forecasts_without_fit(network, evaluation, partner)

@@ -1,7 +1,8 @@
 """Networks of the members before they are fitted: with random weights, with those of a pretrained network, or trees.
 
 The pretrained network's outputs are cut to the plan's horizon and quantile levels, which changes no forecast: a level between
-two that it was trained at is interpolated in the last layer's weights.
+two that it was trained at is interpolated in the last layer's weights. Steps beyond the trained ones go on by its season there,
+until a fit changes them.
 """
 
 from __future__ import annotations
@@ -27,18 +28,21 @@ if TYPE_CHECKING:
     from forecaster.training.plan import Plan
     from forecaster.typing import FloatArray
 
+MAX_LONGER = 4  # times the steps that a pretrained network was trained for
+TREND_KEPT = 0.3  # of the change from season to season, beyond these steps
+
 
 def pretrained_settings(plan: Plan, rows: int = 0) -> NetworkSettings | None:
     """The pretrained network for the plan's season as a member, for histories of so many rows; None where none can be one.
 
-    It reads the context alone, forecasts medians and quantiles, and no more steps than it was trained for.
+    It reads the context alone, and forecasts medians and quantiles.
     """
     first = plan.members[0]
     card, profile = find_network(first.season_length)
     if card is None or len(plan.members) < 2 or plan.fit.loss != "mae":
         return None
     own, trained = card.network, card.network.quantiles
-    if first.distribution or own.head != "direct" or plan.horizon > own.horizon:
+    if first.distribution or own.head != "direct" or plan.horizon > MAX_LONGER * own.horizon:
         return None
     if any(not trained[0] <= level <= trained[-1] for level in plan.quantiles):
         return None
@@ -51,6 +55,12 @@ def pretrained_settings(plan: Plan, rows: int = 0) -> NetworkSettings | None:
         pretrained=card.season_length,
         profile=shown_in(profile, rows),
     )
+
+
+def is_lengthened(pretrained: NetworkSettings) -> bool:
+    """Whether a pretrained member forecasts more steps than it was trained for."""
+    card, _ = find_network(pretrained.pretrained)
+    return card is not None and pretrained.horizon > card.network.horizon
 
 
 def with_inputs(pretrained: NetworkSettings, plan: Plan) -> NetworkSettings:
@@ -162,17 +172,33 @@ def _behind_covariates(kernel: FloatArray, inputs: int) -> FloatArray:
 def cut_weights(weights: Sequence[FloatArray], whole: NetworkSettings, part: NetworkSettings) -> list[FloatArray]:
     """The weights of a network with the first steps of `whole`'s horizon, and the quantile levels of `part`."""
     outputs = whole.horizon * whole.outputs
+    ahead = step_weights(whole.horizon, part.horizon, whole.season_length)
     levels = level_weights(whole.quantiles, part.quantiles)
     found = []
     for array in weights:
         if array.shape[-1] == outputs:
-            steps = array.reshape(*array.shape[:-1], whole.horizon, whole.outputs)[..., : part.horizon, :] @ levels
+            steps = ahead @ array.reshape(*array.shape[:-1], whole.horizon, whole.outputs) @ levels
             found.append(steps.reshape(*array.shape[:-1], -1).astype(array.dtype))
         elif array.shape[-1] == whole.horizon:
-            found.append(array[..., : part.horizon])
+            found.append((array @ ahead.T).astype(array.dtype))
         else:
             found.append(array)
     return found
+
+
+def step_weights(trained: int, horizon: int, season_length: int) -> FloatArray:
+    """[horizon, trained] by which the outputs of the steps that were trained become those of more steps, or of fewer.
+
+    A later step is the one a season before it and a part of the change to that one from the one before: a damped trend.
+    """
+    m = season_length if season_length <= trained else 1
+    found = np.zeros((max(horizon, trained), trained))
+    found[:trained] = np.eye(trained)
+    for step in range(trained, horizon):
+        found[step] = found[step - m]
+        if step >= 2 * m:
+            found[step] += TREND_KEPT * (found[step - m] - found[step - 2 * m])
+    return found[:horizon]
 
 
 def level_weights(trained: Sequence[float], levels: Sequence[float]) -> FloatArray:

@@ -194,12 +194,19 @@ def untested_smoothing(settings: TrainSettings, smoothings: Sequence[Smoothing],
     return next((found[method] for method in likeliest if method in found), None)
 
 
-def may_be_pretrained(settings: TrainSettings, changed: Mapping[str, object], base: NetworkSettings) -> bool:
-    """Whether a pretrained network may be a member: there is one, which has every setting in which `base` was `changed`."""
+def may_be_pretrained(
+    settings: TrainSettings, changed: Mapping[str, object], base: NetworkSettings, series: int
+) -> bool:
+    """Whether a pretrained network may be a member: there is one, which has every setting in which `base` was `changed`.
+
+    Many series teach it more steps than it was trained for, few do not.
+    """
     if not settings.pretrained or not _may_be_joined(settings):
         return False
     card, _ = find_network(base.season_length)
     if card is None or settings.cell not in (None, card.network.cell):
+        return False
+    if base.horizon > card.network.horizon and series < MIN_SERIES_TO_TUNE_LONG:
         return False
     own, asked = vars(card.network), vars(base)
     fixed = {name: value for name, value in changed.items() if name in own and name not in NOT_ITS_OWN}

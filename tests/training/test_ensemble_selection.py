@@ -126,6 +126,8 @@ def test_without_validation_windows_nothing_is_fitted_and_the_history_gives_the_
     assert ensemble_without_fit(plan, Evaluation(), Recorder(), simple()).smoothing.weight == pytest.approx(0.625)
     no_network = draft_of(members=1).plan
     assert ensemble_without_fit(no_network, Evaluation(), Recorder(), simple()) is no_network
+    longer = draft_of(series=30, horizon=7).plan  # than the network was trained for: no fit teaches it the last step
+    assert ensemble_without_fit(longer, Evaluation(), Recorder(), simple()) is longer
 
 
 NO_TUNING = replace(NO_QUESTIONS, pretrained=True, tunings=(), own_members=2)

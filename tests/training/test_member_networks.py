@@ -12,7 +12,14 @@ from hypothesis import strategies as st
 from forecaster.data.covariate_encodings import Encoding
 from forecaster.training import member_networks
 from forecaster.training.fit import FitControl, fit
-from forecaster.training.member_networks import level_weights, new_network, pretrained_settings
+from forecaster.training.member_networks import (
+    TREND_KEPT,
+    is_lengthened,
+    level_weights,
+    new_network,
+    pretrained_settings,
+    step_weights,
+)
 from tests.support.factories import Recorder, fit_settings
 from tests.support.pretrained import LEVELS, WHOLE, draft_of
 
@@ -26,7 +33,7 @@ def test_the_member_has_the_plans_horizon_and_levels(shipped):
 
 
 @pytest.mark.parametrize(
-    "options", [{"season": 7}, {"horizon": 7}, {"members": 1}, {"loss": "mse"}, {"quantiles": (0.01, 0.5)}]
+    "options", [{"season": 7}, {"horizon": 25}, {"members": 1}, {"loss": "mse"}, {"quantiles": (0.01, 0.5)}]
 )
 def test_where_the_network_cannot_do_what_is_asked_it_is_no_member(shipped, options):
     assert pretrained_settings(draft_of(**options).plan) is None
@@ -57,6 +64,13 @@ def test_options_that_it_has_or_that_are_chosen_anyway_do_not(shipped, options):
     assert draft_of(**options).questions.pretrained
 
 
+def test_more_steps_than_it_was_trained_for_need_many_series_to_learn_them_from(shipped):
+    assert not draft_of(horizon=7).questions.pretrained
+    many = draft_of(series=30, horizon=7)
+    assert many.questions.pretrained and is_lengthened(pretrained_settings(many.plan))
+    assert not is_lengthened(pretrained_settings(draft_of(horizon=6).plan))
+
+
 @pytest.mark.usefixtures("cpu")
 def test_a_cut_network_forecasts_as_the_whole_one(shipped, monkeypatch):
     from forecaster.models.network import Network
@@ -71,6 +85,35 @@ def test_a_cut_network_forecasts_as_the_whole_one(shipped, monkeypatch):
     mine, theirs = (np.asarray(one.horizon_model()([context])[0]) for one in (new_network(settings, 9), whole))
     columns = [0, *(1 + LEVELS.index(level) for level in settings.quantiles)]
     np.testing.assert_allclose(mine, theirs[:, :4, columns], rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.usefixtures("cpu")
+def test_a_lengthened_network_forecasts_the_same_first_steps_and_goes_on_by_the_season(shipped, monkeypatch):
+    from forecaster.models.network import Network
+
+    whole = Network(WHOLE, 3)
+    rng = np.random.default_rng(0)
+    whole.weights = [rng.normal(0.0, 0.3, array.shape).astype(array.dtype) for array in whole.weights]
+    monkeypatch.setattr(member_networks, "_pretrained", lambda season: whole)
+    settings = replace(WHOLE, horizon=9, pretrained=4)
+    context = 50 + rng.normal(size=(5, 12)).cumsum(axis=1)
+    mine, theirs = (np.asarray(one.horizon_model()([context])[0]) for one in (new_network(settings, 9), whole))
+    assert (WHOLE.horizon, WHOLE.season_length) == (6, 4)
+    np.testing.assert_allclose(mine[:, :6], theirs, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(mine[:, 6], mine[:, 2], rtol=1e-4, atol=1e-5)  # no second season shows a trend
+    np.testing.assert_allclose(mine[:, 8] - mine[:, 4], TREND_KEPT * (mine[:, 4] - mine[:, 0]), rtol=1e-3, atol=1e-4)
+
+
+def test_steps_beyond_the_trained_ones_repeat_a_season_and_damp_its_trend():
+    season = np.array([3.0, -1.0, 0.0, 2.0])
+    np.testing.assert_allclose(step_weights(8, 14, 4) @ np.tile(season, 2), np.tile(season, 4)[:14])
+    rising = step_weights(8, 20, 4) @ (np.tile(season, 2) + np.repeat([0.0, 1.0], 4))
+    np.testing.assert_allclose(rising[[0, 4, 8, 12, 16]] - 3.0, np.cumsum([0.0, 1.0, *(TREND_KEPT ** np.arange(1, 4))]))
+    np.testing.assert_array_equal(step_weights(8, 3, 4), np.eye(8)[:3])
+    assert step_weights(8, 11, 52).shape == (
+        11,
+        8,
+    )  # a season that is longer than what was trained: the last step's trend
 
 
 @pytest.mark.usefixtures("cpu")
