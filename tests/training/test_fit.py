@@ -134,11 +134,11 @@ def test_each_fit_setting_changes_the_fit(name, unbroken):
 
 
 @pytest.mark.parametrize("schedule", ["constant", "cosine"])
-def test_fits_of_other_rates_and_lengths_share_compiled_steps_and_give_what_they_give_alone(schedule):
+def test_fits_of_other_rates_lengths_and_shares_share_compiled_steps_and_give_what_they_give_alone(schedule):
     trainers, task = Trainers(), parts_of().selection
     rate = {"schedule": schedule, "learning_rate": 3e-3}
-    for settings in (fit_settings(epochs=1, schedule=schedule), fit_settings(epochs=3, **rate)):
-        net = Network(network_settings(), seed=1)
+    for share, settings in ((0.0, fit_settings(epochs=1, schedule=schedule)), (0.3, fit_settings(epochs=3, **rate))):
+        net = Network(network_settings(share=share), seed=1)
         fit(net, task, settings, FitControl(Recorder(), "test"), trainers=trainers)
     assert len(trainers.idle) == 1
     assert bytes_of(net.weights) == bytes_of(fitted(task, epochs=3, **rate)[0].weights)
