@@ -17,6 +17,7 @@ from forecaster.models.covariate_layers import CovariatePath, Features
 from forecaster.models.distributions import DISTRIBUTIONS
 from forecaster.models.encoder import Decode, Encoder, EncoderSettings, Recurrence, run_layer
 from forecaster.models.encoder_decoder import EncoderDecoder
+from forecaster.models.filled_gaps import without_gaps
 from forecaster.models.head_layers import Head, HeadSettings
 from forecaster.models.heads import HEADS
 from forecaster.models.own_network import OwnEncoder, OwnHead
@@ -89,21 +90,26 @@ class Network:
 
     def read_of(self, inputs: Sequence[Tensor]) -> tuple[list[Tensor], Season | None]:
         """The values of `own()` -> those of `inputs()`, and the season that was taken out; None where nothing was."""
-        context, season = self.without_season(inputs[0])
+        context, season = self.as_read(inputs[0])
         return [context, *self.own(inputs, self.settings.context_length)[1:]], season
 
-    def without_season(self, context: Tensor, ahead: int = 0) -> tuple[Tensor, Season | None]:
+    def as_read(self, context: Tensor, ahead: int = 0) -> tuple[Tensor, Season | None]:
         """The context [B, rows + ahead] -> what the network reads of it [B, L + ahead], and the season that was taken out.
 
-        `ahead` are rows from the cutoff on. None where there is no profile: nothing is taken out.
+        `ahead` are rows from the cutoff on, in which no gap is filled. None where there is no profile: nothing is taken out.
         """
         from keras import ops
 
-        learn, settings = self.settings.profile, self.settings
-        if learn is None:
-            return context, None
-        season = season_of(context[:, : settings.rows], learn, ops)
-        return season.taken_out(context, settings.context_length, ahead, ops), season
+        settings, season = self.settings, None
+        length = settings.context_length
+        if settings.profile is not None:
+            season = season_of(context[:, : settings.rows], settings.profile, ops)
+            context = season.taken_out(context, length, ahead, ops)
+        if settings.fills_gaps:
+            before = ops.reshape(context[:, :length], (-1, length))
+            filled = without_gaps(before, settings.season_length, ops)
+            context = ops.concatenate([filled, context[:, length:]], axis=1) if ahead else filled
+        return context, season
 
     def answer(self, z: Tensor, center: Tensor, scale: Tensor, quantiles: tuple[float, ...]) -> Tensor:
         """A head's outputs [B, H, K] -> point forecast and quantiles [B, H, 1 + Q] in the caller's units, float64.

@@ -52,6 +52,7 @@ class NetworkSettings:
         0.0  # its weight among the networks; 0 = it is joined with the others without one, which have the rest
     )
     profile: Profile | None = None  # of a season that is taken out of what it reads
+    fills_gaps: bool = False  # rows that are missing between others are estimated before it reads them
 
     @property
     def known_width(self) -> int:

@@ -53,6 +53,7 @@ if TYPE_CHECKING:
     from forecaster.data.panel import Panel
     from forecaster.typing import FloatArray, IntArray
 
+MIN_MISSING = 0.01  # share of the rows from which on gaps are filled for pretrained networks, which takes time
 BATCH_SIZE, SMALL_BATCH_SIZE = 256, 64
 MIN_SERIES_FOR_LARGE_BATCH = 5  # windows of fewer are so similar that a large batch adds little to the gradient
 
@@ -85,6 +86,7 @@ def draft_plan(panel: Panel, settings: TrainSettings) -> Draft:
     ends = _training_ends(panel, horizon, windows)
     seen = _training_values(panel, ends)
     zeros = float((seen == 0).mean()) if len(seen) else 0.0
+    missing = 1.0 - len(seen) / max(int((ends - panel.offsets[:-1]).sum()), 1)
     choose("distribution", settings.distribution, "none", "each quantile is forecast by itself")
     loss = _likelihood(choose, settings.likelihood) if settings.likelihood else _loss(choose, settings, zeros)
     scalings = scalings_of(choose, settings, seen, zeros, exact=logs_keep_range(panel))
@@ -130,6 +132,7 @@ def draft_plan(panel: Panel, settings: TrainSettings) -> Draft:
         windows=windows,
         rows=tuple(choose.rows),
         smoothing=smoothing,
+        has_gaps=missing > MIN_MISSING,
     )
     return Draft(plan, questions)
 

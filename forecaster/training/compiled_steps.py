@@ -247,7 +247,7 @@ class Trainer:
         """Values around the cutoffs, without their season, the extra inputs, and the season or None."""
         settings = self.network.settings
         window, extra = fetch(read.bounds, series, cutoff, settings.rows, ahead, settings.horizon)
-        window, season = self.network.without_season(window, ahead)
+        window, season = self.network.as_read(window, ahead)
         extra = extra if len(settings.shapes) > 1 else []  # it may read the context alone
         return window, self.network.own([window, *extra], settings.context_length)[1:], season
 

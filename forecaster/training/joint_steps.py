@@ -47,7 +47,7 @@ def own_steps(
     length, (first, last) = network.settings.context_length, network.head.target_span()
     flat = tf.reshape(series, [-1]), tf.reshape(cutoff, [-1])
     window = rows.gather(bounds, flat[0], flat[1], network.settings.rows, network.reach)
-    window, _ = network.without_season(window, network.reach)
+    window, _ = network.as_read(window, network.reach)
     _, _, center, scale = network.scaler.scale_context(window[:, :length])
     found = counted(network, error_scale, window[:, first:last], center, scale)
     each = tf.reduce_sum(tf.cast(found, tf.float32), axis=1)

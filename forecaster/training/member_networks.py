@@ -54,6 +54,7 @@ def pretrained_settings(plan: Plan, rows: int = 0) -> NetworkSettings | None:
         point_level=first.point_level,
         pretrained=card.season_length,
         profile=shown_in(profile, rows),
+        fills_gaps=plan.has_gaps,
     )
 
 

@@ -120,6 +120,7 @@ class Plan:
     error_scales: tuple[str, ...] = ()  # each member's, where they differ from the fit's
     smoothing: Smoothing | None = None  # the simple method that is blended in
     own_fits: tuple[FitSettings | None, ...] = ()  # each member's, where that is not `fit`; empty = all are fitted so
+    has_gaps: bool = False  # so many rows are missing that pretrained networks read them filled
 
     @property
     def needs(self) -> Needs:

@@ -16,6 +16,7 @@ from forecaster.errors import ForecasterError
 from forecaster.models.cells import CELLS
 from forecaster.models.exponential_smoothing import Smoothing
 from forecaster.models.export import COMBINATIONS, joint_forecast, write_onnx, write_saved_model
+from forecaster.models.filled_gaps import without_gaps
 from forecaster.models.network import Network
 from forecaster.models.scaling import TRANSFORMS
 from forecaster.models.seasonal_profile import Profile
@@ -63,6 +64,21 @@ def test_a_member_with_a_seasonal_profile_reads_further_back_than_the_others(tmp
         np.testing.assert_allclose(stored.run(values), expected, rtol=1e-4)
     values[:, :6] += 50.0  # rows that only the profile reads
     assert np.abs(np.asarray(joint_forecast(members, [values])) - expected).max() > 0.1
+
+
+def test_a_member_that_fills_gaps_reads_in_both_stored_graphs_what_arrays_would_have(tmp_path):
+    plain, filling = (
+        Network(network_settings(cell="gru", season_length=3, quantiles=(0.1, 0.9), fills_gaps=fills), seed=2)
+        for fills in (False, True)
+    )
+    values = contexts()
+    values[2, [2, 5]] = values[3, -1] = NAN
+    expected = np.asarray(joint_forecast([plain], [without_gaps(values, 3)]))
+    np.testing.assert_allclose(joint_forecast([filling], [values]), expected, rtol=1e-5)
+    assert np.abs(np.asarray(joint_forecast([plain], [values])) - expected).max() > 0.1
+    folder = write([filling], tmp_path)
+    for stored in (OnnxRuntime(folder / "model.onnx"), TensorflowRuntime(folder / "saved_model")):
+        np.testing.assert_allclose(stored.run(values), expected, rtol=1e-4)
 
 
 def operators(path):

@@ -107,6 +107,7 @@ OTHER = {
     "level": True,
     "recent": 4,
     "profile": Profile(4, seasons=3),
+    "fills_gaps": True,
 }
 
 
@@ -134,6 +135,7 @@ def test_each_network_setting_changes_the_network(name):
         assert kept.model.input_shape != changed.model.input_shape
         return
     context = np.random.default_rng(0).uniform(1, 9, (4, 8))
+    context[0, 6] = np.nan
     a, b = (np.asarray(net.model([context], training=True)) for net in (kept, changed))
     assert a.shape != b.shape or not np.allclose(a, b)
 

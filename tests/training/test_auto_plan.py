@@ -122,6 +122,7 @@ def test_every_setting_of_a_network_and_a_fit_can_be_given():
         "point_level",
         "level",
         "profile",
+        "fills_gaps",
         "recent",
         "tuned",
         "share",

@@ -9,8 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from forecaster.config import TrainSettings
 from forecaster.data.covariate_encodings import Encoding
 from forecaster.training import member_networks
+from forecaster.training.auto_plan import draft_plan
 from forecaster.training.fit import FitControl, fit
 from forecaster.training.member_networks import (
     TREND_KEPT,
@@ -20,7 +22,7 @@ from forecaster.training.member_networks import (
     pretrained_settings,
     step_weights,
 )
-from tests.support.factories import Recorder, fit_settings
+from tests.support.factories import Recorder, fit_settings, panel_of, waves
 from tests.support.pretrained import LEVELS, WHOLE, draft_of
 
 
@@ -62,6 +64,15 @@ def test_options_that_it_does_not_have_rule_it_out(shipped, options):
 )
 def test_options_that_it_has_or_that_are_chosen_anyway_do_not(shipped, options):
     assert draft_of(**options).questions.pretrained
+
+
+def test_it_reads_gaps_filled_where_rows_are_missing(shipped):
+    assert not pretrained_settings(draft_of().plan).fills_gaps
+    series = waves(3, 80)
+    for values in series:
+        values[5:8] = np.nan
+    gaps = draft_plan(panel_of(*series, season_length=4), TrainSettings(horizon=3, pretrained=True)).plan
+    assert pretrained_settings(gaps).fills_gaps and not gaps.members[0].fills_gaps
 
 
 def test_more_steps_than_it_was_trained_for_need_many_series_to_learn_them_from(shipped):
