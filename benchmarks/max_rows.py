@@ -14,13 +14,12 @@ from __future__ import annotations
 import argparse
 import csv
 import gzip
-import resource
 import tempfile
 from pathlib import Path
 from statistics import mean
 
 from accuracy import SETS, score
-from processes import forecaster
+from processes import forecaster, processor_seconds
 
 
 def run(name: str, share: float, seed: int, root: Path, work: Path, more: list[str]) -> tuple[float, float]:
@@ -31,17 +30,12 @@ def run(name: str, share: float, seed: int, root: Path, work: Path, more: list[s
     words = ["--horizon", str(SETS[name].horizon), "--name", name, "--models", work, "--seed", str(seed), *more]
     if share < 1.0:
         words += ["--max-rows", str(int(share * rows))]
-    before = _seconds()
+    before = processor_seconds()
     forecaster("train", data, *words, "--quiet")
-    seconds = _seconds() - before
+    seconds = processor_seconds() - before
     out = work / "forecasts.csv"
     forecaster("predict", "--model", name, "--models", work, "--output", out, "--quiet")
     return score(name, out, root)["mase"], seconds
-
-
-def _seconds() -> float:
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return used.ru_utime + used.ru_stime
 
 
 def main() -> None:

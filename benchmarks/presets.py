@@ -12,13 +12,12 @@ from __future__ import annotations
 
 import argparse
 import json
-import resource
 import sys
 import tempfile
 from pathlib import Path
 
 from accuracy import SETS, score
-from processes import forecaster
+from processes import forecaster, processor_seconds
 
 AIR = Path(__file__).parents[1] / "data" / "AirPassengers.csv"
 PRESETS = ("fast", "default", "best")
@@ -29,19 +28,14 @@ def run(name: str, preset: str, root: Path, seed: int, work: Path) -> tuple[floa
     own = name == "AirPassengers"
     data, horizon = (AIR, 12) if own else (root / "data" / name / "train.csv.gz", SETS[name].horizon)
     words = ["--horizon", str(horizon), "--name", name, "--models", work, "--seed", str(seed), "--preset", preset]
-    before = _seconds()
+    before = processor_seconds()
     done = forecaster("train", data, *words, "--json", "--quiet")
-    seconds = _seconds() - before
+    seconds = processor_seconds() - before
     if own:
         return float(json.loads(done)["metrics"]["mase"]), seconds
     out = work / "forecasts.csv"
     forecaster("predict", "--model", name, "--models", work, "--output", out, "--quiet")
     return score(name, out, root)["mase"], seconds
-
-
-def _seconds() -> float:
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return used.ru_utime + used.ru_stime
 
 
 def main() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import statistics
 import subprocess
 import sys
@@ -103,3 +104,9 @@ class Worker:
         assert self.process.stdin
         self.process.stdin.close()
         self.process.wait()
+
+
+def processor_seconds() -> float:
+    """User and system seconds of all commands that have ended."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime

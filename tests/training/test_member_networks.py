@@ -82,33 +82,32 @@ def test_more_steps_than_it_was_trained_for_need_many_series_to_learn_them_from(
     assert not is_lengthened(pretrained_settings(draft_of(horizon=6).plan))
 
 
-@pytest.mark.usefixtures("cpu")
-def test_a_cut_network_forecasts_as_the_whole_one(shipped, monkeypatch):
+def made_by_both(monkeypatch, settings):
+    """[B, H, 1 + Q] what a member of these settings and the whole network, of random weights, forecast of some contexts.
+
+    Before quantiles are sorted: those of random weights cross.
+    """
     from forecaster.models.network import Network
 
-    whole = Network(WHOLE, 3)
-    rng = np.random.default_rng(0)
+    whole, rng = Network(WHOLE, 3), np.random.default_rng(0)
     whole.weights = [rng.normal(0.0, 0.3, array.shape).astype(array.dtype) for array in whole.weights]
     monkeypatch.setattr(member_networks, "_pretrained", lambda season: whole)
-    settings = replace(WHOLE, horizon=4, quantiles=(0.1, 0.5, 0.9), pretrained=4)
     context = 50 + rng.normal(size=(5, 12)).cumsum(axis=1)
-    # Before quantiles are sorted: those of random weights cross.
-    mine, theirs = (np.asarray(one.horizon_model()([context])[0]) for one in (new_network(settings, 9), whole))
+    return [np.asarray(one.horizon_model()([context])[0]) for one in (new_network(settings, 9), whole)]
+
+
+@pytest.mark.usefixtures("cpu")
+def test_a_cut_network_forecasts_as_the_whole_one(shipped, monkeypatch):
+    settings = replace(WHOLE, horizon=4, quantiles=(0.1, 0.5, 0.9), pretrained=4)
+    mine, theirs = made_by_both(monkeypatch, settings)
     columns = [0, *(1 + LEVELS.index(level) for level in settings.quantiles)]
     np.testing.assert_allclose(mine, theirs[:, :4, columns], rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.usefixtures("cpu")
 def test_a_lengthened_network_forecasts_the_same_first_steps_and_goes_on_by_the_season(shipped, monkeypatch):
-    from forecaster.models.network import Network
-
-    whole = Network(WHOLE, 3)
-    rng = np.random.default_rng(0)
-    whole.weights = [rng.normal(0.0, 0.3, array.shape).astype(array.dtype) for array in whole.weights]
-    monkeypatch.setattr(member_networks, "_pretrained", lambda season: whole)
     settings = replace(WHOLE, horizon=9, pretrained=4)
-    context = 50 + rng.normal(size=(5, 12)).cumsum(axis=1)
-    mine, theirs = (np.asarray(one.horizon_model()([context])[0]) for one in (new_network(settings, 9), whole))
+    mine, theirs = made_by_both(monkeypatch, settings)
     assert (WHOLE.horizon, WHOLE.season_length) == (6, 4)
     np.testing.assert_allclose(mine[:, :6], theirs, rtol=1e-4, atol=1e-5)
     np.testing.assert_allclose(mine[:, 6], mine[:, 2], rtol=1e-4, atol=1e-5)  # no second season shows a trend
