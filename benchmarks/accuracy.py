@@ -68,12 +68,10 @@ def run(name: str, root: Path, seed: int, work: Path) -> dict[str, float]:
 
 def run_panel(name: str, root: Path, seed: int, work: Path) -> dict[str, float]:
     """A set with train.csv.gz and test.csv.gz, scored by score.py of the caller's folder."""
-    out = work / f"{name}.csv"
     began = time.perf_counter()
     train(root / "data" / name / "train.csv.gz", name, SETS[name].horizon, seed, work)
     seconds = time.perf_counter() - began
-    forecaster("predict", "--model", name, "--models", work, "--output", out, "--quiet")
-    return {**score(name, out, root), "seconds": seconds}
+    return {**forecast_and_score(name, root, work), "seconds": seconds}
 
 
 def train(data: Path, name: str, horizon: int, seed: int, work: Path) -> None:
@@ -81,6 +79,13 @@ def train(data: Path, name: str, horizon: int, seed: int, work: Path) -> None:
     forecaster(
         "train", data, "--horizon", str(horizon), "--name", name, "--models", work, "--seed", str(seed), "--quiet"
     )
+
+
+def forecast_and_score(name: str, root: Path, work: Path) -> dict[str, float]:
+    """The scores of the model of that name in `work`."""
+    out = work / f"{name}.csv"
+    forecaster("predict", "--model", name, "--models", work, "--output", out, "--quiet")
+    return score(name, out, root)
 
 
 def score(name: str, forecasts: Path, root: Path) -> dict[str, float]:

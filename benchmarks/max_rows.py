@@ -18,7 +18,7 @@ import tempfile
 from pathlib import Path
 from statistics import mean
 
-from accuracy import SETS, score
+from accuracy import SETS, forecast_and_score
 from processes import forecaster, processor_seconds
 
 
@@ -33,9 +33,7 @@ def run(name: str, share: float, seed: int, root: Path, work: Path, more: list[s
     before = processor_seconds()
     forecaster("train", data, *words, "--quiet")
     seconds = processor_seconds() - before
-    out = work / "forecasts.csv"
-    forecaster("predict", "--model", name, "--models", work, "--output", out, "--quiet")
-    return score(name, out, root)["mase"], seconds
+    return forecast_and_score(name, root, work)["mase"], seconds
 
 
 def main() -> None:

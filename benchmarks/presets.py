@@ -16,7 +16,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from accuracy import SETS, score
+from accuracy import SETS, forecast_and_score
 from processes import forecaster, processor_seconds
 
 AIR = Path(__file__).parents[1] / "data" / "AirPassengers.csv"
@@ -33,9 +33,7 @@ def run(name: str, preset: str, root: Path, seed: int, work: Path) -> tuple[floa
     seconds = processor_seconds() - before
     if own:
         return float(json.loads(done)["metrics"]["mase"]), seconds
-    out = work / "forecasts.csv"
-    forecaster("predict", "--model", name, "--models", work, "--output", out, "--quiet")
-    return score(name, out, root)["mase"], seconds
+    return forecast_and_score(name, root, work)["mase"], seconds
 
 
 def main() -> None:

@@ -201,14 +201,7 @@ def _refitted(panel: Panel, opened: Opened, settings: EvaluateSettings, watch: W
 def _stored(panel: Panel, opened: Opened, settings: EvaluateSettings, engine: Engine) -> Backtest:
     """Backtest of the stored weights on windows that they have not seen, with the model's calibration of the quantiles."""
     manifest, levels = opened.manifest, opened.manifest.quantiles
-    test = stored_test(
-        panel,
-        opened,
-        count=settings.windows,
-        runtime=settings.runtime,
-        threads=settings.threads or 0,
-        device=settings.device_here,
-    )
+    test = stored_test(panel, opened, settings)
     if engine.elsewhere:
         graph = TESTED if test.on_training_data else settings.runtime
         test = replace(test, runtime=SpreadRuntime.of(engine, ServedModel(opened, test.runtime), graph))

@@ -79,14 +79,7 @@ def explain(data: Data | None, settings: ExplainSettings, watch: Watch) -> Expla
     opened = open_model(settings.models, settings.model)
     manifest = opened.manifest
     panel = as_in_training(opened, read_for(manifest, data, settings))
-    test = stored_test(
-        panel,
-        opened,
-        count=settings.windows,
-        runtime=settings.runtime,
-        threads=settings.threads or 0,
-        device=settings.device_here,
-    )
+    test = stored_test(panel, opened, settings)
     holdout, windows = test.holdout, test.holdout.windows
     if len(windows) < 2:
         raise DataError(f"{panel.source}: only one test window: no other to exchange inputs with.", "Give more rows.")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
@@ -116,15 +116,33 @@ class StoredTest:
     on_training_data: bool  # True: the graph with the tested weights; False: the one that serves
 
 
-def stored_test(
-    panel: Panel, opened: Opened, *, count: int | None, runtime: str, threads: int, device: str = "cpu"
-) -> StoredTest:
+class TestOptions(Protocol):
+    """How a command tests a stored model."""
+
+    @property
+    def windows(self) -> int | None:
+        """Of each series; None = as many as there are."""
+
+    @property
+    def runtime(self) -> str:
+        """What runs the graph that serves."""
+
+    @property
+    def threads(self) -> int | None:
+        """Processors; None = all."""
+
+    @property
+    def device_here(self) -> str:
+        """What graphs run on in this process."""
+
+
+def stored_test(panel: Panel, opened: Opened, asked: TestOptions) -> StoredTest:
     """On the data of the training, the windows that it was tested on; on other data, windows after its last row.
 
-    `count` windows of each series, None = as many as there are. `runtime` runs the graph that serves on `threads`
-    processors, 0 = all. DataError where there are no windows, or fewer than asked for.
+    DataError where there are no windows, or fewer than asked for.
     """
-    manifest = opened.manifest
+    manifest, count, runtime = opened.manifest, asked.windows, asked.runtime
+    threads, device = asked.threads or 0, asked.device_here
     on_training_data = fingerprint(panel) == manifest.data.sha256
     if on_training_data:
         windows, description = _windows_of_training(panel, opened, count)
