@@ -38,7 +38,11 @@ class NetworkOptions(EventOptions):
     )
     linear: bool | None = switch(None, "Add a linear path from context to horizon.", "Network")
     calendar: bool | None = switch(None, "Add each step's hour, weekday and time of year to the inputs.", "Network")
-    holidays: str | None = option(None, "Add a country's holidays to the inputs, e.g. US or DE-BY.", "Network")
+    holidays: str | None = option(
+        None,
+        "Add a country's holidays to the inputs, e.g. US or DE-BY; none: nor days that the data shows to be special.",
+        "Network",
+    )
     center: str | None = choice(
         None, "forecaster.models.scaling:CENTERS", "What is subtracted from the values.", "Network"
     )

@@ -11,6 +11,7 @@ import numpy as np
 from forecaster.data.events import event_groups, event_inputs, event_width, is_event
 from forecaster.data.series_blocks import series_blocks
 from forecaster.data.slots import WEEK
+from forecaster.data.special_days import is_special_days, special_day_inputs
 from forecaster.data.time_zones import DAY, wall_clock
 from forecaster.errors import UsageError, install_hint, nearest
 
@@ -147,12 +148,14 @@ def is_row(name: str) -> bool:
 
 
 def tells_special_days(name: str) -> bool:
-    """Whether a row tells what no season does: a country's holidays, or an event."""
-    return name.startswith(HOLIDAYS) or is_event(name)
+    """Whether a row tells what no season does: a country's holidays, special days, or an event."""
+    return name.startswith(HOLIDAYS) or is_special_days(name) or is_event(name)
 
 
 def _row(name: str) -> Calendar:
-    """The row of CALENDAR of this name, or one made for a country's holidays."""
+    """The row of CALENDAR of this name, or one made for special days or a country's holidays."""
+    if is_special_days(name):
+        return Calendar(lambda wall: special_day_inputs(name, wall), 3, DAY, span=0.0)
     if not name.startswith(HOLIDAYS):
         return CALENDAR[name]
     country = name.removeprefix(HOLIDAYS)

@@ -28,6 +28,7 @@ from forecaster.serving.raw_forecasts import RawForecasts, raw_forecasts, with_a
 from forecaster.serving.recent_errors import densest, pooled
 from forecaster.serving.runtime import Runtime
 from forecaster.serving.seasonal_profile import DeseasonalisedRuntime
+from forecaster.serving.special_days import SpecialDays
 
 if TYPE_CHECKING:
     from forecaster.data.panel import Panel
@@ -226,7 +227,11 @@ class ZeroShot:
                 yield i, mine[first : first + batch]
 
     def _raw(self, network: PretrainedNetwork, windows: Windows, horizon: int) -> RawForecasts:
-        return raw_forecasts(network.runtime, network, self.panel, windows, horizon)
+        return self._special_days.put_onto(raw_forecasts(network.runtime, network, self.panel, windows, horizon))
+
+    @cached_property
+    def _special_days(self) -> SpecialDays:
+        return SpecialDays(self.panel, self.ends)
 
     def _quantiles(self, i: int, raw: RawForecasts, levels: Sequence[float]) -> FloatArray:
         learnt, trained = self._calibration(i), self.networks[i].quantiles

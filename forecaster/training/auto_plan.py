@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from forecaster.data.calendar import lag_count, width
+from forecaster.data.calendar import lag_count, tells_special_days, width
 from forecaster.data.series_blocks import rows_before, series_blocks
 from forecaster.data.summary import logs_keep_range
 from forecaster.errors import UsageError
@@ -82,8 +82,8 @@ def draft_plan(panel: Panel, settings: TrainSettings) -> Draft:
     if settings.network:
         choose("network", str(settings.network), "", "")
     head = choose("head", settings.head, "direct", "the whole horizon at once")
-    calendar = calendar_of(choose, settings, panel, head)
     ends = _training_ends(panel, horizon, windows)
+    calendar = calendar_of(choose, settings, panel, ends, head, found=preset.own_members > 0)
     seen = _training_values(panel, ends)
     zeros = float((seen == 0).mean()) if len(seen) else 0.0
     missing = 1.0 - len(seen) / max(int((ends - panel.offsets[:-1]).sum()), 1)
@@ -101,6 +101,7 @@ def draft_plan(panel: Panel, settings: TrainSettings) -> Draft:
         distribution=settings.likelihood,
         point_level=point_level(loss, settings),
     )
+    informed = bool(base.covariates) or any(map(tells_special_days, calendar))
     schedules = schedules_of(settings, preset)
     error_scale = scalings[0].error_scale
     fit = _fit(choose, settings, schedules[0], loss=loss, error_scale=error_scale, series=len(panel.series))
@@ -118,8 +119,10 @@ def draft_plan(panel: Panel, settings: TrainSettings) -> Draft:
         given={name: value for name, value in given.items() if value is not None},
         pretrained=may_be_pretrained(settings, choose.changed, base, len(panel.series)),
         tunings=tunings_of(settings, len(panel.series), lengths, preset),
-        trees=trees_of(settings, choose, len(panel.series), lengths, base) if preset.own_members else (0, 0),
-        own_members=own_members_of(settings, choose, preset, base),
+        trees=trees_of(settings, choose, len(panel.series), lengths, base, informed=informed)
+        if preset.own_members
+        else (0, 0),
+        own_members=own_members_of(choose, preset, informed=informed),
         patient=preset.patient,
     )
     smoothing = untested_smoothing(settings, smoothings, lengths)

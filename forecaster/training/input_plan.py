@@ -9,6 +9,7 @@ from forecaster.data.covariate_encodings import fit_encodings
 from forecaster.data.covariate_screening import uninformative_covariates
 from forecaster.data.events import event_rows
 from forecaster.data.panel import ROLES
+from forecaster.data.special_days import NO_HOLIDAYS, find_special_days
 from forecaster.errors import UsageError
 from forecaster.models.heads import OPEN_HEADS
 
@@ -20,8 +21,13 @@ if TYPE_CHECKING:
     from forecaster.typing import IntArray
 
 
-def calendar_of(choose: Chooser, settings: TrainSettings, panel: Panel, head: str) -> tuple[str, ...]:
-    """Calendar features of each step ahead, by name. UsageError where none suits the panel but --calendar is given."""
+def calendar_of(
+    choose: Chooser, settings: TrainSettings, panel: Panel, ends: IntArray, head: str, *, found: bool
+) -> tuple[str, ...]:
+    """Calendar features of each step ahead, by name; special days `found` in the rows before `ends` [N] where none are given.
+
+    UsageError where none suits the panel but --calendar is given.
+    """
     names = usable(panel)
     if settings.calendar and not names:
         raise UsageError(
@@ -29,10 +35,16 @@ def calendar_of(choose: Chooser, settings: TrainSettings, panel: Panel, head: st
         )
     if settings.calendar is False or head not in OPEN_HEADS:
         names = ()
-    if settings.holidays is not None:
+    special = find_special_days(panel, ends) if found and names and settings.holidays is None else None
+    if settings.holidays not in (None, NO_HOLIDAYS):
         names = (*names, holiday_calendar(settings.holidays, panel))
     shown = ", ".join(names) or "none"
     choose("calendar", None if settings.calendar is None else shown, shown, "as the frequency and the history allow")
+    if special:
+        choose(
+            "special_days", None, special.words, "unlike other days, year after year; --holidays none leaves them out"
+        )
+        names = (*names, special.row)
     if panel.events:
         choose("events", ", ".join(event.name for event in panel.events), "", "")
     return (*names, *event_rows(panel.events, panel.freq))

@@ -116,20 +116,20 @@ def tunings_of(settings: TrainSettings, series: int, lengths: Lengths, preset: P
     return preset.tunings if series >= MIN_SERIES_TO_TUNE_LONG else preset.tunings[:1]
 
 
-def own_members_of(settings: TrainSettings, choose: Chooser, preset: Preset, base: NetworkSettings) -> int:
+def own_members_of(choose: Chooser, preset: Preset, *, informed: bool) -> int:
     """How many members start from nothing beside a pretrained network.
 
-    Not 0 where an option says how these are fitted. With covariates, holidays or events all but those whose places fine-tuned
-    copies take.
+    Not 0 where an option says how these are fitted. `informed`: with covariates, holidays, special days or events all but those
+    whose places fine-tuned copies take.
     """
-    if base.covariates or settings.holidays or settings.events:
+    if informed:
         return preset.members
     needed = choose.given & {*OF_OWN_MEMBERS, "members"}
     return preset.own_members or (PRESETS[DEFAULT].own_members if needed else 0)
 
 
 def trees_of(
-    settings: TrainSettings, choose: Chooser, series: int, lengths: Lengths, base: NetworkSettings
+    settings: TrainSettings, choose: Chooser, series: int, lengths: Lengths, base: NetworkSettings, *, informed: bool
 ) -> tuple[int, int]:
     """Rows of a difference and of a context of a member of trees, which needs long series, and reads nothing beside them.
 
@@ -140,13 +140,7 @@ def trees_of(
     networks = choose.changed.keys() & {one.name for one in fields(NetworkSettings)} - {*NOT_ITS_OWN, "quantiles"}
     if networks or settings.members == 1 or not _may_be_joined(settings):
         return none
-    if (
-        base.covariates
-        or settings.holidays
-        or settings.events
-        or base.distribution
-        or settings.loss not in (None, "mae")
-    ):
+    if informed or base.distribution or settings.loss not in (None, "mae"):
         return none
     if series < MIN_SERIES_FOR_TREES or rows < MIN_ROWS_FOR_TREES or not 1 < m <= rows // (2 * SEASONS):
         return none

@@ -1,0 +1,333 @@
+"""Special days that the data shows: dates, weekdays of months, days around Easter that differ from others year after year.
+
+A year's season is smooth, and a network reads no dates: nobody tells it that births, sales or loads drop on the 25th of
+December, on the fourth Thursday of November, on Good Friday. Where three years and more are there, these are found. A day's
+deviation is what trend, season and weekday leave of it, over its usual size. A rule names the days of a kind, one a year:
+
+    12-25           a date
+    11-thu-4        the fourth Thursday of November
+    05-mon-last     the last Monday of May
+    easter-2        days from Easter Sunday
+
+A rule's effect is the median of its deviations over the years. The rule that explains most is taken first, its effect is
+taken out, and so on (matching pursuit: Mallat & Zhang 1993), as long as an effect is far beyond those that ordinary dates have.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from forecaster.data.time_zones import DAY, wall_clock
+from forecaster.data.windows import evenly
+
+if TYPE_CHECKING:
+    from forecaster.data.freq import Freq
+    from forecaster.data.panel import Panel
+    from forecaster.typing import BoolArray, FloatArray, IntArray
+
+SPECIAL_DAYS = "days:"  # prefix of a calendar row for special days, e.g. "days:12-25=-1.000,11-thu-4=-0.831"
+NO_HOLIDAYS = "none"  # as --holidays: special days are not looked for
+MIN_YEARS = 3  # in which a rule's day is observed
+MAX_YEARS = 20  # the latest ones, that are read
+MAX_RULES = 40
+FAR = 5.0  # robust standard deviations of the effects of ordinary dates
+STRONG = 6.0  # of these, that the strongest effect must have
+SURE = 1.75  # times the strongest effect by chance, that it must have
+SHUFFLES = 16  # of the years against each other, which show chance
+ALIKE = (
+    0.75  # share of the years in which the deviation has the effect's sign, and at least HALF of it, or the usual size
+)
+HALF = 0.5
+CLIPPED = 10.0  # usual sizes, beyond which one series of a panel counts no more
+LEVEL_WIDTH = 9  # days on either side of the moving averages that are the level of a day
+WEEKS = 7  # on either side, over which a weekday's deviation from the level is taken
+PRIOR = 2.0  # years of a series, that the effect on all series counts
+MAX_SERIES = 200  # that are read, taken evenly
+WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+AROUND_EASTER = 62  # days before and after
+
+
+@dataclass(frozen=True)
+class Rules:
+    """Rules of special days with their effects, in usual sizes of a day's deviation or whatever the caller counts in."""
+
+    effects: dict[str, float]
+
+    @property
+    def row(self) -> str:
+        """The name of the calendar's row for them, in which the strongest effect is -1 or 1."""
+        largest = max(map(abs, self.effects.values()))
+        return SPECIAL_DAYS + ",".join(f"{rule}={effect / largest:.3f}" for rule, effect in self.effects.items())
+
+    @property
+    def words(self) -> str:
+        """The rules alone."""
+        return ", ".join(self.effects)
+
+    @classmethod
+    def parse(cls, row: str) -> Rules:
+        """The rules of a calendar's row. ValueError where it is none."""
+        effects = {}
+        for part in row.removeprefix(SPECIAL_DAYS).split(","):
+            rule, _, effect = part.partition("=")
+            _code_of(rule)
+            effects[rule] = float(effect)
+        return cls(effects)
+
+    def of(self, days: IntArray) -> FloatArray:
+        """[...] the effects of days since 1970; 0 of an ordinary one."""
+        codes, total = codes_of(days), np.zeros(days.shape)
+        for rule, effect in self.effects.items():
+            kind, code = _code_of(rule)
+            total += effect * (codes[kind] == code)
+        return total
+
+
+def is_special_days(row: str) -> bool:
+    """Whether a name of a calendar row is that of special days."""
+    if not row.startswith(SPECIAL_DAYS):
+        return False
+    try:
+        Rules.parse(row)
+    except ValueError:
+        return False
+    return True
+
+
+def special_day_inputs(row: str, wall: IntArray) -> FloatArray:
+    """[..., 3] effects of the day, the next one and the one before of wall-clock timestamps [...]."""
+    rules, days = Rules.parse(row), np.asarray(wall // DAY)
+    return np.stack([rules.of(days + away) for away in (0, 1, -1)], axis=-1)
+
+
+def has_days(freq: Freq) -> bool:
+    """Whether rows are days, or equal parts of a day."""
+    return not (freq.whole_numbers or freq.unit != "clock" or freq.slots or DAY % freq.count)
+
+
+def find_special_days(panel: Panel, ends: IntArray) -> Rules | None:
+    """The special days of the rows before `ends` [N], their effects as means over the series, each in its own usual size.
+
+    None where there are none, or too few years to tell.
+    """
+    if not has_days(panel.freq):
+        return None
+    long = np.flatnonzero((ends - panel.offsets[:-1]) * panel.freq.count >= MIN_YEARS * 365 * DAY)
+    found = [deviations_before(panel, int(n), int(ends[n])) for n in long[evenly(len(long), MAX_SERIES)]]
+    clear = [one for one in found if one is not None]
+    if not clear:
+        return None
+    start, end = min(one.first for one in clear), max(one.first + len(one.values) for one in clear)
+    total, count = np.zeros(end - start), np.zeros(end - start)
+    for one in clear:
+        known, where = ~np.isnan(one.values), slice(one.first - start, one.first - start + len(one.values))
+        total[where] += np.where(known, np.clip(one.values, -CLIPPED, CLIPPED), 0.0)
+        count[where] += known
+    effects = rules_of(start, np.where(count > 0, total / np.maximum(count, 1), np.nan))
+    return Rules(effects) if effects else None
+
+
+@dataclass(frozen=True)
+class Deviations:
+    """What level and weekday leave of the days of one series."""
+
+    first: int  # day since 1970
+    values: FloatArray  # [D] over their usual size; NaN = missing
+    size: float  # the usual one
+    share: bool  # of the level, as that of positive values: a quiet weekday's holiday takes less
+
+    def effects(self, rules: Rules) -> Rules:
+        """The rules with their effects on this series: the more of its years show one, the less those on the others count."""
+        codes = codes_of(np.arange(self.first, self.first + len(self.values)))
+        own = {}
+        for rule, others in rules.effects.items():
+            kind, code = _code_of(rule)
+            days = self.values[codes[kind] == code]
+            known = days[~np.isnan(days)]
+            seen = len(known) * float(np.median(known)) if len(known) else 0.0
+            own[rule] = (seen + PRIOR * others) / (len(known) + PRIOR) * self.size
+        return Rules(own)
+
+
+def deviations_before(panel: Panel, n: int, end: int) -> Deviations | None:
+    """The deviations of the rows of series n before the row `end`; None where nothing deviates."""
+    first = max(int(panel.offsets[n]), end - MAX_YEARS * 366 * DAY // panel.freq.count)
+    days = wall_clock(panel.timestamps[first:end], panel.zone) // DAY
+    return deviations_of(int(days[0]), daily(panel.target[first:end], days))
+
+
+def daily(values: FloatArray, days: IntArray) -> FloatArray:
+    """Rows of one series, on ascending days -> [D] the mean of each day from the first to the last; NaN = none."""
+    place, known = days - days[0], ~np.isnan(values)
+    total = np.bincount(place, np.where(known, values, 0.0))
+    count = np.bincount(place, known)
+    return np.where(count > 0, total / np.maximum(count, 1), np.nan)
+
+
+def deviations_of(first: int, values: FloatArray) -> Deviations | None:
+    """The deviations of daily values [D], NaN = missing, from the day `first` on; None where nothing deviates."""
+    if np.isnan(values).all():
+        return None
+    share = bool(np.nanmin(values) > 0.0)
+    level = _moving_mean(values, LEVEL_WIDTH, 3)
+    left = values / level if share else values - level
+    weekday = np.full(len(values), np.nan)
+    for day in range(min(7, len(values))):
+        weekday[day::7] = _moving_mean(left[day::7], WEEKS, 1)
+    left = left / np.where(weekday > 0.0, weekday, np.nan) - 1.0 if share else left - weekday
+    size = 1.4826 * float(np.nanmedian(np.abs(left)))
+    return Deviations(first, left / size, size, share) if size > 0.0 else None
+
+
+def _moving_mean(values: FloatArray, width: int, times: int) -> FloatArray:
+    """[D] means of the observed values within `width` on either side, taken so many times; NaN where there are none."""
+    known = ~np.isnan(values)
+    weights: FloatArray = known.astype(np.float64)
+    sums: FloatArray = np.where(known, values, 0.0)
+    kernel = np.ones(2 * width + 1)
+    for _ in range(times):
+        sums, weights = _convolved(sums, kernel), _convolved(weights, kernel)
+    return np.where(weights > 0.5, sums / np.maximum(weights, 0.5), np.nan)
+
+
+def _convolved(values: FloatArray, kernel: FloatArray) -> FloatArray:
+    half = len(kernel) // 2
+    return np.convolve(values, kernel)[half : half + len(values)]
+
+
+def rules_of(first: int, deviations: FloatArray) -> dict[str, float]:
+    """Rules and their effects, the one that explains most first, from deviations [D] of the days from `first` on.
+
+    Empty where the strongest is not clearly beyond what chance makes: spells of some days, as of floods, fall on the same
+    dates of different years now and then.
+    """
+    candidates = _candidates(first, len(deviations))
+    values, places = np.append(deviations, np.nan), candidates.places
+    dates = places[candidates.are_dates]
+    effect, known, _ = _effects(values[dates])
+    usual = 1.4826 * float(np.median(np.abs(effect[known]))) if known.any() else 0.0
+    found: dict[str, float] = {}
+    while usual > 0.0 and len(found) < MAX_RULES:
+        each = values[places]
+        effect, _, alike = _effects(each)
+        clear = alike & (np.abs(effect) > FAR * usual)
+        strongest = np.max(np.abs(effect), where=alike, initial=0.0)
+        if not clear.any() or not (found or strongest > max(STRONG * usual, SURE * _by_chance(values, dates))):
+            break
+        explained = np.nansum(each**2 - (each - effect[:, None]) ** 2, axis=1)
+        best = int(np.argmax(np.where(clear, explained, -np.inf)))
+        name = candidates.names[best]
+        found[name] = found.get(name, 0.0) + float(effect[best])
+        values[places[best][places[best] >= 0]] -= effect[best]
+    return found
+
+
+def _effects(each: FloatArray) -> tuple[FloatArray, BoolArray, BoolArray]:
+    """Deviations [C, Y] of C rules -> [C] effects; whether they have MIN_YEARS; and whether most of these are alike."""
+    effect, years = _medians(each)
+    least = np.maximum(1.0, HALF * np.abs(effect))[:, None]
+    known = years >= MIN_YEARS
+    return effect, known, known & ((each * np.sign(effect)[:, None] >= least).sum(axis=1) >= ALIKE * years)
+
+
+def _by_chance(values: FloatArray, dates: IntArray) -> float:
+    """The strongest effect of dates [C, Y] where the years are moved against each other: the second of all shuffles.
+
+    In the first one holidays of different years may lie upon each other.
+    """
+    rng = np.random.default_rng(0)
+    count, years = dates.shape
+    strongest = []
+    for _ in range(SHUFFLES):
+        moved = (np.arange(count)[:, None] + rng.integers(count, size=years)) % count
+        effect, _, alike = _effects(values[np.take_along_axis(dates, moved, axis=0)])
+        strongest.append(float(np.max(np.abs(effect), where=alike, initial=0.0)))
+    return sorted(strongest)[-2]
+
+
+@dataclass(frozen=True)
+class _Candidates:
+    """All C rules whose days come in at least MIN_YEARS years."""
+
+    names: tuple[str, ...]
+    places: IntArray  # [C, Y] of each one's day in each year; -1 = none
+    are_dates: BoolArray  # [C]
+
+
+@lru_cache(maxsize=16)
+def _candidates(first: int, count: int) -> _Candidates:
+    days = np.arange(first, first + count)
+    years = days.astype("M8[D]").astype("M8[Y]").astype(np.int64)
+    names, places = [], [np.empty((0, int(years[-1] - years[0]) + 1), np.int64)]
+    for kind, codes in enumerate(codes_of(days)):
+        of = np.full((int(codes.max()) + 1, places[0].shape[1]), -1)
+        here = np.flatnonzero(codes > 0)
+        of[codes[here], years[here] - years[0]] = here
+        enough = np.flatnonzero((of >= 0).sum(axis=1) >= MIN_YEARS)
+        names += [(kind, int(code)) for code in enough]
+        places.append(of[enough])
+    are_dates = np.array([kind == 0 for kind, _ in names], dtype=bool)
+    return _Candidates(tuple(_name_of(*one) for one in names), np.concatenate(places), are_dates)
+
+
+def _medians(values: FloatArray) -> tuple[FloatArray, IntArray]:
+    """[C, Y] -> [C] medians of what is not NaN, 0 where nothing is, and how much is there."""
+    ordered, count = np.sort(values, axis=1), (~np.isnan(values)).sum(axis=1)
+    ends = [np.take_along_axis(ordered, (np.maximum(count + one, 0) // 2)[:, None], axis=1)[:, 0] for one in (-1, 0)]
+    return np.where(count > 0, 0.5 * (ends[0] + ends[1]), 0.0), count
+
+
+def codes_of(days: IntArray) -> IntArray:
+    """[4, ...] of days since 1970: date, weekday of the month by its number, last one, days from Easter; 0 = no such rule."""
+    date = days.astype("M8[D]")
+    first = date.astype("M8[M]")
+    month = first.astype(np.int64) % 12 + 1
+    day = (date - first).astype(np.int64) + 1
+    length = ((first + 1).astype("M8[D]") - first.astype("M8[D]")).astype(np.int64)
+    weekday = (days + 3) % 7  # the first of January 1970 was a Thursday
+    number = (day - 1) // 7 + 1
+    nth = np.where(number < 5, (month * 7 + weekday) * 5 + number, 0)
+    last = np.where(day + 7 > length, month * 7 + weekday, 0)
+    away = days - _easter(first.astype("M8[Y]").astype(np.int64) + 1970)
+    easter = np.where(np.abs(away) <= AROUND_EASTER, away + AROUND_EASTER + 1, 0)
+    return np.stack([month * 32 + day, nth, last, easter])
+
+
+def _easter(year: IntArray) -> IntArray:
+    """Easter Sunday in days since 1970 (Meeus 1991, "Astronomical Algorithms", chapter 8)."""
+    a, (b, c) = year % 19, np.divmod(year, 100)
+    d, e = np.divmod(b, 4)
+    g = (8 * b + 13) // 25
+    h = (19 * a + b - d - g + 15) % 30
+    i, k = np.divmod(c, 4)
+    j = (32 + 2 * e + 2 * i - h - k) % 7
+    m = (a + 11 * h + 22 * j) // 451
+    month, day = np.divmod(h + j - 7 * m + 114, 31)
+    first = (12 * (year - 1970) + month - 1).astype("M8[M]").astype("M8[D]").astype(np.int64)
+    return np.asarray(first + day)
+
+
+def _name_of(kind: int, code: int) -> str:
+    if kind == 0:
+        return f"{code // 32:02d}-{code % 32:02d}"
+    if kind == 3:
+        return f"easter{code - AROUND_EASTER - 1:+d}"
+    number = f"{code % 5}" if kind == 1 else "last"
+    month, weekday = divmod(code // 5 if kind == 1 else code, 7)
+    return f"{month:02d}-{WEEKDAYS[weekday]}-{number}"
+
+
+def _code_of(rule: str) -> tuple[int, int]:
+    """The kind of a rule, and its code. ValueError where it is no rule."""
+    if rule.startswith("easter"):
+        return 3, int(rule.removeprefix("easter")) + AROUND_EASTER + 1
+    month, *rest = rule.split("-")
+    if len(rest) == 1:
+        return 0, int(month) * 32 + int(rest[0])
+    weekday, number = rest
+    code = int(month) * 7 + WEEKDAYS.index(weekday)
+    return (2, code) if number == "last" else (1, code * 5 + int(number))
