@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
-from forecaster.data.calendar import width
+from forecaster.data.calendar import row_words, width
 from forecaster.data.extra_inputs import ExtraInputs
 from forecaster.errors import DataError
 from forecaster.evaluation.holdout import stored_test
@@ -185,7 +185,7 @@ def _calendar(manifest: Manifest) -> list[tuple[str, str, Change]]:
             known[:, :, : member.known] = inputs["known"][other][:, :, : member.known]
             return {**inputs, "known": known}
 
-        found.append(("calendar", ", ".join(manifest.calendar), stamps))
+        found.append(("calendar", ", ".join(map(row_words, manifest.calendar)), stamps))
     if member.lags:
 
         def lags(inputs: Inputs, other: IntArray) -> Inputs:

@@ -40,7 +40,7 @@ class NetworkOptions(EventOptions):
     calendar: bool | None = switch(None, "Add each step's hour, weekday and time of year to the inputs.", "Network")
     holidays: str | None = option(
         None,
-        "Add a country's holidays to the inputs, e.g. US or DE-BY; none: nor days that the data shows to be special.",
+        "Add a country's holidays to the inputs, e.g. US or DE-BY; none: no special days at all.",
         "Network",
     )
     center: str | None = choice(

@@ -152,6 +152,11 @@ def tells_special_days(name: str) -> bool:
     return name.startswith(HOLIDAYS) or is_special_days(name) or is_event(name)
 
 
+def row_words(name: str) -> str:
+    """What people are told of a row."""
+    return "special days" if is_special_days(name) else name
+
+
 def _row(name: str) -> Calendar:
     """The row of CALENDAR of this name, or one made for special days or a country's holidays."""
     if is_special_days(name):

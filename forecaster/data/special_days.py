@@ -42,7 +42,7 @@ ALIKE = (
     0.75  # share of the years in which the deviation has the effect's sign, and at least HALF of it, or the usual size
 )
 HALF = 0.5
-CLIPPED = 10.0  # usual sizes, beyond which one series of a panel counts no more
+CLIPPED = 30.0  # usual sizes, beyond which one series of a panel counts no more
 LEVEL_WIDTH = 9  # days on either side of the moving averages that are the level of a day
 WEEKS = 7  # on either side, over which a weekday's deviation from the level is taken
 PRIOR = 2.0  # years of a series, that the effect on all series counts

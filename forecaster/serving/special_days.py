@@ -35,7 +35,7 @@ class SpecialDays:
     def put_onto(self, raw: RawForecasts) -> RawForecasts:
         """Raw forecasts with the effects of the special days among their steps; no row from a window's cutoff on is read."""
         panel, windows = self.panel, raw.windows
-        if panel.freq.count != DAY or not has_days(panel.freq) or not len(windows) or not self._rules(0):
+        if panel.freq.count != DAY or not has_days(panel.freq) or not len(windows):
             return raw
         last = panel.timestamps[windows.cutoff - 1]
         years = -((last - self._end) // YEAR)
