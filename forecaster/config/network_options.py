@@ -39,9 +39,7 @@ class NetworkOptions(EventOptions):
     linear: bool | None = switch(None, "Add a linear path from context to horizon.", "Network")
     calendar: bool | None = switch(None, "Add each step's hour, weekday and time of year to the inputs.", "Network")
     holidays: str | None = option(
-        None,
-        "Add a country's holidays to the inputs, e.g. US or DE-BY; none: no special days at all.",
-        "Network",
+        None, "Add a country's holidays as inputs, such as US or DE-BY; none: no special days.", "Network"
     )
     center: str | None = choice(
         None, "forecaster.models.scaling:CENTERS", "What is subtracted from the values.", "Network"
