@@ -15,16 +15,20 @@ taken out, and so on (matching pursuit: Mallat & Zhang 1993), as long as an effe
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from forecaster.data.time_zones import DAY, wall_clock
+from forecaster.data.day_deviations import WEEKS, daily_values, deviations_of, medians
+from forecaster.data.time_zones import DAY
 from forecaster.data.windows import evenly
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from forecaster.data.day_deviations import Deviations
     from forecaster.data.freq import Freq
     from forecaster.data.panel import Panel
     from forecaster.typing import BoolArray, FloatArray, IntArray
@@ -32,7 +36,6 @@ if TYPE_CHECKING:
 SPECIAL_DAYS = "days:"  # prefix of a calendar row for special days, e.g. "days:12-25=-1.000,11-thu-4=-0.831"
 NO_HOLIDAYS = "none"  # as --holidays: special days are not looked for
 MIN_YEARS = 3  # in which a rule's day is observed
-MAX_YEARS = 20  # the latest ones, that are read
 MAX_RULES = 40
 FAR = 5.0  # robust standard deviations of the effects of ordinary dates
 STRONG = 6.0  # of these, that the strongest effect must have
@@ -42,10 +45,10 @@ ALIKE = (
     0.75  # share of the years in which the deviation has the effect's sign, and at least HALF of it, or the usual size
 )
 HALF = 0.5
-CLIPPED = 30.0  # usual sizes, beyond which one series of a panel counts no more
-LEVEL_WIDTH = 9  # days on either side of the moving averages that are the level of a day
-WEEKS = 7  # on either side, over which a weekday's deviation from the level is taken
-PRIOR = 2.0  # years of a series, that the effect on all series counts
+PASSES = 4  # that find the days that are in no level of others
+PART = 0.25  # of the farthest one around, that such a day deviates by
+CLIPPED = 100.0  # usual sizes, beyond which one series of a panel counts no more
+PRIOR = 2.0  # years of a series, that the effect on all series counts, where it is the same on all
 MAX_SERIES = 200  # that are read, taken evenly
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 AROUND_EASTER = 62  # days before and after
@@ -56,6 +59,7 @@ class Rules:
     """Rules of special days with their effects, in usual sizes of a day's deviation or whatever the caller counts in."""
 
     effects: dict[str, float]
+    prior_years: dict[str, float] = field(default_factory=dict)  # of one series, that an effect on all counts
 
     @property
     def row(self) -> str:
@@ -80,11 +84,17 @@ class Rules:
 
     def of(self, days: IntArray) -> FloatArray:
         """[...] the effects of days since 1970; 0 of an ordinary one."""
-        codes, total = codes_of(days), np.zeros(days.shape)
-        for rule, effect in self.effects.items():
-            kind, code = _code_of(rule)
-            total += effect * (codes[kind] == code)
+        total = np.zeros(days.shape)
+        for rule, among in self.among(days):
+            total += self.effects[rule] * among
         return total
+
+    def among(self, days: IntArray) -> Iterator[tuple[str, BoolArray]]:
+        """Each rule, and which of the days since 1970 are its own."""
+        codes = codes_of(days)
+        for rule in self.effects:
+            kind, code = _code_of(rule)
+            yield rule, codes[kind] == code
 
 
 def is_special_days(row: str) -> bool:
@@ -117,86 +127,65 @@ def find_special_days(panel: Panel, ends: IntArray) -> Rules | None:
     if not has_days(panel.freq):
         return None
     long = np.flatnonzero((ends - panel.offsets[:-1]) * panel.freq.count >= MIN_YEARS * 365 * DAY)
-    found = [deviations_before(panel, int(n), int(ends[n])) for n in long[evenly(len(long), MAX_SERIES)]]
-    clear = [one for one in found if one is not None]
-    if not clear:
+    if not len(long):
         return None
-    start, end = min(one.first for one in clear), max(one.first + len(one.values) for one in clear)
-    total, count = np.zeros(end - start), np.zeros(end - start)
-    for one in clear:
-        known, where = ~np.isnan(one.values), slice(one.first - start, one.first - start + len(one.values))
-        total[where] += np.where(known, np.clip(one.values, -CLIPPED, CLIPPED), 0.0)
-        count[where] += known
-    effects = rules_of(start, np.where(count > 0, total / np.maximum(count, 1), np.nan))
-    return Rules(effects) if effects else None
+    first, values = daily_values(panel, long[evenly(len(long), MAX_SERIES)], ends)
+    left_out = np.zeros(values.shape[1], dtype=bool)
+    deviations = deviations_of(first, values, left_out)
+    for _ in range(PASSES):
+        far = _far(np.where(left_out, np.nan, _mean(deviations)))
+        if not far.any():
+            break
+        left_out |= far
+        deviations = deviations_of(first, values, left_out)
+    effects = rules_of(first, _mean(deviations))
+    return Rules(effects, _prior_years(deviations, effects)) if effects else None
 
 
-@dataclass(frozen=True)
-class Deviations:
-    """What level and weekday leave of the days of one series."""
-
-    first: int  # day since 1970
-    values: FloatArray  # [D] over their usual size; NaN = missing
-    size: float  # the usual one
-    share: bool  # of the level, as that of positive values: a quiet weekday's holiday takes less
-
-    def effects(self, rules: Rules) -> Rules:
-        """The rules with their effects on this series: the more of its years show one, the less those on the others count."""
-        codes = codes_of(np.arange(self.first, self.first + len(self.values)))
-        own = {}
-        for rule, others in rules.effects.items():
-            kind, code = _code_of(rule)
-            days = self.values[codes[kind] == code]
-            known = days[~np.isnan(days)]
-            seen = len(known) * float(np.median(known)) if len(known) else 0.0
-            own[rule] = (seen + PRIOR * others) / (len(known) + PRIOR) * self.size
-        return Rules(own)
-
-
-def deviations_before(panel: Panel, n: int, end: int) -> Deviations | None:
-    """The deviations of the rows of series n before the row `end`; None where nothing deviates."""
-    first = max(int(panel.offsets[n]), end - MAX_YEARS * 366 * DAY // panel.freq.count)
-    days = wall_clock(panel.timestamps[first:end], panel.zone) // DAY
-    return deviations_of(int(days[0]), daily(panel.target[first:end], days))
-
-
-def daily(values: FloatArray, days: IntArray) -> FloatArray:
-    """Rows of one series, on ascending days -> [D] the mean of each day from the first to the last; NaN = none."""
-    place, known = days - days[0], ~np.isnan(values)
-    total = np.bincount(place, np.where(known, values, 0.0))
-    count = np.bincount(place, known)
+def _mean(deviations: Deviations) -> FloatArray:
+    """[D] the mean over the series; NaN where none has a value."""
+    known = ~np.isnan(deviations.values)
+    total = np.where(known, np.clip(deviations.values, -CLIPPED, CLIPPED), 0.0).sum(axis=0)
+    count = known.sum(axis=0)
     return np.where(count > 0, total / np.maximum(count, 1), np.nan)
 
 
-def deviations_of(first: int, values: FloatArray) -> Deviations | None:
-    """The deviations of daily values [D], NaN = missing, from the day `first` on; None where nothing deviates."""
-    if np.isnan(values).all():
-        return None
-    share = bool(np.nanmin(values) > 0.0)
-    level = _moving_mean(values, LEVEL_WIDTH, 3)
-    left = values / level if share else values - level
-    weekday = np.full(len(values), np.nan)
-    for day in range(min(7, len(values))):
-        weekday[day::7] = _moving_mean(left[day::7], WEEKS, 1)
-    left = left / np.where(weekday > 0.0, weekday, np.nan) - 1.0 if share else left - weekday
-    size = 1.4826 * float(np.nanmedian(np.abs(left)))
-    return Deviations(first, left / size, size, share) if size > 0.0 else None
+def _far(deviations: FloatArray) -> BoolArray:
+    """[D] days that are no measure of those around them, the farthest ones first.
+
+    A holiday lowers the level of its weekday, and so the days a week away seem special, by a small part of what it is.
+    """
+    size = np.abs(np.where(np.isnan(deviations), 0.0, deviations))
+    usual = 1.4826 * medians(np.where(np.isnan(deviations), np.nan, size)[None])[0][0]
+    reach = 7 * WEEKS
+    around = np.lib.stride_tricks.sliding_window_view(np.pad(size, reach), 2 * reach + 1).max(axis=1)
+    return np.asarray((usual > 0.0) & (size > FAR * usual) & (size > PART * around))
 
 
-def _moving_mean(values: FloatArray, width: int, times: int) -> FloatArray:
-    """[D] means of the observed values within `width` on either side, taken so many times; NaN where there are none."""
-    known = ~np.isnan(values)
-    weights: FloatArray = known.astype(np.float64)
-    sums: FloatArray = np.where(known, values, 0.0)
-    kernel = np.ones(2 * width + 1)
-    for _ in range(times):
-        sums, weights = _convolved(sums, kernel), _convolved(weights, kernel)
-    return np.where(weights > 0.5, sums / np.maximum(weights, 0.5), np.nan)
+def _prior_years(deviations: Deviations, effects: dict[str, float]) -> dict[str, float]:
+    """Years of a series, that a rule's effect on all of them counts: the fewer, the more the series differ in it."""
+    return {
+        rule: PRIOR / (1.0 + float(np.mean((own - effects[rule]) ** 2, where=years > 0))) if years.any() else PRIOR
+        for rule, own, years in _own_effects(deviations, Rules(effects))
+    }
 
 
-def _convolved(values: FloatArray, kernel: FloatArray) -> FloatArray:
-    half = len(kernel) // 2
-    return np.convolve(values, kernel)[half : half + len(values)]
+def _own_effects(deviations: Deviations, rules: Rules) -> Iterator[tuple[str, FloatArray, IntArray]]:
+    """Each rule with its median effect [B] on each series, and the years [B] that show it."""
+    for rule, among in rules.among(deviations.days):
+        yield rule, *medians(deviations.values[:, among])
+
+
+def effects_on_series(deviations: Deviations, rules: Rules) -> dict[str, FloatArray]:
+    """[B] the effect of each rule on each series, of its level or in its units; 0 where nothing deviates.
+
+    The more of its years show one, the less that on the others counts.
+    """
+    found = {}
+    for rule, own, years in _own_effects(deviations, rules):
+        prior = rules.prior_years.get(rule, PRIOR)
+        found[rule] = np.nan_to_num((years * own + prior * rules.effects[rule]) / (years + prior) * deviations.size)
+    return found
 
 
 def rules_of(first: int, deviations: FloatArray) -> dict[str, float]:
@@ -228,7 +217,7 @@ def rules_of(first: int, deviations: FloatArray) -> dict[str, float]:
 
 def _effects(each: FloatArray) -> tuple[FloatArray, BoolArray, BoolArray]:
     """Deviations [C, Y] of C rules -> [C] effects; whether they have MIN_YEARS; and whether most of these are alike."""
-    effect, years = _medians(each)
+    effect, years = medians(each)
     least = np.maximum(1.0, HALF * np.abs(effect))[:, None]
     known = years >= MIN_YEARS
     return effect, known, known & ((each * np.sign(effect)[:, None] >= least).sum(axis=1) >= ALIKE * years)
@@ -272,13 +261,6 @@ def _candidates(first: int, count: int) -> _Candidates:
         places.append(of[enough])
     are_dates = np.array([kind == 0 for kind, _ in names], dtype=bool)
     return _Candidates(tuple(_name_of(*one) for one in names), np.concatenate(places), are_dates)
-
-
-def _medians(values: FloatArray) -> tuple[FloatArray, IntArray]:
-    """[C, Y] -> [C] medians of what is not NaN, 0 where nothing is, and how much is there."""
-    ordered, count = np.sort(values, axis=1), (~np.isnan(values)).sum(axis=1)
-    ends = [np.take_along_axis(ordered, (np.maximum(count + one, 0) // 2)[:, None], axis=1)[:, 0] for one in (-1, 0)]
-    return np.where(count > 0, 0.5 * (ends[0] + ends[1]), 0.0), count
 
 
 def codes_of(days: IntArray) -> IntArray:

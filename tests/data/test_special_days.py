@@ -54,10 +54,23 @@ def test_days_of_each_kind_are_found_with_their_effects_and_no_others():
         assert rules.effects[rule] / size == pytest.approx(effect, abs=0.05)
 
 
-def test_values_with_zeros_have_effects_as_sums():
-    values = daily_values(4 * 365, effects={"12-25": -1.0, "07-04": 0.5})
+@pytest.mark.parametrize("less", [0.0, 90.0], ids=["zeros", "negative values"])
+def test_values_with_zeros_and_negative_ones_have_them_too(less):
+    values = daily_values(4 * 365, effects={"12-25": -1.0, "07-04": 0.5}) - less
     rules = found(values)
     assert rules is not None and rules.effects.keys() == {"12-25", "07-04"}
+
+
+def test_the_weekdays_next_to_a_holiday_are_not_special_in_panels_of_many_series():
+    rules = found(*(daily_values(5 * 365, seed, effects={"12-25": -0.5, "01-01": -0.4}) for seed in range(60)))
+    assert rules is not None and rules.effects.keys() == {"12-25", "01-01"}
+
+
+def test_an_effect_on_all_series_counts_less_on_one_where_they_differ():
+    alike = found(*(daily_values(5 * 365, seed, effects={"12-25": -0.5}) for seed in range(12)))
+    differing = found(*(daily_values(5 * 365, seed, effects={"12-25": -0.5} if seed < 4 else {}) for seed in range(12)))
+    assert alike is not None and alike.prior_years["12-25"] > 1.0
+    assert differing is not None and differing.prior_years["12-25"] < 0.1
 
 
 def test_hours_have_the_special_days_of_their_means():

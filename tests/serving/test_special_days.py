@@ -79,3 +79,35 @@ def test_a_series_that_begins_later_has_the_days_of_the_others():
     windows = Windows(made.target, made.offsets[:-1], made.offsets[1:], np.array([5]), made.offsets[6:7])
     found = zero.forecast(windows, ())[0, :, 0]
     assert found[15] < 0.7 * found[14]
+
+
+def last_month(*series):
+    """[N, 28] forecasts of 28 days after the last row of series."""
+    made = panel(*series)
+    zero = ZeroShot(open_pretrained(7), made, made.offsets[1:], 28, calibrated=False)
+    windows = Windows(made.target, made.offsets[:-1], made.offsets[1:], np.arange(len(series)), made.offsets[1:])
+    return zero.forecast(windows, ())[:, :, 0]
+
+
+@pytest.mark.parametrize("sundays", [1.0, 0.0], ids=["open on Sundays", "closed on Sundays"])
+def test_what_is_closed_on_a_day_has_nothing_on_it_after_years_of_growth(sundays):
+    growth = np.exp(np.linspace(0.0, 2.3, ROWS))
+    values = daily_values(ROWS, effects={"12-25": -1.0}) * growth
+    values[::7] *= sundays  # the first of March 2015 was a Sunday
+    found = last_month(values)[0]
+    assert found[15] < 0.01 * found[16]
+
+
+def test_series_without_a_special_day_keep_their_level_on_that_of_others():
+    with_it = [daily_values(ROWS, seed, effects={"12-25": -0.8}) for seed in range(4)]
+    found = last_month(*with_it, *(daily_values(ROWS, seed) for seed in range(4, 12)))
+    share = found[:, 15] / found[:, 16]
+    np.testing.assert_allclose(share[:4], 0.2, atol=0.06)
+    np.testing.assert_allclose(share[4:], 1.0, atol=0.1)
+
+
+def test_blocks_of_series_do_not_change_their_forecasts(monkeypatch):
+    series = [daily_values(ROWS, seed, effects=CHRISTMAS) for seed in range(5)]
+    together = last_month(*series)
+    monkeypatch.setattr("forecaster.serving.special_days.SERIES", 2)
+    np.testing.assert_allclose(last_month(*series), together, rtol=1e-9)
