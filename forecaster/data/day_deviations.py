@@ -79,7 +79,7 @@ def _weekday_mean(values: FloatArray) -> FloatArray:
     series, days = values.shape
     whole = np.pad(values, ((0, 0), (0, -days % 7)), constant_values=np.nan)
     weeks = whole.reshape(series, -1, 7).transpose(0, 2, 1)
-    return _moving_mean(weeks, WEEKS, 1).transpose(0, 2, 1).reshape(series, -1)[:, :days]
+    return np.asarray(_moving_mean(weeks, WEEKS, 1).transpose(0, 2, 1).reshape(series, -1)[:, :days])
 
 
 def _moving_mean(values: FloatArray, width: int, times: int) -> FloatArray:
@@ -95,7 +95,7 @@ def _moving_mean(values: FloatArray, width: int, times: int) -> FloatArray:
 def _moving_sum(values: FloatArray, width: int) -> FloatArray:
     count = values.shape[-1]
     padded = np.pad(values, [(0, 0)] * (values.ndim - 1) + [(width, width)])
-    total = padded[..., :count].copy()
+    total: FloatArray = padded[..., :count].copy()
     for away in range(1, 2 * width + 1):
         total += padded[..., away : away + count]
     return total
