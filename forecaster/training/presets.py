@@ -11,7 +11,6 @@ SHORT = TrainingSchedule(6, FAST_RATE)
 SCHEDULES = (
     SHORT,
     TrainingSchedule(6, SLOW_RATE),
-    TrainingSchedule(20, FAST_RATE),
     TrainingSchedule(26, FAST_RATE),
 )
 # A longer one has a lower error on panels of many rows, a higher one on others (benchmarks/ABLATIONS.md, Fine-tuning).

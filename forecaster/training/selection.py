@@ -32,6 +32,9 @@ MIN_GAIN = 0.01  # share by which a longer schedule must lower the error: less i
 # Share by which the last schedule must for a longer one to be tried, and another context must. A scaling that is so far behind
 # after short fits is not fitted for longer.
 MIN_CLEAR_GAIN = 0.03
+# Error of the pretrained network over that of members that start from nothing, from which no fit makes it a member: inputs that
+# it does not read make the difference (benchmarks/ABLATIONS.md, Special days).
+HOPELESS = 1.35
 
 
 def select_settings(draft: Draft, panel: Panel, task: Task, fit_all: FitAll, watch: Watch) -> Plan:
@@ -49,6 +52,8 @@ def select_settings(draft: Draft, panel: Panel, task: Task, fit_all: FitAll, wat
         watch.note(
             f"model selection: {candidate}: validation error {error:.4g}{' (chosen)' if candidate == best else ''}"
         )
+    if enough > HOPELESS * min(fits.errors.values()):
+        questions = replace(questions, tunings=())
     others = ", ".join(f"{error:.3g}" for candidate, error in fits.errors.items() if candidate != best)
     reason = f"validation error {fits.errors[best]:.3g}, others {others}" if others else "as given"
     fitted = fits.longest(best)
