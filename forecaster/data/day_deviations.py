@@ -62,6 +62,8 @@ def deviations_of(first: int, values: FloatArray, left_out: BoolArray) -> Deviat
     The days `left_out` [D] have deviations, but are in no level and in no weekday of others.
     """
     share = np.fmin.reduce(values, axis=1, initial=np.inf) >= 0.0
+    largest = np.fmax.reduce(np.abs(values), axis=1, initial=0.0)
+    values = values / np.where(largest > 0.0, largest, 1.0)[:, None]  # so that no sum overflows
     of_level = share[:, None]
     level = _moving_mean(np.where(left_out, np.nan, values), LEVEL_WIDTH, 3)
     level = np.where(of_level & ~(level > 0.0), np.nan, level)
@@ -71,7 +73,7 @@ def deviations_of(first: int, values: FloatArray, left_out: BoolArray) -> Deviat
     left = np.where(of_level, left / np.where(of_level, weekday, 1.0) - 1.0, left - weekday)
     size = 1.4826 * medians(np.abs(left))[0]
     size = np.where(size > 0.0, size, np.nan)
-    return Deviations(first, left / size[:, None], size, share)
+    return Deviations(first, left / size[:, None], np.where(share, size, size * largest), share)
 
 
 def _weekday_mean(values: FloatArray) -> FloatArray:

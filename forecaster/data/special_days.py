@@ -15,13 +15,13 @@ taken out, and so on (matching pursuit: Mallat & Zhang 1993), as long as an effe
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from forecaster.data.day_deviations import WEEKS, daily_values, deviations_of, medians
+from forecaster.data.day_deviations import daily_values, deviations_of, medians
 from forecaster.data.time_zones import DAY
 from forecaster.data.windows import evenly
 
@@ -33,7 +33,9 @@ if TYPE_CHECKING:
     from forecaster.data.panel import Panel
     from forecaster.typing import BoolArray, FloatArray, IntArray
 
-SPECIAL_DAYS = "days:"  # prefix of a calendar row for special days, e.g. "days:12-25=-1.000,11-thu-4=-0.831"
+SPECIAL_DAYS = (
+    "days:"  # prefix of a calendar row for special days, e.g. "days:1/1/1/1/1/0.4/0.2,12-25=-1.000,11-thu-4=-0.8"
+)
 NO_HOLIDAYS = "none"  # as --holidays: special days are not looked for
 MIN_YEARS = 3  # in which a rule's day is observed
 MAX_RULES = 40
@@ -41,17 +43,19 @@ FAR = 5.0  # robust standard deviations of the effects of ordinary dates
 STRONG = 6.0  # of these, that the strongest effect must have
 SURE = 1.75  # times the strongest effect by chance, that it must have
 SHUFFLES = 16  # of the years against each other, which show chance
-ALIKE = (
-    0.75  # share of the years in which the deviation has the effect's sign, and at least HALF of it, or the usual size
-)
+# Share of the years in which the deviation has the effect's sign, and at least HALF of it, or the usual size: a date falls on
+# a working day in five of seven.
+ALIKE = 0.7
 HALF = 0.5
-PASSES = 4  # that find the days that are in no level of others
-PART = 0.25  # of the farthest one around, that such a day deviates by
+PASSES = 2  # the second without the days that the first has found in the level of others
 CLIPPED = 100.0  # usual sizes, beyond which one series of a panel counts no more
+PRIOR_DAYS = 4.0  # days of a weekday, that the effect on the others counts
+CLEAR_SHARE = 0.75  # of the effect on a working day, with which a weekday counts as one
 PRIOR = 2.0  # years of a series, that the effect on all series counts, where it is the same on all
 MAX_SERIES = 200  # that are read, taken evenly
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 AROUND_EASTER = 62  # days before and after
+DATE = 0  # the kind of rules that fall on any weekday
 
 
 @dataclass(frozen=True)
@@ -59,13 +63,18 @@ class Rules:
     """Rules of special days with their effects, in usual sizes of a day's deviation or whatever the caller counts in."""
 
     effects: dict[str, float]
+    weekdays: tuple[float, ...] = (
+        1.0,
+    ) * 7  # shares of a date's effect from Monday to Sunday: what rests then rests anyway
     prior_years: dict[str, float] = field(default_factory=dict)  # of one series, that an effect on all counts
 
     @property
     def row(self) -> str:
         """The name of the calendar's row for them, in which the strongest effect is -1 or 1."""
         largest = max(map(abs, self.effects.values()))
-        return SPECIAL_DAYS + ",".join(f"{rule}={effect / largest:.3f}" for rule, effect in self.effects.items())
+        weekdays = "/".join(f"{share:.2f}" for share in self.weekdays)
+        effects = ",".join(f"{rule}={effect / largest:.3f}" for rule, effect in self.effects.items())
+        return f"{SPECIAL_DAYS}{weekdays},{effects}"
 
     @property
     def words(self) -> str:
@@ -75,12 +84,16 @@ class Rules:
     @classmethod
     def parse(cls, row: str) -> Rules:
         """The rules of a calendar's row. ValueError where it is none."""
+        first, *parts = row.removeprefix(SPECIAL_DAYS).split(",")
+        weekdays = tuple(map(float, first.split("/")))
+        if len(weekdays) != len(WEEKDAYS) or not parts:
+            raise ValueError(row)
         effects = {}
-        for part in row.removeprefix(SPECIAL_DAYS).split(","):
+        for part in parts:
             rule, _, effect = part.partition("=")
             _code_of(rule)
             effects[rule] = float(effect)
-        return cls(effects)
+        return cls(effects, weekdays)
 
     def of(self, days: IntArray) -> FloatArray:
         """[...] the effects of days since 1970; 0 of an ordinary one."""
@@ -89,12 +102,36 @@ class Rules:
             total += self.effects[rule] * among
         return total
 
-    def among(self, days: IntArray) -> Iterator[tuple[str, BoolArray]]:
-        """Each rule, and which of the days since 1970 are its own."""
-        codes = codes_of(days)
+    def among(self, days: IntArray) -> Iterator[tuple[str, FloatArray]]:
+        """Each rule, and its share [...] in the days since 1970: 0 where they are not its own, on some weekdays less than 1."""
+        codes, shares = codes_of(days), np.array(self.weekdays)[_weekday_of(days)]
         for rule in self.effects:
             kind, code = _code_of(rule)
-            yield rule, codes[kind] == code
+            yield rule, (codes[kind] == code) * (shares if kind == DATE else 1.0)
+
+    def by_weekday(self, first: int, deviations: FloatArray) -> Rules:
+        """The same rules, whose dates have the effects of working days, with shares of these on the other weekdays.
+
+        `deviations` [D] are those of the days from `first` on. Shares are fitted by least squares over all dates and years,
+        and drawn towards 1 as if that had been seen on PRIOR_DAYS.
+        """
+        days = np.arange(first, first + len(deviations))
+        known, weekday = ~np.isnan(deviations), _weekday_of(days)
+        places = {rule: np.flatnonzero(known & (among > 0.0)) for rule, among in Rules(self.effects).among(days)}
+        effects = {rule: effect for rule, effect in self.effects.items() if _code_of(rule)[0] == DATE}
+        shares = np.ones(len(WEEKDAYS))
+        for _ in range(2) if effects else ():
+            prior = PRIOR_DAYS * float(np.mean(np.square(list(effects.values()))))
+            products, squares = np.full(len(WEEKDAYS), prior), np.full(len(WEEKDAYS), prior)
+            for rule, effect in effects.items():
+                np.add.at(products, weekday[places[rule]], deviations[places[rule]] * effect)
+                np.add.at(squares, weekday[places[rule]], effect**2)
+            shares = np.clip(products / squares, 0.0, 1.0)
+            shares = shares / shares.max()
+            for rule in effects:
+                clear = places[rule][shares[weekday[places[rule]]] >= CLEAR_SHARE]
+                effects[rule] = float(np.median(deviations[clear])) if len(clear) > 1 else effects[rule]
+        return Rules({**self.effects, **effects}, tuple(float(share) for share in shares))
 
 
 def is_special_days(row: str) -> bool:
@@ -109,9 +146,13 @@ def is_special_days(row: str) -> bool:
 
 
 def special_day_inputs(row: str, wall: IntArray) -> FloatArray:
-    """[..., 3] effects of the day, the next one and the one before of wall-clock timestamps [...]."""
+    """[..., 3] effects of the day, the next one and the one before of wall-clock timestamps [...].
+
+    Those of its neighbours are as on a working day: a Monday may make up for a Sunday.
+    """
     rules, days = Rules.parse(row), np.asarray(wall // DAY)
-    return np.stack([rules.of(days + away) for away in (0, 1, -1)], axis=-1)
+    working = Rules(rules.effects)
+    return np.stack([rules.of(days), working.of(days + 1), working.of(days - 1)], axis=-1)
 
 
 def has_days(freq: Freq) -> bool:
@@ -130,16 +171,17 @@ def find_special_days(panel: Panel, ends: IntArray) -> Rules | None:
     if not len(long):
         return None
     first, values = daily_values(panel, long[evenly(len(long), MAX_SERIES)], ends)
-    left_out = np.zeros(values.shape[1], dtype=bool)
-    deviations = deviations_of(first, values, left_out)
+    left_out, effects = np.zeros(values.shape[1], dtype=bool), dict[str, float]()
     for _ in range(PASSES):
-        far = _far(np.where(left_out, np.nan, _mean(deviations)))
-        if not far.any():
-            break
-        left_out |= far
         deviations = deviations_of(first, values, left_out)
-    effects = rules_of(first, _mean(deviations))
-    return Rules(effects, _prior_years(deviations, effects)) if effects else None
+        mean = _mean(deviations)
+        effects = rules_of(first, mean)
+        if not effects:
+            return None
+        # A holiday lowers the level of its weekday, so that the days a week away seem special, by a small part of what it is.
+        left_out = Rules(effects).of(deviations.days) != 0.0
+    rules = Rules(effects).by_weekday(first, mean)
+    return replace(rules, prior_years=_prior_years(deviations, rules))
 
 
 def _mean(deviations: Deviations) -> FloatArray:
@@ -150,30 +192,20 @@ def _mean(deviations: Deviations) -> FloatArray:
     return np.where(count > 0, total / np.maximum(count, 1), np.nan)
 
 
-def _far(deviations: FloatArray) -> BoolArray:
-    """[D] days that are no measure of those around them, the farthest ones first.
-
-    A holiday lowers the level of its weekday, and so the days a week away seem special, by a small part of what it is.
-    """
-    size = np.abs(np.where(np.isnan(deviations), 0.0, deviations))
-    usual = 1.4826 * medians(np.where(np.isnan(deviations), np.nan, size)[None])[0][0]
-    reach = 7 * WEEKS
-    around = np.lib.stride_tricks.sliding_window_view(np.pad(size, reach), 2 * reach + 1).max(axis=1)
-    return np.asarray((usual > 0.0) & (size > FAR * usual) & (size > PART * around))
-
-
-def _prior_years(deviations: Deviations, effects: dict[str, float]) -> dict[str, float]:
+def _prior_years(deviations: Deviations, rules: Rules) -> dict[str, float]:
     """Years of a series, that a rule's effect on all of them counts: the fewer, the more the series differ in it."""
     return {
-        rule: PRIOR / (1.0 + float(np.mean((own - effects[rule]) ** 2, where=years > 0))) if years.any() else PRIOR
-        for rule, own, years in _own_effects(deviations, Rules(effects))
+        rule: PRIOR / (1.0 + float(np.mean((own - rules.effects[rule]) ** 2, where=years > 0)))
+        if years.any()
+        else PRIOR
+        for rule, own, years in _own_effects(deviations, rules)
     }
 
 
 def _own_effects(deviations: Deviations, rules: Rules) -> Iterator[tuple[str, FloatArray, IntArray]]:
-    """Each rule with its median effect [B] on each series, and the years [B] that show it."""
+    """Each rule with its median effect [B] on each series on working days, and the years [B] that show it."""
     for rule, among in rules.among(deviations.days):
-        yield rule, *medians(deviations.values[:, among])
+        yield rule, *medians(deviations.values[:, among >= CLEAR_SHARE])
 
 
 def effects_on_series(deviations: Deviations, rules: Rules) -> dict[str, FloatArray]:
@@ -259,8 +291,13 @@ def _candidates(first: int, count: int) -> _Candidates:
         enough = np.flatnonzero((of >= 0).sum(axis=1) >= MIN_YEARS)
         names += [(kind, int(code)) for code in enough]
         places.append(of[enough])
-    are_dates = np.array([kind == 0 for kind, _ in names], dtype=bool)
+    are_dates = np.array([kind == DATE for kind, _ in names], dtype=bool)
     return _Candidates(tuple(_name_of(*one) for one in names), np.concatenate(places), are_dates)
+
+
+def _weekday_of(days: IntArray) -> IntArray:
+    """[...] 0 = Monday, of days since 1970."""
+    return (days + 3) % 7  # the first of January 1970 was a Thursday
 
 
 def codes_of(days: IntArray) -> IntArray:
@@ -270,7 +307,7 @@ def codes_of(days: IntArray) -> IntArray:
     month = first.astype(np.int64) % 12 + 1
     day = (date - first).astype(np.int64) + 1
     length = ((first + 1).astype("M8[D]") - first.astype("M8[D]")).astype(np.int64)
-    weekday = (days + 3) % 7  # the first of January 1970 was a Thursday
+    weekday = _weekday_of(days)
     number = (day - 1) // 7 + 1
     nth = np.where(number < 5, (month * 7 + weekday) * 5 + number, 0)
     last = np.where(day + 7 > length, month * 7 + weekday, 0)
@@ -294,7 +331,7 @@ def _easter(year: IntArray) -> IntArray:
 
 
 def _name_of(kind: int, code: int) -> str:
-    if kind == 0:
+    if kind == DATE:
         return f"{code // 32:02d}-{code % 32:02d}"
     if kind == 3:
         return f"easter{code - AROUND_EASTER - 1:+d}"
@@ -309,7 +346,7 @@ def _code_of(rule: str) -> tuple[int, int]:
         return 3, int(rule.removeprefix("easter")) + AROUND_EASTER + 1
     month, *rest = rule.split("-")
     if len(rest) == 1:
-        return 0, int(month) * 32 + int(rest[0])
+        return DATE, int(month) * 32 + int(rest[0])
     weekday, number = rest
     code = int(month) * 7 + WEEKDAYS.index(weekday)
     return (2, code) if number == "last" else (1, code * 5 + int(number))

@@ -1,11 +1,12 @@
-"""Special days in forecasts that nothing was trained for: what they did to a series in the years before is put onto its forecast.
+"""Special days in forecasts that nothing was trained for: taken out of what a network reads, and put onto its forecast.
 
 The pretrained networks read no dates. Three years of days show which of them differ from others year after year, and by how much
-(`forecaster.data.special_days`). Of positive series the effect is a share of the forecast, else a sum.
+(`forecaster.data.special_days`). Of series that are never negative the effect is a share of the value, else a sum.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -22,10 +23,36 @@ if TYPE_CHECKING:
     from forecaster.data.special_days import Rules
     from forecaster.data.windows import Windows
     from forecaster.serving.raw_forecasts import RawForecasts
-    from forecaster.typing import FloatArray, IntArray
+    from forecaster.typing import BoolArray, FloatArray, IntArray
 
 SERIES = 256  # whose days are looked at together
+LEAST_SHARE = 0.05  # of an ordinary day that a special one has: what is closed says nothing of the days around it
 YEAR = 366 * DAY  # after which special days are found anew, so that no forecast knows of later rows
+
+
+@dataclass(frozen=True)
+class _Effects:
+    """What special days do to B series."""
+
+    rules: Rules
+    own: dict[str, FloatArray]  # [B] the effect of each rule
+    share: BoolArray  # [B] whether it is a share of the value
+
+    def taken_out(self, values: FloatArray, days: IntArray, series: IntArray) -> FloatArray:
+        """Values [w, R, K] of series [w] on `days` [w, R], as they would be on ordinary ones."""
+        effect, share = self._on(days, series)
+        return np.where(share, values / np.maximum(1.0 + effect, LEAST_SHARE), values - effect)
+
+    def put_onto(self, values: FloatArray, days: IntArray, series: IntArray) -> FloatArray:
+        """Values [w, R, K] of series [w] on ordinary `days` [w, R], as they are on these."""
+        effect, share = self._on(days, series)
+        return np.where(share, values * np.maximum(1.0 + effect, 0.0), values + effect)
+
+    def _on(self, days: IntArray, series: IntArray) -> tuple[FloatArray, BoolArray]:
+        effect = np.zeros(days.shape)
+        for rule, among in self.rules.among(days):
+            effect += self.own[rule][series, None] * among
+        return effect[:, :, None], self.share[series, None, None]
 
 
 @dataclass(frozen=True)
@@ -35,43 +62,46 @@ class SpecialDays:
     panel: Panel
     ends: IntArray  # [N] the first row of each series that must not be known
 
-    def put_onto(self, raw: RawForecasts) -> RawForecasts:
-        """Raw forecasts with the effects of the special days among their steps; no row from a window's cutoff on is read."""
-        panel, windows = self.panel, raw.windows
-        if panel.freq.count != DAY or not has_days(panel.freq) or not len(windows):
-            return raw
-        years = -((panel.timestamps[windows.cutoff - 1] - self._end) // YEAR)
-        values = raw.values.copy()
-        for back in np.unique(years):
-            ends, rules = self._known_before(int(back))
-            if rules is None:
-                continue
-            by_series = np.flatnonzero(years == back)
-            by_series = by_series[np.argsort(windows.series[by_series], kind="stable")]
-            series, begins = np.unique(windows.series[by_series], return_index=True)
-            for first in range(0, len(series), SERIES):
-                last = begins[first + SERIES] if first + SERIES < len(series) else len(by_series)
-                mine = by_series[begins[first] : last]
-                some = series[first : first + SERIES]
-                if (ends[some] > panel.offsets[some]).any():
-                    values[mine] = self._with_effects(values[mine], windows.take(mine), rules, some, ends)
-        return replace(raw, values=values)
+    def forecasts(self, made: Callable[[Windows], RawForecasts], windows: Windows) -> RawForecasts:
+        """`made` of windows whose special days are taken out, and put onto their steps; no row from a cutoff on is read."""
+        if self.panel.freq.count != DAY or not has_days(self.panel.freq) or not len(windows):
+            return made(windows)
+        years = -((self.panel.timestamps[windows.cutoff - 1] - self._end) // YEAR)
+        if not any(self._known_before(int(back))[1] for back in np.unique(years)):
+            return made(windows)
+        _, block = np.unique(windows.series, return_inverse=True)
+        _, part = np.unique(np.stack([years, block // SERIES]), axis=1, return_inverse=True)
+        part = part.reshape(-1)
+        parts = [np.flatnonzero(part == one) for one in range(part.max() + 1)]
+        found = [self._of_year(made, windows.take(mine), int(years[mine[0]])) for mine in parts]
+        order = np.argsort(np.concatenate(parts))
+        cutoff, values, lead = (
+            np.concatenate(some)[order]
+            for some in zip(*((one.read.cutoff, one.values, one.lead) for one in found), strict=True)
+        )
+        return replace(found[0], windows=windows, read=replace(windows, cutoff=cutoff), values=values, lead=lead)
 
-    def _with_effects(
-        self, values: FloatArray, windows: Windows, rules: Rules, some: IntArray, ends: IntArray
-    ) -> FloatArray:
-        """Forecasts [w, H, ·] of windows of `some` series [B], with the effects that the rows before `ends` [N] show."""
-        panel = self.panel
+    def _of_year(self, made: Callable[[Windows], RawForecasts], windows: Windows, back: int) -> RawForecasts:
+        """Those of windows whose cutoffs lie less than a year after what was known so many years before the end."""
+        (ends, rules), panel, some = self._known_before(back), self.panel, np.unique(windows.series)
+        if rules is None or not (ends[some] > panel.offsets[some]).any():
+            return made(windows)
         first, past = daily_values(panel, some, ends)
-        days = np.arange(first, first + past.shape[1])
-        deviations = deviations_of(first, past, rules.of(days) != 0.0)
-        own, place = effects_on_series(deviations, rules), np.searchsorted(some, windows.series)
-        stamps = panel.freq.after(panel.timestamps[windows.cutoff - 1], values.shape[1], panel.zone)
-        effect = np.zeros(stamps.shape)
-        for rule, among in rules.among(wall_clock(stamps, panel.zone) // DAY):
-            effect += own[rule][place, None] * among
-        effect, share = effect[:, :, None], deviations.share[place, None, None]
-        return np.where(share, values * np.maximum(1.0 + effect, 0.0), values + effect)
+        known = deviations_of(first, past, rules.of(np.arange(first, first + past.shape[1])) != 0.0)
+        effects = _Effects(rules, effects_on_series(known, rules), known.share)
+        target = np.empty_like(windows.target)  # only the rows of these series are touched
+        for i, n in enumerate(some):
+            rows = slice(panel.offsets[n], panel.offsets[n + 1])
+            values, days = windows.target[None, rows, None], self._days(panel.timestamps[rows])[None]
+            target[rows] = effects.taken_out(values, days, np.array([i]))[0, :, 0]
+        raw = made(replace(windows, target=target))
+        stamps = panel.freq.after(panel.timestamps[windows.cutoff - 1], raw.values.shape[1], panel.zone)
+        return replace(
+            raw, values=effects.put_onto(raw.values, self._days(stamps), np.searchsorted(some, windows.series))
+        )
+
+    def _days(self, timestamps: IntArray) -> IntArray:
+        return np.asarray(wall_clock(timestamps, self.panel.zone) // DAY)
 
     @cached_property
     def _end(self) -> int:

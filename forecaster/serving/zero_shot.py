@@ -227,7 +227,10 @@ class ZeroShot:
                 yield i, mine[first : first + batch]
 
     def _raw(self, network: PretrainedNetwork, windows: Windows, horizon: int) -> RawForecasts:
-        return self._special_days.put_onto(raw_forecasts(network.runtime, network, self.panel, windows, horizon))
+        def made(some: Windows) -> RawForecasts:
+            return raw_forecasts(network.runtime, network, self.panel, some, horizon)
+
+        return self._special_days.forecasts(made, windows)
 
     @cached_property
     def _special_days(self) -> SpecialDays:

@@ -73,6 +73,12 @@ def test_an_effect_on_all_series_counts_less_on_one_where_they_differ():
     assert differing is not None and differing.prior_years["12-25"] < 0.1
 
 
+@pytest.mark.parametrize("scale", [1e-300, 1e306, -1e15])
+def test_levels_of_any_size_have_them(scale):
+    rules = found(scale * daily_values(4 * 365, effects={"12-25": -0.5}))
+    assert rules is not None and rules.effects.keys() == {"12-25"}
+
+
 def test_hours_have_the_special_days_of_their_means():
     values = np.repeat(daily_values(4 * 365, effects={"12-25": -0.5}), 4)
     rules = found(values * np.tile([0.5, 1.0, 1.5, 1.0], 4 * 365), step=DAY // 4)
@@ -149,13 +155,31 @@ def test_a_day_has_the_rules_of_its_date_weekday_and_easter(day, rules):
 
 def test_the_row_of_the_calendar_holds_rules_and_effects_and_can_be_read_again():
     row = Rules({"12-25": -10.0, "11-thu-4": -5.0, "easter-2": 2.5}).row
-    assert row == "days:12-25=-1.000,11-thu-4=-0.500,easter-2=0.250"
+    assert row == "days:1.00/1.00/1.00/1.00/1.00/1.00/1.00,12-25=-1.000,11-thu-4=-0.500,easter-2=0.250"
     assert Rules.parse(row).row == row
     assert is_row(row) and tells_special_days(row) and row_words(row) == "special days" and width((row,)) == 3
     wall = days_of("2024-12-24", "2024-12-25", "2024-12-26", "2024-11-28") * DAY + DAY // 2
     np.testing.assert_allclose(features(wall, (row,)), [[0, -1, 0], [-1, 0, 0], [0, 0, -1], [-0.5, 0, 0]])
 
 
-@pytest.mark.parametrize("row", ["days:", "days:13", "days:12-25", "days:12-25=x", "days:11-xyz-4=1", "days:easter=1"])
+def test_a_weekend_that_rests_anyway_has_less_of_a_date():
+    values = daily_values(12 * 365)
+    days = days_of(FIRST) + np.arange(len(values))
+    weekend = (days + 3) % 7 >= 5
+    dates = Rules({"12-25": -0.5, "07-04": -0.4, "05-01": -0.3, "11-01": -0.4, "01-01": -0.4}).of(days)
+    rules = found(values * (1.0 + np.where(weekend, 0.2, 1.0) * dates))
+    assert rules is not None and rules.effects.keys() <= {"12-25", "07-04", "05-01", "11-01", "01-01"}
+    assert min(rules.weekdays[:5]) > 0.9 and max(rules.weekdays[5:]) < 0.75
+    christmas = rules.of(days_of("2023-12-25", "2022-12-25"))  # a Monday, a Sunday
+    assert christmas[1] == pytest.approx(christmas[0] * rules.weekdays[6] / rules.weekdays[0])
+
+
+ALL = "1/1/1/1/1/1/1"
+
+
+@pytest.mark.parametrize(
+    "row",
+    ["", "13", "12-25=1", ALL, f"{ALL},12-25", f"{ALL},12-25=x", f"{ALL},11-xyz-4=1", f"{ALL},easter=1", "1/1,12-25=1"],
+)
 def test_what_is_no_row_of_special_days_is_none(row):
-    assert not is_row(row)
+    assert not is_row(f"days:{row}") and is_row(f"days:{ALL},12-25=1")

@@ -39,6 +39,14 @@ def test_the_days_of_past_years_are_in_the_forecast(tmp_path, monkeypatch, less)
     np.testing.assert_allclose(lost, expected, atol=0.08)
 
 
+def test_days_just_past_do_not_move_the_forecast(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    rows = ROWS + 25  # up to the third of January
+    ordinary = forecast(frame_of(daily_values(rows)), horizon=14)
+    special = forecast(frame_of(daily_values(rows, effects=CHRISTMAS)), horizon=14)
+    np.testing.assert_allclose(special, ordinary, rtol=0.02)
+
+
 def windows_of(made, *cutoffs):
     series = np.zeros(len(cutoffs), np.int64)
     return Windows(made.target, made.offsets[:-1], made.offsets[1:], series, np.array(cutoffs))
