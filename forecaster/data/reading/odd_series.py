@@ -24,6 +24,8 @@ _MIN_FAR = 1000.0  # times as far from the median as values usually are from it,
 _SAMPLE = 33  # rows of each series that show what is usual
 _MIN_SEEN = 10
 _PARTS = {24: ("hours of the day", "D"), 12: ("months of the year", "YS")}  # how many series -> what they may be, step
+_TIME = re.compile(r"(\d{1,2}):([0-5]\d)(?::00)?|(\d{0,2})00|0")
+_MIN_DAY = 24  # times of a day
 _MIN_TIMES = 10  # as many rows as a total has, in the usual series
 
 
@@ -107,26 +109,42 @@ def _usual(panel: Panel) -> tuple[FloatArray, FloatArray]:
 
 
 def part_warning(panel: Panel) -> str:
-    """That the names of series are probably hours of days, or months of years; empty where they are not."""
+    """That the names of series are probably times of days, or months of years; empty where they are not."""
     column, names = panel.columns.series, [str(name) for name in panel.series]
-    if (
-        column is None
-        or panel.layout != "long"
-        or len(names) not in _PARTS
-        or not all(name.isdecimal() for name in names)
-    ):
+    if column is None or panel.layout != "long":
         return ""
-    what, step = _PARTS[len(names)]
+    step = panel.freq.name.split("@")[0]
+    what = _numbered(names, step) or (_times(names) if step == "D" else "")
+    return f"{what}, name them: --timestamp {quoted(f'{panel.columns.timestamp},{column}')}" if what else ""
+
+
+def _numbered(names: list[str], step: str) -> str:
+    """What series that are numbered from 0 or 1 on may be; empty where they are not."""
+    what, of_step = _PARTS.get(len(names), ("", ""))
+    if step != of_step or not all(name.isdecimal() for name in names):
+        return ""
     numbers = sorted(map(int, names))
-    if panel.freq.name.split("@")[0] != step or numbers not in (
-        list(range(len(names))),
-        list(range(1, len(names) + 1)),
-    ):
+    if [number - numbers[0] for number in numbers] != list(range(len(names))) or numbers[0] > 1:
         return ""
-    return (
-        f"the series are numbered {numbers[0]} to {numbers[-1]}: if these are {what}, name them: "
-        f"--timestamp {quoted(f'{panel.columns.timestamp},{column}')}"
+    return f"the series are numbered {numbers[0]} to {numbers[-1]}: if these are {what}"
+
+
+def _times(names: list[str]) -> str:
+    """What series that are called as times of the day at equal distances, 7:30 or 700, may be; empty where they are not."""
+    if not _MIN_DAY <= len(names) <= 1440:
+        return ""
+    found = [_TIME.fullmatch(name.strip()) for name in names]
+    if not all(found):
+        return ""
+    named = sorted(
+        (60 * int(one[1] or one[3] or 0) + int(one[2] or 0), name)
+        for one, name in zip(found, names, strict=True)
+        if one
     )
+    step, rest = divmod(1440, len(named))
+    if rest or [minute - named[0][0] for minute, _ in named] != list(range(0, 1440, step)):
+        return ""
+    return f"the series are called {named[0][1]} to {named[-1][1]}: if these are times of the day"
 
 
 def ended_with_zeros(panel: Panel, season_length: int) -> str:

@@ -165,6 +165,24 @@ def test_series_that_are_numbered_as_hours_are_warned_of():
     assert not part_warning(read_panel(parts(hours[:20])))
 
 
+@pytest.mark.parametrize(
+    ("names", "warned"),
+    [
+        ([f"{hour:02d}:00" for hour in range(24)], "called 00:00 to 23:00"),
+        ([f"{hour}:{minute:02d}:00" for hour in range(24) for minute in (0, 30)], "called 0:00:00 to 23:30:00"),
+        ([f"{hour * 100}" for hour in range(24)], "called 0 to 2300"),
+        ([f"{hour:02d}00" for hour in range(1, 25)], "called 0100 to 2400"),
+        ([f"{hour * 100}" for hour in range(10)], ""),  # ten articles
+        ([f"{hour:02d}:00" for hour in range(24) if hour != 5], ""),
+        ([f"{hour * 100 + 7}" for hour in range(24)], ""),
+    ],
+)
+def test_series_that_are_called_as_times_of_the_day_are_warned_of(names, warned):
+    found = part_warning(read_panel(parts(names, "from")))
+    assert bool(found) == bool(warned) and warned in found
+    assert not warned or "if these are times of the day, name them: --timestamp 'date,from'" in found
+
+
 def test_hours_as_hundreds_are_hours():
     frame = parts([f"{hour}00" for hour in range(24)], "hhmm").sort_values(["date", "hhmm"])
     panel = read_panel(frame)
