@@ -95,11 +95,16 @@ def _moving_mean(values: FloatArray, width: int, times: int) -> FloatArray:
 
 
 def _moving_sum(values: FloatArray, width: int) -> FloatArray:
-    count = values.shape[-1]
-    padded = np.pad(values, [(0, 0)] * (values.ndim - 1) + [(width, width)])
-    total: FloatArray = padded[..., :count].copy()
-    for away in range(1, 2 * width + 1):
-        total += padded[..., away : away + count]
+    """[..., D] sums within `width` on either side, of sums of 1, 2, 4 … values: few additions for each day."""
+    count, whole = values.shape[-1], 2 * width + 1
+    sums: FloatArray = np.pad(values, [(0, 0)] * (values.ndim - 1) + [(width, width)])
+    total, size, done = np.zeros(values.shape), 1, 0
+    while size <= whole:
+        if whole & size:
+            total += sums[..., done : done + count]
+            done += size
+        sums = sums[..., :-size] + sums[..., size:]
+        size *= 2
     return total
 
 

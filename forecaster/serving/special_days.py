@@ -39,20 +39,23 @@ class _Effects:
     share: BoolArray  # [B] whether it is a share of the value
 
     def taken_out(self, values: FloatArray, days: IntArray, series: IntArray) -> FloatArray:
-        """Values [w, R, K] of series [w] on `days` [w, R], as they would be on ordinary ones."""
-        effect, share = self._on(days, series)
-        return np.where(share, values / np.maximum(1.0 + effect, LEAST_SHARE), values - effect)
+        """Values [...] of `series` on `days`, which broadcast to them, as they would be on ordinary ones."""
+        effect = self._on(days, series)
+        return np.where(self.share[series], values / np.maximum(1.0 + effect, LEAST_SHARE), values - effect)
 
     def put_onto(self, values: FloatArray, days: IntArray, series: IntArray) -> FloatArray:
-        """Values [w, R, K] of series [w] on ordinary `days` [w, R], as they are on these."""
-        effect, share = self._on(days, series)
-        return np.where(share, values * np.maximum(1.0 + effect, 0.0), values + effect)
+        """Values [...] of `series` on ordinary `days`, which broadcast to them, as they are on these."""
+        effect = self._on(days, series)
+        return np.where(self.share[series], values * np.maximum(1.0 + effect, 0.0), values + effect)
 
-    def _on(self, days: IntArray, series: IntArray) -> tuple[FloatArray, BoolArray]:
-        effect = np.zeros(days.shape)
-        for rule, among in self.rules.among(days):
-            effect += self.own[rule][series, None] * among
-        return effect[:, :, None], self.share[series, None, None]
+    def _on(self, days: IntArray, series: IntArray) -> FloatArray:
+        first, effect = int(days.min()), np.zeros(np.broadcast_shapes(days.shape, series.shape))
+        every = np.arange(
+            first, int(days.max()) + 1
+        )  # far fewer than rows, and what day one is takes longer than to look it up
+        for rule, among in self.rules.among(every):
+            effect += self.own[rule][series] * among[days - first]
+        return effect
 
 
 @dataclass(frozen=True)
@@ -90,15 +93,13 @@ class SpecialDays:
         known = deviations_of(first, past, rules.of(np.arange(first, first + past.shape[1])) != 0.0)
         effects = _Effects(rules, effects_on_series(known, rules), known.share)
         target = np.empty_like(windows.target)  # only the rows of these series are touched
-        for i, n in enumerate(some):
-            rows = slice(panel.offsets[n], panel.offsets[n + 1])
-            values, days = windows.target[None, rows, None], self._days(panel.timestamps[rows])[None]
-            target[rows] = effects.taken_out(values, days, np.array([i]))[0, :, 0]
+        which = np.repeat(np.arange(len(some)), panel.lengths[some])
+        rows = np.concatenate([np.arange(panel.offsets[n], panel.offsets[n + 1]) for n in some])
+        target[rows] = effects.taken_out(windows.target[rows], self._days(panel.timestamps[rows]), which)
         raw = made(replace(windows, target=target))
         stamps = panel.freq.after(panel.timestamps[windows.cutoff - 1], raw.values.shape[1], panel.zone)
-        return replace(
-            raw, values=effects.put_onto(raw.values, self._days(stamps), np.searchsorted(some, windows.series))
-        )
+        days, series = self._days(stamps)[:, :, None], np.searchsorted(some, windows.series)[:, None, None]
+        return replace(raw, values=effects.put_onto(raw.values, days, series))
 
     def _days(self, timestamps: IntArray) -> IntArray:
         return np.asarray(wall_clock(timestamps, self.panel.zone) // DAY)

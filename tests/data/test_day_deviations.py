@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from forecaster.data.day_deviations import daily_values, deviations_of, medians
+from forecaster.data.day_deviations import _moving_sum, daily_values, deviations_of, medians
 from forecaster.data.freq import Freq
 from tests.support.factories import panel_of
 
@@ -70,3 +70,12 @@ def test_medians_leave_out_what_is_missing():
     found, count = medians(np.array([[3.0, np.nan, 1.0, 8.0], [np.nan] * 4, [2.0, np.nan, 4.0, np.nan]]))
     np.testing.assert_array_equal(found, [3.0, 0.0, 3.0])
     np.testing.assert_array_equal(count, [3, 0, 2])
+
+
+@pytest.mark.parametrize("width", [1, 7, 9])
+def test_moving_sums_are_those_of_the_values_around(width):
+    values = np.random.default_rng(0).normal(size=(2, 3, 25))
+    found = _moving_sum(values, width)
+    for day in range(25):
+        around = values[..., max(day - width, 0) : day + width + 1].sum(axis=-1)
+        np.testing.assert_allclose(found[..., day], around, atol=1e-12)
