@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from forecaster.data.series_blocks import series_blocks
+from forecaster.data.special_days import find_special_days
 from forecaster.data.time_zones import DAY, wall_clock
 from forecaster.errors import DataError
 
@@ -54,6 +55,7 @@ class Summary:
     zone_jumps: int  # changes of the zone's clock within the span
     gap_runs: tuple[Gap, ...]
     clock_gaps: int  # nights without an hour, as when clocks are set forward, where timestamps have no zone
+    special_days: tuple[str, ...]  # rules of those that differ from others year after year
 
     def facts(self) -> dict[str, str]:
         """For people: name of the figure -> its value."""
@@ -65,6 +67,7 @@ class Summary:
             "span": f"{self.first} to {self.last}",
             "frequency": f"{self.freq}, season length {self.season_length}",
             **({"season": words.removeprefix("season ").rstrip(".")} if words else {}),
+            **({"special days": ", ".join(self.special_days)} if self.special_days else {}),
             "zone": self.zone or "none",
             "gaps": f"{self.gaps:,}{_gaps(self.gap_runs)}",
             "missing targets": f"{self.missing:,}",
@@ -83,6 +86,7 @@ def summarise(panel: Panel) -> Summary:
     farthest = far[np.argsort(-distances[far], kind="stable")[:_MAX_LISTED]]
     ends = int(panel.timestamps.min()), int(panel.timestamps.max())
     first, last = (panel.timestamp_text(end) for end in ends)
+    special = find_special_days(panel, panel.offsets[1:])
     return Summary(
         series=len(panel.series),
         rows=len(panel.target) - panel.gaps,
@@ -100,6 +104,7 @@ def summarise(panel: Panel) -> Summary:
         zone_jumps=_zone_jumps(panel),
         gap_runs=panel.gap_runs,
         clock_gaps=_clock_gaps(panel),
+        special_days=tuple(special.effects) if special else (),
     )
 
 

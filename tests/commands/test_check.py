@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -75,6 +76,17 @@ def test_a_file_without_faults_ends_with_exit_0(capsys: pytest.CaptureFixture[st
     assert run(["check", "none.csv", "--quiet"]) == 3
     assert run(["check", "x.csv", "--model", "none", "--quiet"]) == 4
     assert run(["check", "x.csv", "--freq", "fortnight", "--quiet"]) == 2
+
+
+def test_special_days_are_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    days = pd.date_range("2019-01-01", periods=1461)
+    rng = np.random.default_rng(0)
+    values = np.where((days.month == 12) & (days.day == 25), 40.0, 100.0) + rng.normal(size=len(days))
+    pd.DataFrame({"timestamp": days, "target": values}).to_csv(tmp_path / "days.csv", index=False)
+    assert run(["check", str(tmp_path / "days.csv")]) == 0
+    assert re.search(r"^special days +12-25$", capsys.readouterr().out, re.MULTILINE)
+    assert run(["check", "--json", str(tmp_path / "days.csv")]) == 0
+    assert json.loads(capsys.readouterr().out)["summary"]["special_days"] == ["12-25"]
 
 
 @pytest.mark.slow
