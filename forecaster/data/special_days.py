@@ -47,8 +47,9 @@ SHUFFLES = 16  # of the years against each other, which show chance
 # a working day in five of seven.
 ALIKE = 0.7
 HALF = 0.5
-PASSES = 2  # the second without the days that the first has found in the level of others
-CLIPPED = 100.0  # usual sizes, beyond which one series of a panel counts no more
+PASSES = 2  # the second without the strong days that the first has found in the level of others
+PART = 0.2  # of the strongest effect, that these have
+CLIPPED = 10_000.0  # usual sizes, beyond which one series of a panel counts no more
 PRIOR_DAYS = 4.0  # days of a weekday, that the effect on the others counts
 CLEAR_SHARE = 0.75  # of the effect on a working day, with which a weekday counts as one
 PRIOR = 2.0  # years of a series, that the effect on all series counts, where it is the same on all
@@ -179,7 +180,9 @@ def find_special_days(panel: Panel, ends: IntArray) -> Rules | None:
         if not effects:
             return None
         # A holiday lowers the level of its weekday, so that the days a week away seem special, by a small part of what it is.
-        left_out = Rules(effects).of(deviations.days) != 0.0
+        least = PART * max(map(abs, effects.values()))
+        strong = Rules({rule: effect for rule, effect in effects.items() if abs(effect) >= least})
+        left_out = strong.of(deviations.days) != 0.0
     rules = Rules(effects).by_weekday(first, mean)
     return replace(rules, prior_years=_prior_years(deviations, rules))
 

@@ -73,6 +73,13 @@ def test_an_effect_on_all_series_counts_less_on_one_where_they_differ():
     assert differing is not None and differing.prior_years["12-25"] < 0.1
 
 
+@pytest.mark.parametrize("noise", [0.0005, 0.005])
+@pytest.mark.parametrize("effects", [{"12-25": -0.6}, TRUE])
+def test_quiet_series_have_no_others(noise, effects):
+    rules = found(daily_values(5 * 365, noise=noise, effects=effects))
+    assert rules is not None and rules.effects.keys() == effects.keys()
+
+
 @pytest.mark.parametrize("scale", [1e-300, 1e306, -1e15])
 def test_levels_of_any_size_have_them(scale):
     rules = found(scale * daily_values(4 * 365, effects={"12-25": -0.5}))
