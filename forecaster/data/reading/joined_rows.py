@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from forecaster.data.reading.frequency import SortedRows
     from forecaster.typing import BoolArray, FloatArray, IntArray
 
-MIN_REGULAR_SHARE = 0.5  # of steps that are alike, for a period to be known as incomplete
+MIN_REGULAR_SHARE = 0.5  # of steps that are alike, for each series to show which of its periods are not complete
+USUAL_SHARE = 0.95  # of steps, that are not longer than usual
 
 
 @dataclass(frozen=True)
@@ -68,17 +69,17 @@ def _collisions(timestamps: IntArray, offsets: IntArray) -> int:
 def resampled(found: Observations, freq: Freq, aggregate: str) -> tuple[Observations, str]:
     """The rows at the begins of their periods of `freq`, joined; and a note.
 
-    A sum of a part of a period is no value of the period: such a first or last period is left out where the rows have a
-    regular step of their own that shows it.
+    A sum of a part of a period is no value of the period: such a first or last period is left out where the gap to its edge
+    is longer than those between the rows.
     """
     rows = found.rows
     if rows.whole_numbers:
         raise DataError(f"{rows.source}: --resample needs dates, and timestamps are whole numbers.", "Leave it out.")
     begin = floored(rows.timestamps, freq, rows.zone)
     parts = _parts(rows, begin, freq) if aggregate == "sum" else np.zeros(len(begin), dtype=bool)
+    left_out = 0 if parts.all() else int(parts.sum())
     moved = found.at(begin)
-    left_out = int(parts.sum())
-    if left_out and not parts.all():
+    if left_out:
         moved = moved.only(~parts)
     done = joined(moved, aggregate)
     note = f"{len(rows.timestamps):,} rows joined to {len(done.rows.timestamps):,} periods of {freq.name} ({aggregate})"
@@ -86,23 +87,32 @@ def resampled(found: Observations, freq: Freq, aggregate: str) -> tuple[Observat
 
 
 def _parts(rows: SortedRows, begin: IntArray, freq: Freq) -> BoolArray:
-    """[R] rows of the first and last period of a series where these are not complete."""
+    """[R] rows of the first and last period that are not complete: of each series, or of all where rows have no regular step."""
     gaps = np.diff(rows.timestamps)
     inner = np.ones(len(gaps), dtype=bool)
     inner[rows.offsets[1:-1] - 1] = False
     parts = np.zeros(len(begin), dtype=bool)
     if not inner.any():
         return parts
+    end = freq.advance(begin, np.ones_like(begin), rows.zone)
     step = int(np.median(gaps[inner]))
     if step <= 0 or np.mean(gaps[inner] == step) < MIN_REGULAR_SHARE:
-        return parts
-    end = freq.advance(begin, np.ones_like(begin), rows.zone)
+        return _parts_of_all(rows.timestamps, begin, end)
+    usual = int(np.quantile(gaps[inner], USUAL_SHARE, method="higher"))  # weekends, too, where these have no rows
     for first, stop in zip(rows.offsets[:-1].tolist(), rows.offsets[1:].tolist(), strict=True):
-        if rows.timestamps[first] - begin[first] >= step:
+        if rows.timestamps[first] - begin[first] >= usual:
             parts[first:stop] |= begin[first:stop] == begin[first]
-        if end[stop - 1] - rows.timestamps[stop - 1] > step:
+        if end[stop - 1] - rows.timestamps[stop - 1] > usual:
             parts[first:stop] |= begin[first:stop] == begin[stop - 1]
     return parts
+
+
+def _parts_of_all(timestamps: IntArray, begin: IntArray, end: IntArray) -> BoolArray:
+    """[R] rows of the first and last period of all, as of transactions, where no gap between rows is as long as to the edge."""
+    times = np.unique(timestamps)
+    longest = int(np.diff(times).max(initial=0))
+    early, late = times[0] - begin.min() > longest, end.max() - times[-1] > longest
+    return np.asarray((early & (begin == begin.min())) | (late & (begin == begin.max())))
 
 
 def joined(found: Observations, aggregate: str) -> Observations:

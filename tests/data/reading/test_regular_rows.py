@@ -145,6 +145,34 @@ def test_a_sum_of_a_part_of_a_period_is_left_out_and_said():
     assert set(panel.target) == {4.0} and any("not complete" in note for note in panel.notes)
 
 
+@pytest.mark.parametrize(
+    ("first", "last", "months"),
+    [
+        ("2024-06-03", "2024-08-30", ["2024-06-01", "2024-07-01", "2024-08-01"]),  # the 1st of June was a Saturday
+        ("2024-06-04", "2024-08-28", ["2024-07-01"]),
+    ],
+)
+def test_months_of_business_days_that_end_at_a_weekend_are_complete(first, last, months):
+    index = pd.bdate_range(first, last)
+    panel = read(frame(index, np.ones(len(index))), resample="MS", aggregate="sum")
+    assert [panel.timestamp_text(int(one)) for one in panel.timestamps] == months
+
+
+@pytest.mark.parametrize(("last", "weeks"), [("2024-03-25 20:00", 12), ("2024-03-31 20:00", 13)])
+def test_the_last_week_of_transactions_is_left_out_where_days_of_it_are_to_come(last, weeks):
+    rng = np.random.default_rng(0)
+    days = pd.date_range("2024-01-01", last, freq="D").normalize()
+    index = (days.repeat(5) + pd.to_timedelta(rng.uniform(7, 20, 5 * len(days)).round(2), "h")).sort_values()
+    panel = read(frame(index, np.ones(len(index))), resample="W-MON", aggregate="sum")
+    assert panel.target.tolist() == [35.0] * weeks
+    assert any("5 rows of periods that are not complete" in note for note in panel.notes) == (weeks == 12)
+
+
+def test_one_period_is_kept_and_not_said_to_be_left_out():
+    panel = read(frame(pd.date_range("2024-01-10", periods=9), np.ones(9)), resample="MS", aggregate="sum")
+    assert panel.target.tolist() == [9.0] and not any("not complete" in note for note in panel.notes)
+
+
 @pytest.mark.parametrize("seed", range(3))
 def test_rows_at_any_time_are_counted_by_the_hour(seed):
     seconds = np.cumsum(np.random.default_rng(seed).exponential(600, 600)).round()
