@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from forecaster.data.day_deviations import daily_values, deviations_of, medians
+from forecaster.data.day_deviations import WEEKS, daily_values, deviations_of, medians
 from forecaster.data.time_zones import DAY
 from forecaster.data.windows import evenly
 
@@ -47,8 +47,8 @@ SHUFFLES = 16  # of the years against each other, which show chance
 # a working day in five of seven.
 ALIKE = 0.7
 HALF = 0.5
-PASSES = 2  # the second without the strong days that the first has found in the level of others
-PART = 0.2  # of the strongest effect, that these have
+PASSES = 3  # the later ones without the days that those before have found in the level of others
+PART = 0.25  # of the strongest one around, that such a day has
 CLIPPED = 10_000.0  # usual sizes, beyond which one series of a panel counts no more
 PRIOR_DAYS = 4.0  # days of a weekday, that the effect on the others counts
 CLEAR_SHARE = 0.75  # of the effect on a working day, with which a weekday counts as one
@@ -179,10 +179,7 @@ def find_special_days(panel: Panel, ends: IntArray) -> Rules | None:
         effects = rules_of(first, mean)
         if not effects:
             return None
-        # A holiday lowers the level of its weekday, so that the days a week away seem special, by a small part of what it is.
-        least = PART * max(map(abs, effects.values()))
-        strong = Rules({rule: effect for rule, effect in effects.items() if abs(effect) >= least})
-        left_out = strong.of(deviations.days) != 0.0
+        left_out = left_out | _farthest(np.where(left_out, 0.0, np.abs(Rules(effects).of(deviations.days))))
     rules = Rules(effects).by_weekday(first, mean)
     return replace(rules, prior_years=_prior_years(deviations, rules))
 
@@ -193,6 +190,17 @@ def _mean(deviations: Deviations) -> FloatArray:
     total = np.where(known, np.clip(deviations.values, -CLIPPED, CLIPPED), 0.0).sum(axis=0)
     count = known.sum(axis=0)
     return np.where(count > 0, total / np.maximum(count, 1), np.nan)
+
+
+def _farthest(sizes: FloatArray) -> BoolArray:
+    """[D] special days, from the sizes of effects [D], that are no small part of another one around.
+
+    A holiday lowers the level of its weekday, so that the days whole weeks away seem special: they are ordinary, and without
+    them the weekday would have no level.
+    """
+    reach = 7 * WEEKS
+    around = np.lib.stride_tricks.sliding_window_view(np.pad(sizes, reach), 2 * reach + 1).max(axis=1)
+    return np.asarray(sizes > PART * around)
 
 
 def _prior_years(deviations: Deviations, rules: Rules) -> dict[str, float]:

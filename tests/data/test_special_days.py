@@ -66,6 +66,12 @@ def test_the_weekdays_next_to_a_holiday_are_not_special_in_panels_of_many_series
     assert rules is not None and rules.effects.keys() == {"12-25", "01-01"}
 
 
+@pytest.mark.parametrize("seed", range(6))
+def test_a_strong_holiday_of_one_quiet_series_is_found_alone(seed):
+    rules = found(daily_values(1461, seed, noise=0.01, effects={"12-25": -0.6}, first="2019-01-01"), first="2019-01-01")
+    assert rules is not None and rules.effects.keys() == {"12-25"}
+
+
 def test_an_effect_on_all_series_counts_less_on_one_where_they_differ():
     alike = found(*(daily_values(5 * 365, seed, effects={"12-25": -0.5}) for seed in range(12)))
     differing = found(*(daily_values(5 * 365, seed, effects={"12-25": -0.5} if seed < 4 else {}) for seed in range(12)))
