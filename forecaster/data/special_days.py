@@ -49,7 +49,7 @@ ALIKE = 0.7
 HALF = 0.5
 PASSES = 3  # the later ones without the days that those before have found in the level of others
 PART = 0.25  # of the strongest one around, that such a day has
-CLIPPED = 10_000.0  # usual sizes, beyond which one series of a panel counts no more
+LOUD = 30.0  # usual sizes, by which any series of a panel may deviate in what they show together
 PRIOR_DAYS = 4.0  # days of a weekday, that the effect on the others counts
 CLEAR_SHARE = 0.75  # of the effect on a working day, with which a weekday counts as one
 PRIOR = 2.0  # years of a series, that the effect on all series counts, where it is the same on all
@@ -185,11 +185,18 @@ def find_special_days(panel: Panel, ends: IntArray) -> Rules | None:
 
 
 def _mean(deviations: Deviations) -> FloatArray:
-    """[D] the mean over the series; NaN where none has a value."""
-    known = ~np.isnan(deviations.values)
-    total = np.where(known, np.clip(deviations.values, -CLIPPED, CLIPPED), 0.0).sum(axis=0)
+    """[D] the mean over the series; NaN where none has a value.
+
+    Series that deviate by more of their usual size than most, as very quiet ones, count as these do.
+    """
+    values, known = deviations.values, ~np.isnan(deviations.values)
+    if len(values) > 1:
+        sizes = np.abs(np.where(known, values, 0.0))
+        far = np.partition(sizes, -MIN_YEARS, axis=1)[:, -MIN_YEARS]  # a rule has as many days, lone outliers are fewer
+        most = max(LOUD, float(np.median(far)))
+        values = np.clip(values * (most / np.maximum(far, most))[:, None], -most, most)
     count = known.sum(axis=0)
-    return np.where(count > 0, total / np.maximum(count, 1), np.nan)
+    return np.where(count > 0, np.where(known, values, 0.0).sum(axis=0) / np.maximum(count, 1), np.nan)
 
 
 def _farthest(sizes: FloatArray) -> BoolArray:

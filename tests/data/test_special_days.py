@@ -79,6 +79,19 @@ def test_an_effect_on_all_series_counts_less_on_one_where_they_differ():
     assert differing is not None and differing.prior_years["12-25"] < 0.1
 
 
+@pytest.mark.parametrize("noise", [0.03, 0.2])
+def test_one_quiet_series_does_not_hide_what_the_others_have(noise):
+    others = [daily_values(5 * 365, seed, noise, effects={"12-25": -0.8}) for seed in range(9)]
+    rules = found(*others, daily_values(5 * 365, 99, noise=0.0005, effects={"01-01": 1.0}))
+    assert rules is not None and rules.effects["12-25"] < -3.0
+    assert abs(rules.effects["12-25"]) > abs(rules.effects.get("01-01", 0.0))
+
+
+def test_quiet_series_have_their_effects_together():
+    rules = found(*(daily_values(5 * 365, seed, noise=0.001, effects={"12-25": -0.6}) for seed in range(4)))
+    assert rules is not None and rules.effects.keys() == {"12-25"} and rules.effects["12-25"] < -300.0
+
+
 @pytest.mark.parametrize("noise", [0.0005, 0.005])
 @pytest.mark.parametrize("effects", [{"12-25": -0.6}, TRUE])
 def test_quiet_series_have_no_others(noise, effects):
