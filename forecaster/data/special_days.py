@@ -33,9 +33,8 @@ if TYPE_CHECKING:
     from forecaster.data.panel import Panel
     from forecaster.typing import BoolArray, FloatArray, IntArray
 
-SPECIAL_DAYS = (
-    "days:"  # prefix of a calendar row for special days, e.g. "days:1/1/1/1/1/0.4/0.2,12-25=-1.000,11-thu-4=-0.8"
-)
+# Prefix of a calendar row for special days, e.g. "days:1.00/1.00/1.00/1.00/1.00/0.40/0.20,12-25=-1.000,11-thu-4=-0.831".
+SPECIAL_DAYS = "days:"
 NO_HOLIDAYS = "none"  # as --holidays: special days are not looked for
 MIN_YEARS = 3  # in which a rule's day is observed
 MAX_RULES = 40
@@ -64,9 +63,7 @@ class Rules:
     """Rules of special days with their effects, in usual sizes of a day's deviation or whatever the caller counts in."""
 
     effects: dict[str, float]
-    weekdays: tuple[float, ...] = (
-        1.0,
-    ) * 7  # shares of a date's effect from Monday to Sunday: what rests then rests anyway
+    weekdays: tuple[float, ...] = (1.0,) * 7  # shares of a date's effect from Monday on: who rests anyway rests no more
     prior_years: dict[str, float] = field(default_factory=dict)  # of one series, that an effect on all counts
 
     @property

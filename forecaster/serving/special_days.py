@@ -50,9 +50,8 @@ class _Effects:
 
     def _on(self, days: IntArray, series: IntArray) -> FloatArray:
         first, effect = int(days.min()), np.zeros(np.broadcast_shapes(days.shape, series.shape))
-        every = np.arange(
-            first, int(days.max()) + 1
-        )  # far fewer than rows, and what day one is takes longer than to look it up
+        # Far fewer than rows: to look a day up is quicker than to date it.
+        every = np.arange(first, int(days.max()) + 1)
         for rule, among in self.rules.among(every):
             effect += self.own[rule][series] * among[days - first]
         return effect
