@@ -388,7 +388,7 @@ def test_any_option_set_to_what_the_plan_had_chosen_gives_the_same_plan(air):
     } <= checked
 
 
-@pytest.mark.parametrize("schedule", [(6, 5e-3), (6, 2e-3), (20, 5e-3)])
+@pytest.mark.parametrize("schedule", [(6, 5e-3), (6, 2e-3), (26, 5e-3)])
 def test_a_schedule_as_it_was_chosen_changes_nothing(air, schedule):
     from types import SimpleNamespace
 
