@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from forecaster.data.panel import Panel
     from forecaster.typing import BoolArray, FloatArray, IntArray
 
+SPREAD = 1.4826  # median absolute deviation → standard deviation, for normal values
 MAX_YEARS = 20  # the latest ones, that are read
 LEVEL_WIDTH = 9  # days on either side of the moving averages that are the level of a day
 WEEKS = 7  # on either side, over which a weekday's deviation from the level is taken
@@ -71,7 +72,7 @@ def deviations_of(first: int, values: FloatArray, left_out: BoolArray) -> Deviat
     weekday = _weekday_mean(np.where(left_out, np.nan, left))
     weekday = np.where(of_level & ~(weekday > 0.0), np.nan, weekday)
     left = np.where(of_level, left / np.where(of_level, weekday, 1.0) - 1.0, left - weekday)
-    size = 1.4826 * medians(np.abs(left))[0]
+    size = SPREAD * medians(np.abs(left))[0]
     size = np.where(size > 0.0, size, np.nan)
     return Deviations(first, left / size[:, None], np.where(share, size, size * largest), share)
 

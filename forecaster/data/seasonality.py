@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from forecaster.data.day_deviations import SPREAD
 from forecaster.data.panel import MIN_CORRELATION, Season, SeasonStrength
 from forecaster.data.time_zones import DAY
 from forecaster.data.windows import evenly
@@ -201,7 +202,7 @@ def _autocorrelation(values: FloatArray, longest: int, span: int) -> FloatArray 
     if seen.sum() < 8:
         return None
     change = change - np.median(change[seen])
-    spread = 1.4826 * float(np.median(np.abs(change[seen])))
+    spread = SPREAD * float(np.median(np.abs(change[seen])))
     change = np.where(seen, np.clip(change, -OUTLIER * spread, OUTLIER * spread) if spread > 0 else change, 0.0)
     power = float(change @ change)
     if not power > len(change) * ROUNDING**2:

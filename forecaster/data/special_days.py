@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from forecaster.data.day_deviations import WEEKS, daily_values, deviations_of, medians
+from forecaster.data.day_deviations import SPREAD, WEEKS, daily_values, deviations_of, medians
 from forecaster.data.time_zones import DAY
 from forecaster.data.windows import evenly
 
@@ -245,7 +245,7 @@ def rules_of(first: int, deviations: FloatArray) -> dict[str, float]:
     values, places = np.append(deviations, np.nan), candidates.places
     dates = places[candidates.are_dates]
     effect, known, _ = _effects(values[dates])
-    usual = 1.4826 * float(np.median(np.abs(effect[known]))) if known.any() else 0.0
+    usual = SPREAD * float(np.median(np.abs(effect[known]))) if known.any() else 0.0
     found: dict[str, float] = {}
     while usual > 0.0 and len(found) < MAX_RULES:
         each = values[places]

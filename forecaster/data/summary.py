@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from forecaster.data.day_deviations import SPREAD
 from forecaster.data.series_blocks import series_blocks
 from forecaster.data.special_days import find_special_days
 from forecaster.data.time_zones import DAY, wall_clock
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from forecaster.typing import BoolArray, FloatArray, IntArray
 
 MIN_OUTLIER_DISTANCE = 10.0  # of a value from its series' median, in robust standard deviations
-SPREAD = 1.4826  # median absolute deviation → standard deviation, for normal values
 MIN_STEPS = 1000  # differences that a 64-bit number can keep within the range of a series
 MIN_LOG_SHARE = 1e-5  # range over level, from which a log keeps a window's range; with less a log is linear anyway
 _MAX_LISTED = 5  # names and timestamps

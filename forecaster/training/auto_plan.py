@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from forecaster.data.calendar import lag_count, tells_special_days, width
+from forecaster.data.calendar import lag_count, width
 from forecaster.data.series_blocks import rows_before, series_blocks
 from forecaster.data.summary import logs_keep_range
 from forecaster.errors import UsageError
@@ -30,7 +30,7 @@ from forecaster.training.length_plan import (
     longest_tested,
 )
 from forecaster.training.optimizer_plan import with_optimizer
-from forecaster.training.plan import EPOCH_STEPS, Chooser, Draft, OpenQuestions, Plan, TrainingSchedule
+from forecaster.training.plan import EPOCH_STEPS, Chooser, Draft, OpenQuestions, Plan, TrainingSchedule, is_informed
 from forecaster.training.precision import FLOAT32
 from forecaster.training.presets import DEFAULT, PRESETS
 from forecaster.training.selection_plan import (
@@ -101,7 +101,7 @@ def draft_plan(panel: Panel, settings: TrainSettings) -> Draft:
         distribution=settings.likelihood,
         point_level=point_level(loss, settings),
     )
-    informed = bool(base.covariates) or any(map(tells_special_days, calendar))
+    informed = is_informed(base, calendar)
     schedules = schedules_of(settings, preset)
     error_scale = scalings[0].error_scale
     fit = _fit(choose, settings, schedules[0], loss=loss, error_scale=error_scale, series=len(panel.series))

@@ -107,6 +107,11 @@ class Candidate:
         return f"{scaling}, context {self.context_length}, {steps} steps at {self.schedule.learning_rate:g}"
 
 
+def is_informed(network: NetworkSettings, calendar: Sequence[str]) -> bool:
+    """Whether a network with this calendar reads what the target's own past does not show: covariates, holidays, events."""
+    return bool(network.covariates) or any(map(tells_special_days, calendar))
+
+
 @dataclass(frozen=True)
 class Plan:
     """Every decision about a training."""
@@ -135,7 +140,7 @@ class Plan:
     @property
     def informed(self) -> bool:
         """Whether the networks read what the target's own past does not show: covariates, holidays or events."""
-        return bool(self.members[0].covariates) or any(map(tells_special_days, self.calendar))
+        return is_informed(self.members[0], self.calendar)
 
     @property
     def quantiles(self) -> tuple[float, ...]:
