@@ -7,13 +7,10 @@ from dataclasses import dataclass
 
 from forecaster.data.panel import ROLES, Columns
 from forecaster.data.reading.column_clues import Clues
-from forecaster.data.reading.date_words import in_english
 from forecaster.data.reading.joined_columns import joined_name, parts_of, split_names
 from forecaster.data.reading.table import RawTable
 from forecaster.data.reading.unlike_columns import unlike
 from forecaster.errors import DataError, UsageError, nearest
-
-MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 
 
 class NoColumnError(DataError):
@@ -52,17 +49,6 @@ class Roles:
         target = self.targets[0] if len(self.targets) == 1 else self.given_targets
         by_role = {role: tuple(one.name for one in self.covariates if one.role == role) for role in ROLES}
         return Columns(self.series, self.timestamp, target, **by_role)
-
-    @property
-    def warning(self) -> str:
-        """That the columns are probably the months of one series; empty where they are not."""
-        named = {in_english(name.strip()).lower()[:3] for name in self.targets}
-        if self.layout != "wide" or not set(MONTHS) <= named:
-            return ""
-        return (
-            "the columns are months, each of which is read as a yearly series of its own: for one monthly series write a "
-            "row for each month"
-        )
 
     def notes(self, table: RawTable) -> Iterable[str]:
         """What was inferred, one line each."""

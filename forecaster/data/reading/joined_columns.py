@@ -87,7 +87,7 @@ def _part(kind: str, text: str) -> int | None:
     """A part of a date: a number, or microseconds since midnight for a time; None where it is none."""
     text = text.strip()
     if kind == "time":
-        return _clock(text)
+        return time_of_day(text)
     if kind == "month" and (name := in_english(text)[:3].lower()) in MONTHS:
         return MONTHS.index(name) + 1
     digits = re.fullmatch(r"(?:[QqWwHh])?(\d{1,4})(?:\.0*)?", text)
@@ -100,7 +100,8 @@ def _part(kind: str, text: str) -> int | None:
     return number if low <= number <= high else None
 
 
-def _clock(text: str) -> int | None:
+def time_of_day(text: str) -> int | None:
+    """Microseconds since midnight of a text such as 7:30, 7h30 or 7 pm; None where it is no time."""
     match = _CLOCK.fullmatch(text)
     if match is None:
         return None

@@ -1,4 +1,4 @@
-"""Warnings of what exports add to the rows of a table: a total as a series of its own, zeros in place of rows to come."""
+"""Warnings of what exports do to a table: a total as a series of its own, codes, lost marks, zeros in place of rows to come."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ _TOTAL = re.compile(
     r"(?:grand |sub)?[ -]?totals?|(?:gesamt)?summe|gesamt|insgesamt|sums?|total g[ée]n[ée]ral|totale?|suma",
     re.IGNORECASE,
 )
+_MIN_SUMMED, _MIN_SUMS = 3, 10  # series, and timestamps at which one is the sum of the others
+_SUMMED_SHARE = 0.95  # of timestamps
+_ROUNDING = 1e-3  # share of a sum that is lost where the parts are rounded
 _CODES = (-99.0, -999.0, -9999.0, -99999.0, 999.0, 9999.0, 99999.0, 999999.0)  # for missing values
 _MIN_CODES = 2
 _MIN_FAR = 1000.0  # times as far from the median as values usually are from it, or from 0
 _SAMPLE = 33  # rows of each series that show what is usual
 _MIN_SEEN = 10
-_PARTS = {24: ("hours of the day", "D"), 12: ("months of the year", "YS")}  # how many series -> what they may be, step
-_TIME = re.compile(r"(\d{1,2}):([0-5]\d)(?::00)?|(\d{0,2})00|0")
-_MIN_DAY = 24  # times of a day
 _MIN_TIMES = 10  # as many rows as a total has, in the usual series
 
 
@@ -40,6 +40,33 @@ def total_warning(panel: Panel) -> str:
     return (
         f"series {quoted(panel.series[odd[0]])} has {rows:,} row{'s' * (rows != 1)}, others {usual:,}: "
         "if it is a total below the table, delete it"
+    )
+
+
+def sum_warning(panel: Panel) -> str:
+    """That one series is the sum of all others at nearly all timestamps; empty where none is."""
+    if len(panel.series) < _MIN_SUMMED or panel.targets:
+        return ""
+    with np.errstate(over="ignore", invalid="ignore"):
+        whole = np.add.reduceat(np.nan_to_num(panel.target), panel.offsets[:-1])
+        n = int(np.abs(whole).argmax())
+        if not abs(2 * whole[n] - whole.sum()) <= (1 - _SUMMED_SHARE) * abs(whole[n]):  # quick: most panels end here
+            return ""
+        stamps, at = np.unique(panel.timestamps, return_inverse=True)
+        own = slice(int(panel.offsets[n]), int(panel.offsets[n + 1]))
+        total, there = np.full(len(stamps), np.nan), ~np.isnan(panel.target)
+        total[at[own]] = panel.target[own]
+        there[own] = False  # the others
+        count = np.bincount(at[there], minlength=len(stamps))
+        others = np.bincount(at[there], panel.target[there], len(stamps))
+        size = np.bincount(at[there], np.abs(panel.target[there]), len(stamps))
+    asked = (count > 1) & (size > 0) & ~np.isnan(total)
+    equal = asked & (np.abs(total - others) <= _ROUNDING * size)
+    if equal.sum() < max(_MIN_SUMS, _SUMMED_SHARE * asked.sum()):
+        return ""
+    return (
+        f"series {quoted(panel.series[n])} is the sum of the other {len(panel.series) - 1:,} at {int(equal.sum()):,} of "
+        f"{int(asked.sum()):,} timestamps: if it is no series of its own, leave it out, or scores count everything twice"
     )
 
 
@@ -106,45 +133,6 @@ def _usual(panel: Panel) -> tuple[FloatArray, FloatArray]:
     middle = at(0.5)
     usual = np.maximum(np.abs(middle), at(0.75) - at(0.25))
     return middle, np.where((usual > 0.0) & (np.minimum(seen, panel.lengths) >= _MIN_SEEN), usual, np.nan)
-
-
-def part_warning(panel: Panel) -> str:
-    """That the names of series are probably times of days, or months of years; empty where they are not."""
-    column, names = panel.columns.series, [str(name) for name in panel.series]
-    if column is None or panel.layout != "long":
-        return ""
-    step = panel.freq.name.split("@")[0]
-    what = _numbered(names, step) or (_times(names) if step == "D" else "")
-    return f"{what}, name them: --timestamp {quoted(f'{panel.columns.timestamp},{column}')}" if what else ""
-
-
-def _numbered(names: list[str], step: str) -> str:
-    """What series that are numbered from 0 or 1 on may be; empty where they are not."""
-    what, of_step = _PARTS.get(len(names), ("", ""))
-    if step != of_step or not all(name.isdecimal() for name in names):
-        return ""
-    numbers = sorted(map(int, names))
-    if [number - numbers[0] for number in numbers] != list(range(len(names))) or numbers[0] > 1:
-        return ""
-    return f"the series are numbered {numbers[0]} to {numbers[-1]}: if these are {what}"
-
-
-def _times(names: list[str]) -> str:
-    """What series that are called as times of the day at equal distances, 7:30 or 700, may be; empty where they are not."""
-    if not _MIN_DAY <= len(names) <= 1440:
-        return ""
-    found = [_TIME.fullmatch(name.strip()) for name in names]
-    if not all(found):
-        return ""
-    named = sorted(
-        (60 * int(one[1] or one[3] or 0) + int(one[2] or 0), name)
-        for one, name in zip(found, names, strict=True)
-        if one
-    )
-    step, rest = divmod(1440, len(named))
-    if rest or [minute - named[0][0] for minute, _ in named] != list(range(0, 1440, step)):
-        return ""
-    return f"the series are called {named[0][1]} to {named[-1][1]}: if these are times of the day"
 
 
 def ended_with_zeros(panel: Panel, season_length: int) -> str:

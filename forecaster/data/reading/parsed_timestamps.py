@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import numpy as np
 
 from forecaster.data.freq import timestamp_text
+from forecaster.data.reading.odd_years import hint_for
 from forecaster.data.reading.row_errors import RowsError
 from forecaster.data.reading.timestamp_formats import by_format
 from forecaster.data.time_zones import fixed_zone
@@ -147,8 +148,9 @@ def refuse(
     wrong = sorted(set(bad) - set(blank))
     if origin.format is not None:
         why, hint = f"does not fit the format '{origin.format}'.", "Change the timestamp or the format."
-    elif hint == EXPECTED and 2 * len(wrong) > len(texts):
-        hint = how_to_read(str(texts[wrong[0]]).strip())
+    elif hint == EXPECTED:
+        text = str(texts[wrong[0]]).strip()
+        hint = hint_for(text) or (how_to_read(text) if 2 * len(wrong) > len(texts) else EXPECTED)
     raise origin.error(wrong, lambda i: f"timestamp {quoted(texts[i])} {why}", hint)
 
 

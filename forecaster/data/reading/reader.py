@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from forecaster.data.freq import Freq, format_timestamps
+from forecaster.data.freq import Freq
 from forecaster.data.future_covariates import cut_unobserved
 from forecaster.data.ignored_ranges import ignored_rows
 from forecaster.data.leading_zeros import without_leading_zeros
@@ -16,11 +16,13 @@ from forecaster.data.reading.column_roles import Roles, covariate_roles, infer_r
 from forecaster.data.reading.covariate_columns import one_per_series, read_covariates
 from forecaster.data.reading.frequency import SortedRows
 from forecaster.data.reading.gap_warnings import gap_warning
+from forecaster.data.reading.inexact_numbers import inexact_warning
 from forecaster.data.reading.joined_columns import parts_of, split_names, with_joined
 from forecaster.data.reading.joined_rows import Observations
 from forecaster.data.reading.missing_rows import Filled, gaps_between, insert_missing_rows
-from forecaster.data.reading.odd_series import code_warning, ended_with_zeros, far_warning, part_warning, total_warning
+from forecaster.data.reading.odd_panel import odd_warnings
 from forecaster.data.reading.open_table import open_table
+from forecaster.data.reading.panel_notes import panel_notes
 from forecaster.data.reading.parsed_timestamps import Origin, ParsedTimestamps
 from forecaster.data.reading.regular_rows import regular
 from forecaster.data.reading.row_errors import RowsError
@@ -36,8 +38,6 @@ from forecaster.data.time_zones import check_zone
 from forecaster.errors import DataError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from forecaster.typing import Data, FloatArray, IntArray, TextArray
 
 
@@ -175,9 +175,8 @@ def _read(table: RawTable, roles: Roles, options: ReadOptions) -> Panel:
 
     columns = [grid.found.targets, *(one.values for one in covariates if one.role != "static")]
     filled = insert_missing_rows(rows, freq, steps, columns[0] if len(columns) == 1 else np.column_stack(columns))
-    panel = _panel(rows, filled, roles, freq)
     keys = parts_of(roles.series, table.columns) if roles.series else ()
-    panel = replace(panel, keys=keys if len(keys) > 1 else ())
+    panel = replace(_panel(rows, filled, roles, freq), keys=keys if len(keys) > 1 else ())
     if covariates:
         inputs = filled.values[:, grid.found.targets.shape[1] :]
         panel = replace(panel, covariates=_filled_covariates(covariates, rows, inputs))
@@ -193,23 +192,28 @@ def _read(table: RawTable, roles: Roles, options: ReadOptions) -> Panel:
         grid = replace(grid, notes=(*grid.notes, f"{int(ignored.sum()):,} targets ignored: {', '.join(ranges)}."))
     if grid.options.leading_zeros != KEEP:
         panel, zeros_note = without_leading_zeros(panel, options.season_length or freq.season_length)
-        applied = replace(grid.options, leading_zeros=LEAVE_OUT)  # a model that does not say so has learnt from them
-        grid = replace(grid, options=applied, notes=(*grid.notes, zeros_note))
+        # A model that does not say so has learnt from them.
+        grid = replace(grid, options=replace(grid.options, leading_zeros=LEAVE_OUT), notes=(*grid.notes, zeros_note))
     season = _season(panel, options)  # of what teaches
-    panel = replace(panel, season_length=season.length, season=season)
-    zeros = ended_with_zeros(panel, options.season_length or freq.season_length)
-    odd = (total_warning(panel), code_warning(panel), far_warning(panel), part_warning(panel), zeros)
-    warnings = (gap_warning(rows, freq, steps) if filled.gaps else "", roles.warning, *odd)
-    panel = replace(panel, warnings=tuple(warning for warning in warnings if warning))
-    panel = replace(panel, timestamp_form=stamps.form)
-    panel = replace(panel, rows=grid.options, text=replace(options.text, **table.marks))
+    gaps = gap_warning(rows, freq, steps) if filled.gaps else ""
+    odd = odd_warnings(panel, options.season_length or freq.season_length)
+    warnings = (gaps, inexact_warning(table, roles.targets, targets), *odd)
+    panel = replace(
+        panel,
+        season_length=season.length,
+        season=season,
+        warnings=tuple(warning for warning in warnings if warning),
+        timestamp_form=stamps.form,
+        rows=grid.options,
+        text=replace(options.text, **table.marks),
+    )
     found = [
         table.note,
         stamps.note,
         *roles.notes(table),
         span_note,
         *grid.notes,
-        *_notes(panel, options, filled.first),
+        *panel_notes(panel, options.freq, options.season_length, filled.first),
     ]
     return replace(panel, notes=tuple(note for note in found if note))
 
@@ -375,24 +379,3 @@ def _season(panel: Panel, options: ReadOptions) -> Season:
     if options.season_length is not None:
         return Season(options.season_length, "given")
     return infer_season(panel.target, panel.offsets, panel.freq)
-
-
-def _notes(panel: Panel, options: ReadOptions, first_gap: str) -> Iterable[str]:
-    """Frequency, season, series and span, gaps, missing values, for people."""
-    settings = (("frequency", options.freq), ("season length", options.season_length))
-    inferred = " and ".join(what for what, given in settings if given is None)
-    how = f" ({inferred} inferred)" if inferred else ""
-    yield f"frequency {panel.freq.name}, season length {panel.season_length}{how}."
-    yield panel.season.words() if panel.season else ""
-    ends = np.array([panel.timestamps.min(), panel.timestamps.max()])
-    first, last = format_timestamps(ends, panel.freq, panel.zone)
-    short, long = int(panel.lengths.min()), int(panel.lengths.max())
-    each = f"{short:,}" if short == long else f"{short:,} to {long:,}"
-    count = len(panel.series)
-    rows = f"{each} row{'s' * (long > 1)}"
-    yield f"{f'{count:,} series of {rows}' if count > 1 else rows}, {first} to {last}."
-    if panel.gaps:
-        yield f"{panel.gaps:,} rows filled in as missing where the calendar has gaps, {first_gap}."
-    missing = int(np.count_nonzero(np.isnan(panel.target))) - panel.gaps
-    if missing:
-        yield f"{missing:,} of {len(panel.target) - panel.gaps:,} targets are missing and stay so."

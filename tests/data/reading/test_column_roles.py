@@ -72,10 +72,3 @@ def test_a_text_column_is_no_series_where_one_stamp_repeats(roles: Callable[...,
 def test_a_duplicate_row_does_not_hide_the_series_column(roles: Callable[..., Roles]) -> None:
     rows = [f"{s},2024-01-{d:02d},{7 * d + ord(s)}" for d in range(1, 29) for s in "ABC"]
     assert roles(table("store,day,sales", *rows, rows[0])).series == "store"
-
-
-def test_columns_that_are_the_months_of_a_year_are_warned_of(roles: Callable[..., Roles]) -> None:
-    names = "JAN,FEB,MAR,APR,MAY,JUN,JUL,AUG,SEP,OCT,NOV,DEC"
-    years = [f"{year}{',1' * 12}" for year in range(1990, 2000)]
-    assert "row for each month" in roles(table(f"YEAR,{names}", *years)).warning
-    assert not roles(table(f"YEAR,{names.replace('JAN', 'CITY')}", *years)).warning

@@ -7,13 +7,11 @@ import random
 from dataclasses import replace
 
 import numpy as np
-import pandas as pd
 import pytest
 
-from forecaster.data.reading.odd_series import code_warning, ended_with_zeros, far_warning, part_warning, total_warning
+from forecaster.data.reading.odd_series import code_warning, ended_with_zeros, far_warning, sum_warning, total_warning
 from forecaster.data.reading.reader import ReadOptions, read_as, read_panel
 from forecaster.errors import DataError
-from tests.data.reading.test_office_forms import MONTHS
 from tests.support.factories import NAN, panel_of
 
 DAYS = [dt.date(2023, 1, 1) + dt.timedelta(i) for i in range(120)]
@@ -79,13 +77,6 @@ def test_a_column_of_percent_beside_another_asks_for_the_target(tmp_path):
         read_panel(path)
 
 
-@pytest.mark.parametrize("names", [f"{MONTHS[language]} Total" for language in ("German", "French, short")])
-def test_years_by_months_are_warned_of_with_a_total_and_in_other_languages_too(tmp_path, names):
-    rows = [f"{year}," + ",".join(str(year % 100 + k) for k in range(13)) for year in range(2010, 2020)]
-    panel = read_panel(write(tmp_path / "x.csv", "year," + names.replace(" ", ","), rows))
-    assert any("the columns are months" in warning for warning in panel.warnings)
-
-
 SOLD = 50.0 + np.arange(60) % 7
 
 
@@ -122,6 +113,42 @@ def test_a_total_below_a_long_table_is_warned_of(name):
     assert not total_warning(named(whole, "a", name))  # a series as long as others
 
 
+NORTH, SOUTH, WEST = np.random.default_rng(0).poisson(20.0, (3, 60)).astype(float)
+ALL = NORTH + SOUTH + WEST
+
+
+def test_a_total_among_series_is_warned_of():
+    late = np.r_[np.full(20, NAN), SOUTH[20:]]
+    for parts, total in (
+        ([NORTH, SOUTH, WEST], ALL),
+        ([NORTH, late, WEST], NORTH + np.nan_to_num(late) + WEST),
+        ([-NORTH, -SOUTH, -WEST], -ALL),
+        ([NORTH / 3, SOUTH / 3, WEST / 3], np.round(ALL / 3, 2)),  # rounded
+        ([NORTH, SOUTH, WEST], np.r_[ALL[:59], ALL[59] + 7.0]),  # corrected later
+    ):
+        panel = named(panel_of(*parts, total), "north", "south", "west", "all")
+        assert sum_warning(panel).startswith("series 'all' is the sum of the other 3 at "), total
+
+
+@pytest.mark.parametrize(
+    "series",
+    [
+        [NORTH, SOUTH, WEST],
+        [NORTH, SOUTH, WEST, ALL + NORTH % 5],  # a count of its own
+        [NORTH, SOUTH, WEST, 3.0 * WEST],
+        [NORTH, NORTH],  # twice the same
+        [NORTH, SOUTH, WEST, ALL, ALL / 2.0],
+        [np.zeros(60), np.zeros(60), np.zeros(60)],
+        [NORTH[:9], SOUTH[:9], (NORTH + SOUTH)[:9]],  # few rows
+        [np.full(60, NAN), NORTH, NORTH],
+        [np.tile([1e308, -1e308], 30)] * 3,
+    ],
+)
+@pytest.mark.filterwarnings("error")
+def test_other_series_are_no_totals(series):
+    assert not sum_warning(panel_of(*series))
+
+
 @pytest.mark.parametrize(
     ("series", "warned"),
     [
@@ -148,42 +175,3 @@ def test_codes_for_missing_values_are_warned_of(code, count, warned):
     rows[5 : 5 + count] = code
     assert bool(code_warning(panel_of(SOLD, rows))) == warned
     assert not code_warning(panel_of(rows + 5000.0 * (np.arange(60) % 2)))  # values vary as much
-
-
-def parts(names, column="interval", periods=20):
-    stamps = pd.date_range("2024-01-10", periods=periods, freq="D")
-    rows = np.random.default_rng(0).normal(100.0, 9.0, len(names) * periods)
-    return pd.DataFrame({column: np.repeat(names, periods), "date": np.tile(stamps, len(names)), "y": rows})
-
-
-def test_series_that_are_numbered_as_hours_are_warned_of():
-    hours = [str(hour) for hour in range(1, 25)]
-    found = read_panel(parts(hours))
-    expected = "numbered 1 to 24: if these are hours of the day, name them: --timestamp 'date,interval'"
-    assert any(expected in warning for warning in found.warnings)
-    assert not part_warning(read_panel(parts([f"store {hour}" for hour in hours])))
-    assert not part_warning(read_panel(parts(hours[:20])))
-
-
-@pytest.mark.parametrize(
-    ("names", "warned"),
-    [
-        ([f"{hour:02d}:00" for hour in range(24)], "called 00:00 to 23:00"),
-        ([f"{hour}:{minute:02d}:00" for hour in range(24) for minute in (0, 30)], "called 0:00:00 to 23:30:00"),
-        ([f"{hour * 100}" for hour in range(24)], "called 0 to 2300"),
-        ([f"{hour:02d}00" for hour in range(1, 25)], "called 0100 to 2400"),
-        ([f"{hour * 100}" for hour in range(10)], ""),  # ten articles
-        ([f"{hour:02d}:00" for hour in range(24) if hour != 5], ""),
-        ([f"{hour * 100 + 7}" for hour in range(24)], ""),
-    ],
-)
-def test_series_that_are_called_as_times_of_the_day_are_warned_of(names, warned):
-    found = part_warning(read_panel(parts(names, "from")))
-    assert bool(found) == bool(warned) and warned in found
-    assert not warned or "if these are times of the day, name them: --timestamp 'date,from'" in found
-
-
-def test_hours_as_hundreds_are_hours():
-    frame = parts([f"{hour}00" for hour in range(24)], "hhmm").sort_values(["date", "hhmm"])
-    panel = read_panel(frame)
-    assert panel.freq.name == "h" and len(panel.series) == 1
