@@ -15,7 +15,7 @@ from forecaster.serving.freshness import latest_observed, unfinished
 from forecaster.serving.open_model import as_trained, open_model, trained_options
 from forecaster.serving.raw_forecasts import observed_rows
 from forecaster.serving.remote_store import at_hand
-from forecaster.serving.sparse_series import described, needed_rows
+from forecaster.serving.sparse_series import described, missing_past, needed_rows
 
 if TYPE_CHECKING:
     from forecaster.config import CheckSettings
@@ -137,6 +137,7 @@ def _matches(checked: Checked, manifest: Manifest) -> tuple[ModelMatch, ...]:
         ),
         _latest(panel, facts),
         _observed(panel, manifest),
+        *_past(panel, manifest),
     ]
     return (*matches, *_drift(panel, facts))
 
@@ -158,6 +159,12 @@ def _observed(panel: Panel, manifest: Manifest) -> ModelMatch:
     sparse = np.flatnonzero(observed_rows(manifest, panel) < needed)
     found = described(panel, sparse, needed, reach) if len(sparse) else "enough in every series"
     return ModelMatch("observed values", f"series of at least {needed}", found, not len(sparse))
+
+
+def _past(panel: Panel, manifest: Manifest) -> tuple[ModelMatch, ...]:
+    """Whether most series have the weeks or years before that the model reads besides its context; nothing where they have."""
+    missing = missing_past(panel, manifest)
+    return (ModelMatch("history", f"{missing[1]}, too", missing[0], False),) if missing else ()
 
 
 def _drift(panel: Panel, facts: DataFacts) -> tuple[ModelMatch, ...]:

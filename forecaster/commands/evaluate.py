@@ -34,6 +34,7 @@ from forecaster.serving.raw_forecasts import raw_forecasts
 from forecaster.serving.recent_errors import recent_windows
 from forecaster.serving.remote_store import at_hand
 from forecaster.serving.series_ends import as_in_training
+from forecaster.serving.sparse_series import missing_past
 from forecaster.serving.zero_shot import ZeroShot, open_pretrained
 from forecaster.storage.files import output_lock, replace_output, write_whole
 from forecaster.training.length_plan import default_horizon, default_windows
@@ -102,6 +103,8 @@ def _trained(data: Data | None, settings: EvaluateSettings, watch: Watch, began:
     _refuse_other_horizon(settings, opened)
     panel = as_in_training(opened, read_for(opened.manifest, data, settings))
     _say(panel, settings, watch)
+    if past := missing_past(panel, opened.manifest):
+        watch.warn(f"{past[0]}, but the model also reads {past[1]}: give more rows")
     with open_engine(settings) as engine:
         tested = _backtest(panel, opened, settings, watch, engine)
     report = make_report(subject(opened.manifest, opened.version, time.monotonic() - began), tested)

@@ -218,6 +218,14 @@ def distances(wall: IntArray, names: tuple[str, ...], step: int, horizon: int) -
     return np.concatenate(parts, axis=-1) if parts else np.empty((*wall.shape, 0), np.int64)
 
 
+def rows_to_lags(panel: Panel, names: tuple[str, ...], horizon: int) -> int:
+    """Rows before the step after a panel's last one from which each row of LAGS among `names` has a value; 0 without these."""
+    last = panel.timestamps.max(keepdims=True)
+    wall = wall_clock(panel.freq.after(last, 1, panel.zone), panel.zone)
+    each = [distances(wall, (name,), _step(panel.freq), horizon).min() for name in names if name in LAGS]
+    return int(max(each, default=0))
+
+
 def _step(freq: Freq) -> int:
     """Microseconds of a week for each of its rows."""
     return WEEK // len(freq.slots) if freq.slots else freq.count

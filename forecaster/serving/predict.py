@@ -39,7 +39,7 @@ from forecaster.serving.pretrained import PRETRAINED, means_pretrained, pretrain
 from forecaster.serving.raw_forecasts import observed_rows
 from forecaster.serving.remote_store import at_hand
 from forecaster.serving.runtime import Runtime
-from forecaster.serving.sparse_series import described, needed_rows, observed_in_reach
+from forecaster.serving.sparse_series import described, missing_past, needed_rows, observed_in_reach
 from forecaster.typing import Watch
 
 if TYPE_CHECKING:
@@ -205,6 +205,8 @@ def _request(panel: Panel, model: Model, settings: PredictSettings, watch: Watch
         watch.warn(warning.rstrip("."))
     if model.opened:
         manifest = model.opened.manifest
+        if past := missing_past(panel, manifest):
+            watch.warn(f"{past[0]}, but the model also reads {past[1]}: give more rows")
         horizon, quantiles, reach = manifest.horizon, manifest.quantiles, manifest.reach
     else:
         automatic = min(panel.season_length, MAX_DEFAULT_HORIZON)

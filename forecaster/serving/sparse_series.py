@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from forecaster.data.calendar import rows_to_lags
+
 if TYPE_CHECKING:
     from forecaster.data.panel import Panel
     from forecaster.serving.manifest import DataFacts, Manifest
@@ -40,13 +42,32 @@ def observed_in_reach(panel: Panel, reach: int) -> IntArray:
     return panel.observed_between(first, panel.offsets[1:])
 
 
+def missing_past(panel: Panel, manifest: Manifest) -> tuple[str, str] | None:
+    """Which series lack the weeks or years before that the model reads, and what these are; None where most have them.
+
+    Series as short as the training's lack nothing.
+    """
+    if manifest.serves_simple_method:
+        return None
+    facts = manifest.data
+    rows = rows_to_lags(panel, manifest.needs.calendar, manifest.needs.horizon)
+    rows = min(rows, facts.rows // facts.series_count) if facts.series_count and facts.rows else rows
+    short = np.flatnonzero(panel.lengths < rows)
+    if 2 * len(short) <= len(panel.series):
+        return None
+    what = "days of the years" if "years" in manifest.needs.calendar else "times of the weeks"
+    return f"{_who(panel, short)} fewer than {rows:,} rows", f"the same {what} before"
+
+
 def described(panel: Panel, chosen: IntArray, needed: int, reach: int) -> str:
     """What is said about the series at positions `chosen`: `2 of 5 series (a, b) have fewer than 12 …`."""
-    names = ", ".join(map(str, panel.series[chosen[:MAX_NAMED]])) + (", …" if len(chosen) > MAX_NAMED else "")
-    verb = "has" if len(chosen) == 1 else "have"
-    who = f"{len(chosen):,} of {len(panel.series):,} series ({names}) {verb}"
     where = f"last {reach:,} rows" if reach > 1 else "last row"
-    return f"{who} fewer than {needed} observed values in the {where}"
+    return f"{_who(panel, chosen)} fewer than {needed} observed values in the {where}"
+
+
+def _who(panel: Panel, chosen: IntArray) -> str:
+    names = ", ".join(map(str, panel.series[chosen[:MAX_NAMED]])) + (", …" if len(chosen) > MAX_NAMED else "")
+    return f"{len(chosen):,} of {len(panel.series):,} series ({names}) {'has' if len(chosen) == 1 else 'have'}"
 
 
 def typical_spread(panel: Panel, chosen: IntArray, facts: DataFacts | None) -> FloatArray:

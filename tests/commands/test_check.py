@@ -111,7 +111,9 @@ def against(
 
     facts = data_facts(read_panel(trained), "data frame", None)
     needs = Needs(14, 7, ())
-    manifest = SimpleNamespace(name="m", data=facts, covariates=(), context_length=14, reach=14, needs=needs)
+    manifest = SimpleNamespace(
+        name="m", data=facts, covariates=(), context_length=14, reach=14, needs=needs, serves_simple_method=False
+    )
     monkeypatch.setattr(module, "open_model", lambda *_: Opened(Path(), 1, manifest))  # type: ignore[arg-type]
     watch = Recorder()
     report = check(frame, CheckSettings(model="m"), watch)

@@ -5,13 +5,16 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from forecaster.commands.check import check
-from forecaster.config import CheckSettings, PredictSettings
+from forecaster.commands.evaluate import evaluate
+from forecaster.config import CheckSettings, EvaluateSettings, PredictSettings
+from forecaster.data.reading.reader import read_panel
 from forecaster.serving.open_model import open_model
 from forecaster.serving.predict import predict
-from forecaster.serving.sparse_series import needed_rows, widened_samples
+from forecaster.serving.sparse_series import missing_past, needed_rows, widened_samples
 from tests.support.factories import Recorder
 from tests.support.stored_models import stored, wave, write_csv
 
@@ -100,3 +103,49 @@ def test_sample_paths_spread_and_keep_their_order():
     wide = widened_samples(paths, np.array([2.0]))
     assert (np.diff(wide, axis=2) > 0).all() and 3 < np.ptp(wide[0, 0]) < 9
     assert np.isfinite(wide).all()
+
+
+def daily(*lengths):
+    """Series of so many days that end on one day."""
+    end = pd.Timestamp("2023-06-30")
+    frames = [
+        pd.DataFrame({"s": f"s{n}", "date": pd.date_range(end=end, periods=rows), "y": np.arange(rows) % 7 + 10.0})
+        for n, rows in enumerate(lengths)
+    ]
+    return read_panel(pd.concat(frames))
+
+
+@pytest.mark.parametrize(
+    ("lengths", "rows", "named"),
+    [
+        ((80, 90, 364), 3000, "3 of 3 series (s0, s1, s2) have fewer than 365 rows"),
+        ((80, 90, 365), 3000, "2 of 3 series (s0, s1) have fewer than 365 rows"),
+        ((80, 400, 400), 3000, None),  # one new series
+        ((80, 90, 364), 300, "2 of 3 series (s0, s1) have fewer than 100 rows"),  # as short as the training's
+    ],
+)
+def test_series_without_the_years_that_a_model_reads_are_named(folder, lengths, rows, named):
+    manifest = open_model(str(folder / "models"), "m").manifest
+    panel, facts = daily(*lengths), replace(manifest.data, rows=rows, series_count=3)
+    assert missing_past(panel, replace(manifest, data=facts)) is None  # reads no years
+    found = missing_past(panel, replace(manifest, data=facts, calendar=("weekday", "years")))
+    assert found == (named and (named, "the same days of the years before"))
+
+
+def test_predict_evaluate_and_check_say_so(folder, monkeypatch):
+    for module in ("serving.predict", "commands.evaluate", "commands.check"):
+        monkeypatch.setattr(
+            f"forecaster.{module}.missing_past", lambda *_: ("all series have few rows", "the years before")
+        )
+    write_csv(folder / "data.csv", 200)
+    _, watch = answered(folder)
+    expected = "all series have few rows, but the model also reads the years before: give more rows"
+    assert expected in watch.warnings
+    options = {"models": str(folder / "models"), "model": "m"}
+    watch = Recorder()
+    evaluate(str(folder / "data.csv"), EvaluateSettings(**options), watch)
+    assert expected in watch.warnings
+    watch = Recorder()
+    report = check(str(folder / "data.csv"), CheckSettings(**options), watch)
+    assert not next(match for match in report.matches if match.about == "history").matches
+    assert "history: all series have few rows, but the model was trained on the years before, too" in watch.warnings
