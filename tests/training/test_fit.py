@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import fields, replace
+from functools import cache
 from threading import Event
 
 import numpy as np
@@ -27,12 +28,24 @@ def parts_of(panel=PANEL, windows=1):
     return split(panel, Needs(8, 3, calendar=()), windows)
 
 
-def fitted(task=None, *, network=None, watch=None, start=None, checkpoint=keep_nothing, stop=None, **changes):
-    """A tiny network after its fit, and the result."""
+@cache
+def usual_parts():
+    """The same rows for all fits, so that those with equal compiled settings can share a trainer."""
+    return parts_of()
+
+
+COMPILED = Trainers()  # compiling takes nearly all of a fit here
+
+
+def fitted(
+    task=None, *, network=None, watch=None, start=None, checkpoint=keep_nothing, stop=None, alone=False, **changes
+):
+    """A tiny network after its fit, and the result. What goes on from a state, or is `alone`, is compiled anew."""
     net = network or Network(network_settings(), seed=1)
-    work = task or parts_of().selection
+    work = task or usual_parts().selection
     control = FitControl(watch or Recorder(), "test", start=start, checkpoint=checkpoint, stop=stop or Event())
-    done = fit(net, work, fit_settings(**changes), control)
+    trainers = Trainers() if start or alone else COMPILED
+    done = fit(net, work, fit_settings(**changes), control, trainers=trainers)
     return net, done
 
 
@@ -49,7 +62,7 @@ def unbroken():
 
 
 def test_the_same_seed_gives_the_same_bytes(unbroken):
-    again, done = fitted(epochs=4)
+    again, done = fitted(epochs=4, alone=True)
     assert bytes_of(again.weights) == bytes_of(unbroken[0].weights)
     assert [row.loss for row in done.history] == [row.loss for row in unbroken[1].history]
 
@@ -141,7 +154,7 @@ def test_fits_of_other_rates_lengths_and_shares_share_compiled_steps_and_give_wh
         net = Network(network_settings(share=share), seed=1)
         fit(net, task, settings, FitControl(Recorder(), "test"), trainers=trainers)
     assert len(trainers.idle) == 1
-    assert bytes_of(net.weights) == bytes_of(fitted(task, epochs=3, **rate)[0].weights)
+    assert bytes_of(net.weights) == bytes_of(fitted(task, epochs=3, alone=True, **rate)[0].weights)
 
 
 def test_weights_that_are_kept_are_in_those_after_the_fit_by_their_share(unbroken):
