@@ -86,9 +86,9 @@ def test_help_is_quick_and_imports_nothing_heavy(command: list[str], environment
         times.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
         assert (done.returncode, done.stderr) == (0, "")
         assert "Usage: forecaster" in done.stdout
-    assert (
-        min(times) < 1.0
-    )  # seconds of processor; `make bench` measures, this only catches a heavy import by another name
+        if times[-1] < 1.0:  # seconds of processor; a busy machine may need another try
+            break
+    assert min(times) < 1.0  # `make bench` measures, this only catches a heavy import by another name
 
 
 def test_help_groups_options_and_lists_the_choices_of_the_tables(shell: Shell) -> None:
