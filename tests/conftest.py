@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Callable, Hashable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,9 @@ from hypothesis import settings
 
 if TYPE_CHECKING:
     from forecaster.commands.train_report import TrainReport
+    from forecaster.models.exponential_smoothing import Smoothing
+    from forecaster.models.export import Converted
+    from forecaster.models.network import Network
     from tests.support.factories import Recorder
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -38,10 +42,32 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def cpu() -> str:
-    """TensorFlow as `train` sets it up."""
+    """TensorFlow as `train` sets it up, where trainings of equal networks share one conversion to ONNX.
+
+    Converting takes a third of a tiny training, and gives the same graph with other weights: `train` itself copies it so for
+    its second stage. Every stored graph is still proved against its network. Tests of conversions call `write_onnx` as it is.
+    """
+    from forecaster.models import export
     from forecaster.models.device import configure
 
+    export.write_onnx = copying_conversions(export.write_onnx)
     return configure("cpu", None)
+
+
+def copying_conversions(write: Callable[..., Converted]) -> Callable[..., Converted]:
+    """`write_onnx` that copies the last graph it wrote of networks with these settings, and this simple method."""
+    written: dict[Hashable, Converted] = {}
+
+    def write_or_copy(
+        members: Sequence[Network], path: Path, smoothing: Smoothing | None = None, like: Converted | None = None
+    ) -> Converted:
+        if any(member.settings.network for member in members):  # a user's function may have changed since
+            return write(members, path, smoothing, like)
+        key = (*(member.settings for member in members), smoothing)
+        written[key] = write(members, path, smoothing, like or written.get(key))
+        return written[key]
+
+    return write_or_copy
 
 
 @pytest.fixture(scope="session")
