@@ -8,6 +8,7 @@ import numpy as np
 
 from forecaster.data.windows import latest_windows
 from forecaster.models.baselines import seasonal_naive
+from forecaster.models.isolated_outliers import without_isolated_outliers
 
 if TYPE_CHECKING:
     from forecaster.data.panel import Panel
@@ -48,7 +49,7 @@ def naive_forecast(panel: Panel, chosen: IntArray, horizon: int) -> FloatArray:
     """[n, H] seasonal naive of the series `chosen` [n], from their latest observed values; NaN where none is observed."""
     season = panel.season_length
     rows = max(season, min(MAX_SEASONS * season, int(panel.lengths.max())))
-    context = latest_windows(panel).take(chosen).gather(rows, 0)
+    context = without_isolated_outliers(latest_windows(panel).take(chosen).gather(rows, 0), season)
     forecast = seasonal_naive(context, horizon, season)
     for i in np.flatnonzero(np.isnan(forecast).any(axis=1)):
         values = _observed(panel, int(chosen[i]))

@@ -5,7 +5,7 @@ Raw: the graph's own quantiles, before calibration. Everything here works on a p
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -13,6 +13,7 @@ import numpy as np
 from forecaster.data.extra_inputs import ExtraInputs
 from forecaster.data.seasonal_scale import context_scale
 from forecaster.data.windows import latest_windows
+from forecaster.models.isolated_outliers import without_isolated_outliers
 from forecaster.serving.quantile_columns import FORMAT_1, QuantileColumns
 from forecaster.serving.runtime import batches, forecast_batch
 
@@ -69,7 +70,8 @@ class RawForecasts:
         """[W] mean absolute seasonal difference over the latest rows that the graph has read: see `context_scale`."""
         scale = np.empty(len(self.read))
         for part in batches(len(self.read), self.reach):
-            scale[part] = context_scale(self.read.take(part).gather(self.reach, 0), season_length)
+            context = without_isolated_outliers(self.read.take(part).gather(self.reach, 0), season_length)
+            scale[part] = context_scale(context, season_length)
         return scale
 
     def take(self, chosen: IntArray) -> RawForecasts:
@@ -112,12 +114,20 @@ def raw_forecasts(runtime: Runtime, graph: GraphFacts, panel: Panel, windows: Wi
 
 
 def _steps_ahead(runtime: Runtime, graph: GraphFacts, panel: Panel, windows: Windows, steps: int) -> FloatArray:
-    """[W, steps, 1 + Q] the graph's forecasts from each cutoff on."""
+    """[W, steps, 1 + Q] the graph's forecasts from each cutoff on; isolated outliers are read as missing."""
     needs, length = graph.needs, graph.context_length
     inputs = ExtraInputs(panel, windows, needs, -(-steps // needs.horizon))
-    parts = batches(len(windows), length)
-    made = [forecast_batch(runtime, windows.take(part).gather(length, 0), steps, inputs(part)) for part in parts]
-    return np.concatenate(made)
+    found = np.empty((len(windows), steps, 1 + len(graph.quantiles)))
+    for part in batches(len(windows), length):
+        read = windows.take(part)
+        rows = read.gather(length, 0)
+        context = without_isolated_outliers(rows, panel.season_length)
+        found[part] = forecast_batch(runtime, context, steps, inputs(part))
+        late = np.flatnonzero(np.isnan(context[:, -1]) & ~np.isnan(rows[:, -1]))
+        if len(late):  # the latest row is one: it is forecast first
+            before = replace(read.take(late), cutoff=read.cutoff[late] - 1)
+            found[part][late] = _steps_ahead(runtime, graph, panel, before, steps + 1)[:, 1:]
+    return found
 
 
 def _from_last_observed(panel: Panel, windows: Windows, graph: GraphFacts) -> tuple[Windows, IntArray]:

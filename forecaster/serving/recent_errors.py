@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from forecaster.data.windows import evenly, rolling, rows_after
+from forecaster.models.isolated_outliers import without_isolated_outliers
 from forecaster.serving.conformal import ErrorPool, separate
 from forecaster.serving.raw_forecasts import raw_forecasts, with_actuals, with_context
 
@@ -111,12 +112,13 @@ def densest(horizon: int, rows: int, max_windows: int) -> int:
 
 
 def pooled(raw: RawForecasts) -> ErrorPool:
-    """A pool of forecasts of past windows, with their actuals from the panel."""
-    windows, horizon = raw.windows, raw.values.shape[1]
+    """A pool of forecasts of past windows, with their actuals from the panel, without isolated outliers."""
+    windows, horizon, season = raw.windows, raw.values.shape[1], raw.panel.season_length
+    rows = without_isolated_outliers(windows.gather(raw.reach, horizon), season)
     return ErrorPool(
         forecast=raw.values,
-        target=windows.gather(0, horizon),
-        seasonal_scale=raw.scale(raw.panel.season_length),
+        target=rows[:, raw.reach :],
+        seasonal_scale=raw.scale(season),
         series=windows.series,
         separate=_separate(windows, horizon),
         age=windows.remaining / horizon - 1.0,

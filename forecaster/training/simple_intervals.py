@@ -9,6 +9,7 @@ import numpy as np
 
 from forecaster.data.seasonal_scale import context_scale
 from forecaster.data.windows import evenly, rolling
+from forecaster.models.isolated_outliers import without_isolated_outliers
 from forecaster.serving.conformal import GRID, Calibration, ErrorPool, calibrate, separate
 from forecaster.serving.quantile_columns import QuantileColumns
 from forecaster.serving.raw_forecasts import with_actuals, with_context
@@ -34,10 +35,11 @@ def simple_calibration(panel: Panel, smoothing: Smoothing, steps: int) -> Calibr
     windows = windows.take(evenly(len(windows), MAX_WINDOWS))
     if not len(windows):
         return None
+    rows = without_isolated_outliers(windows.gather(smoothing.length, known), panel.season_length)
     pool = ErrorPool(
         forecast=smoothed(panel, windows, replace(smoothing, horizon=known))[:, :, None],
-        target=windows.gather(0, known),
-        seasonal_scale=context_scale(windows.gather(smoothing.length, 0), panel.season_length),
+        target=rows[:, smoothing.length :],
+        seasonal_scale=context_scale(rows[:, : smoothing.length], panel.season_length),
         series=windows.series,
         separate=separate(windows.series, windows.remaining, known),
         age=windows.remaining / known - 1.0,
