@@ -58,16 +58,21 @@ def answers(store):
     return {}
 
 
+@pytest.fixture(scope="module")
+def levels():
+    """What all networks are fitted on; one task, so that its gathering is compiled once."""
+    return split(panel_of(*waves(2, 20)), Needs(LENGTH, HORIZON, calendar=()), 0).final
+
+
 @pytest.mark.parametrize(("cell", "bidirectional", "head"), KINDS)
-def test_it_trains_and_is_stored(cell, bidirectional, head, store, answers):
+def test_it_trains_and_is_stored(cell, bidirectional, head, store, answers, levels):
     settings = network_settings(
         cell=cell, bidirectional=bidirectional, head=head, context_length=LENGTH, horizon=HORIZON, transform="log",
         quantiles=(0.1, 0.9),
     )  # fmt: skip
     net = Network(settings, seed=1)
     first = net.weights
-    task = split(panel_of(*waves(2, 20)), Needs(LENGTH, HORIZON, calendar=()), 0).final
-    done = fit(net, task, fit_settings(epochs=1), FitControl(Recorder(), "contract"))
+    done = fit(net, levels, fit_settings(epochs=1), FitControl(Recorder(), "contract"))
     assert np.isfinite(done.history[0].loss)
     # A bias of the update gate may stay where it is; every matrix learns.
     assert all(not np.array_equal(a, b) for a, b in zip(first, net.weights, strict=True) if a.ndim == 2)
