@@ -25,7 +25,8 @@ from forecaster.data.reading.joined_columns import (
     part_kinds,
     parts_of,
 )
-from forecaster.data.reading.parsed_timestamps import other_format
+from forecaster.data.reading.odd_years import hint_for
+from forecaster.data.reading.parsed_timestamps import ZONE_HINT, how_to_read, other_format
 from forecaster.data.reading.table import MIN_TIMES, RawTable, refuse_turned
 from forecaster.data.reading.text_columns import NUMBER
 from forecaster.data.reading.timestamp_formats import fits_format
@@ -137,6 +138,9 @@ class Clues:
                     f"{self.table.name}: '{self.sample[column][0]}' (column {column}) may be a date.",
                     f"Say how it is written: --timestamp-format '{form}'.",
                 )
+        for column in free[:_MAX_PROBED]:
+            if self.sample[column] and (hint := self._why_no_dates(column)):
+                raise DataError(f"{self.table.name}: '{self.sample[column][0]}' (column {column}) may be a date.", hint)
         years = [c for c in self.table.columns if re.fullmatch("(1[5-9]|20)[0-9][0-9]", c)]
         if len(years) >= MIN_TIMES:
             refuse_turned(self.table.name, years)
@@ -144,6 +148,15 @@ class Clues:
             f"{self.table.name}: no column holds dates (columns: {listed(self.table.columns)}).",
             "Name it: --timestamp COLUMN; or give the form of its dates: --timestamp-format.",
         )
+
+    def _why_no_dates(self, column: str) -> str:
+        """What to do with a column that seems to hold dates which are not read; empty where it seems to hold none."""
+        texts = self.sample[column]
+        if DATE_NAMES.search(column):
+            far = hint_for(texts[0])
+            if far and all(hint_for(text) for text in texts):
+                return far
+        return ZONE_HINT if all(how_to_read(text) == ZONE_HINT for text in texts) else ""
 
     def _joined_dates(self, free: list[str], dates: list[str]) -> list[str]:
         """Columns that are a date in parts, such as year and month: those with the finest parts first."""
@@ -174,12 +187,25 @@ class Clues:
             return None  # known without reading the rows: that needs pandas, whose import takes longer than a forecast
         keys = self._keys(timestamp)
         if not self.aggregated and keys.name is None and keys.repeats >= _MIN_REPEATS and self._candidates(timestamp):
+            self._refuse_merged(timestamp)
             raise DataError(
                 f"{self.table.name}: timestamps repeat (column '{timestamp}'), and no columns separate the series.",
                 "Name them: --series COLUMN or --series A,B; another column of timestamps: --timestamp COLUMN; or join "
                 "such rows: --aggregate sum, mean or last.",
             )
         return keys.name
+
+    def _refuse_merged(self, timestamp: str) -> None:
+        """DataError where a column names only the first row of each series, as merged cells do."""
+        for name in self._candidates(timestamp):
+            column = self.table.text_column(name)
+            blank = np.array([not str(text).strip() for text in column.texts], dtype=bool)[column.codes]
+            if name not in self.numeric and not blank[0] and blank.mean() > _MIN_SHARE:
+                raise DataError(
+                    f"{self.table.name}: column '{name}' is empty in {int(blank.sum()):,} of {len(blank):,} rows, and timestamps "
+                    "repeat.",
+                    "If it names the series of the rows below, as merged cells do, fill it in every row.",
+                )
 
     def _candidates(self, timestamp: str) -> tuple[str, ...]:
         """Columns that may be keys of series: texts, then whole numbers that are no row numbers and no parts of dates."""

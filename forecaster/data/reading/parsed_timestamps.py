@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from forecaster.data.reading.text_columns import TextColumn
     from forecaster.typing import BoolArray, IntArray
 
+ZONE_HINT = "Leave the zone's name out, and give it: e.g. --zone Europe/Berlin."
 EXPECTED = "Expected ISO 8601, e.g. 2024-12-01."
 _OTHER_FORMATS = (
     "%Y_%m", "%Y_%m_%d", "%Y %m", "%Y %m %d", "%d %m %Y", "%Y年%m月%d日", "%Y年%m月", "%Hh %d/%m/%Y", "%H:%M %d/%m/%Y",
@@ -168,5 +169,5 @@ def how_to_read(text: str) -> str:
         form = "excel" if text[4] != "." else "decimal-year"
         return f"If it is a date: --timestamp-format {form}."
     if _ZONE_NAME.search(text):
-        return "Leave the zone's name out, and give it: e.g. --zone Europe/Berlin."
+        return ZONE_HINT
     return EXPECTED

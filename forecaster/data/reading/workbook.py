@@ -63,7 +63,10 @@ def read_workbook(source: str, form: NumberForm = PLAIN) -> WorkbookTable:
     width = max(i + 1 for i, cell in enumerate(header) if cell is not None)
     wide = next((number for number, cells in below if any(cell is not None for cell in cells[width:])), None)
     if wide is not None:
-        raise DataError(f"{name} row {wide}: there are more cells than in the header.", "Give each column a name.")
+        raise DataError(
+            f"{name} row {wide}: there are more cells than in the header, row {first}.",
+            "Give each column a name; headings of two rows in one.",
+        )
     cells = [[*row[:width], *[None] * (width - len(row))] for _, row in below]
     numbers = [number for number, _ in below]
     if any(value is None for row in cells for value in row):

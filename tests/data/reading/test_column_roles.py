@@ -8,6 +8,7 @@ from forecaster.data.panel import Columns
 from forecaster.data.reading.column_roles import Roles, infer_roles
 from forecaster.data.reading.csv_bytes import fetch
 from forecaster.data.reading.csv_table import CsvTable
+from forecaster.errors import DataError
 
 
 @pytest.fixture
@@ -72,3 +73,30 @@ def test_a_text_column_is_no_series_where_one_stamp_repeats(roles: Callable[...,
 def test_a_duplicate_row_does_not_hide_the_series_column(roles: Callable[..., Roles]) -> None:
     rows = [f"{s},2024-01-{d:02d},{7 * d + ord(s)}" for d in range(1, 29) for s in "ABC"]
     assert roles(table("store,day,sales", *rows, rows[0])).series == "store"
+
+
+def test_keys_of_merged_cells_are_asked_to_be_filled_down(roles: Callable[..., Roles]) -> None:
+    days = [f"2024-01-{day:02d}" for day in range(1, 21)]
+    rows = [f"{key if i == 0 else ''},{day},{i}" for key in "AB" for i, day in enumerate(days)]
+    with pytest.raises(
+        DataError, match=r"column 'store' is empty in 38 of 40 rows, and timestamps repeat. .* fill it in"
+    ):
+        roles(table("store,date,sold", *rows))
+    notes = [f"{'sale' if i == 7 else ''},{day},{i}" for _ in "AB" for i, day in enumerate(days)]
+    with pytest.raises(DataError, match="no columns separate the series"):
+        roles(table("note,date,sold", *notes))
+
+
+@pytest.mark.parametrize(
+    ("texts", "hint"),
+    [
+        ([f"2024-03-25 {hour:02d}:00 CET" for hour in range(20)], "Leave the zone's name out"),
+        ([str(2550 + year) for year in range(20)], "Its year is 2550: convert the dates to the Gregorian calendar"),
+        ([str(1380 + year) for year in range(20)], "Its year is 1380: convert the dates"),
+        ([f"id {number} A" for number in range(20)], "Name it: --timestamp COLUMN"),
+    ],
+)
+def test_dates_that_are_not_read_say_why(roles: Callable[..., Roles], texts: list[str], hint: str) -> None:
+    with pytest.raises(DataError) as caught:
+        roles(table("year,rain", *(f"{text},{5 + i % 3}.5" for i, text in enumerate(texts))))
+    assert hint in str(caught.value)

@@ -85,7 +85,10 @@ def test_missing_cells_are_missing_and_wide_sheets_are_wide(tmp_path):
         (lambda rows: rows[5].__setitem__(2, "many"), r"x.xlsx row 6: target 'many'"),
         (lambda rows: rows[5].__setitem__(2, "#DIV/0!"), r"x.xlsx row 6: target '#DIV/0!'"),
         (lambda rows: rows[5].__setitem__(1, rows[4][1]), r"x.xlsx row 6: .* is already in x.xlsx row 5"),
-        (lambda rows: rows[5].append("note"), r"x.xlsx row 6: there are more cells than in the header"),
+        (
+            lambda rows: rows[5].append("note"),
+            r"x.xlsx row 6: there are more cells than in the header, row 1",
+        ),
         (lambda rows: rows[5].__setitem__(2, "=A1+1"), r"x.xlsx row 6: the formula in C6 has no stored value"),
         (lambda rows: rows.clear(), r"x.xlsx: the workbook has no cells"),
         (lambda rows: rows.__delitem__(slice(1, None)), r"x.xlsx: there are no rows"),
