@@ -21,6 +21,7 @@ from forecaster.data.calendar import row_words, width
 from forecaster.data.extra_inputs import ExtraInputs
 from forecaster.errors import DataError
 from forecaster.evaluation.holdout import stored_test
+from forecaster.models.isolated_outliers import without_isolated_outliers
 from forecaster.serving.open_model import model_of_data, open_model, read_for
 from forecaster.serving.remote_store import at_hand
 from forecaster.serving.runtime import forecast
@@ -84,7 +85,8 @@ def explain(data: Data | None, settings: ExplainSettings, watch: Watch) -> Expla
     if len(windows) < 2:
         raise DataError(f"{panel.source}: only one test window: no other to exchange inputs with.", "Give more rows.")
     others = {name: values[:, 0] for name, values in ExtraInputs(panel, windows, manifest.needs)().items()}
-    inputs: Inputs = {"context": windows.gather(manifest.context_length, 0), **others}
+    context = without_isolated_outliers(windows.gather(manifest.context_length, 0), panel.season_length)
+    inputs: Inputs = {"context": context, **others}
 
     def answer(named: Inputs) -> FloatArray:
         def gather(part: slice) -> dict[str, FloatArray]:
