@@ -36,6 +36,8 @@ PRIOR_RATIO = 0.8  # prior of a model's error over seasonal naive's, near the me
 MAX_ADAPTATIONS = 100  # to recent windows, in one backtest
 MAX_COVERAGE_GAP = 0.03  # of raw quantiles that need no correction
 MIN_GAIN = 0.05  # share by which one at one cutoff must lower the loss all the same; of n cutoffs this over √n
+MAX_LACK = 0.2  # of the share of actuals that raw quantiles cover, for a lower loss to speak for them
+MAX_COST = 0.1  # share by which a correction may raise the loss that ends such a lack
 MIN_SERIES = 30  # with fewer, each test window is calibrated on those that do not overlap it
 
 
@@ -212,19 +214,25 @@ def _needless(raw: Backtest, calibrated: Backtest, cutoffs: int) -> str:
     """Why the raw quantiles serve, after "the networks' own quantiles"; "" where the calibrated ones do.
 
     Windows of few cutoffs share a shock: a correction that they ask for must be clear where the raw ones cover what they should.
+    A lower loss does not excuse intervals that cover half of what they claim, as where most actuals are 0.
     """
     before, after = _loss(raw), _loss(calibrated)
-    if before < after:
+    lack, rest = _lack(raw), _lack(calibrated)
+    if before < after and not (lack > MAX_LACK and abs(rest) < lack / 2 and after <= before * (1.0 + MAX_COST)):
         return "have the lower loss"
-    low, high = raw.quantile_forecasts[:, :, 0], raw.quantile_forecasts[:, :, -1]
-    off = abs(coverage(raw.target, low, high) - (raw.quantiles[-1] - raw.quantiles[0]))
     if (
         len(raw.quantiles) > 1
-        and off <= MAX_COVERAGE_GAP
+        and abs(lack) <= MAX_COVERAGE_GAP
         and after > before * (1.0 - MIN_GAIN / np.sqrt(max(cutoffs, 1)))
     ):
         return "cover what they should, and a correction gains little"
     return ""
+
+
+def _lack(tested: Backtest) -> float:
+    """By how much the outermost quantiles cover less than they claim; negative where they cover more."""
+    low, high = tested.quantile_forecasts[:, :, 0], tested.quantile_forecasts[:, :, -1]
+    return tested.quantiles[-1] - tested.quantiles[0] - coverage(tested.target, low, high)
 
 
 def _loss(tested: Backtest) -> float:

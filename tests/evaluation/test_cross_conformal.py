@@ -12,7 +12,13 @@ from forecaster.data.extra_inputs import Needs
 from forecaster.data.target_limits import NO_LIMITS
 from forecaster.data.windows import rolling
 from forecaster.evaluation.backtest import backtest
-from forecaster.evaluation.cross_conformal import cross_calibrated, dense_forecasts, holdout_errors, with_quantiles
+from forecaster.evaluation.cross_conformal import (
+    _needless,
+    cross_calibrated,
+    dense_forecasts,
+    holdout_errors,
+    with_quantiles,
+)
 from forecaster.evaluation.holdout import make_holdout
 from forecaster.serving.raw_forecasts import raw_forecasts
 from tests.support.factories import panel_of, waves
@@ -162,6 +168,27 @@ def test_the_networks_own_quantiles_are_served_unless_a_correction_clearly_lower
         assert not unchanged
         inside = np.abs(away[0, :, 1] - 50 - 1.2816).max()
         assert inside < 0.6 * abs(width - 1.2816)
+
+
+@pytest.mark.parametrize(
+    ("own", "corrected", "why"),
+    [
+        ((0.05, 0.9), (0.0, 1.5), ""),  # covers none of the zeros for a lower loss
+        ((0.05, 0.9), (0.0, 9.0), "have the lower loss"),  # the correction costs too much
+        ((0.05, 0.9), (0.05, 1.2), "have the lower loss"),  # the correction covers no more
+        ((0.0, 0.7), (0.0, 1.5), "have the lower loss"),
+    ],
+)
+def test_a_lower_loss_does_not_excuse_intervals_that_cover_far_too_little(own, corrected, why):
+    rows = np.tile([0.0, 0.0, 0.0, 0.0, 1.0], 16)[:79]
+    panel = panel_of(rows, rows[::-1])
+    windows = rolling(panel, panel.offsets[1:], HORIZON, 4, HORIZON)
+    holdout = make_holdout(panel, windows, horizon=HORIZON, context_length=LENGTH)
+
+    def tested(low, high):
+        return backtest(holdout, np.tile([0.5, low, high], (len(windows), HORIZON, 1)), LEVELS, {})
+
+    assert _needless(tested(*own), tested(*corrected), 4) == why
 
 
 def test_where_nothing_is_fitted_older_windows_teach_their_own_errors():
