@@ -24,6 +24,7 @@ _ROUNDING = 1e-3  # share of a sum that is lost where the parts are rounded
 _CODES = (-99.0, -999.0, -9999.0, -99999.0, 999.0, 9999.0, 99999.0, 999999.0)  # for missing values
 _MIN_CODES = 2
 _MIN_FAR = 1000.0  # times as far from the median as values usually are from it, or from 0
+_CHANCE = 1e-7  # of so many zeros in a row, where few are enough to be warned of
 _SAMPLE = 33  # rows of each series that show what is usual
 _MIN_SEEN = 10
 _MIN_TIMES = 10  # as many rows as a total has, in the usual series
@@ -136,7 +137,7 @@ def _usual(panel: Panel) -> tuple[FloatArray, FloatArray]:
 
 
 def ended_with_zeros(panel: Panel, season_length: int) -> str:
-    """That every series ends with zeros, as rows to come may be written; empty where not all do, or zeros are usual."""
+    """That every series ends with zeros, as rows that are to come or were lost may be written; empty where zeros are usual."""
     least, counts = max(season_length, MIN_ROWS), []
     for n in range(len(panel.series)):
         rows = panel.target[panel.offsets[n] : panel.offsets[n + 1]]
@@ -145,12 +146,15 @@ def ended_with_zeros(panel: Panel, season_length: int) -> str:
             continue
         count = len(rows) - 1 - int(other[-1])
         before = rows[: len(rows) - count]
-        if count < least or len(before) < least or (before == 0.0).mean() > MAX_LATER_SHARE / 4:
+        if not count or len(before) < least:
+            return ""
+        share = max((before == 0.0).mean(), 1.0 / len(before))
+        if share > MAX_LATER_SHARE / 4 or (count < least and share**count > _CHANCE):
             return ""
         counts.append(count)
     if not counts or len(set(counts)) > 1:
         return ""
     return (
-        f"the latest {counts[0]:,} rows of every series are 0, which hardly any row before them is: if these are still to come, "
-        "leave them empty"
+        f"the latest {counts[0]:,} rows of every series are 0, which hardly any row before them is: if these are still to come "
+        "or were lost, leave them empty"
     )

@@ -156,7 +156,10 @@ def test_other_series_are_no_totals(series):
         ([np.r_[SOLD, np.zeros(14)], np.r_[SOLD, np.zeros(14)], np.zeros(74)], True),
         ([np.r_[SOLD, np.zeros(14)], np.r_[SOLD, SOLD[:14]]], False),  # one that is no longer sold
         ([np.r_[SOLD, np.zeros(14)], np.r_[SOLD[:50], np.zeros(24)]], False),
-        ([np.r_[SOLD, np.zeros(5)]], False),
+        ([np.r_[SOLD, np.zeros(5)]], True),  # a feed that is broken
+        ([np.r_[SOLD, np.zeros(3)]], False),
+        ([np.r_[SOLD, 0.0, 0.0, SOLD, np.zeros(5)]], True),
+        ([np.r_[np.tile(np.r_[SOLD[:25], 0.0, 0.0], 4), np.zeros(3)]], False),  # days that are closed now and then
         ([np.r_[np.tile([5.0, 0.0, 3.0], 20), np.zeros(14)]], False),  # zeros are usual
         ([np.r_[SOLD, np.full(14, NAN)]], False),
         ([np.zeros(60)], False),
