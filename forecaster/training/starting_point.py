@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import fields, replace
 from typing import TYPE_CHECKING
 
-from forecaster.errors import UsageError
+from forecaster.errors import ArtifactError, UsageError
 from forecaster.serving.manifest import Manifest, read_manifest
 from forecaster.training.checkpoints import STATE, UNFINISHED, Checkpoints
 from forecaster.training.plan import Draft, OpenQuestions, Plan
@@ -32,6 +32,11 @@ def find_checkpoints(store: Store, name: str, settings: TrainSettings, watch: Wa
     if unfinished.is_dir():
         watch.note("continuing the unfinished training")
         return Checkpoints(unfinished, unfinished, weights_only=False)
+    if not store.has(name):
+        raise ArtifactError(
+            f"--resume: no model '{name}' is stored, and no fit of it is unfinished (selection before the fits starts anew).",
+            "Leave --resume out, or give the --name of a stored model.",
+        )
     return Checkpoints(unfinished, store.resolve(name) / STATE, weights_only=False)
 
 

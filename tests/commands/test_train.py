@@ -338,9 +338,15 @@ def test_resume_with_another_schedule_is_answered_without_a_traceback(store):
         assert error.hint
 
 
-@pytest.mark.parametrize("given", [{"resume": True}, {"start_from": "nobody"}])
-def test_going_on_from_nothing_is_refused(tmp_path, given):
-    with pytest.raises(ArtifactError, match="no model"):
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"resume": True}, "--resume: no model 'air' is stored, and no fit of it is unfinished"),
+        ({"start_from": "nobody"}, "no model"),
+    ],
+)
+def test_going_on_from_nothing_is_refused(tmp_path, given, said):
+    with pytest.raises(ArtifactError, match=said):
         train(AIR, train_settings(tmp_path, name="air", **given), Recorder())
     assert not list(tmp_path.iterdir())
 
