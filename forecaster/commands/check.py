@@ -158,7 +158,9 @@ def _observed(panel: Panel, manifest: Manifest) -> ModelMatch:
     needed, reach = needed_rows(manifest), manifest.reach
     sparse = np.flatnonzero(observed_rows(manifest, panel) < needed)
     found = described(panel, sparse, needed, reach) if len(sparse) else "enough in every series"
-    return ModelMatch("observed values", f"series of at least {needed}", found, not len(sparse))
+    few = manifest.data.rows < needed * manifest.data.series_count
+    wanted = f"so few rows that a forecast needs {needed}" if few else f"series of at least {needed}"
+    return ModelMatch("observed values", wanted, found, not len(sparse))
 
 
 def _past(panel: Panel, manifest: Manifest) -> tuple[ModelMatch, ...]:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from forecaster.data.calendar import rows_to_lags
+from forecaster.serving.calibration_file import CALIBRATION
 
 if TYPE_CHECKING:
     from forecaster.data.panel import Panel
@@ -28,11 +29,13 @@ def needed_rows(manifest: Manifest) -> int:
     """Observed rows within the context that a series needs: a season, and a quarter of the context.
 
     Not more than the series of the training had, and as few in a context as these had: the model was tested on such series.
+    Where it was not, and nothing measured its errors, series as short as these lack rows all the same.
     """
     facts, length = manifest.data, manifest.reach
     wanted = max(facts.season_length, int(np.ceil(MIN_CONTEXT_SHARE * length)))
     wanted = int(np.ceil(facts.observed_share * wanted))
-    usual = facts.rows // facts.series_count if facts.series_count and facts.rows else wanted
+    known = manifest.test_windows > 0 or CALIBRATION in manifest.files
+    usual = facts.rows // facts.series_count if known and facts.series_count and facts.rows else wanted
     return max(min(wanted, int(MAX_CONTEXT_SHARE * length), usual), 2)
 
 

@@ -112,7 +112,14 @@ def against(
     facts = data_facts(read_panel(trained), "data frame", None)
     needs = Needs(14, 7, ())
     manifest = SimpleNamespace(
-        name="m", data=facts, covariates=(), context_length=14, reach=14, needs=needs, serves_simple_method=False
+        name="m",
+        data=facts,
+        covariates=(),
+        context_length=14,
+        reach=14,
+        needs=needs,
+        serves_simple_method=False,
+        test_windows=1,
     )
     monkeypatch.setattr(module, "open_model", lambda *_: Opened(Path(), 1, manifest))  # type: ignore[arg-type]
     watch = Recorder()

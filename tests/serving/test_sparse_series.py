@@ -94,6 +94,10 @@ def test_series_as_short_as_those_of_the_training_are_enough(folder):
     manifest = open_model(str(folder / "models"), "m").manifest
     assert needed_rows(manifest) == 21
     assert needed_rows(replace(manifest, data=replace(manifest.data, rows=70, series_count=10))) == 7
+    few = replace(manifest, data=replace(manifest.data, rows=4, series_count=2))
+    assert needed_rows(few) == 2
+    assert needed_rows(replace(few, test_windows=0)) == 21  # nothing is known of its errors on series of two rows
+    assert needed_rows(replace(few, test_windows=0, files={"calibration.npz": ""})) == 2
     seldom = replace(manifest.data, rows=200, observed=40)  # as seldom as the sensor of the training was read
     assert needed_rows(replace(manifest, data=seldom)) == 5
 
