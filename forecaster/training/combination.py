@@ -110,7 +110,7 @@ def choose_simple_method(
     errors = [evaluation.error(one) for one in made]
     best = lowest = int(np.argmin(errors))
     alone = {i: _rank(_kind(one), history[_kind(one)]) for i, one in enumerate(answers) if one and one.weight == 1.0}
-    if alone:
+    if alone and not plan.special_days:  # of which no simple method knows
         simplest = min(alone, key=alone.__getitem__)  # over more windows than these
         unseen = [made[i] for i in alone] + ([unfitted.forecast] if unfitted else [])
         if not all(evaluation.clearly_lower(made[lowest], one) for one in unseen):

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from forecaster.data.extra_inputs import Needs
+from forecaster.data.time_zones import DAY, wall_clock
 from forecaster.models.losses import pinball_level
 from forecaster.models.shares import combine
 from forecaster.serving.raw_forecasts import raw_forecasts
@@ -20,6 +21,7 @@ from forecaster.serving.raw_forecasts import raw_forecasts
 if TYPE_CHECKING:
     from forecaster.data.covariate_encodings import Encoding
     from forecaster.data.panel import Panel
+    from forecaster.data.special_days import Rules
     from forecaster.data.windows import Windows
     from forecaster.models.exponential_smoothing import Smoothing
     from forecaster.models.network import Network
@@ -144,6 +146,13 @@ class EvaluationSet:
     def cutoffs(self) -> int:
         """How many different cutoffs the windows have, counted from the end of each series."""
         return len(np.unique(self.windows.remaining))
+
+    def has_special_days(self, rules: Rules) -> bool:
+        """Whether a step of the windows is on a day with half of the strongest effect, so that errors show who knows of it."""
+        panel, steps = self.panel, np.arange(self.needs.horizon)
+        stamps = panel.timestamps[np.unique(np.minimum(self.windows.cutoff[:, None] + steps, len(panel.target) - 1))]
+        days = np.unique(wall_clock(stamps, panel.zone) // DAY)
+        return bool((np.abs(rules.of(days)) >= 0.5 * max(map(abs, rules.effects.values()))).any())
 
     def forecast(self, networks: Sequence[Network]) -> FloatArray:
         """Combined point forecasts [W, H] of `networks`."""

@@ -8,6 +8,7 @@ from typing import TypeVar
 
 from forecaster.data.calendar import tells_special_days
 from forecaster.data.extra_inputs import Needs
+from forecaster.data.special_days import Rules, is_special_days
 from forecaster.models.cells import CELLS
 from forecaster.models.exponential_smoothing import Smoothing
 from forecaster.models.served_method import served_method
@@ -141,6 +142,12 @@ class Plan:
     def informed(self) -> bool:
         """Whether the networks read what the target's own past does not show: covariates, holidays or events."""
         return is_informed(self.members[0], self.calendar)
+
+    @property
+    def special_days(self) -> Rules | None:
+        """The special days that its networks read."""
+        row = next(filter(is_special_days, self.calendar), None)
+        return Rules.parse(row) if row else None
 
     @property
     def quantiles(self) -> tuple[float, ...]:

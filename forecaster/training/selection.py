@@ -107,6 +107,12 @@ def choose_components(
 
     Without `networks` the pretrained network, which there must be, takes the place of all members.
     """
+    days = plan.special_days
+    if networks and days and not questions.blended and not evaluation.has_special_days(days):
+        reason = "no validation window has a special day: only what reads these serves"
+        watch.note(f"model selection: {reason}")
+        questions = replace(questions, smoothings=(), trees=(0, 0), pretrained=False)
+        plan = replace(plan, smoothing=None).with_row("floor", 0.0, reason)
     if questions.pretrained or any(questions.trees):
         partner = None if questions.blended else statistical_partner(questions.smoothings, evaluation)
         found, unfitted = select_ensemble(plan, networks, questions, evaluation, task, fit_all, watch, partner)

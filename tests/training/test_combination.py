@@ -168,6 +168,17 @@ def test_a_simple_method_serves_alone_unless_a_blend_is_better_by_a_standard_err
     assert chosen(draft, hardly, TRUTH + 0.1 * noise) is None or chosen(draft, hardly, TRUTH + 0.1 * noise).weight < 1.0
 
 
+def test_where_networks_read_special_days_a_simple_method_gets_no_benefit_of_the_doubt(draft):
+    rng = np.random.default_rng(2)
+    noise = rng.normal(size=TRUTH.shape)
+    smooth = {EXPONENTIAL_SMOOTHING: TRUTH + noise, NAIVE: TRUTH + 9.0}
+    network = TRUTH + noise * [[0.7], [1.1], [1.05]]  # better by chance, on one window
+    days = replace(draft.plan, calendar=("days:1.00/1.00/1.00/1.00/1.00/1.00/1.00,12-25=-1.000",))
+    assert chosen(draft, smooth, network).weight == 1.0
+    given = chosen(replace(draft, plan=days), smooth, network)
+    assert given is None or given.weight < 1.0
+
+
 def with_unfitted(draft, network, *, history, smooth):
     """The plan that is chosen where a pretrained network errs by 1 in the windows and by `history` before them."""
     pretrained = replace(draft.plan.members[0], pretrained=4, share=1.0)

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
+from dataclasses import fields, replace
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 from forecaster.config import TrainSettings
+from forecaster.data.extra_inputs import Needs
+from forecaster.data.windows import Windows
 from forecaster.training.auto_plan import draft_plan
+from forecaster.training.evaluation_set import EvaluationSet
 from forecaster.training.plan import Candidate, TargetScaling, TrainingSchedule
-from forecaster.training.selection import _CandidateFits
-from tests.support.factories import panel_of, waves
+from forecaster.training.selection import _CandidateFits, choose_components
+from tests.data.test_special_days import daily_values
+from tests.data.test_special_days import panel as days_panel
+from tests.support.factories import Recorder, panel_of, waves
 
 SCHEDULES = tuple(TrainingSchedule(*one) for one in ((6, 5e-3), (6, 2e-3), (20, 5e-3), (30, 5e-3)))
 NONE, LOG = TargetScaling("none", "series"), TargetScaling("log", "transform")
@@ -191,3 +197,34 @@ def test_a_patient_search_tries_every_schedule_whatever_the_shorter_ones_gained(
     fits, rounds = fits_of(with_questions(draft, patient=True), errors)
     assert fits.search(enough=0.1) == candidate(NONE, 24, 30, 5e-3)
     assert sum(map(len, rounds)) == len(errors)
+
+
+def windows_before(made, horizon, back):
+    """The evaluation set of one window whose horizon begins so many days before the end of a panel."""
+    cutoffs = made.offsets[1:] - back
+    windows = Windows(made.target, made.offsets[:-1], made.offsets[1:], np.arange(len(cutoffs)), cutoffs)
+    return EvaluationSet(made, windows, np.ones(len(cutoffs)), relative=True, needs=Needs(28, horizon, ()))
+
+
+@pytest.mark.parametrize(("back", "has_them"), [(30, False), (70, True)], ids=["January", "Christmas"])
+def test_where_no_window_has_a_special_day_only_what_reads_these_serves(back, has_them):
+    made = days_panel(daily_values(4 * 365, effects={"12-25": -0.5}))  # up to the end of February
+    drafted, watch = draft_plan(made, TrainSettings(horizon=14)), Recorder()
+    assert drafted.plan.special_days
+    evaluation, asked = windows_before(made, 14, back), []
+
+    class Asking(EvaluationSet):
+        def smoothed(self, smoothing):
+            asked.append(smoothing)
+            return super().smoothed(smoothing)
+
+        def forecast(self, _networks):
+            return self.windows.gather(0, 14) * 1.02
+
+    questions = replace(drafted.questions, pretrained=False, trees=(0, 0))
+    evaluation = Asking(**{one.name: getattr(evaluation, one.name) for one in fields(evaluation)})
+    plan = choose_components(drafted.plan, ["own"], questions, evaluation, None, None, watch).plan
+    assert bool(asked) == has_them
+    if not has_them:
+        assert plan.smoothing is None
+        assert next(row.value for row in plan.rows if row.setting == "floor") == 0.0
