@@ -1,8 +1,8 @@
 """Isolated outliers, which are read as missing: a wrong unit, a counter's reset, a day that was booked twice.
 
 One value of another kind costs a network, Theta and the scale of intervals far more than the row that it fills. A row is one
-where it is far from the median of the six rows around it, beside how far rows usually are and beside the range of these six,
-where the rows after it go back, and where no row at its place of another season is like it (an additive outlier: Chen & Liu
+where it is far from the median of the six rows around it, beside the usual step from row to row and beside the range of these
+six, where the rows after it go back, and where no row at its place of another season is like it (an additive outlier: Chen & Liu
 1993, "Joint estimation of model parameters and outlier effects in time series"). So a level that shifts, a flood that rises and
 falls, the peak of every December are none, nor is what stands out too often.
 """
@@ -20,63 +20,77 @@ if TYPE_CHECKING:
 
 SIDE = 3  # rows before and after each, that it is held against
 MIN_ROWS = 12  # observed in a context
-STEP = 5.0  # times the mean step from row to row: without so large a one no row is far
-FAR = 15.0  # robust standard deviations of the rows' distances from those around them
+FAR = 15.0  # times the median step from row to row
 BESIDE = 4.0  # times the range of the rows around, without the least and the greatest of more than SIDE
 ALIKE = 0.5  # of the distance, within which another row is like it, or back
 BEYOND = (
     5.0  # times the largest other value, which the latest row must have: nobody knows yet whether the level has shifted
 )
 MAX_SHARE = 0.02  # of a context's rows, and one
-SIGMA = 1.4826  # standard deviation of a normal distribution over its median absolute deviation
 
 
 def without_isolated_outliers(context: FloatArray, season_length: int) -> FloatArray:
     """Contexts [B, L], NaN = missing, whose isolated outliers are missing, too; the same array where there are none."""
-    some = _with_large_steps(context)
-    outlying = isolated_outliers(context[some], season_length)
-    if not outlying.any():
+    windows, rows = isolated_outliers(context, season_length)
+    if not len(rows):
         return context
     found: FloatArray = context.copy()
-    found[some] = np.where(outlying, np.nan, context[some])
+    found[windows, rows] = np.nan
     return found
 
 
-def isolated_outliers(context: FloatArray, season_length: int) -> BoolArray:
-    """[B, L] whether each row of contexts [B, L], NaN = missing, is an isolated outlier."""
-    around = _around(context)
-    known = _observed(around)
-    middle = 0.5 * (_taken(around, (known - 1) // 2) + _taken(around, known // 2))
-    cut = (known > SIDE).astype(int)
-    inner = _taken(around, known - 1 - cut) - _taken(around, cut)
+def isolated_outliers(context: FloatArray, season_length: int) -> tuple[IntArray, IntArray]:
+    """The isolated outliers of contexts [B, L], NaN = missing: which context, and which of its rows."""
     with np.errstate(invalid="ignore", over="ignore"):
-        distance = np.abs(context - middle)
-        usual = SIGMA * _taken(np.sort(distance, axis=1), (_observed(distance) - 1) // 2)[:, None]
-        far = (distance > FAR * usual) & (usual > 0.0) & (distance > BESIDE * inner) & (known >= SIDE)
-        far &= _goes_back(context, middle, distance) | _beyond_all(context)
-        windows, rows = np.nonzero(far)
-        regular = _regular(context, windows, rows, distance[windows, rows], season_length)
-    far[windows[regular], rows[regular]] = False
-    count = _observed(context)
-    far &= ((count >= MIN_ROWS) & (far.sum(axis=1) <= 1 + MAX_SHARE * count))[:, None]
-    return np.asarray(far)
+        windows, rows, usual = _beside_large_steps(context)
+        around = _around(context, windows, rows)
+        known = _observed(around)
+        middle = 0.5 * (_taken(around, (known - 1) // 2) + _taken(around, known // 2))
+        cut = (known > SIDE).astype(int)
+        inner = _taken(around, known - 1 - cut) - _taken(around, cut)
+        distance = np.abs(context[windows, rows] - middle)
+        far = (distance > FAR * usual) & (distance > BESIDE * inner) & (known >= SIDE)
+        windows, rows, middle, distance = windows[far], rows[far], middle[far], distance[far]
+        odd = _goes_back(context, windows, rows, middle, distance) | _beyond_all(context, windows, rows)
+        odd &= ~_regular(context, windows, rows, distance, season_length)
+        windows, rows = windows[odd], rows[odd]
+    count = _observed(context[windows])
+    few = np.bincount(windows, minlength=len(context))[windows] <= 1 + MAX_SHARE * count
+    kept = few & (count >= MIN_ROWS)
+    return windows[kept], rows[kept]
 
 
-def _with_large_steps(context: FloatArray) -> IntArray:
-    """The contexts in which a row may be far from those around it: a look that costs little."""
-    with np.errstate(over="ignore", invalid="ignore"):
-        step = np.abs(np.diff(context, axis=1))
-        seen = ~np.isnan(step)
-        step[~seen] = 0.0
-        return np.flatnonzero(step.max(axis=1, initial=0.0) * seen.sum(axis=1) > STEP * step.sum(axis=1))
+def _beside_large_steps(context: FloatArray) -> tuple[IntArray, IntArray, FloatArray]:
+    """Context and row of each value beside a large step to the observed one before or after, and the usual step there."""
+    seen = ~np.isnan(context)
+    before = np.maximum.accumulate(np.where(seen, np.arange(context.shape[1]), 0), axis=1)[:, :-1]  # observed
+    step = np.abs(context[:, 1:] - np.take_along_axis(context, before, axis=1))
+    usual = _taken(np.sort(step, axis=1), (_observed(step) - 1) // 2)
+    still = usual == 0.0
+    usual[still] = _range(context[still])
+    windows, at = np.nonzero((step > FAR / 2.0 * usual[:, None]) & (usual > 0.0)[:, None])
+    size = context.shape[1]
+    both = np.unique(np.concatenate([windows * size + at + 1, windows * size + before[windows, at]]))
+    return both // size, both % size, usual[both // size]
 
 
-def _around(context: FloatArray) -> FloatArray:
-    """[B, L, 2 · SIDE] the rows around each, ascending; NaN, which comes last, where there are none."""
-    padded = np.pad(context, ((0, 0), (SIDE, SIDE)), constant_values=np.nan)
-    length = context.shape[1]
-    shifts = [shift for shift in range(2 * SIDE + 1) if shift != SIDE]
-    return np.sort(np.stack([padded[:, shift : shift + length] for shift in shifts], axis=2), axis=2)
+def _range(context: FloatArray) -> FloatArray:
+    """[B] the range of nine tenths of the values, as usual steps are where most values repeat the one before."""
+    values = np.sort(context, axis=1)
+    last = _observed(values) - 1
+    return _taken(values, last * 19 // 20) - _taken(values, last // 20)
+
+
+def _around(context: FloatArray, windows: IntArray, rows: IntArray) -> FloatArray:
+    """[K, 2 · SIDE] the rows around each of K, ascending; NaN, which comes last, where there are none."""
+    shifts = [shift for shift in range(-SIDE, SIDE + 1) if shift]
+    return np.sort(np.stack([_at(context, windows, rows + shift) for shift in shifts], axis=1), axis=1)
+
+
+def _at(context: FloatArray, windows: IntArray, rows: IntArray) -> FloatArray:
+    """[K] the values at these rows; NaN at rows that are none."""
+    last = context.shape[1] - 1
+    return np.where((rows >= 0) & (rows <= last), context[windows, np.clip(rows, 0, last)], np.nan)
 
 
 def _observed(values: FloatArray) -> IntArray:
@@ -84,37 +98,35 @@ def _observed(values: FloatArray) -> IntArray:
 
 
 def _taken(values: FloatArray, place: IntArray) -> FloatArray:
-    """The values [..., K] at a place [...] of the last axis; the first for one before it."""
+    """The values [K, ·] at a place [K] of the last axis; the first for one before it, NaN where there are none."""
+    if not values.shape[-1]:
+        return np.full(place.shape, np.nan)
     return np.take_along_axis(values, np.maximum(place, 0)[..., None], axis=-1)[..., 0]
 
 
-def _goes_back(context: FloatArray, middle: FloatArray, distance: FloatArray) -> BoolArray:
-    """[B, L] whether one of the SIDE rows after each is near `middle` again."""
-    found = np.zeros(context.shape, dtype=bool)
-    for shift in range(1, min(SIDE, context.shape[1] - 1) + 1):
-        found[:, :-shift] |= np.abs(context[:, shift:] - middle[:, :-shift]) <= ALIKE * distance[:, :-shift]
-    return found
+def _goes_back(
+    context: FloatArray, windows: IntArray, rows: IntArray, middle: FloatArray, distance: FloatArray
+) -> BoolArray:
+    """[K] whether one of the SIDE rows after each is near `middle` again."""
+    after = [_at(context, windows, rows + shift) for shift in range(1, SIDE + 1)]
+    return np.asarray(np.any([np.abs(value - middle) <= ALIKE * distance for value in after], axis=0))
 
 
-def _beyond_all(context: FloatArray) -> BoolArray:
-    """[B, L] whether each row is BEYOND times as far from 0 as any other."""
-    size = np.where(np.isnan(context), 0.0, np.abs(context))
-    if size.shape[1] < MIN_ROWS:
-        return np.zeros(size.shape, dtype=bool)
-    second = np.partition(size, -2, axis=1)[:, -2:-1]
-    return np.asarray(size > BEYOND * second)
+def _beyond_all(context: FloatArray, windows: IntArray, rows: IntArray) -> BoolArray:
+    """[K] whether each is BEYOND times as far from 0 as any other value of its context."""
+    others = np.abs(context[windows])
+    others[np.arange(len(rows)), rows] = np.nan
+    return np.asarray(np.abs(context[windows, rows]) > BEYOND * np.fmax.reduce(others, axis=1, initial=0.0))
 
 
 def _regular(
     context: FloatArray, windows: IntArray, rows: IntArray, distance: FloatArray, season_length: int
 ) -> BoolArray:
-    """Whether these rows of these windows are like one at the same place of another season."""
-    found, value, last = np.zeros(len(rows), dtype=bool), context[windows, rows], context.shape[1] - 1
-    for lag in _lags(season_length):
-        for other in (rows - lag, rows + lag):
-            there = (other >= 0) & (other <= last)
-            found |= there & (np.abs(value - context[windows, np.clip(other, 0, last)]) <= ALIKE * distance)
-    return found
+    """[K] whether each is like a row at the same place of another season."""
+    value = context[windows, rows]
+    others = [_at(context, windows, rows + lag) for one in _lags(season_length) for lag in (-one, one)]
+    alike = [np.abs(value - other) <= ALIKE * distance for other in others]
+    return np.asarray(np.any(alike, axis=0)) if alike else np.zeros(len(rows), dtype=bool)
 
 
 def _lags(season_length: int) -> list[int]:
