@@ -3,7 +3,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 MODELS := $(VENV)/demo
 READING := $(addprefix tests/data/reading/test_,one_reading.py texts_stay_texts.py date_forms.py row_names.py workbook.py several_targets.py)
-PYTEST := $(BIN)/python -m pytest -n auto --dist loadfile
+PYTEST := $(BIN)/python -m pytest -n logical --dist loadfile
 
 .PHONY: help demo quick test long pandas coverage format lint check audit bench pretrain docs wheels session torture clean
 
