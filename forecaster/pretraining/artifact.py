@@ -41,6 +41,7 @@ def write_artifact(shape: Shape, state: Path, out: Path, seed: int, others: Sequ
     network = Network(shape.network(), seed)
     states = (state, *others)
     network.weights = [np.mean(each, axis=0) for each in zip(*map(average, states), strict=True)]
+    widen(network, shape.widths)
     done = progress(state)
     card: dict[str, Any] = {
         "season_length": shape.season_length,
@@ -57,12 +58,28 @@ def write_artifact(shape: Shape, state: Path, out: Path, seed: int, others: Sequ
         "seconds": round(done.seconds),
         "loss": round(done.loss, 4),
         "averaged": [progress(one).windows for one in states],
+        "widths": shape.widths,
         "scores": {},
         "licence": LICENCE,
         "data": DATA,
     }
     _write(network, card, out)
     return network
+
+
+def widen(network: Network, factor: float) -> None:
+    """Make the quantiles `factor` times as far from the point forecast, in the weights of the last layer."""
+    settings = network.settings
+    spread = factor * np.eye(settings.outputs)
+    spread[0] = 1.0 - factor  # what a quantile gets of the point forecast
+    spread[0, 0] = 1.0
+    last = settings.horizon * settings.outputs
+    network.weights = [
+        (array.reshape(-1, settings.outputs) @ spread).reshape(array.shape).astype(array.dtype)
+        if array.shape[-1] == last
+        else array
+        for array in network.weights
+    ]
 
 
 def renew_artifact(folder: Path) -> None:

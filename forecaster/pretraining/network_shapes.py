@@ -23,6 +23,9 @@ class Shape:
     cell: str = "gru"
     later: int = 2  # further origins in each window, a segment apart
     reach: int = 0  # rows before the context, from which a longer season's profile is learnt and taken out, see serving
+    widths: float = (
+        1.0  # of its quantiles, times the learnt ones: real series are less certain (benchmarks/ABLATIONS.md)
+    )
     start: int = 0  # season whose trained weights it begins from, where their shapes fit; 0 = from nothing
 
     @property
@@ -71,8 +74,8 @@ SHAPES = {
     shape.season_length: shape
     for shape in (
         Shape(12, context_length=120, horizon=24, segment=12, recent=48),
-        Shape(4, context_length=40, horizon=8, segment=4, recent=24),
-        Shape(1, context_length=40, horizon=8, segment=4, recent=24),
+        Shape(4, context_length=40, horizon=8, segment=4, recent=24, widths=1.15),
+        Shape(1, context_length=40, horizon=8, segment=4, recent=24, widths=1.15),
         Shape(24, context_length=336, horizon=48, segment=24, recent=168, reach=504),
         Shape(7, context_length=224, horizon=56, segment=14, recent=56, reach=871),
         Shape(48, context_length=672, horizon=96, segment=48, recent=336, reach=1008),

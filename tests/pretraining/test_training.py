@@ -12,7 +12,7 @@ from forecaster.pretraining.network_shapes import SHAPES
 from forecaster.pretraining.pool import BLOCK, WindowPool
 from tests.support.factories import NAN
 
-TINY = replace(SHAPES[4], context_length=16, horizon=4, recent=8, units=4, layers=1, later=1)
+TINY = replace(SHAPES[4], context_length=16, horizon=4, recent=8, units=4, layers=1, later=1, widths=1.0)
 
 
 @pytest.mark.parametrize("season_length", SHAPES)
@@ -78,6 +78,20 @@ def test_the_loss_is_that_of_numpy_for_a_network_that_forecasts_its_centre():
     pinball = np.maximum(levels * errors, (levels - 1.0) * errors).mean(axis=-1)
     expected = np.nanmean(np.abs(errors[..., 0]) + pinball)
     assert float(Steps(network, TINY.later).loss(window)) == pytest.approx(expected, rel=1e-4)
+
+
+def test_quantiles_are_moved_away_from_the_point_forecast():
+    from forecaster.models.network import Network
+    from forecaster.pretraining.artifact import widen
+
+    network = Network(TINY.network(), 0)
+    context = np.random.default_rng(0).normal(100.0, 10.0, (4, 16))
+    before = np.asarray(network.model(context))
+    widen(network, 1.5)
+    after = np.asarray(network.model(context))
+    np.testing.assert_array_equal(after[:, :, 0], before[:, :, 0])
+    distance = before[:, :, 1:] - before[:, :, :1]
+    np.testing.assert_allclose(after[:, :, 1:] - after[:, :, :1], 1.5 * distance, rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.slow
