@@ -51,7 +51,7 @@ def isolated_outliers(context: FloatArray, season_length: int) -> tuple[IntArray
         distance = np.abs(context[windows, rows] - middle)
         far = (distance > FAR * usual) & (distance > BESIDE * inner) & (known >= SIDE)
         windows, rows, middle, distance = windows[far], rows[far], middle[far], distance[far]
-        odd = _goes_back(context, windows, rows, middle, distance) | _beyond_all(context, windows, rows)
+        odd = _goes_back(context, windows, rows, middle, distance) | _unlike_all(context, windows, rows)
         odd &= ~_regular(context, windows, rows, distance, season_length)
         windows, rows = windows[odd], rows[odd]
     count = _observed(context[windows])
@@ -112,11 +112,12 @@ def _goes_back(
     return np.asarray(np.any([np.abs(value - middle) <= ALIKE * distance for value in after], axis=0))
 
 
-def _beyond_all(context: FloatArray, windows: IntArray, rows: IntArray) -> BoolArray:
-    """[K] whether each is BEYOND times as far from 0 as any other value of its context."""
-    others = np.abs(context[windows])
+def _unlike_all(context: FloatArray, windows: IntArray, rows: IntArray) -> BoolArray:
+    """[K] whether each is BEYOND times as far from 0 as any other value of its context, or BEYOND times as near to it."""
+    size, others = np.abs(context[windows, rows]), np.abs(context[windows])
     others[np.arange(len(rows)), rows] = np.nan
-    return np.asarray(np.abs(context[windows, rows]) > BEYOND * np.fmax.reduce(others, axis=1, initial=0.0))
+    largest, least = np.fmax.reduce(others, axis=1, initial=0.0), np.fmin.reduce(others, axis=1, initial=np.inf)
+    return np.asarray((size > BEYOND * largest) | (BEYOND * size < least))
 
 
 def _regular(

@@ -49,12 +49,17 @@ def test_one_is_found_among_values_that_mostly_repeat_themselves():
     assert found_in(demand, 1) == []
 
 
-def test_the_latest_row_is_one_only_where_it_is_beyond_all_others():
-    values = monthly()
-    values[-1] = 3.0 * values[-2]  # perhaps a new level
+@pytest.mark.parametrize(("factor", "expected"), [(3.0, []), (1000.0, [119]), (0.3, []), (0.0, [119]), (-0.01, [119])])
+def test_the_latest_row_is_one_only_where_it_is_unlike_all_others(factor, expected):
+    values = 400.0 + monthly()
+    values[-1] *= factor  # by a little, perhaps a new level
+    assert found_in(values) == expected
+
+
+def test_a_second_row_makes_it_a_level():
+    values = 400.0 + monthly()
+    values[-2:] = 0.0
     assert found_in(values) == []
-    values[-1] = 1000.0 * values[-2]
-    assert found_in(values) == [119]
 
 
 def flood(rows=400):
