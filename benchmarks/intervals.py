@@ -92,9 +92,7 @@ class Measured:
 
     learnt_from: int  # separate holdout windows
     windows: int  # after the training rows
-    holdout: tuple[
-        float, float
-    ]  # covered of 80 % and 95 %, on the windows that it is learnt from, each calibrated on others
+    holdout: tuple[float, float]  # covered of 80 % and 95 %, on the windows learnt from, each calibrated on others
     covered: tuple[float, float, float]  # on the windows after: of the raw 80 %, of 80 % and of 95 %
     width: tuple[float, float, float]  # of the same
     msis: tuple[float, float, float]

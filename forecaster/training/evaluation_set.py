@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from forecaster.typing import FloatArray
 
 MIN_WITNESSES = 3  # stretches of a horizon, for a comparison to say something
+STRONG_EFFECT = 0.5  # of the strongest of a plan's special days, for errors to show who knows of it
 SIGNIFICANCE = 0.05  # of the test that one forecast is better than another
 
 
@@ -148,11 +149,11 @@ class EvaluationSet:
         return len(np.unique(self.windows.remaining))
 
     def has_special_days(self, rules: Rules) -> bool:
-        """Whether a step of the windows is on a day with half of the strongest effect, so that errors show who knows of it."""
+        """Whether a step of the windows is on a day with STRONG_EFFECT."""
         panel, steps = self.panel, np.arange(self.needs.horizon)
         stamps = panel.timestamps[np.unique(np.minimum(self.windows.cutoff[:, None] + steps, len(panel.target) - 1))]
         days = np.unique(wall_clock(stamps, panel.zone) // DAY)
-        return bool((np.abs(rules.of(days)) >= 0.5 * max(map(abs, rules.effects.values()))).any())
+        return bool((np.abs(rules.of(days)) >= STRONG_EFFECT * max(map(abs, rules.effects.values()))).any())
 
     def forecast(self, networks: Sequence[Network]) -> FloatArray:
         """Combined point forecasts [W, H] of `networks`."""
