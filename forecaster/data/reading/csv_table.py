@@ -16,7 +16,7 @@ from forecaster.data.reading.csv_bytes import blanked, records
 from forecaster.data.reading.csv_lines import RecordLines, lines_of
 from forecaster.data.reading.file_set import place_in
 from forecaster.data.reading.number_form import PLAIN, NumberForm, form_of, note_of, signs_of
-from forecaster.data.reading.number_signs import without_sign
+from forecaster.data.reading.number_signs import PERCENT, without_sign
 from forecaster.data.reading.row_errors import RowsError
 from forecaster.data.reading.table import SAMPLE, WIDE_COLUMNS, WIDE_SAMPLE, check_header
 from forecaster.data.reading.text_columns import MISSING, NUMBER, TextColumn, numbers_error, numbers_in, numbers_of
@@ -83,7 +83,8 @@ class CsvTable:
         if self.signs:
             sample = {name: [without_sign(text)[0] for text in texts] for name, texts in sample.items()}
         signs = tuple(dict.fromkeys(self.signs.values()))
-        self.form = replace(given or form_of(self.name, self.delimiter, sample), signs=signs)
+        money = [column for column, sign in self.signs.items() if sign != PERCENT]
+        self.form = replace(given or form_of(self.name, self.delimiter, sample, money), signs=signs)
         new = self.form if given is None else NumberForm(signs=signs)
         self.note = f"{self.note} {note_of(new)}".strip()
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from forecaster.data.freq import WEEKDAYS, Freq, day_in_month, timestamp_text
 from forecaster.data.reading.differences import Differences, inner_neighbours
+from forecaster.data.reading.irregular_rows import what_makes_regular
 from forecaster.data.reading.periods import floored
 from forecaster.data.reading.row_errors import Describe, RowsError
 from forecaster.data.series_blocks import series_blocks
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
 _MIN_MONTH_DAY_SHARE = 0.8  # of timestamps on one day of the month, for steps to be months and the rest faults
 _MAX_OFF_SHARE = 0.2  # of rows off the grid, from which they have no grid; fewer are faults
 _MIN_OFF_ROWS = 3
-_MIN_STEADY_SHARE = 0.8  # of steps within a quarter of the usual one, for rows to be moved rather than joined
-_NEAR = 0.15  # logarithm of a usual step over that of a frequency
 _MIN_ROWS = 5  # of a series, for its own frequency to contradict the others'
 
 
@@ -163,46 +162,8 @@ def refuse_irregular(rows: SortedRows, freq: Freq) -> None:
     raise DataError(
         f"{rows.source}: the timestamps have no regular step: {len(off):,} of {len(rows.timestamps):,} rows ({share:.0%}) "
         f"are off a grid of {freq.name}, the first {_stamp_of(rows, int(off[0]))} ({rows.where(int(off[0]))}).",
-        regular_step_hint(rows.timestamps, rows.offsets),
+        what_makes_regular(rows.timestamps, rows.offsets, rows.zone),
     )
-
-
-def regular_step_hint(timestamps: IntArray, offsets: IntArray) -> str:
-    """What makes such rows regular."""
-    gaps = np.diff(timestamps)
-    inner = np.ones(len(gaps), dtype=bool)
-    inner[offsets[1:-1] - 1] = False
-    usual = float(np.median(gaps[inner]))
-    names = (
-        "s",
-        "5s",
-        "10s",
-        "15s",
-        "30s",
-        "min",
-        "5min",
-        "10min",
-        "15min",
-        "30min",
-        "h",
-        "2h",
-        "3h",
-        "6h",
-        "12h",
-        "D",
-        "W",
-    )
-    sizes = {name: float(Freq.parse(name).count) for name in names} | {
-        "MS": 30.4 * DAY,
-        "QS": 91.3 * DAY,
-        "YS": 365.25 * DAY,
-    }
-    step = min(sizes, key=lambda name: abs(np.log(max(usual, 1.0) / sizes[name])))
-    steady = float(np.mean(np.abs(gaps[inner] - usual) <= usual / 4)) >= _MIN_STEADY_SHARE
-    other = "number the rows in a column of their own, to be named with --timestamp."
-    if steady and abs(np.log(usual / sizes[step])) < _NEAR:
-        return f"Move them to the grid with --freq {step} --snap, join them with --resample {step} --aggregate mean, or {other}"
-    return f"Join them with --resample {step} --aggregate mean (or sum, last), or {other}"
 
 
 def _stamp_of(rows: SortedRows, row: int) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -22,6 +22,7 @@ SPACES = " \u00a0\u202f"  # which look alike: as an option a plain space stands 
 _YEAR_MONTH = re.compile(r"\d{4}\.(0?[1-9]|1[0-2])")
 _POINTED = re.compile(r"[+-]?[1-9]\d{0,2}\.\d{3}")
 _SMALL = re.compile(r"[+-]?\d{1,3}")
+_POINTED_DATE = re.compile(r"\d{1,2}\.\d{1,2}\.(\d{4}|\d{2})(\D.*)?")  # of countries whose decimal mark is the comma
 _MIN_SHARE = 0.8  # of a column's texts that have the form; the others are faults to be reported by line
 
 
@@ -90,11 +91,15 @@ def _pattern(decimal: str, thousands: str) -> re.Pattern[str]:
 PLAIN = NumberForm()
 
 
-def form_of(name: str, delimiter: str, sample: Mapping[str, Sequence[str]]) -> NumberForm:
-    """The form of the numbers in a sample of columns that `delimiter` separates.
+def form_of(name: str, delimiter: str, sample: Mapping[str, Sequence[str]], money: Collection[str] = ()) -> NumberForm:
+    """The form of the numbers in a sample of columns that `delimiter` separates; those called `money` had signs of it.
 
     DataError where all numbers fit two forms that give different values.
     """
+    abroad = any(texts and all(map(_POINTED_DATE.fullmatch, texts)) for texts in sample.values())
+    thousands = {c: texts for c, texts in sample.items() if abroad or c in money}
+    if thousands and not any("," in text for texts in thousands.values() for text in texts):
+        _refuse_points_of_thousands(name, thousands)
     odd = {c: texts for c, texts in sample.items() if texts and any("," in text for text in texts)}
     if delimiter == ",":  # then such numbers are in quotes; a few of them are errors
         quoted = NumberForm(".", ",")
@@ -133,6 +138,17 @@ def _refuse_doubtful_points(name: str, sample: Mapping[str, Sequence[str]]) -> N
         if whole and all(_SMALL.fullmatch(text) for text in whole):
             raise DataError(
                 f"{name}: number '{pointed[0]}' (column {column}) may have decimals or thousands: others have no point.",
+                "Say which: --decimal . or --thousands .",
+            )
+
+
+def _refuse_points_of_thousands(name: str, sample: Mapping[str, Sequence[str]]) -> None:
+    """DataError for a column of numbers with three digits after the point, where dates or money speak for thousands."""
+    for column, texts in sample.items():
+        pointed = [text for text in texts if "." in text]
+        if pointed and all(_POINTED.fullmatch(text) or _SMALL.fullmatch(text) for text in texts):
+            raise DataError(
+                f"{name}: number '{pointed[0]}' (column {column}) may have decimals or thousands: all numbers fit both.",
                 "Say which: --decimal . or --thousands .",
             )
 

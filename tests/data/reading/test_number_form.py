@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -148,3 +149,37 @@ def test_a_plain_space_as_an_option_stands_for_spaces_that_do_not_break(tmp_path
     """Messages say `--thousands ' '`, as nobody can type the others."""
     path = file_of(tmp_path, [f"{n}{mark}234.5" for n in range(1, 9)], ",")
     assert read(path, thousands=" ").target.tolist() == [1000.0 * n + 234.5 for n in range(1, 9)]
+
+
+@pytest.mark.parametrize("separator", [",", ";"])
+@pytest.mark.parametrize(
+    ("day", "numbers"),
+    [
+        ("{:02d}.01.2024", ["10.234", "12.345", "13.456"]),
+        ("{:02d}.01.2024 00:00", ["10.234", "12.345", "987"]),
+        ("2024-01-{:02d}", ["10.234 €", "12.345 €", "13.456 €"]),
+        ("2024-01-{:02d}", ["EUR 1.234", "EUR -2.345", "EUR 967"]),
+    ],
+)
+def test_three_digits_after_a_point_are_asked_about_where_dates_or_money_speak_for_thousands(
+    separator, day, numbers, tmp_path
+):
+    path = tmp_path / "x.csv"
+    path.write_text(
+        f"day{separator}y\n" + "".join(f"{day.format(i)}{separator}{numbers[i % 3]}\n" for i in range(10, 22))
+    )
+    with pytest.raises(DataError, match=r"\(column y\) may have decimals or thousands: all numbers fit both") as found:
+        read_panel(path)
+    assert found.value.hint == "Say which: --decimal . or --thousands ."
+    plain = float(re.sub("[^0-9.-]", "", numbers[1]))
+    assert read(path, decimal=".").target[0] == plain
+    assert read(path, thousands=".").target[0] == 1000 * plain
+
+
+@pytest.mark.parametrize(
+    "numbers", [["0.234", "12.345", "13.456"], ["10.2", "12.345", "13.456"], ["1234.567", "1.234", "2.345"]]
+)
+def test_points_that_separate_no_thousands_are_decimal_points_beside_any_dates(numbers, tmp_path):
+    path = tmp_path / "x.csv"
+    path.write_text("day,y\n" + "".join(f"{i:02d}.01.2024,{numbers[i % 3]}\n" for i in range(10, 22)))
+    assert read_panel(path).target[1] == float(numbers[2])
