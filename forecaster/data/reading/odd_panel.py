@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from forecaster.data.reading.misread_periods import period_warning
 from forecaster.data.reading.odd_series import code_warning, ended_with_zeros, far_warning, sum_warning, total_warning
 from forecaster.data.reading.odd_years import year_warning
 from forecaster.data.reading.parts_of_steps import part_warning
@@ -16,6 +17,7 @@ def odd_warnings(panel: Panel, season_length: int) -> tuple[str, ...]:
     """A sentence for each kind of oddity that `panel` has, and an empty text for each other. `season_length`: the calendar's."""
     return (
         year_warning(panel),
+        period_warning(panel),
         total_warning(panel),
         sum_warning(panel),
         code_warning(panel),

@@ -1,0 +1,53 @@
+"""Dates that are probably numbered periods: quarters or weeks read as months, periods of a fiscal year read as days."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from forecaster.data.time_zones import DAY, wall_clock
+
+if TYPE_CHECKING:
+    from forecaster.data.panel import Panel
+
+_WEEK = re.compile(
+    r"(iso|cal(endar)?)?(week|wk|woche|kw|kalenderwoche|semaine|semana|settimana|uge|vecka|week_?(no|nr|number))s?"
+)
+_QUARTER = re.compile(r"(cal(endar)?)?(quarter|qtr|quartal|trimestre|kwartaal|kvartal|yyyyqq?)s?")
+_MIN_PERIODS, _MAX_PERIODS = 12, 16  # of a fiscal year
+_MAX_OBSERVED = 0.6  # share of rows: of few years, a third of the months are there and less of the days
+_MIN_YEARS = 2  # that have the same few months or days
+
+
+def period_warning(panel: Panel) -> str:
+    """That the dates of `panel` are probably numbers of quarters, weeks or fiscal periods; empty where they are not."""
+    name, freq = str(panel.columns.timestamp), panel.freq
+    if freq.whole_numbers or freq.name not in ("MS", "D"):
+        return ""
+    called = re.sub(r"[^a-z]", "", name.lower())
+    if freq.name == "MS" and _WEEK.fullmatch(called):
+        return f"column '{name}' is read as months: if these are numbers of weeks, give the form, e.g. --timestamp-format %G-%V"
+    observed = ~np.isnan(panel.target)
+    if observed.mean() > _MAX_OBSERVED and not _QUARTER.fullmatch(called):
+        return ""  # without a closer look at each of many rows
+    wall = wall_clock(panel.timestamps[observed], panel.zone) // DAY
+    dates = np.unique(wall).astype("M8[D]")
+    years = dates.astype("M8[Y]")
+    many = len(np.unique(years)) >= _MIN_YEARS
+    if freq.name == "MS":
+        months = np.unique(dates.astype("M8[M]").astype(np.int64) % 12).tolist()
+        if months == [0, 1, 2, 3] and (many or _QUARTER.fullmatch(called)):
+            return (
+                f"the dates of every year are months 1 to 4 (column '{name}'): if these are quarters, give the form, "
+                "e.g. --timestamp-format %Y-%q"
+            )
+        return ""
+    last = int((dates - years.astype("M8[D]")).astype(np.int64).max(initial=0)) + 1
+    if many and _MIN_PERIODS <= last <= _MAX_PERIODS:
+        return (
+            f"the dates of every year are its days 1 to {last} (column '{name}'): if these are periods such as months, "
+            "give the form, e.g. --timestamp-format %Y0%m"
+        )
+    return ""
