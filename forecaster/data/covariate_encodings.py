@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 MAX_LEVELS = 1000  # of a category: the most frequent ones; others count as unseen
 FAR = 10.0  # standard deviations from the mean of the training: no network has learnt what follows from such a number
+FAR_TOGETHER = 3.0  # likewise, for the mean of all numbers ahead, where each is outside the range of the rows
+MIN_TOGETHER = 3  # numbers ahead
 _TRUTH = dict.fromkeys(("true", "t", "yes", "y", "1"), True) | dict.fromkeys(("false", "f", "no", "n", "0"), False)
 MAX_NAMED = 3  # unlearnt values that a message names; it counts the others
 
@@ -69,8 +71,9 @@ def columns_of(encodings: Sequence[Encoding]) -> Columns:
 def unlearnt_ahead(panel: Panel, encodings: Sequence[Encoding], chosen: IntArray, steps: int) -> str:
     """Known values in the next `steps` of the series at positions `chosen` that are unlike any of the training, in words.
 
-    These are numbers far from the training's mean and outside the range of the panel's own rows, and texts that the
-    training did not have. Empty where there are none.
+    These are numbers far from the training's mean and outside the range of the panel's own rows, all of a column's numbers
+    where each is outside that range and they are far together, and texts that the training did not have. Empty where
+    there are none.
     """
     columns, named, count = {one.name: one for one in panel.covariates}, [], 0
     for encoding in (one for one in encodings if one.role == "known"):
@@ -81,7 +84,12 @@ def unlearnt_ahead(panel: Panel, encodings: Sequence[Encoding], chosen: IntArray
         if encoding.levels is None:
             past = column.values[~np.isnan(column.values)]
             low, high = (past.min(), past.max()) if len(past) else (np.inf, -np.inf)
-            odd = (np.abs(ahead - encoding.mean) > FAR * encoding.scale) & ((ahead < low) | (ahead > high))
+            distance, outside = (ahead - encoding.mean) / encoding.scale, (ahead < low) | (ahead > high)
+            there = ~np.isnan(ahead)
+            together = np.count_nonzero(there) >= MIN_TOGETHER and outside[there].all()
+            odd = outside & (np.abs(distance) > FAR)
+            if together and abs(float(distance[there].mean())) > FAR_TOGETHER:
+                odd = there
         else:
             odd = ahead >= len(encoding.levels)
         series, step = np.nonzero(odd)
@@ -90,6 +98,23 @@ def unlearnt_ahead(panel: Panel, encodings: Sequence[Encoding], chosen: IntArray
             value = column.ahead[chosen[i], k]
             text = f"{value:g}" if column.levels is None else quoted(column.levels[int(value)])
             named.append(f"{cell_ahead(panel, encoding.name, int(chosen[i]), int(k))} is {text}")
+    more = f" and {count - MAX_NAMED:,} more" if count > MAX_NAMED else ""
+    return ", ".join(named[:MAX_NAMED]) + more
+
+
+def unlearnt_static(panel: Panel, encodings: Sequence[Encoding], chosen: IntArray) -> str:
+    """Static values of the series at positions `chosen` that are unlike any of the training, in words; empty where none is."""
+    columns, named, count = {one.name: one for one in panel.covariates}, [], 0
+    for encoding in (one for one in encodings if one.role == "static"):
+        column = columns[encoding.name]
+        values = _codes(column, encoding, column.values)[chosen]
+        far = np.abs(values - encoding.mean) > FAR * encoding.scale
+        odd = np.flatnonzero(far if encoding.levels is None else values >= len(encoding.levels))
+        count += len(odd)
+        for i in odd[:MAX_NAMED]:
+            value = column.values[chosen[i]]
+            text = f"{value:g}" if column.levels is None else quoted(column.levels[int(value)])
+            named.append(f"{encoding.name} of series {quoted(panel.series[chosen[i]])} is {text}")
     more = f" and {count - MAX_NAMED:,} more" if count > MAX_NAMED else ""
     return ", ".join(named[:MAX_NAMED]) + more
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from forecaster.data.panel import Covariate, Panel
     from forecaster.typing import FloatArray, IntArray
 
+MIN_SHARED = 5  # rows of two files that show whether a column is the same in both
 MAX_SHOWN = 5  # missing values that a message names; it counts the others
 
 
@@ -89,6 +90,35 @@ def with_future(panel: Panel, future: Panel, steps: int) -> Panel:
         return replace(one, ahead=ahead, levels=levels)
 
     return replace(panel, covariates=tuple(map(longer, panel.covariates)))
+
+
+def differing(panel: Panel, future: Panel) -> str:
+    """The known columns that differ much between `panel` and rows of `future` that `panel` has, too, in words; empty = none.
+
+    A forecast of the weather differs a little from what came. A mean difference of more than a standard deviation, or
+    more than half of the texts, is another unit or another coding.
+    """
+    place = {str(name): n for n, name in enumerate(panel.series)}
+    mine = np.array([place.get(str(name), -1) for name in future.series])
+    n = np.repeat(mine if panel.columns.series is not None else np.zeros_like(mine), future.lengths)
+    step = panel.freq.ordinals(future.timestamps, panel.zone)
+    step -= panel.freq.ordinals(panel.last_timestamps[np.maximum(n, 0)], panel.zone)
+    row = panel.offsets[np.maximum(n, 0) + 1] - 1 + step
+    both = np.flatnonzero((n >= 0) & (step <= 0) & (row >= panel.offsets[np.maximum(n, 0)]))
+    both = both[panel.timestamps[row[both]] == future.timestamps[both]]
+    given, odd = {one.name: one for one in future.covariates}, []
+    for one in (one for one in panel.covariates if one.role == "known"):
+        old, new = one.values[row[both]], given[one.name].values[both]
+        if one.levels is not None:
+            new = recoded(new, given[one.name].levels or (), one.levels)
+        there = ~np.isnan(old) & ~np.isnan(new)
+        if np.count_nonzero(there) < MIN_SHARED:
+            continue
+        old, new = old[there], new[there]
+        far = np.abs(new - old).mean() > old.std() if one.levels is None else np.mean(old != new) > 0.5
+        if far and (old != new).any():
+            odd.append(f"{one.name} in {np.count_nonzero(old != new):,} of {len(old):,} rows")
+    return ", ".join(odd)
 
 
 def recoded(values: FloatArray, levels: Sequence[str], vocabulary: Sequence[str]) -> FloatArray:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
-from forecaster.data.covariate_encodings import unlearnt_ahead
+from forecaster.data.covariate_encodings import unlearnt_ahead, unlearnt_static
 from forecaster.data.future_covariates import missing_ahead
 from forecaster.data.windows import latest_windows
 from forecaster.errors import ArtifactError, DataError, UsageError, counted
@@ -172,6 +172,8 @@ def _answer(
         values[np.isin(request.positions, unknown)] = np.nan
     if odd := unlearnt_ahead(panel, manifest.covariates, request.positions, request.horizon):
         watch.warn(f"known values are unlike any of the training, so what follows from them was not learnt: {odd}")
+    if odd := unlearnt_static(panel, manifest.covariates, request.positions):
+        watch.warn(f"static values are unlike any of the training, so what follows from them was not learnt: {odd}")
     return Answer(values, samples, np.full(len(values), manifest.served, dtype=object))
 
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from forecaster.config import TrainSettings
 from forecaster.data.freq import timestamp_text
-from forecaster.data.future_covariates import with_future
+from forecaster.data.future_covariates import differing, with_future
 from forecaster.data.reading.reader import read_as, read_future
 from forecaster.data.time_zones import DAY, wall_clock
 from forecaster.errors import ArtifactError, DataError, UsageError
@@ -216,7 +216,7 @@ def _request(panel: Panel, model: Model, settings: PredictSettings, watch: Watch
     needed = needed_rows(model.opened.manifest) if model.opened else panel.season_length + 1
     horizon = settings.horizon or horizon
     if settings.future is not None:
-        panel = _with_future(panel, settings, horizon)
+        panel = _with_future(panel, settings, horizon, watch)
     # The model needs a value within its context; seasonal naive needs one anywhere.
     observed = _observed(panel, int(panel.lengths.max()) if settings.fallback else reach)
     rows = observed_rows(model.opened.manifest, panel) if model.opened else observed_in_reach(panel, reach)
@@ -247,11 +247,13 @@ def _warn_of_ended_events(request: Request, watch: Watch) -> None:
         watch.warn(f"the model knows no event {until}: give later ones with --events FILE")
 
 
-def _with_future(panel: Panel, settings: PredictSettings, horizon: int) -> Panel:
+def _with_future(panel: Panel, settings: PredictSettings, horizon: int, watch: Watch) -> Panel:
     """The panel with known values from --future. UsageError where the model reads none."""
     if not panel.columns.known:
         raise UsageError("--future has no effect: the model reads no known columns.", "Leave it out.")
     future = read_future("-" if settings.future is None else settings.future, panel, settings.timestamp_format)
+    if odd := differing(panel, future):
+        watch.warn(f"--future has other values than the data where both have a row ({odd}): compare their units")
     return with_future(panel, future, horizon)
 
 
