@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from forecaster.data.reading.centuries import right_century
 from forecaster.data.reading.decimal_dates import decimal_dates
 from forecaster.data.reading.integer_dates import (
     COUNTS,
@@ -140,7 +141,7 @@ def read_steps(steps: IntArray, column: str) -> ParsedTimestamps | None:
         values, valid = by_count(steps, form.form), np.ones(len(steps), dtype=bool)
     else:
         values, valid = by_digits(steps, form.form)
-    if not valid.all():
+    if not valid.all() or ("%y" in form.form and right_century(values, [""] * len(values)) is not values):
         return None
     zone = "UTC" if form.form in COUNTS and form.form != "excel" else None
     if form.form in ("%Y", "%Y%m%d"):

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from forecaster.data.freq import timestamp_text
+from forecaster.data.reading.centuries import right_century
 from forecaster.data.reading.date_words import in_english
 from forecaster.data.reading.datetime_text import ISO, OTHER, Parse, iso, offset_of, other_form, zone_of
 from forecaster.data.reading.decimal_dates import decimal_dates
@@ -51,16 +52,31 @@ _NOT_IN_ORDER = 0.4  # factor for a reading whose dates go up and down
 
 def parse_stamps(origin: Origin) -> ParsedTimestamps:
     """The distinct timestamps of a column. DataError at the first row whose text is not a timestamp."""
+    found = _parse(origin)
+    texts = origin.column.texts
+    if found.whole_numbers or found.form in COUNTS or len(found.values) != len(texts):
+        return found
+    values = right_century(found.values, texts)
+    if values is found.values:
+        return found
+    index, _ = origin.first(np.flatnonzero(values != found.values).tolist())
+    year = timestamp_text(int(values[index]), None, whole_numbers=False)[:4]
+    note = f"years of two digits such as in '{texts[index]}' are read as {year}."
+    return replace(found, values=values, note=f"{found.note} {note}".strip())
+
+
+def _parse(origin: Origin) -> ParsedTimestamps:
+    """As `parse_stamps`, with the years 1969 to 2068 for those of two digits."""
     if origin.format is None and origin.likely is not None:
         try:
-            found = parse_stamps(replace(origin, format=origin.likely, likely=None))
+            found = _parse(replace(origin, format=origin.likely, likely=None))
             if origin.likely in (DAY_FIRST, MONTH_FIRST):
                 _refuse_turned(
                     origin.likely, _in_each_order(stripped(origin.column.texts)), origin.column.texts, origin
                 )
             return found
         except DataError:
-            return parse_stamps(replace(origin, likely=None))
+            return _parse(replace(origin, likely=None))
     texts = origin.column.texts  # a pandas Index of str
     if origin.format is not None:
         return _by_given_format(texts, origin, origin.format)
@@ -248,7 +264,7 @@ def _month_and_digits(form: WrittenForm, texts: Any, origin: Origin) -> ParsedTi
     parts = [form.read(text) for text in stripped(texts)]
     if None in parts:
         return from_parts(parts, texts, origin)
-    walls = np.array([part[0] for part in parts if part is not None], dtype=np.int64)
+    walls = right_century(np.array([part[0] for part in parts if part is not None], dtype=np.int64), texts)
     months = np.diff(np.sort(np.unique(walls)).astype("M8[us]").astype("M8[M]").astype(np.int64))
     if _in_order(walls, origin) and len(months) and months.min() < 12 and regularity(np.unique(walls)) > 0.5:
         note = f"timestamps such as '{texts[0]}' are read as {form.name} (--timestamp-format {form.pattern})."
