@@ -31,6 +31,8 @@ _QUANTITIES = {  # words in the names of columns, by what they measure
     "power": "power energy load kwh mw",
 }
 _WORDS = {word: quantity for quantity, words in _QUANTITIES.items() for word in words.split()}
+# Last words of names, as of order_id and invoice no.
+_IDENTIFIERS = frozenset(("id", "ids", "no", "nr", "num", "number", "code", "sku", "ean", "plz", "zip"))
 _UNIT = re.compile(r"[\[(]\s*([^\])]{1,12})\s*[\])]\s*$")
 
 
@@ -49,6 +51,9 @@ def unlike(columns: Mapping[str, Sequence[str]], signs: Mapping[str, str] = Mapp
     units = {match[1].lower() for name in names if (match := _UNIT.search(name))}
     if len(units) > 1:
         return f"units: {', '.join(sorted(units)[:4])}"
+    identifiers = [name for name in names if _identifies(name, columns[name])]
+    if identifiers and len(identifiers) < len(names):
+        return f"{quoted(identifiers[0])} names things"
     found = {name: quantity for name in names if (quantity := _quantity(name)) is not None}
     if len(set(found.values())) > 1:
         one, other = next(iter(found)), next(name for name in found if found[name] != next(iter(found.values())))
@@ -56,9 +61,20 @@ def unlike(columns: Mapping[str, Sequence[str]], signs: Mapping[str, str] = Mapp
     return _scales(columns, names)
 
 
+def _identifies(name: str, texts: Sequence[str]) -> bool:
+    """Whether a column of whole numbers is one of orders, customers or the like by its name of two words or more."""
+    words = _words(name)
+    return len(words) > 1 and words[-1] in _IDENTIFIERS and all(text.isdecimal() for text in texts)
+
+
 def _quantity(name: str) -> str | None:
-    words = re.sub(r"([a-z])([A-Z])", r"\1 \2", name).lower()
-    return next((_WORDS[word] for word in re.split(r"[^a-z0-9]+", words) if word in _WORDS), None)
+    return next((_WORDS[word] for word in _words(name) if word in _WORDS), None)
+
+
+def _words(name: str) -> list[str]:
+    """The words of a name such as order_id or OrderId, in lower case."""
+    apart = re.sub(r"([a-z])([A-Z])", r"\1 \2", name).lower()
+    return [word for word in re.split(r"[^a-z0-9]+", apart) if word]
 
 
 def _scales(columns: Mapping[str, Sequence[str]], names: Sequence[str]) -> str:

@@ -2,12 +2,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import pandas as pd
 import pytest
 
 from forecaster.data.panel import Columns
 from forecaster.data.reading.column_roles import Roles, infer_roles
 from forecaster.data.reading.csv_bytes import fetch
 from forecaster.data.reading.csv_table import CsvTable
+from forecaster.data.reading.reader import read_panel
 from forecaster.errors import DataError
 
 
@@ -100,3 +102,21 @@ def test_dates_that_are_not_read_say_why(roles: Callable[..., Roles], texts: lis
     with pytest.raises(DataError) as caught:
         roles(table("year,rain", *(f"{text},{5 + i % 3}.5" for i, text in enumerate(texts))))
     assert hint in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["order_id", "OrderId", "Invoice No", "customer number"])
+def test_numbers_of_orders_are_no_series_beside_amounts(name):
+    frame = pd.DataFrame(
+        {name: range(1000, 1060), "date": pd.date_range("2024-01-01", periods=60), "amount": range(60)}
+    )
+    with pytest.raises(DataError, match=f"'{name}' names things") as found:
+        read_panel(frame)
+    assert "Name one: --target COLUMN" in str(found.value.hint)
+    assert read_panel(frame, Columns(target="amount")).series.tolist() == ["amount"]
+
+
+def test_wide_tables_of_codes_and_gases_stay_series():
+    days = pd.date_range("2024-01-01", periods=60)
+    for names in (["store_no", "shop_no"], ["NO", "CO"], ["zone 1", "zone 2"]):
+        frame = pd.DataFrame({"date": days} | {name: [i % 7 for i in range(60)] for name in names})
+        assert read_panel(frame).series.tolist() == names
