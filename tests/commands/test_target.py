@@ -70,6 +70,7 @@ def test_counts_are_learnt_as_such_and_everything_that_goes_with_a_model_goes_wi
         fitted(tmp_path, frame_of(d=[0.5] * 40), **given)
 
 
+@pytest.mark.long
 def test_a_distribution_goes_through_trials_members_and_the_blend_and_needs_no_quantiles(tmp_path):
     rng = np.random.default_rng(0)
     frame = frame_of(a=50 + rng.normal(size=80), b=90 + 3 * rng.standard_t(3, 80))

@@ -44,6 +44,7 @@ def elsewhere(cluster, settings):
     return dataclasses.replace(settings, engine="ray", ray_address=cluster, workers=1)
 
 
+@pytest.mark.long
 def test_model_selection_by_workers_finds_the_plan_of_one_process(ray, cluster, data, tmp_path):
     """One worker is killed meanwhile: its fit is done anew."""
     settings = train_settings(tmp_path / "one", transform=None, threads=1)

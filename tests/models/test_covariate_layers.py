@@ -68,8 +68,17 @@ def test_each_column_moves_the_forecast(name, column):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("segment", [1, 2])
-@pytest.mark.parametrize("roles", [("known",), ("past",), ("static",), ("known", "past", "static")])
+@pytest.mark.parametrize(
+    ("segment", "roles"),
+    [
+        (1, ("known",)),
+        (2, ("known", "past", "static")),
+        *(
+            pytest.param(segment, roles, marks=pytest.mark.long)
+            for segment, roles in [(1, ("past",)), (2, ("static",)), (1, ("known", "past", "static"))]
+        ),
+    ],
+)
 def test_stored_graphs_answer_as_the_network(tmp_path, cpu, segment, roles):
     own = tuple(one for one in COVARIATES if one.role in roles)
     members = [

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from forecaster.models.exponential_smoothing import Smoothing
@@ -109,6 +109,7 @@ def test_a_gap_is_filled_with_the_next_value_and_its_row_is_not_counted() -> Non
     np.testing.assert_array_equal(nothing, np.zeros((1, 3)))
 
 
+@settings(max_examples=15)
 @given(st.floats(-12, 12), st.integers(0, 99))
 def test_it_scales_with_the_data(power: float, seed: int) -> None:
     y = 100 + np.random.default_rng(seed).normal(size=(1, 24)).cumsum(axis=1)

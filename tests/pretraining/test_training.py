@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from forecaster.pretraining import pool as pools
 from forecaster.pretraining.network_shapes import SHAPES
 from forecaster.pretraining.pool import BLOCK, WindowPool
 from tests.support.factories import NAN
@@ -49,7 +50,10 @@ def test_a_pool_that_goes_on_has_the_series_of_its_place():
     np.testing.assert_array_equal(np.sort(one.series, axis=0), np.sort(later.series, axis=0))
 
 
-def test_half_of_the_windows_that_reach_further_back_are_without_the_longer_season():
+def test_half_of_the_windows_that_reach_further_back_are_without_the_longer_season(monkeypatch):
+    monkeypatch.setattr(
+        pools, "draw_series", lambda _rng, count, rows, _season_length: np.zeros((count, rows), np.float32)
+    )
     shape = replace(TINY, season_length=24, context_length=48, reach=840 - 48, segment=24, recent=24, horizon=24)
     pool = WindowPool(shape, seed=1)
     hours = np.arange(pool.rows)
@@ -95,7 +99,8 @@ def test_quantiles_are_moved_away_from_the_point_forecast():
 
 
 @pytest.mark.slow
-def test_pretraining_goes_on_from_its_state_and_its_artifact_answers_as_the_network(tmp_path):
+def test_pretraining_goes_on_from_its_state_and_its_artifact_answers_as_the_network(tmp_path, monkeypatch):
+    monkeypatch.setattr(pools, "BLOCKS", 2)
     from forecaster.pretraining.artifact import write_artifact
     from forecaster.pretraining.train import BATCH, CALL, average, pretrain, progress
     from forecaster.serving.runtime import OnnxRuntime

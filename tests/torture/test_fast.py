@@ -22,7 +22,7 @@ pytestmark = [
     [
         ("kill", ["--trains", "0", "--batches", "3", "--step", "23"]),
         ("flip", ["--max-bytes", "60"]),
-        ("faults", ["--step", "40", "--verbs", "predict"]),
+        ("faults", ["--step", "80", "--verbs", "predict"]),
         ("tamper", ["--count", "8"]),
         pytest.param("faults", ["--step", "20", "--verbs", "train", "--kinds", "bytes"], marks=pytest.mark.long),
         pytest.param("fuzz_atheris", ["40"], marks=pytest.mark.long),

@@ -49,7 +49,12 @@ def assert_same(net, teacher=None):
 
 @pytest.mark.parametrize(
     ("cell", "attention", "segment", "quantiles"),
-    [("rnn", True, 1, ()), ("lstm", True, 2, (0.1, 0.9)), ("gru", True, 2, (0.1, 0.9)), ("gru", False, 1, (0.5,))],
+    [
+        ("rnn", True, 1, ()),
+        ("gru", True, 2, (0.1, 0.9)),
+        pytest.param("lstm", True, 2, (0.1, 0.9), marks=pytest.mark.long),
+        pytest.param("gru", False, 1, (0.5,), marks=pytest.mark.long),
+    ],
 )
 def test_it_forecasts_and_learns_as_the_steps_in_turn(cell, attention, segment, quantiles):
     assert_same(network(cell=cell, attention=attention, segment=segment, quantiles=quantiles))

@@ -36,7 +36,7 @@ def forecasts(net):
     return np.asarray(net.model([TASK.validation.gather(8, 0)]))
 
 
-@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("cell", ["gru", *(pytest.param(one, marks=pytest.mark.long) for one in CELLS if one != "gru")])
 def test_a_cell_is_fitted_with_16_bits_to_about_the_network_of_32(cell):
     shape = network_settings(cell=cell, units=8)
     plain, _, _ = fitted(shape)
@@ -55,7 +55,7 @@ def test_a_cell_is_fitted_with_16_bits_to_about_the_network_of_32(cell):
     np.testing.assert_allclose(float(again.scaled), (errors / TASK.scale[TASK.validation.series]).sum(), rtol=1e-5)
 
 
-@pytest.mark.parametrize("head", ["recursive", "encoder-decoder"])
+@pytest.mark.parametrize("head", [pytest.param("recursive", marks=pytest.mark.long), "encoder-decoder"])
 def test_every_head_is_fitted_with_16_bits(head):
     forcing = (1.0, 0.0) if head == "encoder-decoder" else (0.0, 0.0)
     shape = network_settings(cell="gru", head=head, quantiles=(0.1, 0.9))
@@ -88,6 +88,7 @@ def test_the_loss_is_scaled_in_float16_and_a_step_that_overflows_is_left_out(mon
     assert tf.keras.config.dtype_policy().name == "float32"  # of layers that are built afterwards
 
 
+@pytest.mark.long
 def test_two_devices_take_the_steps_of_one_with_a_scaled_loss(monkeypatch):
     monkeypatch.setattr(
         compiled_steps, "policy_of", lambda asked, on_gpu: "mixed_float16" if asked == "mixed" else asked
