@@ -23,7 +23,7 @@ def right_century(walls: IntArray, texts: Sequence[str]) -> IntArray:
     months = np.asarray(walls).astype("M8[us]").astype("M8[M]")
     years = months.astype("M8[Y]").astype(np.int64) + 1970
     doubtful = np.flatnonzero((years >= _DOUBTFUL[0]) & (years <= _DOUBTFUL[1]))
-    if not len(doubtful) or any(str(years[i]) in str(texts[i]) for i in doubtful):
+    if not len(doubtful) or any(str(years[i]) in str(texts[i]) for i in doubtful.tolist()):
         return walls
     begin = months.astype("M8[us]").astype(np.int64)
     earlier = (months.astype(np.int64) - _CENTURY).astype("M8[M]").astype("M8[us]").astype(np.int64)
