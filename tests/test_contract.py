@@ -108,7 +108,7 @@ def test_every_distribution_trains_and_they_are_stored_in_one_graph(head, store,
     portable = [net.portable() for net in nets]
     write_saved_model(portable, folder / "saved_model")
     write_onnx(portable, folder / "model.onnx")
-    answers[folder.name] = np.asarray(joint_forecast(nets, [contexts()]))
+    answers[folder.name] = np.asarray(joint_forecast(nets, {"context": contexts()}))
 
 
 @pytest.mark.parametrize(("cell", "bidirectional", "head"), KINDS)

@@ -183,9 +183,17 @@ def _calendar(manifest: Manifest) -> list[tuple[str, str, Change]]:
     if width(manifest.calendar):
 
         def stamps(inputs: Inputs, other: IntArray) -> Inputs:
-            known = inputs["known"].copy()
-            known[:, :, : member.known] = inputs["known"][other][:, :, : member.known]
-            return {**inputs, "known": known}
+            changed = dict(inputs)
+            if "known" in inputs:
+                changed["known"] = inputs["known"].copy()
+                changed["known"][:, :, : member.known] = inputs["known"][other][:, :, : member.known]
+            if "days" in inputs:  # of the steps ahead; what is added to a series is in its own units
+                ahead = slice(manifest.context_length, None)
+                _, spread = _located(inputs["context"])
+                changed["days"] = inputs["days"].copy()
+                changed["days"][:, ahead, 0] = inputs["days"][other, ahead, 0]
+                changed["days"][:, ahead, 1] = (inputs["days"][:, ahead, 1] / spread)[other] * spread
+            return changed
 
         found.append(("calendar", ", ".join(map(row_words, manifest.calendar)), stamps))
     if member.lags:

@@ -9,6 +9,8 @@ import numpy as np
 
 from forecaster.data.calendar import known_ahead
 from forecaster.data.covariate_encodings import EncodedCovariates, Encoding, encode
+from forecaster.data.day_effects import days_around
+from forecaster.data.special_days import Rules
 
 if TYPE_CHECKING:
     from forecaster.data.panel import Panel
@@ -24,6 +26,7 @@ class Needs:
     horizon: int
     calendar: tuple[str, ...]  # rows of CALENDAR
     covariates: tuple[Encoding, ...] = ()
+    special_days: str = ""  # the row of those that are taken out of what a network reads; empty = none are
 
 
 @dataclass(frozen=True)
@@ -31,7 +34,8 @@ class ExtraInputs:
     """The inputs of some windows other than their context, gathered when the object is called.
 
     known [B, H, F + 3J + U]: calendar, lags, the U known covariates; past [B, L, U + P]: known covariates and past ones
-    along the context; static [B, G]. An input without columns is left out. A longer horizon takes several blocks of H steps.
+    along the context; static [B, G]; days [B, L + H, 2]: factor and summand of special days, along the context and ahead.
+    An input without columns is left out. A longer horizon takes several blocks of H steps.
     """
 
     panel: Panel
@@ -50,6 +54,21 @@ class ExtraInputs:
         horizon = self.needs.horizon
         calendar = known_ahead(self.panel, windows, horizon, self.needs.calendar, self.blocks)
         inputs = {} if calendar is None else {"known": calendar}
+        return {**self._of_covariates(windows, inputs), **self._days(windows)}
+
+    def _days(self, windows: Windows) -> dict[str, FloatArray]:
+        """The input `days`; none where no network reads it."""
+        if not self.needs.special_days:
+            return {}
+        length, horizon = self.needs.context_length, self.needs.horizon
+        rules = Rules.parse(self.needs.special_days)
+        around = days_around(self.panel, windows, length, self.blocks * horizon, rules)
+        starts = horizon * np.arange(self.blocks)
+        return {"days": np.stack([around[:, start : start + length + horizon] for start in starts], axis=1)}
+
+    def _of_covariates(self, windows: Windows, inputs: dict[str, FloatArray]) -> dict[str, FloatArray]:
+        """The inputs with those of the covariates."""
+        horizon = self.needs.horizon
         if self.encoded is None:
             return inputs
         strip = self._strip(windows, self.encoded)
@@ -64,10 +83,6 @@ class ExtraInputs:
             static = self.encoded.static[windows.series][:, None]
             inputs["static"] = np.broadcast_to(static, (len(windows), self.blocks, static.shape[2]))
         return inputs
-
-    def first(self) -> list[FloatArray]:
-        """The inputs [W, ...] of every window's first block, in the order of the graph's inputs."""
-        return [values[:, 0] for values in self().values()]
 
     def _strip(self, windows: Windows, encoded: EncodedCovariates) -> FloatArray:
         """[w, L + blocks · H, U + P] covariates around each cutoff: past ones stop there, known ones go on."""
@@ -84,9 +99,12 @@ class ExtraInputs:
 
 
 def input_shapes(
-    context_length: int, horizon: int, known: int, covariates: tuple[Encoding, ...]
+    context_length: int, horizon: int, known: int, covariates: tuple[Encoding, ...], *, special_days: bool = False
 ) -> dict[str, tuple[int, ...]]:
-    """Name -> shape (without the batch) of each input of a graph, in order; `known`: numbers per step of calendar and lags."""
+    """Name -> shape (without the batch) of each input of a graph, in order.
+
+    `known`: numbers per step of calendar and lags; `special_days`: whether their effects are an input.
+    """
     count = {role: sum(one.role == role for one in covariates) for role in ("known", "past", "static")}
     shapes: dict[str, tuple[int, ...]] = {"context": (context_length,)}
     if known + count["known"]:
@@ -95,4 +113,6 @@ def input_shapes(
         shapes["past"] = (context_length, count["known"] + count["past"])
     if count["static"]:
         shapes["static"] = (count["static"],)
+    if special_days:
+        shapes["days"] = (context_length + horizon, 2)
     return shapes

@@ -26,14 +26,15 @@ from forecaster.data.time_zones import DAY
 from forecaster.data.windows import evenly
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from forecaster.data.day_deviations import Deviations
     from forecaster.data.freq import Freq
     from forecaster.data.panel import Panel
     from forecaster.typing import BoolArray, FloatArray, IntArray
 
-# Prefix of a calendar row for special days, e.g. "days:1.00/1.00/1.00/1.00/1.00/0.40/0.20,12-25=-1.000,11-thu-4=-0.831".
+# Prefix of a calendar row for special days, e.g. "days:1/1/1/1/1/0.4/0.2,12-25=-17.5/2,11-thu-4=-14.6/1.8": shares of weekdays,
+# then each rule's effect and the years that it counts.
 SPECIAL_DAYS = "days:"
 NO_HOLIDAYS = "none"  # as --holidays: special days are not looked for
 MIN_YEARS = 3  # in which a rule's day is observed
@@ -68,11 +69,19 @@ class Rules:
 
     @property
     def row(self) -> str:
-        """The name of the calendar's row for them, in which the strongest effect is -1 or 1."""
-        largest = max(map(abs, self.effects.values()))
-        weekdays = "/".join(f"{share:.2f}" for share in self.weekdays)
-        effects = ",".join(f"{rule}={effect / largest:.3f}" for rule, effect in self.effects.items())
+        """The name of the calendar's row for them."""
+        weekdays = "/".join(f"{share:.7g}" for share in self.weekdays)
+        effects = ",".join(
+            f"{rule}={effect:.7g}/{self.prior_years.get(rule, PRIOR):.7g}" for rule, effect in self.effects.items()
+        )
         return f"{SPECIAL_DAYS}{weekdays},{effects}"
+
+    @property
+    def largest_as_one(self) -> Rules:
+        """The rules as networks read them: the strongest effect is -1 or 1."""
+        largest = max(map(abs, self.effects.values()))
+        effects = {rule: round(effect / largest, 3) for rule, effect in self.effects.items()}
+        return Rules(effects, tuple(round(share, 2) for share in self.weekdays))
 
     @property
     def words(self) -> str:
@@ -86,12 +95,13 @@ class Rules:
         weekdays = tuple(map(float, first.split("/")))
         if len(weekdays) != len(WEEKDAYS) or not parts:
             raise ValueError(row)
-        effects = {}
+        effects, prior_years = {}, {}
         for part in parts:
-            rule, _, effect = part.partition("=")
+            rule, _, numbers = part.partition("=")
             _code_of(rule)
-            effects[rule] = float(effect)
-        return cls(effects, weekdays)
+            effect, _, prior = numbers.partition("/")
+            effects[rule], prior_years[rule] = float(effect), float(prior or PRIOR)
+        return cls(effects, weekdays, prior_years)
 
     def of(self, days: IntArray) -> FloatArray:
         """[...] the effects of days since 1970; 0 of an ordinary one."""
@@ -143,12 +153,17 @@ def is_special_days(row: str) -> bool:
     return True
 
 
+def special_days_row(calendar: Sequence[str]) -> str:
+    """The row of special days among those of a calendar; empty where there is none."""
+    return next(filter(is_special_days, calendar), "")
+
+
 def special_day_inputs(row: str, wall: IntArray) -> FloatArray:
     """[..., 3] effects of the day, the next one and the one before of wall-clock timestamps [...].
 
     Those of its neighbours are as on a working day: a Monday may make up for a Sunday.
     """
-    rules, days = Rules.parse(row), np.asarray(wall // DAY)
+    rules, days = Rules.parse(row).largest_as_one, np.asarray(wall // DAY)
     working = Rules(rules.effects)
     return np.stack([rules.of(days), working.of(days + 1), working.of(days - 1)], axis=-1)
 

@@ -104,7 +104,8 @@ class NetworkMemory:
 def network_memory(name: str, network: Network, panel: Panel, windows: Windows, needs: Needs) -> NetworkMemory:
     """The memory of a network on some of the windows."""
     some = windows.take(evenly(len(windows), MAX_WINDOWS))
-    inputs = [some.gather(needs.context_length, 0), *ExtraInputs(panel, some, needs).first()]
+    extra = {name: values[:, 0] for name, values in ExtraInputs(panel, some, needs)().items()}
+    inputs = {"context": some.gather(needs.context_length, 0), **extra}
     network_inputs = [np.asarray(one) for one in network.read_of(network.own(inputs))[0]]
     return NetworkMemory(name, network.settings.segment, memory_of(network, network_inputs))
 

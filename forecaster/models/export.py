@@ -7,7 +7,7 @@ layer's weights is put into each cut.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -39,17 +39,21 @@ def context_length(members: Sequence[Network], smoothing: Smoothing | None = Non
 
 
 def input_shapes(members: Sequence[Network], smoothing: Smoothing | None = None) -> dict[str, tuple[int, ...]]:
-    """Shape after the batch of each input of the graph of `members`, in order. All members read the same inputs."""
-    return replace(members[0].settings, context_length=context_length(members, smoothing)).shapes
+    """Shape after the batch of each input of the graph of `members`, in order: of all that one of them reads."""
+    length = context_length(members, smoothing)
+    found: dict[str, tuple[int, ...]] = {}
+    for member in members:  # the first one reads most
+        found |= replace(member.settings, context_length=length).shapes
+    return found
 
 
 def joint_forecast(
     members: Sequence[Network],
-    inputs: Sequence[Tensor],
+    inputs: Mapping[str, Tensor],
     recur: Recurrence = run_layer,
     smoothing: Smoothing | None = None,
 ) -> Tensor:
-    """The members' combined forecasts [B, H, 1 + Q], from inputs of `input_shapes`, blended with a simple method.
+    """The members' combined forecasts [B, H, 1 + Q], from inputs named as `input_shapes` says, blended with a simple method.
 
     Medians and means keep quantiles ascending. The simple method is blended with the point forecast, and quantiles are shifted
     by the same difference; so are trees, whose widths know the step alone. Where the point forecast is a quantile itself, those
@@ -67,7 +71,7 @@ def joint_forecast(
     spread = _around_point(wide[:, :, 1:] - wide[:, :, :1], settings.quantiles, settings.point_level)
     point = anchor + moved[:, :, :1]
     if smoothing and smoothing.weight:
-        simple = simple_forecast(inputs[0], smoothing)[:, :, None]
+        simple = simple_forecast(inputs["context"], smoothing)[:, :, None]
         point = simple if smoothing.weight == 1.0 else (simple - point) * smoothing.weight + point
     return ops.concatenate([point, point + spread], axis=-1)
 
@@ -122,7 +126,7 @@ def write_saved_model(members: Sequence[Network], folder: Path, smoothing: Smoot
     specs = [tf.TensorSpec((None, *shape), tf.float64, name=name) for name, shape in shapes.items()]
 
     def serve(*inputs: Tensor) -> dict[str, Tensor]:
-        forecast = joint_forecast(members, inputs, smoothing=smoothing)
+        forecast = joint_forecast(members, dict(zip(shapes, inputs, strict=True)), smoothing=smoothing)
         return {"prediction": forecast[:, :, 0], "quantiles": forecast[:, :, 1:]}
 
     module.serve = tf.function(serve, input_signature=specs, autograph=False)
@@ -235,7 +239,7 @@ def _converted(members: Sequence[Network], smoothing: Smoothing | None) -> Conve
     cutter = _Cutter()
     shapes = input_shapes(members, smoothing)
     inputs = [keras.Input(shape, dtype="float64", name=name) for name, shape in shapes.items()]
-    forecast = joint_forecast(members, inputs, cutter, smoothing)
+    forecast = joint_forecast(members, dict(zip(shapes, inputs, strict=True)), cutter, smoothing)
     holes = [hole for cut in cutter.cuts for hole in (cut.sequence, *cut.states)]
     sources = [source for cut in cutter.cuts for source in (cut.inputs, *cut.start)]
     # Keras before 3.13 refuses inputs that no output depends on, such as states that no head reads; 3.13 needs Python 3.11.

@@ -9,9 +9,9 @@ these are computed.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, replace
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from forecaster.models.covariate_layers import CovariatePath, Features
 from forecaster.models.distributions import DISTRIBUTIONS
@@ -25,12 +25,21 @@ from forecaster.models.scaling import WindowScaler
 from forecaster.models.seasonal_profile import Season, season_of
 from forecaster.models.settings import NetworkSettings
 from forecaster.models.skip_paths import KnownPath, LinearPath
+from forecaster.models.special_days import SpecialDays
 
 if TYPE_CHECKING:
     from forecaster.models.encoder import EncoderOutput
     from forecaster.typing import FloatArray, Tensor
 
 P = TypeVar("P")
+TakenOut: TypeAlias = "tuple[SpecialDays | Season, ...]"  # of what a network reads, in turn
+
+
+def put_back(values: Tensor, taken: TakenOut, ops: Any) -> Tensor:
+    """Values [B, K, ·] of the steps ahead with what was taken out of the context, the last first."""
+    for one in reversed(taken):
+        values = one.put_back(values, ops)
+    return values
 
 
 class Network:
@@ -53,23 +62,24 @@ class Network:
         self.model = self._serving_model()
 
     def inputs(self, rows: int = 0) -> list[Tensor]:
-        """New graph inputs, float64, with as many rows as stated instead of L.
+        """New inputs of the layers, float64: of all that `forecast` reads, where its rows are stated.
 
-        context [B, L] and, where the network reads them, known [B, H, F + 3J + U], past [B, L, U + P], static [B, G].
+        context [B, L] and, where the network reads them, known [B, H, F + 3J + U], past [B, L, U + P], static [B, G]; and of all
+        days [B, L + H, 2].
         """
         import keras
 
-        shapes = replace(self.settings, context_length=rows or self.settings.context_length).shapes
+        shapes = replace(self.settings, context_length=rows).shapes if rows else self.settings.core_shapes
         return [keras.Input(shape, dtype="float64", name=name) for name, shape in shapes.items()]
 
-    def own(self, inputs: Sequence[Tensor], rows: int = 0) -> list[Tensor]:
-        """The part of a joint graph's inputs that `forecast` reads: the latest rows, or as many as stated.
+    def own(self, inputs: Mapping[str, Tensor]) -> list[Tensor]:
+        """The part of a joint graph's inputs that `forecast` reads: the latest rows.
 
         A network that reads the context alone can be joined with networks that have more inputs.
         """
-        length = rows or self.settings.rows
-        named = dict(zip(self.settings.shapes, inputs, strict=len(self.settings.shapes) > 1))
-        return [values[:, -length:] if name in ("context", "past") else values for name, values in named.items()]
+        rows = self.settings.rows
+        latest = {"context": rows, "past": rows, "days": rows + self.settings.horizon}
+        return [inputs[name][:, -latest[name] :] if name in latest else inputs[name] for name in self.settings.shapes]
 
     def _serving_model(self) -> Any:
         """The serving model, inputs -> forecast [B, H, 1 + Q]. Making it makes all weights, in a fixed order."""
@@ -83,33 +93,47 @@ class Network:
         from keras import ops
 
         encoder = self.encoder.with_recurrence(recur)
-        read, season = self.read_of(inputs)
+        read, taken = self.read_of(inputs)
         z, center, scale = self._in_network_units(read, encoder, self.head.forecast)
         answer = self.answer(z, center, scale, self.settings.quantiles)
-        return season.put_back(answer, ops) if season else answer
+        return put_back(answer, taken, ops)
 
-    def read_of(self, inputs: Sequence[Tensor]) -> tuple[list[Tensor], Season | None]:
-        """The values of `own()` -> those of `inputs()`, and the season that was taken out; None where nothing was."""
-        context, season = self.as_read(inputs[0])
-        return [context, *self.own(inputs, self.settings.context_length)[1:]], season
+    def read_of(self, inputs: Sequence[Tensor]) -> tuple[list[Tensor], TakenOut]:
+        """The values of `own()` -> those of `inputs()`, and what was taken out of the context."""
+        named = dict(zip(self.settings.shapes, inputs, strict=True))
+        context, taken = self.as_read(named["context"], days=named.get("days"))
+        return [context, *self.beside(named)], taken
 
-    def as_read(self, context: Tensor, ahead: int = 0) -> tuple[Tensor, Season | None]:
-        """The context [B, rows + ahead] -> what the network reads of it [B, L + ahead], and the season that was taken out.
+    def beside(self, inputs: Mapping[str, Tensor]) -> list[Tensor]:
+        """The values of `inputs()` after the context, from named ones of as many rows or more."""
+        length = self.settings.context_length
+        return [
+            inputs[name][:, -length:] if name == "past" else inputs[name]
+            for name in self.settings.core_shapes
+            if name != "context"
+        ]
 
-        `ahead` are rows from the cutoff on, in which no gap is filled. None where there is no profile: nothing is taken out.
+    def as_read(self, context: Tensor, ahead: int = 0, days: Tensor | None = None) -> tuple[Tensor, TakenOut]:
+        """The context [B, rows + ahead] -> what the network reads of it [B, L + ahead], and what was taken out, in turn.
+
+        `ahead` are rows from the cutoff on, in which no gap is filled. `days` [B, rows + steps, 2] are effects of special days.
         """
         from keras import ops
 
-        settings, season = self.settings, None
+        settings = self.settings
+        taken: TakenOut = ()
         length = settings.context_length
+        if settings.special_days and days is not None:
+            special = SpecialDays(days, settings.rows)
+            context, taken = special.taken_out(context, ops), (special,)
         if settings.profile is not None:
             season = season_of(context[:, : settings.rows], settings.profile, ops)
-            context = season.taken_out(context, length, ahead, ops)
+            context, taken = season.taken_out(context, length, ahead, ops), (*taken, season)
         if settings.fills_gaps:
             before = ops.reshape(context[:, :length], (-1, length))
             filled = without_gaps(before, settings.season_length, ops)
             context = ops.concatenate([filled, context[:, length:]], axis=1) if ahead else filled
-        return context, season
+        return context, taken
 
     def answer(self, z: Tensor, center: Tensor, scale: Tensor, quantiles: tuple[float, ...]) -> Tensor:
         """A head's outputs [B, H, K] -> point forecast and quantiles [B, H, 1 + Q] in the caller's units, float64.
@@ -132,7 +156,7 @@ class Network:
         """Outputs of `head` and of the paths past the encoder, and the centre and scale [B, 1] that restore them."""
         from keras import ops
 
-        named = dict(zip(self.settings.shapes, inputs, strict=True))
+        named = dict(zip(self.settings.core_shapes, inputs, strict=True))
         calendar = None
         values, mask, center, scale = self.scaler.scale_context(inputs[0])
         before = self.covariates.known_before(named) if self.covariates else None
@@ -188,7 +212,7 @@ class Network:
 
     def encoder_inputs(self, inputs: Sequence[Tensor]) -> tuple[Tensor, Tensor, Tensor | None]:
         """What the encoder reads of the values of `inputs()`: scaled values and mask [B, L], covariates' features [B, L, E]."""
-        named = dict(zip(self.settings.shapes, inputs, strict=True))
+        named = dict(zip(self.settings.core_shapes, inputs, strict=True))
         values, mask, _, _ = self.scaler.scale_context(inputs[0])
         extra = self.covariates.along(named, self.covariates.known_before(named)) if self.covariates else None
         return values, mask, extra

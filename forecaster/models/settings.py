@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from forecaster.data.covariate_encodings import Encoding
 from forecaster.data.extra_inputs import input_shapes
@@ -53,6 +53,7 @@ class NetworkSettings:
     )
     profile: Profile | None = None  # of a season that is taken out of what it reads
     fills_gaps: bool = False  # rows that are missing between others are estimated before it reads them
+    special_days: bool = False  # pretrained only: they are taken out of what it reads, and put onto its forecast
 
     @property
     def known_width(self) -> int:
@@ -67,7 +68,14 @@ class NetworkSettings:
     @property
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """Shape after the batch of each input of the network, in order, without the rows of a seasonal profile."""
-        return input_shapes(self.context_length, self.horizon, self.known_width, self.covariates)
+        return input_shapes(
+            self.context_length, self.horizon, self.known_width, self.covariates, special_days=self.special_days
+        )
+
+    @property
+    def core_shapes(self) -> dict[str, tuple[int, ...]]:
+        """Those of the inputs of its layers, which read a context without its special days."""
+        return replace(self, special_days=False).shapes
 
     @property
     def label(self) -> str:

@@ -11,7 +11,7 @@ float64: trees jump, and both runtimes must take the same side.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -72,9 +72,9 @@ class TreeMember(Network):
         self.model = keras.Model(context, self.forest(context))
         self._at_once = tf.function(self.forest, autograph=False, reduce_retracing=True)
 
-    def own(self, inputs: Sequence[Tensor], rows: int = 0) -> list[Tensor]:
+    def own(self, inputs: Mapping[str, Tensor]) -> list[Tensor]:
         """The latest rows of a joint graph's context."""
-        return [inputs[0][:, -(rows or self.settings.context_length) :]]
+        return [inputs["context"][:, -self.settings.context_length :]]
 
     def forecast(self, inputs: Sequence[Tensor], recur: Recurrence = run_layer) -> Tensor:  # noqa: ARG002 (there is none)
         """[B, H, 1 + Q] in the caller's units, float64, from a context [B, L], NaN = missing."""

@@ -18,6 +18,7 @@ from forecaster.data.panel import ROLES, SeriesSample
 from forecaster.data.reading.csv_bytes import check_encoding
 from forecaster.data.reading.number_form import DECIMALS, THOUSANDS
 from forecaster.data.row_options import AGGREGATES, AS_SHOWN, AS_USUAL, LEADING_ZEROS, SNAPS, RowOptions, TextOptions
+from forecaster.data.special_days import special_days_row
 from forecaster.data.target_limits import NO_LIMITS, Limits
 from forecaster.data.time_zones import check_zone
 from forecaster.errors import ArtifactError, UsageError
@@ -87,6 +88,23 @@ class Contribution:
     member: str  # what it is, for people
     error: float | None  # its own MASE on the test windows; None = undefined
     without: float | None  # MASE of the ensemble without it
+
+
+def needs_of(
+    members: Sequence[NetworkSettings],
+    context_length: int,
+    horizon: int,
+    calendar: tuple[str, ...],
+    *,
+    takes_days_out: bool,
+) -> Needs:
+    """The inputs of a graph of these members, of which the first reads most.
+
+    `takes_days_out`: special days are taken out of what one of them reads. It may be that none reads the calendar's rows.
+    """
+    days = special_days_row(calendar)
+    read = calendar if members[0].known_width else tuple(row for row in calendar if row != days)
+    return Needs(context_length, horizon, read, members[0].covariates, days if takes_days_out else "")
 
 
 def plan_lines(plan: Sequence[PlanRow]) -> list[str]:
@@ -187,7 +205,8 @@ class Manifest:
     @property
     def needs(self) -> Needs:
         """The inputs of the graph."""
-        return Needs(self.context_length, self.horizon, self.calendar, self.covariates)
+        days = any(member.special_days for member in self.members)
+        return needs_of(self.members, self.context_length, self.horizon, self.calendar, takes_days_out=days)
 
     @property
     def covariates(self) -> tuple[Encoding, ...]:

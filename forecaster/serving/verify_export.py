@@ -35,7 +35,7 @@ def verify_graphs(
     """ForecasterError unless both graphs in `folder` are portable and agree with the trained networks on these inputs."""
     from forecaster.serving.runtime import OnnxRuntime, TensorflowRuntime
 
-    expected = np.asarray(joint_forecast(members, list(inputs.values()), smoothing=smoothing))
+    expected = np.asarray(joint_forecast(members, inputs, smoothing=smoothing))
     refuse_unportable(folder / "saved_model")
     _agree("SavedModel", TensorflowRuntime(folder / "saved_model"), inputs, expected)
     _agree("ONNX", OnnxRuntime(folder / "model.onnx"), inputs, expected)
@@ -48,7 +48,7 @@ def verify_onnx(
     """ForecasterError unless this ONNX graph agrees with the trained networks on these inputs."""
     from forecaster.serving.runtime import OnnxRuntime
 
-    expected = np.asarray(joint_forecast(members, list(inputs.values()), smoothing=smoothing))
+    expected = np.asarray(joint_forecast(members, inputs, smoothing=smoothing))
     _agree("ONNX", OnnxRuntime(path), inputs, expected)
 
 

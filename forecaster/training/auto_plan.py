@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from forecaster.data.calendar import lag_count, width
+from forecaster.data.day_effects import are_rows_days
 from forecaster.data.series_blocks import rows_before, series_blocks
+from forecaster.data.special_days import special_days_row
 from forecaster.data.summary import logs_keep_range
 from forecaster.errors import UsageError
 from forecaster.models.cells import CELLS
@@ -83,7 +85,8 @@ def draft_plan(panel: Panel, settings: TrainSettings) -> Draft:
         choose("network", str(settings.network), "", "")
     head = choose("head", settings.head, "direct", "the whole horizon at once")
     ends = _training_ends(panel, horizon, windows)
-    calendar = calendar_of(choose, settings, panel, ends, head, found=preset.own_members > 0)
+    daily = are_rows_days(panel)
+    calendar = calendar_of(choose, settings, panel, ends, head, found=daily or preset.own_members > 0)
     seen = _training_values(panel, ends)
     zeros = float((seen == 0).mean()) if len(seen) else 0.0
     missing = 1.0 - len(seen) / max(int((ends - panel.offsets[:-1]).sum()), 1)
@@ -101,7 +104,7 @@ def draft_plan(panel: Panel, settings: TrainSettings) -> Draft:
         distribution=settings.likelihood,
         point_level=point_level(loss, settings),
     )
-    informed = is_informed(base, calendar)
+    takes_days_out = daily and bool(special_days_row(calendar))
     schedules = schedules_of(settings, preset)
     error_scale = scalings[0].error_scale
     fit = _fit(choose, settings, schedules[0], loss=loss, error_scale=error_scale, series=len(panel.series))
@@ -119,10 +122,15 @@ def draft_plan(panel: Panel, settings: TrainSettings) -> Draft:
         given={name: value for name, value in given.items() if value is not None},
         pretrained=may_be_pretrained(settings, choose.changed, base, len(panel.series)),
         tunings=tunings_of(settings, len(panel.series), lengths, preset),
-        trees=trees_of(settings, choose, len(panel.series), lengths, base, informed=informed)
+        trees=trees_of(settings, choose, len(panel.series), lengths, base, informed=is_informed(base, calendar))
         if preset.own_members
         else (0, 0),
-        own_members=own_members_of(choose, preset, informed=informed),
+        own_members=own_members_of(
+            choose,
+            preset,
+            informed=is_informed(base, calendar, takes_days_out=takes_days_out),
+            special_days=takes_days_out,
+        ),
         patient=preset.patient,
     )
     smoothing = untested_smoothing(settings, smoothings, lengths)
@@ -136,6 +144,7 @@ def draft_plan(panel: Panel, settings: TrainSettings) -> Draft:
         rows=tuple(choose.rows),
         smoothing=smoothing,
         has_gaps=missing > MIN_MISSING,
+        takes_days_out=takes_days_out,
     )
     return Draft(plan, questions)
 

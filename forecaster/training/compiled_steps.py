@@ -28,8 +28,7 @@ from forecaster.training.truncation import truncated
 
 if TYPE_CHECKING:
     from forecaster.engines.worker_group import Channel
-    from forecaster.models.network import Network
-    from forecaster.models.seasonal_profile import Season
+    from forecaster.models.network import Network, TakenOut
     from forecaster.training.fit_types import Task
     from forecaster.typing import IntArray, Tensor
 
@@ -57,6 +56,7 @@ class TaskTensors(NamedTuple):
 
     bounds: SeriesBounds
     scale: Tensor  # [N] seasonal scale of each series
+    days: Tensor  # [R, 2] factor and summand of special days; empty where no network takes these out
 
 
 class ValidationSums(NamedTuple):
@@ -118,7 +118,8 @@ class Trainer:
         self.first = [np.asarray(variable) for variable in self.optimizer.variables]
         # Nothing here needs autograph, which would write a file for each function that it converts.
         pairs, each = tf.TensorSpec((None, None), tf.int64), tf.TensorSpec((None,), tf.int64)
-        read = TaskTensors(SeriesBounds(each, each), tf.TensorSpec((None,), tf.float64))
+        numbers = tf.TensorSpec((None,), tf.float64), tf.TensorSpec((None, 2), tf.float64)
+        read = TaskTensors(SeriesBounds(each, each), *numbers)
         self._run = tf.function(self._steps, input_signature=(read, pairs, pairs), autograph=False)
         self._validation_sums = tf.function(self._validate, input_signature=(read, each, each), autograph=False)
         self._read(task)
@@ -128,8 +129,9 @@ class Trainer:
         import tensorflow as tf
 
         validation, scale = task.validation or task.training, tf.constant(task.scale, tf.float64)
+        days = tf.constant(np.empty((0, 2)) if task.days is None else task.days, tf.float64)
         self.training, self.validation = (
-            TaskTensors(SeriesBounds(tf.constant(windows.start), tf.constant(windows.end)), scale)
+            TaskTensors(SeriesBounds(tf.constant(windows.start), tf.constant(windows.end)), scale, days)
             for windows in (task.training, validation)
         )
         if task.validation and not self.horizon_model:
@@ -209,7 +211,7 @@ class Trainer:
 
         first, end = own_edges(tf.shape(series)[1], self.channel, 1)
         own = (read.bounds, series[:, first:end], cutoff[:, first:end])
-        steps = own_steps(self.network, self.settings.error_scale, self.rows, *own)
+        steps = own_steps(self.network, self.settings.error_scale, self.rows, *own, read.days)
         steps = tf.pad(steps, [[0, STEPS_PER_CALL - tf.shape(steps)[0]]])  # sums of one key have one length
         return steps if self.key is None else self.channel.sum_in_graph(steps, self.key + 1)
 
@@ -243,13 +245,15 @@ class Trainer:
 
     def _gathered(
         self, fetch: Callable[..., Any], read: TaskTensors, series: Tensor, cutoff: Tensor, ahead: int
-    ) -> tuple[Tensor, list[Tensor], Season | None]:
-        """Values around the cutoffs, without their season, the extra inputs, and the season or None."""
-        settings = self.network.settings
-        window, extra = fetch(read.bounds, series, cutoff, settings.rows, ahead, settings.horizon)
-        window, season = self.network.as_read(window, ahead)
-        extra = extra if len(settings.shapes) > 1 else []  # it may read the context alone
-        return window, self.network.own([window, *extra], settings.context_length)[1:], season
+    ) -> tuple[Tensor, list[Tensor], TakenOut]:
+        """Values around the cutoffs, without special days and season, the extra inputs, and what was taken out."""
+        settings, days = self.network.settings, None
+        around = settings.rows, ahead
+        window, extra = fetch(read.bounds, series, cutoff, *around, settings.horizon)
+        if settings.special_days:
+            days = self.rows.gather_days(read.bounds, read.days, series, cutoff, *around)
+        window, taken = self.network.as_read(window, ahead, days)
+        return window, self.network.beside(extra), taken
 
     def _sum_losses(
         self, read: TaskTensors, series: Tensor, window: Tensor, extra: list[Tensor]
@@ -320,8 +324,10 @@ class Trainer:
         import tensorflow as tf
         from keras import ops
 
+        from forecaster.models.network import put_back
+
         length, horizon = self.network.settings.context_length, self.network.settings.horizon
-        window, extra, season = self._gathered(self.rows.gather_all, read, series, cutoff, horizon)
+        window, extra, taken = self._gathered(self.rows.gather_all, read, series, cutoff, horizon)
         target = window[:, length:]
         z, center, scale = self.horizon_model([window[:, :length], *extra], training=False)
         seasonal_scale = tf.gather(read.scale, series)
@@ -329,8 +335,7 @@ class Trainer:
         observed = ~tf.math.is_nan(target)
         steps = tf.reduce_sum(tf.cast(observed, tf.float64), axis=1)
         actual, forecast = target[:, :, None], self.network.answer(z, center, scale, ())
-        if season:
-            actual, forecast = season.put_back(actual, ops), season.put_back(forecast, ops)
+        actual, forecast = put_back(actual, taken, ops), put_back(forecast, taken, ops)
         actual, misses = actual[:, :, 0], (actual - forecast)[:, :, 0]
         error = tf.reduce_sum(tf.where(observed, tf.abs(misses), 0.0), axis=1) / tf.maximum(steps, 1.0) / seasonal_scale
         windows = tf.reduce_sum(tf.cast(steps > 0.0, tf.float64))

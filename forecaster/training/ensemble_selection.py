@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
+from forecaster.data.special_days import is_special_days
 from forecaster.models.exponential_smoothing import Smoothing
 from forecaster.serving.manifest import PlanRow
 from forecaster.training.combination import Served, Unfitted
@@ -339,6 +340,11 @@ def _fit_settings(plan: Plan, tuning: Tuning) -> FitSettings:
     )
 
 
+def _special_days_of(plan: Plan) -> tuple[str, ...]:
+    """The calendar of a graph in which pretrained networks alone read it, and no more than their special days."""
+    return tuple(filter(is_special_days, plan.calendar)) if plan.takes_days_out else ()
+
+
 def _with_members(
     plan: Plan,
     starts: Mapping[Tuning, NetworkSettings],
@@ -368,7 +374,7 @@ def _with_members(
         members=(*kept, *(one.network for one in fits)),
         error_scales=(*(one.fit.error_scale for one in before), *(one.fit.error_scale for one in fits)),
         own_fits=(*(None for _ in kept), *(one.fit for one in fits)),
-        calendar=plan.calendar if own or fits[0].network.known else (),
+        calendar=plan.calendar if own or fits[0].network.known else _special_days_of(plan),
         smoothing=simple,
         rows=(*plan.rows, PlanRow("pretrained", ", ".join(map(str, joined)), reason)),
     )

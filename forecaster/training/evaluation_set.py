@@ -41,6 +41,8 @@ def joined(
     panel: Panel, windows: Windows, needs: Needs, networks: Sequence[Network], smoothing: Smoothing | None = None
 ) -> FloatArray:
     """Forecasts [W, H, 1 + Q] of `networks` and of smoothing, combined as in the stored graph."""
+    if not any(network.settings.special_days for network in networks):
+        needs = replace(needs, special_days="")
     graph = _Networks(networks, smoothing, needs)
     return raw_forecasts(graph, graph, panel, windows, needs.horizon).values
 
@@ -89,7 +91,7 @@ class _Networks:
         """As `Runtime.run`."""
         from forecaster.models.export import joint_forecast
 
-        inputs = [context, *(extra or {}).values()]  # in the order of the graph's inputs
+        inputs = {"context": context, **(extra or {})}
         return np.asarray(joint_forecast(self.networks, inputs, smoothing=self.smoothing))
 
 

@@ -104,6 +104,7 @@ class Task:
     scale: FloatArray  # [N] seasonal scale of each series, for error_scale "series"; positive
     source: Source
     relative: bool = False  # every value is positive: relative errors are defined
+    days: FloatArray | None = None  # [R, 2] factor and summand of special days, as the rows before `end` show them
 
 
 @dataclass(frozen=True)

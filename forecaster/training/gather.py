@@ -39,19 +39,19 @@ class RowGatherer:
         self.columns = covariates.known if covariates else 0  # U
 
     @cached_property
-    def compiled(self) -> Callable[..., tuple[Tensor, list[Tensor]]]:
+    def compiled(self) -> Callable[..., tuple[Tensor, dict[str, Tensor]]]:
         """`gather_all` compiled into one loop, for batches of one size."""
         import tensorflow as tf
 
-        compiled: Callable[..., tuple[Tensor, list[Tensor]]] = tf.function(
+        compiled: Callable[..., tuple[Tensor, dict[str, Tensor]]] = tf.function(
             self.gather_all, jit_compile=True, autograph=False
         )
         return compiled
 
     def gather_all(
         self, bounds: SeriesBounds, series: Tensor, cutoff: Tensor, before: int, after: int, horizon: int
-    ) -> tuple[Tensor, list[Tensor]]:
-        """Windows [B, before + after] around each cutoff, and the graph's extra inputs."""
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """Windows [B, before + after] around each cutoff, and the graph's extra inputs by name, without `days`."""
         values = self.gather(bounds, series, cutoff, before, after)
         return values, self.gather_extra(bounds, series, cutoff, before, horizon)
 
@@ -63,12 +63,22 @@ class RowGatherer:
         values = tf.gather(self.target, tf.where(there, rows, 0))
         return tf.where(there, values, tf.constant(np.nan, tf.float64))
 
-    def gather_known(self, bounds: SeriesBounds, series: Tensor, cutoff: Tensor, horizon: int) -> list[Tensor]:
-        """A list of one tensor [B, H, F + 3J], as `known_ahead`, 0 outside the series; an empty list without a calendar."""
+    def gather_days(
+        self, bounds: SeriesBounds, days: Tensor, series: Tensor, cutoff: Tensor, before: int, after: int
+    ) -> Tensor:
+        """[B, before + after, 2] of each row's `days` [R, 2]; those of an ordinary one outside the bounds."""
+        import tensorflow as tf
+
+        rows, there = _rows(bounds, series, cutoff, before, after)
+        found = tf.gather(days, tf.where(there, rows, 0))
+        return tf.where(there[:, :, None], found, tf.constant([1.0, 0.0], tf.float64))
+
+    def gather_known(self, bounds: SeriesBounds, series: Tensor, cutoff: Tensor, horizon: int) -> dict[str, Tensor]:
+        """`known` [B, H, F + 3J], as `known_ahead`, 0 outside the series; nothing without a calendar."""
         import tensorflow as tf
 
         if not self.known:
-            return []
+            return {}
         table, back, place = self.known
         rows, there = _rows(bounds, series, cutoff, 0, horizon)
         stamp = tf.gather(place, tf.where(there, rows, 0))
@@ -77,11 +87,12 @@ class RowGatherer:
         first = tf.gather(bounds.first, series)
         seen = (lags >= first[:, None, None, None]) & (lags < cutoff[:, None, None, None])
         old = tf.where(seen, tf.gather(self.target, tf.where(seen, lags, 0)), tf.constant(np.nan, tf.float64))
-        return [tf.concat([values, tf.reshape(old, (tf.shape(rows)[0], horizon, 3 * back.shape[1]))], axis=2)]
+        lagged = tf.reshape(old, (tf.shape(rows)[0], horizon, 3 * back.shape[1]))
+        return {"known": tf.concat([values, lagged], axis=2)}
 
     def gather_extra(
         self, bounds: SeriesBounds, series: Tensor, cutoff: Tensor, before: int, horizon: int
-    ) -> list[Tensor]:
+    ) -> dict[str, Tensor]:
         """The graph's extra inputs, as `ExtraInputs` gathers them: known, past and static, where there are any.
 
         Covariates of rows outside the bounds are missing.
@@ -97,9 +108,12 @@ class RowGatherer:
         strip = tf.where(there[:, :, None], values, tf.constant(np.nan, tf.float64))
         if self.columns:
             ahead = strip[:, before:, : self.columns]
-            inputs = [tf.concat([*inputs, ahead], axis=2)]
-        past = [strip[:, :before]] if table.shape[1] else []
-        return [*inputs, *past, *([tf.gather(static, series)] if static.shape[1] else [])]
+            inputs["known"] = tf.concat([*inputs.values(), ahead], axis=2)
+        if table.shape[1]:
+            inputs["past"] = strip[:, :before]
+        if static.shape[1]:
+            inputs["static"] = tf.gather(static, series)
+        return inputs
 
 
 def _rows(bounds: SeriesBounds, series: Tensor, cutoff: Tensor, before: int, after: int) -> tuple[Tensor, Tensor]:

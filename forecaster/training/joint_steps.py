@@ -39,15 +39,23 @@ def counted(network: Network, error_scale: str, target: Tensor, center: Tensor, 
 
 
 def own_steps(
-    network: Network, error_scale: str, rows: RowGatherer, bounds: SeriesBounds, series: Tensor, cutoff: Tensor
+    network: Network,
+    error_scale: str,
+    rows: RowGatherer,
+    bounds: SeriesBounds,
+    series: Tensor,
+    cutoff: Tensor,
+    days: Tensor,
 ) -> Tensor:
-    """[k] how many steps are in the training loss of each batch of index pairs [k, B]."""
+    """[k] how many steps are in the training loss of each batch of index pairs [k, B]; `days` [R, 2] as those of a task."""
     import tensorflow as tf
 
     length, (first, last) = network.settings.context_length, network.head.target_span()
     flat = tf.reshape(series, [-1]), tf.reshape(cutoff, [-1])
-    window = rows.gather(bounds, flat[0], flat[1], network.settings.rows, network.reach)
-    window, _ = network.as_read(window, network.reach)
+    around = network.settings.rows, network.reach
+    window = rows.gather(bounds, *flat, *around)
+    special = rows.gather_days(bounds, days, *flat, *around) if network.settings.special_days else None
+    window, _ = network.as_read(window, network.reach, special)
     _, _, center, scale = network.scaler.scale_context(window[:, :length])
     found = counted(network, error_scale, window[:, first:last], center, scale)
     each = tf.reduce_sum(tf.cast(found, tf.float32), axis=1)

@@ -55,6 +55,7 @@ def pretrained_settings(plan: Plan, rows: int = 0) -> NetworkSettings | None:
         pretrained=card.season_length,
         profile=shown_in(profile, rows),
         fills_gaps=plan.has_gaps,
+        special_days=plan.takes_days_out,
     )
 
 

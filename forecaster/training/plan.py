@@ -8,12 +8,12 @@ from typing import TypeVar
 
 from forecaster.data.calendar import tells_special_days
 from forecaster.data.extra_inputs import Needs
-from forecaster.data.special_days import Rules, is_special_days
+from forecaster.data.special_days import Rules, is_special_days, special_days_row
 from forecaster.models.cells import CELLS
 from forecaster.models.exponential_smoothing import Smoothing
 from forecaster.models.served_method import served_method
 from forecaster.models.settings import FitSettings, NetworkSettings
-from forecaster.serving.manifest import PlanRow
+from forecaster.serving.manifest import PlanRow, needs_of
 from forecaster.training.fit_types import MemberFit
 
 T = TypeVar("T", int, float, str, bool)
@@ -108,9 +108,13 @@ class Candidate:
         return f"{scaling}, context {self.context_length}, {steps} steps at {self.schedule.learning_rate:g}"
 
 
-def is_informed(network: NetworkSettings, calendar: Sequence[str]) -> bool:
-    """Whether a network with this calendar reads what the target's own past does not show: covariates, holidays, events."""
-    return bool(network.covariates) or any(map(tells_special_days, calendar))
+def is_informed(network: NetworkSettings, calendar: Sequence[str], *, takes_days_out: bool = False) -> bool:
+    """Whether a network with this calendar reads what the target's own past does not show: covariates, holidays, events.
+
+    Special days are none of these where pretrained networks know of them, too: they are taken out of what these read.
+    """
+    others = [row for row in calendar if not (takes_days_out and is_special_days(row))]
+    return bool(network.covariates) or any(map(tells_special_days, others))
 
 
 @dataclass(frozen=True)
@@ -127,11 +131,16 @@ class Plan:
     smoothing: Smoothing | None = None  # the simple method that is blended in
     own_fits: tuple[FitSettings | None, ...] = ()  # each member's, where that is not `fit`; empty = all are fitted so
     has_gaps: bool = False  # so many rows are missing that pretrained networks read them filled
+    takes_days_out: bool = (
+        False  # special days are taken out of what pretrained networks read, and put onto their forecasts
+    )
 
     @property
     def needs(self) -> Needs:
-        """What the networks read of a panel."""
-        return Needs(self.context_length, self.horizon, self.calendar, self.members[0].covariates)
+        """What the networks read of a panel, those that model selection may add among them."""
+        return needs_of(
+            self.members, self.context_length, self.horizon, self.calendar, takes_days_out=self.takes_days_out
+        )
 
     @property
     def context_length(self) -> int:
@@ -140,13 +149,13 @@ class Plan:
 
     @property
     def informed(self) -> bool:
-        """Whether the networks read what the target's own past does not show: covariates, holidays or events."""
-        return is_informed(self.members[0], self.calendar)
+        """Whether the networks read what a pretrained one does not: covariates, holidays or events."""
+        return is_informed(self.members[0], self.calendar, takes_days_out=self.takes_days_out)
 
     @property
     def special_days(self) -> Rules | None:
         """The special days that its networks read."""
-        row = next(filter(is_special_days, self.calendar), None)
+        row = special_days_row(self.calendar)
         return Rules.parse(row) if row else None
 
     @property
@@ -180,7 +189,8 @@ class Plan:
     def with_method(self) -> Plan:
         """The plan with a row that says what is served."""
         share = "see floor" if self.smoothing else "no share of a simple method"
-        return replace(self, rows=(*self.rows, PlanRow("method", self.method, share)))
+        days = any(member.special_days for member in self.members)
+        return replace(self, rows=(*self.rows, PlanRow("method", self.method, share)), takes_days_out=days)
 
     def with_cell(self, cell: str, reason: str) -> Plan:
         """The plan with one cell for every member."""

@@ -17,7 +17,7 @@ from forecaster.evaluation.holdout import holdout_windows, make_holdout
 from forecaster.training.evaluation_set import joined
 from forecaster.training.fit import FitControl, fit
 from forecaster.training.member_networks import new_network
-from forecaster.training.split import Needs, source_of, task
+from forecaster.training.split import source_of, task
 from forecaster.typing import Silent
 
 if TYPE_CHECKING:
@@ -109,7 +109,7 @@ def _fold(shared: _Shared, fold: tuple[IntArray, IntArray, IntArray]) -> FloatAr
         configure("cpu", shared.threads)
     windows = Windows(panel.target, panel.offsets[:-1], panel.offsets[1:], series, cutoff)
     covariates = fit_encodings(panel, ends)
-    needs = Needs(manifest.context_length, manifest.horizon, manifest.calendar, covariates)
+    needs = replace(manifest.needs, covariates=covariates)
     work = task(panel, ends, None, needs, source_of(panel, needs))
     if not len(work.sampler):
         raise DataError(f"{panel.source}: no rows are left to fit on before the first window.", "Give fewer --windows.")

@@ -47,7 +47,8 @@ def select_settings(draft: Draft, panel: Panel, task: Task, fit_all: FitAll, wat
         return choose_components(plan, [], questions, evaluation, task, fit_all, watch).plan
     enough = pretrained_error(plan, evaluation) if questions.pretrained else math.inf
     fits = _CandidateFits(draft, task, fit_all)
-    best = fits.search(enough)
+    # Of special days a longer fit learns what the pretrained network does not know.
+    best = fits.search(math.inf if plan.special_days else enough)
     for candidate, error in fits.errors.items():
         watch.note(
             f"model selection: {candidate}: validation error {error:.4g}{' (chosen)' if candidate == best else ''}"
@@ -108,10 +109,11 @@ def choose_components(
     Without `networks` the pretrained network, which there must be, takes the place of all members.
     """
     days = plan.special_days
-    if networks and days and not questions.blended and not evaluation.has_special_days(days):
+    if days and not questions.blended and not evaluation.has_special_days(days):
         reason = "no validation window has a special day: only what reads these serves"
         watch.note(f"model selection: {reason}")
-        questions = replace(questions, smoothings=(), trees=(0, 0), pretrained=False)
+        knows = questions.pretrained and plan.takes_days_out
+        questions = replace(questions, smoothings=(), trees=(0, 0), pretrained=knows)
         plan = replace(plan, smoothing=None).with_row("floor", 0.0, reason)
     if questions.pretrained or any(questions.trees):
         partner = None if questions.blended else statistical_partner(questions.smoothings, evaluation)

@@ -116,13 +116,13 @@ def tunings_of(settings: TrainSettings, series: int, lengths: Lengths, preset: P
     return preset.tunings if series >= MIN_SERIES_TO_TUNE_LONG else preset.tunings[:1]
 
 
-def own_members_of(choose: Chooser, preset: Preset, *, informed: bool) -> int:
+def own_members_of(choose: Chooser, preset: Preset, *, informed: bool, special_days: bool) -> int:
     """How many members start from nothing beside a pretrained network.
 
-    Not 0 where an option says how these are fitted. `informed`: with covariates, holidays, special days or events all but those
-    whose places fine-tuned copies take.
+    Not 0 where an option says how these are fitted. `informed`: with covariates, holidays or events all but those whose places
+    fine-tuned copies take. So it is with `special_days`, of which the pretrained network knows, unless it answers alone.
     """
-    if informed:
+    if informed or (special_days and preset.own_members):
         return preset.members
     needed = choose.given & {*OF_OWN_MEMBERS, "members"}
     return preset.own_members or (PRESETS[DEFAULT].own_members if needed else 0)

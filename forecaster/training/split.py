@@ -9,9 +9,11 @@ import numpy as np
 
 from forecaster.data.calendar import known_rows
 from forecaster.data.covariate_encodings import encode
+from forecaster.data.day_effects import days_of_rows
 from forecaster.data.extra_inputs import Needs as Needs
 from forecaster.data.seasonal_scale import seasonal_scale
 from forecaster.data.series_blocks import rows_before, series_blocks
+from forecaster.data.special_days import Rules
 from forecaster.data.windows import Sampler, Windows, evenly, rolling, sampler
 from forecaster.errors import DataError
 from forecaster.evaluation.holdout import holdout_windows
@@ -120,6 +122,7 @@ def task(panel: Panel, end: IntArray, validation: Windows | None, needs: Needs, 
         scale=_seasonal_scale(panel, end),
         source=source,
         relative=_all_positive(panel, end),
+        days=days_of_rows(panel, end, Rules.parse(needs.special_days)) if needs.special_days else None,
     )
 
 

@@ -81,6 +81,7 @@ def continue_stored(draft: Draft, checkpoints: Checkpoints, panel: Panel, settin
         members=members,
         fit=fit,
         calendar=manifest.calendar,
+        takes_days_out=any(member.special_days for member in members),
         error_scales=manifest.error_scales,
         smoothing=manifest.smoothing,
     )

@@ -57,7 +57,8 @@ def test_training_gathers_what_prediction_gathers(panel, needs):
     found = rows.gather_extra(bounds, tf.constant(windows.series), tf.constant(windows.cutoff), LENGTH, HORIZON)
     expected = ExtraInputs(panel, windows, needs)()
     assert list(expected) == ["known", "past", "static"]
-    for values, name in zip(found, expected, strict=True):
+    assert list(found) == list(expected)
+    for name, values in found.items():
         np.testing.assert_array_equal(values, expected[name][:, 0])
 
 

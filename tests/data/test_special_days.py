@@ -180,8 +180,9 @@ def test_a_day_has_the_rules_of_its_date_weekday_and_easter(day, rules):
 
 
 def test_the_row_of_the_calendar_holds_rules_and_effects_and_can_be_read_again():
-    row = Rules({"12-25": -10.0, "11-thu-4": -5.0, "easter-2": 2.5}).row
-    assert row == "days:1.00/1.00/1.00/1.00/1.00/1.00/1.00,12-25=-1.000,11-thu-4=-0.500,easter-2=0.250"
+    rules = Rules({"12-25": -10.0, "11-thu-4": -5.0, "easter-2": 2.5}, prior_years={"12-25": 1.25, "11-thu-4": 2.0})
+    row = rules.row
+    assert row == "days:1/1/1/1/1/1/1,12-25=-10/1.25,11-thu-4=-5/2,easter-2=2.5/2"
     assert Rules.parse(row).row == row
     assert is_row(row) and tells_special_days(row) and row_words(row) == "special days" and width((row,)) == 3
     wall = days_of("2024-12-24", "2024-12-25", "2024-12-26", "2024-11-28") * DAY + DAY // 2
@@ -205,7 +206,18 @@ ALL = "1/1/1/1/1/1/1"
 
 @pytest.mark.parametrize(
     "row",
-    ["", "13", "12-25=1", ALL, f"{ALL},12-25", f"{ALL},12-25=x", f"{ALL},11-xyz-4=1", f"{ALL},easter=1", "1/1,12-25=1"],
+    [
+        "",
+        "13",
+        "12-25=1/1",
+        ALL,
+        f"{ALL},12-25",
+        f"{ALL},12-25=x/1",
+        f"{ALL},12-25=1/x",
+        f"{ALL},11-xyz-4=1/1",
+        f"{ALL},easter=1/1",
+        "1/1,12-25=1/1",
+    ],
 )
 def test_what_is_no_row_of_special_days_is_none(row):
-    assert not is_row(f"days:{row}") and is_row(f"days:{ALL},12-25=1")
+    assert not is_row(f"days:{row}") and is_row(f"days:{ALL},12-25=1/1")

@@ -73,10 +73,10 @@ def test_what_is_known_is_gathered_alike_in_numpy_and_in_the_graph(names):
     rows = RowGatherer(windows.target, known_rows(panel, 7, names))
     bounds = SeriesBounds(windows.start, windows.end)
     series, cutoff = tf.constant(series), tf.constant(cutoff)
-    (found,) = rows.gather_known(bounds, series, cutoff, 7)
+    found = rows.gather_known(bounds, series, cutoff, 7)["known"]
     np.testing.assert_allclose(found, expected, rtol=1e-6, atol=1e-6)
-    values, (compiled,) = rows.compiled(bounds, series, cutoff, 30, 7, 7)
-    np.testing.assert_array_equal(compiled, found)
+    values, compiled = rows.compiled(bounds, series, cutoff, 30, 7, 7)
+    np.testing.assert_array_equal(compiled["known"], found)
     np.testing.assert_array_equal(values, windows.gather(30, 7))
 
 

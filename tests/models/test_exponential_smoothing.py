@@ -109,7 +109,9 @@ def test_saved_model_and_onnx_hold_smoothing_too(tmp_path: Path, log: bool) -> N
     write_saved_model(members, tmp_path / "saved_model", smoothing)
     write_onnx(members, tmp_path / "model.onnx", smoothing)
     verify_graphs(tmp_path, members, {"context": context}, smoothing=smoothing)
-    blended, without = (np.asarray(joint_forecast(members, [context], smoothing=f)) for f in (smoothing, None))
+    blended, without = (
+        np.asarray(joint_forecast(members, {"context": context}, smoothing=f)) for f in (smoothing, None)
+    )
     moved = 0.7 * without[:, :, 0] + 0.3 * np.asarray(smooth(context, smoothing))
     np.testing.assert_allclose(blended[:, :, 0], moved)
     np.testing.assert_allclose(np.diff(blended[:, :, 1:], axis=2), np.diff(without[:, :, 1:], axis=2), atol=1e-9)

@@ -58,12 +58,12 @@ def test_a_member_with_a_seasonal_profile_reads_further_back_than_the_others(tmp
         Network(network_settings(cell="gru", quantiles=levels, profile=Profile(6, seasons=3, smooth=1)), seed=2),
     )
     values = contexts(length=18)
-    expected = np.asarray(joint_forecast(members, [values]))
+    expected = np.asarray(joint_forecast(members, {"context": values}))
     folder = write(members, tmp_path)
     for stored in (OnnxRuntime(folder / "model.onnx"), TensorflowRuntime(folder / "saved_model")):
         np.testing.assert_allclose(stored.run(values), expected, rtol=1e-4)
     values[:, :6] += 50.0  # rows that only the profile reads
-    assert np.abs(np.asarray(joint_forecast(members, [values])) - expected).max() > 0.1
+    assert np.abs(np.asarray(joint_forecast(members, {"context": values})) - expected).max() > 0.1
 
 
 def test_a_member_that_fills_gaps_reads_in_both_stored_graphs_what_arrays_would_have(tmp_path):
@@ -73,9 +73,9 @@ def test_a_member_that_fills_gaps_reads_in_both_stored_graphs_what_arrays_would_
     )
     values = contexts()
     values[2, [2, 5]] = values[3, -1] = NAN
-    expected = np.asarray(joint_forecast([plain], [without_gaps(values, 3)]))
-    np.testing.assert_allclose(joint_forecast([filling], [values]), expected, rtol=1e-5)
-    assert np.abs(np.asarray(joint_forecast([plain], [values])) - expected).max() > 0.1
+    expected = np.asarray(joint_forecast([plain], {"context": without_gaps(values, 3)}))
+    np.testing.assert_allclose(joint_forecast([filling], {"context": values}), expected, rtol=1e-5)
+    assert np.abs(np.asarray(joint_forecast([plain], {"context": values})) - expected).max() > 0.1
     folder = write([filling], tmp_path)
     for stored in (OnnxRuntime(folder / "model.onnx"), TensorflowRuntime(folder / "saved_model")):
         np.testing.assert_allclose(stored.run(values), expected, rtol=1e-4)
@@ -98,7 +98,7 @@ def test_the_joint_forecast_is_the_median_of_the_members(pair):
     context = contexts()
     each = [np.asarray(member.model([context[:, -member.settings.context_length :]])) for member in members]
     expected = np.median(each, axis=0)
-    np.testing.assert_allclose(joint_forecast(members, [context]), expected, rtol=1e-5)
+    np.testing.assert_allclose(joint_forecast(members, {"context": context}), expected, rtol=1e-5)
     np.testing.assert_allclose(OnnxRuntime(folder / "model.onnx").run(context, {}), expected, rtol=1e-4)
     assert (np.diff(expected[:, :, 1:], axis=2) >= 0).all()
 
@@ -106,8 +106,8 @@ def test_the_joint_forecast_is_the_median_of_the_members(pair):
 @pytest.mark.parametrize("combine", COMBINATIONS)
 def test_members_are_joined_as_asked_in_both_stored_graphs(tmp_path, combine):
     members = [Network(network_settings(combine=combine, quantiles=(0.1, 0.9)), seed=seed) for seed in (1, 2, 3)]
-    each = [np.asarray(joint_forecast([member], [contexts()])) for member in members]
-    found = joint_forecast(members, [contexts()])
+    each = [np.asarray(joint_forecast([member], {"context": contexts()})) for member in members]
+    found = joint_forecast(members, {"context": contexts()})
     np.testing.assert_allclose(found, getattr(np, combine)(each, axis=0), rtol=1e-5)
     verify_graphs(write(members, tmp_path), members, {"context": contexts()})
 
@@ -116,11 +116,11 @@ def test_members_with_a_share_are_averaged_by_it_with_the_median_of_the_others(t
     """The order of the members changes nothing; a lost member's share goes to the others."""
     kinds = [network_settings(quantiles=(0.1, 0.9), share=share) for share in (0.0, 0.2, 0.0, 0.0, 0.5)]
     members = [Network(settings, seed=seed) for seed, settings in enumerate(kinds)]
-    each = [np.asarray(joint_forecast([member], [contexts()])) for member in members]
+    each = [np.asarray(joint_forecast([member], {"context": contexts()})) for member in members]
     expected = 0.3 * np.median([each[0], each[2], each[3]], axis=0) + 0.2 * each[1] + 0.5 * each[4]
-    np.testing.assert_allclose(joint_forecast(members, [contexts()]), expected, rtol=1e-5)
+    np.testing.assert_allclose(joint_forecast(members, {"context": contexts()}), expected, rtol=1e-5)
     verify_graphs(write(members, tmp_path), members, {"context": contexts()})
-    lost = joint_forecast([members[1], members[4]], [contexts()])
+    lost = joint_forecast([members[1], members[4]], {"context": contexts()})
     np.testing.assert_allclose(lost, (0.2 * each[1] + 0.5 * each[4]) / 0.7, rtol=1e-5)
 
 
@@ -134,7 +134,7 @@ def test_every_simple_method_can_be_stored(tmp_path, method):
 def test_three_members_answer_with_the_one_in_the_middle():
     members = [Network(network_settings(), seed=seed) for seed in (1, 2, 3)]
     each = [np.asarray(member.model([contexts()])) for member in members]
-    np.testing.assert_allclose(joint_forecast(members, [contexts()]), np.median(each, axis=0), rtol=1e-5)
+    np.testing.assert_allclose(joint_forecast(members, {"context": contexts()}), np.median(each, axis=0), rtol=1e-5)
 
 
 def test_stored_graphs_are_proved_to_agree(pair):
@@ -290,7 +290,7 @@ def test_a_saved_model_answers_where_this_package_is_not_installed(pair, tmp_pat
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     answer = json.loads(done.stdout)
-    expected = np.asarray(joint_forecast(members, [contexts()]))
+    expected = np.asarray(joint_forecast(members, {"context": contexts()}))
     np.testing.assert_allclose(answer["prediction"], expected[:, :, 0], rtol=1e-4)
     np.testing.assert_allclose(answer["quantiles"], expected[:, :, 1:], rtol=1e-4)
 

@@ -154,5 +154,5 @@ def test_a_network_forecasts_the_context_without_it_and_puts_it_back(count):
     season = season_of(values, WEEK)
     expected = season.put_back(np.asarray(plain.forecast([season.taken_out(values, settings.context_length)])))
     assert settings.rows == 36 > settings.context_length
-    np.testing.assert_allclose(np.asarray(network.forecast(network.own([values]))), expected, rtol=1e-6)
+    np.testing.assert_allclose(np.asarray(network.forecast(network.own({"context": values}))), expected, rtol=1e-6)
     np.testing.assert_allclose(network.model.predict(values, verbose=0), expected, rtol=1e-5)

@@ -117,5 +117,5 @@ def test_series_without_a_special_day_keep_their_level_on_that_of_others():
 def test_blocks_of_series_do_not_change_their_forecasts(monkeypatch):
     series = [daily_values(ROWS, seed, effects=CHRISTMAS) for seed in range(5)]
     together = last_month(*series)
-    monkeypatch.setattr("forecaster.serving.special_days.SERIES", 2)
+    monkeypatch.setattr("forecaster.data.day_effects.SERIES", 2)
     np.testing.assert_allclose(last_month(*series), together, rtol=1e-9)

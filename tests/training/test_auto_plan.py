@@ -123,6 +123,7 @@ def test_every_setting_of_a_network_and_a_fit_can_be_given():
         "level",
         "profile",
         "fills_gaps",
+        "special_days",
         "recent",
         "tuned",
         "share",

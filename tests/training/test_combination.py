@@ -148,7 +148,9 @@ def test_each_member_has_its_own_error_and_that_of_the_others_without_it(weight)
 
     def mase(members):
         length = max(8, plan.smoothing.length if plan.smoothing else 0)
-        made = np.asarray(joint_forecast(members, [windows.gather(length, 0)], smoothing=plan.smoothing))[:, :, 0]
+        made = np.asarray(joint_forecast(members, {"context": windows.gather(length, 0)}, smoothing=plan.smoothing))[
+            :, :, 0
+        ]
         return holdout.scores(made).mase
 
     for i, one in enumerate(found):

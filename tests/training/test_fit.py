@@ -319,7 +319,9 @@ def test_a_network_with_a_seasonal_profile_is_fitted_and_validated_without_it():
     assert done.history[0].validation_loss == pytest.approx(expected, rel=1e-4)
     assert not task.relative
     assert done.error == pytest.approx((misses / task.scale[windows.series][:, None]).mean(), rel=1e-4)
-    np.testing.assert_allclose(np.asarray(net.forecast(net.own([values[:, :18]])))[:, :, 0], forecast, rtol=1e-5)
+    np.testing.assert_allclose(
+        np.asarray(net.forecast(net.own({"context": values[:, :18]})))[:, :, 0], forecast, rtol=1e-5
+    )
     assert (season.factor != 1.0).any() and (season.summand != 0.0).any()
     assert done.history[0].loss < 0.5 * fitted(task, network=same, epochs=1, error_scale="series")[1].history[0].loss
 

@@ -156,7 +156,7 @@ def test_in_an_ensemble_they_move_the_quantiles_and_the_networks_say_how_far_apa
     trees.weights = fitted.weights
     networks = [Network(replace(plain, share=share), seed) for seed, share in enumerate(shares[:2])]
     alone = [Network(replace(plain, share=share / 0.6), seed) for seed, share in enumerate(shares[:2])]
-    context = [contexts()]
+    context = {"context": contexts()}
     made, without, own = (np.asarray(joint_forecast(some, context)) for some in ([*networks, trees], alone, [trees]))
     np.testing.assert_allclose(made[:, :, 0], 0.6 * without[:, :, 0] + 0.4 * own[:, :, 0], rtol=1e-6)
     np.testing.assert_allclose(made[:, :, 1:] - made[:, :, :1], without[:, :, 1:] - without[:, :, :1], atol=1e-4)

@@ -206,10 +206,12 @@ def windows_before(made, horizon, back):
     return EvaluationSet(made, windows, np.ones(len(cutoffs)), relative=True, needs=Needs(28, horizon, ()))
 
 
+@pytest.mark.parametrize("networks", [["own"], []], ids=["default", "fast"])
 @pytest.mark.parametrize(("back", "has_them"), [(30, False), (70, True)], ids=["January", "Christmas"])
-def test_where_no_window_has_a_special_day_only_what_reads_these_serves(back, has_them):
+def test_where_no_window_has_a_special_day_only_what_reads_these_serves(back, has_them, networks):
     made = days_panel(daily_values(4 * 365, effects={"12-25": -0.5}))  # up to the end of February
-    drafted, watch = draft_plan(made, TrainSettings(horizon=14)), Recorder()
+    preset = "default" if networks else "fast"
+    drafted, watch = draft_plan(made, TrainSettings(horizon=14, preset=preset)), Recorder()
     assert drafted.plan.special_days
     evaluation, asked = windows_before(made, 14, back), []
 
@@ -223,7 +225,7 @@ def test_where_no_window_has_a_special_day_only_what_reads_these_serves(back, ha
 
     questions = replace(drafted.questions, pretrained=False, trees=(0, 0))
     evaluation = Asking(**{one.name: getattr(evaluation, one.name) for one in fields(evaluation)})
-    plan = choose_components(drafted.plan, ["own"], questions, evaluation, None, None, watch).plan
+    plan = choose_components(drafted.plan, networks, questions, evaluation, None, None, watch).plan
     assert bool(asked) == has_them
     if not has_them:
         assert plan.smoothing is None
