@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from forecaster.data.reading.frequency import infer_freq
 from forecaster.errors import quoted
 
 if TYPE_CHECKING:
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
 _MIN_STEPS = 10  # without a row, for a gap to be large
 _MIN_SHARE = 0.25  # of its series' steps
+_MIN_NEXT = 0.9  # share of rows that follow the one before by a step, for the rows to have that step
 _MAX_JUMPS = 0.02  # share of rows that go back in time, for the others to be in order
 
 
@@ -43,6 +45,26 @@ def gap_warning(rows: SortedRows, freq: Freq, steps: IntArray) -> str:
         )
     before, after = back
     return f"{rows.where(after)}: timestamp '{rows.text(after)}' follows '{rows.text(before)}', and {missing}. Check its year."
+
+
+def finer_warning(rows: SortedRows, freq: Freq, gaps: int) -> str:
+    """A warning that a given frequency is finer than that of the rows, as of days for rows of months; empty where it is not.
+
+    `gaps` are the steps without a row. Values of months stay what they are: they are not divided among the days.
+    """
+    if gaps <= len(rows.timestamps):
+        return ""
+    own = infer_freq(rows)
+    inner = np.ones(len(rows.timestamps) - 1, dtype=bool)
+    inner[rows.offsets[1:-1] - 1] = False
+    apart = np.diff(own.ordinals(rows.timestamps, rows.zone))[inner]
+    if own == freq or np.mean(apart == 1) < _MIN_NEXT:
+        return ""
+    total = gaps + len(rows.timestamps)
+    return (
+        f"the rows look like {own.name}, so {gaps:,} of the {total:,} steps of {freq.name} have no value: those that are there "
+        f"are not divided among them, and each step is forecast as large as a row"
+    )
 
 
 def _first_jump(rows: SortedRows, steps: IntArray, first: int, end: int) -> tuple[int, int] | None:

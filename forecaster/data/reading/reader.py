@@ -15,7 +15,7 @@ from forecaster.data.panel import Columns, Covariate, Panel, Season
 from forecaster.data.reading.column_roles import Roles, covariate_roles, infer_roles
 from forecaster.data.reading.covariate_columns import one_per_series, read_covariates
 from forecaster.data.reading.frequency import SortedRows
-from forecaster.data.reading.gap_warnings import gap_warning
+from forecaster.data.reading.gap_warnings import finer_warning, gap_warning
 from forecaster.data.reading.inexact_numbers import inexact_warning
 from forecaster.data.reading.joined_columns import parts_of, split_names, with_joined
 from forecaster.data.reading.joined_rows import Observations
@@ -196,8 +196,9 @@ def _read(table: RawTable, roles: Roles, options: ReadOptions) -> Panel:
         grid = replace(grid, options=replace(grid.options, leading_zeros=LEAVE_OUT), notes=(*grid.notes, zeros_note))
     season = _season(panel, options)  # of what teaches
     gaps = gap_warning(rows, freq, steps) if filled.gaps else ""
+    finer = finer_warning(rows, freq, filled.gaps) if options.freq or options.rows.resample else ""
     odd = odd_warnings(panel, options.season_length or freq.season_length)
-    warnings = (gaps, inexact_warning(table, roles.targets, targets), *odd)
+    warnings = (gaps, finer, inexact_warning(table, roles.targets, targets), *odd)
     panel = replace(
         panel,
         season_length=season.length,

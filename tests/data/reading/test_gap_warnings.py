@@ -7,6 +7,7 @@ from collections.abc import Callable
 import pandas as pd
 import pytest
 
+from forecaster.data.panel import Columns
 from forecaster.data.reading.reader import read_panel
 
 Write = Callable[..., str]
@@ -51,3 +52,19 @@ def test_usual_gaps_are_not_warned_of(write: Write, dates: pd.DatetimeIndex) -> 
     assert read_panel(write(file_of([str(date) for date in dates]))).warnings == ()
     shuffled = pd.Series(dates.astype(str)).sample(frac=1, random_state=0).tolist()
     assert read_panel(write(file_of(shuffled))).warnings == ()
+
+
+@pytest.mark.parametrize(("own", "given"), [("MS", "D"), ("QS", "MS"), ("YS", "MS")])
+@pytest.mark.parametrize("series", [["a"], ["a", "b"]])
+def test_a_frequency_finer_than_that_of_the_rows_is_warned_of(own: str, given: str, series: list[str]) -> None:
+    dates = pd.date_range("2018-01-01", periods=24, freq=own)
+    frame = pd.concat([pd.DataFrame({"shop": one, "date": dates, "v": range(24)}) for one in series])
+    columns = Columns(series="shop")
+    (found,) = read_panel(frame, columns, freq=given).warnings
+    assert found.startswith(f"the rows look like {own}, so ") and f"steps of {given} have no value" in found
+    assert read_panel(frame, columns, freq=own).warnings == read_panel(frame, columns).warnings == ()
+
+
+def test_sparse_rows_of_a_given_frequency_are_not() -> None:
+    days = pd.date_range("2024-01-01", periods=300)[[i for i in range(300) if i % 7 in (0, 3) or i % 31 == 5]]
+    assert read_panel(pd.DataFrame({"date": days, "v": range(len(days))}), freq="D").warnings == ()
