@@ -24,6 +24,7 @@ _ROUNDING = 1e-3  # share of a sum that is lost where the parts are rounded
 _CODES = (-99.0, -999.0, -9999.0, -99999.0, 999.0, 9999.0, 99999.0, 999999.0)  # for missing values
 _MIN_CODES = 2
 _MIN_FAR = 1000.0  # times as far from the median as values usually are from it, or from 0
+_MIN_ENDED = 2  # months of zeros at the end, where no other value is near 0
 _CHANCE = 1e-7  # of so many zeros in a row, where few are enough to be warned of
 _SAMPLE = 33  # rows of each series that show what is usual
 _MIN_SEEN = 10
@@ -136,9 +137,16 @@ def _usual(panel: Panel) -> tuple[FloatArray, FloatArray]:
     return middle, np.where((usual > 0.0) & (np.minimum(seen, panel.lengths) >= _MIN_SEEN), usual, np.nan)
 
 
+def _is_far_from_zero(rows: FloatArray) -> bool:
+    """Whether each observed value is at least half the usual one, as of one that is never 0."""
+    size = np.abs(rows[~np.isnan(rows)])
+    return bool(2 * size.min(initial=np.inf) >= np.median(size)) if len(size) else False
+
+
 def ended_with_zeros(panel: Panel, season_length: int) -> str:
     """That every series ends with zeros, as rows that are to come or were lost may be written; empty where zeros are usual."""
     least, counts = max(season_length, MIN_ROWS), []
+    months = panel.freq.unit == "month"  # a shop is closed for days, seldom for months
     for n in range(len(panel.series)):
         rows = panel.target[panel.offsets[n] : panel.offsets[n + 1]]
         other = np.flatnonzero(rows != 0.0)  # NaN, too
@@ -149,7 +157,12 @@ def ended_with_zeros(panel: Panel, season_length: int) -> str:
         if not count or len(before) < least:
             return ""
         share = max((before == 0.0).mean(), 1.0 / len(before))
-        if share > MAX_LATER_SHARE / 4 or (count < least and share**count > _CHANCE):
+        few = (
+            count < least
+            and share**count > _CHANCE
+            and not (months and count >= _MIN_ENDED and _is_far_from_zero(before))
+        )
+        if share > MAX_LATER_SHARE / 4 or few:
             return ""
         counts.append(count)
     if not counts or len(set(counts)) > 1:

@@ -7,6 +7,7 @@ import random
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from forecaster.data.reading.odd_series import code_warning, ended_with_zeros, far_warning, sum_warning, total_warning
@@ -178,3 +179,10 @@ def test_codes_for_missing_values_are_warned_of(code, count, warned):
     rows[5 : 5 + count] = code
     assert bool(code_warning(panel_of(SOLD, rows))) == warned
     assert not code_warning(panel_of(rows + 5000.0 * (np.arange(60) % 2)))  # values vary as much
+
+
+@pytest.mark.parametrize(("zeros", "warned"), [(1, False), (2, True), (4, True)])
+def test_two_months_of_zeros_are_enough_where_nothing_is_near_zero(zeros, warned):
+    values = np.r_[SOLD, np.zeros(zeros)]
+    frame = pd.DataFrame({"date": pd.date_range("2018-01-01", periods=len(values), freq="MS"), "v": values})
+    assert any("of every series are 0" in one for one in read_panel(frame).warnings) == warned
