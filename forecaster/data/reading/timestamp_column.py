@@ -61,7 +61,7 @@ def parse_stamps(origin: Origin) -> ParsedTimestamps:
         return found
     index, _ = origin.first(np.flatnonzero(values != found.values).tolist())
     year = timestamp_text(int(values[index]), None, whole_numbers=False)[:4]
-    note = f"years of two digits such as in '{texts[index]}' are read as {year}."
+    note = f"Years of two digits such as in '{texts[index]}' are read as {year}."
     return replace(found, values=values, note=f"{found.note} {note}".strip())
 
 
