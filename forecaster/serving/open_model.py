@@ -10,6 +10,7 @@ from forecaster.config.shared import EventOptions
 from forecaster.data.covariate_encodings import columns_of
 from forecaster.data.events import joined_events, refuse_other_events, with_windows_of
 from forecaster.data.freq import Freq
+from forecaster.data.reading.column_roles import NoColumnError
 from forecaster.data.reading.reader import ReadOptions, read_as
 from forecaster.data.row_options import KEEP
 from forecaster.data.time_zones import DAY
@@ -120,7 +121,16 @@ def read_for(manifest: Manifest, data: str | Path | pd.DataFrame | None, setting
                 f"model '{manifest.name}' was trained on {facts.path}.", "Name a data file, or give a frame in Python."
             )
         data = facts.path
-    panel = read_as(data, as_trained(settings.read_options(), trained_options(manifest), manifest.name))
+    named = settings.read_options()
+    try:
+        panel = read_as(data, as_trained(named, trained_options(manifest), manifest.name))
+    except NoColumnError as error:
+        if any((named.columns.series, named.columns.timestamp, named.columns.target)):
+            raise  # that column, rather than one of the model's
+        other = (
+            f"Model '{manifest.name}' reads it: name another with --model, or 'pretrained', which needs no training."
+        )
+        raise NoColumnError(error.message, f"{error.hint} {other}") from error
     if panel.freq.whole_numbers != (facts.freq.isdigit()):
         raise ArtifactError(
             f"model '{manifest.name}' was trained on {facts.freq} data, {panel.source} is {panel.freq.name}.",

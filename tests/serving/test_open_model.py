@@ -58,8 +58,11 @@ def test_columns_of_another_name_are_read_where_they_are_named(opened: Opened, t
     named = PredictSettings(series="shop", timestamp="hour", target="sold", zone="Europe/Berlin")
     panel = read_for(opened.manifest, str(path), named)
     assert (panel.columns.target, panel.zone, panel.season_length) == ("sold", "Europe/Berlin", 24)
-    with pytest.raises(DataError, match="series"):
+    hint = "Model 'm' reads it: name another with --model, or 'pretrained', which needs no training"
+    with pytest.raises(DataError, match=rf"there is no column 'series' \(--series\)\. .*{hint}"):
         read_for(opened.manifest, str(path), PredictSettings())
+    with pytest.raises(DataError, match=r"there is no column 'sould' \(--target\)\. Did you mean 'sold'\?$"):
+        read_for(opened.manifest, str(path), PredictSettings(series="shop", timestamp="hour", target="sould"))
 
 
 def test_without_data_a_model_that_was_trained_on_no_file_asks_for_some(opened: Opened) -> None:

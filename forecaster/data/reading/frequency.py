@@ -10,7 +10,7 @@ import numpy as np
 
 from forecaster.data.freq import WEEKDAYS, Freq, day_in_month, timestamp_text
 from forecaster.data.reading.differences import Differences, inner_neighbours
-from forecaster.data.reading.irregular_rows import what_makes_regular
+from forecaster.data.reading.irregular_rows import clock_hint, what_makes_regular
 from forecaster.data.reading.periods import floored
 from forecaster.data.reading.row_errors import Describe, RowsError
 from forecaster.data.series_blocks import series_blocks
@@ -130,7 +130,8 @@ def check_grid(rows: SortedRows, freq: Freq, *, inferred: bool) -> IntArray:
     bad = _odd_ones(rows.offsets, off, inferred=inferred)
     how = "inferred from all rows" if inferred else "as --freq or the model says"
     own = _guess(rows.timestamps, rows.offsets, rows.zone, rows.whole_numbers)
-    hint = "Mend the row, or give the frequency with --freq."
+    clock = clock_hint(rows.timestamps[: rows.offsets[1]], rows.zone)
+    hint = clock or "Mend the row, or give the frequency with --freq."
     if freq.rule:
         hint = "Mend the row, or move all rows to the starts of months with --freq MS --snap."
     if freq.slots:

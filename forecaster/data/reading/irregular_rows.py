@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from forecaster.data.freq import Freq
-from forecaster.data.time_zones import DAY, SECOND
+from forecaster.data.time_zones import DAY, SECOND, wall_clock
 
 if TYPE_CHECKING:
     from forecaster.typing import IntArray
@@ -20,7 +20,8 @@ _HOUR = 3600 * SECOND
 
 def what_makes_regular(timestamps: IntArray, offsets: IntArray, zone: str | None) -> str:
     """What makes rows of N series, sorted by series and time, regular. `offsets` [N+1], `timestamps` [R] in `zone`."""
-    return _zone_hint(timestamps[: offsets[1]], zone) or _grid_hint(timestamps, offsets)
+    first = timestamps[: offsets[1]]
+    return _zone_hint(first, zone) or clock_hint(first, zone) or _grid_hint(timestamps, offsets)
 
 
 def _zone_hint(timestamps: IntArray, zone: str | None) -> str:
@@ -42,6 +43,17 @@ def _zone_hint(timestamps: IntArray, zone: str | None) -> str:
     if zone is None:
         return f"{what} if they are in UTC, write Z after each and give the clock's zone, e.g. --zone Europe/Berlin."
     return f"{what} give its zone, e.g. --zone Europe/Berlin."
+
+
+def clock_hint(timestamps: IntArray, zone: str | None) -> str:
+    """What to do with steps of some hours that are regular on the zone's own clock; empty where they are not.
+
+    Such a step has a fixed length, and two days a year have 23 and 25 hours.
+    """
+    steps = np.unique(np.diff(wall_clock(timestamps, zone)))
+    if len(steps) != 1 or not _HOUR < steps[0] < DAY or len(np.unique(np.diff(timestamps))) == 1:
+        return ""
+    return f"They are regular on the clock of {zone}, which changes: leave --zone out, and write them without offsets from UTC."
 
 
 def _grid_hint(timestamps: IntArray, offsets: IntArray) -> str:

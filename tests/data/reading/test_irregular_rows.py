@@ -38,3 +38,15 @@ def test_sensors_that_drift_are_moved_to_a_grid():
     with pytest.raises(DataError) as found:
         read_panel(pd.DataFrame({"time": times, "y": range(99)}))
     assert str(found.value.hint).startswith("Move them to the grid with --freq h --snap")
+
+
+@pytest.mark.parametrize("freq", ["3h", "6h", "12h"])
+def test_steps_of_hours_that_follow_the_clock_ask_to_leave_the_zone_out(freq):
+    times = pd.date_range("2022-03-01", periods=400, freq=freq)
+    rows = pd.DataFrame({"time": times.strftime("%Y-%m-%d %H:%M"), "y": [100.0 + i % 7 for i in range(400)]})
+    with pytest.raises(DataError) as found:
+        read_panel(rows, zone="Europe/Berlin")
+    assert str(found.value.hint).startswith(
+        "They are regular on the clock of Europe/Berlin, which changes: leave --zone out"
+    )
+    assert len(read_panel(rows).target) == 400
