@@ -103,8 +103,8 @@ def test_rows_in_the_graph_do_not_grow_with_the_context():
     sizes = []
     for context_length in (8, 80):
         trainer = trainer_of(panel, context_length)
-        (start, end), scale = trainer.training
-        sizes.append(sum(np.asarray(part).nbytes for part in (trainer.rows.target, start, end, scale)))
+        (start, end), scale, days = trainer.training
+        sizes.append(sum(np.asarray(part).nbytes for part in (trainer.rows.target, start, end, scale, days)))
     assert sizes[0] == sizes[1] == panel.target.nbytes + 3 * 3 * 8
 
 
