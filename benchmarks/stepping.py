@@ -54,7 +54,7 @@ def main() -> None:
 
 def gathering(trainer: Trainer) -> tf.types.experimental.PolymorphicFunction:
     """A function that only gathers the windows and extra inputs of each step."""
-    network, settings, (bounds, _) = trainer.network, trainer.network.settings, trainer.training
+    network, settings, bounds = trainer.network, trainer.network.settings, trainer.training.bounds
 
     @tf.function
     def run(series: tf.Tensor, cutoff: tf.Tensor) -> tf.Tensor:
@@ -63,7 +63,7 @@ def gathering(trainer: Trainer) -> tf.types.experimental.PolymorphicFunction:
             window, extra = trainer.fetch(
                 bounds, series[i], cutoff[i], settings.context_length, network.reach, settings.horizon
             )
-            total += tf.add_n([part[(0,) * part.shape.rank] for part in (window, *extra)])
+            total += tf.add_n([part[(0,) * part.shape.rank] for part in (window, *extra.values())])
         return total
 
     return run
