@@ -98,8 +98,7 @@ def unlearnt_ahead(panel: Panel, encodings: Sequence[Encoding], chosen: IntArray
             value = column.ahead[chosen[i], k]
             text = f"{value:g}" if column.levels is None else quoted(column.levels[int(value)])
             named.append(f"{cell_ahead(panel, encoding.name, int(chosen[i]), int(k))} is {text}")
-    more = f" and {count - MAX_NAMED:,} more" if count > MAX_NAMED else ""
-    return ", ".join(named[:MAX_NAMED]) + more
+    return _shown(named, count)
 
 
 def unlearnt_static(panel: Panel, encodings: Sequence[Encoding], chosen: IntArray) -> str:
@@ -115,6 +114,11 @@ def unlearnt_static(panel: Panel, encodings: Sequence[Encoding], chosen: IntArra
             value = column.values[chosen[i]]
             text = f"{value:g}" if column.levels is None else quoted(column.levels[int(value)])
             named.append(f"{encoding.name} of series {quoted(panel.series[chosen[i]])} is {text}")
+    return _shown(named, count)
+
+
+def _shown(named: Sequence[str], count: int) -> str:
+    """The first MAX_NAMED of `count` values, in words."""
     more = f" and {count - MAX_NAMED:,} more" if count > MAX_NAMED else ""
     return ", ".join(named[:MAX_NAMED]) + more
 

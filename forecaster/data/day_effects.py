@@ -46,9 +46,8 @@ class DayEffects:
     def of(self, days: IntArray, series: IntArray) -> tuple[FloatArray, FloatArray]:
         """Factor and summand [...] of `series`, of the B, on `days` since 1970, which broadcast to them."""
         first = int(days.min())
-        every = np.arange(
-            first, int(days.max()) + 1
-        )  # far fewer than rows: to look a day up is quicker than to date it
+        # Far fewer than rows: to look a day up is quicker than to date it.
+        every = np.arange(first, int(days.max()) + 1)
         table = np.zeros((len(self.share), len(every)))
         for rule, among in self.rules.among(every):
             table += self.own[rule][:, None] * among

@@ -25,14 +25,14 @@ from forecaster.models.scaling import WindowScaler
 from forecaster.models.seasonal_profile import Season, season_of
 from forecaster.models.settings import NetworkSettings
 from forecaster.models.skip_paths import KnownPath, LinearPath
-from forecaster.models.special_days import SpecialDays
+from forecaster.models.special_days import DaysAround
 
 if TYPE_CHECKING:
     from forecaster.models.encoder import EncoderOutput
     from forecaster.typing import FloatArray, Tensor
 
 P = TypeVar("P")
-TakenOut: TypeAlias = "tuple[SpecialDays | Season, ...]"  # of what a network reads, in turn
+TakenOut: TypeAlias = "tuple[DaysAround | Season, ...]"  # of what a network reads, in turn
 
 
 def put_back(values: Tensor, taken: TakenOut, ops: Any) -> Tensor:
@@ -123,8 +123,8 @@ class Network:
         settings = self.settings
         taken: TakenOut = ()
         length = settings.context_length
-        if settings.special_days and days is not None:
-            special = SpecialDays(days, settings.rows)
+        if days is not None:
+            special = DaysAround(days, settings.rows)
             context, taken = special.taken_out(context, ops), (special,)
         if settings.profile is not None:
             season = season_of(context[:, : settings.rows], settings.profile, ops)

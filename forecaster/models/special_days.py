@@ -24,7 +24,7 @@ def as_ordinary(values: Any, factor: Any, summand: Any, ops: Any = np) -> Any:
 
 
 @dataclass(frozen=True)
-class SpecialDays:
+class DaysAround:
     """The special days around windows."""
 
     effects: Any  # [B, rows + steps, 2] factor and summand of the rows before a cutoff, and of steps from it on
@@ -38,6 +38,5 @@ class SpecialDays:
     def put_back(self, values: Any, _ops: Any = np) -> Any:
         """Values [B, K, ·] of the first K steps, with them."""
         here = self.effects[:, self.rows : self.rows + values.shape[1]]
-        return (
-            here[:, :, 1:] + here[:, :, :1] * values
-        )  # the operand that is broadcast comes first: see WindowScaler.restore
+        # The operand that is broadcast comes first: see WindowScaler.restore.
+        return here[:, :, 1:] + here[:, :, :1] * values

@@ -15,8 +15,7 @@ import numpy as np
 
 from forecaster.data.day_effects import YearsBefore, are_rows_days, days_of, learn_day_effects
 from forecaster.data.special_days import find_special_days
-from forecaster.models.special_days import SpecialDays as DaysAround
-from forecaster.models.special_days import as_ordinary
+from forecaster.models.special_days import DaysAround, as_ordinary
 
 if TYPE_CHECKING:
     from forecaster.data.panel import Panel

@@ -131,9 +131,7 @@ class Plan:
     smoothing: Smoothing | None = None  # the simple method that is blended in
     own_fits: tuple[FitSettings | None, ...] = ()  # each member's, where that is not `fit`; empty = all are fitted so
     has_gaps: bool = False  # so many rows are missing that pretrained networks read them filled
-    takes_days_out: bool = (
-        False  # special days are taken out of what pretrained networks read, and put onto their forecasts
-    )
+    takes_days_out: bool = False  # special days, of what pretrained networks read: they are put onto their forecasts
 
     @property
     def needs(self) -> Needs:

@@ -11,7 +11,7 @@ from forecaster.models.exponential_smoothing import Smoothing
 from forecaster.models.export import input_shapes, joint_forecast
 from forecaster.models.network import Network
 from forecaster.models.seasonal_profile import Profile, season_of
-from forecaster.models.special_days import LEAST_FACTOR, SpecialDays, as_ordinary
+from forecaster.models.special_days import LEAST_FACTOR, DaysAround, as_ordinary
 from forecaster.serving.runtime import OnnxRuntime, TensorflowRuntime
 from tests.models.test_export import contexts, write
 from tests.support.factories import network_settings
@@ -42,7 +42,7 @@ def test_a_network_forecasts_ordinary_days_and_puts_the_special_ones_back(profil
     network = Network(replace(plain.settings, profile=profile, special_days=True), seed=1)
     length, rows, horizon = plain.settings.context_length, network.settings.rows, plain.settings.horizon
     values, around = contexts(6, rows)[:count], effects(count, rows, horizon)
-    days = SpecialDays(around, rows)
+    days = DaysAround(around, rows)
     ordinary = days.taken_out(values)
     season = season_of(ordinary, profile) if profile else None
     read = season.taken_out(ordinary, length) if season else ordinary

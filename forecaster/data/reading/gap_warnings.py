@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from forecaster.data.reading.differences import inner_neighbours
 from forecaster.data.reading.frequency import infer_freq
 from forecaster.errors import quoted
 
@@ -55,9 +56,7 @@ def finer_warning(rows: SortedRows, freq: Freq, gaps: int) -> str:
     if gaps <= len(rows.timestamps):
         return ""
     own = infer_freq(rows)
-    inner = np.ones(len(rows.timestamps) - 1, dtype=bool)
-    inner[rows.offsets[1:-1] - 1] = False
-    apart = np.diff(own.ordinals(rows.timestamps, rows.zone))[inner]
+    apart = np.diff(own.ordinals(rows.timestamps, rows.zone))[inner_neighbours(rows.offsets)]
     if own == freq or np.mean(apart == 1) < _MIN_NEXT:
         return ""
     total = gaps + len(rows.timestamps)

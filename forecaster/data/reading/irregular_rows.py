@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from forecaster.data.freq import Freq
+from forecaster.data.reading.differences import inner_neighbours
 from forecaster.data.time_zones import DAY, SECOND, wall_clock
 
 if TYPE_CHECKING:
@@ -57,10 +58,8 @@ def clock_hint(timestamps: IntArray, zone: str | None) -> str:
 
 
 def _grid_hint(timestamps: IntArray, offsets: IntArray) -> str:
-    gaps = np.diff(timestamps)
-    inner = np.ones(len(gaps), dtype=bool)
-    inner[offsets[1:-1] - 1] = False
-    usual = float(np.median(gaps[inner]))
+    gaps = np.diff(timestamps)[inner_neighbours(offsets)]
+    usual = float(np.median(gaps))
     names = (
         "s",
         "5s",
@@ -86,7 +85,7 @@ def _grid_hint(timestamps: IntArray, offsets: IntArray) -> str:
         "YS": 365.25 * DAY,
     }
     step = min(sizes, key=lambda name: abs(np.log(max(usual, 1.0) / sizes[name])))
-    steady = float(np.mean(np.abs(gaps[inner] - usual) <= usual / 4)) >= _MIN_STEADY_SHARE
+    steady = float(np.mean(np.abs(gaps - usual) <= usual / 4)) >= _MIN_STEADY_SHARE
     other = "number the rows in a column of their own, to be named with --timestamp."
     if steady and abs(np.log(usual / sizes[step])) < _NEAR:
         return f"Move them to the grid with --freq {step} --snap, join them with --resample {step} --aggregate mean, or {other}"

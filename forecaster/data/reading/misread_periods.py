@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from forecaster.data.panel import Panel
 
 _WEEK = re.compile(
-    r"(iso|cal(endar)?)?(week|wk|woche|kw|kalenderwoche|semaine|semana|settimana|uge|vecka|week_?(no|nr|number))s?"
+    r"(iso|cal(endar)?)?(week|wk|woche|kw|kalenderwoche|semaine|semana|settimana|uge|vecka|week(no|nr|number))s?"
 )
 _QUARTER = re.compile(r"(cal(endar)?)?(quarter|qtr|quartal|trimestre|kwartaal|kvartal|yyyyqq?)s?")
 _MIN_PERIODS, _MAX_PERIODS = 12, 16  # of a fiscal year

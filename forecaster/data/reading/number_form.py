@@ -99,7 +99,7 @@ def form_of(name: str, delimiter: str, sample: Mapping[str, Sequence[str]], mone
     abroad = any(texts and all(map(_POINTED_DATE.fullmatch, texts)) for texts in sample.values())
     thousands = {c: texts for c, texts in sample.items() if abroad or c in money}
     if thousands and not any("," in text for texts in thousands.values() for text in texts):
-        _refuse_points_of_thousands(name, thousands)
+        _refuse_doubtful_points(name, thousands, likely=True)
     odd = {c: texts for c, texts in sample.items() if texts and any("," in text for text in texts)}
     if delimiter == ",":  # then such numbers are in quotes; a few of them are errors
         quoted = NumberForm(".", ",")
@@ -128,27 +128,20 @@ def form_of(name: str, delimiter: str, sample: Mapping[str, Sequence[str]], mone
     return PLAIN
 
 
-def _refuse_doubtful_points(name: str, sample: Mapping[str, Sequence[str]]) -> None:
-    """DataError for a column of whole numbers and of numbers with three decimals: points there separate thousands, as a rule."""
+def _refuse_doubtful_points(name: str, sample: Mapping[str, Sequence[str]], *, likely: bool = False) -> None:
+    """DataError for a column of numbers with three digits after the point, and of small ones without a point.
+
+    Points there separate thousands, as a rule. `likely`: dates or money say so, too, and all numbers may have a point.
+    """
     for column, texts in sample.items():
         pointed = [text for text in texts if "." in text]
-        if not pointed or not all(map(_POINTED.fullmatch, pointed)):
-            continue
         whole = [text for text in texts if "." not in text]
-        if whole and all(_SMALL.fullmatch(text) for text in whole):
+        if not pointed or not all(map(_POINTED.fullmatch, pointed)) or not all(map(_SMALL.fullmatch, whole)):
+            continue
+        if likely or whole:
+            why = "all numbers fit both" if likely else "others have no point"
             raise DataError(
-                f"{name}: number '{pointed[0]}' (column {column}) may have decimals or thousands: others have no point.",
-                "Say which: --decimal . or --thousands .",
-            )
-
-
-def _refuse_points_of_thousands(name: str, sample: Mapping[str, Sequence[str]]) -> None:
-    """DataError for a column of numbers with three digits after the point, where dates or money speak for thousands."""
-    for column, texts in sample.items():
-        pointed = [text for text in texts if "." in text]
-        if pointed and all(_POINTED.fullmatch(text) or _SMALL.fullmatch(text) for text in texts):
-            raise DataError(
-                f"{name}: number '{pointed[0]}' (column {column}) may have decimals or thousands: all numbers fit both.",
+                f"{name}: number '{pointed[0]}' (column {column}) may have decimals or thousands: {why}.",
                 "Say which: --decimal . or --thousands .",
             )
 
