@@ -15,7 +15,7 @@ from forecaster.data.panel import Columns
 from forecaster.data.reading.column_roles import NoColumnError
 from forecaster.data.reading.reader import ReadOptions, read_as
 from forecaster.data.row_options import KEEP, RowOptions
-from forecaster.data.time_zones import DAY, wall_clock
+from forecaster.data.time_zones import DAY, days_on_clock
 from forecaster.errors import ArtifactError, DataError, QualityError
 from forecaster.evaluation.anomalies import Anomaly, outside
 from forecaster.plotting.requirements import check_plot_file
@@ -248,7 +248,7 @@ def _weeks(timestamps: IntArray, version: Version, freq: Freq) -> TextArray:
     """[E] the Monday of each timestamp's week; whole-number steps in blocks of seven."""
     if freq.whole_numbers:
         return np.asarray(timestamps // (7 * freq.count) * (7 * freq.count))
-    days = wall_clock(timestamps, version.zone) // DAY
+    days = days_on_clock(timestamps, version.zone)
     monday = (days + 3) // 7 * 7 - 3
     return np.asarray(format_timestamps(monday * DAY, Freq.parse("D"), None))
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from forecaster.data.time_zones import DAY, wall_clock
+from forecaster.data.time_zones import DAY, days_on_clock
 
 if TYPE_CHECKING:
     from forecaster.data.panel import Panel
@@ -48,7 +48,7 @@ def daily_values(panel: Panel, series: IntArray, ends: IntArray) -> tuple[int, F
     counts = np.maximum(ends[series] - begins, 0)
     which = np.repeat(np.arange(len(series)), counts)
     rows = np.arange(len(which)) + np.repeat(begins - (np.cumsum(counts) - counts), counts)
-    days = wall_clock(panel.timestamps[rows], panel.zone) // DAY
+    days = days_on_clock(panel.timestamps[rows], panel.zone)
     first, values = int(days.min()), panel.target[rows]
     width, known = int(days.max()) - first + 1, ~np.isnan(values)
     place = which * width + days - first

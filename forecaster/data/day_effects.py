@@ -17,7 +17,7 @@ import numpy as np
 
 from forecaster.data.day_deviations import daily_values, deviations_of
 from forecaster.data.special_days import effects_on_series, has_days
-from forecaster.data.time_zones import DAY, wall_clock
+from forecaster.data.time_zones import DAY, days_on_clock
 from forecaster.data.windows import rows_after
 
 if TYPE_CHECKING:
@@ -103,7 +103,7 @@ def days_around(panel: Panel, windows: Windows, before: int, after: int, rules: 
         return found
     rows = np.maximum(windows.cutoff[:, None] + np.arange(-before, 0), windows.start[windows.series][:, None])
     stamps = panel.freq.after(panel.timestamps[windows.cutoff - 1], after, panel.zone)
-    days = days_of(panel, np.concatenate([panel.timestamps[rows], stamps], axis=1))
+    days = days_on_clock(np.concatenate([panel.timestamps[rows], stamps], axis=1), panel.zone)
     known = YearsBefore(panel, panel.offsets[1:])
     for years, mine in known.parts(windows):
         some, series = np.unique(windows.series[mine], return_inverse=True)
@@ -123,10 +123,5 @@ def days_of_rows(panel: Panel, ends: IntArray, rules: Rules) -> FloatArray:
         if effects:
             rows = slice(panel.offsets[some[0]], panel.offsets[some[-1] + 1])
             series = np.repeat(some - first, panel.lengths[some])
-            found[rows] = np.stack(effects.of(days_of(panel, panel.timestamps[rows]), series), axis=-1)
+            found[rows] = np.stack(effects.of(days_on_clock(panel.timestamps[rows], panel.zone), series), axis=-1)
     return found
-
-
-def days_of(panel: Panel, timestamps: IntArray) -> IntArray:
-    """[...] days since 1970 on the panel's wall clock."""
-    return np.asarray(wall_clock(timestamps, panel.zone) // DAY)

@@ -55,6 +55,11 @@ def wall_clock(instants: IntArray, zone: str | None) -> IntArray:
     return instants if zone is None else instants + _offsets_at(instants, zone)
 
 
+def days_on_clock(instants: IntArray, zone: str | None) -> IntArray:
+    """Days since 1970 on the wall clock of `zone`, same shape, for UTC instants."""
+    return np.asarray(wall_clock(instants, zone) // DAY)
+
+
 def instants_of(wall: IntArray, zone: str | None) -> IntArray:
     """UTC instants, same shape, for the wall clock of `zone`; unchanged where `zone` is None.
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from forecaster.data.future_covariates import cut
-from forecaster.data.time_zones import DAY, SECOND, instants_of, wall_clock
+from forecaster.data.time_zones import DAY, SECOND, days_on_clock, instants_of, wall_clock
 from forecaster.errors import DataError, StaleError, UsageError
 
 if TYPE_CHECKING:
@@ -103,7 +103,7 @@ def _ends(panel: Panel, timestamps: IntArray) -> IntArray:
     """When the periods of these timestamps end."""
     freq = panel.freq
     if freq.unit == "B" or freq.at_end:
-        return instants_of((wall_clock(timestamps, panel.zone) // DAY + 1) * DAY, panel.zone)
+        return instants_of((days_on_clock(timestamps, panel.zone) + 1) * DAY, panel.zone)
     if freq.slots:
         return instants_of(wall_clock(timestamps, panel.zone) + freq.count, panel.zone)
     return freq.advance(timestamps, np.ones(1, dtype=np.int64), panel.zone)

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from forecaster.data.day_effects import YearsBefore, are_rows_days, days_of, learn_day_effects
+from forecaster.data.day_effects import YearsBefore, are_rows_days, learn_day_effects
 from forecaster.data.special_days import find_special_days
+from forecaster.data.time_zones import days_on_clock
 from forecaster.models.special_days import DaysAround, as_ordinary
 
 if TYPE_CHECKING:
@@ -56,10 +57,12 @@ class SpecialDays:
         target = np.empty_like(windows.target)  # only the rows of these series are touched
         which = np.repeat(np.arange(len(some)), panel.lengths[some])
         rows = np.concatenate([np.arange(panel.offsets[n], panel.offsets[n + 1]) for n in some])
-        target[rows] = as_ordinary(windows.target[rows], *effects.of(days_of(panel, panel.timestamps[rows]), which))
+        target[rows] = as_ordinary(
+            windows.target[rows], *effects.of(days_on_clock(panel.timestamps[rows], panel.zone), which)
+        )
         raw = made(replace(windows, target=target))
         stamps = panel.freq.after(panel.timestamps[windows.cutoff - 1], raw.values.shape[1], panel.zone)
-        ahead = effects.of(days_of(panel, stamps), np.searchsorted(some, windows.series)[:, None])
+        ahead = effects.of(days_on_clock(stamps, panel.zone), np.searchsorted(some, windows.series)[:, None])
         return replace(raw, values=DaysAround(np.stack(ahead, axis=-1), 0).put_back(raw.values))
 
     def _found_before(self, years: int) -> Rules | None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from forecaster.data.extra_inputs import Needs
-from forecaster.data.time_zones import DAY, wall_clock
+from forecaster.data.time_zones import days_on_clock
 from forecaster.models.losses import pinball_level
 from forecaster.models.shares import combine
 from forecaster.serving.raw_forecasts import raw_forecasts
@@ -154,7 +154,7 @@ class EvaluationSet:
         """Whether a step of the windows is on a day with STRONG_EFFECT."""
         panel, steps = self.panel, np.arange(self.needs.horizon)
         stamps = panel.timestamps[np.unique(np.minimum(self.windows.cutoff[:, None] + steps, len(panel.target) - 1))]
-        days = np.unique(wall_clock(stamps, panel.zone) // DAY)
+        days = np.unique(days_on_clock(stamps, panel.zone))
         return bool((np.abs(rules.of(days)) >= STRONG_EFFECT * max(map(abs, rules.effects.values()))).any())
 
     def forecast(self, networks: Sequence[Network]) -> FloatArray:

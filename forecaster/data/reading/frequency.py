@@ -14,7 +14,7 @@ from forecaster.data.reading.irregular_rows import clock_hint, what_makes_regula
 from forecaster.data.reading.periods import floored
 from forecaster.data.reading.row_errors import Describe, RowsError
 from forecaster.data.series_blocks import series_blocks
-from forecaster.data.time_zones import DAY, wall_clock
+from forecaster.data.time_zones import DAY, days_on_clock, wall_clock
 from forecaster.errors import DataError, quoted
 
 if TYPE_CHECKING:
@@ -215,9 +215,9 @@ def _guess(timestamps: IntArray, offsets: IntArray, zone: str | None, whole_numb
     if usual <= 0 or usual % DAY:  # not 0: one instant an hour after another may show the same time
         return Freq("clock", between.step)
     # Without 0, as of two stamps on one day: a fault found later.
-    in_days = Differences.of(timestamps, offsets, lambda some: wall_clock(some, zone) // DAY).positive
+    in_days = Differences.of(timestamps, offsets, lambda some: days_on_clock(some, zone)).positive
     if in_days.mode >= 28:
-        freq = _by_month(wall_clock(timestamps, zone) // DAY, offsets)
+        freq = _by_month(days_on_clock(timestamps, zone), offsets)
         if freq is not None:
             return freq
     if in_days.step == 1 and _has_weekends_only_as_gaps(timestamps, offsets, zone):
@@ -229,7 +229,7 @@ def _has_weekends_only_as_gaps(timestamps: IntArray, offsets: IntArray, zone: st
     """Whether no row is of a weekend, and a Monday follows a Friday."""
     found = False
     for some, part in series_blocks(offsets):
-        days = wall_clock(timestamps[part], zone) // DAY
+        days = days_on_clock(timestamps[part], zone)
         weekday = (days + 3) % 7  # Monday = 0
         if weekday.max() >= 5:
             return False

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from forecaster.data.time_zones import DAY, wall_clock
+from forecaster.data.time_zones import days_on_clock
 
 if TYPE_CHECKING:
     from forecaster.data.panel import Panel
@@ -32,8 +32,8 @@ def period_warning(panel: Panel) -> str:
     observed = ~np.isnan(panel.target)
     if observed.mean() > _MAX_OBSERVED and not _QUARTER.fullmatch(called):
         return ""  # without a closer look at each of many rows
-    wall = wall_clock(panel.timestamps[observed], panel.zone) // DAY
-    dates = np.unique(wall).astype("M8[D]")
+    days = days_on_clock(panel.timestamps[observed], panel.zone)
+    dates = np.unique(days).astype("M8[D]")
     years = dates.astype("M8[Y]")
     many = len(np.unique(years)) >= _MIN_YEARS
     if freq.name == "MS":
