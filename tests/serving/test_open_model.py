@@ -61,8 +61,8 @@ def test_columns_of_another_name_are_read_where_they_are_named(opened: Opened, t
     hint = "Model 'm' reads it: name another with --model, or 'pretrained', which needs no training"
     with pytest.raises(DataError, match=rf"there is no column 'series' \(--series\)\. .*{hint}"):
         read_for(opened.manifest, str(path), PredictSettings())
-    with pytest.raises(DataError, match=r"there is no column 'sould' \(--target\)\. Did you mean 'sold'\?$"):
-        read_for(opened.manifest, str(path), PredictSettings(series="shop", timestamp="hour", target="sould"))
+    with pytest.raises(DataError, match=r"there is no column 'solds' \(--target\)\. Did you mean 'sold'\?$"):
+        read_for(opened.manifest, str(path), PredictSettings(series="shop", timestamp="hour", target="solds"))
 
 
 def test_without_data_a_model_that_was_trained_on_no_file_asks_for_some(opened: Opened) -> None:
