@@ -154,7 +154,7 @@ class BenchmarkSet:
 
     def _error(self, network: Network, plan: Plan, windows: Windows) -> float:
         from forecaster.evaluation.holdout import make_holdout
-        from forecaster.training.evaluation_set import forecasts
+        from forecaster.training.memory_forecasts import forecasts
 
         holdout = make_holdout(self.panel, windows, horizon=plan.horizon, context_length=plan.context_length)
         return holdout.scores(forecasts(self.panel, holdout.windows, plan.needs, [network])).mase

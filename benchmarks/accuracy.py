@@ -104,9 +104,9 @@ def run_etth1(root: Path, seed: int, work: Path) -> dict[str, float]:
     from forecaster.data.extra_inputs import ExtraInputs
     from forecaster.data.reading.reader import read_panel
     from forecaster.data.windows import Windows
-    from forecaster.serving.manifest import load_runtime
     from forecaster.serving.open_model import open_model
     from forecaster.serving.runtime import forecast
+    from forecaster.serving.stored_graphs import load_runtime
 
     frame = wide_etth1(root)
     data = work / "etth1.csv"

@@ -72,10 +72,10 @@ def measure(name: str, stretch: Stretch, models: Path, work: Path, half_lives: l
     from forecaster.evaluation.cross_conformal import adapted_quantiles, calibrated_quantiles
     from forecaster.serving import conformal as calibration
     from forecaster.serving.calibration_file import load_calibration
-    from forecaster.serving.manifest import load_runtime
     from forecaster.serving.open_model import open_model, read_for
     from forecaster.serving.raw_forecasts import raw_forecasts, with_actuals, with_context
     from forecaster.serving.recent_errors import pooled, recent_windows
+    from forecaster.serving.stored_graphs import load_runtime
 
     if not (models / name / "current").exists():
         head(stretch.frame, stretch.trained).to_csv(work / f"{name}.csv", index=False)

@@ -27,10 +27,10 @@ def measure(name: str, distribution: str, arguments: argparse.Namespace, models:
     from forecaster.data.windows import rolling
     from forecaster.evaluation.holdout import make_holdout
     from forecaster.evaluation.quantile_metrics import quantile_scores
-    from forecaster.serving.manifest import load_runtime
     from forecaster.serving.open_model import open_model, read_for
     from forecaster.serving.quantile_source import quantile_source
     from forecaster.serving.raw_forecasts import raw_forecasts
+    from forecaster.serving.stored_graphs import load_runtime
 
     then, now = frames(name, arguments.root)
     then.to_csv(work / f"{name}.csv", index=False)

@@ -146,9 +146,9 @@ def test_errors(work: Path, horizon: int) -> dict[str, float]:
     from forecaster.data.windows import rolling
     from forecaster.evaluation.backtest import baseline_forecasts
     from forecaster.evaluation.holdout import make_holdout
-    from forecaster.serving.manifest import load_runtime
     from forecaster.serving.open_model import open_model
     from forecaster.serving.raw_forecasts import raw_forecasts
+    from forecaster.serving.stored_graphs import load_runtime
 
     opened, panel = open_model(str(work), "further"), read_panel(work / "all.csv")
     windows = rolling(panel, panel.offsets[1:], horizon, 1, horizon)

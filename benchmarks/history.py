@@ -23,9 +23,9 @@ from forecaster.data.windows import rolling
 from forecaster.evaluation import cross_conformal as conformal
 from forecaster.evaluation.cross_conformal import HoldoutErrors, calibrated_quantiles, dense_forecasts, holdout_errors
 from forecaster.evaluation.quantile_metrics import coverage, msis
-from forecaster.serving.manifest import load_runtime, load_test_weights
 from forecaster.serving.open_model import open_model, read_for
 from forecaster.serving.raw_forecasts import raw_forecasts
+from forecaster.serving.stored_graphs import load_runtime, load_test_weights
 
 if TYPE_CHECKING:
     import pandas as pd

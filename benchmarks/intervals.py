@@ -112,10 +112,10 @@ def measure(name: str, root: Path, models: Path, seed: int, work: Path) -> Measu
     )
     from forecaster.evaluation.quantile_metrics import quantile_scores
     from forecaster.serving.calibration_file import load_calibration
-    from forecaster.serving.manifest import load_runtime, load_test_weights
     from forecaster.serving.open_model import open_model, read_for
     from forecaster.serving.raw_forecasts import raw_forecasts
     from forecaster.serving.recent_errors import recent_windows
+    from forecaster.serving.stored_graphs import load_runtime, load_test_weights
 
     known_rows, all_rows = frames(name, root)
     known_rows.to_csv(work / f"{name}.csv", index=False)

@@ -1,4 +1,4 @@
-"""One exception class per exit code. Every fault that a person can mend is one of these; any other exception is a bug.
+"""Exception classes, each with its exit code and kind. Every fault that a person can mend is one; any other exception is a bug.
 
 A message says where and what was found; a hint says what to do next:
 `sales.csv:17: timestamp '2024-13-01' is not a date. Expected ISO 8601, e.g. 2024-12-01.`
@@ -7,7 +7,12 @@ A message says where and what was found; a hint says what to do next:
 from __future__ import annotations
 
 import re
+from itertools import islice
+from typing import TYPE_CHECKING
 from unicodedata import category
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 DISTRIBUTION = "forecaster-rnn"  # on the package index, where `forecaster` is another project's
 LIGHT_DISTRIBUTION = "forecaster-rnn-predict"  # the same package without what only training needs
@@ -140,6 +145,12 @@ def visible(text: str) -> str:
 def counted(count: int, noun: str) -> str:
     """`1 step`, `2 steps`."""
     return f"{count:,} {noun}{'s' if count != 1 else ''}"
+
+
+def listed(names: Iterable[object], most: int = 3) -> str:
+    """`a, b, c`, or `a, b, c, …` where there are more than `most`."""
+    first = list(map(str, islice(names, most + 1)))
+    return ", ".join(first[:most]) + (", …" if len(first) > most else "")
 
 
 def quoted(text: object) -> str:

@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 
 from forecaster.config import PredictSettings
-from forecaster.serving.manifest import FORMAT, load_runtime, load_test_weights, read_manifest
+from forecaster.serving.manifest import FORMAT, read_manifest
 from forecaster.serving.predict import predict
 from forecaster.serving.runtime import forecast
 from forecaster.serving.store import Store
+from forecaster.serving.stored_graphs import load_runtime, load_test_weights
 from forecaster.training.checkpoints import read_state
 from tests.support.factories import AIR, Recorder
 

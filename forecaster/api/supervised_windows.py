@@ -14,7 +14,8 @@ from forecaster.data.covariate_encodings import Encoding, fit_encodings
 from forecaster.data.extra_inputs import ExtraInputs, Needs
 from forecaster.data.freq import format_timestamps
 from forecaster.data.panel import Columns
-from forecaster.data.reading.reader import ReadOptions, read_as
+from forecaster.data.reading.read_options import ReadOptions
+from forecaster.data.reading.reader import read_as
 from forecaster.data.windows import Windows, latest_windows, rolling
 from forecaster.errors import DataError, UsageError
 from forecaster.models.scaling import CENTERS, TRANSFORMS, WindowScaler

@@ -9,10 +9,11 @@ import shutil
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from forecaster.cli.file_descriptors import unless_broken
 from forecaster.errors import visible
+from forecaster.storage.json_values import finite
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bar
@@ -81,7 +82,7 @@ class Console:
     def result(self, value: object) -> None:
         """One JSON object on stdout; NaN and infinity become null."""
         self._end_bar()
-        _write(sys.stdout, json.dumps(_finite(value), allow_nan=False))
+        _write(sys.stdout, json.dumps(finite(value), allow_nan=False))
 
     def line(self, text: str = "") -> None:
         """A line of the result, on stdout."""
@@ -227,17 +228,6 @@ def _cell(value: object) -> str:
     if isinstance(value, (list, tuple)):
         return ", ".join(map(_cell, value)) or "none"
     return str(value)
-
-
-def _finite(value: object) -> Any:
-    """`value` with numbers that JSON lacks (NaN, infinity) replaced by None."""
-    if isinstance(value, float):
-        return float(value) if math.isfinite(value) else None
-    if isinstance(value, Mapping):
-        return {str(key): _finite(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_finite(item) for item in value]
-    return value
 
 
 def _is_terminal(stream: TextIO | None) -> bool:

@@ -15,7 +15,7 @@ import typer
 from forecaster.cli import model_commands, operation_commands, search_commands
 from forecaster.cli.console import Console
 from forecaster.cli.file_descriptors import drop_stdout, fill_closed, hushed
-from forecaster.cli.typer_adapter import Argument, Command, Group, Invocation, add, usage_error
+from forecaster.cli.typer_adapter import DATA, Argument, Command, Group, Invocation, add, usage_error
 from forecaster.config import (
     CheckSettings,
     EvaluateSettings,
@@ -176,7 +176,7 @@ def _root(
 
 
 def _train(settings: TrainSettings, console: Console, data: str) -> None:
-    """Fit a network, compare it with baselines on test windows, and store it as a new version of a model."""
+    """Select and fit networks, compare them with baselines on test windows, and store them as a new version of a model."""
     from forecaster.cli.result_tables import contribution_table
     from forecaster.commands.train_together import Part, train_as_told
 
@@ -185,7 +185,7 @@ def _train(settings: TrainSettings, console: Console, data: str) -> None:
         console.result(done.to_json()) if console.json else console.line(done.sentence)
         return
     if console.verbose:
-        from forecaster.serving.manifest import plan_lines
+        from forecaster.serving.plan_rows import plan_lines
 
         for line in plan_lines(done.plan):
             console.note(line)
@@ -336,9 +336,6 @@ def _doctor(settings: StoreSettings, console: Console) -> None:
         console.table(["about", "what", "found", "note"], [[row.topic, row.name, row.value, row.note] for row in rows])
 
 
-DATA = Argument(
-    "data", "CSV or Parquet file or folder, URL of one or of a database, or - for standard input.", required=True
-)
 SEEN_DATA = Argument(
     "data",
     "CSV or Parquet file or folder, URL of one or of a database, or - for standard input (default: that of the training).",

@@ -112,7 +112,8 @@ def _store(settings: StoreOptions) -> Store:
 def _print_model(folder: Path, raw: object, console: Console) -> None:
     """What the manifest says in words; where it is damaged, what it holds."""
     from forecaster.serving.inventory import described
-    from forecaster.serving.manifest import plan_lines, read_manifest
+    from forecaster.serving.manifest import read_manifest
+    from forecaster.serving.plan_rows import plan_lines
 
     try:
         manifest = read_manifest(folder)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from forecaster.cli.typer_adapter import Argument, Command
+from forecaster.cli.typer_adapter import DATA, Command
 from forecaster.config import CompareSettings, TuneSettings
 
 if TYPE_CHECKING:
@@ -46,8 +46,6 @@ def _tune(settings: TuneSettings, console: Console, data: str) -> None:
         if found.toml:
             console.line(f"Written to {settings.output}. Train with `forecaster train --config {settings.output} …`.")
 
-
-DATA = Argument("data", "CSV or Parquet file, or - for standard input.", required=True)
 
 COMMANDS = (
     Command(

@@ -50,6 +50,11 @@ class Argument:
     model: bool = False  # names a stored model, for completion
 
 
+DATA = Argument(
+    "data", "CSV or Parquet file or folder, URL of one or of a database, or - for standard input.", required=True
+)
+
+
 @dataclass(frozen=True)
 class Command:
     """A command: its name, its options and its function `do`, whose docstring is the help."""

@@ -23,13 +23,13 @@ from forecaster.evaluation.holdout import make_holdout
 from forecaster.evaluation.metrics import METRICS
 from forecaster.models.device import require_tensorflow
 from forecaster.plotting.memory_plot import check_memory_plot, memory_figure, memory_plot
-from forecaster.serving.manifest import PlanRow, plan_lines
+from forecaster.serving.plan_rows import PlanRow, plan_lines
 from forecaster.storage.files import replace_output
 from forecaster.training.auto_plan import draft_plan
 from forecaster.training.checkpoints import NoCheckpoints
-from forecaster.training.evaluation_set import forecasts
 from forecaster.training.fit_members import EnsembleFitter
 from forecaster.training.fit_types import MemberFit
+from forecaster.training.memory_forecasts import forecasts
 from forecaster.training.plan import Plan
 from forecaster.training.selection import SELECTION_STAGE, select_settings
 from forecaster.training.split import split

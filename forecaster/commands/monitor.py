@@ -13,7 +13,8 @@ from forecaster.commands.live_tests import MIN_CUTOFFS, LiveErrors, LiveTests, j
 from forecaster.data.freq import Freq, format_timestamps
 from forecaster.data.panel import Columns
 from forecaster.data.reading.column_roles import NoColumnError
-from forecaster.data.reading.reader import ReadOptions, read_as
+from forecaster.data.reading.read_options import ReadOptions
+from forecaster.data.reading.reader import read_as
 from forecaster.data.row_options import KEEP, RowOptions
 from forecaster.data.time_zones import DAY, days_on_clock
 from forecaster.errors import ArtifactError, DataError, QualityError

@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from forecaster.commands.series_files import SERIES, series_files
-from forecaster.errors import ForecasterError, PartialError, UsageError
+from forecaster.errors import ForecasterError, PartialError, UsageError, listed
 from forecaster.serving.forecast_file import check_format, write_forecast
-from forecaster.serving.manifest import load_runtime
 from forecaster.serving.open_model import model_of_data
 from forecaster.serving.overwriting import refuse_overwriting, trained_on
 from forecaster.serving.predict import run_forecast
 from forecaster.serving.remote_store import at_hand
+from forecaster.serving.stored_graphs import load_runtime
 from forecaster.storage.addresses import is_url, shown
 from forecaster.storage.files import output_lock, write_whole
 
@@ -113,8 +113,8 @@ def _write_each(
 def refuse_failed(failed: Sequence[str], written: int) -> None:
     """PartialError that names the series that could not be forecast; `written` others were."""
     if failed:
-        names = ", ".join(failed[:5]) + (", …" if len(failed) > 5 else "")
         raise PartialError(
-            f"{len(failed)} of {len(failed) + written} series were not forecast, because they have no observed target: {names}.",
+            f"{len(failed)} of {len(failed) + written} series were not forecast, because they have no observed target: "
+            f"{listed(failed, 5)}.",
             "Leave them out, or give newer rows.",
         )

@@ -29,17 +29,17 @@ from forecaster.data.reading.file_set import FileSet, data_set, find_file_set, i
 from forecaster.data.reading.joined_columns import parts_of
 from forecaster.data.reading.series_groups import GroupRows, SeriesGroups, divided, group_count
 from forecaster.engines.work import Lost
-from forecaster.errors import DataError, PartialError, UsageError, quoted
+from forecaster.errors import DataError, PartialError, UsageError, listed, quoted
 from forecaster.serving.answer import ServedModel, unadapted
 from forecaster.serving.freshness import refuse_older
 from forecaster.serving.integrity import MANIFEST
-from forecaster.serving.manifest import load_runtime
 from forecaster.serving.model_workers import ModelEngine
 from forecaster.serving.open_model import model_of_data
 from forecaster.serving.overwriting import refuse_overwriting
 from forecaster.serving.predict import find_model
 from forecaster.serving.recent_errors import MAX_WINDOWS, extended_by
 from forecaster.serving.remote_store import at_hand
+from forecaster.serving.stored_graphs import load_runtime
 from forecaster.storage.addresses import is_url, shown
 from forecaster.storage.files import file_lock, is_file, saying_why, sync_tree, whole_file, write_whole
 from forecaster.version import __version__
@@ -86,11 +86,6 @@ class GroupsDone:
             )
 
 
-def is_folder(output: str) -> bool:
-    """Whether an output names a folder to be filled with files: it ends with /."""
-    return output.endswith("/") and not is_url(output)
-
-
 def predict_groups(
     data: str | None, settings: PredictSettings, watch: Watch, format: str | None, now: datetime | None = None
 ) -> GroupsDone:
@@ -127,6 +122,11 @@ def _refuse_no_effect(settings: PredictSettings, format: str | None) -> None:
         raise UsageError("--format json has no effect with a folder as --output.", "Give csv or parquet.")
     if settings.safe_csv and format != "csv":
         raise UsageError("--safe-csv has no effect on parquet.", "Leave it out.")
+    if is_url(settings.output):
+        raise UsageError(
+            f"'{shown(settings.output)}': a folder of forecasts is on this machine.",
+            "Name one here, or a file at the URL.",
+        )
     if Path(settings.output).name in ("", ".", "..") or Path(settings.output).is_file():
         raise UsageError(f"'{settings.output}': this is no folder to write.", "Name a new one, e.g. forecasts/.")
     _refuse_foreign_folder(Path(settings.output))
@@ -242,8 +242,7 @@ class _Run:
         for group, found in sorted(lost.items()):
             names = GroupRows.of(groups.buffer(group)).names(keys)
             totals.add_failed(names)
-            few = ", ".join(names[:3]) + (", …" if len(names) > 3 else "")
-            described.append(f"{self._part(group).name} ({len(names):,} series: {few}): {found.why}")
+            described.append(f"{self._part(group).name} ({len(names):,} series: {listed(names)}): {found.why}")
         opened = self.model.opened
         done = GroupsDone(
             output=self.settings.output,

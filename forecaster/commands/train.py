@@ -172,6 +172,6 @@ def _report(training: Training, published: Published, seconds: float) -> TrainRe
         plan=training.plan.rows,
         notes=training.panel.notes,
         report=make_report(about, published.backtest) if published.backtest else None,
-        verdict=published.verdict,
+        promotion=published.promotion,
         contributions=published.manifest.contributions,
     )

@@ -13,8 +13,9 @@ from forecaster.serving.pretrained import PRETRAINED
 
 if TYPE_CHECKING:
     from forecaster.evaluation.metrics import Scores
-    from forecaster.serving.manifest import Contribution, PlanRow
-    from forecaster.training.promotion import Verdict
+    from forecaster.serving.manifest import Contribution
+    from forecaster.serving.plan_rows import PlanRow
+    from forecaster.training.promotion import Promotion
     from forecaster.typing import Json
 
 
@@ -28,7 +29,7 @@ class TrainReport(Subject):
     plan: tuple[PlanRow, ...]
     notes: tuple[str, ...]
     report: Report | None  # None where there were too few rows for test windows
-    verdict: Verdict | None = None  # None: it serves without a comparison
+    promotion: Promotion | None = None  # None: it serves without a comparison
     contributions: tuple[Contribution, ...] = ()  # of each member, where there are several and they were tested
     pretrained: Scores | None = None  # of the pretrained network on the test windows; None: none knows the season
 
@@ -71,14 +72,14 @@ class TrainReport(Subject):
     @property
     def next_step(self) -> str:
         """What to do with the model, for people."""
-        serves = self.verdict is None or self.verdict.promoted
+        serves = self.promotion is None or self.promotion.promoted
         return f"Next: forecaster predict --model {self.model}" if serves else ""
 
     def refuse_unpromoted(self) -> None:
         """QualityError where the new version is stored but may not serve."""
-        if self.verdict and not self.verdict.promoted:
+        if self.promotion and not self.promotion.promoted:
             raise QualityError(
-                f"{self.model}@{self.version} is stored but does not serve: {self.verdict.reason}.",
+                f"{self.model}@{self.version} is stored but does not serve: {self.promotion.reason}.",
                 f"Serve it all the same with `forecaster models rollback {self.model} {self.version}`.",
             )
 
@@ -97,5 +98,5 @@ class TrainReport(Subject):
             "notes": list(self.notes),
             "members": [dict(vars(one)) for one in self.contributions],
             "pretrained": dict(self.pretrained.to_json()) if self.pretrained else None,
-            **({"promotion": self.verdict.to_json()} if self.verdict else {}),
+            **({"promotion": self.promotion.to_json()} if self.promotion else {}),
         }

@@ -10,7 +10,7 @@ from forecaster.errors import UsageError
 
 if TYPE_CHECKING:
     from forecaster.data.panel import Columns
-    from forecaster.data.reading.reader import ReadOptions
+    from forecaster.data.reading.read_options import ReadOptions
     from forecaster.data.row_options import TextOptions
 
 D = TypeVar("D")  # a path or URL, a data frame, or None
@@ -83,7 +83,7 @@ class InputOptions:
 
     def read_options(self) -> ReadOptions:
         """How to read the data, as far as it is given. UsageError for an unknown time zone."""
-        from forecaster.data.reading.reader import ReadOptions
+        from forecaster.data.reading.read_options import ReadOptions
 
         options = ReadOptions.of(self.columns, zone=self.zone, timestamp_format=self.timestamp_format)
         rows = replace(options.rows, since=self.since, until=self.until, ignore=self.ignore)

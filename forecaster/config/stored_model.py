@@ -119,7 +119,8 @@ class PredictSettings(
             raise UsageError(f"--engine {self.engine} needs a folder as --output.", "Give one that ends with /.")
         if self.samples and self.fallback:
             raise UsageError(
-                "--samples and --fallback exclude each other: seasonal naive has no paths.", "Leave one out."
+                "--samples and --fallback exclude each other: where no model answers there are no paths.",
+                "Leave one out.",
             )
         if self.calibrate is False and not self.adapt:
             raise UsageError("--no-adapt has no effect with --no-calibrate.", "Leave it out.")

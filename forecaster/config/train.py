@@ -24,7 +24,7 @@ from forecaster.errors import UsageError
 
 if TYPE_CHECKING:
     from forecaster.data.panel import Columns
-    from forecaster.data.reading.reader import ReadOptions
+    from forecaster.data.reading.read_options import ReadOptions
 
 
 @dataclass(frozen=True)

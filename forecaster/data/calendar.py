@@ -12,7 +12,7 @@ from forecaster.data.events import event_groups, event_inputs, event_width, is_e
 from forecaster.data.series_blocks import series_blocks
 from forecaster.data.slots import WEEK
 from forecaster.data.special_days import is_special_days, special_day_inputs
-from forecaster.data.time_zones import DAY, wall_clock
+from forecaster.data.time_zones import DAY, wall_clock, weekday_of
 from forecaster.errors import UsageError, install_hint, nearest
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def _hour(wall: IntArray) -> FloatArray:
 
 
 def _weekday(wall: IntArray) -> FloatArray:
-    return np.eye(7)[(wall // DAY + 3) % 7]  # the first of January 1970 was a Thursday
+    return np.eye(7)[weekday_of(wall // DAY)]
 
 
 def _year(wall: IntArray) -> FloatArray:
@@ -143,7 +143,7 @@ def holiday_dates(country: str, years: Sequence[int]) -> IntArray:
 
 
 def is_row(name: str) -> bool:
-    """Whether `name` is a row of CALENDAR or LAGS, of a country's holidays, or of an event."""
+    """Whether `name` is a row of CALENDAR or LAGS, of a country's holidays, of special days, or of an event."""
     return name in CALENDAR or name in LAGS or tells_special_days(name)
 
 

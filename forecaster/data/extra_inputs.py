@@ -24,7 +24,7 @@ class Needs:
 
     context_length: int  # the longest of theirs
     horizon: int
-    calendar: tuple[str, ...]  # rows of CALENDAR
+    calendar: tuple[str, ...]  # names of calendar rows (`is_row`)
     covariates: tuple[Encoding, ...] = ()
     special_days: str = ""  # the row of those that are taken out of what a network reads; empty = none are
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from forecaster.data.slots import MIN_STEP, WEEK, parse_slots, per_day, ranks, slots_text
-from forecaster.data.time_zones import DAY, SECOND, instants_of, offset_texts, wall_clock
+from forecaster.data.time_zones import DAY, SECOND, instants_of, offset_texts, wall_clock, weekday_of
 from forecaster.errors import UsageError, nearest
 
 if TYPE_CHECKING:
@@ -145,7 +145,7 @@ class Freq:
         """Steps in the shortest usual season; 1 = none.
 
         s and min → 60; other whole seconds → the hour, other minutes and hours → the day (15min → 96, h → 24); D → 7;
-        B → 5; weeks, months and quarters → the year. Where the step does not divide it: 1. Whole numbers: 1, see `season_of`.
+        B → 5; weeks, months and quarters → the year. Where the step does not divide it: 1. Whole numbers: 1, see `infer_season`.
         Slots: those of a day where all days have as many, at least two; else those of the week.
         """
         if self.slots:
@@ -213,15 +213,6 @@ class Freq:
         """Whether timestamps are at the end of their months, quarters or years."""
         return self.unit == "month" and (self.day == _END or self.rule == "BE")
 
-    @property
-    def rows_per_week(self) -> int:
-        """Rows that a week has; 0 where weeks have no whole number of rows, or it varies."""
-        if self.slots:
-            return len(self.slots)
-        return (
-            WEEK // self.count if self.unit == "clock" and WEEK % self.count == 0 else 5 if self == Freq("B", 1) else 0
-        )
-
     def after(self, last_timestamps: IntArray, steps: int, zone: str | None = None) -> IntArray:
         """[N, steps] the timestamps that follow each of `last_timestamps` [N]."""
         return self.advance(last_timestamps[:, None], np.arange(1, steps + 1, dtype=np.int64)[None, :], zone)
@@ -260,7 +251,7 @@ def day_in_month(months: IntArray, day: int, rule: str = "") -> IntArray:
     last = (months + 1).astype("M8[M]").astype("M8[D]").astype(np.int64) - 1
     if not rule:
         return np.minimum(first + day - 1, last)
-    weekday, of_last = (first + 3) % 7, (last + 3) % 7  # Monday = 0
+    weekday, of_last = weekday_of(first), weekday_of(last)
     if rule == "BS":
         return np.asarray(first + np.where(weekday > 4, 7 - weekday, 0))
     if rule == "BE":

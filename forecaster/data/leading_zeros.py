@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from forecaster.data.series_blocks import series_blocks
+from forecaster.errors import listed
 
 if TYPE_CHECKING:
     from forecaster.data.panel import Panel
@@ -23,7 +24,6 @@ MAX_LATER_SHARE = (
     0.2  # of zeros among what follows: intermittent series have more (an interval of 1.32 rows and longer)
 )
 LONGER = 4  # times the longest later run of zeros
-MAX_NAMED = 3
 
 
 def without_leading_zeros(panel: Panel, season_length: int) -> tuple[Panel, str]:
@@ -34,12 +34,11 @@ def without_leading_zeros(panel: Panel, season_length: int) -> tuple[Panel, str]
         return panel, ""
     kept = np.arange(len(panel.target)) >= np.repeat(first, panel.lengths)
     left = panel.offsets[1:] - first
-    names = ", ".join(map(str, panel.series[some[:MAX_NAMED]])) + (", …" if len(some) > MAX_NAMED else "")
     most = int((first - panel.offsets[:-1]).max())
     verb = "begins" if len(some) == 1 else "begin"
     note = (
-        f"{len(some):,} of {len(left):,} series ({names}) {verb} with zeros, up to {most:,} rows: read as not there yet "
-        "(--leading-zeros keep reads them)."
+        f"{len(some):,} of {len(left):,} series ({listed(panel.series[some])}) {verb} with zeros, up to {most:,} rows: "
+        "read as not there yet (--leading-zeros keep reads them)."
     )
     covariates = tuple(
         one if one.role == "static" else replace(one, values=one.values[kept]) for one in panel.covariates

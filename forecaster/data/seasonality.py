@@ -100,19 +100,13 @@ def _same(one: int, other: int) -> bool:
     return max(one, other) <= SAME_SEASON * min(one, other)
 
 
-def season_of(target: FloatArray, offsets: IntArray) -> int:
-    """Steps of the shortest season that the series in `target` [R] clearly have; 1 = none. `offsets` [N+1] separate them.
-
-    Only the older half of each series is read, so that test windows have no influence. It must hold three whole seasons.
-    """
-    return _season_of_numbered(target, offsets).length
-
-
 def infer_season(target: FloatArray, offsets: IntArray, freq: Freq) -> Season:
-    """The season of series as in `season_of`, whose timestamps have the frequency `freq`.
+    """The season of the series in `target` [R], separated by `offsets` [N+1], whose timestamps have the frequency `freq`.
 
-    That of the calendar, unless the values do not show it and clearly show another one from row to row: then theirs. Where
-    the rows are too few to test the calendar's, it stays if they have two of it.
+    Only the older half of each series is read, so that test windows have no influence. Numbered rows have the shortest season
+    that the values clearly show, three times at least. Dated ones have that of the calendar, unless the values do not show it
+    and clearly show another one from row to row: then theirs. Where the rows are too few to test the calendar's, it stays if
+    they have two of it.
     """
     if freq.whole_numbers:
         return _season_of_numbered(target, offsets)

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from forecaster.data.day_deviations import SPREAD, WEEKS, daily_values, deviations_of, medians
-from forecaster.data.time_zones import DAY
+from forecaster.data.time_zones import DAY, weekday_of
 from forecaster.data.windows import evenly
 
 if TYPE_CHECKING:
@@ -40,19 +40,19 @@ NO_HOLIDAYS = "none"  # as --holidays: special days are not looked for
 MIN_YEARS = 3  # in which a rule's day is observed
 MAX_RULES = 40
 FAR = 5.0  # robust standard deviations of the effects of ordinary dates
-STRONG = 6.0  # of these, that the strongest effect must have
-SURE = 1.75  # times the strongest effect by chance, that it must have
+STRONG = 6.0  # of these, which the strongest effect must have
+SURE = 1.75  # times the strongest effect by chance, which the strongest must have
 SHUFFLES = 16  # of the years against each other, which show chance
 # Share of the years in which the deviation has the effect's sign, and at least HALF of it, or the usual size: a date falls on
 # a working day in five of seven.
 ALIKE = 0.7
 HALF = 0.5
-PASSES = 3  # the later ones without the days that those before have found in the level of others
+PASSES = 3  # searches; each later one leaves the days found so far out of the levels
 PART = 0.25  # of the strongest one around, that such a day has
 LOUD = 30.0  # usual sizes, by which any series of a panel may deviate in what they show together
-PRIOR_DAYS = 4.0  # days of a weekday, that the effect on the others counts
+PRIOR_DAYS = 4.0  # weight of the share 1 of a weekday, in days seen
 CLEAR_SHARE = 0.75  # of the effect on a working day, with which a weekday counts as one
-PRIOR = 2.0  # years of a series, that the effect on all series counts, where it is the same on all
+PRIOR = 2.0  # weight of the effect on all series, in years of one series, where all agree
 MAX_SERIES = 200  # that are read, taken evenly
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 AROUND_EASTER = 62  # days before and after
@@ -112,7 +112,7 @@ class Rules:
 
     def among(self, days: IntArray) -> Iterator[tuple[str, FloatArray]]:
         """Each rule, and its share [...] in the days since 1970: 0 where they are not its own, on some weekdays less than 1."""
-        codes, shares = codes_of(days), np.array(self.weekdays)[_weekday_of(days)]
+        codes, shares = codes_of(days), np.array(self.weekdays)[weekday_of(days)]
         for rule in self.effects:
             kind, code = _code_of(rule)
             yield rule, (codes[kind] == code) * (shares if kind == DATE else 1.0)
@@ -124,7 +124,7 @@ class Rules:
         and drawn towards 1 as if that had been seen on PRIOR_DAYS.
         """
         days = np.arange(first, first + len(deviations))
-        known, weekday = ~np.isnan(deviations), _weekday_of(days)
+        known, weekday = ~np.isnan(deviations), weekday_of(days)
         places = {rule: np.flatnonzero(known & (among > 0.0)) for rule, among in Rules(self.effects).among(days)}
         effects = {rule: effect for rule, effect in self.effects.items() if _code_of(rule)[0] == DATE}
         shares = np.ones(len(WEEKDAYS))
@@ -325,11 +325,6 @@ def _candidates(first: int, count: int) -> _Candidates:
     return _Candidates(tuple(_name_of(*one) for one in names), np.concatenate(places), are_dates)
 
 
-def _weekday_of(days: IntArray) -> IntArray:
-    """[...] 0 = Monday, of days since 1970."""
-    return (days + 3) % 7  # the first of January 1970 was a Thursday
-
-
 def codes_of(days: IntArray) -> IntArray:
     """[4, ...] of days since 1970: date, weekday of the month by its number, last one, days from Easter; 0 = no such rule."""
     date = days.astype("M8[D]")
@@ -337,7 +332,7 @@ def codes_of(days: IntArray) -> IntArray:
     month = first.astype(np.int64) % 12 + 1
     day = (date - first).astype(np.int64) + 1
     length = ((first + 1).astype("M8[D]") - first.astype("M8[D]")).astype(np.int64)
-    weekday = _weekday_of(days)
+    weekday = weekday_of(days)
     number = (day - 1) // 7 + 1
     nth = np.where(number < 5, (month * 7 + weekday) * 5 + number, 0)
     last = np.where(day + 7 > length, month * 7 + weekday, 0)

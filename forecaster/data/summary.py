@@ -10,8 +10,8 @@ import numpy as np
 from forecaster.data.day_deviations import SPREAD
 from forecaster.data.series_blocks import series_blocks
 from forecaster.data.special_days import find_special_days
-from forecaster.data.time_zones import DAY, wall_clock
-from forecaster.errors import DataError
+from forecaster.data.time_zones import DAY, wall_clock, weekday_of
+from forecaster.errors import DataError, listed
 
 if TYPE_CHECKING:
     from forecaster.data.panel import Gap, Panel, Season
@@ -142,9 +142,8 @@ def degenerate_series_notes(panel: Panel) -> tuple[str, ...]:
 
 def _series_note(panel: Panel, chosen: BoolArray, what: str, one: str, many: str, forecast: str) -> str:
     names = panel.series[chosen]
-    listed = ", ".join(map(str, names[:_MAX_NAMED])) + (", …" if len(names) > _MAX_NAMED else "")
     verb = f"{one if len(names) == 1 else many} {what}" if one else f"{what}s" if len(names) == 1 else what
-    return f"{len(names)} series {verb} ({listed}): {forecast}"
+    return f"{len(names)} series {verb} ({listed(names, _MAX_NAMED)}): {forecast}"
 
 
 def level_and_scale(panel: Panel, since: int | None = None) -> tuple[float, float] | None:
@@ -256,6 +255,6 @@ def _clock_gaps(panel: Panel) -> int:
     absent = np.setdiff1d(panel.timestamps[np.isnan(panel.target)], panel.timestamps[~np.isnan(panel.target)])
     days = absent // DAY
     month = days.astype("M8[D]").astype("M8[M]").astype(np.int64) % 12 + 1
-    night = ((days + 3) % 7 == 6) & (absent % DAY < _NIGHT * DAY // 24) & np.isin(month, _CHANGES)
+    night = (weekday_of(days) == 6) & (absent % DAY < _NIGHT * DAY // 24) & np.isin(month, _CHANGES)
     whole = np.unique(days[absent % DAY >= _NIGHT * DAY // 24])  # days that lack more than the night
     return len(np.setdiff1d(days[night], whole))

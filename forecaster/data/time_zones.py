@@ -60,6 +60,11 @@ def days_on_clock(instants: IntArray, zone: str | None) -> IntArray:
     return np.asarray(wall_clock(instants, zone) // DAY)
 
 
+def weekday_of(days: IntArray) -> IntArray:
+    """[...] the weekday, Monday = 0, of days since 1970."""
+    return (days + 3) % 7  # the first of January 1970 was a Thursday
+
+
 def instants_of(wall: IntArray, zone: str | None) -> IntArray:
     """UTC instants, same shape, for the wall clock of `zone`; unchanged where `zone` is None.
 

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from forecaster.data.windows import Windows, sampler
-from forecaster.evaluation.holdout import oldest_cutoffs
 from forecaster.evaluation.quantile_metrics import QuantileScores, quantile_scores
 from forecaster.models.baselines import (
     BASELINES,
@@ -101,7 +100,7 @@ def baseline_forecasts(holdout: Holdout, *, learned: bool) -> dict[str, FloatArr
 def _boosting(holdout: Holdout) -> Callable[[FloatArray], FloatArray] | None:
     """Gradient boosting, fitted on the rows before each series' oldest test window; None where these have no window."""
     panel, length = holdout.panel, holdout.context_length
-    ends = oldest_cutoffs(holdout.windows, panel.offsets[1:])
+    ends = holdout.windows.first_cutoffs(panel.offsets[1:])
     drawn = sampler(panel.offsets[:-1], ends, length, holdout.horizon)
     if not len(drawn):
         return None

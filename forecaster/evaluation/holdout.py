@@ -12,15 +12,15 @@ from forecaster.data.seasonal_scale import seasonal_scale, seasonal_square_scale
 from forecaster.data.windows import Windows, rolling, rows_after
 from forecaster.errors import DataError, UsageError, counted
 from forecaster.evaluation.metrics import Scores, score, score_by_series, score_by_step
-from forecaster.serving.manifest import load_runtime, load_test_weights
 from forecaster.serving.raw_forecasts import with_context
 from forecaster.serving.series_ends import trained_until
+from forecaster.serving.stored_graphs import load_runtime, load_test_weights
 
 if TYPE_CHECKING:
     from forecaster.data.panel import Panel
     from forecaster.serving.open_model import Opened
     from forecaster.serving.runtime import Runtime
-    from forecaster.typing import FloatArray, IntArray
+    from forecaster.typing import FloatArray
 
 MAX_WINDOWS = 100  # for each series, unless the caller gives a number
 
@@ -81,7 +81,7 @@ def make_holdout(
 ) -> Holdout:
     """The holdout of those `windows` that have an observed value in their context; the others cannot be forecast."""
     windows = with_context(windows, context_length)
-    ends = oldest_cutoffs(windows, panel.offsets[1:])
+    ends = windows.first_cutoffs(panel.offsets[1:])
     sample = (panel.target, panel.offsets, ends, panel.season_length)
     scale, square_scale = seasonal_scale(*sample), seasonal_square_scale(*sample)
     return Holdout(
@@ -98,13 +98,6 @@ def make_holdout(
 def holdout_windows(panel: Panel, horizon: int, count: int) -> Windows:
     """The windows that a training on this panel is tested on: the latest `count` of each series, one horizon apart."""
     return rolling(panel, panel.offsets[1:], horizon, count, horizon)
-
-
-def oldest_cutoffs(windows: Windows, otherwise: IntArray) -> IntArray:
-    """[N] the cutoff of each series' oldest window; `otherwise` [N] for a series without windows."""
-    oldest: IntArray = otherwise.copy()
-    np.minimum.at(oldest, windows.series, windows.cutoff)
-    return oldest
 
 
 @dataclass(frozen=True)

@@ -6,11 +6,12 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from forecaster.models.baselines import NAIVE_BASELINES
+
 if TYPE_CHECKING:
     from forecaster.evaluation.quantile_metrics import QuantileScores
     from forecaster.evaluation.report import Report
 
-NAIVE = ("seasonal-naive", "naive")
 MIN_WINDOWS = 5  # fewer say little about an error, and less about coverage
 MAX_COVERAGE_GAP = 0.1  # between the nominal coverage and the empirical one
 SAME = 0.005  # relative difference of errors that are called equal
@@ -35,14 +36,14 @@ def verdict_of(report: Report | None) -> TestVerdict:
     own = getattr(report.metrics, metric)
     errors = {who: getattr(scores, metric) for who, scores in report.baselines.items()}
     errors = {who: error for who, error in errors.items() if math.isfinite(error)}
-    known = {who: error for who, error in errors.items() if who in NAIVE}
+    known = {who: error for who, error in errors.items() if who in NAIVE_BASELINES}
     count = f"{report.windows} window{'s' * (report.windows != 1)}"
     if not known or not math.isfinite(own):
         return TestVerdict(f"No error is defined over {count}.", "no error is defined on the test windows")
     best = min(known, key=known.__getitem__)
     sentence, warning = _compared(own, known[best], best.replace("-", " "), count, report)
     ahead = min(errors, key=errors.__getitem__)
-    if ahead not in NAIVE and errors[ahead] < (1.0 - CLEARLY) * own:
+    if ahead not in NAIVE_BASELINES and errors[ahead] < (1.0 - CLEARLY) * own:
         lower = f"{ahead} has {share_in_words(1.0 - errors[ahead] / own)} lower error"
         warning = "; ".join(filter(None, (warning, f"on the test windows {lower}")))
     if report.windows < MIN_WINDOWS:

@@ -9,7 +9,7 @@ import numpy as np
 
 from forecaster.errors import ArtifactError, DataError
 from forecaster.evaluation.backtest import Backtest, backtest, baseline_forecasts
-from forecaster.evaluation.holdout import holdout_windows, make_holdout, oldest_cutoffs
+from forecaster.evaluation.holdout import holdout_windows, make_holdout
 from forecaster.serving.pretrained import find_network
 from forecaster.serving.zero_shot import NONE, ZeroShot, open_pretrained
 
@@ -30,7 +30,7 @@ def zero_shot_backtest(made: ZeroShot, levels: Sequence[float], count: int, *, l
     """
     panel, horizon = made.panel, made.horizon
     windows = holdout_windows(panel, horizon, count)
-    made = replace(made, ends=oldest_cutoffs(windows, panel.offsets[1:]))
+    made = replace(made, ends=windows.first_cutoffs(panel.offsets[1:]))
     windows = windows.take(np.flatnonzero(made.choose(windows) != NONE))
     if not len(windows):
         raise DataError(f"{panel.source}: no series has rows for a test window of {horizon} steps.", "Give more rows.")
@@ -64,7 +64,7 @@ def pretrained_scores(tested: Backtest, watch: Watch) -> Scores | None:
     try:
         if find_network(season)[0] is None:
             return None
-        ends = oldest_cutoffs(holdout.windows, holdout.panel.offsets[1:])
+        ends = holdout.windows.first_cutoffs(holdout.panel.offsets[1:])
         made = ZeroShot(open_pretrained(season), holdout.panel, ends, holdout.horizon, calibrated=False)
         found = made.forecast(holdout.windows, ())[:, :, 0]
     except ArtifactError as error:

@@ -148,6 +148,7 @@ def _pick(values: FloatArray, index: IntArray) -> FloatArray:
 Baseline: TypeAlias = Callable[["FloatArray", int, int], "FloatArray"]
 
 BASELINES: dict[str, Baseline] = {"seasonal-naive": seasonal_naive, "naive": naive, "drift": drift}
+NAIVE_BASELINES = ("seasonal-naive", "naive")  # which a forecast has to beat
 
 
 def statistical_baselines() -> dict[str, Baseline]:

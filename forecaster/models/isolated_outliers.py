@@ -23,9 +23,9 @@ MIN_ROWS = 12  # observed in a context
 FAR = 15.0  # times the median step from row to row
 BESIDE = 4.0  # times the range of the rows around, without the least and the greatest of more than SIDE
 ALIKE = 0.5  # of the distance, within which another row is like it, or back
-BEYOND = (
-    5.0  # times the largest other value, which the latest row must have: nobody knows yet whether the level has shifted
-)
+# Times as far from 0 as every other value, or as near: it needs no later row that is back. The latest row, which has none, may
+# be the first of a new level.
+BEYOND = 5.0
 MAX_SHARE = 0.02  # of a context's rows, and one
 
 

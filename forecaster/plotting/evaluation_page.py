@@ -101,7 +101,7 @@ def _windows(views: Sequence[SeriesView]) -> Section | None:
     if not views:
         return None
     text = "Each dashed line is a cutoff: the forecast to its right was made from the rows to its left."
-    drawn = tuple(PageFigure(f"{one.name} ({one.note})", _seen(one), figures.series_view(one)) for one in views)
+    drawn = tuple(PageFigure(f"{one.name} ({one.note})", _seen(one), figures.draw_series_view(one)) for one in views)
     return Section("Forecasts and actuals", text, drawn)
 
 

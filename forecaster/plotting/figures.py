@@ -152,7 +152,7 @@ def _for_page(svg: str) -> str:
     return svg.replace("<svg ", '<svg aria-hidden="true" focusable="false" ', 1).strip()
 
 
-def series_view(shown: SeriesView) -> Draw:
+def draw_series_view(shown: SeriesView) -> Draw:
     """Draw history, forecasts with their intervals, and actuals."""
 
     def draw(axes: Axes) -> None:

@@ -24,7 +24,7 @@ def forecast_plot(made: ForecastRun, chosen: Sequence[str], path: str) -> bytes:
     shown = forecast_views(made, chosen)
     ending = Path(path).suffix.lower()
     if ending in figures.PICTURES:
-        return figures.to_picture([(_title(one), figures.series_view(one)) for one in shown], ending)
+        return figures.to_picture([(_title(one), figures.draw_series_view(one)) for one in shown], ending)
     return render(forecast_page(made.forecast, shown))
 
 
@@ -35,7 +35,7 @@ def forecast_figure(made: ForecastRun, chosen: Sequence[str]) -> Figure:
 
 def views_figure(shown: Sequence[SeriesView]) -> Figure:
     """Series, one below the other, as a matplotlib figure."""
-    return figures.to_figure([(_title(one), figures.series_view(one)) for one in shown])
+    return figures.to_figure([(_title(one), figures.draw_series_view(one)) for one in shown])
 
 
 def in_terminal(made: ForecastRun, chosen: Sequence[str], columns: int, color: bool, unicode: bool) -> str:
@@ -50,7 +50,7 @@ def forecast_page(forecast: Forecast, shown: Sequence[SeriesView]) -> Page:
     horizon = forecast.prediction.shape[1]
     some = f"{len(shown)} of {len(forecast.series):,}" if len(shown) < len(forecast.series) else f"{len(shown):,}"
     lead = f"{horizon:,} {step_noun(forecast.freq.name, horizon)} ahead. {some} series shown."
-    drawn = tuple(PageFigure(_title(one), _caption(one), figures.series_view(one)) for one in shown)
+    drawn = tuple(PageFigure(_title(one), _caption(one), figures.draw_series_view(one)) for one in shown)
     section = Section("Forecast", _intervals(shown[0]), drawn, tuple(_numbers(one) for one in shown))
     return Page(f"Forecast by {model}", lead, (section,))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from forecaster.errors import counted
+from forecaster.errors import counted, listed
 from forecaster.plotting import figures
 from forecaster.plotting.html import Page, PageFigure, Section, Tile, page_table
 
@@ -26,7 +26,7 @@ def jobs_page(
     failed = [name for name, job in jobs.items() if job["last_status"] == "failed"]
     tiles = (
         Tile("jobs", str(len(jobs)), f"{states.count('done')} done, {states.count('skipped')} skipped"),
-        Tile("failed", str(len(failed)), ", ".join(failed[:3]) + (", …" if len(failed) > 3 else "")),
+        Tile("failed", str(len(failed)), listed(failed)),
         Tile("oldest success", _age(max(ages)) or "–" if ages else "–", "since a job's last success"),
         Tile("fallbacks", str(sum(int(job.get("fallbacks") or 0) for job in jobs.values())), "series"),
     )

@@ -44,11 +44,6 @@ class SeriesView:
     quantiles: tuple[float, ...]  # Q levels, ascending
     quantile_forecasts: FloatArray  # [W, H, Q]
 
-    @property
-    def has_actuals(self) -> bool:
-        """Whether a forecast step has been observed."""
-        return bool((~np.isnan(self.observed[self.starts[0] :])).any())
-
 
 @dataclass(frozen=True)
 class Interval:

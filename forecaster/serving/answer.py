@@ -14,7 +14,7 @@ import numpy as np
 from forecaster.data.covariate_encodings import unlearnt_ahead, unlearnt_static
 from forecaster.data.future_covariates import missing_ahead
 from forecaster.data.windows import latest_windows
-from forecaster.errors import ArtifactError, DataError, UsageError, counted
+from forecaster.errors import ArtifactError, DataError, UsageError, counted, listed
 from forecaster.serving.fallback import (
     MAX_RANGES,
     SEASONAL_NAIVE,
@@ -30,7 +30,7 @@ from forecaster.serving.quantile_source import QuantileSource, quantile_source
 from forecaster.serving.raw_forecasts import raw_forecasts
 from forecaster.serving.recent_errors import recent_windows
 from forecaster.serving.runtime import Runtime
-from forecaster.serving.sparse_series import typical_spread, widened, widened_samples
+from forecaster.serving.sparse_series import typical_spread, widened_quantiles, widened_samples
 from forecaster.serving.zero_shot import ZeroShot, open_pretrained
 from forecaster.typing import Watch
 
@@ -157,7 +157,7 @@ def _answer(
     raw = raw_forecasts(model.runtime, manifest, panel, windows, request.horizon)
     if raw.lead.any():
         late = np.flatnonzero(raw.lead)
-        names = ", ".join(raw.names[i] for i in late[:3]) + (", …" if len(late) > 3 else "")
+        names = listed([raw.names[i] for i in late])
         rows = counted(int(raw.lead.max()), "row")
         watch.note(
             f"{len(late):,} of {len(windows):,} series ({names}) end with up to {rows} missing, which are forecast first"
@@ -241,8 +241,9 @@ def _with_fallback(request: Request, answer: Answer, own: str, settings: Predict
         reasons = {"too few rows": few, "no forecast": lacking & ~few, "an implausible forecast": wild & ~few}
         why = ", ".join(f"{int(one.sum()):,} with {what}" for what, one in reasons.items() if one.any())
         panel, positions = request.panel, request.positions[bad]
-        names = ", ".join(map(str, panel.series[positions[:3]])) + (", …" if len(bad) > 3 else "")
-        watch.warn(f"{FALLBACKS[name]} for {len(bad)} of {len(source)} series ({names}): {why}")
+        watch.warn(
+            f"{FALLBACKS[name]} for {len(bad)} of {len(source)} series ({listed(panel.series[positions])}): {why}"
+        )
         if name == PRETRAINED:
             values[bad], method[bad] = _pretrained_values(replace(request, positions=positions), watch)
         else:
@@ -300,7 +301,7 @@ def widened_where_sparse(
     facts = model.opened.manifest.data if model.opened else None
     spread = typical_spread(request.panel, request.positions[sparse], facts)
     values = values.copy()
-    values[sparse] = widened(values[sparse], request.quantiles, spread)
+    values[sparse] = widened_quantiles(values[sparse], request.quantiles, spread)
     if samples is not None:
         samples = samples.copy()
         samples[sparse] = widened_samples(samples[sparse], spread)

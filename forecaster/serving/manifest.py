@@ -26,8 +26,8 @@ from forecaster.models.exponential_smoothing import Smoothing
 from forecaster.models.seasonal_profile import Profile
 from forecaster.models.served_method import served_method
 from forecaster.models.settings import FitSettings, NetworkSettings
-from forecaster.serving.integrity import MANIFEST, hash_files, verify
-from forecaster.serving.runtime import RUNTIMES, Runtime, StoredRuntime
+from forecaster.serving.integrity import MANIFEST, hash_files
+from forecaster.serving.plan_rows import PlanRow
 from forecaster.serving.schema import validated
 from forecaster.typing import FloatArray
 
@@ -73,15 +73,6 @@ class DataFacts:
 
 
 @dataclass(frozen=True)
-class PlanRow:
-    """One setting of the plan, and why it has its value."""
-
-    setting: str
-    value: str | int | float | bool
-    reason: str
-
-
-@dataclass(frozen=True)
 class Contribution:
     """What one member adds to an ensemble."""
 
@@ -105,19 +96,6 @@ def needs_of(
     days = special_days_row(calendar)
     read = calendar if members[0].known_width else tuple(row for row in calendar if row != days)
     return Needs(context_length, horizon, read, members[0].covariates, days if takes_days_out else "")
-
-
-def plan_lines(plan: Sequence[PlanRow]) -> list[str]:
-    """The plan as text: a header, then one aligned line for each setting."""
-    cells = [("setting", "value", "because"), *((row.setting, _shown(row.value), row.reason) for row in plan)]
-    widths = [max(len(line[column]) for line in cells) for column in range(2)]
-    return [f"{setting:<{widths[0]}}  {value:<{widths[1]}}  {reason}" for setting, value, reason in cells]
-
-
-def _shown(value: str | int | float | bool) -> str:
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 @dataclass(frozen=True)
@@ -147,7 +125,7 @@ class Manifest:
     error_scales: tuple[str, ...] = ()  # each member's; empty = that of `fit`
     # The simple method that is blended in; None = none.
     smoothing: Smoothing | None = field(default=None, metadata={"key": "floor"})
-    calendar: tuple[str, ...] = ()  # rows of CALENDAR that make the graph's input `known`
+    calendar: tuple[str, ...] = ()  # names of calendar rows (`is_row`) that make the graph's input `known`
     limits: Limits = NO_LIMITS  # of the target
     recalibrated: int | None = None  # the version that this one was recalibrated from; None = trained
     recalibrated_until: int | None = None  # latest timestamp of the data of that recalibration
@@ -363,35 +341,3 @@ def write_manifest(folder: Path, manifest: Manifest) -> Manifest:
     whole = replace(manifest, files=hash_files(folder))
     (folder / MANIFEST).write_text(whole.to_json(), encoding="utf-8")
     return whole
-
-
-def load_runtime(folder: Path, manifest: Manifest, runtime: str, threads: int = 0, device: str = "cpu") -> Runtime:
-    """The serving graph, whose forecasts are within the limits, though not rounded.
-
-    ArtifactError where a file's hash is not the manifest's, or the graph does not load.
-    """
-    verify(folder, dict(manifest.files))
-    part, make = RUNTIMES[runtime]
-    return _as_stored(make(folder / part, threads, device), manifest)
-
-
-def load_test_weights(folder: Path, manifest: Manifest, threads: int = 0, device: str = "cpu") -> Runtime:
-    """The graph whose weights have not seen the test windows. ArtifactError as in `load_runtime`."""
-    verify(folder, dict(manifest.files))
-    return open_test_weights(folder, manifest, threads, device)
-
-
-def open_test_weights(folder: Path, manifest: Manifest, threads: int = 0, device: str = "cpu") -> Runtime:
-    """The same graph without a check of the hashes, for files that this process has just written."""
-    part, make = RUNTIMES["onnx"]
-    path = folder / (part if manifest.serves_tested_weights else TEST_WEIGHTS)
-    return _as_stored(make(path, threads, device), manifest)
-
-
-def _as_stored(graph: Runtime, manifest: Manifest) -> StoredRuntime:
-    """The graph with the shape and the limits of its manifest.
-
-    Only what is served is rounded, except in models of format 1.
-    """
-    limits = manifest.limits if manifest.format == 1 else replace(manifest.limits, integer=False)
-    return StoredRuntime(graph, manifest.horizon, 1 + len(manifest.quantiles), limits)

@@ -14,9 +14,10 @@ import numpy as np
 from forecaster.engines.work import Lost
 from forecaster.serving.answer import ServedModel
 from forecaster.serving.integrity import MANIFEST
-from forecaster.serving.manifest import load_runtime, load_test_weights, read_manifest
+from forecaster.serving.manifest import read_manifest
 from forecaster.serving.open_model import Opened
 from forecaster.serving.runtime import PART
+from forecaster.serving.stored_graphs import load_runtime, load_test_weights
 
 if TYPE_CHECKING:
     from forecaster.engines.work import Engine, Item

@@ -11,7 +11,8 @@ from forecaster.data.covariate_encodings import columns_of
 from forecaster.data.events import joined_events, refuse_other_events, with_windows_of
 from forecaster.data.freq import Freq
 from forecaster.data.reading.column_roles import NoColumnError
-from forecaster.data.reading.reader import ReadOptions, read_as
+from forecaster.data.reading.read_options import ReadOptions
+from forecaster.data.reading.reader import read_as
 from forecaster.data.row_options import KEEP
 from forecaster.data.time_zones import DAY
 from forecaster.errors import ArtifactError, UsageError

@@ -32,7 +32,7 @@ from forecaster.serving.answer import (
 from forecaster.serving.fallback import SEASONAL_NAIVE
 from forecaster.serving.forecast import MODEL, About, Forecast, ForecastRun
 from forecaster.serving.freshness import fresh
-from forecaster.serving.manifest import Manifest, load_runtime
+from forecaster.serving.manifest import Manifest
 from forecaster.serving.open_model import Opened, model_of_data, open_model, read_for
 from forecaster.serving.outside_limits import beyond_forecasting
 from forecaster.serving.pretrained import PRETRAINED, means_pretrained, pretrained_method
@@ -40,6 +40,7 @@ from forecaster.serving.raw_forecasts import observed_rows
 from forecaster.serving.remote_store import at_hand
 from forecaster.serving.runtime import Runtime
 from forecaster.serving.sparse_series import described, missing_past, needed_rows, observed_in_reach
+from forecaster.serving.stored_graphs import load_runtime
 from forecaster.typing import Watch
 
 if TYPE_CHECKING:

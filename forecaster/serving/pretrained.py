@@ -101,12 +101,6 @@ def pretrained_method(season_length: int) -> str:
     return card.method if card else ""
 
 
-def pretrained_folder(season_length: int) -> Path | None:
-    """The folder of the network for this season length; None where no network knows it."""
-    card = find_card(season_length)
-    return card.folder if card else None
-
-
 def find_network(season_length: int) -> tuple[Card | None, Profile | None]:
     """The network for series with this season, and the seasonal profile that is taken out of what it reads, if any.
 

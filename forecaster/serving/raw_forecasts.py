@@ -88,7 +88,7 @@ class RawForecasts:
 
 
 def raw_forecasts(runtime: Runtime, graph: GraphFacts, panel: Panel, windows: Windows, horizon: int) -> RawForecasts:
-    """Forecasts of the W windows, `horizon` steps each, which may be more than the graph's own: see `widened`.
+    """Forecasts of the W windows, `horizon` steps each, which may be more than the graph's own: see `widened_beyond_horizon`.
 
     Rows that are missing at the end of a window are forecast, too, and left out: graphs that read them as missing have larger
     errors (benchmarks/missing_ends.py). NaN where a window's context has no observed value.
@@ -100,7 +100,7 @@ def raw_forecasts(runtime: Runtime, graph: GraphFacts, panel: Panel, windows: Wi
     for count in np.unique(blocks):
         mine = np.flatnonzero(blocks == count)
         longer = _steps_ahead(runtime, graph, panel, read.take(mine), horizon + int(lead[mine].max()))
-        longer = longer if old else widened(longer, graph.needs.horizon)
+        longer = longer if old else widened_beyond_horizon(longer, graph.needs.horizon)
         values[mine] = np.take_along_axis(longer, (lead[mine, None] + np.arange(horizon))[:, :, None], axis=1)
     return RawForecasts(
         panel=panel,
@@ -153,7 +153,7 @@ def observed_rows(graph: GraphFacts, panel: Panel) -> IntArray:
     return panel.observed_between(np.maximum(read.cutoff - graph.reach, panel.offsets[:-1]), read.cutoff)
 
 
-def widened(values: FloatArray, horizon: int) -> FloatArray:
+def widened_beyond_horizon(values: FloatArray, horizon: int) -> FloatArray:
     """Raw forecasts [W, H, 1 + Q] whose quantiles do not come closer to the point beyond the graph's own `horizon`.
 
     There the graph takes its own forecasts for actuals, so its widths are too small. From the last of its own steps on they

@@ -13,9 +13,10 @@ from forecaster.data.windows import Windows
 from forecaster.errors import ArtifactError, DataError
 from forecaster.serving.calibration_file import write_calibration
 from forecaster.serving.conformal import Calibration, ErrorPool, calibrate, separate
-from forecaster.serving.manifest import load_runtime, read_manifest, write_manifest
+from forecaster.serving.manifest import read_manifest, write_manifest
 from forecaster.serving.raw_forecasts import raw_forecasts
 from forecaster.serving.store import Store
+from forecaster.serving.stored_graphs import load_runtime
 
 if TYPE_CHECKING:
     from forecaster.data.panel import Panel

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from forecaster.data.calendar import rows_to_lags
+from forecaster.errors import listed
 from forecaster.serving.calibration_file import CALIBRATION
 
 if TYPE_CHECKING:
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 MIN_CONTEXT_SHARE = 0.25  # of the context that must be observed
 MAX_CONTEXT_SHARE = 0.9  # of the context that a season may ask for: a missing row in a context of one season is no lack
 UNKNOWN_SPREAD = 0.5  # of the level, where no training data says how far series move
-MAX_NAMED = 3  # series that a message names
 
 
 def needed_rows(manifest: Manifest) -> int:
@@ -69,7 +69,7 @@ def described(panel: Panel, chosen: IntArray, needed: int, reach: int) -> str:
 
 
 def _who(panel: Panel, chosen: IntArray) -> str:
-    names = ", ".join(map(str, panel.series[chosen[:MAX_NAMED]])) + (", …" if len(chosen) > MAX_NAMED else "")
+    names = listed(panel.series[chosen])
     return f"{len(chosen):,} of {len(panel.series):,} series ({names}) {'has' if len(chosen) == 1 else 'have'}"
 
 
@@ -87,7 +87,7 @@ def typical_spread(panel: Panel, chosen: IntArray, facts: DataFacts | None) -> F
     return np.asarray(np.maximum(spread, _ranges(panel, chosen) / 2))
 
 
-def widened(values: FloatArray, levels: tuple[float, ...], spread: FloatArray) -> FloatArray:
+def widened_quantiles(values: FloatArray, levels: tuple[float, ...], spread: FloatArray) -> FloatArray:
     """Forecasts [n, H, 1 + Q] with quantiles at least as far from the point as normal ones of this `spread` [n]."""
     wide: FloatArray = values.copy()
     for q, level in enumerate(levels, start=1):

@@ -216,7 +216,7 @@ def sqlite_path(source: str) -> Path | None:
     return Path(unquote(path)) if scheme(source) == "sqlite" and path and path != ":memory:" else None
 
 
-def filled(url: str) -> str:
+def with_variables(url: str) -> str:
     """A URL with the variables in it. UsageError where one is not set."""
 
     def value(found: re.Match[str]) -> str:

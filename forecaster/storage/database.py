@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 from forecaster.errors import DataError, ForecasterError, LockError, UsageError, install_hint, masked
-from forecaster.storage.addresses import Address, address, filled, password_of, sqlite_path
+from forecaster.storage.addresses import Address, address, password_of, sqlite_path, with_variables
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -90,7 +90,7 @@ def connected(place: Address, fault: type[ForecasterError]) -> Iterator[Any]:
     from sqlalchemy.pool import NullPool
 
     try:
-        url = sqlalchemy.make_url(filled(place.url))
+        url = sqlalchemy.make_url(with_variables(place.url))
     except (sqlalchemy.exc.ArgumentError, ValueError):
         raise UsageError(
             f"{masked(place.url)}: not a database's URL.", "Expected postgresql://USER@HOST/NAME."
@@ -126,7 +126,7 @@ def faults(place: Address, fault: type[ForecasterError]) -> Iterator[None]:
 def described(place: Address, error: Exception, fault: type[ForecasterError]) -> ForecasterError:
     """The `fault` for an error of a driver, or a LockError, in the driver's own words without secrets."""
     words = " ".join(str(getattr(error, "orig", None) or error).split()) or type(error).__name__
-    for secret in {password_of(place.url), unquote(password_of(filled(place.url)))} - {""}:
+    for secret in {password_of(place.url), unquote(password_of(with_variables(place.url)))} - {""}:
         words = words.replace(secret, "***")
     words = masked(words)
     words = words if len(words) <= _MAX_REASON else words[:_MAX_REASON] + "…"
@@ -199,7 +199,7 @@ def _through_adbc(place: Address) -> pd.DataFrame:
     from adbc_driver_postgresql import dbapi
 
     dialect = library().create_mock_engine("postgresql+psycopg://", lambda *_: None).dialect
-    url = re.sub(r"^postgres(?:ql)?(?:\+\w+)?://", "postgresql://", filled(place.url))
+    url = re.sub(r"^postgres(?:ql)?(?:\+\w+)?://", "postgresql://", with_variables(place.url))
     try:
         with dbapi.connect(url) as connection, connection.cursor() as cursor:
             cursor.execute("SET TRANSACTION READ ONLY")

@@ -16,7 +16,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
 from forecaster.errors import DataError, ForecasterError, UsageError, install_hint, masked
-from forecaster.storage.addresses import filled, scheme
+from forecaster.storage.addresses import scheme, with_variables
 
 AT_ONCE = frozenset(
     {"s3", "s3a", "gs", "gcs", "abfs", "abfss", "az", "adl", "oci", "memory"}
@@ -35,7 +35,9 @@ def file_system(url: str, fault: type[ForecasterError] = DataError) -> tuple[Any
         ) from None
     try:
         # What others have written since must be seen, so nothing that was listed is kept.
-        found, path = url_to_fs(filled(url), **({"use_listings_cache": False} if scheme(url) in ("s3", "s3a") else {}))
+        found, path = url_to_fs(
+            with_variables(url), **({"use_listings_cache": False} if scheme(url) in ("s3", "s3a") else {})
+        )
     except ImportError as error:
         raise UsageError(f"{masked(url)}: {error}.", "Install the library that it names with pip.") from None
     except ValueError as error:

@@ -21,7 +21,7 @@ from forecaster.models.cells import CELLS
 from forecaster.models.heads import OPEN_HEADS
 from forecaster.models.losses import pinball_level
 from forecaster.models.settings import FitSettings, NetworkSettings
-from forecaster.serving.manifest import PlanRow
+from forecaster.serving.plan_rows import PlanRow
 from forecaster.training.input_plan import calendar_of, covariates_of
 from forecaster.training.length_plan import (
     Lengths,

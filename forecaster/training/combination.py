@@ -15,7 +15,7 @@ from forecaster.models.served_method import member_kind
 from forecaster.models.simple_methods import DRIFT, NAIVE, SEASONAL_NAIVE, STATISTICAL
 from forecaster.models.trees import TREES
 from forecaster.serving.manifest import Contribution
-from forecaster.training.evaluation_set import combined, smoothed
+from forecaster.training.memory_forecasts import combined, smoothed
 
 if TYPE_CHECKING:
     from forecaster.evaluation.holdout import Holdout

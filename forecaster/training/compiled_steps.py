@@ -21,7 +21,7 @@ from forecaster.models.settings import FitSettings
 from forecaster.training.fast_decoder import fast_decode
 from forecaster.training.fast_recurrence import fast_layer
 from forecaster.training.gather import SeriesBounds
-from forecaster.training.joint_steps import counted, mean_of, own_edges, own_steps, share, skip_masks
+from forecaster.training.joint_steps import mean_of, own_edges, own_steps, share, skip_masks, steps_in_loss
 from forecaster.training.learning_rate import learning_rate
 from forecaster.training.precision import FLOAT32, layers_in, policy_of, scaled, with_loss_scale
 from forecaster.training.truncation import truncated
@@ -292,7 +292,7 @@ class Trainer:
         """Sum of losses and its number of steps, of z [B, P, K] and targets [B, P] in the caller's units, NaN = not observed."""
         import tensorflow as tf
 
-        observed = counted(self.network, self.settings.error_scale, target, center, scale)
+        observed = steps_in_loss(self.network, self.settings.error_scale, target, center, scale)
         target = tf.where(tf.math.is_nan(target), tf.zeros((), target.dtype), target)
         scaler = self.network.scaler
         if self.network.settings.distribution:

@@ -15,7 +15,7 @@ import numpy as np
 
 from forecaster.data.special_days import is_special_days
 from forecaster.models.exponential_smoothing import Smoothing
-from forecaster.serving.manifest import PlanRow
+from forecaster.serving.plan_rows import PlanRow
 from forecaster.training.combination import Served, Unfitted
 from forecaster.training.fine_tuning import best_tuning
 from forecaster.training.fit_types import MemberFit
@@ -26,7 +26,7 @@ from forecaster.training.member_networks import (
     tree_settings,
     with_inputs,
 )
-from forecaster.training.plan import EPOCH_STEPS, OF_OWN_MEMBERS, OWN, TREES, UNTOUCHED
+from forecaster.training.plan import EPOCH_STEPS, OF_OWN_MEMBERS, OWN, TREE_MEMBER, UNTOUCHED
 
 if TYPE_CHECKING:
     from forecaster.models.network import Network
@@ -91,7 +91,7 @@ def select_ensemble(
         return Served(plan, alone), unfitted
     sure = [UNTOUCHED, OWN, *(simple if unfitted and unfitted.plan.smoothing else ())]
     shares = ensemble_shares(parts, evaluation.error, [one for one in sure if one in parts])
-    others = len({*shares} & {*starts} - {TREES})  # trees are no network: they take no member's place
+    others = len({*shares} & {*starts} - {TREE_MEMBER})  # trees are no network: they take no member's place
     count = len(plan.members)
     if others:
         worth = max(int(shares.get(OWN, 0.0) / MIN_SHARE), 1)
@@ -150,7 +150,7 @@ def _what_may_join(
     starts: dict[Tuning, NetworkSettings] = {UNTOUCHED: base} if base else {}
     starts |= {one: with_inputs(base, plan) for one in tunings[:1] if base}
     if any(questions.trees) and not alone:
-        starts[TREES] = tree_settings(plan, *questions.trees)
+        starts[TREE_MEMBER] = tree_settings(plan, *questions.trees)
     if not starts:
         return _Joining(evaluation, {}, {}, {}, None)
     evaluation = evaluation.reaching(max(one.rows for one in starts.values()))
@@ -171,8 +171,8 @@ def _what_may_join(
             needed = REPLACING_GAIN_OF_MANY if evaluation.cutoffs >= MANY_CUTOFFS else REPLACING_GAIN
             if evaluation.error(forecast) < error * (1.0 - needed):
                 del forecasts[UNTOUCHED]  # the copy knows what it knows
-    if TREES in fitted:
-        forecasts[TREES] = evaluation.forecast([fitted[TREES]])
+    if TREE_MEMBER in fitted:
+        forecasts[TREE_MEMBER] = evaluation.forecast([fitted[TREE_MEMBER]])
     return _Joining(evaluation, starts, forecasts, simple, unfitted)
 
 
@@ -280,8 +280,8 @@ def _named(shares: Mapping[Component, float]) -> str:
 def _name(component: Component) -> str:
     if isinstance(component, Smoothing):
         return component.method
-    if component in (OWN, TREES):
-        return {OWN: "networks from nothing", TREES: "trees"}[component]
+    if component in (OWN, TREE_MEMBER):
+        return {OWN: "networks from nothing", TREE_MEMBER: "trees"}[component]
     return f"pretrained network {component}"
 
 
@@ -331,7 +331,7 @@ def _fit_settings(plan: Plan, tuning: Tuning) -> FitSettings:
     return replace(
         plan.fit,
         error_scale="series",
-        epochs=1 if tuning == TREES else tuning.epochs,
+        epochs=1 if tuning == TREE_MEMBER else tuning.epochs,
         batch_size=min(plan.fit.batch_size, BATCH_SIZE),
         learning_rate=tuning.learning_rate,
         steps_per_epoch=EPOCH_STEPS,

@@ -19,12 +19,12 @@ from forecaster.engines.worker_group import Alone, WorkerGroup
 from forecaster.errors import UsageError
 from forecaster.training.checkpoints import FINAL_STAGE, TEST_STAGE, Checkpoints, NoCheckpoints
 from forecaster.training.compiled_steps import Trainers
-from forecaster.training.evaluation_set import member_forecasts
 from forecaster.training.expected_time import expected_seconds, time_to_come
 from forecaster.training.fit import FitControl, fit
 from forecaster.training.fit_elsewhere import FitOrder, fit_elsewhere
 from forecaster.training.fit_types import FURTHER_EPOCHS, Fitted, MemberFit, Stage, Task
 from forecaster.training.member_networks import new_network
+from forecaster.training.memory_forecasts import member_forecasts
 from forecaster.training.selection import SELECTION_STAGE, choose_cell, select_settings, without_validation
 from forecaster.typing import Progress, Watch
 

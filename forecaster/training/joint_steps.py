@@ -27,7 +27,7 @@ def own_edges(count: Tensor, channel: Channel, parts: int) -> list[Tensor]:
     return [first + (end - first) * i // parts for i in range(parts + 1)]
 
 
-def counted(network: Network, error_scale: str, target: Tensor, center: Tensor, scale: Tensor) -> Tensor:
+def steps_in_loss(network: Network, error_scale: str, target: Tensor, center: Tensor, scale: Tensor) -> Tensor:
     """[B, P] which steps are in the loss: those observed, of windows whose forecast the network can change."""
     import tensorflow as tf
 
@@ -57,7 +57,7 @@ def own_steps(
     special = rows.gather_days(bounds, days, *flat, *around) if network.settings.special_days else None
     window, _ = network.as_read(window, network.reach, special)
     _, _, center, scale = network.scaler.scale_context(window[:, :length])
-    found = counted(network, error_scale, window[:, first:last], center, scale)
+    found = steps_in_loss(network, error_scale, window[:, first:last], center, scale)
     each = tf.reduce_sum(tf.cast(found, tf.float32), axis=1)
     return tf.reduce_sum(tf.reshape(each, tf.shape(series)), axis=1)
 

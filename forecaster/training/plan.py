@@ -13,7 +13,8 @@ from forecaster.models.cells import CELLS
 from forecaster.models.exponential_smoothing import Smoothing
 from forecaster.models.served_method import served_method
 from forecaster.models.settings import FitSettings, NetworkSettings
-from forecaster.serving.manifest import PlanRow, needs_of
+from forecaster.serving.manifest import needs_of
+from forecaster.serving.plan_rows import PlanRow
 from forecaster.training.fit_types import MemberFit
 
 T = TypeVar("T", int, float, str, bool)
@@ -79,14 +80,14 @@ class Tuning:
 
     def __str__(self) -> str:
         if self.epochs <= 0:
-            return {OWN: "from nothing", TREES: "trees"}.get(self, "as it is")
+            return {OWN: "from nothing", TREE_MEMBER: "trees"}.get(self, "as it is")
         kept = f" ({self.kept:.0%} of its weights kept)" if self.kept else ""
         return f"after {self.epochs * EPOCH_STEPS} steps at {self.learning_rate:g}{kept}"
 
 
 UNTOUCHED = Tuning(0, 3e-4)
 OWN = Tuning(-1, 0.0)  # the members that start from nothing
-TREES = Tuning(-2, 0.0)  # the member of trees, which is no network
+TREE_MEMBER = Tuning(-2, 0.0)  # the member of trees, which is no network
 
 
 @dataclass(frozen=True)
@@ -124,7 +125,7 @@ class Plan:
     horizon: int
     members: tuple[NetworkSettings, ...]
     fit: FitSettings
-    calendar: tuple[str, ...]  # rows of CALENDAR that the networks read of each step ahead
+    calendar: tuple[str, ...]  # names of calendar rows (`is_row`) that the networks read of each step ahead
     windows: int  # test windows of each series, one horizon apart; 0 = too few rows
     rows: tuple[PlanRow, ...]
     error_scales: tuple[str, ...] = ()  # each member's, where they differ from the fit's

@@ -12,10 +12,12 @@ from forecaster.data.freq import Freq
 from forecaster.errors import ArtifactError
 from forecaster.evaluation.backtest import Backtest, backtest, baseline_forecasts
 from forecaster.evaluation.holdout import make_holdout
+from forecaster.models.baselines import NAIVE_BASELINES
 from forecaster.serving.forecast import MODEL
-from forecaster.serving.manifest import Manifest, load_runtime, load_test_weights, read_manifest
+from forecaster.serving.manifest import Manifest, read_manifest
 from forecaster.serving.raw_forecasts import raw_forecasts
 from forecaster.serving.runtime import Runtime
+from forecaster.serving.stored_graphs import load_runtime, load_test_weights
 
 if TYPE_CHECKING:
     from forecaster.data.panel import Panel
@@ -25,11 +27,8 @@ if TYPE_CHECKING:
     from forecaster.typing import BoolArray, FloatArray, IntArray, Json
 
 
-NAIVE_BASELINES = ("seasonal-naive", "naive")
-
-
 @dataclass(frozen=True)
-class Verdict:
+class Promotion:
     """Whether a new version may replace the one that serves."""
 
     promoted: bool
@@ -84,7 +83,7 @@ class Champion:
         return self.manifest.held(raw_forecasts(runtime, self.manifest, panel, windows, horizon).values)[:, :, 0]
 
 
-def promotion(store: Store, name: str, tested: Backtest | None, margin: float, *, learned: bool) -> Verdict:
+def promotion(store: Store, name: str, tested: Backtest | None, margin: float, *, learned: bool) -> Promotion:
     """Whether a new version serves: its error must be lower by the margin than the champion's and the baselines'.
 
     A baseline, or a champion that is a simple method, whose forecasts are the version's own is no opponent: a panel on which
@@ -94,22 +93,24 @@ def promotion(store: Store, name: str, tested: Backtest | None, margin: float, *
     are compared. `learned`: the baselines that have to be fitted are among the opponents.
     """
     if tested is None:
-        return Verdict(False, "too few rows for test windows, so it cannot be compared")
+        return Promotion(False, "too few rows for test windows, so it cannot be compared")
     champion, why = _champion(store, name)
     if champion is None:
         found = _verdict(tested.scores(), "", len(tested.target), margin, _same(tested, tested.baselines))
         return replace(found, reason=f"{found.reason}; {why}") if found.promoted else found
     panel, windows = tested.holdout.panel, tested.holdout.windows
     if champion.manifest.data.freq != panel.freq.name:
-        return Verdict(False, f"{champion.label} forecasts {champion.manifest.data.freq} data, not {panel.freq.name}")
+        return Promotion(False, f"{champion.label} forecasts {champion.manifest.data.freq} data, not {panel.freq.name}")
     lacks = {one.name for one in champion.manifest.covariates} - {one.name for one in panel.covariates}
     if lacks:
-        return Verdict(False, f"{champion.label} reads {', '.join(sorted(lacks))}, which this training does not")
+        return Promotion(False, f"{champion.label} reads {', '.join(sorted(lacks))}, which this training does not")
     unseen, runtime = champion.unseen(panel, windows)
     context = windows.gather(min(tested.holdout.context_length, champion.manifest.reach), 0)
     chosen = np.flatnonzero(unseen & ~np.isnan(context).all(axis=1))
     if not len(chosen):
-        return Verdict(False, f"{champion.label} has seen every window, so the new version cannot be compared with it")
+        return Promotion(
+            False, f"{champion.label} has seen every window, so the new version cannot be compared with it"
+        )
     common = tested if len(chosen) == len(windows) else _part(tested, chosen, learned=learned)
     opponent = champion.forecast(panel, common.holdout.windows, common.holdout.horizon, runtime)
     scores = {**common.scores(), champion.label: common.holdout.scores(opponent)}
@@ -118,10 +119,10 @@ def promotion(store: Store, name: str, tested: Backtest | None, margin: float, *
     return _verdict(scores, champion.label, len(chosen), margin, same)
 
 
-def better_than_naive(tested: Backtest | None) -> Verdict:
+def better_than_naive(tested: Backtest | None) -> Promotion:
     """Whether a version's error is lower than that of the last value and of the last season; it may be one of these."""
     if tested is None:
-        return Verdict(False, "too few rows for test windows, so it cannot be compared")
+        return Promotion(False, "too few rows for test windows, so it cannot be compared")
     naive = {who: one for who, one in tested.baselines.items() if who in NAIVE_BASELINES}
     scores = {who: one for who, one in tested.scores().items() if who == MODEL or who in naive}
     return _verdict(scores, "", len(tested.target), 0.0, _same(tested, naive))
@@ -167,7 +168,7 @@ def _part(tested: Backtest, chosen: IntArray, *, learned: bool) -> Backtest:
 
 def _verdict(
     scores: Mapping[str, Scores], champion: str, count: int, margin: float, same: frozenset[str] = frozenset()
-) -> Verdict:
+) -> Promotion:
     """Whether its MASE, or MAE where that is undefined, is lower than all others' by the margin.
 
     `scores` are those of `count` windows; `champion` is "" where no version serves; `same` forecast the same as it.
@@ -189,7 +190,7 @@ def _verdict(
         by = f" by {margin:.3g} of it" if margin else ""
         against = f"does not beat {first}'s {others[first]:.4g}{by}" if first else "is not a number"
         reason = f"{metric} {own:.4g} {against} {on}"
-    return Verdict(
+    return Promotion(
         promoted=promoted,
         reason=reason,
         windows=count,

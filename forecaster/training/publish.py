@@ -22,16 +22,10 @@ from forecaster.evaluation.cross_conformal import CrossCalibration, cross_calibr
 from forecaster.evaluation.holdout import make_holdout
 from forecaster.models.served_method import served_method
 from forecaster.serving.calibration_file import write_calibration
-from forecaster.serving.manifest import (
-    FORMAT,
-    TEST_WEIGHTS,
-    DataFacts,
-    Manifest,
-    open_test_weights,
-    write_manifest,
-)
+from forecaster.serving.manifest import FORMAT, TEST_WEIGHTS, DataFacts, Manifest, write_manifest
 from forecaster.serving.raw_forecasts import raw_forecasts
 from forecaster.serving.series_ends import write_ends
+from forecaster.serving.stored_graphs import open_test_weights
 from forecaster.training.checkpoints import (
     FINAL_STAGE,
     STATE,
@@ -57,7 +51,7 @@ if TYPE_CHECKING:
     from forecaster.serving.store import Store
     from forecaster.training.fit_types import Stage
     from forecaster.training.plan import Plan
-    from forecaster.training.promotion import Verdict
+    from forecaster.training.promotion import Promotion
     from forecaster.typing import FloatArray
 
 PROOF_WINDOWS = 64  # contexts on which the stored graphs must forecast as the trained networks do
@@ -115,7 +109,7 @@ class Published:
     version: int
     manifest: Manifest
     backtest: Backtest | None  # None: there were no test windows
-    verdict: Verdict | None  # None: it serves without a comparison with the version before
+    promotion: Promotion | None  # None: it serves without a comparison with the version before
 
 
 def publish(training: Training, store: Store) -> Published:
@@ -135,15 +129,15 @@ def publish(training: Training, store: Store) -> Published:
             write_calibration(draft.folder, calibration)
         write_ends(draft.folder, training.panel)
         tested = found.backtest if found else None
-        verdict = _verdict(training, store, tested)
-        manifest = write_manifest(draft.folder, replace(manifest, refused=verdict.refusal if verdict else ""))
+        compared = _promotion(training, store, tested)
+        manifest = write_manifest(draft.folder, replace(manifest, refused=compared.refusal if compared else ""))
         version = draft.publish(serves=not manifest.refused)
         return Published(
             folder=draft.folder.parent / str(version),
             version=version,
             manifest=manifest,
             backtest=tested,
-            verdict=verdict,
+            promotion=compared,
         )
 
 
@@ -155,7 +149,7 @@ def _untested_calibration(training: Training) -> Calibration | None:
     return simple_calibration(training.panel, smoothing, longest_tested(int(np.median(training.panel.lengths))))
 
 
-def _verdict(training: Training, store: Store, tested: Backtest | None) -> Verdict | None:
+def _promotion(training: Training, store: Store, tested: Backtest | None) -> Promotion | None:
     """Comparison with the version that serves; None where it is not asked for."""
     margin = training.settings.promote_if_better
     found = None

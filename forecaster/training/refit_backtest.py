@@ -14,9 +14,9 @@ from forecaster.engines.work import Lost
 from forecaster.errors import DataError, UsageError, counted
 from forecaster.evaluation.backtest import Backtest, backtest, baseline_forecasts
 from forecaster.evaluation.holdout import holdout_windows, make_holdout
-from forecaster.training.evaluation_set import joined
 from forecaster.training.fit import FitControl, fit
 from forecaster.training.member_networks import new_network
+from forecaster.training.memory_forecasts import joined
 from forecaster.training.split import source_of, task
 from forecaster.typing import Silent
 

@@ -13,7 +13,7 @@ from forecaster.models.isolated_outliers import without_isolated_outliers
 from forecaster.serving.conformal import GRID, Calibration, ErrorPool, calibrate, separate
 from forecaster.serving.quantile_columns import QuantileColumns
 from forecaster.serving.raw_forecasts import with_actuals, with_context
-from forecaster.training.evaluation_set import smoothed
+from forecaster.training.memory_forecasts import smoothed
 
 if TYPE_CHECKING:
     from forecaster.data.panel import Panel

@@ -18,7 +18,7 @@ from forecaster.data.windows import Windows
 from forecaster.errors import DataError, UsageError
 from forecaster.models.cells import CELLS
 from forecaster.plotting.memory_plot import memory_plot
-from forecaster.training.evaluation_set import forecasts
+from forecaster.training.memory_forecasts import forecasts
 from tests.support.factories import Recorder, frame_of, waves
 
 TINY = {

@@ -12,8 +12,9 @@ from forecaster.config import EvaluateSettings
 from forecaster.data.reading.reader import read_panel
 from forecaster.errors import ArtifactError, DataError, UsageError
 from forecaster.evaluation.metrics import score
-from forecaster.serving.manifest import load_runtime, read_manifest
+from forecaster.serving.manifest import read_manifest
 from forecaster.serving.runtime import forecast
+from forecaster.serving.stored_graphs import load_runtime
 from tests.support.factories import AIR, Recorder
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("cpu")]

@@ -185,6 +185,7 @@ def test_an_interrupted_run_is_resumed_and_other_data_begins_anew(shop, monkeypa
         (["all.csv"], "needs Parquet files"),
         (["sales", "--model", "pretrained"], "needs a stored model"),
         (["sales", "--output", "all.csv/"], "this is no folder"),
+        (["sales", "--output", "s3://bucket/out/"], "a folder of forecasts is on this machine"),
         (["sales", "--output", "sales/out/"], "would be read as the data"),
     ],
 )

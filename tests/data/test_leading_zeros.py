@@ -11,7 +11,8 @@ import pytest
 from forecaster.config import EvaluateSettings, PredictSettings
 from forecaster.data.leading_zeros import without_leading_zeros
 from forecaster.data.panel import Covariate
-from forecaster.data.reading.reader import ReadOptions, read_as
+from forecaster.data.reading.read_options import ReadOptions
+from forecaster.data.reading.reader import read_as
 from forecaster.data.row_options import KEEP, RowOptions
 from forecaster.serving.manifest import read_manifest, write_manifest
 from forecaster.serving.open_model import trained_options

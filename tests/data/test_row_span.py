@@ -12,7 +12,8 @@ from forecaster.commands.evaluate import evaluate
 from forecaster.commands.train import train
 from forecaster.config import EvaluateSettings, PredictSettings
 from forecaster.data.panel import Columns
-from forecaster.data.reading.reader import ReadOptions, read_as
+from forecaster.data.reading.read_options import ReadOptions
+from forecaster.data.reading.reader import read_as
 from forecaster.data.row_options import RowOptions
 from forecaster.errors import DataError, UsageError
 from forecaster.serving.manifest import read_manifest

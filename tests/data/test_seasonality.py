@@ -8,7 +8,7 @@ import pytest
 
 from forecaster.data.freq import Freq
 from forecaster.data.reading.reader import read_panel
-from forecaster.data.seasonality import infer_season, season_of
+from forecaster.data.seasonality import infer_season
 from forecaster.data.summary import summarise
 from tests.support.factories import frame_of
 
@@ -18,7 +18,7 @@ def offsets_of(series):
 
 
 def found(*series):
-    return season_of(np.concatenate(series), offsets_of(series))
+    return infer_season(np.concatenate(series), offsets_of(series), Freq("step", 1)).length
 
 
 def seasonal(rng, rows, season, noise=0.3, trend=0.5):

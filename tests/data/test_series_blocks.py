@@ -12,7 +12,7 @@ from forecaster.data import series_blocks as module
 from forecaster.data.calendar import known_rows, usable
 from forecaster.data.panel import fingerprint
 from forecaster.data.reading.find_faults import find_faults
-from forecaster.data.reading.reader import ReadOptions
+from forecaster.data.reading.read_options import ReadOptions
 from forecaster.data.seasonal_scale import seasonal_scale, seasonal_square_scale
 from forecaster.data.series_blocks import rows_before, series_blocks
 from forecaster.data.summary import level_and_scale, summarise

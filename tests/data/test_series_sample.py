@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from forecaster.data.panel import Columns, Covariate
-from forecaster.data.reading.reader import ReadOptions, read_as
+from forecaster.data.reading.read_options import ReadOptions
+from forecaster.data.reading.reader import read_as
 from forecaster.data.reading.row_errors import RowsError
 from forecaster.data.reading.sampled_reading import read_sample
 from forecaster.data.series_sample import SampleOptions, evenly_sampled, only, sampled

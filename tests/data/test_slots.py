@@ -56,7 +56,7 @@ def test_steps_visit_every_slot_once_in_order(pattern, week, steps, minutes):
     ],
 )
 def test_the_season_counts_the_slots_that_are_kept(name, season, per_week):
-    assert (Freq.parse(name).season_length, Freq.parse(name).rows_per_week) == (season, per_week)
+    assert (Freq.parse(name).season_length, len(Freq.parse(name).slots)) == (season, per_week)
 
 
 @pytest.mark.parametrize(

@@ -17,10 +17,11 @@ from forecaster.commands.train import train
 from forecaster.config import PredictSettings
 from forecaster.data.reading.reader import read_panel
 from forecaster.data.windows import latest_windows
-from forecaster.serving.manifest import FORMAT, load_runtime, load_test_weights, read_manifest
+from forecaster.serving.manifest import FORMAT, read_manifest
 from forecaster.serving.predict import predict
 from forecaster.serving.runtime import forecast
 from forecaster.serving.store import Store
+from forecaster.serving.stored_graphs import load_runtime, load_test_weights
 from forecaster.typing import Silent
 from tests.support.factories import AIR, train_settings
 

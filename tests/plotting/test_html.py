@@ -108,9 +108,9 @@ def test_a_caller_who_styles_matplotlib_gets_the_same_figure_and_keeps_his_style
     import matplotlib as mpl
 
     (one, _) = forecast_views(ahead(), [])
-    plain = figures.to_svg(figures.series_view(one), "key")
+    plain = figures.to_svg(figures.draw_series_view(one), "key")
     with mpl.rc_context({"lines.linewidth": 9, "svg.fonttype": "path"}):
-        assert figures.to_svg(figures.series_view(one), "key") == plain
+        assert figures.to_svg(figures.draw_series_view(one), "key") == plain
         assert mpl.rcParams["lines.linewidth"] == 9
 
 

@@ -10,15 +10,9 @@ import pytest
 from forecaster.errors import ArtifactError
 from forecaster.models.exponential_smoothing import Smoothing
 from forecaster.models.seasonal_profile import Profile
-from forecaster.serving.manifest import (
-    FORMAT,
-    DataFacts,
-    Manifest,
-    PlanRow,
-    load_runtime,
-    read_manifest,
-    write_manifest,
-)
+from forecaster.serving.manifest import FORMAT, DataFacts, Manifest, read_manifest, write_manifest
+from forecaster.serving.plan_rows import PlanRow
+from forecaster.serving.stored_graphs import load_runtime
 from forecaster.training.checkpoints import write_history
 from forecaster.training.fit_types import Epoch
 from tests.support.factories import fit_settings, network_settings

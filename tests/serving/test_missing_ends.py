@@ -14,7 +14,7 @@ from forecaster.data.windows import latest_windows
 from forecaster.serving import raw_forecasts
 from forecaster.serving.conformal import GRID, calibrate
 from forecaster.serving.predict import predict
-from forecaster.training.evaluation_set import smoothed
+from forecaster.training.memory_forecasts import smoothed
 from tests.serving.test_conformal import drawn
 from tests.support.factories import NAN, Recorder, panel_of
 from tests.support.stored_models import HOUR, stored, wave, write_csv

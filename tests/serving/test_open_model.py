@@ -13,7 +13,8 @@ import pytest
 from forecaster.config import CheckSettings, EvaluateSettings, ExplainSettings, PredictSettings, TrainSettings
 from forecaster.data.freq import Freq
 from forecaster.data.panel import Columns
-from forecaster.data.reading.reader import ReadOptions, read_as
+from forecaster.data.reading.read_options import ReadOptions
+from forecaster.data.reading.reader import read_as
 from forecaster.data.row_options import RowOptions
 from forecaster.errors import ArtifactError, DataError, UsageError
 from forecaster.serving.open_model import Opened, model_of_data, open_model, read_for

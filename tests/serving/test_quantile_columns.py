@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from forecaster.data.target_limits import Limits
 from forecaster.serving.conformal import GRID, ErrorPool, calibrate
 from forecaster.serving.quantile_columns import QuantileColumns
-from forecaster.serving.raw_forecasts import widened
+from forecaster.serving.raw_forecasts import widened_beyond_horizon
 
 SHAPE = QuantileColumns((0.1, 0.5, 0.9), 0.5)
 LEVELS = (0.025, 0.1, 0.3, 0.5, 0.7, 0.9, 0.975)
@@ -104,7 +104,7 @@ def test_widths_never_shrink_beyond_the_trained_horizon(numbers):
     raw = np.array(numbers).reshape(1, 12, 3)
     raw[:, :, 1:] = np.sort(raw[:, :, 1:], axis=2)
     raw[:, :, 1], raw[:, :, 2] = np.minimum(raw[:, :, 1], raw[:, :, 0]), np.maximum(raw[:, :, 2], raw[:, :, 0])
-    found = widened(raw, 4)
+    found = widened_beyond_horizon(raw, 4)
     away = np.abs(found[0, 3:, 1:] - found[0, 3:, :1])
     assert (np.diff(away, axis=0)[:, away[0] > 0] >= -1e-9).all()
     np.testing.assert_array_equal(found[:, :4], raw[:, :4])
@@ -114,7 +114,7 @@ def test_beyond_the_horizon_calibrated_widths_do_not_shrink_either():
     pool = pool_of(300, cutoffs=30)
     raw = np.tile(pool.forecast[:1], (1, 5, 1))
     raw[0, :, 3] = 100 + np.tile([1.0, 2.0, 3.0, 0.5, 0.1], 4)
-    found = quantiles(pool, (0.9,), widened(raw, 4))
+    found = quantiles(pool, (0.9,), widened_beyond_horizon(raw, 4))
     assert (np.diff(found[0, 3:, 0]) >= 0).all()
 
 

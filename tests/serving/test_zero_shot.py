@@ -21,7 +21,7 @@ from forecaster.data.windows import latest_windows
 from forecaster.errors import ArtifactError, UsageError
 from forecaster.serving.predict import predict
 from forecaster.serving.pretrained import find_network
-from forecaster.serving.raw_forecasts import widened
+from forecaster.serving.raw_forecasts import widened_beyond_horizon
 from forecaster.serving.zero_shot import ZeroShot, between_levels, open_pretrained
 from tests.support.factories import Recorder, panel_of
 from tests.support.pretrained import LEVELS, ship
@@ -303,7 +303,7 @@ def test_levels_between_those_trained_keep_their_order(levels):
 @given(st.integers(1, 30), st.integers(0, 1000))
 def test_widths_never_shrink_below_those_of_a_random_walk(steps, seed):
     raw = np.sort(np.random.default_rng(seed).normal(size=(2, steps, 4)), axis=2)[:, :, [1, 0, 2, 3]]
-    found = widened(raw, 4)
+    found = widened_beyond_horizon(raw, 4)
     np.testing.assert_array_equal(found[:, :4], raw[:, :4])
     assert (np.diff(np.sort(found[:, :, 1:], axis=2) - found[:, :, 1:]) == 0).all()
     if steps > 4:

@@ -7,7 +7,6 @@ import pytest
 from forecaster.errors import DataError, UsageError, masked, quoted
 from forecaster.storage.addresses import (
     address,
-    filled,
     is_database,
     is_remote,
     is_url,
@@ -15,6 +14,7 @@ from forecaster.storage.addresses import (
     resolved,
     shown,
     with_selection,
+    with_variables,
     without_secrets,
 )
 
@@ -58,10 +58,10 @@ def test_a_variable_is_kept_in_what_is_stored_and_filled_in_for_the_connection(m
     url = "postgresql://me:${SALES_PASSWORD}@host/db?table=sales"
     assert without_secrets(url) == url and "${" in without_secrets(url)
     monkeypatch.setenv("SALES_PASSWORD", "p@ss/word")
-    assert filled(url) == "postgresql://me:p%40ss%2Fword@host/db?table=sales"
+    assert with_variables(url) == "postgresql://me:p%40ss%2Fword@host/db?table=sales"
     monkeypatch.delenv("SALES_PASSWORD")
     with pytest.raises(UsageError, match="SALES_PASSWORD is not set"):
-        filled(url)
+        with_variables(url)
 
 
 @pytest.mark.parametrize(

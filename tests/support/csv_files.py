@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from forecaster.data.panel import Columns, Panel
 from forecaster.data.reading.find_faults import MAX_SHOWN, find_faults
-from forecaster.data.reading.reader import ReadOptions, read_panel
+from forecaster.data.reading.read_options import ReadOptions
+from forecaster.data.reading.reader import read_panel
 from forecaster.data.summary import summarise
 from forecaster.errors import ForecasterError
 

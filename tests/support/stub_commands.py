@@ -19,7 +19,7 @@ from forecaster.errors import DataError
 from forecaster.evaluation.metrics import Scores
 from forecaster.evaluation.report import Report, Subject
 from forecaster.serving.forecast import MODEL, About, Forecast
-from forecaster.serving.manifest import PlanRow
+from forecaster.serving.plan_rows import PlanRow
 from forecaster.typing import Progress, Watch
 
 SCORES = Scores(mae=1.0, rmse=2.0, smape=3.0, mase=float("nan"))

@@ -18,8 +18,9 @@ from forecaster.models.simple_methods import DRIFT, NAIVE, SEASONAL_NAIVE
 from forecaster.models.theta import THETA
 from forecaster.training.auto_plan import draft_plan
 from forecaster.training.combination import Served, Unfitted, choose_simple_method, contributions, select_scalings
-from forecaster.training.evaluation_set import EvaluationSet, member_forecasts
+from forecaster.training.evaluation_set import EvaluationSet
 from forecaster.training.fit_types import Stage
+from forecaster.training.memory_forecasts import member_forecasts
 from forecaster.training.plan import TargetScaling
 from tests.support.factories import Recorder, network_settings, panel_of, waves
 

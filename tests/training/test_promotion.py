@@ -17,10 +17,11 @@ from forecaster.errors import ArtifactError, QualityError, UsageError
 from forecaster.evaluation.backtest import backtest, baseline_forecasts
 from forecaster.evaluation.holdout import holdout_windows, make_holdout
 from forecaster.models.exponential_smoothing import Smoothing
-from forecaster.serving.manifest import load_runtime, read_manifest, write_manifest
+from forecaster.serving.manifest import read_manifest, write_manifest
 from forecaster.serving.raw_forecasts import raw_forecasts
 from forecaster.serving.store import Store
-from forecaster.training.promotion import Champion, Verdict, better_than_naive, promotion
+from forecaster.serving.stored_graphs import load_runtime
+from forecaster.training.promotion import Champion, Promotion, better_than_naive, promotion
 from tests.support.stored_models import HOUR, stored, wave, write_csv
 from tests.support.stub_commands import TRAINED
 
@@ -162,7 +163,7 @@ def test_a_champion_that_reads_other_columns_is_not_beaten(tmp_path, panel):
     reads = tuple(replace(one, covariates=(Encoding("price", "known"),)) for one in manifest.members)
     write_manifest(folder, replace(manifest, members=reads))
     found, _ = contest(tmp_path, panel, bias=4.8)
-    assert found == Verdict(False, "m@1 reads price, which this training does not")
+    assert found == Promotion(False, "m@1 reads price, which this training does not")
 
 
 def test_starting_from_weights_that_have_seen_the_windows_is_refused():
@@ -182,7 +183,7 @@ def test_the_margin_need_not_be_given():
 
 def test_a_report_that_was_refused_is_a_missed_gate():
     TRAINED.refuse_unpromoted()
-    refused = replace(TRAINED, verdict=Verdict(False, "no better"))
+    refused = replace(TRAINED, promotion=Promotion(False, "no better"))
     with pytest.raises(QualityError, match=r"air@3 is stored but does not serve: no better\."):
         refused.refuse_unpromoted()
     assert refused.to_json()["promotion"]["promoted"] is False and "promotion" not in TRAINED.to_json()
@@ -212,7 +213,7 @@ def test_both_gates_are_one_that_names_who_refused(monkeypatch, champion, naive)
     from forecaster.training import publish
 
     def gate(name, promoted):
-        return lambda *_args, **_kwargs: Verdict(promoted, name)
+        return lambda *_args, **_kwargs: Promotion(promoted, name)
 
     monkeypatch.setattr(publish, "promotion", gate("champion", champion))
     monkeypatch.setattr(publish, "better_than_naive", gate("naive", naive))
@@ -221,7 +222,7 @@ def test_both_gates_are_one_that_names_who_refused(monkeypatch, champion, naive)
         "require_better_than": None if naive is None else "naive",
     }
     training = SimpleNamespace(settings=TrainSettings(**asked), name="m", learned_baselines=False)
-    found = publish._verdict(training, None, None)
+    found = publish._promotion(training, None, None)
     if champion is None and naive is None:
         assert found is None
     else:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from forecaster.config import CheckSettings, MonitorSettings, PruneSettings
 from forecaster.serving.store import Store
+from forecaster.storage.json_values import finite
 
 if TYPE_CHECKING:
     from forecaster.commands.batch.jobs import BatchJob
@@ -35,15 +35,6 @@ def run_maintenance(job: BatchJob, watch: Watch) -> tuple[dict[str, Any], Refuse
             removed = Store(Path(job.settings.models)).prune(str(job.argument), job.settings.keep)
             return {"model": job.argument, "removed": list(removed)}, _accept
     raise TypeError(f"{job.command} is no maintenance job")
-
-
-def finite(value: Any) -> Any:
-    """`value` with numbers that JSON lacks (NaN, infinity) replaced by None."""
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, Mapping):
-        return {str(key): finite(item) for key, item in value.items()}
-    return [finite(item) for item in value] if isinstance(value, (list, tuple)) else value
 
 
 def _accept() -> None:

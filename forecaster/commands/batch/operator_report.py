@@ -7,11 +7,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from forecaster.commands.batch.maintenance_jobs import finite
 from forecaster.config import EvaluateSettings, MonitorSettings, PredictSettings, TrainSettings
 from forecaster.errors import ForecasterError
 from forecaster.serving.store import Store, name_from_path
 from forecaster.storage.files import replace_output
+from forecaster.storage.json_values import finite
 
 if TYPE_CHECKING:
     from datetime import datetime

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from forecaster.errors import LockError, PartialError
+from forecaster.errors import LockError, PartialError, listed
 from forecaster.storage.addresses import shown
 
 
@@ -160,9 +160,8 @@ class BatchSummary:
                 f"another run is doing {', '.join(failed[:5])}.", f"Try again later, or give --wait 5m.{unheard}"
             )
         if failed:
-            names = ", ".join(failed[:5]) + (", …" if len(failed) > 5 else "")
             raise PartialError(
-                f"{len(failed)} job{'s' * (len(failed) > 1)} failed: {names}.",
+                f"{len(failed)} job{'s' * (len(failed) > 1)} failed: {listed(failed, 5)}.",
                 f"Their lines give the reasons.{unheard}",
             )
         if self.status_error:

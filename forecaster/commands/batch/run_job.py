@@ -29,7 +29,8 @@ from forecaster.config.resolve import PREFIX
 from forecaster.engines.tf_config import VARIABLE as TF_CONFIG
 from forecaster.errors import ForecasterError, LockError, NoMemoryError, QualityError, masked
 from forecaster.serving.integrity import MANIFEST
-from forecaster.serving.manifest import Manifest, load_runtime
+from forecaster.serving.manifest import Manifest
+from forecaster.serving.stored_graphs import load_runtime
 from forecaster.storage.addresses import HANDED_OVER, is_url, password_of
 from forecaster.storage.files import output_lock, write_whole
 

@@ -35,11 +35,6 @@ def looks_like_stamp(text: str) -> bool:
     return OTHER.fullmatch(text) is not None
 
 
-def looks_like_day_number(text: str) -> bool:
-    """Whether `text` is a year or a date without separators: 2024, 20240131."""
-    return text.isdecimal() and len(text) in (4, 8) and YEARS[0] <= int(text[:4]) <= YEARS[1] and iso(text) is not None
-
-
 def iso(text: str) -> tuple[int, int | None] | None:
     """Wall clock and offset of a text in ISO 8601; None where it is none."""
     match = ISO.fullmatch(text)

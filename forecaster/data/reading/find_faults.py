@@ -16,7 +16,8 @@ from forecaster.data.reading.csv_bytes import mended, name_of, refuse_binary, un
 from forecaster.data.reading.csv_table import CsvTable
 from forecaster.data.reading.joined_columns import with_joined
 from forecaster.data.reading.open_table import open_table
-from forecaster.data.reading.reader import ReadOptions, panel_of, roles_in
+from forecaster.data.reading.read_options import ReadOptions
+from forecaster.data.reading.reader import panel_of, roles_in
 from forecaster.data.reading.row_errors import RowsError
 from forecaster.data.reading.table import RawTable
 from forecaster.data.reading.table_without_faults import FilteredTable

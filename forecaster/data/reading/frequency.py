@@ -14,7 +14,7 @@ from forecaster.data.reading.irregular_rows import clock_hint, what_makes_regula
 from forecaster.data.reading.periods import floored
 from forecaster.data.reading.row_errors import Describe, RowsError
 from forecaster.data.series_blocks import series_blocks
-from forecaster.data.time_zones import DAY, days_on_clock, wall_clock
+from forecaster.data.time_zones import DAY, days_on_clock, wall_clock, weekday_of
 from forecaster.errors import DataError, quoted
 
 if TYPE_CHECKING:
@@ -230,7 +230,7 @@ def _has_weekends_only_as_gaps(timestamps: IntArray, offsets: IntArray, zone: st
     found = False
     for some, part in series_blocks(offsets):
         days = days_on_clock(timestamps[part], zone)
-        weekday = (days + 3) % 7  # Monday = 0
+        weekday = weekday_of(days)
         if weekday.max() >= 5:
             return False
         inner = inner_neighbours(offsets[some.start : some.stop + 1] - part.start)
@@ -243,7 +243,7 @@ def _by_month(days: IntArray, offsets: IntArray) -> Freq | None:
     month = days.astype("M8[D]").astype("M8[M]")
     first = month.astype("M8[D]").astype(np.int64)
     day = days - first + 1
-    nth, weekday = _mode((day - 1) // 7), _mode((days + 3) % 7)
+    nth, weekday = _mode((day - 1) // 7), _mode(weekday_of(days))
     rules = ("BS", "BE", *([f"WOM-{nth + 1}{WEEKDAYS[weekday]}"] if nth < 4 else []), f"LWOM-{WEEKDAYS[weekday]}")
     kinds = [(kept, "") for kept in (1, 31, int(np.bincount(day).argmax()))] + [(1, rule) for rule in rules]
     months: IntArray = month.astype(np.int64)

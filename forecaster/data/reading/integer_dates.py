@@ -14,7 +14,7 @@ import numpy as np
 
 from forecaster.data.reading.datetime_text import YEARS
 from forecaster.data.reading.frequency import regularity
-from forecaster.data.time_zones import DAY, SECOND
+from forecaster.data.time_zones import DAY, SECOND, weekday_of
 
 if TYPE_CHECKING:
     from forecaster.typing import BoolArray, FloatArray, IntArray
@@ -226,7 +226,7 @@ def week_start(year: IntArray, week: IntArray) -> tuple[IntArray, BoolArray]:
 
 def _first_monday(months: IntArray) -> IntArray:
     fourth = _day_of(months) + 3  # 4 January is in week 1
-    return np.asarray(fourth - (fourth + 3) % 7)
+    return np.asarray(fourth - weekday_of(fourth))
 
 
 def _day_of(months: IntArray) -> IntArray:

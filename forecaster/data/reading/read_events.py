@@ -19,7 +19,7 @@ from forecaster.data.reading.table import RawTable
 from forecaster.data.reading.text_columns import MISSING, TextColumn
 from forecaster.data.reading.timestamp_column import parse_stamps
 from forecaster.data.time_zones import DAY, wall_clock
-from forecaster.errors import DataError, quoted
+from forecaster.errors import DataError, listed, quoted
 
 if TYPE_CHECKING:
     from forecaster.data.panel import Panel
@@ -76,11 +76,11 @@ def with_events(panel: Panel, path: str) -> Panel:
     for name, dates in found.items():
         ordered = sorted(set(dates))
         events.append(Event(name, *windows[name], tuple(d for d, _ in ordered), tuple(s for _, s in ordered)))
-    kinds = ", ".join(f"{event.name} ({len(set(event.dates)):,})" for event in events[:8])
-    notes = [f"events: {kinds}{', …' if len(events) > 8 else ''}."]
+    kinds = [f"{event.name} ({len(set(event.dates)):,})" for event in events]
+    notes = [f"events: {listed(kinds, 8)}."]
     warnings: tuple[str, ...] = ()
     if unknown:
-        of = ", ".join(map(quoted, unknown[:3])) + (", …" if len(unknown) > 3 else "")
+        of = listed([quoted(one) for one in unknown])
         warnings = (f"events of {len(unknown):,} series that the data does not have are not used: {of}.",)
     unused = [c for c in rows.table.columns if c not in rows.columns.values()]
     if unused:

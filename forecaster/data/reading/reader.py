@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, is_dataclass, replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -24,17 +24,16 @@ from forecaster.data.reading.odd_panel import odd_warnings
 from forecaster.data.reading.open_table import open_table
 from forecaster.data.reading.panel_notes import panel_notes
 from forecaster.data.reading.parsed_timestamps import Origin, ParsedTimestamps
-from forecaster.data.reading.regular_rows import regular
+from forecaster.data.reading.read_options import ReadOptions
+from forecaster.data.reading.regular_rows import Regular, regular
 from forecaster.data.reading.row_errors import RowsError
 from forecaster.data.reading.row_span import rows_within
 from forecaster.data.reading.several_targets import for_each_target
 from forecaster.data.reading.table import RawTable
 from forecaster.data.reading.text_columns import too_large, why_too_large
 from forecaster.data.reading.timestamp_column import localize, parse_stamps
-from forecaster.data.reading.timestamp_formats import check_format
-from forecaster.data.row_options import AS_SHOWN, AS_USUAL, KEEP, LEAVE_OUT, RowOptions, TextOptions
+from forecaster.data.row_options import KEEP, LEAVE_OUT, RowOptions
 from forecaster.data.seasonality import infer_season
-from forecaster.data.time_zones import check_zone
 from forecaster.errors import DataError, UsageError
 
 if TYPE_CHECKING:
@@ -58,54 +57,6 @@ def read_panel(
     the arguments contradict each other.
     """
     return read_as(source, ReadOptions.of(columns, freq, season_length, zone, timestamp_format))
-
-
-@dataclass(frozen=True)
-class ReadOptions:
-    """How a table is read: the caller's checked options; None = to be inferred."""
-
-    columns: Columns
-    freq: Freq | None
-    season_length: int | None
-    zone: str | None
-    timestamp_format: str | None
-    likely_format: str | None = None  # of earlier data of the same kind; used where all timestamps fit it
-    rows: RowOptions = AS_USUAL
-    text: TextOptions = AS_SHOWN
-
-    @classmethod
-    def of(
-        cls,
-        columns: Columns = Columns(),  # noqa: B008 - frozen
-        freq: str | Freq | None = None,
-        season_length: int | None = None,
-        zone: str | None = None,
-        timestamp_format: str | None = None,
-    ) -> ReadOptions:
-        """The options, checked. UsageError where a frequency, a season length or a zone is not valid."""
-        step = Freq.parse(freq) if isinstance(freq, str) else freq
-        if season_length is not None and season_length < 1:
-            raise UsageError(f"season length {season_length} is less than 1.", "1 means none.")
-        form = None if timestamp_format is None else check_format(timestamp_format)
-        return cls(columns, step, season_length, None if zone is None else check_zone(zone), form)
-
-    def or_else(self, known: ReadOptions) -> ReadOptions:
-        """These options; where one is not given, that of `known`."""
-        merged: ReadOptions = _merged(self, known)
-        return merged
-
-
-def _merged(options: Any, known: Any) -> Any:
-    """The dataclass `options`; where a field is not given, at any depth, that of `known`."""
-    values = {}
-    for item in fields(options):
-        given, other = getattr(options, item.name), getattr(known, item.name)
-        if is_dataclass(other) and type(given) is type(other) and item.name != "freq":
-            given = _merged(given, other)
-        elif item.name == "ignore":  # what must not teach is added to what is known not to
-            given = tuple(dict.fromkeys((*other, *given)))
-        values[item.name] = other if given in (None, ()) else given
-    return type(known)(**values)
 
 
 def read_as(source: Data, options: ReadOptions) -> Panel:
@@ -175,17 +126,7 @@ def _read(table: RawTable, roles: Roles, options: ReadOptions) -> Panel:
 
     columns = [grid.found.targets, *(one.values for one in covariates if one.role != "static")]
     filled = insert_missing_rows(rows, freq, steps, columns[0] if len(columns) == 1 else np.column_stack(columns))
-    keys = parts_of(roles.series, table.columns) if roles.series else ()
-    panel = replace(_panel(rows, filled, roles, freq), keys=keys if len(keys) > 1 else ())
-    if covariates:
-        inputs = filled.values[:, grid.found.targets.shape[1] :]
-        panel = replace(panel, covariates=_filled_covariates(covariates, rows, inputs))
-    if roles.series and len(roles.targets) > 1:
-        panel = for_each_target(panel, roles.targets, filled.values[:, : len(roles.targets)], keys)
-    if covariates:
-        panel = _cut_unobserved(panel, rows, steps)
-    if filled.gaps:
-        panel = replace(panel, gap_runs=gaps_between(rows, freq, steps, every=roles.layout == "wide"))
+    panel = _regular_panel(table, roles, grid, filled, covariates)
     if ranges := grid.options.ignore:
         ignored = ignored_rows(panel, ranges)
         panel = replace(panel, target=np.where(ignored, np.nan, panel.target))
@@ -217,6 +158,25 @@ def _read(table: RawTable, roles: Roles, options: ReadOptions) -> Panel:
         *panel_notes(panel, options.freq, options.season_length, filled.first),
     ]
     return replace(panel, notes=tuple(note for note in found if note))
+
+
+def _regular_panel(
+    table: RawTable, roles: Roles, grid: Regular, filled: Filled, covariates: tuple[Covariate, ...]
+) -> Panel:
+    """The panel of rows without gaps, with what is known of each series, and a series for each target."""
+    rows, freq, steps = grid.found.rows, grid.freq, grid.steps
+    keys = parts_of(roles.series, table.columns) if roles.series else ()
+    panel = replace(_panel(rows, filled, roles, freq), keys=keys if len(keys) > 1 else ())
+    if covariates:
+        inputs = filled.values[:, grid.found.targets.shape[1] :]
+        panel = replace(panel, covariates=_filled_covariates(covariates, rows, inputs))
+    if roles.series and len(roles.targets) > 1:
+        panel = for_each_target(panel, roles.targets, filled.values[:, : len(roles.targets)], keys)
+    if covariates:
+        panel = _cut_unobserved(panel, rows, steps)
+    if filled.gaps:
+        panel = replace(panel, gap_runs=gaps_between(rows, freq, steps, every=roles.layout == "wide"))
+    return panel
 
 
 def _load(table: RawTable, roles: Roles) -> None:

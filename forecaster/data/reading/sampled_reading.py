@@ -24,7 +24,7 @@ from forecaster.storage.addresses import is_url
 if TYPE_CHECKING:
     from forecaster.data.panel import Panel
     from forecaster.data.reading.frames import FrameTable
-    from forecaster.data.reading.reader import ReadOptions
+    from forecaster.data.reading.read_options import ReadOptions
     from forecaster.typing import Data
 
 BATCH_ROWS = 131_072  # rows that are in memory besides those that are kept

@@ -70,7 +70,7 @@ def test_jobs_are_done_and_told_one_line_each(shop):
 
 
 def test_a_graph_is_loaded_once_for_all_jobs(shop, monkeypatch):
-    from forecaster.serving.manifest import load_runtime
+    from forecaster.serving.stored_graphs import load_runtime
 
     calls = []
     monkeypatch.setattr(

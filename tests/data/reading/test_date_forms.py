@@ -11,7 +11,8 @@ import pytest
 from forecaster.data.panel import Columns, Panel
 from forecaster.data.reading.integer_dates import integer_date_form
 from forecaster.data.reading.open_table import open_table
-from forecaster.data.reading.reader import ReadOptions, panel_of, read_panel
+from forecaster.data.reading.read_options import ReadOptions
+from forecaster.data.reading.reader import panel_of, read_panel
 from forecaster.errors import DataError, UsageError
 
 YEARS = pd.date_range("1998-01-01", periods=14, freq="YS")

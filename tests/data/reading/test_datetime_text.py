@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from forecaster.data.reading.datetime_text import looks_like_day_number, looks_like_stamp
+from forecaster.data.reading.datetime_text import looks_like_stamp
 
 
 def test_only_dates_look_like_stamps() -> None:
     assert all(map(looks_like_stamp, ("2024-01", "2024-01-31 13:00", "31/01/2024", "2024-Q1", "20240131T1200")))
     assert not any(map(looks_like_stamp, ("2024", "12.5", "-3", "1e5", "A-1", "", "20240131")))
-    assert looks_like_day_number("2024")
-    assert looks_like_day_number("20240131")
-    assert not looks_like_day_number("20241331")

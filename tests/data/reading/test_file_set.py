@@ -14,7 +14,8 @@ from forecaster.commands.batch.run import batch
 from forecaster.config import BatchSettings
 from forecaster.data.reading.file_set import is_file_set
 from forecaster.data.reading.find_faults import find_faults
-from forecaster.data.reading.reader import ReadOptions, read_panel
+from forecaster.data.reading.read_options import ReadOptions
+from forecaster.data.reading.reader import read_panel
 from forecaster.errors import DataError
 from tests.support.factories import Recorder
 from tests.support.stored_models import stored, write_csv

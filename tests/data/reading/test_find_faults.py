@@ -20,7 +20,8 @@ from hypothesis import strategies as st
 from forecaster.data.panel import Columns
 from forecaster.data.reading import csv_bytes as source
 from forecaster.data.reading.find_faults import find_faults
-from forecaster.data.reading.reader import ReadOptions, read_panel
+from forecaster.data.reading.read_options import ReadOptions
+from forecaster.data.reading.reader import read_panel
 from forecaster.data.summary import level_and_scale, summarise
 from forecaster.errors import DataError, ForecasterError
 from tests.support.csv_files import BAD, FILES, ZONES, examine

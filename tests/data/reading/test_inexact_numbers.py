@@ -7,7 +7,8 @@ from dataclasses import replace
 import pandas as pd
 import pytest
 
-from forecaster.data.reading.reader import ReadOptions, read_as, read_panel
+from forecaster.data.reading.read_options import ReadOptions
+from forecaster.data.reading.reader import read_as, read_panel
 from forecaster.data.row_options import TextOptions
 
 DATES = pd.date_range("2024-01-01", periods=30).strftime("%Y-%m-%d")

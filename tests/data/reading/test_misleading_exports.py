@@ -11,7 +11,8 @@ import pandas as pd
 import pytest
 
 from forecaster.data.reading.odd_series import code_warning, ended_with_zeros, far_warning, sum_warning, total_warning
-from forecaster.data.reading.reader import ReadOptions, read_as, read_panel
+from forecaster.data.reading.read_options import ReadOptions
+from forecaster.data.reading.reader import read_as, read_panel
 from forecaster.errors import DataError
 from tests.support.factories import NAN, panel_of
 

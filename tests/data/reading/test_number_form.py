@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from forecaster.data.panel import Columns
 from forecaster.data.reading.number_form import NumberForm
-from forecaster.data.reading.reader import ReadOptions, read_as, read_panel
+from forecaster.data.reading.read_options import ReadOptions
+from forecaster.data.reading.reader import read_as, read_panel
 from forecaster.data.row_options import TextOptions
 from forecaster.errors import DataError, UsageError
 

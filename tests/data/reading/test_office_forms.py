@@ -10,7 +10,8 @@ import pytest
 
 from forecaster.data.reading.date_words import in_english
 from forecaster.data.reading.number_signs import other_signs, without_sign
-from forecaster.data.reading.reader import ReadOptions, read_as, read_panel
+from forecaster.data.reading.read_options import ReadOptions
+from forecaster.data.reading.reader import read_as, read_panel
 from forecaster.errors import DataError
 from tests.support.factories import NAN
 

@@ -20,7 +20,8 @@ from hypothesis import strategies as st
 from forecaster.data.panel import Columns, Panel
 from forecaster.data.reading.csv_table import CsvTable
 from forecaster.data.reading.find_faults import find_faults
-from forecaster.data.reading.reader import ReadOptions, panel_of, read_as, read_panel
+from forecaster.data.reading.read_options import ReadOptions
+from forecaster.data.reading.reader import panel_of, read_as, read_panel
 from forecaster.data.row_options import TextOptions
 
 NAMES = (

@@ -9,7 +9,7 @@ import pytest
 from forecaster.data.panel import fingerprint
 from forecaster.data.reading.find_faults import find_faults
 from forecaster.data.reading.frames import FrameTable
-from forecaster.data.reading.reader import ReadOptions
+from forecaster.data.reading.read_options import ReadOptions
 
 pytest.importorskip("pyarrow")
 DAYS = pd.date_range("2024-01-01", periods=30)

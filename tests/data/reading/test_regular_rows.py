@@ -11,7 +11,8 @@ import pytest
 from forecaster.data.freq import Freq
 from forecaster.data.panel import Columns
 from forecaster.data.reading.find_faults import find_faults
-from forecaster.data.reading.reader import ReadOptions, read_as, read_panel
+from forecaster.data.reading.read_options import ReadOptions
+from forecaster.data.reading.reader import read_as, read_panel
 from forecaster.data.row_options import RowOptions
 from forecaster.errors import DataError, UsageError
 from forecaster.serving.manifest import DataFacts, _facts

@@ -13,7 +13,8 @@ import pytest
 
 from forecaster.data.panel import Columns, Panel
 from forecaster.data.reading.find_faults import find_faults
-from forecaster.data.reading.reader import ReadOptions, read_panel
+from forecaster.data.reading.read_options import ReadOptions
+from forecaster.data.reading.reader import read_panel
 from forecaster.errors import DataError
 
 DAYS = pd.date_range("2020-01-01", periods=120)

@@ -12,7 +12,8 @@ from forecaster.config import EvaluateSettings, PredictSettings
 from forecaster.data.panel import Columns
 from forecaster.data.reading.find_faults import find_faults
 from forecaster.data.reading.read_events import with_events
-from forecaster.data.reading.reader import ReadOptions, read_future, read_panel
+from forecaster.data.reading.read_options import ReadOptions
+from forecaster.data.reading.reader import read_future, read_panel
 from forecaster.errors import DataError, UsageError
 from forecaster.serving.forecast_file import write_forecast
 from forecaster.serving.predict import predict

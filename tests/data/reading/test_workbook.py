@@ -12,7 +12,8 @@ import pytest
 from forecaster.data.panel import Columns
 from forecaster.data.reading import workbook
 from forecaster.data.reading.find_faults import find_faults
-from forecaster.data.reading.reader import ReadOptions, read_panel
+from forecaster.data.reading.read_options import ReadOptions
+from forecaster.data.reading.reader import read_panel
 from forecaster.errors import DataError
 
 openpyxl = pytest.importorskip("openpyxl")
