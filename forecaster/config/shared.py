@@ -123,11 +123,14 @@ class FrequencyOptions:
     def with_step(self, options: ReadOptions) -> ReadOptions:
         """`options` with the step and its slots, as far as they are given. UsageError for an unknown frequency."""
         from forecaster.data.freq import Freq
+        from forecaster.data.reading.periods import Periods, refuse_anchor
 
         if self.resample is not None:
             if self.freq is not None:
                 raise UsageError("--freq has no effect with --resample, which says the step.", "Leave one out.")
-            Freq.parse(self.resample)
+            Periods.parse(self.resample)
+        if self.snap and self.freq is not None:
+            refuse_anchor(self.freq)
         rows = replace(
             options.rows,
             all_slots=self.all_slots or None,

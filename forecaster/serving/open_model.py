@@ -11,6 +11,7 @@ from forecaster.data.covariate_encodings import columns_of
 from forecaster.data.events import joined_events, refuse_other_events, with_windows_of
 from forecaster.data.freq import Freq
 from forecaster.data.reading.column_roles import NoColumnError
+from forecaster.data.reading.periods import Periods
 from forecaster.data.reading.read_options import ReadOptions
 from forecaster.data.reading.reader import read_as
 from forecaster.data.row_options import KEEP
@@ -101,6 +102,11 @@ def as_trained(given: ReadOptions, trained: ReadOptions, model: str) -> ReadOpti
         raise UsageError(f"--freq {given.freq.name}: {what}.", "Leave it out, or train a model for it.")
     if own.resample is not None and Freq.parse(own.resample) != replace(step, slots=()):
         raise UsageError(f"--resample {own.resample}: {what}.", "Give its step, or train a model for this one.")
+    if own.resample is not None and trained.rows.resample is not None:
+        periods = Periods.parse(trained.rows.resample)
+        if Periods.parse(own.resample) != periods:
+            what = f"'{model}' was trained on periods of {periods.name}"
+            raise UsageError(f"--resample {own.resample}: {what}.", "Leave it out, or train a model for this one.")
     if own.all_slots:
         raise UsageError(f"--all-slots has no effect: {what}.", "Leave it out, or train a model with it.")
     if own.snap is not None and trained.rows.resample is not None:

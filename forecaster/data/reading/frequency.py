@@ -120,7 +120,7 @@ def check_grid(rows: SortedRows, freq: Freq, *, inferred: bool) -> IntArray:
             f"{rows.where(0)}: timestamps are {found}, and frequency {freq.name} does not fit them.",
             "Give --freq as a whole number, or dates." if rows.whole_numbers else "Give --freq as e.g. D or h.",
         )
-    steps, off = _steps(rows.timestamps, rows.offsets, rows.zone, freq)
+    steps, off = steps_on_grid(rows.timestamps, rows.offsets, rows.zone, freq)
     if inferred:
         _refuse_mixed(rows, freq, steps, off)
     if not off.any():
@@ -184,7 +184,7 @@ def _odd_ones(offsets: IntArray, off: BoolArray, *, inferred: bool) -> IntArray:
     return np.flatnonzero(odd)
 
 
-def _steps(timestamps: IntArray, offsets: IntArray, zone: str | None, freq: Freq) -> tuple[IntArray, BoolArray]:
+def steps_on_grid(timestamps: IntArray, offsets: IntArray, zone: str | None, freq: Freq) -> tuple[IntArray, BoolArray]:
     """[R] steps since the series' first row, and whether the row is off the grid that starts there."""
     steps, off = np.empty(len(timestamps), np.int64), np.empty(len(timestamps), bool)
     for some, part in series_blocks(offsets):
@@ -311,7 +311,7 @@ def _own_freq(rows: SortedRows, n: int) -> Freq | None:
     part = rows.timestamps[rows.offsets[n] : rows.offsets[n + 1]]
     ends = np.array([0, len(part)])
     freq = _guess(part, ends, rows.zone, rows.whole_numbers)
-    return None if freq is None or _steps(part, ends, rows.zone, freq)[1].any() else freq
+    return None if freq is None or steps_on_grid(part, ends, rows.zone, freq)[1].any() else freq
 
 
 def regularity(timestamps: IntArray, *, whole_numbers: bool = False) -> float:
@@ -325,5 +325,5 @@ def regularity(timestamps: IntArray, *, whole_numbers: bool = False) -> float:
     freq = _guess(timestamps, ends, None, whole_numbers)
     if freq is None:
         return 1.0
-    steps, off = _steps(timestamps, ends, None, freq)
+    steps, off = steps_on_grid(timestamps, ends, None, freq)
     return float(np.count_nonzero(~off)) / float(steps[-1] + 1)

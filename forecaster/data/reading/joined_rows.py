@@ -7,17 +7,19 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from forecaster.data.reading.partial_periods import partial_rows
 from forecaster.data.reading.periods import floored
 from forecaster.errors import DataError
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from forecaster.data.freq import Freq
     from forecaster.data.panel import Covariate
     from forecaster.data.reading.frequency import SortedRows
+    from forecaster.data.reading.periods import Periods
+    from forecaster.data.reading.row_rhythm import Rhythm
     from forecaster.typing import BoolArray, FloatArray, IntArray
-
-MIN_REGULAR_SHARE = 0.5  # of steps that are alike, for each series to show which of its periods are not complete
-USUAL_SHARE = 0.95  # of steps, that are not longer than usual
 
 
 @dataclass(frozen=True)
@@ -66,53 +68,53 @@ def _collisions(timestamps: IntArray, offsets: IntArray) -> int:
     return int(equal.sum())
 
 
-def resampled(found: Observations, freq: Freq, aggregate: str) -> tuple[Observations, str]:
-    """The rows at the begins of their periods of `freq`, joined; and a note.
+def resampled(found: Observations, periods: Periods, aggregate: str, rhythm: Rhythm | None) -> tuple[Observations, str]:
+    """The rows at the timestamps of their periods, joined; and a note.
 
-    A sum of a part of a period is no value of the period: such a first or last period is left out where the gap to its edge
-    is longer than those between the rows.
+    A sum of a part of a period is no value of the period: with a `rhythm`, such a first or last period of each target is left
+    out.
     """
     rows = found.rows
     if rows.whole_numbers:
         raise DataError(f"{rows.source}: --resample needs dates, and timestamps are whole numbers.", "Leave it out.")
-    begin = floored(rows.timestamps, freq, rows.zone)
-    parts = _parts(rows, begin, freq) if aggregate == "sum" else np.zeros(len(begin), dtype=bool)
-    left_out = 0 if parts.all() else int(parts.sum())
-    moved = found.at(begin)
-    if left_out:
-        moved = moved.only(~parts)
+    left_out = 0
+    if rhythm is not None:
+        found, left_out = _without_parts(found, periods, rhythm)
+    moved = found.at(periods.labels(found.rows.timestamps, rows.zone))
     done = joined(moved, aggregate)
-    note = f"{len(rows.timestamps):,} rows joined to {len(done.rows.timestamps):,} periods of {freq.name} ({aggregate})"
+    note = (
+        f"{len(rows.timestamps):,} rows joined to {len(done.rows.timestamps):,} periods of {periods.name} ({aggregate})"
+    )
     return done, note + (f"; {left_out:,} rows of periods that are not complete left out." if left_out else ".")
 
 
-def _parts(rows: SortedRows, begin: IntArray, freq: Freq) -> BoolArray:
-    """[R] rows of the first and last period that are not complete: of each series, or of all where rows have no regular step."""
-    gaps = np.diff(rows.timestamps)
-    inner = np.ones(len(gaps), dtype=bool)
-    inner[rows.offsets[1:-1] - 1] = False
-    parts = np.zeros(len(begin), dtype=bool)
-    if not inner.any():
-        return parts
-    end = freq.advance(begin, np.ones_like(begin), rows.zone)
-    step = int(np.median(gaps[inner]))
-    if step <= 0 or np.mean(gaps[inner] == step) < MIN_REGULAR_SHARE:
-        return _parts_of_all(rows.timestamps, begin, end)
-    usual = int(np.quantile(gaps[inner], USUAL_SHARE, method="higher"))  # weekends, too, where these have no rows
-    for first, stop in zip(rows.offsets[:-1].tolist(), rows.offsets[1:].tolist(), strict=True):
-        if rows.timestamps[first] - begin[first] >= usual:
-            parts[first:stop] |= begin[first:stop] == begin[first]
-        if end[stop - 1] - rows.timestamps[stop - 1] > usual:
-            parts[first:stop] |= begin[first:stop] == begin[stop - 1]
-    return parts
+def _without_parts(found: Observations, periods: Periods, rhythm: Rhythm) -> tuple[Observations, int]:
+    """The rows without targets of a part of a period, and how many had one. Rows without any other are left out, but for those
+    that have later or earlier ones beside them: their covariates are of use.
+    """
+    rows, targets = found.rows, found.targets.copy()
+    parts = np.zeros(len(targets), dtype=bool)
+    masks = np.packbits(~np.isnan(targets), axis=0)
+    for columns in _alike(masks):
+        observed = ~np.isnan(targets[:, columns[0]])
+        part = partial_rows(rows, periods, observed, rhythm)
+        targets[np.ix_(part, np.array(columns))] = np.nan
+        parts |= part
+    if not parts.any():
+        return found, 0
+    label = periods.labels(rows.timestamps, rows.zone)
+    blank = np.isnan(targets).all(axis=1)
+    first, last = (np.repeat(label[at], np.diff(rows.offsets)) for at in (rows.offsets[:-1], rows.offsets[1:] - 1))
+    at_edge = (label == first) | (label == last)
+    return replace(found, targets=targets).only(~(parts & blank & at_edge)), int(parts.sum())
 
 
-def _parts_of_all(timestamps: IntArray, begin: IntArray, end: IntArray) -> BoolArray:
-    """[R] rows of the first and last period of all, as of transactions, where no gap between rows is as long as to the edge."""
-    times = np.unique(timestamps)
-    longest = int(np.diff(times).max(initial=0))
-    early, late = times[0] - begin.min() > longest, end.max() - times[-1] > longest
-    return np.asarray((early & (begin == begin.min())) | (late & (begin == begin.max())))
+def _alike(masks: NDArray[np.uint8]) -> list[list[int]]:
+    """The columns of [B, T] `masks` in groups of equal ones."""
+    groups: dict[bytes, list[int]] = {}
+    for column in range(masks.shape[1]):
+        groups.setdefault(masks[:, column].tobytes(), []).append(column)
+    return list(groups.values())
 
 
 def joined(found: Observations, aggregate: str) -> Observations:

@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from forecaster.data.freq import Freq
 from forecaster.data.reading.closed_slots import note_on, open_slots
 from forecaster.data.reading.frequency import check_grid, infer_freq, refuse_duplicates
 from forecaster.data.reading.joined_rows import Observations, joined, resampled, snapped
+from forecaster.data.reading.periods import Periods
+from forecaster.data.reading.row_rhythm import Rhythm
 
 if TYPE_CHECKING:
+    from forecaster.data.freq import Freq
     from forecaster.data.row_options import RowOptions
     from forecaster.typing import IntArray
 
@@ -31,10 +33,11 @@ class Regular:
 def regular(found: Observations, freq: Freq | None, options: RowOptions) -> Regular:
     """The rows on their grid: that of `freq`, or of the frequency that is inferred. RowsError on rows that do not fit."""
     given, notes = freq, []
+    rhythm = Rhythm.of(found.only(found.observed).rows) if options.aggregate == "sum" else None
     if options.resample is not None and options.aggregate is not None:
-        step = Freq.parse(options.resample)
-        found, note = resampled(found, step, options.aggregate)
-        given = freq = freq or step  # a model's frequency also says which slots exist
+        periods = Periods.parse(options.resample)
+        found, note = resampled(found, periods, options.aggregate, rhythm)
+        given = freq = freq or periods.freq  # a model's frequency also says which slots exist
         notes.append(note)
     elif options.snap is not None:
         freq = freq or infer_freq(found.rows)

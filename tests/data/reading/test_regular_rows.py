@@ -164,7 +164,7 @@ def test_the_last_week_of_transactions_is_left_out_where_days_of_it_are_to_come(
     rng = np.random.default_rng(0)
     days = pd.date_range("2024-01-01", last, freq="D").normalize()
     index = (days.repeat(5) + pd.to_timedelta(rng.uniform(7, 20, 5 * len(days)).round(2), "h")).sort_values()
-    panel = read(frame(index, np.ones(len(index))), resample="W-MON", aggregate="sum")
+    panel = read(frame(index, np.ones(len(index))), resample="W", aggregate="sum")
     assert panel.target.tolist() == [35.0] * weeks
     assert any("5 rows of periods that are not complete" in note for note in panel.notes) == (weeks == 12)
 
