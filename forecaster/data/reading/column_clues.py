@@ -30,6 +30,7 @@ from forecaster.data.reading.parsed_timestamps import ZONE_HINT, how_to_read, ot
 from forecaster.data.reading.table import MIN_TIMES, RawTable, refuse_turned
 from forecaster.data.reading.text_columns import NUMBER
 from forecaster.data.reading.timestamp_formats import fits_format
+from forecaster.data.reading.unlike_columns import names_things
 from forecaster.data.reading.written_dates import looks_written
 from forecaster.errors import DataError
 
@@ -41,24 +42,7 @@ _SERIES = ("series", "unique_id", "item_id")
 TARGET = ("target", "y")
 _TIMESTAMP = ("timestamp", "ds", "datetime", "date_time", "date", "time")
 _STEP = (*_TIMESTAMP, "step", "t", "index", "period")  # names under which whole numbers are steps
-_ROW_NUMBERS = (
-    "no",
-    "no.",
-    "nr",
-    "nr.",
-    "id",
-    "idx",
-    "index",
-    "row",
-    "rownum",
-    "rownr",
-    "row_number",
-    "obs",
-    "#",
-    "n",
-    "rowid",
-    "row_id",
-)
+_ROW_NUMBERS = "no|no.|nr|nr.|id|idx|index|row|rownum|rownr|row_number|obs|#|n|rowid|row_id"
 _CALENDAR = re.compile(
     r"(is_?)?(week_?day|work(ing)?_?day|week_?end|dow|w_?day|day_?of_?week|week_?of_?year|day_?of_?year)", re.IGNORECASE
 )
@@ -68,6 +52,7 @@ _MAX_STAMPS = 4  # columns, or parts together, that are tried as the timestamp
 _MIN_SHARE = 0.8  # of sampled cells that shows what a column holds; the rest are faults to be reported by line
 _MAX_REPEATS_LEFT = 0.05  # share of repeated timestamps that a series column may leave: duplicates, reported by line
 _MIN_REPEATS = 0.1  # share of repeated timestamps that shows several series; fewer are duplicates
+_MIN_RECURRING = 0.5  # the same, for a number to be perhaps a key where rows repeat with every column
 _MIN_FILLED = 0.15  # share of all pairs of a number and a timestamp that must occur, for the number to be a key
 
 
@@ -95,11 +80,8 @@ class Clues:
 
         DataError where none is found.
         """
-        if self.given.timestamp:
-            return self.given.timestamp, self.given.series or self._keys_or_error(self.given.timestamp)
-        if self.preset is not None:
-            return self.preset[1], self.given.series or self._keys_or_error(self.preset[1])
-        stamps = self.stamps()
+        known = self.given.timestamp or (self.preset[1] if self.preset is not None else None)
+        stamps = [known] if known else self.stamps()
         if len(stamps) == 1:
             return stamps[0], self.given.series or self._keys_or_error(stamps[0])
         tried = {}
@@ -184,8 +166,11 @@ class Clues:
         if called is not None:
             return called
         if len(parts_of(timestamp, self.table.columns)) == 1 and not self._candidates(timestamp):
+            self._ask_whether_key(timestamp)
             return None  # known without reading the rows: that needs pandas, whose import takes longer than a forecast
         keys = self._keys(timestamp)
+        if keys.name is None:
+            self._ask_whether_key(timestamp)
         if not self.aggregated and keys.name is None and keys.repeats >= _MIN_REPEATS and self._candidates(timestamp):
             self._refuse_merged(timestamp)
             raise DataError(
@@ -194,6 +179,28 @@ class Clues:
                 "such rows: --aggregate sum, mean or last.",
             )
         return keys.name
+
+    def _ask_whether_key(self, timestamp: str) -> None:
+        """DataError where rows are joined, and a column of whole numbers may name series as well as be one to forecast."""
+        targets = self.targets(None, timestamp)
+        if not self.aggregated or self.given.target is not None or self.is_stored or len(targets) < 2:
+            return
+        stamps = self._codes(parts_of(timestamp, self.table.columns))
+        if _repeats(stamps, np.zeros_like(stamps)) < _MIN_REPEATS * len(stamps):
+            return
+        names = (c for c in self._whole_numbers(timestamp) if c in targets)
+        if (name := next((c for c in names if self._recurs(stamps, c)), None)) is not None:
+            raise DataError(
+                f"{self.table.name}: column '{name}' has whole numbers that recur at most timestamps: it may name series.",
+                f"If it does: --series {name}; if all are to be forecast: --target '{joined_name(targets)}'.",
+            )
+
+    def _recurs(self, stamps: IntArray, name: str) -> bool:
+        """Whether there are several numbers, and each occurs at most timestamps."""
+        codes = self._codes((name,))
+        count = int(codes.max()) + 1
+        pairs = len(stamps) - _repeats(stamps, codes)
+        return count > 1 and pairs >= _MIN_RECURRING * count * (int(stamps.max()) + 1)
 
     def _refuse_merged(self, timestamp: str) -> None:
         """DataError where a column names only the first row of each series, as merged cells do."""
@@ -213,12 +220,20 @@ class Clues:
         numeric = frozenset(self.numeric)  # of a wide table there are many
         texts = [c for c in free if c not in numeric and self.share(c, is_stamp) < _MIN_SHARE]
         texts = [c for c in texts if not self.is_part_of_date(c)]
-        ids = [c for c in free if c in numeric and self.sample[c] and _is_whole(self.sample[c])]
-        ids = [c for c in ids if not is_row_number(c, self.sample[c]) and not self.is_part_of_date(c)]
+        ids = self._whole_numbers(timestamp)
+        if self.aggregated:  # rows repeat with every column, so only its name shows a key
+            ids = [] if self.is_stored else [c for c in ids if names_things(c)]
         if len(ids) == 1 and not texts and self.given.target is None and not set(TARGET) & set(self.table.columns):
             taken = {*parts_of(timestamp, self.table.columns), *ids}
             ids = ids if len(numeric) > len(taken & numeric) else []  # leave a column for the target
-        return tuple(texts) if self.aggregated else (*texts, *ids)
+        return (*texts, *ids)
+
+    def _whole_numbers(self, timestamp: str) -> list[str]:
+        """Columns of whole numbers that are no row numbers and no parts of dates."""
+        numeric = frozenset(self.numeric)
+        free = [c for c in self.free(timestamp, self.given.target) if c not in TARGET and c in numeric]
+        whole = [c for c in free if self.sample[c] and _is_whole(self.sample[c])]
+        return [c for c in whole if not is_row_number(c, self.sample[c]) and not self.is_part_of_date(c)]
 
     def _keys(self, timestamp: str) -> _Keys:
         """The fewest columns with which timestamps hardly repeat; else the one with which the fewest do."""
@@ -226,8 +241,7 @@ class Clues:
         if len(parts) == 1 and not candidates and self.given.timestamp:
             return _Keys(None, 0.0, 0.0)
         self.table.load((*candidates, *parts) if len(parts) > 1 else (timestamp, *candidates), ())
-        stamps = joined([self.table.text_column(part) for part in parts]).codes if len(parts) > 1 else None
-        stamps = self.table.text_column(timestamp).codes if stamps is None else stamps
+        stamps = self._codes(parts)
         repeats, rows = _repeats(stamps, np.zeros_like(stamps)), max(len(stamps), 1)
         called = self.given.series or next((c for c in _SERIES if c in self.table.columns), None)
         if called is not None and called not in parts:
@@ -237,6 +251,7 @@ class Clues:
             return _Keys(None, 0.0 if not repeats else repeats / rows, repeats / rows)
         texts = [c for c in candidates if c not in self.numeric]
         usable = [c for c in candidates if c in texts or self._fills(stamps, (c,))]
+        texts = usable if self.aggregated else texts
         left = {(c,): _repeats(stamps, self._codes((c,))) for c in usable}
         clean = [names for names in left if left[names] <= _MAX_REPEATS_LEFT * repeats]
         # A column of measurements separates rows, too: text goes first, then what has fewer values.
@@ -307,6 +322,11 @@ class Clues:
         """The names of series, timestamp and target that other libraries use, where the table has all three."""
         return next((names for names in PRESETS if set(names) <= set(self.table.columns)), None)
 
+    @property
+    def is_stored(self) -> bool:
+        """Whether the columns are those of a stored model, which has no key where it names none."""
+        return self.given.texts is not None
+
     @cached_property
     def numeric(self) -> list[str]:
         """Columns that hold numbers, or nothing."""
@@ -368,7 +388,7 @@ def is_row_number(column: str, texts: list[str]) -> bool:
     unnamed = column.startswith(("column ", "Unnamed: "))
     if not texts:
         return unnamed
-    if not (unnamed or column.strip().lower() in _ROW_NUMBERS) or not _is_whole(texts):
+    if not (unnamed or column.strip().lower() in _ROW_NUMBERS.split("|")) or not _is_whole(texts):
         return False
     first = int(float(texts[0]))
     return [int(float(text)) for text in texts] == list(range(first, first + len(texts)))

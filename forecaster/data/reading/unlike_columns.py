@@ -33,6 +33,12 @@ _QUANTITIES = {  # words in the names of columns, by what they measure
 _WORDS = {word: quantity for quantity, words in _QUANTITIES.items() for word in words.split()}
 # Last words of names, as of order_id and invoice no.
 _IDENTIFIERS = frozenset(("id", "ids", "no", "nr", "num", "number", "code", "sku", "ean", "plz", "zip"))
+_THINGS = (  # last words of names of columns that say which thing a row is of
+    "store stores shop branch outlet warehouse depot plant site location station terminal region district city state "
+    "country department dept item product article sku material part customer client account user vendor supplier family "
+    "sensor device meter machine vehicle channel filiale filialnr laden markt standort lager werk artikel artikelnr"
+    " warengruppe kunde konto magasin produit tienda negozio prodotto loja produto winkel"
+)
 _UNIT = re.compile(r"[\[(]\s*([^\])]{1,12})\s*[\])]\s*$")
 
 
@@ -65,6 +71,12 @@ def _identifies(name: str, texts: Sequence[str]) -> bool:
     """Whether a column of whole numbers is one of orders, customers or the like by its name of two words or more."""
     words = _words(name)
     return len(words) > 1 and words[-1] in _IDENTIFIERS and all(text.isdecimal() for text in texts)
+
+
+def names_things(name: str) -> bool:
+    """Whether a column is one of stores, products or the like by the last word of its name, as store, store_id and StoreNr."""
+    words = _words(name)
+    return bool(words) and (words[-1] in _THINGS.split() or (len(words) > 1 and words[-1] in _IDENTIFIERS))
 
 
 def _quantity(name: str) -> str | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,8 @@ import pytest
 from forecaster.data.panel import Columns, Panel
 from forecaster.data.reading.find_faults import find_faults
 from forecaster.data.reading.read_options import ReadOptions
-from forecaster.data.reading.reader import read_panel
+from forecaster.data.reading.reader import read_as, read_panel
+from forecaster.data.row_options import RowOptions
 from forecaster.errors import DataError
 
 DAYS = pd.date_range("2020-01-01", periods=120)
@@ -237,3 +239,44 @@ def test_a_series_alone_is_found_without_reading_its_rows_by_pandas(
     panel = read_panel(str(file), Columns())
     assert panel.target.tolist() == list(range(36))
     assert panel.columns == Columns(None, "Month", "sold")
+
+
+def transactions(name: str, keys: list[Any], low: int = 1) -> pd.DataFrame:
+    """Two or three sales a day and key, of whole units."""
+    random = np.random.default_rng(0)
+    rows = [
+        (day, key, random.integers(low, low + 8)) for day in DAYS for key in keys for _ in range(random.integers(2, 4))
+    ]
+    return pd.DataFrame(rows, columns=["date", name, "units"])
+
+
+def read_sums(write: Write, frame: pd.DataFrame, columns: Columns = Columns()) -> Panel:  # noqa: B008
+    options = replace(ReadOptions.of(columns), rows=RowOptions(aggregate="sum"))
+    return read_as(write(frame.to_csv(index=False)), options)
+
+
+@pytest.mark.parametrize("columns", [Columns(), Columns(target="units")])
+@pytest.mark.parametrize("name", ["store", "store_id", "FilialNr", "item"])
+def test_whole_numbers_that_name_things_are_series_of_joined_rows(write: Write, name: str, columns: Columns) -> None:
+    """As texts are: a sum of the numbers of stores is no sales."""
+    frame = transactions(name, [1, 2])
+    panel = read_sums(write, frame, columns)
+    assert panel.columns.series == name
+    assert list(panel.series) == ["1", "2"]
+    assert panel.target.sum() == frame["units"].sum()
+
+
+def test_whole_numbers_of_joined_rows_that_may_name_series_ask(write: Write) -> None:
+    frame = transactions("kiosk", [1, 2])
+    with pytest.raises(DataError, match="'kiosk' has whole numbers that recur") as raised:
+        read_sums(write, frame)
+    assert raised.value.hint == ("If it does: --series kiosk; if all are to be forecast: --target 'kiosk,units'.")
+    assert list(read_sums(write, frame, Columns(series="kiosk")).series) == ["1", "2"]
+    assert list(read_sums(write, frame, Columns(target="kiosk,units")).series) == ["kiosk", "units"]
+
+
+def test_whole_measurements_of_joined_rows_are_no_series(write: Write) -> None:
+    frame = transactions("store", [1]).assign(
+        store=lambda one: np.arange(len(one)) * 37 % 211, online=noise(len(DAYS) * 2)[0]
+    )
+    assert read_sums(write, frame).layout == "wide"
