@@ -92,6 +92,7 @@ def test_the_hash_of_a_name_is_its_own(shop):
     alone = [int(series_groups._hashes([pa.array([text], pa.string())])[0]) for text in texts]
     assert whole.tolist() == alone and len(set(alone)) == len(texts) - 1  # a missing name is an empty one
     assert series_groups._hashes([pa.array(texts).slice(3, 4)]).tolist() == alone[3:7]
+    assert series_groups._hashes([pa.array([" a", "b\xa0"])]).tolist() == alone[1:3]  # spaces are no part of a name
     assert series_groups._hashes([pa.array(["a"]), pa.array(["b"])]) != series_groups._hashes(
         [pa.array(["b"]), pa.array(["a"])]
     )

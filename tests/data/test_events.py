@@ -64,6 +64,15 @@ def test_events_of_one_series_are_inputs_of_that_series_alone(tmp_path):
     assert [days_of(panel, 1, n) for n in range(3)] == [["2024-01-14"], [], []]
 
 
+def test_an_event_of_a_series_that_is_called_as_missing_values_are_is_of_that_series(tmp_path):
+    """`NA` is North America, or Namibia, where the data has a series of this name; elsewhere it is empty."""
+    path = events_file(tmp_path, "date,name,series\n2024-01-10,sale,NA\n2024-01-12,sale,\n")
+    panel = with_events(panel_of(pd.date_range("2024-01-01", periods=30), ("EU", "NA")), path)
+    assert [days_of(panel, 0, n) for n in range(2)] == [["2024-01-12"], ["2024-01-10", "2024-01-12"]]
+    panel = with_events(panel_of(pd.date_range("2024-01-01", periods=30), ("EU", "US")), path)
+    assert [days_of(panel, 0, n) for n in range(2)] == [["2024-01-10", "2024-01-12"]] * 2
+
+
 def test_steps_ahead_have_the_inputs_that_rows_have(tmp_path):
     path = events_file(tmp_path, "date,name,series,after\n2024-01-18,sale,a,1\n2024-01-21,sale,b,1\n")
     panel = with_events(panel_of(pd.date_range("2024-01-01", periods=30), ("a", "b")), path)

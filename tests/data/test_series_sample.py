@@ -80,6 +80,7 @@ def rows_of(panel):
 @pytest.mark.parametrize("pieces", ["file", "folder", "text"])
 def test_parquet_is_read_in_two_passes_to_the_panel_that_all_rows_give(stores, tmp_path, monkeypatch, pieces):
     monkeypatch.setattr("forecaster.data.reading.sampled_reading.BATCH_ROWS", 100)
+    stores.loc[::2, "shop"] += "  "  # no part of the name
     path = tmp_path / {"file": "sales.parquet", "folder": "sales", "text": "sales.csv"}[pieces]
     if pieces == "file":
         stores.to_parquet(path, index=False)

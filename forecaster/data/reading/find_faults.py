@@ -175,7 +175,7 @@ def _of_row(error: RowsError, k: int, row: int, table: RawTable | None, roles: R
     series = None
     if roles and roles.series:
         names = with_joined(table, roles.series, table.columns[0]).text_column(roles.series)
-        series = str(names.texts[names.codes[row]])
+        series = str(names.texts[names.codes[row]]).strip()
     elif roles and roles.layout == "wide" and error.what == "target":
         series = column
     line = _line(table.place(row))

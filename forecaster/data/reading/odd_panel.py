@@ -5,7 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from forecaster.data.reading.misread_periods import period_warning
-from forecaster.data.reading.odd_series import code_warning, ended_with_zeros, far_warning, sum_warning, total_warning
+from forecaster.data.reading.odd_series import (
+    case_warning,
+    code_warning,
+    ended_with_zeros,
+    far_warning,
+    sum_warning,
+    total_warning,
+)
 from forecaster.data.reading.odd_years import year_warning
 from forecaster.data.reading.parts_of_steps import part_warning
 
@@ -18,6 +25,7 @@ def odd_warnings(panel: Panel, season_length: int) -> tuple[str, ...]:
     return (
         year_warning(panel),
         period_warning(panel),
+        case_warning(panel),
         total_warning(panel),
         sum_warning(panel),
         code_warning(panel),

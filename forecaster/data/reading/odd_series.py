@@ -31,6 +31,20 @@ _MIN_SEEN = 10
 _MIN_TIMES = 10  # as many rows as a total has, in the usual series
 
 
+def case_warning(panel: Panel) -> str:
+    """That names of series differ only in upper and lower case; empty where none do."""
+    if panel.columns.series is None:
+        return ""
+    folded = [str(name).casefold() for name in panel.series]
+    first = dict(zip(reversed(folded), range(len(folded) - 1, -1, -1), strict=True))
+    if len(first) == len(folded):
+        return ""
+    later = [n for n, text in enumerate(folded) if first[text] != n]
+    one, other = panel.series[first[folded[later[0]]]], panel.series[later[0]]
+    more = f", as do {len(later) - 1:,} more" if len(later) > 1 else ""
+    return f"series {quoted(one)} and {quoted(other)} differ only in case{more}: if they are one, write it one way"
+
+
 def total_warning(panel: Panel) -> str:
     """That a series is probably a total below the table; empty where none is."""
     few = np.flatnonzero(panel.lengths * _MIN_TIMES <= np.median(panel.lengths))

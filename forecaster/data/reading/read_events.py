@@ -177,7 +177,7 @@ def _series(rows: _Rows, panel: Panel) -> tuple[list[list[str]], list[str]]:
     found: list[list[str]] = []
     unknown: dict[str, None] = {}
     for one in given:
-        if all(text in MISSING for text in one):
+        if one not in parts and all(text in MISSING for text in one):  # a series may be called NA
             found.append([""])
             continue
         if one not in parts:

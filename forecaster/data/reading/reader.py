@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -17,7 +18,7 @@ from forecaster.data.reading.covariate_columns import one_per_series, read_covar
 from forecaster.data.reading.frequency import SortedRows
 from forecaster.data.reading.gap_warnings import finer_warning, gap_warning
 from forecaster.data.reading.inexact_numbers import inexact_warning
-from forecaster.data.reading.joined_columns import parts_of, split_names, with_joined
+from forecaster.data.reading.joined_columns import joined_name, parts_of, split_names, with_joined
 from forecaster.data.reading.joined_rows import Observations
 from forecaster.data.reading.missing_rows import Filled, gaps_between, insert_missing_rows
 from forecaster.data.reading.odd_panel import odd_warnings
@@ -30,7 +31,7 @@ from forecaster.data.reading.row_errors import RowsError
 from forecaster.data.reading.row_span import rows_within
 from forecaster.data.reading.several_targets import for_each_target
 from forecaster.data.reading.table import RawTable
-from forecaster.data.reading.text_columns import too_large, why_too_large
+from forecaster.data.reading.text_columns import TextColumn, too_large, why_too_large
 from forecaster.data.reading.timestamp_column import localize, parse_stamps
 from forecaster.data.row_options import KEEP, LEAVE_OUT, RowOptions
 from forecaster.data.seasonality import infer_season
@@ -38,6 +39,8 @@ from forecaster.errors import DataError, UsageError
 
 if TYPE_CHECKING:
     from forecaster.typing import Data, FloatArray, IntArray, TextArray
+
+_SPACE = re.compile(r"\s")
 
 
 def read_panel(
@@ -215,12 +218,10 @@ def _series(table: RawTable, roles: Roles) -> tuple[IntArray, TextArray]:
     if roles.series is None:
         name = roles.targets[0] if roles.targets else ""
         return np.zeros(table.rows, dtype=np.int64), np.array([name], dtype=object)
-    column = table.text_column(roles.series)
+    in_parts = len(parts_of(roles.series, table.columns)) > 1
+    column = _without_spaces(table.text_column(roles.series), in_parts)
     texts = [str(text) for text in np.asarray(column.texts, dtype=object)]
-    if len(parts_of(roles.series, table.columns)) > 1:
-        blank = [i for i, text in enumerate(texts) if not all(split_names(text))]
-    else:
-        blank = [i for i, text in enumerate(texts) if not text.strip()]
+    blank = [i for i, text in enumerate(texts) if not (all(split_names(text)) if in_parts else text)]
     if blank:
         described = f"series is missing (column {roles.series}).", "Give it, or delete the row."
         raise RowsError("series", column.rows(blank), table.place, lambda _: described, column=roles.series)
@@ -234,6 +235,18 @@ def _series(table: RawTable, roles: Roles) -> tuple[IntArray, TextArray]:
     rank = np.empty_like(order)
     rank[order] = np.arange(len(order))
     return rank[column.codes], np.array([texts[i] for i in order], dtype=object)
+
+
+def _without_spaces(column: TextColumn, in_parts: bool) -> TextColumn:
+    """Names without the spaces around them, or around their parts: what differs in these alone is one series."""
+    spaced = [i for i, text in enumerate(column.texts) if _SPACE.search(str(text))]
+    if not spaced:
+        return column
+    texts = np.array([str(text) for text in column.texts], dtype=object)
+    texts[spaced] = [joined_name(split_names(texts[i])) if in_parts else texts[i].strip() for i in spaced]
+    place = {text: i for i, text in enumerate(dict.fromkeys(texts))}
+    same = np.array([place[text] for text in texts], dtype=np.int64)
+    return TextColumn(same[column.codes], np.array([*place], dtype=object))
 
 
 def _is_one_after_another(codes: IntArray, count: int) -> bool:

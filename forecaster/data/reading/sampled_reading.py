@@ -182,15 +182,17 @@ class _Rows:
 
 
 def _key_of(batch: Any, keys: Sequence[str]) -> Any:
-    """[n] what names the series of each row: the value of its column, or the texts of several."""
+    """[n] what names the series of each row: the value of its column, or the texts of several, without spaces around them."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
     columns = [batch.column(name) for name in keys]
     plain = [one.dictionary_decode() if pa.types.is_dictionary(one.type) else one for one in columns]
     if len(plain) == 1:
-        return plain[0]
-    return pc.binary_join_element_wise(*(one.cast(pa.large_string()) for one in plain), "\0")
+        is_text = pa.types.is_string(plain[0].type) or pa.types.is_large_string(plain[0].type)
+        return pc.utf8_trim_whitespace(plain[0]) if is_text else plain[0]
+    texts = (pc.utf8_trim_whitespace(one.cast(pa.large_string())) for one in plain)
+    return pc.binary_join_element_wise(*texts, "\0")
 
 
 def _as_categories(batch: Any) -> Any:

@@ -172,10 +172,11 @@ def _plain(kind: Any) -> Any:
 def _hashes(columns: Sequence[Any]) -> IntArray:
     """[n] a hash of each row's texts in these columns of Arrow; the same in every run and on every machine."""
     import pyarrow as pa
+    import pyarrow.compute as pc
 
     mixed = np.zeros(len(columns[0]), dtype=np.uint64)
     for column in columns:
-        texts = column.cast(pa.large_string()).fill_null("")
+        texts = pc.utf8_trim_whitespace(column.cast(pa.large_string()).fill_null(""))  # as the reader takes names
         ends = np.frombuffer(texts.buffers()[1], np.int64)[texts.offset : texts.offset + len(texts) + 1]
         data = texts.buffers()[2]
         letters = np.frombuffer(data if data is not None else b"", np.uint8)[ends[0] : ends[-1]].astype(np.uint64)
