@@ -53,7 +53,9 @@ def finer_warning(rows: SortedRows, freq: Freq, gaps: int) -> str:
 
     `gaps` are the steps without a row. Values of months stay what they are: they are not divided among the days.
     """
-    if gaps <= len(rows.timestamps):
+    if not gaps or gaps < _MIN_NEXT * (
+        len(rows.timestamps) - len(rows.series)
+    ):  # half the steps of n rows are n - 1 gaps
         return ""
     own = infer_freq(rows)
     apart = np.diff(own.ordinals(rows.timestamps, rows.zone))[inner_neighbours(rows.offsets)]

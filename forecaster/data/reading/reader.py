@@ -30,6 +30,7 @@ from forecaster.data.reading.regular_rows import Regular, regular
 from forecaster.data.reading.row_errors import RowsError
 from forecaster.data.reading.row_span import rows_within
 from forecaster.data.reading.several_targets import for_each_target
+from forecaster.data.reading.step_changes import step_change_warning
 from forecaster.data.reading.table import RawTable
 from forecaster.data.reading.text_columns import TextColumn, too_large, why_too_large
 from forecaster.data.reading.timestamp_column import localize, parse_stamps
@@ -142,7 +143,8 @@ def _read(table: RawTable, roles: Roles, options: ReadOptions) -> Panel:
     gaps = gap_warning(rows, freq, steps) if filled.gaps else ""
     finer = finer_warning(rows, freq, filled.gaps) if options.freq or options.rows.resample else ""
     odd = odd_warnings(panel, options.season_length or freq.season_length)
-    warnings = (gaps, finer, inexact_warning(table, roles.targets, targets), *odd)
+    changed = step_change_warning(rows, freq, steps) if filled.gaps else ""
+    warnings = (gaps, finer, changed, inexact_warning(table, roles.targets, targets), *odd)
     panel = replace(
         panel,
         season_length=season.length,

@@ -54,7 +54,10 @@ def test_usual_gaps_are_not_warned_of(write: Write, dates: pd.DatetimeIndex) -> 
     assert read_panel(write(file_of(shuffled))).warnings == ()
 
 
-@pytest.mark.parametrize(("own", "given"), [("MS", "D"), ("QS", "MS"), ("YS", "MS")])
+@pytest.mark.parametrize(
+    ("own", "given"),
+    [("MS", "D"), ("QS", "MS"), ("YS", "MS"), ("h", "30min"), ("2QS", "QS"), ("2MS", "MS"), ("2D", "D")],
+)
 @pytest.mark.parametrize("series", [["a"], ["a", "b"]])
 def test_a_frequency_finer_than_that_of_the_rows_is_warned_of(own: str, given: str, series: list[str]) -> None:
     dates = pd.date_range("2018-01-01", periods=24, freq=own)
