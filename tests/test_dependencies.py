@@ -8,6 +8,8 @@ import sys
 from importlib.metadata import packages_distributions
 from pathlib import Path
 
+import pytest
+
 from forecaster.config.resolve import parse_toml
 
 ROOT = Path(__file__).parent.parent
@@ -43,6 +45,7 @@ def imported():
     return found
 
 
+@pytest.mark.slow
 def test_every_library_that_is_imported_is_declared():
     known, needed = packages_distributions(), declared()
     missing = {

@@ -129,6 +129,7 @@ def test_whole_numbers_are_written_as_they_are_and_shapes_kept() -> None:
     assert format_timestamps(np.array([], dtype=np.int64), Freq.parse("h")).shape == (0,)
 
 
+@pytest.mark.slow
 def test_a_million_stamps_are_written_in_seconds() -> None:
     stamps = micros("2024-01-01") + np.arange(1_200_000) * 3_600_000_000
     start = time.process_time()  # not wall time: the machine may be busy

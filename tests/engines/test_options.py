@@ -59,6 +59,7 @@ def test_a_cluster_that_is_not_there_is_one_line_at_once(parquet, capfd):
     assert error.count("\n") == 1 and f"the cluster at '{address}' cannot be reached" in error
 
 
+@pytest.mark.slow
 def test_the_command_of_groups_does_not_import_ray():
     code = "import sys, forecaster.commands.predict_groups, forecaster.cli.main; sys.exit('ray' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0

@@ -109,6 +109,7 @@ def test_no_window_at_all_gives_undefined_scores():
     assert set(found.scores()["model"].to_json().values()) == {None}
 
 
+@pytest.mark.slow
 def test_gradient_boosting_learns_from_rows_before_the_windows():
     panel = panel_of(*waves(3, 60))
     found = backtested(panel, learned=True).baselines["gradient-boosting"]

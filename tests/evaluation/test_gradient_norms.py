@@ -32,6 +32,7 @@ def linear(factor, **changes):
     return net
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("factor", [0.5, 1.2])
 def test_a_linear_network_s_gradient_is_a_power_of_its_recurrent_weights(factor, many_draws):
     found = memory_of(linear(factor), [contexts()])
@@ -70,6 +71,7 @@ def test_the_reach_is_the_number_of_latest_rows_with_the_share():
     assert "no row of the context changes it" in NetworkMemory("still", 1, Memory(np.zeros(10), ())).sentence
 
 
+@pytest.mark.slow
 def test_a_network_of_one_s_own_has_the_memory_of_the_built_in_one_with_its_weights(many_draws):
     plain, mine = alike()
     found, expected = (memory_of(network, [contexts()]) for network in (mine, plain))

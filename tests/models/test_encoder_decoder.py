@@ -86,6 +86,7 @@ def test_it_follows_its_equations(cell, attention, segment):
     np.testing.assert_allclose(found, oracle(net, values, mask, 6), atol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("attention", [False, True])
 def test_the_same_weights_decode_five_times_the_horizon(attention):
     short, long = (network(cell="gru", attention=attention, horizon=horizon) for horizon in (3, 15))

@@ -34,6 +34,7 @@ def test_what_is_closed_on_a_day_is_taken_out_as_the_least_share():
     )
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("cpu")
 @pytest.mark.parametrize("profile", [None, Profile(6, seasons=3, smooth=1)])
 @pytest.mark.parametrize("count", [1, 3, 5])  # as many windows as steps, too
@@ -56,6 +57,7 @@ def test_a_network_forecasts_ordinary_days_and_puts_the_special_ones_back(profil
     np.testing.assert_allclose(np.asarray(network.forecast(network.own(named))), expected, rtol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("cpu")
 def test_both_stored_graphs_forecast_as_the_networks_do(tmp_path):
     members = (

@@ -109,6 +109,7 @@ def test_a_gap_is_filled_with_the_next_value_and_its_row_is_not_counted() -> Non
     np.testing.assert_array_equal(nothing, np.zeros((1, 3)))
 
 
+@pytest.mark.slow
 @settings(max_examples=15)
 @given(st.floats(-12, 12), st.integers(0, 99))
 def test_it_scales_with_the_data(power: float, seed: int) -> None:

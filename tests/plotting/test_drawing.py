@@ -27,6 +27,7 @@ def place(tmp_path, monkeypatch):
     return tmp_path
 
 
+@pytest.mark.slow
 def test_a_plot_is_written_next_to_the_forecast_and_changes_nothing_of_it(place, capfd):
     assert run(["predict", "--quiet"]) == 0
     plain = capfd.readouterr().out

@@ -151,6 +151,7 @@ def test_numbers_of_a_column_have_the_same_decimals_and_missing_ones_a_dash():
     assert [column.number for column in found.columns] == [False, True, True]
 
 
+@pytest.mark.slow
 def test_a_picture_is_the_same_every_time_and_shows_the_forecast():
     one, two, other = (forecast_plot(ahead(), chosen, "a.png") for chosen in ([], [], ["a"]))
     assert one.startswith(b"\x89PNG") and one == two != other

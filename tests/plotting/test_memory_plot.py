@@ -29,6 +29,7 @@ def test_the_axis_has_plain_powers_of_10(rows):
     assert {"0.1", "1"} <= set(found)
 
 
+@pytest.mark.slow
 def test_without_recurrent_layers_there_is_no_figure_of_their_states():
     whole, rows = memory_plot([network([0.1, 1.0])], "a.html"), memory_plot([network()], "a.html")
     assert whole.count(b"<svg") == 2 and rows.count(b"<svg") == 1

@@ -32,6 +32,7 @@ def test_windows_have_their_span_and_half_of_them_a_short_context():
     assert not np.isnan(windows[:, 16 - TINY.shortest : 16]).all(axis=1).mean() > 0.05
 
 
+@pytest.mark.slow
 def test_a_pool_is_the_same_for_a_seed_and_goes_on_with_new_series():
     one, other = WindowPool(TINY, seed=1), WindowPool(TINY, seed=1)
     np.testing.assert_array_equal(one.windows(64), other.windows(64))
@@ -42,6 +43,7 @@ def test_a_pool_is_the_same_for_a_seed_and_goes_on_with_new_series():
     assert 0.05 < changed.mean() < 0.5
 
 
+@pytest.mark.slow
 def test_a_pool_that_goes_on_has_the_series_of_its_place():
     one = WindowPool(TINY, seed=1)
     for _ in range(8):
@@ -50,6 +52,7 @@ def test_a_pool_that_goes_on_has_the_series_of_its_place():
     np.testing.assert_array_equal(np.sort(one.series, axis=0), np.sort(later.series, axis=0))
 
 
+@pytest.mark.slow
 def test_half_of_the_windows_that_reach_further_back_are_without_the_longer_season(monkeypatch):
     monkeypatch.setattr(
         pools, "draw_series", lambda _rng, count, rows, _season_length: np.zeros((count, rows), np.float32)

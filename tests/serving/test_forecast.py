@@ -133,6 +133,7 @@ def test_a_frame_has_columns_by_level_and_a_source():
     assert frame["prediction"].tolist() == make().prediction.reshape(-1).tolist()
 
 
+@pytest.mark.slow
 def test_more_rows_than_one_chunk_keep_their_order(tmp_path):
     names = [str(n) for n in range(CHUNK_ROWS // 4)]
     forecast = make(series=names, horizon=5)

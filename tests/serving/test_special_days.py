@@ -28,6 +28,7 @@ def frame_of(values):
     return pd.DataFrame({"timestamp": pd.date_range("2015-03-01", periods=len(values)), "target": values})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("less", [0.0, 200.0], ids=["positive", "around zero"])
 def test_the_days_of_past_years_are_in_the_forecast(tmp_path, monkeypatch, less):
     monkeypatch.chdir(tmp_path)
@@ -39,6 +40,7 @@ def test_the_days_of_past_years_are_in_the_forecast(tmp_path, monkeypatch, less)
     np.testing.assert_allclose(lost, expected, atol=0.08)
 
 
+@pytest.mark.slow
 def test_days_just_past_do_not_move_the_forecast(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     rows = ROWS + 25  # up to the third of January
@@ -69,6 +71,7 @@ def test_no_forecast_knows_a_later_row():
     assert (before[1:, :, 0].min(axis=1) < 0.7 * before[1:, 0, 0]).all()
 
 
+@pytest.mark.slow
 def test_the_intervals_move_with_the_point():
     made = panel(daily_values(ROWS, effects=CHRISTMAS))
     zero = ZeroShot(open_pretrained(7), made, made.offsets[1:], 28)

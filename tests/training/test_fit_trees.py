@@ -149,6 +149,7 @@ def test_forecasts_scale_with_the_data_and_stay_exact_at_large_levels(fitted):
     np.testing.assert_allclose(moved - 1e12, np.asarray(fitted.forecast([np.round(contexts())])), atol=1e-3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shares", [(0.0, 0.0, 0.4), (0.0, 0.3, 0.4), (0.2, 0.4, 0.4)])
 def test_in_an_ensemble_they_move_the_quantiles_and_the_networks_say_how_far_apart_they_are(fitted, shares):
     plain = replace(SETTINGS, cell="gru", layers=1, segment=1, share=0.0)

@@ -74,6 +74,7 @@ def test_they_are_not_looked_for_where_nothing_would_read_them_or_nobody_wants_t
     assert row_of(plan, "special_days") in (None, given.get("holidays")) and not plan.informed
 
 
+@pytest.mark.slow
 def test_a_country_given_takes_their_place():
     pytest.importorskip("holidays")
     plan = draft(daily_values(ROWS, effects=EFFECTS), holidays="US").plan

@@ -126,6 +126,7 @@ def test_steps_beyond_the_trained_ones_repeat_a_season_and_damp_its_trend():
     )  # a season that is longer than what was trained: the last step's trend
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("cpu")
 def test_inputs_that_a_pretrained_network_did_not_have_change_no_forecast_at_first(shipped, monkeypatch):
     from forecaster.models.network import Network

@@ -46,6 +46,7 @@ def test_options_that_are_given_come_before_the_preset(shipped):
     assert draft_of(preset="fast", horizon=2, quantiles=(0.2, 0.5)).questions.own_members == 0
 
 
+@pytest.mark.slow
 def test_fast_fits_nothing_where_a_pretrained_network_answers(shipped, monkeypatch):
     draft = draft_of(preset="fast")
     panel = panel_of(*waves(3, 80), season_length=4)

@@ -217,6 +217,7 @@ def test_a_parquet_file_of_more_cells_than_fit_is_refused_unread(
         read_panel(tmp_path / "bomb.parquet")
 
 
+@pytest.mark.slow
 def test_a_parquet_file_that_repeats_long_texts_is_refused_unread(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -166,6 +166,7 @@ def expected(written: Written) -> dict[str, list[tuple[int, str]]]:
     return found
 
 
+@pytest.mark.slow
 @settings(max_examples=80 * MANY, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(files())
 def test_a_panel_is_read_as_it_was_whatever_the_file_looks_like(
@@ -179,6 +180,7 @@ def test_a_panel_is_read_as_it_was_whatever_the_file_looks_like(
     assert rows_of(read_panel(written.table(), Columns(series="sku", target="sales"))) == expected(written)
 
 
+@pytest.mark.slow
 @settings(max_examples=40 * MANY, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(files())
 def test_the_plain_reader_reads_what_pandas_reads(written: Written) -> None:

@@ -292,6 +292,7 @@ def test_tables_of_the_usual_kinds_are_read_as_they_are(
     assert panel.offsets[-1] == rows
 
 
+@pytest.mark.slow
 def test_time_to_read_grows_with_the_columns_and_not_with_their_square(tmp_path):
     def calls(columns):
         path = tmp_path / f"{columns}.csv"
