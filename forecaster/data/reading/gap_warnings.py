@@ -1,4 +1,4 @@
-"""Gaps out of proportion, which a wrong year makes: a file of 68 days that spans 365 has a wrong timestamp."""
+"""Gaps out of proportion, as a wrong year makes them: a file of 68 days that spans 365 has a wrong timestamp."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from forecaster.data.freq import timestamp_text
 from forecaster.data.reading.differences import inner_neighbours
 from forecaster.data.reading.frequency import infer_freq
+from forecaster.data.time_zones import wall_clock
 from forecaster.errors import quoted
 
 if TYPE_CHECKING:
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
 _MIN_STEPS = 10  # without a row, for a gap to be large
 _MIN_SHARE = 0.25  # of its series' steps
 _MIN_NEXT = 0.9  # share of rows that follow the one before by a step, for the rows to have that step
+_MIN_TIMES = 12  # the mean of the other gaps between events, which one of 160,000 is by chance
+_MAX_ALIKE, _MAX_FEW = 0.01, 2  # share of gaps, and gaps, that are half as long: more of them are usual
 _MAX_JUMPS = 0.02  # share of rows that go back in time, for the others to be in order
 
 
@@ -63,8 +67,38 @@ def finer_warning(rows: SortedRows, freq: Freq, gaps: int) -> str:
         return ""
     total = gaps + len(rows.timestamps)
     return (
-        f"the rows look like {own.name}, so {gaps:,} of the {total:,} steps of {freq.name} have no value: those that are there "
+        f"the rows look like {own.name}, so {gaps:,} of the {total:,} steps of {freq.name} have no row: values that are there "
         f"are not divided among them, and each step is forecast as large as a row"
+    )
+
+
+def no_event_warning(rows: SortedRows, freq: Freq, steps: IntArray) -> str:
+    """A warning of the largest gap between rows of events that chance does not explain, whose sums are 0; empty where there is
+    none. `steps` [R] count from each series' first row.
+
+    It is many times as long as gaps usually are, which nights and weekends are not, since there are many of these.
+    """
+    inner = inner_neighbours(rows.offsets)
+    wide = np.where(inner, np.diff(steps), 0)
+    each = np.diff(rows.offsets)
+    of = np.repeat(np.arange(len(each)), each)[:-1]
+    sums = np.bincount(of, wide, len(each))
+    most = np.maximum.reduceat(np.append(wide, 0), rows.offsets[:-1])
+    usual = (sums - most) / np.maximum(each - 2, 1)  # of the others
+    alike = np.bincount(of, 2 * wide >= most[of], len(each))  # at least half as long
+    odd = (most > _MIN_STEPS) & (most > _MIN_TIMES * usual) & (alike <= np.maximum(_MAX_ALIKE * each, _MAX_FEW))
+    if not odd.any():
+        return ""
+    n = int(np.argmax(np.where(odd, most, 0)))
+    k = int(rows.offsets[n] + wide[rows.offsets[n] : rows.offsets[n + 1] - 1].argmax())
+    ends = freq.advance(rows.timestamps[[k, k]], np.array([1, wide[k] - 1]), rows.zone)
+    first, last = (
+        timestamp_text(int(t), None, whole_numbers=rows.whole_numbers).replace(" ", "T")
+        for t in (ends if rows.whole_numbers else wall_clock(ends, rows.zone))
+    )
+    return (
+        f"{rows.where(k + 1)}: series {quoted(rows.name_of(k))} has no row in {int(wide[k]) - 1:,} steps of {freq.name}, far "
+        f"more than usual, and their sums are 0. If rows are missing there, read these as missing with --ignore {first}..{last}"
     )
 
 

@@ -15,7 +15,7 @@ from forecaster.errors import quoted
 
 if TYPE_CHECKING:
     from forecaster.data.freq import Freq
-    from forecaster.typing import FloatArray, IntArray
+    from forecaster.typing import BoolArray, FloatArray, IntArray
 
 _MAX_FILL = 50  # times the rows; more is a wrong timestamp or frequency, not a gap
 
@@ -26,8 +26,10 @@ class Filled:
 
     offsets: IntArray  # [N+1]
     timestamps: IntArray  # [R]
-    values: FloatArray  # [R, C]; NaN in rows that were filled in
+    values: FloatArray  # [R, C]; NaN in rows that were filled in, or 0
     gaps: int  # rows filled in
+    zeros: int  # values that are 0 since there was no event
+    zero_gaps: int  # those in rows filled in
     first: str  # the first gap, for people; empty where there is none
 
 
@@ -46,16 +48,17 @@ def gaps_between(rows: SortedRows, freq: Freq, steps: IntArray, *, every: bool) 
     return tuple(map(Gap, names, *texts, (wide[at] - 1).tolist()))
 
 
-def insert_missing_rows(rows: SortedRows, freq: Freq, steps: IntArray, values: FloatArray) -> Filled:
+def insert_missing_rows(rows: SortedRows, freq: Freq, steps: IntArray, values: FloatArray, *, sums: int = 0) -> Filled:
     """One row a step from each series' first timestamp to its last. `steps` [R] count from the series' first row,
-    `values` are [R, C].
+    `values` are [R, C]; the first `sums` columns are sums of events: between the first and the last one of a series 0 where
+    there is no row, or only those of other columns.
 
     RowsError, at the largest gap, where that would make more than 50 times the rows.
     """
     lengths = steps[rows.offsets[1:] - 1] + 1
     total = int(lengths.sum())
-    if total == len(steps):
-        return Filled(rows.offsets, rows.timestamps, values, gaps=0, first="")
+    if total == len(steps) and sums < 2:
+        return Filled(rows.offsets, rows.timestamps, values, gaps=0, zeros=0, zero_gaps=0, first="")
     wide = np.diff(steps)
     if total > _MAX_FILL * len(steps):
         raise _too_wide(rows, freq, wide)
@@ -63,12 +66,30 @@ def insert_missing_rows(rows: SortedRows, freq: Freq, steps: IntArray, values: F
     starts = np.repeat(offsets[:-1], np.diff(rows.offsets)) + steps  # [R] where each row goes
     full = np.full((total, values.shape[1]), np.nan)
     full[starts] = values
+    absent = np.ones(total, dtype=bool)
+    absent[starts] = False
+    zero = _without_event(full[:, :sums], absent, offsets)
+    full[:, :sums][zero] = 0.0
     since = np.arange(total) - np.repeat(offsets[:-1], lengths)
     timestamps = freq.advance(np.repeat(rows.timestamps[rows.offsets[:-1]], lengths), since, rows.zone)
     timestamps[starts] = rows.timestamps  # as they are in the file where the clock shows a time twice
-    row = int((wide > 1).argmax())
+    row = int(np.argmax(wide > 1)) if len(wide) else 0
     first = f"the first after '{rows.text(row)}' (series '{rows.name_of(row)}')"
-    return Filled(offsets, timestamps, full, gaps=total - len(steps), first=first)
+    zeros, zero_gaps = int(zero.sum()), int(zero[absent].sum())
+    return Filled(offsets, timestamps, full, gaps=total - len(steps), zeros=zeros, zero_gaps=zero_gaps, first=first)
+
+
+def _without_event(sums: FloatArray, absent: BoolArray, offsets: IntArray) -> BoolArray:
+    """[R, T] where `sums` are 0: in `absent` rows [R] and in those that others of the T have, between the first and the last one
+    of their series.
+    """
+    there = ~np.isnan(sums)
+    zero = ~there & (absent | there.any(axis=1))[:, None]
+    place = np.arange(len(sums))[:, None]
+    first = np.minimum.reduceat(np.where(there, place, len(sums)), offsets[:-1])
+    last = np.maximum.reduceat(np.where(there, place, -1), offsets[:-1])
+    first, last = (np.repeat(at, np.diff(offsets), axis=0) for at in (first, last))
+    return np.asarray(zero & (first < place) & (place < last))
 
 
 def _too_wide(rows: SortedRows, freq: Freq, wide: IntArray) -> RowsError:

@@ -16,7 +16,7 @@ from forecaster.data.panel import Columns, Covariate, Panel, Season
 from forecaster.data.reading.column_roles import Roles, covariate_roles, infer_roles
 from forecaster.data.reading.covariate_columns import one_per_series, read_covariates
 from forecaster.data.reading.frequency import SortedRows
-from forecaster.data.reading.gap_warnings import finer_warning, gap_warning
+from forecaster.data.reading.gap_warnings import finer_warning, gap_warning, no_event_warning
 from forecaster.data.reading.inexact_numbers import inexact_warning
 from forecaster.data.reading.joined_columns import joined_name, parts_of, split_names, with_joined
 from forecaster.data.reading.joined_rows import Observations
@@ -129,7 +129,9 @@ def _read(table: RawTable, roles: Roles, options: ReadOptions) -> Panel:
     rows, freq, steps, covariates = grid.found.rows, grid.freq, grid.steps, grid.found.covariates
 
     columns = [grid.found.targets, *(one.values for one in covariates if one.role != "static")]
-    filled = insert_missing_rows(rows, freq, steps, columns[0] if len(columns) == 1 else np.column_stack(columns))
+    values = columns[0] if len(columns) == 1 else np.column_stack(columns)
+    sums = grid.found.targets.shape[1] if grid.events else 0
+    filled = insert_missing_rows(rows, freq, steps, values, sums=sums)
     panel = _regular_panel(table, roles, grid, filled, covariates)
     if ranges := grid.options.ignore:
         ignored = ignored_rows(panel, ranges)
@@ -140,10 +142,11 @@ def _read(table: RawTable, roles: Roles, options: ReadOptions) -> Panel:
         # A model that does not say so has learnt from them.
         grid = replace(grid, options=replace(grid.options, leading_zeros=LEAVE_OUT), notes=(*grid.notes, zeros_note))
     season = _season(panel, options)  # of what teaches
-    gaps = gap_warning(rows, freq, steps) if filled.gaps else ""
+    unlikely = no_event_warning(rows, freq, steps) if filled.zeros else ""
+    gaps = gap_warning(rows, freq, steps) or unlikely if unlikely or (filled.gaps and not filled.zeros) else ""
     finer = finer_warning(rows, freq, filled.gaps) if options.freq or options.rows.resample else ""
     odd = odd_warnings(panel, options.season_length or freq.season_length)
-    changed = step_change_warning(rows, freq, steps) if filled.gaps else ""
+    changed = step_change_warning(rows, freq, steps) if filled.gaps and not filled.zeros else ""
     warnings = (gaps, finer, changed, inexact_warning(table, roles.targets, targets), *odd)
     panel = replace(
         panel,
@@ -160,6 +163,7 @@ def _read(table: RawTable, roles: Roles, options: ReadOptions) -> Panel:
         *roles.notes(table),
         span_note,
         *grid.notes,
+        f"{filled.zeros:,} sums of nothing are 0." if filled.zeros else "",
         *panel_notes(panel, options.freq, options.season_length, filled.first),
     ]
     return replace(panel, notes=tuple(note for note in found if note))
@@ -179,7 +183,8 @@ def _regular_panel(
         panel = for_each_target(panel, roles.targets, filled.values[:, : len(roles.targets)], keys)
     if covariates:
         panel = _cut_unobserved(panel, rows, steps)
-    if filled.gaps:
+    panel = replace(panel, gaps=panel.gaps - filled.zero_gaps)
+    if panel.gaps and not filled.zeros:
         panel = replace(panel, gap_runs=gaps_between(rows, freq, steps, every=roles.layout == "wide"))
     return panel
 

@@ -28,6 +28,7 @@ class Regular:
     steps: IntArray  # [R] since the series' first row
     options: RowOptions  # as they were applied
     notes: tuple[str, ...]
+    events: bool  # targets are sums of events: 0 where there was none
 
 
 def regular(found: Observations, freq: Freq | None, options: RowOptions) -> Regular:
@@ -59,7 +60,7 @@ def regular(found: Observations, freq: Freq | None, options: RowOptions) -> Regu
             freq, found = kept, _in_slots(found, kept)
             steps = check_grid(found.rows, freq, inferred=False)
             notes.append(note_on(freq))
-    return Regular(found, freq, steps, options, tuple(notes))
+    return Regular(found, freq, steps, options, tuple(notes), events=rhythm is not None and rhythm.events)
 
 
 def _in_slots(found: Observations, freq: Freq) -> Observations:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 _MIN_REGULAR_SHARE = 0.5  # of gaps that are one step, or near the usual one, for rows to have a step
 _MAX_OFF_SHARE = 0.2  # of rows that are off its grid
 _MIN_ALIKE_SHARE = 0.8  # of timestamps with as many rows as usual: these vary where rows are events
+_MAX_FEW = 3.0  # rows of a timestamp on average, for it to be chance that others have none
 _USUAL_SHARE = 0.95  # of gaps that are not longer than usual
 
 
@@ -33,7 +34,9 @@ class Rhythm:
 
     @classmethod
     def of(cls, rows: SortedRows) -> Rhythm:
-        """That of the rows of all series. Several rows of one timestamp are a step, too, where all have about as many."""
+        """That of the rows of all series. Several rows of one timestamp are a step, too, where all have many, or as many
+        as each other.
+        """
         new = np.ones(len(rows.timestamps), dtype=bool)
         new[1:] = np.diff(rows.timestamps) != 0
         new[rows.offsets[:-1]] = True
@@ -42,7 +45,7 @@ class Rhythm:
         inner = inner_neighbours(rows.offsets)
         if not inner.any():
             return cls()
-        if np.mean(each == np.median(each)) < _MIN_ALIKE_SHARE:
+        if each.mean() <= _MAX_FEW and np.mean(each == np.median(each)) < _MIN_ALIKE_SHARE:
             return cls(events=True)
         step = infer_freq(rows)
         step = open_slots(rows, step, np.ones(len(rows.timestamps), dtype=bool))

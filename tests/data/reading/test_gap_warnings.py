@@ -64,7 +64,7 @@ def test_a_frequency_finer_than_that_of_the_rows_is_warned_of(own: str, given: s
     frame = pd.concat([pd.DataFrame({"shop": one, "date": dates, "v": range(24)}) for one in series])
     columns = Columns(series="shop")
     (found,) = read_panel(frame, columns, freq=given).warnings
-    assert found.startswith(f"the rows look like {own}, so ") and f"steps of {given} have no value" in found
+    assert found.startswith(f"the rows look like {own}, so ") and f"steps of {given} have no row" in found
     assert read_panel(frame, columns, freq=own).warnings == read_panel(frame, columns).warnings == ()
 
 
