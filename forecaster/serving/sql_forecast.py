@@ -6,6 +6,7 @@ types and this key where it is not there.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from forecaster.serving.forecast import Forecast
 
 WRITE_ROWS = 20_000  # rows that are sent at once
+STALE = "stale"  # of a column that the forecast does not have: what a replaced row has there is of an earlier one
+_NUMBERS = re.compile(r"0?\.\d+|sample \d+")
 KEY_LENGTH = 255  # characters of a name where a key needs a length
 
 
@@ -106,7 +109,9 @@ def _has_times(forecast: Forecast, dialect: str) -> bool:
 
 
 def _table(connection: Any, place: Address, forecast: Forecast) -> Any:
-    """The table, made if it is not there. UsageError where it lacks a column."""
+    """The table, made if it is not there, with the columns of the forecast, and then its other quantiles and samples, which are
+    STALE in a row that is replaced. UsageError where it lacks a column.
+    """
     sql = library()
     schema, name = table_name(str(place.table))
     wanted, key = _columns(forecast, connection.dialect.name), _key(forecast)
@@ -123,6 +128,9 @@ def _table(connection: Any, place: Address, forecast: Forecast) -> Any:
             f"{place.shown}: has no column {', '.join(lacking)}.",
             "Add it, name another table, or forecast other quantiles.",
         )
+    for column in sorted(there - set(wanted)):
+        if _NUMBERS.fullmatch(column):
+            table.append_column(sql.Column(column, sql.Double(), info={STALE: True}))
     return table
 
 
@@ -137,16 +145,21 @@ def _put(connection: Any, table: Any, rows: list[dict[str, Any]], key: tuple[str
         connection.execute(table.insert(), rows)
         return
     statement = upsert(connection, table)
-    others = {column.name: statement.excluded[column.name] for column in table.c if column.name not in key}
+    others = {
+        column.name: library().null() if STALE in column.info else statement.excluded[column.name]
+        for column in table.c
+        if column.name not in key
+    }
     connection.execute(statement.on_conflict_do_update(index_elements=list(key), set_=others), rows)
 
 
 def _pieces(forecast: Forecast, table: Any) -> Iterator[list[dict[str, Any]]]:
     """The rows, WRITE_ROWS or the steps of one series at a time."""
     horizon = forecast.timestamps.shape[1]
+    columns = [column.name for column in table.c if STALE not in column.info]
     size = max(WRITE_ROWS // max(horizon, 1), 1)
     for first in range(0, len(forecast.series) if horizon else 0, size):
-        yield _rows(forecast, slice(first, first + size), [column.name for column in table.c], table)
+        yield _rows(forecast, slice(first, first + size), columns, table)
 
 
 def _rows(forecast: Forecast, part: slice, columns: list[str], table: Any) -> list[dict[str, Any]]:

@@ -69,15 +69,22 @@ def fingerprint(source: str) -> str:
     return hashlib.sha256(repr((list(frame.columns), len(frame), total, odd)).encode()).hexdigest()
 
 
-def has_table(output: str) -> bool:
-    """Whether the table of a URL is there. UsageError where the database cannot be asked."""
+def has_rows(output: str, model: str | None = None) -> bool:
+    """Whether the table of a URL has a row, of this `model` (`sales@3`) if one is given. UsageError where the database cannot be
+    asked.
+    """
     place = address(output)
     file = sqlite_path(output)
     if place.table is None or (file is not None and not file.is_file()):
         return False
+    sql = library()
     schema, name = table_name(place.table)
     with connected(place, UsageError) as connection:
-        return bool(library().inspect(connection).has_table(name, schema=schema))
+        if not sql.inspect(connection).has_table(name, schema=schema):
+            return False
+        wanted = sql.select(sql.literal(1)).select_from(sql.table(name, sql.column("model"), schema=schema))
+        wanted = wanted if model is None else wanted.where(sql.column("model") == model)
+        return connection.execute(wanted.limit(1)).first() is not None
 
 
 @contextmanager

@@ -101,6 +101,16 @@ def test_rows_of_other_cutoffs_and_models_stay_unless_they_are_replaced(database
     assert database.do("SELECT count(*), count(DISTINCT cutoff), count(DISTINCT model) FROM forecasts") == [(12, 1, 1)]
 
 
+def test_a_row_that_is_replaced_keeps_no_quantile_of_the_forecast_before(database):
+    assert predicted(database, "--quantiles", "0.1,0.9") == 0
+    database.do("ALTER TABLE forecasts ADD COLUMN remark text", "UPDATE forecasts SET remark = 'ours'")
+    assert predicted(database, "--quantiles", "0.9") == 0
+    rows = 'SELECT count(*), count(prediction), count("0.1"), count("0.9"), count(remark) FROM forecasts'
+    assert database.do(rows) == [(12, 12, 0, 12, 12)]
+    assert predicted(database, "--quantiles", "0.1,0.9") == 0
+    assert database.do(rows) == [(12, 12, 12, 12, 12)]
+
+
 @pytest.mark.parametrize("rows", ["append", "replace"])
 def test_a_fault_halfway_leaves_the_table_as_it_was(database, monkeypatch, rows):
     assert predicted(database) == 0
@@ -220,6 +230,10 @@ def test_a_job_is_skipped_where_the_query_has_nothing_new(database):
     database.fill(101)
     assert [status(), status()] == ["done", "skipped"]
     database.do("DROP TABLE forecasts")
+    assert status() == "done"
+    database.do("DELETE FROM forecasts")
+    assert [status(), status()] == ["done", "skipped"]
+    database.do("UPDATE forecasts SET model = 'other@1'")
     assert status() == "done"
 
 

@@ -93,7 +93,7 @@ def outputs_are_there(job: BatchJob, files: Sequence[str]) -> bool:
     drawn = getattr(job.settings, "plot", None) or getattr(job.settings, "report", None)
     written = [*([drawn] if drawn else []), *([job.output] if job.output and not is_url(job.output) else [])]
     if job.output and is_url(job.output):
-        return all(map(is_file, written)) and _is_there(job.output)
+        return all(map(is_file, written)) and _is_there(job)
     if job.output and SERIES in Path(job.output).name:
         written[-1:] = [str(Path(job.output).parent / name) for name in files or [job.output]]
     return all(map(is_file, written))
@@ -145,16 +145,18 @@ def _add_content(digest: Any, source: str | Path) -> None:
             digest.update(block)
 
 
-def _is_there(output: str) -> bool:
-    """Whether a table, or a file elsewhere, is there."""
+def _is_there(job: BatchJob) -> bool:
+    """Whether a file elsewhere is there, or a table with rows of the job's model."""
+    output = str(job.output)
     try:
         if is_remote(output):
             from forecaster.storage.remote import is_there
 
             return is_there(output)
-        from forecaster.storage.database import has_table
+        from forecaster.storage.database import has_rows
 
-        return has_table(output)
+        folder = _version_folder(job) if _reads_model(job) else None
+        return has_rows(output, None if folder is None else f"{folder.parent.name}@{folder.name}")
     except ForecasterError:
         return False
 

@@ -73,29 +73,10 @@ class FrameTable:
         names = [str(name) for name in frame.columns]
         self.columns = check_header(self.name, names)
         self.frame = frame.set_axis(list(self.columns), axis=1)
-        self._refuse_far_dates()
         self.signs = signs_of(self._texts())
         signs = tuple(dict.fromkeys(self.signs.values()))
         self.form = replace(self.form, signs=signs)
         self.note = f"{self.note} {note_of(NumberForm(signs=signs))}".strip()
-
-    def _refuse_far_dates(self) -> None:
-        """DataError for a date of a year that no calendar has: 64 bits can hold it, as after damage to the file."""
-        import pandas as pd
-
-        for column in self.columns:
-            if not pd.api.types.is_datetime64_any_dtype(self.frame[column].dtype):
-                continue
-            index = pd.DatetimeIndex(self.frame[column])
-            if index.unit == "ns":  # too narrow for such a year
-                continue
-            first, last = (np.datetime64(day, index.unit).astype(np.int64) for day in ("0001-01-01", "9999-12-31"))
-            far = ~index.isna() & ((index.asi8 < first) | (index.asi8 > last))
-            if far.any():
-                place = self.place(int(far.argmax()))
-                raise DataError(
-                    f"{place}: timestamp is beyond the years 1 to 9999 (column {column}).", "Correct the row."
-                )
 
     @property
     def rows(self) -> int:
@@ -155,8 +136,19 @@ class FrameTable:
             row = int(values.isna().to_numpy().argmax())
             raise DataError(f"{self.place(row)}: timestamp is missing (column {column}).", "Give it, or drop the row.")
         index = pd.DatetimeIndex(values)
+        self._refuse_far_dates(index, column)
         zone = None if index.tz is None else _zone_name(index)
         return np.arange(len(index)), ParsedTimestamps(np.asarray(index.as_unit("us").asi8), zone)
+
+    def _refuse_far_dates(self, index: Any, column: str) -> None:
+        """DataError for a date of a year that no calendar has: 64 bits can hold it, as after damage to the file."""
+        if index.unit == "ns":  # too narrow for such a year
+            return
+        first, end = (np.datetime64(day, index.unit).astype(np.int64) for day in ("0001-01-01", "10000-01-01"))
+        far = (index.asi8 < first) | (index.asi8 >= end)
+        if far.any():
+            place = self.place(int(far.argmax()))
+            raise DataError(f"{place}: timestamp is beyond the years 1 to 9999 (column {column}).", "Correct the row.")
 
     def keep_stamps(self, column: str, codes: IntArray, stamps: ParsedTimestamps) -> None:
         """Nothing is kept: a frame is read once."""

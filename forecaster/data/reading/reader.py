@@ -15,6 +15,7 @@ from forecaster.data.leading_zeros import without_leading_zeros
 from forecaster.data.panel import Columns, Covariate, Panel, Season
 from forecaster.data.reading.column_roles import Roles, covariate_roles, infer_roles
 from forecaster.data.reading.covariate_columns import one_per_series, read_covariates
+from forecaster.data.reading.ends_of_days import after_midnight, late_note
 from forecaster.data.reading.frequency import SortedRows
 from forecaster.data.reading.gap_warnings import finer_warning, gap_warning, no_event_warning
 from forecaster.data.reading.inexact_numbers import inexact_warning
@@ -36,6 +37,7 @@ from forecaster.data.reading.text_columns import TextColumn, too_large, why_too_
 from forecaster.data.reading.timestamp_column import localize, parse_stamps
 from forecaster.data.row_options import KEEP, LEAVE_OUT, RowOptions
 from forecaster.data.seasonality import infer_season
+from forecaster.data.time_zones import DAY
 from forecaster.errors import DataError, UsageError
 
 if TYPE_CHECKING:
@@ -274,13 +276,20 @@ def _stamps(table: RawTable, name: str, series: IntArray, options: ReadOptions) 
     codes, stamps = typed or _parsed_stamps(table, name, options)
     if stamps.whole_numbers and zone is not None:
         raise UsageError(f"zone '{zone}' has no meaning for whole-number steps.", "Leave --zone out.")
+    count = len(stamps.values)
+    own = len(codes) == count and _is_one_after_another(codes, count)
+    values = stamps.values if own else stamps.values[codes]
+    on_clock = stamps.zone is None and not stamps.whole_numbers
+    late = after_midnight(values, series) if on_clock else None
+    if late is not None:
+        note = f"{stamps.note} {late_note(values, late)}".strip()
+        codes, values = np.arange(len(values)), values + DAY * late
+        stamps = replace(stamps, values=values, note=note)
     if zone is None:
-        count = len(stamps.values)
-        own = len(codes) == count and _is_one_after_another(codes, count)
-        return stamps if own else replace(stamps, values=stamps.values[codes])
+        return replace(stamps, values=values)
     if stamps.zone is None:
         return replace(stamps, values=localize(stamps.values, codes, series, zone, table.place), zone=zone)
-    return replace(stamps, values=stamps.values[codes], zone=zone)
+    return replace(stamps, values=values, zone=zone)
 
 
 def _parsed_stamps(table: RawTable, name: str, options: ReadOptions) -> tuple[IntArray, ParsedTimestamps]:

@@ -36,7 +36,7 @@ from forecaster.data.reading.parsed_timestamps import (
 from forecaster.data.reading.row_errors import RowsError
 from forecaster.data.reading.timestamp_formats import DAY_FIRST, FISCAL, MONTH_FIRST, ORDERS, YEAR_FIRST, by_format
 from forecaster.data.reading.written_dates import FORMS, MONTH_YEAR, YEAR_MONTH, fiscal_quarter_pattern, fiscal_years
-from forecaster.data.time_zones import fixed_zone, resolve_wall_clock
+from forecaster.data.time_zones import DAY, fixed_zone, resolve_wall_clock
 from forecaster.errors import DataError, quoted
 
 if TYPE_CHECKING:
@@ -102,10 +102,11 @@ def localize(wall: IntArray, index: IntArray, series: IntArray, zone: str, place
 
     `wall` are distinct times in microseconds, `index` and `series` [R] say which time and series each row has. A time that
     the clock shows twice is the first of the two; where a series has it twice, its second row is the second (its first row,
-    in a file whose latest rows come first). RowsError where the clock skipped a time.
+    in a file whose latest rows come first). A date whose midnight the clock skipped begins when it was set forward. RowsError
+    where the clock skipped another time.
     """
     first, second, missing = resolve_wall_clock(wall, zone)
-    if missing.any():
+    if missing.any() and (wall % DAY).any():
         skipped = np.flatnonzero(missing[index])
 
         def describe(k: int) -> tuple[str, str]:

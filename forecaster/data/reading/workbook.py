@@ -21,6 +21,7 @@ from forecaster.errors import DataError, install_hint
 _DAMAGE = (
     zipfile.BadZipFile, KeyError, ValueError, TypeError, AttributeError, IndexError, OSError, EOFError, zlib.error, SyntaxError,
 )  # fmt: skip # SyntaxError is what the XML parser raises
+_DAY_ONE = (datetime(1900, 1, 1), datetime(1904, 1, 2))  # of the two calendars of workbooks
 _MIN_CELLS = 2  # of a header: rows above it with fewer are titles
 _MAX_SMALL = 64 << 20  # bytes that any workbook may unpack to
 MAX_ROWS = 1_048_576  # of a sheet, by its format
@@ -152,6 +153,10 @@ def _column(cells: Sequence[Any]) -> Any:
         if kinds == {int} and None not in cells:
             return pd.Series(cells)
         return pd.Series([np.nan if cell is None else float(cell) for cell in cells])
+    if (
+        {time, datetime} <= kinds <= {time, timedelta, datetime}
+    ):  # the 24:00 of a column of times is the number 1, a day
+        cells = [timedelta(days=1) if cell in _DAY_ONE else cell for cell in cells]
     return pd.Series([None if cell is None else _text(cell) for cell in cells], dtype=object)
 
 
@@ -163,8 +168,9 @@ def _text(cell: Any) -> str:
             if cell.time() == time()
             else str(cell.replace(microsecond=cell.microsecond // 1000 * 1000))
         )
-    if isinstance(cell, timedelta):
-        return str((datetime(2000, 1, 1) + cell).time())
+    if isinstance(cell, timedelta) and cell >= timedelta():  # may be 24:00:00 and more
+        minutes, part = divmod(round(cell / timedelta(milliseconds=1)), 60_000)
+        return f"{minutes // 60:02d}:{minutes % 60:02d}:{part // 1000:02d}" + f".{part % 1000:03d}" * (part % 1000 > 0)
     if isinstance(cell, float) and cell.is_integer():
         return str(int(cell))
     return str(cell)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import sys
 
+import numpy as np
 import pytest
 
 from forecaster.cli.main import run
+from forecaster.data.reading.reader import read_panel
 from tests.support.stored_models import stored
 
 pa = pytest.importorskip("pyarrow")
@@ -53,6 +55,21 @@ def test_dates_of_years_that_no_calendar_has_are_refused_with_their_row(shop, ca
     assert predicted(shop, shop / "far.parquet") == 3
     said = capfd.readouterr().err
     assert said.count("\n") == 1 and "far.parquet row 2: timestamp is beyond the years 1 to 9999" in said
+
+
+def test_far_dates_of_other_columns_do_not_matter(tmp_path):
+    """As `valid_to` has, where a row is valid for ever."""
+    from pyarrow.parquet import write_table
+
+    days = pa.array(range(0, 30 * 86_400_000_000, 86_400_000_000), pa.timestamp("us"))
+    for name, last in (("a", "9999-12-31T23:59:59"), ("b", "9999-12-31"), ("c", 2**62)):
+        ends = pa.array(
+            np.full(30, np.datetime64(last, "us").astype("i8") if isinstance(last, str) else last), pa.timestamp("us")
+        )
+        write_table(
+            pa.table({"timestamp": days, "valid_to": ends, "target": np.arange(30.0)}), tmp_path / f"{name}.parquet"
+        )
+        assert read_panel(tmp_path / f"{name}.parquet").target.tolist() == list(range(30))
 
 
 def test_names_whose_bytes_are_no_text_are_damage(shop, capfd):

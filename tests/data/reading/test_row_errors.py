@@ -145,6 +145,16 @@ def test_a_time_that_the_clock_skipped_is_one_line(write: Callable[..., str]) ->
     )
 
 
+@pytest.mark.parametrize("zone", ["America/Santiago", "America/Asuncion", "America/Havana", "Africa/Cairo"])
+def test_a_date_without_a_midnight_is_a_day_like_others(write: Callable[..., str], zone: str) -> None:
+    """Clocks that are set forward at midnight skip it: the day begins at 1."""
+    days = pd.date_range("2023-01-01", periods=700).strftime("%Y-%m-%d")
+    panel = read_panel(write("day,sold\n" + "".join(f"{day},{n}\n" for n, day in enumerate(days))), zone=zone)
+    assert panel.freq.name == "D" and not panel.gaps and panel.target.tolist() == list(range(700))
+    hours = pd.DatetimeIndex(panel.timestamps.astype("M8[us]")).tz_localize("UTC").tz_convert(zone)
+    assert hours.strftime("%Y-%m-%d").tolist() == days.tolist() and set(hours.hour) == {0, 1}
+
+
 def test_files_that_cannot_be_read_are_one_line(write: Callable[..., str], tmp_path: Path) -> None:
     (tmp_path / "folder").mkdir()
     write(gzip.compress(DAYS.encode() * 50)[:-30], "cut.csv.gz")

@@ -67,6 +67,22 @@ def test_hours_times_and_numbers_as_names(tmp_path):
     assert read_panel(book(tmp_path, shops), Columns(series="shop")).series.tolist() == ["3", "12"]
 
 
+@pytest.mark.parametrize("form", ["[h]:mm", "hh:mm", "[hh]:mm:ss"])
+def test_the_hour_24_of_a_cell_is_the_end_of_the_day(tmp_path, form):
+    """A spreadsheet stores it as the number 1, which is read as a duration or as a date of 1900, by the cell's form."""
+    hours = [(dt.datetime(2024, 1, day), hour) for day in range(1, 6) for hour in range(1, 25)]
+    path = book(
+        tmp_path, [["date", "time", "load"], *([day, hour / 24, float(n)] for n, (day, hour) in enumerate(hours))]
+    )
+    made = openpyxl.load_workbook(path)
+    for row in made.active.iter_rows(min_row=2, min_col=2, max_col=2):
+        row[0].number_format = form
+    made.save(path)
+    panel = read_panel(path)
+    assert panel.target.tolist() == list(range(120)) and not panel.gaps
+    assert str(panel.timestamps[:1].astype("M8[us]")[0]) == "2024-01-01T01:00:00.000000"
+
+
 def test_titles_empty_rows_and_other_sheets_do_not_matter_and_are_told(tmp_path):
     rows = [["Sales of 2024"], [], *long()[:14], [None, None, None], *long()[14:], []]
     panel = read_panel(book(tmp_path, [], rows, [["a", "b"], [1, 2]]))
