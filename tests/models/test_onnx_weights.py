@@ -94,6 +94,7 @@ def test_operations_and_constants_are_those_of_a_conversion(tmp_path, monkeypatc
 
 
 @pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.usefixtures("cpu")
 def test_trees_and_a_simple_method_are_copied(tmp_path):
     smoothing = Smoothing(season_length=4, length=8, horizon=3, log=False, weight=0.3)

@@ -102,6 +102,7 @@ def test_quantiles_are_moved_away_from_the_point_forecast():
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_pretraining_goes_on_from_its_state_and_its_artifact_answers_as_the_network(tmp_path, monkeypatch):
     monkeypatch.setattr(pools, "BLOCKS", 2)
     from forecaster.pretraining.artifact import write_artifact

@@ -90,6 +90,7 @@ def test_the_test_windows_do_not_choose_them():
 
 
 @pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.usefixtures("cpu")
 def test_a_trained_model_forecasts_them_without_a_flag(tmp_path):
     values = daily_values(ROWS, effects={"12-25": -0.6, "12-20": 0.6})

@@ -104,6 +104,8 @@ def test_two_devices_take_the_steps_of_one_with_a_scaled_loss(monkeypatch):
     np.testing.assert_allclose(found[0], found[1], rtol=1e-2)
 
 
+@pytest.mark.slow
+@pytest.mark.long
 def test_stored_graphs_are_float32_and_the_manifest_says_how_they_were_fitted(tmp_path):
     import onnx
 
