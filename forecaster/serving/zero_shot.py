@@ -21,14 +21,14 @@ from forecaster.data.windows import evenly, rolling
 from forecaster.errors import ArtifactError, UsageError
 from forecaster.models.seasonal_profile import Profile
 from forecaster.serving.conformal import GRID, calibrate
-from forecaster.serving.filled_gaps import FilledRuntime
-from forecaster.serving.level_forecast import METHOD, LevelRuntime
+from forecaster.serving.deseasonalised_runtime import DeseasonalisedRuntime
+from forecaster.serving.filled_runtime import FilledRuntime
+from forecaster.serving.level_runtime import METHOD, LevelRuntime
+from forecaster.serving.ordinary_days import SpecialDays
 from forecaster.serving.pretrained import MIN_ROWS, NO_SEASON, Card, find_card, find_network, load_pretrained
 from forecaster.serving.raw_forecasts import RawForecasts, raw_forecasts, with_actuals
 from forecaster.serving.recent_errors import densest, pooled
 from forecaster.serving.runtime import Runtime
-from forecaster.serving.seasonal_profile import DeseasonalisedRuntime
-from forecaster.serving.special_days import SpecialDays
 
 if TYPE_CHECKING:
     from forecaster.data.panel import Panel

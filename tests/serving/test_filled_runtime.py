@@ -8,7 +8,7 @@ import pytest
 
 from forecaster.config import PredictSettings
 from forecaster.data.windows import latest_windows
-from forecaster.serving.filled_gaps import after_long_gaps, filled
+from forecaster.serving.filled_runtime import after_long_gaps, filled
 from forecaster.serving.predict import predict
 from forecaster.serving.zero_shot import ZeroShot, open_pretrained
 from tests.support.factories import Recorder, panel_of

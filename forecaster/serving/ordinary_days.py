@@ -1,4 +1,4 @@
-"""Special days in forecasts that nothing was trained for: taken out of what a network reads, and put onto its forecast.
+"""Days made ordinary for what no training knows: special days are taken out of what a network reads, and put onto its forecast.
 
 The pretrained networks read no dates. Three years of days show which of them differ from others year after year, and by how much
 (`forecaster.data.special_days`). Of series that are never negative the effect is a share of the value, else a sum.

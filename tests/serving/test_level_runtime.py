@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from forecaster.data.windows import latest_windows
-from forecaster.serving.level_forecast import WEIGHT, LevelRuntime, level_and_spread
+from forecaster.serving.level_runtime import WEIGHT, LevelRuntime, level_and_spread
 from forecaster.serving.zero_shot import ZeroShot, open_pretrained
 from tests.support.factories import panel_of
 
