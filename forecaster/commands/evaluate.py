@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from forecaster.commands.anomaly_file import check_anomaly_file, write_anomalies
@@ -26,6 +27,7 @@ from forecaster.evaluation.zero_shot_backtest import zero_shot_backtest
 from forecaster.plotting.requirements import check_plot_file
 from forecaster.serving.answer import ServedModel
 from forecaster.serving.calibration_file import load_calibration
+from forecaster.serving.freshness import warn_of_unfinished
 from forecaster.serving.model_workers import TESTED, SpreadRuntime
 from forecaster.serving.open_model import Opened, model_of_data, open_model, read_for
 from forecaster.serving.overwriting import refuse_overwriting, trained_on
@@ -47,12 +49,12 @@ if TYPE_CHECKING:
     from forecaster.typing import Data
 
 
-def evaluate(data: Data | None, settings: EvaluateSettings, watch: Watch) -> Report:
+def evaluate(data: Data | None, settings: EvaluateSettings, watch: Watch, now: datetime | None = None) -> Report:
     """Scores of a stored model and of the baselines on windows that the weights have not seen.
 
     On the training data these are its test windows, forecast by the weights that were fitted before them. On newer data
     they are the windows after the last training row. With `refit`, fresh weights are fitted before each window, so any
-    window will do.
+    window will do. A last period that is not over at `now` is warned of; None = this machine's clock.
 
     UsageError for an option that has no effect; ArtifactError for a missing or damaged model; DataError for rows that
     cannot be used, or too few; LockError where another run is writing the page.
@@ -63,9 +65,9 @@ def evaluate(data: Data | None, settings: EvaluateSettings, watch: Watch) -> Rep
     _check_outputs(data, settings)
     with output_lock(settings.report or "-", 0.0, watch.warn):
         if means_pretrained(data, settings, settings.models, watch):
-            found = _pretrained(data, settings, watch, began)
+            found = _pretrained(data, settings, watch, began, now)
         else:
-            found = _trained(data, settings, watch, began)
+            found = _trained(data, settings, watch, began, now)
         _write_outputs(found, settings, watch)
     return found.report
 
@@ -97,12 +99,14 @@ def _write_outputs(found: Evaluated, settings: EvaluateSettings, watch: Watch) -
         write_whole(settings.report, render(evaluation_page(found, settings.plot_series)))
 
 
-def _trained(data: Data | None, settings: EvaluateSettings, watch: Watch, began: float) -> Evaluated:
+def _trained(
+    data: Data | None, settings: EvaluateSettings, watch: Watch, began: float, now: datetime | None
+) -> Evaluated:
     """A stored model on the windows that its weights have not seen."""
     opened = open_model(settings.models, settings.model)
     _refuse_other_horizon(settings, opened)
     panel = as_in_training(opened, read_for(opened.manifest, data, settings))
-    _say(panel, settings, watch)
+    _say(panel, settings, watch, now)
     if past := missing_past(panel, opened.manifest):
         watch.warn(f"{past[0]}, but the model also reads {past[1]}: give more rows")
     with open_engine(settings) as engine:
@@ -118,17 +122,20 @@ def _backtest(panel: Panel, opened: Opened, settings: EvaluateSettings, watch: W
     return _stored(panel, opened, settings, engine)
 
 
-def _say(panel: Panel, settings: EvaluateSettings, watch: Watch) -> None:
+def _say(panel: Panel, settings: EvaluateSettings, watch: Watch, now: datetime | None) -> None:
     """What was read, before any work is done. UsageError for series to draw that are not there."""
     if settings.plot_series:
         _refuse_unknown_series(settings.plot_series, panel)
     for warning in panel.warnings:
         watch.warn(warning.rstrip("."))
+    warn_of_unfinished(panel, watch, now)
     for note in panel.notes:
         watch.note(note)
 
 
-def _pretrained(data: Data | None, settings: EvaluateSettings, watch: Watch, began: float) -> Evaluated:
+def _pretrained(
+    data: Data | None, settings: EvaluateSettings, watch: Watch, began: float, now: datetime | None
+) -> Evaluated:
     """The network that forecasts the data without a training, on the latest windows."""
     if data is None:
         raise UsageError("a pretrained network has no training data.", "Name a data file.")
@@ -137,7 +144,7 @@ def _pretrained(data: Data | None, settings: EvaluateSettings, watch: Watch, beg
         if wrong:
             raise UsageError(f"{name} has no effect on a pretrained network.", "Leave it out.")
     panel = read_as(data, settings.read_options())
-    _say(panel, settings, watch)
+    _say(panel, settings, watch, now)
     horizon = settings.horizon or default_horizon(panel.season_length)
     networks = open_pretrained(panel.season_length, settings.runtime, settings.threads or 0, settings.device_here)
     count = settings.windows or max(default_windows(panel, horizon), 1)

@@ -90,7 +90,8 @@ def recent_errors_of_group(
     panel, warnings = panel_of_group(manifest, options, rows), _Warnings()
     if panel is None:
         return None, ()
-    panel = fresh(panel, None, options.settings.drop_incomplete, warnings)
+    if options.settings.drop_incomplete:
+        panel = fresh(panel, None, True, warnings)
     later = int(panel.timestamps.max()) > manifest.seen_until
     found = recent_windows(panel, manifest, model.runtime, limit) if later else None
     return None if found is None else NamedPool.of(found), tuple(warnings.kept)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, fields, replace
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -21,6 +22,7 @@ from forecaster.errors import ArtifactError, DataError, QualityError
 from forecaster.evaluation.anomalies import Anomaly, outside
 from forecaster.plotting.requirements import check_plot_file
 from forecaster.serving.forecast import MODEL
+from forecaster.serving.freshness import warn_of_unfinished
 from forecaster.serving.ledger import Entries, Version, entries, find_version, versions
 from forecaster.serving.manifest import json_key
 from forecaster.serving.open_model import as_trained, open_model, trained_options
@@ -94,8 +96,12 @@ def _read_actuals(data: str, given: ReadOptions, then: ReadOptions, model: str) 
         return read_as(data, as_trained(given, replace(then, columns=Columns()), model))
 
 
-def monitor(ledger: str, data: str, settings: MonitorSettings, watch: Watch) -> MonitorReport:
-    """Compare a version's forecasts with the data's actuals. DataError where the data has none of the ledger's series."""
+def monitor(
+    ledger: str, data: str, settings: MonitorSettings, watch: Watch, now: datetime | None = None
+) -> MonitorReport:
+    """Compare a version's forecasts with the data's actuals. An actual of a period that is not over at `now` is warned of; None =
+    this machine's clock. DataError where the data has none of the ledger's series.
+    """
     if settings.report:
         check_plot_file(settings.report, "--report", (".html",))
     if settings.anomalies:
@@ -109,6 +115,9 @@ def monitor(ledger: str, data: str, settings: MonitorSettings, watch: Watch) -> 
     version = find_version(ledger, settings.model)
     then = _options_then(settings.models, version)
     panel = _read_actuals(data, settings.read_options(), then, version.model)
+    for warning in panel.warnings:
+        watch.warn(warning.rstrip("."))
+    warn_of_unfinished(panel, watch, now)
     made = entries(ledger, version)
     own = made.source == MODEL
     forecasts = ForecastActuals(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import time
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -24,6 +25,7 @@ from forecaster.errors import DataError, UsageError
 from forecaster.evaluation.report import make_report, subject
 from forecaster.evaluation.zero_shot_backtest import pretrained_scores
 from forecaster.models.device import require_tensorflow
+from forecaster.serving.freshness import warn_of_unfinished
 from forecaster.serving.pretrained import PRETRAINED
 from forecaster.serving.store import Store, name_from_path
 from forecaster.serving.version_folders import writing
@@ -49,18 +51,19 @@ FRAME = "data frame"  # in place of a path
 OWN_OPTIONS = ("models", "name", "keep", "wait", "threads", "device", "promote_if_better", "require_better_than")
 
 
-def train(data: Data, settings: TrainSettings, watch: Watch) -> TrainReport:
+def train(data: Data, settings: TrainSettings, watch: Watch, now: datetime | None = None) -> TrainReport:
     """Train on `data` and store a new version, which then serves.
 
     Raises the error classes of `errors`; the store is then unchanged. Ctrl-C keeps the best weights so far. With
-    `promote_if_better` the new version may be stored without serving; the report's `verdict` is then the reason.
+    `promote_if_better` the new version may be stored without serving; the report's `verdict` is then the reason. A last period
+    that is not over at `now` is warned of; None = this machine's clock.
     """
     require_tensorflow()
     data = settings.source(data)
     name = model_name(data, settings)
     store = Store(Path(settings.models))
     with store.training(name, settings.wait or 0.0), writing(store.root):  # refuses an impossible name before any work
-        return cast("TrainReport", train_in_group(data, settings, watch, store, name, Alone()))
+        return cast("TrainReport", train_in_group(data, settings, watch, store, name, Alone(), now))
 
 
 def model_name(data: Data, settings: TrainSettings) -> str:
@@ -72,11 +75,17 @@ def model_name(data: Data, settings: TrainSettings) -> str:
 
 
 def train_in_group(
-    data: Data, settings: TrainSettings, watch: Watch, store: Store, name: str, group: Alone | WorkerGroup
+    data: Data,
+    settings: TrainSettings,
+    watch: Watch,
+    store: Store,
+    name: str,
+    group: Alone | WorkerGroup,
+    now: datetime | None = None,
 ) -> TrainReport | None:
     """Read, plan, fit and store. Of a group of workers only the first one uses the store and has a report."""
     began = time.monotonic()
-    panel = read(data, settings, watch)
+    panel = read(data, settings, watch, now)
     if group.count > 1:
         own = {name: value for name, value in vars(settings).items() if name not in OWN_OPTIONS}
         group.refuse_differences(_digest(panel), own)
@@ -127,7 +136,7 @@ def _path(data: Data) -> str:
     return "-" if str(data) == "-" else str(Path(data).absolute())
 
 
-def read(data: Data, settings: PlanSettings, watch: Watch) -> Panel:
+def read(data: Data, settings: PlanSettings, watch: Watch, now: datetime | None = None) -> Panel:
     """The panel; what was inferred is noted. DataError for rows that cannot be used."""
     options = settings.read_options()
     if settings.max_rows is None:
@@ -141,6 +150,7 @@ def read(data: Data, settings: PlanSettings, watch: Watch) -> Panel:
     panel = replace(panel, notes=(*panel.notes, *degenerate_series_notes(panel)))
     for warning in panel.warnings:
         watch.warn(warning.rstrip("."))
+    warn_of_unfinished(panel, watch, now)
     for note in panel.notes:
         watch.note(note)
     if settings.counts:

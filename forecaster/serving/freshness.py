@@ -10,13 +10,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from forecaster.data.freq import timestamp_text
 from forecaster.data.future_covariates import cut
-from forecaster.data.time_zones import DAY, SECOND, days_on_clock, instants_of, wall_clock
+from forecaster.data.slots import WEEK
+from forecaster.data.time_zones import DAY, SECOND, days_on_clock, instants_of, wall_clock, weekday_of
 from forecaster.errors import DataError, StaleError, UsageError
 
 if TYPE_CHECKING:
     from forecaster.data.panel import Panel
     from forecaster.typing import IntArray, Watch
+
+_FRIDAY = 4
 
 
 def fresh(
@@ -25,12 +29,14 @@ def fresh(
     """The panel to forecast from; its cutoff is noted to `watch`. `max_age` in seconds; `now` None = this machine's clock.
 
     StaleError where the latest observed target is older than `max_age`. With `drop_incomplete`, rows whose period is not
-    over are left out. UsageError where timestamps are whole numbers, which have no age.
+    over are left out, else they are warned of. UsageError where timestamps are whole numbers, which have no age.
     """
     if max_age is not None:
         refuse_older(latest_observed(panel), panel, max_age, now)
     if drop_incomplete:
         panel = _complete(panel, watch, now)
+    else:
+        warn_of_unfinished(panel, watch, now, way_out="--drop-incomplete")
     last = panel.last_timestamps
     ended = int(np.count_nonzero(last < last.max()))
     earlier = f"; {ended:,} of {len(last):,} series end earlier" if ended else ""
@@ -59,6 +65,44 @@ def unfinished(panel: Panel, now: datetime | None = None) -> IntArray:
         unfinished_rows = (_ends(panel, panel.timestamps) > clock).astype(np.int64)
         counts = np.add.reduceat(unfinished_rows, panel.offsets[:-1])
     return counts
+
+
+def warn_of_unfinished(panel: Panel, watch: Watch, now: datetime | None = None, way_out: str = "") -> None:
+    """Warn of values whose period is not over, as of the month that goes on; `way_out` "" = the --until before it.
+
+    Weeks dated Friday to Sunday are not warned of unless rows were joined to them: most are called by their last day.
+    """
+    counts = unfinished(panel, now)
+    if not counts.any() or _may_be_called_by_its_end(panel):
+        return
+    place = np.arange(len(panel.target)) - np.repeat(panel.offsets[:-1], panel.lengths)
+    rows = (place >= np.repeat(panel.lengths - counts, panel.lengths)) & ~np.isnan(panel.target)
+    if not rows.any():
+        return
+    first = int(panel.timestamps[rows].min())
+    some = int(np.count_nonzero(np.logical_or.reduceat(rows, panel.offsets[:-1])))
+    whose = f" of {some:,} of {len(panel.series):,} series" if len(panel.series) > 1 else ""
+    watch.warn(
+        f"unfinished last period{whose}: {panel.timestamp_text(first)} is not over, and its value may be that of a part. Leave "
+        f"it out with {way_out or f'--until {_time_before(panel, first)}'}"
+    )
+
+
+def _may_be_called_by_its_end(panel: Panel) -> bool:
+    if panel.rows.resample is not None or panel.freq.unit != "clock" or panel.freq.count % WEEK:
+        return False
+    return int(weekday_of(days_on_clock(panel.last_timestamps[:1], panel.zone))[0]) >= _FRIDAY
+
+
+def _time_before(panel: Panel, timestamp: int) -> str:
+    """The latest time before the period of a timestamp, as --until takes it."""
+    own = np.array([timestamp])
+    if panel.freq.at_end:  # the last day of the period before
+        wall = int(wall_clock(panel.freq.advance(own, np.array([-1]), panel.zone), panel.zone)[0])
+    else:
+        wall = int(wall_clock(own, panel.zone)[0])
+        wall -= 60 * SECOND if wall % DAY else DAY
+    return timestamp_text(wall, None, whole_numbers=False).replace(" ", "T")
 
 
 def refuse_older(latest: int | None, panel: Panel, max_age: float, now: datetime | None = None) -> None:
