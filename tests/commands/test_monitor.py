@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from datetime import datetime
 
 import numpy as np
 import pytest
@@ -62,6 +63,16 @@ def test_errors_are_those_of_the_actuals_that_came(tmp_path):
     assert {one.group for one in found.by_series} == {"a", "b"}
     assert sum(one.count for one in found.by_week) == 36
     assert [one.group for one in found.by_week] == ["2024-01-01"]
+
+
+def test_an_actual_of_an_hour_that_is_not_over_is_warned_of(tmp_path):
+    stored(tmp_path / "models")
+    data = forecast_hourly(tmp_path, 3)  # its last row is of 12:00
+    for now, warnings in (("2024-01-05 12:20", 1), ("2024-01-05 13:00", 0)):
+        watch = Recorder()
+        settings = MonitorSettings(models=str(tmp_path / "models"))
+        monitor(str(tmp_path / "l.db"), str(data), settings, watch, datetime.fromisoformat(now).astimezone())
+        assert [text.endswith("--until 2024-01-05T11:59:00") for text in watch.warnings] == [True] * warnings
 
 
 def test_actuals_that_are_not_there_yet_wait(tmp_path):

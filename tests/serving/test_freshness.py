@@ -10,11 +10,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from forecaster.commands.evaluate import evaluate
+from forecaster.commands.train import read
+from forecaster.config import EvaluateSettings, PredictSettings, TrainSettings
 from forecaster.data.panel import Columns
 from forecaster.data.reading.read_options import ReadOptions
 from forecaster.data.reading.reader import read_as, read_panel
 from forecaster.data.row_options import RowOptions
 from forecaster.serving.freshness import fresh, unfinished, warn_of_unfinished
+from forecaster.serving.predict import predict
 from tests.support.factories import Recorder
 
 
@@ -86,3 +90,16 @@ def test_weeks_that_are_called_by_their_last_day_are_not_warned_of() -> None:
         read_as(frame(pd.date_range("2024-01-07", "2024-05-20")), options), watch, at("2024-05-20 10:00")
     )
     assert watch.warnings[0].startswith("unfinished last period: 2024-05-19 is not over")
+
+
+def test_every_command_that_uses_the_rows_says_so() -> None:
+    table, now = frame(pd.date_range("2020-01-01", periods=60, freq="MS")), at("2024-12-10")
+    watch = Recorder()
+    read(table, TrainSettings(), watch, now)
+    evaluate(table, EvaluateSettings(model="pretrained", horizon=3), watch, now)
+    predict(table, PredictSettings(model="pretrained", horizon=3), watch, now=now)
+    assert [text.rpartition(" ")[2] for text in watch.warnings if "unfinished last period" in text] == [
+        "2024-11-30",
+        "2024-11-30",
+        "--drop-incomplete",
+    ]

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from forecaster.typing import BoolArray, IntArray
 
 _USUAL_SHARE = 0.95  # of gaps that are not longer than usual
+_SMALL = 100  # what part of a period is too short to be missed
 _MIN_ALIKE = 5  # periods of one weekday or hour, for the last of them to be compared with these alone
 
 
@@ -35,7 +36,7 @@ def partial_rows(rows: SortedRows, periods: Periods, observed: BoolArray, rhythm
     if rhythm.step is not None:
         early, late = _of_readings(rows, rhythm.step, rhythm.gap, (first, begin[first]), (last, end[last]))
     elif len(found):
-        is_early, is_late = _of_events(rows, periods, found, begin, end)
+        is_early, is_late = _of_events(rows, periods, found, (begin, end), rhythm)
         early = is_early & (begin[first] == begin[found].min())
         late = is_late & (end[last] == end[found].max())
     low, high = np.full((2, len(rows.series)), np.iinfo(np.int64).min)
@@ -60,14 +61,15 @@ def _of_readings(
 
 
 def _of_events(
-    rows: SortedRows, periods: Periods, found: IntArray, begin: IntArray, end: IntArray
+    rows: SortedRows, periods: Periods, found: IntArray, edges: tuple[IntArray, IntArray], rhythm: Rhythm
 ) -> tuple[bool, bool]:
     """Whether the first and the last period of all series are not complete, by the times at which others begin and end.
 
-    Those of one kind are compared: of a weekday, or of an hour of the day. The usual gap between rows is no difference.
+    Those of one kind are compared: of a weekday, or of an hour of the day. The usual gap between events is no difference; half
+    of it is none between readings that are not on time.
     """
     times, place = np.unique(rows.timestamps[found], return_index=True)
-    begin, end = begin[found[place]], end[found[place]]
+    begin, end = (edge[found[place]] for edge in edges)
     new = np.diff(begin) != 0
     starts = np.concatenate([[0], np.flatnonzero(new) + 1])
     stops = np.append(starts[1:], len(times)) - 1
@@ -76,6 +78,8 @@ def _of_events(
     gaps = np.diff(times)
     inside, longest = gaps[~new], int(gaps.max())
     usual = int(np.quantile(inside, _USUAL_SHARE, method="higher")) if len(inside) >= _MIN_ALIKE else longest
+    small = int(end[-1] - begin[-1]) // _SMALL
+    usual, longest = max(usual if rhythm.events else usual // 2, small), max(longest, small)
     kind = _kinds(begin[starts], periods.freq, rows.zone)
     head, tail = times[starts] - begin[starts], end[starts] - times[stops]
     return _is_late(head[::-1], kind[::-1], usual, longest), _is_late(tail, kind, usual, longest)

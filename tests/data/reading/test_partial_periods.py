@@ -111,3 +111,19 @@ def test_a_series_of_a_part_of_a_period_keeps_its_sum() -> None:
     table = pd.DataFrame({"shop": ["a"] * len(a) + ["b"] * len(b), "date": a.append(b), "v": 1.0})
     panel = of(table, "MS", Columns(series="shop"))
     assert panel.target.tolist() == [31.0, 29.0, 31.0, 30.0, 10.0]
+
+
+@pytest.mark.parametrize("late", [0, 20])
+def test_readings_that_are_not_on_time_are_missed(late: int) -> None:
+    quarters = pd.date_range("2024-01-01", "2024-01-20 23:45", freq="15min")
+    index = quarters + pd.to_timedelta(np.random.default_rng(0).integers(0, late + 1, len(quarters)), "s")
+    for cut, complete in ((0, "2024-01-20 23:00:00"), (1, "2024-01-20 22:00:00"), (4, "2024-01-20 22:00:00")):
+        panel = summed(index[: len(index) - cut], "h")
+        assert ends(panel)[1] == complete and set(panel.target) == {4.0}
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_week_of_many_sales_is_not_left_out_for_a_minute(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    sales = pd.Timestamp("2024-01-01") + pd.to_timedelta(np.sort(rng.uniform(0, 70, 14000)), "D")
+    assert ends(summed(sales, "W"))[1] == "2024-03-04"
