@@ -27,6 +27,8 @@ from forecaster.data.reading.joined_columns import (
 )
 from forecaster.data.reading.odd_years import hint_for
 from forecaster.data.reading.parsed_timestamps import ZONE_HINT, how_to_read, other_format
+from forecaster.data.reading.row_errors import NumbersError
+from forecaster.data.reading.row_numbers import is_number, is_row_number, is_whole
 from forecaster.data.reading.table import MIN_TIMES, RawTable, refuse_turned
 from forecaster.data.reading.text_columns import NUMBER
 from forecaster.data.reading.timestamp_formats import fits_format
@@ -42,7 +44,6 @@ _SERIES = ("series", "unique_id", "item_id")
 TARGET = ("target", "y")
 _TIMESTAMP = ("timestamp", "ds", "datetime", "date_time", "date", "time")
 _STEP = (*_TIMESTAMP, "step", "t", "index", "period")  # names under which whole numbers are steps
-_ROW_NUMBERS = "no|no.|nr|nr.|id|idx|index|row|rownum|rownr|row_number|obs|#|n|rowid|row_id"
 _CALENDAR = re.compile(
     r"(is_?)?(week_?day|work(ing)?_?day|week_?end|dow|w_?day|day_?of_?week|week_?of_?year|day_?of_?year)", re.IGNORECASE
 )
@@ -100,7 +101,7 @@ class Clues:
         found_dates = frozenset(dates)
         numbered = [c for c in free if c not in found_dates and DATE_NAMES.search(c)]
         numbered = [c for c in numbered if are_numbered_dates(c, self.sample[c])]
-        steps = [c for c in free if c.lower() in _STEP and self.holds_numbers(c) and _is_whole(self.sample[c])]
+        steps = [c for c in free if c.lower() in _STEP and self.sample[c] and is_whole(self.sample[c])]
         ranked = [c for name in _STEP for c in (*dates, *numbered, *steps) if c.lower() == name]
         found = list(dict.fromkeys([*ranked, *dates, *self._joined_dates(free, [*dates, *numbered]), *numbered]))
         years = [c for c in found if c in numbered and "year" in part_kinds(c)]  # a year alone comes last
@@ -225,14 +226,15 @@ class Clues:
             ids = [] if self.is_stored else [c for c in ids if names_things(c)]
         if len(ids) == 1 and not texts and self.given.target is None and not set(TARGET) & set(self.table.columns):
             taken = {*parts_of(timestamp, self.table.columns), *ids}
-            ids = ids if len(numeric) > len(taken & numeric) else []  # leave a column for the target
+            others = [c for c in numeric - taken if c not in self._empty]
+            ids = ids if others else []  # leave a column for the target
         return (*texts, *ids)
 
     def _whole_numbers(self, timestamp: str) -> list[str]:
         """Columns of whole numbers that are no row numbers and no parts of dates."""
         numeric = frozenset(self.numeric)
         free = [c for c in self.free(timestamp, self.given.target) if c not in TARGET and c in numeric]
-        whole = [c for c in free if self.sample[c] and _is_whole(self.sample[c])]
+        whole = [c for c in free if self.sample[c] and is_whole(self.sample[c])]
         return [c for c in whole if not is_row_number(c, self.sample[c]) and not self.is_part_of_date(c)]
 
     def _keys(self, timestamp: str) -> _Keys:
@@ -301,7 +303,7 @@ class Clues:
         """Whether a column is a part of a date, such as a month or an hour."""
         kinds = [kind for kind in part_kinds(column) if kind != "date"]
         return any(may_hold(kind, self.sample[column]) for kind in kinds) or (
-            bool(_CALENDAR.fullmatch(column)) and bool(self.sample[column]) and _is_whole(self.sample[column])
+            bool(_CALENDAR.fullmatch(column)) and bool(self.sample[column]) and is_whole(self.sample[column])
         )
 
     def targets(self, series: str | None, timestamp: str) -> tuple[str, ...]:
@@ -313,6 +315,8 @@ class Clues:
         free = [c for c in free if not is_row_number(c, self.sample[c])]
         others = set(free)
         numeric = [c for c in self.numeric if c in others]
+        if not self.is_stored:  # a series of a stored model may not get lost
+            numeric = [c for c in numeric if c not in self._empty] or numeric
         if len(numeric) > 1:
             numeric = [c for c in numeric if not self.is_part_of_date(c)] or numeric
         return tuple(numeric) or (tuple(free) if len(free) == 1 else ())
@@ -334,7 +338,21 @@ class Clues:
 
     def holds_numbers(self, column: str) -> bool:
         """Whether a column holds numbers, or nothing."""
-        return not self.sample[column] or self.share(column, _is_number) >= _MIN_SHARE
+        return not self.sample[column] or self.share(column, is_number) >= _MIN_SHARE
+
+    @cached_property
+    def _empty(self) -> frozenset[str]:
+        """Columns in which no row has a value. The first rows alone do not show that."""
+        blank = [c for c in self.table.columns if not self.sample[c]]
+        if blank:
+            self.table.load((), blank)  # at once
+        return frozenset(c for c in blank if self._holds_nothing(c))
+
+    def _holds_nothing(self, column: str) -> bool:
+        try:
+            return bool(np.isnan(self.table.numbers([column])[column]).all())
+        except NumbersError:
+            return False
 
     def free(self, *taken: str | None) -> list[str]:
         """Columns other than these, or their parts, and the covariates given."""
@@ -373,25 +391,6 @@ def are_numbered_dates(column: str, texts: list[str]) -> bool:
         return False
     read = decimal_dates(numbers)
     return read is not None and float(np.mean(read.valid)) >= _MIN_SHARE
-
-
-def _is_number(text: str) -> bool:
-    return NUMBER.fullmatch(text) is not None
-
-
-def _is_whole(texts: list[str]) -> bool:
-    return all(text.lstrip("+-").removesuffix(".0").isdecimal() for text in texts)
-
-
-def is_row_number(column: str, texts: list[str]) -> bool:
-    """Whether a column without a name, or with a usual one, counts rows."""
-    unnamed = column.startswith(("column ", "Unnamed: "))
-    if not texts:
-        return unnamed
-    if not (unnamed or column.strip().lower() in _ROW_NUMBERS.split("|")) or not _is_whole(texts):
-        return False
-    first = int(float(texts[0]))
-    return [int(float(text)) for text in texts] == list(range(first, first + len(texts)))
 
 
 def listed(names: Sequence[str]) -> str:

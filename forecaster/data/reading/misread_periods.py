@@ -1,4 +1,4 @@
-"""Dates that are probably numbered periods: quarters or weeks read as months, periods of a fiscal year read as days."""
+"""Dates that are probably numbered periods: half-years, quarters or weeks read as months, periods of a fiscal year as days."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ _WEEK = re.compile(
 )
 _QUARTER = re.compile(r"(cal(endar)?)?(quarter|qtr|quartal|trimestre|kwartaal|kvartal|yyyyqq?)s?")
 _MIN_PERIODS, _MAX_PERIODS = 12, 16  # of a fiscal year
-_MAX_OBSERVED = 0.6  # share of rows: of few years, a third of the months are there and less of the days
+_PARTS = {2: "half-years", 3: "thirds of the year", 4: "quarters", 6: "two months each"}  # by how many a year has
+_MAX_OBSERVED = 0.7  # share of rows: of few years, half of the months are there and less of the days
 _MIN_YEARS = 2  # that have the same few months or days
 
 
@@ -38,12 +39,15 @@ def period_warning(panel: Panel) -> str:
     many = len(np.unique(years)) >= _MIN_YEARS
     if freq.name == "MS":
         months = np.unique(dates.astype("M8[M]").astype(np.int64) % 12).tolist()
-        if months == [0, 1, 2, 3] and (many or _QUARTER.fullmatch(called)):
-            return (
-                f"the dates of every year are months 1 to 4 (column '{name}'): if these are quarters, give the form, "
-                "e.g. --timestamp-format %Y-%q"
-            )
-        return ""
+        count = len(months)
+        if months != list(range(count)) or count not in _PARTS or not (many or _QUARTER.fullmatch(called)):
+            return ""
+        form = "give the form, e.g. --timestamp-format %Y-%q"
+        other = f"write the first day of each, as {years[0]}-01-01 and {years[0]}-{1 + 12 // count:02d}-01"
+        return (
+            f"the dates of every year are months 1 to {count} (column '{name}'): if these are {_PARTS[count]}, "
+            f"{form if count == 4 else other}"
+        )
     last = int((dates - years.astype("M8[D]")).astype(np.int64).max(initial=0)) + 1
     if many and _MIN_PERIODS <= last <= _MAX_PERIODS:
         return (

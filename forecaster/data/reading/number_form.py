@@ -80,7 +80,7 @@ def _pattern(decimal: str, thousands: str) -> re.Pattern[str]:
     whole = (
         r"\d+"
         if not thousands
-        else rf"(?:\d{{1,3}}(?:[{re.escape(SPACES if thousands == ' ' else thousands)}]\d{{3}})+|\d+)"
+        else rf"(?:[1-9]\d{{0,2}}(?:[{re.escape(SPACES if thousands == ' ' else thousands)}]\d{{3}})+|\d+)"
     )
     point = re.escape(decimal)
     return re.compile(
@@ -182,9 +182,7 @@ def _proves(text: str, form: NumberForm) -> bool:
     if "," not in text or not form.fits(text) or (form.thousands not in ("", ",") and form.thousands not in text):
         return False
     if form.decimal == ",":
-        return not any(NumberForm(".", ",").fits(part) for part in (text, text.lstrip("+-"))) or text.lstrip(
-            "+-"
-        ).startswith("0,")
+        return not any(NumberForm(".", ",").fits(part) for part in (text, text.lstrip("+-")))
     return not NumberForm(",").fits(text)
 
 

@@ -45,6 +45,7 @@ _OF_DAYS = (
     _Parts(96, "quarter-hour", "day", "q qh p period interval quarterhour"),
 )
 _OF_YEARS = (
+    _Parts(13, "period", "year", "p period"),
     _Parts(12, "month", "year", "m month monat mois mes mese maand p period", "month", True),
     _Parts(4, "quarter", "year", "q quarter qtr quartal", "quarter"),
     _Parts(52, "week", "year", "w wk week kw woche semaine semana", "week"),
@@ -127,10 +128,11 @@ def _numbered(names: list[str], freq: Freq) -> _Found | None:
         for word, numbers in found.items():
             first = min(numbers)
             known = word in parts.words.split() or (not word and parts.bare and len(names) == parts.count)
-            if known and first <= 1 and sorted(numbers) == list(range(first, first + parts.count)):
+            last = first + parts.count - 1  # more may be their mean, as M13 is, or the 25th hour of a day
+            if known and first <= 1 and set(range(first, last + 1)) <= set(numbers):
                 how = "called" if word or not numbers[first].isdecimal() else "numbered"
-                joins = bool(parts.kind) and holds_part(parts.kind, names)
-                called = f"{how} {numbers[first]} to {numbers[max(numbers)]}"
+                joins = bool(parts.kind) and max(numbers) == last and holds_part(parts.kind, names)
+                called = f"{how} {numbers[first]} to {numbers[last]}"
                 return _Found(called, f"{parts.one}s of the {parts.of}", parts.one, joins)
     return None
 

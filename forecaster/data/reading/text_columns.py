@@ -107,6 +107,8 @@ def _not_a_number(text: str, column: str) -> tuple[str, str]:
         hint = "Delete the repeated header line."
     elif without_sign(text)[1] and PLAIN.fits(without_sign(text)[0]):
         hint = "Write the number alone, e.g. -1234.5, or give all numbers of the column the same sign."
+    elif PLAIN.fits(without_sign(text)[0]):  # of another form than all others
+        hint = "Write it with the marks of the others, or say how all are written: --decimal ."
     elif re.fullmatch(r"[+-]?\d[\d.,\s'’_]*", without_sign(text)[0]):
         text = without_sign(text)[0]
         options = " or ".join(_marks_of(text)) or "--decimal , or --thousands ."

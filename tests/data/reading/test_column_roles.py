@@ -120,3 +120,33 @@ def test_wide_tables_of_codes_and_gases_stay_series():
     for names in (["store_no", "shop_no"], ["NO", "CO"], ["zone 1", "zone 2"]):
         frame = pd.DataFrame({"date": days} | {name: [i % 7 for i in range(60)] for name in names})
         assert read_panel(frame).series.tolist() == names
+
+
+DAYS = [f"2024-{1 + i // 28:02d}-{1 + i % 28:02d}" for i in range(300)]
+
+
+@pytest.mark.parametrize(
+    ("header", "cells", "expected"),
+    [
+        ("date,sales,notes", "5,", Roles(None, "date", ("sales",))),
+        ("date,notes,store,sales", ",A,5", Roles("store", "date", ("sales",))),
+        ("t,date,sales", "", Roles(None, "date", ("sales",))),
+    ],
+)
+def test_a_column_without_values_is_no_target(roles, header, cells, expected):
+    rows = [f",{day},{i}" if header[0] == "t" else f"{day},{cells}" for i, day in enumerate(DAYS)]
+    rows += [row.replace("A", "B") for row in rows if "A" in row]
+    assert roles(table(header, *rows)) == expected
+
+
+def test_a_series_that_begins_after_the_first_rows_is_one(roles):
+    rows = [f"{day},{i},{i if i > 250 else ''}," for i, day in enumerate(DAYS)]
+    assert roles(table("date,old,new,none", *rows)) == Roles(None, "date", ("old", "new"))
+
+
+def test_a_column_without_values_that_is_named_or_alone_is_refused(write):
+    path = write(table("date,sales,notes", *(f"{day},5," for day in DAYS)))
+    with pytest.raises(DataError, match="target column 'notes' holds no number"):
+        read_panel(path, Columns(target="notes"))
+    with pytest.raises(DataError, match="target column 'notes' holds no number"):
+        read_panel(write(table("date,notes", *(f"{day}," for day in DAYS))))

@@ -33,6 +33,17 @@ def test_quarters_that_look_like_months_are_warned_of(dates, column, form):
     assert not warned(dates, column, form)
 
 
+@pytest.mark.parametrize(
+    ("count", "years", "what", "second"),
+    [(2, 8, "half-years", "07"), (3, 5, "thirds of the year", "05"), (6, 2, "two months each", "03")],
+)
+def test_other_parts_of_years_that_look_like_months_are_warned_of(count, years, what, second):
+    frame = pd.DataFrame({"period": numbered("{}-{}", count, years), "y": range(count * years)})
+    (found,) = (one for one in read_panel(frame).warnings if "dates of every year" in one)
+    assert f"are months 1 to {count} (column 'period'): if these are {what}, write the first day of each" in found
+    assert found.endswith(f"as 2018-01-01 and 2018-{second}-01")
+
+
 @pytest.mark.parametrize("column", ["Woche", "KW", "iso_week", "Semaine", "week_nr"])
 def test_weeks_that_look_like_months_are_warned_of(column):
     (found,) = warned(numbered("{}-{:02d}", 11, years=1), column)
@@ -56,6 +67,7 @@ def test_periods_of_a_fiscal_year_that_look_like_days_are_warned_of(dates, form)
     [
         (numbered("{}-{:02d}", 12), "month"),
         (["2018-01", "2018-02", "2018-03", "2018-04"], "month"),
+        (["2018-01", "2018-02"], "month"),
         ([f"{day:%Y-%m-%d}" for day in pd.date_range("2024-01-01", periods=14)], "day"),
         ([f"{day:%Y-%m-%d}" for day in pd.date_range("2023-12-20", periods=28)], "day"),
         ([f"{day:%Y-%m-%d}" for day in pd.date_range("2024-01-01", periods=30, freq="W")], "week"),

@@ -184,3 +184,15 @@ def test_points_that_separate_no_thousands_are_decimal_points_beside_any_dates(n
     path = tmp_path / "x.csv"
     path.write_text("day,y\n" + "".join(f"{i:02d}.01.2024,{numbers[i % 3]}\n" for i in range(10, 22)))
     assert read_panel(path).target[1] == float(numbers[2])
+
+
+@pytest.mark.parametrize(("mark", "decimal"), [(".", ","), (",", "."), (" ", ".")])
+@pytest.mark.parametrize("number", ["0{}345", "-0{}345", "012{}345", "000{}001"])
+def test_no_group_of_thousands_begins_with_0(tmp_path, mark, decimal, number):
+    """0.345 was read as 345."""
+    number = number.format(mark)
+    path = file_of(tmp_path, [f"1{mark}345", number, f"2{mark}500"])
+    with pytest.raises(DataError, match=f"x.csv:3: target '{number}' .column Größe. is not a number"):
+        read(path, decimal=decimal, thousands=mark)
+    path = file_of(tmp_path, ["0,345", "1,345", "2,500"])
+    assert read_panel(path).target.tolist() == [0.345, 1.345, 2.5]

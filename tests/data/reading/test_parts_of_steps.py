@@ -116,3 +116,16 @@ def test_years_by_months_are_warned_of_with_a_total_and_in_other_languages_too(t
     path.write_text("\n".join(["year," + names.replace(" ", ","), *rows]) + "\n", encoding="utf-8")
     panel = read_panel(path)
     assert any("if these are months of the year, write a row for each month" in warning for warning in panel.warnings)
+
+
+@pytest.mark.parametrize(
+    ("names", "step", "called"),
+    [
+        ([f"M{month:02d}" for month in range(1, 14)], "YS", "called M01 to M12: if these are months of the year"),
+        ([f"H{hour}" for hour in range(1, 26)], "D", "called H1 to H24: if these are hours of the day"),
+        ([f"P{period}" for period in range(1, 14)], "YS", "called P1 to P13: if these are periods of the year"),
+    ],
+)
+def test_a_part_too_many_as_the_mean_of_the_year_hides_no_parts(names, step, called):
+    """Labour statistics call a year's mean M13."""
+    assert called in part_warning(read_panel(parts(names, freq=step)))
