@@ -9,6 +9,7 @@ import numpy as np
 from forecaster.data.freq import timestamp_text
 from forecaster.data.reading.differences import inner_neighbours
 from forecaster.data.reading.frequency import infer_freq
+from forecaster.data.reading.step_changes import regular_step
 from forecaster.data.time_zones import wall_clock
 from forecaster.errors import quoted
 
@@ -22,6 +23,7 @@ _MIN_SHARE = 0.25  # of its series' steps
 _MIN_NEXT = 0.9  # share of rows that follow the one before by a step, for the rows to have that step
 _MIN_TIMES = 12  # the mean of the other gaps between events, which one of 160,000 is by chance
 _MAX_ALIKE, _MAX_FEW = 0.01, 2  # share of gaps, and gaps, that are half as long: more of them are usual
+_MAX_LOOKS = 1000  # series that are looked at one by one
 _MAX_JUMPS = 0.02  # share of rows that go back in time, for the others to be in order
 
 
@@ -52,23 +54,34 @@ def gap_warning(rows: SortedRows, freq: Freq, steps: IntArray) -> str:
     return f"{rows.where(after)}: timestamp '{rows.text(after)}' follows '{rows.text(before)}', and {missing}. Check its year."
 
 
-def finer_warning(rows: SortedRows, freq: Freq, gaps: int) -> str:
-    """A warning that a given frequency is finer than that of the rows, as of days for rows of months; empty where it is not.
+def finer_warning(rows: SortedRows, freq: Freq, steps: IntArray) -> str:
+    """A warning that a given frequency is finer than that of the rows, or of those of one series, as of days for months; empty
+    where it is not. `steps` [R] count from each series' first row.
 
-    `gaps` are the steps without a row. Values of months stay what they are: they are not divided among the days.
+    Values of months stay what they are: they are not divided among the days.
     """
-    if not gaps or gaps < _MIN_NEXT * (
-        len(rows.timestamps) - len(rows.series)
-    ):  # half the steps of n rows are n - 1 gaps
-        return ""
-    own = infer_freq(rows)
-    apart = np.diff(own.ordinals(rows.timestamps, rows.zone))[inner_neighbours(rows.offsets)]
-    if own == freq or np.mean(apart == 1) < _MIN_NEXT:
-        return ""
-    total = gaps + len(rows.timestamps)
+    inner = inner_neighbours(rows.offsets)
+    wide = (np.diff(steps) > 1) & inner
+    ends = rows.offsets[1:] - 1
+    if wide.sum() >= _MIN_NEXT * inner.sum() > 0:
+        own = infer_freq(rows)
+        alike = np.mean(np.diff(own.ordinals(rows.timestamps, rows.zone))[inner] == 1) >= _MIN_NEXT
+        total = int(steps[ends].sum()) + len(ends)
+        return _finer("the rows look", own, freq, len(steps), total) if alike and own != freq else ""
+    apart = np.diff(rows.offsets) - 1
+    coarse = np.add.reduceat(np.append(wide, [False]), rows.offsets[:-1], dtype=np.int64) >= _MIN_NEXT * apart
+    for n in np.flatnonzero(coarse & (apart >= _MIN_STEPS))[:_MAX_LOOKS].tolist():
+        found = regular_step(rows, slice(int(rows.offsets[n]), int(ends[n]) + 1))
+        if found is not None and found != freq:
+            name = quoted(rows.name_of(int(ends[n])))
+            return _finer(f"the rows of series {name} look", found, freq, int(apart[n]) + 1, int(steps[ends[n]]) + 1)
+    return ""
+
+
+def _finer(rows_look: str, own: Freq, freq: Freq, count: int, total: int) -> str:
     return (
-        f"the rows look like {own.name}, so {gaps:,} of the {total:,} steps of {freq.name} have no row: values that are there "
-        f"are not divided among them, and each step is forecast as large as a row"
+        f"{rows_look} like {own.name}, so {total - count:,} of the {total:,} steps of {freq.name} have no row: values that are "
+        f"there are not divided among them, and each step is forecast as large as a row"
     )
 
 

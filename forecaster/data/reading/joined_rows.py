@@ -94,10 +94,11 @@ def _without_parts(found: Observations, periods: Periods, rhythm: Rhythm) -> tup
     """
     rows, targets = found.rows, found.targets.copy()
     parts = np.zeros(len(targets), dtype=bool)
+    edges = periods.edges(rows.timestamps, rows.zone)
     masks = np.packbits(~np.isnan(targets), axis=0)
     for columns in _alike(masks):
         observed = ~np.isnan(targets[:, columns[0]])
-        part = partial_rows(rows, periods, observed, rhythm)
+        part = partial_rows(rows, periods, edges, observed, rhythm)
         targets[np.ix_(part, np.array(columns))] = np.nan
         parts |= part
     if not parts.any():

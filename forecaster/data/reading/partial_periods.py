@@ -20,8 +20,11 @@ _SMALL = 100  # what part of a period is too short to be missed
 _MIN_ALIKE = 5  # periods of one weekday or hour, for the last of them to be compared with these alone
 
 
-def partial_rows(rows: SortedRows, periods: Periods, observed: BoolArray, rhythm: Rhythm) -> BoolArray:
-    """[R] rows of the first and the last period that are not complete, of rows that are `observed` [R].
+def partial_rows(
+    rows: SortedRows, periods: Periods, edges: tuple[IntArray, IntArray], observed: BoolArray, rhythm: Rhythm
+) -> BoolArray:
+    """[R] rows of the first and the last period that are not complete, of rows that are `observed` [R]; `edges` are those of the
+    period of each row.
 
     Readings: of each series, where its own next row, or the one before the first, would be in the period. Events: of all
     series, where the time to the edge is longer than in other periods.
@@ -31,12 +34,12 @@ def partial_rows(rows: SortedRows, periods: Periods, observed: BoolArray, rhythm
     stop = np.searchsorted(found, rows.offsets[1:])
     some = np.flatnonzero(stop > first)  # series with a value
     first, last = found[first[some]], found[stop[some] - 1]
-    begin, end = periods.edges(rows.timestamps, rows.zone)
+    begin, end = edges
     early = late = np.zeros(len(some), dtype=bool)
     if rhythm.step is not None:
         early, late = _of_readings(rows, rhythm.step, rhythm.gap, (first, begin[first]), (last, end[last]))
     elif len(found):
-        is_early, is_late = _of_events(rows, periods, found, (begin, end), rhythm)
+        is_early, is_late = _of_events(rows, periods, found, edges, rhythm)
         early = is_early & (begin[first] == begin[found].min())
         late = is_late & (end[last] == end[found].max())
     low, high = np.full((2, len(rows.series)), np.iinfo(np.int64).min)

@@ -146,7 +146,7 @@ def _read(table: RawTable, roles: Roles, options: ReadOptions) -> Panel:
     season = _season(panel, options)  # of what teaches
     unlikely = no_event_warning(rows, freq, steps) if filled.zeros else ""
     gaps = gap_warning(rows, freq, steps) or unlikely if unlikely or (filled.gaps and not filled.zeros) else ""
-    finer = finer_warning(rows, freq, filled.gaps) if options.freq or options.rows.resample else ""
+    finer = finer_warning(rows, freq, steps) if filled.gaps and (options.freq or options.rows.resample) else ""
     odd = odd_warnings(panel, options.season_length or freq.season_length)
     changed = step_change_warning(rows, freq, steps) if filled.gaps and not filled.zeros else ""
     warnings = (gaps, finer, changed, inexact_warning(table, roles.targets, targets), *odd)

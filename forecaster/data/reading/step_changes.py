@@ -82,7 +82,7 @@ def _change(rows: SortedRows, freq: Freq, wide: IntArray, first: int) -> _Change
         if min(early[:k].mean(), (~early[k:]).mean()) < _MIN_ALIKE:
             continue
         part = slice(first, first + k + 1) if finer_later else slice(first + k, first + len(wide) + 1)
-        coarse = _own_step(rows, part)
+        coarse = regular_step(rows, part)
         if coarse is None or coarse == freq:
             continue
         row = first + k
@@ -94,8 +94,8 @@ def _change(rows: SortedRows, freq: Freq, wide: IntArray, first: int) -> _Change
     return None
 
 
-def _own_step(rows: SortedRows, part: slice) -> Freq | None:
-    """The step of neighbouring rows of one series; None where they have none."""
+def regular_step(rows: SortedRows, part: slice) -> Freq | None:
+    """The step of a `part` of the rows, neighbours of one series; None where they have none."""
     times = rows.timestamps[part]
     own = infer_freq(
         replace(rows, series=rows.series[:1], offsets=np.array([0, len(times)]), timestamps=times, order=None)

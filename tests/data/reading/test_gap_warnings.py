@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -66,6 +67,18 @@ def test_a_frequency_finer_than_that_of_the_rows_is_warned_of(own: str, given: s
     (found,) = read_panel(frame, columns, freq=given).warnings
     assert found.startswith(f"the rows look like {own}, so ") and f"steps of {given} have no row" in found
     assert read_panel(frame, columns, freq=own).warnings == read_panel(frame, columns).warnings == ()
+
+
+def test_a_series_that_is_coarser_than_the_others_is_warned_of() -> None:
+    rng = np.random.default_rng(0)
+    days, months = pd.date_range("2022-01-01", periods=700), pd.date_range("2022-01-01", periods=24, freq="MS")
+    rare = days[rng.random(700) < 0.05]
+    dates = {"a": days, "b": months, "c": rare}
+    frame = pd.concat(
+        [pd.DataFrame({"shop": one, "date": at, "v": 1.0 + np.arange(len(at)) % 7}) for one, at in dates.items()]
+    )
+    (found,) = read_panel(frame, Columns(series="shop"), freq="D").warnings
+    assert found.startswith("the rows of series 'b' look like MS, so 676 of the 700 steps of D have no row")
 
 
 def test_sparse_rows_of_a_given_frequency_are_not() -> None:
