@@ -14,6 +14,12 @@ import numpy as np
 
 from forecaster.data.reading.csv_bytes import blanked, records
 from forecaster.data.reading.csv_lines import RecordLines, lines_of
+from forecaster.data.reading.doubtful_points import (
+    likely_columns,
+    may_be_doubtful,
+    pointed_columns,
+    refuse_doubtful_points,
+)
 from forecaster.data.reading.file_set import place_in
 from forecaster.data.reading.number_form import PLAIN, NumberForm, form_of, note_of, signs_of
 from forecaster.data.reading.number_signs import PERCENT, without_sign
@@ -56,6 +62,7 @@ class CsvTable:
     form: NumberForm | None = None  # of its numbers; None = to be inferred
     spans: tuple[tuple[int, str], ...] = ()  # lines before each file that was joined, and its path; empty = one file
     signs: dict[str, str] = field(default_factory=dict)  # of money and percent, by column
+    likely: frozenset[str] = frozenset()  # columns in which points separate thousands, as a rule
     _text_columns: dict[str, TextColumn] = field(default_factory=dict)
     _numbers: dict[str, FloatArray] = field(default_factory=dict)
     _odd: dict[str, dict[int, str]] = field(default_factory=dict)  # row → cell that is no number
@@ -65,6 +72,7 @@ class CsvTable:
     )  # line on which each record begins, as far as looked up
     _unread: Iterator[tuple[int, list[str]]] | None = None
     _by_line: RecordLines | None = None  # once a second look was needed
+    _pointed: frozenset[int] | None = None  # places of columns of numbers with three digits after a point
     _even: bool = False  # whether all rows were found to have as many fields as the header
 
     def __post_init__(self) -> None:
@@ -84,7 +92,8 @@ class CsvTable:
             sample = {name: [without_sign(text)[0] for text in texts] for name, texts in sample.items()}
         signs = tuple(dict.fromkeys(self.signs.values()))
         money = [column for column, sign in self.signs.items() if sign != PERCENT]
-        self.form = replace(given or form_of(self.name, self.delimiter, sample, money), signs=signs)
+        self.likely = likely_columns(sample, money)
+        self.form = replace(given or form_of(self.name, self.delimiter, sample), signs=signs)
         new = self.form if given is None else NumberForm(signs=signs)
         self.note = f"{self.note} {note_of(new)}".strip()
 
@@ -136,12 +145,27 @@ class CsvTable:
         """Whole columns [R] as float64; missing is NaN. NumbersError where cells are no numbers."""
         self.load((), columns)
         for column in columns:
+            self._refuse_doubtful_points(column)
             if column not in self._numbers:  # not all are numbers, so they were read as text
                 self._numbers[column] = numbers_of(self._text_columns[column], column, self.place, self.numbers_as)
             if odd := self._odd.get(column):
                 rows, texts = np.array(list(odd)), list(odd.values())
                 raise numbers_error(column, rows, texts, self.place, self._numbers[column])
         return {c: self._numbers[c] for c in columns}
+
+    def _refuse_doubtful_points(self, column: str) -> None:
+        """DataError where the points in a column may separate thousands, and nobody has said what they do."""
+        likely, form = column in self.likely, self.numbers_as
+        if form.given or form.marks or (self.delimiter == "," and not likely):
+            return
+        if column in self._numbers and not may_be_doubtful(self._numbers[column]):
+            return
+        if self._pointed is None:
+            every = frozenset(range(len(self.columns)))
+            self._pointed = pointed_columns(self.data, self.delimiter)
+            self._pointed = every if self._pointed is None else self._pointed
+        if self.columns.index(column) in self._pointed:
+            refuse_doubtful_points(self.name, column, self.text_column(column).texts, likely=likely)
 
     def load(self, texts: Sequence[str], numbers: Sequence[str], *, distinct: Sequence[str] = ()) -> None:
         """Parse these columns in one pass, without pandas where the file is plain."""

@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from forecaster.data.reading.csv_bytes import MAX_BYTES, unreadable
+from forecaster.data.reading.doubtful_points import likely_columns, refuse_doubtful_points
 from forecaster.data.reading.number_form import PLAIN, NumberForm, note_of, signs_of
+from forecaster.data.reading.number_signs import PERCENT
 from forecaster.data.reading.parsed_timestamps import ParsedTimestamps
 from forecaster.data.reading.table import SAMPLE, check_header
 from forecaster.data.reading.text_columns import MISSING, TextColumn, numbers_of
@@ -34,6 +36,7 @@ class FrameTable:
     note: str = ""
     form: NumberForm = PLAIN  # of numbers that are texts
     signs: dict[str, str] = field(default_factory=dict)  # of money and percent, by column
+    likely: frozenset[str] = frozenset()  # columns of texts in which points separate thousands, as a rule
     origin: IntArray | None = None  # [R] which row of the source each is; None = all are there, in order
 
     @property
@@ -73,7 +76,9 @@ class FrameTable:
         names = [str(name) for name in frame.columns]
         self.columns = check_header(self.name, names)
         self.frame = frame.set_axis(list(self.columns), axis=1)
-        self.signs = signs_of(self._texts())
+        texts = self._texts()
+        self.signs = signs_of(texts)
+        self.likely = likely_columns(texts, [column for column, sign in self.signs.items() if sign != PERCENT])
         signs = tuple(dict.fromkeys(self.signs.values()))
         self.form = replace(self.form, signs=signs)
         self.note = f"{self.note} {note_of(NumberForm(signs=signs))}".strip()
@@ -98,6 +103,7 @@ class FrameTable:
         """The first rows of the columns that hold no numbers, dates or truth values."""
         untyped = [c for c, kind in zip(self.columns, self.frame.dtypes, strict=True) if kind.kind not in "iufbM"]
         head = self.frame[untyped].head(SAMPLE)
+        untyped = [c for c in untyped if not _holds_numbers(head[c])]
         return {c: [str(v).strip() for v in head[c][head[c].notna()] if str(v) not in MISSING] for c in untyped}
 
     def text_column(self, column: str) -> TextColumn:
@@ -158,12 +164,22 @@ class FrameTable:
         return f"{self.name} row {row if self.origin is None else int(self.origin[row])}"
 
     def _numbers(self, column: str) -> FloatArray:
-        import pandas as pd
-
         values = self.frame[column]
-        if pd.api.types.is_numeric_dtype(values.dtype) and not pd.api.types.is_complex_dtype(values.dtype):
+        if _holds_numbers(values):
             return np.asarray(values.to_numpy(dtype=np.float64, na_value=np.nan))
-        return numbers_of(self.text_column(column), column, self.place, self.form)
+        found = self.text_column(column)
+        if not self.form.given and not self.form.marks:
+            refuse_doubtful_points(self.name, column, found.texts, likely=column in self.likely)
+        return numbers_of(found, column, self.place, self.form)
+
+
+def _holds_numbers(values: Any) -> bool:
+    """Whether a column has numbers, as they are or as objects, such as the decimals of a database."""
+    import pandas as pd
+
+    if values.dtype == object:
+        return pd.api.types.infer_dtype(values, skipna=True) in ("decimal", "floating", "mixed-integer-float")
+    return pd.api.types.is_numeric_dtype(values.dtype) and not pd.api.types.is_complex_dtype(values.dtype)
 
 
 def read_parquet(source: str, form: NumberForm = PLAIN) -> FrameTable:

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import lru_cache
 
 from forecaster.data.reading.number_signs import PERCENT, without_sign
@@ -20,9 +20,6 @@ DECIMALS = (".", ",")
 THOUSANDS = (",", ".", " ", "'", "_", "\u00a0", "\u202f", "\u2019")
 SPACES = " \u00a0\u202f"  # which look alike: as an option a plain space stands for each
 _YEAR_MONTH = re.compile(r"\d{4}\.(0?[1-9]|1[0-2])")
-_POINTED = re.compile(r"[+-]?[1-9]\d{0,2}\.\d{3}")
-_SMALL = re.compile(r"[+-]?\d{1,3}")
-_POINTED_DATE = re.compile(r"\d{1,2}\.\d{1,2}\.(\d{4}|\d{2})(\D.*)?")  # of countries whose decimal mark is the comma
 _MIN_SHARE = 0.8  # of a column's texts that have the form; the others are faults to be reported by line
 
 
@@ -33,6 +30,7 @@ class NumberForm:
     decimal: str = "."
     thousands: str = ""
     signs: tuple[str, ...] = ()  # of money and percent, which some columns of the file have
+    given: bool = field(default=False, compare=False)  # by the caller; else as the file shows
 
     def __post_init__(self) -> None:
         if self.decimal not in DECIMALS:
@@ -91,23 +89,18 @@ def _pattern(decimal: str, thousands: str) -> re.Pattern[str]:
 PLAIN = NumberForm()
 
 
-def form_of(name: str, delimiter: str, sample: Mapping[str, Sequence[str]], money: Collection[str] = ()) -> NumberForm:
-    """The form of the numbers in a sample of columns that `delimiter` separates; those called `money` had signs of it.
+def form_of(name: str, delimiter: str, sample: Mapping[str, Sequence[str]]) -> NumberForm:
+    """The form of the numbers in a sample of columns that `delimiter` separates.
 
-    DataError where all numbers fit two forms that give different values.
+    DataError where all numbers with a comma fit two forms that give different values; of points the whole columns decide, as
+    `doubtful_points.py` says.
     """
-    abroad = any(texts and all(map(_POINTED_DATE.fullmatch, texts)) for texts in sample.values())
-    thousands = {c: texts for c, texts in sample.items() if abroad or c in money}
-    if thousands and not any("," in text for texts in thousands.values() for text in texts):
-        _refuse_doubtful_points(name, thousands, likely=True)
     odd = {c: texts for c, texts in sample.items() if texts and any("," in text for text in texts)}
     if delimiter == ",":  # then such numbers are in quotes; a few of them are errors
         quoted = NumberForm(".", ",")
         shown = [texts for texts in odd.values() if 2 * sum("," in text for text in texts) > len(texts)]
         sure = [one for one in shown if all(map(quoted.fits, one)) and any(_proves(text, quoted) for text in one)]
         return quoted if sure else PLAIN
-    if not odd:
-        _refuse_doubtful_points(name, sample)
     odd = {c: texts for c, texts in odd.items() if any(_share(texts, form) >= _MIN_SHARE for form in _forms(","))}
     found = [form for form in _forms(",") if any(_proves(text, form) for texts in odd.values() for text in texts)]
     continental = [form for form in found if form.decimal == ","]
@@ -126,24 +119,6 @@ def form_of(name: str, delimiter: str, sample: Mapping[str, Sequence[str]], mone
             "Say which: --decimal , or --thousands ,",
         )
     return PLAIN
-
-
-def _refuse_doubtful_points(name: str, sample: Mapping[str, Sequence[str]], *, likely: bool = False) -> None:
-    """DataError for a column of numbers with three digits after the point, and of small ones without a point.
-
-    Points there separate thousands, as a rule. `likely`: dates or money say so, too, and all numbers may have a point.
-    """
-    for column, texts in sample.items():
-        pointed = [text for text in texts if "." in text]
-        whole = [text for text in texts if "." not in text]
-        if not pointed or not all(map(_POINTED.fullmatch, pointed)) or not all(map(_SMALL.fullmatch, whole)):
-            continue
-        if likely or whole:
-            why = "all numbers fit both" if likely else "others have no point"
-            raise DataError(
-                f"{name}: number '{pointed[0]}' (column {column}) may have decimals or thousands: {why}.",
-                "Say which: --decimal . or --thousands .",
-            )
 
 
 def signs_of(sample: Mapping[str, Sequence[str]]) -> dict[str, str]:

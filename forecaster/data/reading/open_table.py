@@ -19,14 +19,19 @@ if TYPE_CHECKING:
     from forecaster.typing import Data
 
 
+def form_given(text: TextOptions) -> NumberForm | None:
+    """How the caller says that numbers are written; None = as the file shows."""
+    if text.decimal is None and text.thousands is None:
+        return None
+    decimal = text.decimal or ("," if text.thousands == "." else ".")
+    return NumberForm(decimal, text.thousands or "", given=True)
+
+
 def open_table(
     source: Data, read_bytes: Callable[[str, str | None], bytes] = fetch, text: TextOptions = AS_SHOWN
 ) -> RawTable:
     """`source` as a table; `read_bytes` reads a CSV file of an encoding. DataError where it is no table."""
-    form = None
-    if text.decimal is not None or text.thousands is not None:
-        decimal = text.decimal or ("," if text.thousands == "." else ".")
-        form = NumberForm(decimal, text.thousands or "")
+    form = form_given(text)
     if not isinstance(source, (str, Path)):
         from forecaster.data.reading.frames import FrameTable
 

@@ -16,6 +16,8 @@ import numpy as np
 from forecaster.data.panel import SeriesSample
 from forecaster.data.reading.file_set import FileSet, data_set, find_file_set, is_file_set, redundant_keys
 from forecaster.data.reading.joined_columns import parts_of
+from forecaster.data.reading.number_form import PLAIN
+from forecaster.data.reading.open_table import form_given
 from forecaster.data.reading.reader import panel_of, read_as, roles_in
 from forecaster.data.series_sample import SampleOptions, evenly_sampled, sampled
 from forecaster.errors import DataError
@@ -121,7 +123,7 @@ class _Rows:
         frame, origin = self._frame(keys, [names[i] for i in chosen])
         from forecaster.data.reading.frames import FrameTable
 
-        table = FrameTable(self.file_set.name, frame, origin=origin)
+        table = FrameTable(self.file_set.name, frame, form=form_given(options.text) or PLAIN, origin=origin)
         sample = SeriesSample(
             max_rows=wanted.max_rows * targets,
             series=len(chosen) * targets,
@@ -139,7 +141,7 @@ class _Rows:
         if head is None:
             return None
         try:
-            table = FrameTable(self.file_set.name, head.to_pandas())
+            table = FrameTable(self.file_set.name, head.to_pandas(), form=form_given(options.text) or PLAIN)
             roles = roles_in(table, options)
         except DataError:  # reading all rows says it, or finds that it is none
             return None

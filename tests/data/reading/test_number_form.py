@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from decimal import Decimal
 
 import numpy as np
 import pandas as pd
@@ -196,3 +197,75 @@ def test_no_group_of_thousands_begins_with_0(tmp_path, mark, decimal, number):
         read(path, decimal=decimal, thousands=mark)
     path = file_of(tmp_path, ["0,345", "1,345", "2,500"])
     assert read_panel(path).target.tolist() == [0.345, 1.345, 2.5]
+
+
+LATE = ["950"] * 300 + ["1.012", "1.050", "998"]  # points that the first rows do not show
+DOUBT = r"number '1.0(12|50)' .column Größe. may have decimals or thousands"
+
+
+@pytest.mark.parametrize("quote", ["", '"'])
+@pytest.mark.parametrize("dates", ["%Y-%m-%d", "%d.%m.%Y"])
+@pytest.mark.parametrize("cells", [LATE, LATE[::-1], ["1.012"] * 300 + ["998"], [*LATE, ""], ["1.000", *LATE[:300]]])
+def test_points_are_asked_about_wherever_they_are(tmp_path, cells, dates, quote):
+    path = tmp_path / "x.csv"
+    days = pd.date_range("2022-01-01", periods=len(cells)).strftime(dates)
+    rows = [f"{quote}{day}{quote};{quote}{cell}{quote}" for day, cell in zip(days, cells, strict=True)]
+    path.write_text("\n".join(["Tag;Größe", *rows, ""]), encoding="utf-8")
+    with pytest.raises(DataError, match=r"number '1.0.*' .column Größe. may have decimals or thousands"):
+        read_panel(path)
+    point = next(i for i, cell in enumerate(cells) if "." in cell)
+    assert read(path, decimal=".").target[point] == float(cells[point])
+    assert read(path, thousands=".").target[point] == 1000 * float(cells[point])
+
+
+@pytest.mark.parametrize("more", ["12.5", "0.125", "1012", "12.0625", "0.000"])
+@pytest.mark.parametrize("dates", ["%Y-%m-%d", "%d.%m.%Y"])
+def test_a_number_that_has_no_thousands_shows_that_points_are_decimal(tmp_path, more, dates):
+    cells = [*LATE, more]
+    days = pd.date_range("2022-01-01", periods=len(cells)).strftime(dates)
+    path = tmp_path / "x.csv"
+    path.write_text("Tag;y\n" + "".join(f"{day};{cell}\n" for day, cell in zip(days, cells, strict=True)))
+    assert read_panel(path).target.tolist() == [float(cell) for cell in cells]
+
+
+def test_points_are_asked_about_in_the_files_of_a_folder_and_beside_names_with_commas(tmp_path):
+    file_of(tmp_path, LATE[:20], name="a.csv")
+    rows = [
+        f"{day:%Y-%m-%d};{cell}" for day, cell in zip(pd.date_range("2024-01-21", periods=3), LATE[-3:], strict=True)
+    ]
+    (tmp_path / "b.csv").write_text("\n".join(["Tag;Größe", *rows, ""]), encoding="utf-8")
+    with pytest.raises(DataError, match=DOUBT):
+        read_panel(tmp_path)
+    path = tmp_path / "c.csv"
+    path.write_text("\n".join(["Ort;Tag;Größe", *(f"Berlin, Mitte;{row}" for row in rows), ""]), encoding="utf-8")
+    with pytest.raises(DataError, match=DOUBT):
+        read_panel(path)
+
+
+def test_points_in_a_column_that_is_not_read_are_not_asked_about(tmp_path):
+    path = tmp_path / "x.csv"
+    path.write_text("day;y;lat\n" + "".join(f"{i}.01.2024;{i};48.137\n" for i in range(10, 22)))
+    assert read_panel(path, Columns(target="y")).target.tolist() == list(range(10, 22))
+    with pytest.raises(DataError, match=r"column lat. may have decimals or thousands"):
+        read_panel(path, Columns(target="lat"))
+
+
+@pytest.mark.parametrize("kind", ["xlsx", "parquet", "frame", "categories"])
+def test_points_in_texts_are_asked_about_in_other_tables_too(tmp_path, kind):
+    cells = ["998", "1.012", "967", "1.100"]
+    frame = pd.DataFrame({"day": pd.date_range("2024-01-01", periods=4), "Größe": cells})
+    source = frame.astype({"Größe": "category"}) if kind == "categories" else frame
+    if kind in ("xlsx", "parquet"):
+        source = tmp_path / f"x.{kind}"
+        frame.to_excel(source, index=False) if kind == "xlsx" else frame.to_parquet(source)
+    with pytest.raises(DataError, match=DOUBT):
+        read_panel(source)
+    assert read(source, decimal=".").target.tolist() == [998, 1.012, 967, 1.1]
+    assert read(source, thousands=".").target.tolist() == [998, 1012, 967, 1100]
+
+
+def test_decimals_as_objects_are_numbers_whatever_separates_thousands_in_texts():
+    numbers = [Decimal("998"), Decimal("1.012"), None, Decimal("967.500")]
+    frame = pd.DataFrame({"day": pd.date_range("2024-01-01", periods=4), "y": numbers})
+    for text in ({}, {"thousands": "."}, {"decimal": ","}):
+        np.testing.assert_array_equal(read(frame, **text).target, [998, 1.012, np.nan, 967.5])
