@@ -10,15 +10,24 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from forecaster.commands.series_files import SERIES
-from forecaster.config import CheckSettings, EvaluateSettings, MonitorSettings, PredictSettings, PruneSettings
+from forecaster.config import (
+    CheckSettings,
+    EvaluateSettings,
+    MonitorSettings,
+    PredictSettings,
+    PruneSettings,
+    TrainSettings,
+)
 from forecaster.data.reading.file_set import find_file_set, is_file_set
 from forecaster.errors import ArtifactError, ForecasterError
 from forecaster.serving.integrity import MANIFEST
+from forecaster.serving.open_model import model_of_data
 from forecaster.serving.remote_store import at_hand
-from forecaster.serving.store import Store
+from forecaster.serving.store import Store, name_from_path
 from forecaster.serving.version_folders import CURRENT
 from forecaster.storage.addresses import is_database, is_remote, is_url, without_secrets
 from forecaster.storage.files import is_file
+from forecaster.typing import Silent
 from forecaster.version import __version__
 
 if TYPE_CHECKING:
@@ -75,7 +84,7 @@ def job_key(job: BatchJob) -> str:
     digest.update(json.dumps([job.command, data, output, _plain(settings)], sort_keys=True).encode())
     try:
         if _reads_model(job):
-            digest.update((_version_folder(job) / MANIFEST).read_bytes())
+            digest.update((version_folder(job) / MANIFEST).read_bytes())
         place = data_place(job)
         # The content of a pipe is known only by reading it.
         if place is None or not (is_url(place) or is_file_set(place) or is_file(place)):
@@ -90,13 +99,17 @@ def job_key(job: BatchJob) -> str:
 
 def outputs_are_there(job: BatchJob, files: Sequence[str]) -> bool:
     """Whether all that the job wrote is there. `files`: names of the files of its series, where each has its own."""
-    drawn = getattr(job.settings, "plot", None) or getattr(job.settings, "report", None)
-    written = [*([drawn] if drawn else []), *([job.output] if job.output and not is_url(job.output) else [])]
-    if job.output and is_url(job.output):
-        return all(map(is_file, written)) and _is_there(job)
-    if job.output and SERIES in Path(job.output).name:
-        written[-1:] = [str(Path(job.output).parent / name) for name in files or [job.output]]
-    return all(map(is_file, written))
+    if isinstance(job.settings, TrainSettings) and not _has_model(job, job.settings):
+        return False
+    others = [place for name, place in job.writes.items() if name != "output" and not is_url(place)]
+    if not all(map(is_file, others)):
+        return False
+    if not job.output:
+        return True
+    if is_url(job.output):
+        return _is_there(job)
+    folder, name = Path(job.output).parent, Path(job.output).name
+    return all(is_file(folder / one) for one in ((files if SERIES in name else None) or [name]))
 
 
 def data_place(job: BatchJob) -> str | None:
@@ -104,7 +117,7 @@ def data_place(job: BatchJob) -> str | None:
     if job.data is not None or not isinstance(job.settings, (PredictSettings, EvaluateSettings)):
         return job.data or None
     try:
-        place = str(json.loads((_version_folder(job) / MANIFEST).read_bytes())["data"]["path"])
+        place = str(json.loads((version_folder(job) / MANIFEST).read_bytes())["data"]["path"])
     except (OSError, ValueError, KeyError, TypeError, ArtifactError):
         return None
     return place if Path(place).is_absolute() or is_url(place) else None
@@ -155,7 +168,7 @@ def _is_there(job: BatchJob) -> bool:
             return is_there(output)
         from forecaster.storage.database import has_rows
 
-        folder = _version_folder(job) if _reads_model(job) else None
+        folder = version_folder(job) if _reads_model(job) else None
         return has_rows(output, None if folder is None else f"{folder.parent.name}@{folder.name}")
     except ForecasterError:
         return False
@@ -179,7 +192,7 @@ def _sources(job: BatchJob) -> Iterator[Path]:
     yield from (Path(name) for name in _more_inputs(job) if not is_url(name))
     if _reads_model(job):
         try:
-            folder = _version_folder(job)
+            folder = version_folder(job)
         except ForecasterError:
             return
         yield folder / MANIFEST
@@ -190,7 +203,14 @@ def _reads_model(job: BatchJob) -> bool:
     """Whether a stored version decides what the job does."""
     if isinstance(job.settings, CheckSettings):
         return job.settings.model is not None
+    if isinstance(job.settings, TrainSettings):
+        return job.settings.start_from is not None
     return isinstance(job.settings, (PredictSettings, EvaluateSettings))
+
+
+def _has_model(job: BatchJob, settings: TrainSettings) -> bool:
+    """Whether the model that the job trains is in the store, where that is on this machine."""
+    return is_url(settings.models) or Store(Path(settings.models)).has(settings.name or name_from_path(str(job.data)))
 
 
 def _more_inputs(job: BatchJob) -> list[str]:
@@ -199,7 +219,16 @@ def _more_inputs(job: BatchJob) -> list[str]:
     return [str(name) for name in named if name]
 
 
-def _version_folder(job: BatchJob) -> Path:
-    """The version of the model that the job reads. ForecasterError where there is none."""
+def version_folder(job: BatchJob) -> Path:
+    """The version of the model that the job reads, by the same rules. ForecasterError where there is none."""
     settings = at_hand(job.settings)
-    return Store(Path(settings.models)).resolve(getattr(settings, "model", None))
+    match settings:
+        case PredictSettings():
+            model = model_of_data(job.data, settings, Silent())[1].model
+        case EvaluateSettings():
+            model = model_of_data(job.data, settings, Silent())[1].model
+        case TrainSettings():
+            model = settings.start_from
+        case _:
+            model = getattr(settings, "model", None)
+    return Store(Path(settings.models)).resolve(model)

@@ -21,7 +21,7 @@ from __future__ import annotations
 import os
 import re
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeAlias
@@ -69,7 +69,9 @@ _PATHS = (
     "report",
     "anomalies",
 )  # keys that name files and folders
-_PLACEHOLDER = re.compile(r"\{(\w*)\}")
+_WRITTEN = ("plot", "report", "anomalies", "ledger")  # beside the output
+_DATED = (*_WRITTEN, "future", "events")  # in which {date} is filled in, as in data and output
+_PLACEHOLDER = re.compile(r"(?<!\$)\{(\w*)\}")  # ${NAME} is a variable of the environment
 _KNOWN_PLACEHOLDERS = ("date", "series")
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}")
 
@@ -136,8 +138,16 @@ class BatchJob:
 
     def dated(self, date: str) -> BatchJob:
         """The job with {date} filled in."""
-        data, output = (text and text.replace("{date}", date) for text in (self.data, self.output))
-        return replace(self, data=data, output=output, settings=_dated(self.settings, date))
+        data, output, argument = (
+            text and text.replace("{date}", date) for text in (self.data, self.output, self.argument)
+        )
+        return replace(self, data=data, output=output, argument=argument, settings=_dated(self.settings, date))
+
+    @property
+    def writes(self) -> dict[str, str]:
+        """What the job writes beside the store, by the option that names it. Several jobs may add to one ledger."""
+        named = {"output": self.output, **{name: getattr(self.settings, name, None) for name in _WRITTEN}}
+        return {name: place for name, place in named.items() if place and place != "-"}
 
 
 @dataclass(frozen=True)
@@ -217,6 +227,7 @@ def _job(
         arguments = [resolved(str(arguments[0]), folder)]
     data = _data(own, given, where, folder)
     _check_places(own, arguments, where)
+    _check_placeholders(own, [str(one) for one in (*arguments, *map(given.get, _DATED)) if one], where)
     given.setdefault("models", str(folder / "models"))
     return BatchJob(
         name=name,
@@ -301,10 +312,14 @@ def _check_places(own: JobSettings, arguments: list[object], where: str) -> None
         raise UsageError(f"{where}: a job writes no folder.", "Name a file, or run `forecaster predict` for it.")
     if "{series}" in str(Path(own.output or "").parent):
         raise UsageError(f"{where}: {{series}} may be in the output's file name only.", "Move it there.")
-    for text in (own.data or "", own.output or ""):
+
+
+def _check_placeholders(own: JobSettings, others: Sequence[str], where: str) -> None:
+    """UsageError for a placeholder that means nothing: in the data, the output, or the `others`, paths that options name."""
+    for text in (own.data or "", own.output or "", *others):
         for found in _PLACEHOLDER.findall(text):
             if found not in _KNOWN_PLACEHOLDERS or (
-                found == "series" and (text == own.data or own.command != "predict")
+                found == "series" and (text != own.output or own.command != "predict")
             ):
                 raise UsageError(
                     f"{where}: '{{{found}}}' means nothing here.", "Known: {date}; {series} in predict's output."
@@ -337,8 +352,8 @@ def is_table_of_many(output: str) -> bool:
 
 
 def _dated(settings: CommandSettings, date: str) -> CommandSettings:
-    """The settings with {date} filled in in the paths of a plot and a report."""
-    named = {name: getattr(settings, name, None) for name in ("plot", "report")}
+    """The settings with {date} filled in in the files that they name."""
+    named = {name: getattr(settings, name, None) for name in _DATED}
     return replace(settings, **{name: text.replace("{date}", date) for name, text in named.items() if text})
 
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from forecaster.commands.batch.done_already import version_folder
 from forecaster.config import EvaluateSettings, MonitorSettings, PredictSettings, TrainSettings
 from forecaster.errors import ForecasterError
 from forecaster.serving.store import Store, name_from_path
@@ -71,8 +72,8 @@ def _model(job: BatchJob) -> str | None:
     match job.settings:
         case TrainSettings(name=name):
             return name or name_from_path(str(job.data))
-        case PredictSettings(model=model) | EvaluateSettings(model=model):
-            return Store(Path(job.settings.models)).resolve(model).parent.name
+        case PredictSettings() | EvaluateSettings():
+            return version_folder(job).parent.name
         case MonitorSettings(model=model):
             return model.partition("@")[0] if model else None
     return None

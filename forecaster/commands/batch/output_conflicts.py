@@ -15,8 +15,6 @@ from forecaster.storage.addresses import is_url, shown, without_secrets
 if TYPE_CHECKING:
     from forecaster.commands.batch.jobs import BatchJob
 
-PLACES = ("output", "plot", "report", "anomalies", "ledger")  # what a job writes; several jobs may add to one ledger
-
 
 def refuse_shared_files(
     jobs_file: Path, status: Path | None, pages: Mapping[str, str | None], jobs: Sequence[BatchJob]
@@ -29,20 +27,19 @@ def refuse_shared_files(
     own = {"the jobs file": jobs_file, "the status file": status}
     refuse_overwriting(pages, own)
     for job in jobs:
-        written = {name: getattr(job.settings, name, None) for name in PLACES} | {"output": job.output}
         read = {
             "the job's data": data_place(job),
             "the job's future values": getattr(job.settings, "future", None),
             "the job's events": getattr(job.settings, "events", None),
         }
         try:
-            refuse_overwriting(written, {**read, **own}, job.settings.models)
+            refuse_overwriting(job.writes, {**read, **own}, job.settings.models)
             refuse_overwriting({"the status file": status}, {**read, "the jobs file": jobs_file}, job.settings.models)
-            files = {f"the job's {name}": place for name, place in written.items()}
+            files = {f"the job's {name}": place for name, place in job.writes.items()}
             refuse_overwriting(pages, {**read, **files}, job.settings.models)
         except UsageError as fault:
             raise UsageError(f"{jobs_file}: [jobs.{job.name}]: {fault.message}", fault.hint) from None
-        for path in {value for name, value in written.items() if value and value != "-" and name != "ledger"}:
+        for path in {place for name, place in job.writes.items() if name != "ledger"}:
             if is_table_of_many(path):
                 continue
             other = outputs.setdefault(_identity(path), job.name)

@@ -20,6 +20,7 @@ from forecaster.commands.batch.done_already import (
     file_state,
     inputs_of,
     outputs_are_there,
+    version_folder,
 )
 from forecaster.commands.batch.jobs import BatchJob, JobsFile, load_jobs
 from forecaster.commands.batch.operator_report import job_records, model_records, write_metrics, write_report
@@ -32,10 +33,8 @@ from forecaster.commands.batch.worker_process import WorkerProcess, can_fork
 from forecaster.commands.open_engine import open_engine
 from forecaster.data.reading.file_set import is_file_set
 from forecaster.engines.local import LocalEngine
-from forecaster.errors import ArtifactError, DataError, ForecasterError, LockError, QualityError, StaleError, UsageError
+from forecaster.errors import DataError, ForecasterError, LockError, QualityError, StaleError, UsageError
 from forecaster.plotting.requirements import check_plot_file
-from forecaster.serving.remote_store import at_hand
-from forecaster.serving.store import Store
 from forecaster.storage.addresses import is_url, shown
 from forecaster.storage.files import HAS_LOCKS, UNLOCKED, is_file
 
@@ -116,16 +115,16 @@ def batch(
     job that another run is doing for as long as the job's `wait`, and then the job fails with LockError's code.
     """
     jobs = load_jobs(path)
+    date = _date(jobs, clock)
+    jobs = replace(jobs, jobs=tuple(job.dated(date) for job in jobs.jobs))
     chosen = jobs.only(tuple(filter(None, (settings.only or "").split(","))))
     status_file = Path(settings.status).absolute() if settings.status else jobs.status
     if settings.force and status_file is None:
         raise UsageError("--force has no effect without a status file.", "Leave it out, or give --status FILE.")
-    date = _date(jobs, clock)
-    dated = [job.dated(date) for job in chosen]
-    refuse_shared_files(jobs.path, status_file, {"--report": settings.report, "--metrics": settings.metrics}, dated)
+    refuse_shared_files(jobs.path, status_file, {"--report": settings.report, "--metrics": settings.metrics}, chosen)
     status = StatusFile(status_file, watch.warn) if status_file else NoStatusFile()
     if settings.dry_run:
-        planned = tuple(_planned(job, status, settings.force) for job in dated)
+        planned = tuple(_planned(job, status, settings.force) for job in chosen)
         for line in planned:
             emit(line)
         return DryRun(planned)
@@ -134,7 +133,7 @@ def batch(
     if not HAS_LOCKS:  # jobs in another process would not say so
         UNLOCKED.append(f"'{jobs.path}'")
     with terminable(), open_engine(settings) as engine:
-        run = BatchRun(dated, status, settings, watch, clock, engine)
+        run = BatchRun(list(chosen), status, settings, watch, clock, engine)
         try:
             summary = run.run(emit)
         finally:
@@ -361,9 +360,8 @@ def _planned(job: BatchJob, status: Status, force: bool) -> PlannedJob:
 def _model(job: BatchJob) -> str | None:
     """name@version of the model that a job reads; None where there is none."""
     try:
-        settings = at_hand(job.settings)
-        folder = Store(Path(settings.models)).resolve(getattr(settings, "model", None))
-    except ArtifactError:
+        folder = version_folder(job)
+    except ForecasterError:
         return None
     return f"{folder.parent.name}@{folder.name}"
 

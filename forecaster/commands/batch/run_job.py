@@ -76,6 +76,9 @@ class Worker:
     def run(self, job: BatchJob) -> JobResult:
         """Run the job. TimeLimit when it exceeds its `timeout`; ForecasterError where it fails."""
         with time_limit(job.timeout):
+            for place in job.writes.values():
+                if not is_url(place):
+                    Path(place).parent.mkdir(parents=True, exist_ok=True)
             if isinstance(job.settings, PredictSettings):
                 return self._predict(job, job.settings)
             if isinstance(job.settings, EvaluateSettings) and not job.settings.refit:
@@ -89,9 +92,6 @@ class Worker:
 
     def _predict(self, job: BatchJob, settings: PredictSettings) -> JobResult:
         output = str(job.output)
-        for place in filter(None, (output, settings.plot)):
-            if not is_url(place):
-                Path(place).parent.mkdir(parents=True, exist_ok=True)
         own = replace(settings, output=output, threads=settings.threads or self.threads)
         made = deliver(job.data, own, self.watch, settings.format, self.load, self.now()).forecast
         facts = made.metadata()
@@ -111,8 +111,6 @@ class Worker:
     def _evaluate(self, job: BatchJob, settings: EvaluateSettings) -> JobResult:
         from forecaster.commands.evaluate import evaluate
 
-        if settings.report and not is_url(settings.report):
-            Path(settings.report).parent.mkdir(parents=True, exist_ok=True)
         report = evaluate(job.data, replace(settings, threads=settings.threads or self.threads), self.watch).to_json()
         return self._report(job, report)
 
@@ -135,8 +133,6 @@ class Worker:
     def _report(self, job: BatchJob, report: Mapping[str, object]) -> JobResult:
         """Write the report to the job's output, if it has one."""
         if job.output:
-            if not is_url(job.output):
-                Path(job.output).parent.mkdir(parents=True, exist_ok=True)
             with output_lock(job.output, job.wait, self.watch.warn):
                 write_whole(job.output, json.dumps(report, indent=1) + "\n")
         facts = {key: report[key] for key in FACTS if key in report}

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
+from subprocess import CompletedProcess
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -89,6 +91,69 @@ def test_files_of_series_that_are_gone_are_written_again(shop, gone):
     assert ran(shop, EACH)[1]["done"] == 1
     assert {path.name for path in (shop / "out").iterdir()} == {"a.csv", "b.csv"}
     assert ran(shop, EACH)[1]["skipped"] == 1
+
+
+def test_a_job_that_names_no_model_is_done_again_where_the_one_of_the_data_s_name_is_another(shop):
+    for bias in (0.0, 5.0):
+        stored(shop / "models", name="data", bias=bias)
+    stored(shop / "models", created="2026-01-01T00:00:00+00:00")  # trained last
+    job = ONE_JOB.replace('model = "m"', "")
+    assert ran(shop, job)[0]["one"]["model"] == "data"
+    assert ran(shop, job)[1]["skipped"] == 1
+    before = (shop / "out" / "one.csv").read_bytes()
+    Store(shop / "models").rollback("data", 1)
+    (planned,) = planned_jobs(shop)
+    assert planned["model"] == "data@1" and not planned["done_already"]
+    assert ran(shop, job)[1]["done"] == 1 and (shop / "out" / "one.csv").read_bytes() != before
+
+
+def planned_jobs(shop):
+    """What a dry run would do."""
+    lines = []
+    batch(shop / "jobs.toml", BatchSettings(dry_run=True), Recorder(), lines.append, FakeClock())
+    return [line.to_json() for line in lines]
+
+
+TRAIN = """
+status = "status.json"
+[jobs.again]
+command = "train"
+data = "data.csv"
+name = "m"
+from = "base"
+"""
+
+
+def test_a_training_is_done_again_where_its_model_or_the_one_it_starts_from_is_another(shop, monkeypatch):
+    stored(shop / "models", name="base")
+    done = CompletedProcess([], 0, '{"model": "m", "version": 2}', "")
+    monkeypatch.setattr("forecaster.commands.batch.run_job._run", lambda _command: done)
+    assert ran(shop, TRAIN)[1]["done"] == 1
+    assert ran(shop, TRAIN)[1]["skipped"] == 1
+    stored(shop / "models", name="base", bias=1.0)
+    assert ran(shop, TRAIN)[1]["done"] == 1
+    assert ran(shop, TRAIN)[1]["skipped"] == 1
+    shutil.rmtree(shop / "models" / "m")
+    assert ran(shop, TRAIN)[1]["done"] == 1
+
+
+@pytest.mark.parametrize("option", ["report", "anomalies"])
+def test_every_file_of_a_job_is_dated_has_its_folder_and_is_written_again_where_it_is_gone(shop, option):
+    ending = {"report": "html", "anomalies": "csv"}[option]
+    job = f"""
+status = "status.json"
+[jobs.e]
+command = "evaluate"
+data = "data.csv"
+model = "m"
+{option} = "{{date}}/{option}.{ending}"
+"""
+    write_csv(shop / "data.csv", 130)
+    assert ran(shop, job)[1]["done"] == 1
+    (written,) = shop.glob(f"20*/{option}.{ending}")
+    assert ran(shop, job)[1]["skipped"] == 1
+    written.unlink()
+    assert ran(shop, job)[1]["done"] == 1 and written.is_file()
 
 
 def test_a_status_file_of_an_earlier_release_has_no_files_of_series_and_they_are_written(shop):

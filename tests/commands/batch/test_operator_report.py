@@ -46,6 +46,10 @@ def test_live_errors_are_those_of_the_ledger_beside_seasonal_naives(shop):
     text = WATCHED[WATCHED.index("[jobs.watch]") :] + 'model = "m"\n' + JOBS[JOBS.index("[jobs.sales]") :]
     ran(shop, text, report=str(shop / "page.html"), metrics=str(shop / "m.prom"))
     page = (shop / "page.html").read_text()
+    (shop / "2026-05-01").mkdir()
+    (shop / "data.csv").rename(shop / "2026-05-01" / "data.csv")
+    ran(shop, text.replace('"data.csv"', '"{date}/data.csv"'), report=str(shop / "page.html"))
+    assert (shop / "page.html").read_text().count("<figure") == 1
     assert "its quantiles cover 0% of the actuals" in page and page.count("<figure") == 1
     found = (shop / "m.prom").read_text()
     assert 'forecaster_model_retrain{model="m"} 1' in found and 'forecaster_model_version{model="m"} 3' in found

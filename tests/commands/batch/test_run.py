@@ -282,6 +282,8 @@ def test_an_evaluation_and_the_ledger_and_the_report(shop):
         ("[jobs.a]\ncommand = 'train'", "a train job needs data."),
         ("[jobs.a]\ndata='-'\noutput='b'", "no standard input or output"),
         ("[jobs.a]\ndata='a'\noutput='{day}.csv'", "'{day}' means nothing here."),
+        ("[jobs.a]\ndata='a'\noutput='b.csv'\nplot='{day}.html'", "'{day}' means nothing here."),
+        ("[jobs.a]\ndata='a'\noutput='b.csv'\nplot='{series}.html'", "'{series}' means nothing here."),
         ("[jobs.a]\ndata='{series}'\noutput='b.csv'", "'{series}' means nothing here."),
         ("[jobs.a]\ndata='a'\noutput='{series}/b.csv'", "file name only"),
         ("[jobs.a]\noutput='b'\n[jobs.b]\noutput='x/../b'", "'a' and 'b' write the same output."),
