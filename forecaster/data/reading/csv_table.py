@@ -14,6 +14,7 @@ import numpy as np
 
 from forecaster.data.reading.csv_bytes import blanked, records
 from forecaster.data.reading.csv_lines import RecordLines, lines_of
+from forecaster.data.reading.csv_shape import DELIMITERS, HEAD, delimiter_of, without_empty_rows
 from forecaster.data.reading.doubtful_points import (
     likely_columns,
     may_be_doubtful,
@@ -32,10 +33,8 @@ if TYPE_CHECKING:
     from forecaster.data.reading.parsed_timestamps import ParsedTimestamps
     from forecaster.typing import FloatArray, IntArray
 
-HEAD = 65_536  # bytes from which the delimiter, and whether spaces follow it, is inferred
 LONG, PROBES = 1 << 24, 64  # bytes of a file from which so many lines are read before the whole
 _GAPS = re.compile(rb"[,;\t|]\s*[,;\t|\r\n]|[,;\t|]\s*(?:[Nn]|<|#)", re.IGNORECASE)  # a hint that numbers are missing
-_DELIMITERS = (",", ";", "\t", "|")
 
 
 def _turned(texts: Sequence[str]) -> bool:
@@ -76,8 +75,8 @@ class CsvTable:
     _even: bool = False  # whether all rows were found to have as many fields as the header
 
     def __post_init__(self) -> None:
-        first = self.data[:HEAD].lstrip(b" \r\n").split(b"\n", 1)[0].decode("utf-8", "ignore")
-        self.delimiter = max(_DELIMITERS, key=first.count)  # the comma among equals
+        self.delimiter = delimiter_of(self.data)
+        self.data = without_empty_rows(self.data, self.delimiter)
         if self.delimiter != ",":
             self.note = f"columns are separated by {self.delimiter!r}."
         line, header = next(self._records(), (1, [""]))
@@ -100,7 +99,7 @@ class CsvTable:
     def _refuse_lines_above(self, first: str) -> None:
         """DataError where lines above the header, such as a title or comments, have no columns."""
         lines = self.data[:HEAD].decode("utf-8", "ignore").splitlines()
-        table = next((i for i, line in enumerate(lines, start=1) if any(d in line for d in _DELIMITERS)), None)
+        table = next((i for i, line in enumerate(lines, start=1) if any(d in line for d in DELIMITERS)), None)
         if table is not None and first.strip():
             raise DataError(
                 f"{self.at(1)}: there is only one column, {quoted(first.strip())}, and the table begins in line {table}.",

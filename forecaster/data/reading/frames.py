@@ -71,6 +71,7 @@ class FrameTable:
             if twice:
                 raise DataError(f"{self.name}: '{twice[0]}' names the index and a column.", "Rename one of them.")
             frame = frame.reset_index()
+        frame = self._without_empty_rows(frame)
         if not len(frame):
             raise DataError(f"{self.name}: there are no rows.", "Expected at least two.")
         names = [str(name) for name in frame.columns]
@@ -82,6 +83,17 @@ class FrameTable:
         signs = tuple(dict.fromkeys(self.signs.values()))
         self.form = replace(self.form, signs=signs)
         self.note = f"{self.note} {note_of(NumberForm(signs=signs))}".strip()
+
+    def _without_empty_rows(self, frame: Any) -> Any:
+        """The rows that have any value."""
+        empty = np.ones(len(frame), dtype=bool)
+        for i in range(frame.shape[1]):
+            empty &= frame.iloc[:, i].isna().to_numpy()
+            if not empty.any():
+                return frame
+        kept = np.flatnonzero(~empty)
+        self.origin = kept if self.origin is None else self.origin[kept]
+        return frame.iloc[kept]
 
     @property
     def rows(self) -> int:
