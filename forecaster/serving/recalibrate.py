@@ -31,9 +31,10 @@ def recalibrate(models: str, version: Version, made: Entries, actual: FloatArray
     """Store a version whose calibration is learnt from forecasts `made` and their actuals [E]; return its number.
 
     The new version serves; the old one stays for `models rollback`. DataError with too few actuals; ArtifactError where
-    the version that made the forecasts is not in the store.
+    the version that made the forecasts does not serve.
     """
     store = Store(Path(models))
+    _check_serves(store, version)
     folder = store.resolve(f"{version.model}@{version.version}")
     manifest = read_manifest(folder)
     if manifest.data.freq != panel.freq.name:
@@ -47,6 +48,17 @@ def recalibrate(models: str, version: Version, made: Entries, actual: FloatArray
         recalibrated = replace(manifest, recalibrated=version.version, recalibrated_until=until, refused="")
         write_manifest(draft.folder, recalibrated)
         return draft.publish()
+
+
+def _check_serves(store: Store, version: Version) -> None:
+    """ArtifactError where another version serves: its weights would be replaced by older ones, or by those rolled back."""
+    serves = store.current(version.model)
+    if serves != version.version:
+        name = version.model
+        raise ArtifactError(
+            f"{name}@{version.version} made the forecasts, but {name}@{serves} serves: only what serves is recalibrated.",
+            f"Predict with {name}@{serves} and --ledger first, and name it with --model.",
+        )
 
 
 def _learnt(folder: Path, manifest: Manifest, made: Entries, actual: FloatArray, panel: Panel) -> Calibration:

@@ -14,12 +14,13 @@ from forecaster.commands.live_tests import live_tests
 from forecaster.commands.monitor import _errors_of, _weeks, monitor
 from forecaster.config import MonitorSettings, PredictSettings
 from forecaster.data.freq import Freq
-from forecaster.errors import DataError, QualityError, UsageError
+from forecaster.errors import ArtifactError, DataError, QualityError, UsageError
 from forecaster.evaluation.metrics import score
 from forecaster.evaluation.quantile_metrics import quantile_scores
 from forecaster.serving.ledger import Entries, Version, append
 from forecaster.serving.manifest import read_manifest, write_manifest
 from forecaster.serving.predict import predict, run_forecast
+from forecaster.serving.store import Store
 from tests.support.factories import Recorder, panel_of
 from tests.support.stored_models import HOUR, stored, wave, write_csv
 
@@ -203,6 +204,24 @@ def test_quantiles_are_learnt_anew_from_what_came_and_served_without_new_weights
     np.testing.assert_array_equal(new.prediction, old.prediction)
     # Nearly all actuals were below the forecast, and the quantiles follow them now.
     assert (new.quantile_forecasts[:, :, 1] < old.quantile_forecasts[:, :, 1]).all()
+
+
+@pytest.mark.parametrize("rolled_back", [True, False])
+def test_only_the_version_that_serves_is_recalibrated(tmp_path, rolled_back):
+    """Others' weights would serve again: those of a version that was rolled back, or older ones after a training."""
+    models = tmp_path / "models"
+    stored(models)
+    if rolled_back:
+        stored(models, bias=2.5)
+    data = forecast_hourly(tmp_path, 12)
+    if rolled_back:
+        Store(models).rollback("m")
+    else:
+        stored(models)
+    serves = Store(models).current("m")
+    with pytest.raises(ArtifactError, match=f"m@{3 - serves} made the forecasts, but m@{serves} serves"):
+        monitored(tmp_path, data, models=str(models), model=f"m@{3 - serves}", recalibrate=True)
+    assert Store(models).versions("m") == (1, 2) and Store(models).current("m") == serves
 
 
 def test_too_few_forecasts_are_not_recalibrated_on_and_the_store_stays_as_it_was(tmp_path):
