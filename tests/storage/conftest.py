@@ -56,7 +56,7 @@ class Database:
         self.do("DROP TABLE IF EXISTS sales", create, f"INSERT INTO sales VALUES {values}")
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)])
 def database(request, tmp_path, monkeypatch):
     """Each kind of database, empty but for `sales`; the working directory has a store with the model `m`."""
     pytest.importorskip("sqlalchemy")

@@ -39,7 +39,7 @@ def s3():
     found.stop()
 
 
-@pytest.fixture(params=["memory", "file", "s3"])
+@pytest.fixture(params=["memory", "file", pytest.param("s3", marks=pytest.mark.slow)])
 def place(request, tmp_path, monkeypatch):
     """The URL of an empty folder; the working directory has data, and the caches are its own."""
     monkeypatch.chdir(tmp_path)
