@@ -94,7 +94,7 @@ def _import(settings: ImportSettings, console: Console, file: str) -> None:
     from forecaster.serving.model_archive import import_version
 
     name, version = import_version(_store(settings), Path(file), serves=settings.serve)
-    serves = _store(settings).current(name) == version if settings.serve else False
+    serves = settings.serve and _store(settings).serving(name) == version
     if console.json:
         console.result({"model": name, "version": version, "serves": serves})
     else:

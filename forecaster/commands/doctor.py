@@ -136,8 +136,14 @@ def _store(root: Path) -> Iterator[Finding]:
     try:
         store = Store(root)
         for name in store.names():
-            yield Finding(
-                "store", name, f"@{store.current(name)} serves", counted(len(store.versions(name)), "version")
-            )
+            yield _serving(store, name)
     except ForecasterError as error:
         yield Finding("store", "fault", error.message, error.hint)
+
+
+def _serving(store: Store, name: str) -> Finding:
+    try:
+        serves = store.current(name)
+    except ForecasterError as error:
+        return Finding("store", "fault", error.message, error.hint)
+    return Finding("store", name, f"@{serves} serves", counted(len(store.versions(name)), "version"))

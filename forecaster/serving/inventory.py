@@ -15,6 +15,8 @@ from forecaster.serving.store import Store
 VERSION_COLUMNS = ("model", "version", "serves", "trained", "rows", "series", "horizon", "MASE", "served")
 COLUMNS = ("model", "serves", "trained", "rows", "series", "horizon", "MASE", "served", "versions")
 
+UNKNOWN = dict.fromkeys(("trained", "rows", "series", "horizon", "MASE"))
+
 Value: TypeAlias = "str | int | float | bool | tuple[int, ...] | None"
 Row: TypeAlias = "Mapping[str, Value]"
 
@@ -22,22 +24,27 @@ Row: TypeAlias = "Mapping[str, Value]"
 def stored_versions(store: Store) -> list[Row]:
     """A row of VERSION_COLUMNS for each version, models in alphabetical order and the latest version first.
 
-    `trained` is in UTC; `MASE` is that of the test windows, None where there are none. A version whose manifest cannot be read
-    says so in `served`.
+    `serves` is False for all where none serves. `trained` is in UTC; `MASE` is that of the test windows, None where there are
+    none. A version whose manifest cannot be read says so in `served`.
     """
     return [
-        {"model": name, "version": version, "serves": store.current(name) == version, **_facts(store, name, version)}
+        {"model": name, "version": version, "serves": serves == version, **_facts(store, name, version)}
         for name in store.names()
+        for serves in (store.serving(name),)
         for version in sorted(store.versions(name), reverse=True)
     ]
 
 
 def serving_versions(store: Store) -> list[Row]:
-    """A row of COLUMNS for each model: the version that serves, and the numbers of all versions."""
+    """A row of COLUMNS for each model: the version that serves, and the numbers of all versions.
+
+    Where none serves, as after a training that was refused, `serves` is None and `served` says so.
+    """
     return [
-        {"model": name, "serves": serves, **_facts(store, name, serves), "versions": store.versions(name)}
+        {"model": name, "serves": serves, **facts, "versions": store.versions(name)}
         for name in store.names()
-        for serves in (store.current(name),)
+        for serves in (store.serving(name),)
+        for facts in (_facts(store, name, serves) if serves else {**UNKNOWN, "served": "nothing: no version serves"},)
     ]
 
 
@@ -46,8 +53,7 @@ def _facts(store: Store, name: str, version: int) -> dict[str, Value]:
     try:
         found = read_manifest(store.root / name / str(version))
     except ArtifactError as error:
-        nothing = dict.fromkeys(("trained", "rows", "series", "horizon", "MASE"))
-        return {**nothing, "served": f"damaged: {error.message}"}
+        return {**UNKNOWN, "served": f"damaged: {error.message}"}
     return {
         "trained": _minute(found),
         "rows": found.data.rows,

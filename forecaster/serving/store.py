@@ -104,6 +104,13 @@ class Store:
         hint = f"Run `forecaster models rollback {name} VERSION` with one that is there."
         raise ArtifactError(f"model '{name}' has no version that serves: {why}.", hint)
 
+    def serving(self, name: str) -> int | None:
+        """The version that serves; None where none does, as `current` says it."""
+        try:
+            return self.current(name)
+        except ArtifactError:
+            return None
+
     def serves(self, name: str) -> bool:
         """Whether a version of the model has been chosen to serve: none has where every training was refused."""
         return (self._folder(name) / CURRENT).exists()
@@ -111,12 +118,17 @@ class Store:
     def latest(self) -> tuple[str, int]:
         """The model that was trained last, by `created` in its latest manifest, and the version of it that serves.
 
-        ArtifactError if the store is empty or a manifest cannot be read.
+        Models without a version that was chosen to serve are left out. ArtifactError if the store is empty, nothing serves or
+        a manifest cannot be read.
         """
         names = self.names()
         if not names:
             raise ArtifactError(f"no model is stored in '{self.root}'.", "Run `forecaster train DATA` first.")
-        last = max(names, key=lambda name: _created(self._folder(name) / str(self.versions(name)[-1])))
+        # One whose `current` is damaged stays: another model must not answer for it.
+        last = max(
+            tuple(filter(self.serves, names)) or names,
+            key=lambda name: _created(self._folder(name) / str(self.versions(name)[-1])),
+        )
         return last, self.current(last)
 
     def resolve(self, reference: str | None = None) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -51,6 +52,10 @@ def test_a_store_without_a_serving_version_is_a_finding_not_a_failure(tmp_path: 
     (tmp_path / "air" / "1").mkdir(parents=True)
     rows = list(doctor._store(tmp_path))
     assert rows[-1].name == "fault" and "air" in rows[-1].value
+    (tmp_path / "sea" / "1").mkdir(parents=True)
+    (tmp_path / "sea" / "current").write_text("1\n")
+    assert [row.name for row in doctor._store(tmp_path)][-2:] == ["fault", "sea"]
+    shutil.rmtree(tmp_path / "sea")
     (tmp_path / "air" / "current").write_text("1\n")
     assert list(doctor._store(tmp_path))[-1] == doctor.Finding("store", "air", "@1 serves", "1 version")
 

@@ -349,6 +349,23 @@ def test_the_latest_model_answers_with_the_version_that_serves(store):
     assert store.latest() == ("a", 1)
 
 
+def test_a_model_of_which_nothing_serves_is_not_the_latest_and_one_that_is_damaged_is(store):
+    publish(store, "good", writer(created="2024-01-01T00:00:00Z"))
+    with store.new_version("refused") as draft:
+        writer(created="2024-01-02T00:00:00Z")(draft.folder)
+        draft.publish(serves=False)
+    assert store.latest() == ("good", 1)
+    assert (store.serving("good"), store.serving("refused")) == (1, None)
+    publish(store, "damaged", writer(created="2024-01-03T00:00:00Z"))
+    (store.root / "damaged" / "current").write_text("x")
+    with pytest.raises(ArtifactError, match="model 'damaged' has no version that serves"):
+        store.latest()
+    for name in ("good", "damaged"):
+        store.delete(name)
+    with pytest.raises(ArtifactError, match="model 'refused' has no version that serves"):
+        store.latest()
+
+
 @pytest.mark.parametrize("text", ["", "{}", "[]", '{"created": 5}', '{"created": "soon"}', "\udcff", "[" * 100_000])
 def test_a_manifest_without_a_time_is_an_artifact_error(store, text):
     publish(store, "a", writer())

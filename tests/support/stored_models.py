@@ -68,10 +68,12 @@ def stored(
     last: int = 0,
     created: str = "2024-01-01T00:00:00+00:00",
     smoothing: Smoothing | None = None,
+    refused: str = "",
 ) -> int:
     """Publish a version of the model `name` in the store `models`, and return its number.
 
     `data`, `last` (the last timestamp of the training data, in microseconds) and `created` go into the manifest.
+    A version that was `refused`, for the reason given, does not serve.
     """
     with Store(models).new_version(name) as draft:
         folder = draft.folder
@@ -111,10 +113,11 @@ def stored(
             versions={},
             files={},
             smoothing=smoothing,
+            refused=refused,
         )
         write_manifest(folder, manifest)
         read_manifest(folder)
-        return draft.publish()
+        return draft.publish(serves=not refused)
 
 
 def write_graph(path: Path, horizon: int, factor: float, bias: float) -> None:
