@@ -131,12 +131,6 @@ def monitor(
     known = forecasts.take(observed)
     if settings.model is None:
         watch.note(f"model {version.model}@{version.version}")
-    serves = None
-    if settings.recalibrate:
-        serves = recalibrate(settings.models, version, known.entries, known.actual, panel)
-        watch.note(
-            f"{version.model}@{serves} serves: the weights of {version.version}, quantiles calibrated on the actuals"
-        )
     freq = Freq.parse(version.freq)
     tests = live_tests(_live_errors(ledger, version, panel), int(made.step.max()), freq)
     recent = known.take(freq.ordinals(known.entries.timestamp, version.zone) >= tests.first).scores("recent")
@@ -160,14 +154,20 @@ def monitor(
         by_step=_grouped(known, known.entries.step),
         by_week=_grouped(known, _weeks(known.entries.timestamp, version, freq)),
         by_series=_grouped(known, known.entries.series),
-        recalibrated=serves,
     )
     if settings.report:
         from forecaster.plotting.html import render
         from forecaster.plotting.operator_page import live_page
 
         replace_output(settings.report, render(live_page(report.to_json())), watch.warn)
-    return report
+    if not settings.recalibrate:
+        return report
+    # Last, as each run stores a version: one that failed after it would leave another at each retry.
+    serves = recalibrate(settings.models, version, known.entries, known.actual, panel)
+    watch.note(
+        f"{version.model}@{serves} serves: the weights of {version.version}, quantiles calibrated on the actuals"
+    )
+    return replace(report, recalibrated=serves)
 
 
 def _anomalies(known: ForecastActuals, version: Version, panel: Panel) -> list[Anomaly]:

@@ -224,6 +224,27 @@ def test_only_the_version_that_serves_is_recalibrated(tmp_path, rolled_back):
     assert Store(models).versions("m") == (1, 2) and Store(models).current("m") == serves
 
 
+@pytest.mark.parametrize("output", ["report", "anomalies"])
+def test_an_output_that_cannot_be_written_leaves_no_recalibrated_version(tmp_path, output):
+    """Each retry would store another."""
+    models = tmp_path / "models"
+    stored(models, bias=2.5)
+    data = forecast_hourly(tmp_path, 12)
+    place = str(tmp_path / "none" / {"report": "r.html", "anomalies": "a.csv"}[output])
+    with pytest.raises(UsageError, match="none"):
+        monitored(tmp_path, data, models=str(models), recalibrate=True, **{output: place})
+    assert Store(models).versions("m") == (1,)
+
+
+def test_forecasts_without_two_quantiles_have_no_anomalies_and_no_recalibrated_version(tmp_path):
+    models = tmp_path / "models"
+    stored(models, bias=2.5)
+    data = forecast_hourly(tmp_path, 12, quantiles=(0.9,))
+    with pytest.raises(DataError, match="m@1 forecast no quantiles"):
+        monitored(tmp_path, data, models=str(models), recalibrate=True, anomalies=str(tmp_path / "a.csv"))
+    assert Store(models).versions("m") == (1,)
+
+
 def test_too_few_forecasts_are_not_recalibrated_on_and_the_store_stays_as_it_was(tmp_path):
     models = tmp_path / "models"
     stored(models)
