@@ -69,7 +69,8 @@ def model_of_data(data: D, settings: V, watch: Watch) -> tuple[D | None, V]:
         return None, replace(settings, model=text)
     if is_url(text) or not store.has(name := name_from_path(text)):
         return data, settings
-    watch.note(f"model {name}@{store.current(name)}, which has the data's name")
+    serves = store.serving(name)  # opening a model of which nothing serves says so, or falls back
+    watch.note(f"model {name}{f'@{serves}' if serves else ''}, which has the data's name")
     return data, replace(settings, model=name)
 
 

@@ -55,6 +55,20 @@ def test_a_damaged_artifact_is_an_error_and_with_fallback_seasonal_naive_with_a_
     np.testing.assert_allclose(found.prediction[0, 0], wave(0, 76))
 
 
+@pytest.mark.parametrize("text", [None, "x"])
+def test_a_model_of_the_data_s_name_of_which_nothing_serves_falls_back_as_one_that_is_named(shop, text):
+    current = shop / "models" / "m" / "current"
+    current.unlink() if text is None else current.write_text(text)
+    write_csv(shop / "m.csv", 100)
+    with pytest.raises(ArtifactError, match="model 'm' has no version that serves"):
+        predicted(shop, "m.csv", model=None)
+    for name in (None, "m"):
+        found, watch = predicted(shop, "m.csv", model=name, fallback=True)
+        assert set(found.source) == {"seasonal-naive"}
+        assert "model 'm' has no version that serves" in watch.warnings[0]
+    assert "model m, which has the data's name" in predicted(shop, "m.csv", model=None, fallback=True)[1].notes
+
+
 def test_a_missing_model_falls_back_with_a_horizon_of_one_season(shop):
     found, _ = predicted(shop, model="gone", fallback=True)
     assert found.prediction.shape == (2, 24) and set(found.source) == {"seasonal-naive"}
