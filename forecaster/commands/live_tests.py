@@ -143,7 +143,7 @@ class _Stretches:
         error, naive = self._means(self.errors.error), self._means(self.errors.naive)
         latest = np.full(self.count, -1, np.int64)
         np.maximum.at(latest, self.index, self.errors.version)
-        restart = np.diff(latest, prepend=latest[:1]) > 0
+        restart = np.diff(latest, prepend=latest[:1]) != 0  # after a rollback it is a lower number
         valid = ~np.isnan(error)
         found[RISE] = _spread(self._rise(valid, threshold / SHARES[RISE], restart[valid]), valid)
         both = np.where(np.isnan(error + naive), 0.0, error + naive)

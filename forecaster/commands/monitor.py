@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -28,6 +29,7 @@ from forecaster.serving.manifest import json_key
 from forecaster.serving.open_model import as_trained, open_model, trained_options
 from forecaster.serving.overwriting import refuse_overwriting
 from forecaster.serving.recalibrate import recalibrate
+from forecaster.serving.store import Store
 from forecaster.storage.addresses import shown
 from forecaster.storage.files import replace_output
 from forecaster.typing import Watch
@@ -72,6 +74,20 @@ class MonitorReport:
             raise QualityError(f"{self.model}@{self.version}: retrain: {self.reason}.", "Run `forecaster train`.")
 
 
+def _chosen(ledger: str, settings: MonitorSettings) -> Version:
+    """The version that `--model` names; else of its model, or the one that forecast last, what serves and has forecasts,
+    or what forecast last.
+    """
+    newest = find_version(ledger, settings.model)
+    if "@" in (settings.model or ""):
+        return newest
+    try:
+        serves = Store(Path(settings.models)).current(newest.model)
+        return find_version(ledger, f"{newest.model}@{serves}")
+    except (ArtifactError, DataError):
+        return newest
+
+
 def _options_then(models: str, version: Version) -> ReadOptions:
     """How the data was read for the forecasts: as the model says, or as the ledger does where the model is gone."""
     try:
@@ -112,7 +128,7 @@ def monitor(
         {"the ledger": ledger, "the data": data},
         settings.models,
     )
-    version = find_version(ledger, settings.model)
+    version = _chosen(ledger, settings)
     then = _options_then(settings.models, version)
     panel = _read_actuals(data, settings.read_options(), then, version.model)
     for warning in panel.warnings:
@@ -132,7 +148,7 @@ def monitor(
     if settings.model is None:
         watch.note(f"model {version.model}@{version.version}")
     freq = Freq.parse(version.freq)
-    tests = live_tests(_live_errors(ledger, version, panel), int(made.step.max()), freq)
+    tests = live_tests(_live_errors(ledger, version, int(made.cutoff.max()), panel), int(made.step.max()), freq)
     recent = known.take(freq.ordinals(known.entries.timestamp, version.zone) >= tests.first).scores("recent")
     nominal = version.quantiles[-1] - version.quantiles[0] if len(version.quantiles) > 1 else None
     verdict, reason = _verdict(tests, recent, panel)
@@ -216,15 +232,19 @@ def _text_of(step: int, panel: Panel) -> str:
     return str(format_timestamps(later.min(keepdims=True), panel.freq, panel.zone)[0])
 
 
-def _live_errors(ledger: str, version: Version, panel: Panel) -> LiveErrors:
-    """The errors of a version's forecasts, and of those of the model's versions before it, for the same steps of time."""
+def _live_errors(ledger: str, version: Version, until: int, panel: Panel) -> LiveErrors:
+    """The errors of a version's forecasts, and of those of the model's versions before it, for the same steps of time.
+
+    `until`: its newest cutoff, as those before serve again after it was rolled back.
+    """
     same = [
         one
         for one in versions(ledger)
         if (one.model, one.freq, one.zone) == (version.model, version.freq, version.zone)
         and 0 < one.version <= version.version
     ]
-    return joined([_errors_of(one, entries(ledger, one), panel) for one in same])
+    found = joined([_errors_of(one, entries(ledger, one), panel) for one in same])
+    return found.take(found.cutoff <= Freq.parse(version.freq).ordinals(np.array([until]), version.zone)[0])
 
 
 def _errors_of(version: Version, made: Entries, panel: Panel) -> LiveErrors:

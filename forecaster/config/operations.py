@@ -27,7 +27,9 @@ class BatchSettings(LockOptions, EngineOptions):
 class MonitorSettings(StoreOptions, GridOptions):
     """Settings of `monitor`."""
 
-    model: str | None = option(None, "NAME or NAME@VERSION (default: the model that forecast last).", "Monitoring")
+    model: str | None = option(
+        None, "NAME, as it serves, or NAME@VERSION (default: the model that forecast last).", "Monitoring"
+    )
     anomalies: str | None = option(
         None, "Actuals outside the outermost quantiles: FILE.csv or FILE.json to write.", "Monitoring"
     )

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 FORMAT = 1  # PRAGMA user_version
 BUSY_SECONDS = 60.0  # to wait for another writer
 MAX_SEASON = 10_000_000  # steps, as in a manifest
+MAX_STAMP = 2**63  # above every cutoff
 MAX_MAGNITUDE = 1e100  # of forecasts: far above those of any data that is read
 _TABLES = """
 CREATE TABLE IF NOT EXISTS versions (
@@ -177,7 +178,7 @@ def _version(*row: Any) -> Version:
 
 
 def find_version(path: str | Path, reference: str | None) -> Version:
-    """The version "name@version", the latest of "name", or, for None, the last one added. DataError if not there."""
+    """The version "name@version"; for "name" or None, of those that of the newest forecast. DataError if not there."""
     known = [one for one in versions(path) if one.version]
     name, _, number = (reference or "").partition("@")
     found = [one for one in known if name in ("", one.model) and number in ("", str(one.version))]
@@ -187,7 +188,23 @@ def find_version(path: str | Path, reference: str | None) -> Version:
         raise DataError(
             f"{shown(str(path))}: no forecast {what}.", nearest(name, named) if named else "Predict with --ledger."
         )
-    return found[-1] if not name else max(found, key=lambda one: (one.version, one.id))
+    if len(found) == 1:
+        return found[0]
+    latest = _latest_cutoffs(path)
+    return max(found, key=lambda one: (latest.get(one.id, -MAX_STAMP), one.version, one.id))
+
+
+def _latest_cutoffs(path: str | Path) -> dict[int, int]:
+    """The newest cutoff of each version, by its id. A version that was rolled back stays there with its older ones."""
+    if _is_elsewhere(path):
+        from forecaster.serving.sql_ledger import latest_cutoff_rows
+
+        rows = latest_cutoff_rows(str(path))
+    else:
+        with _opened(_file(path), write=False) as ledger:
+            rows = ledger.execute("SELECT version, MAX(cutoff) FROM forecasts GROUP BY version").fetchall()
+    with _cells(path):
+        return {int(id): int(cutoff) for id, cutoff in rows}
 
 
 def entries(path: str | Path, version: Version) -> Entries:

@@ -66,6 +66,15 @@ def entry_rows(ledger: str, version: int) -> list[tuple[Any, ...]]:
         return [tuple(row) for row in connection.execute(chosen.order_by(made.c.series, made.c.cutoff, made.c.step))]
 
 
+def latest_cutoff_rows(ledger: str) -> list[tuple[Any, ...]]:
+    """The number of each version and its newest cutoff."""
+    place = _place(ledger)
+    with connected(place, UsageError) as connection:
+        made = _tables()[1]
+        newest = library().select(made.c.version, library().func.max(made.c.cutoff)).group_by(made.c.version)
+        return [tuple(row) for row in connection.execute(newest)]
+
+
 def _place(ledger: str) -> Address:
     """The database of a ledger. UsageError where its URL names a table: the ledger's tables have names of their own."""
     place = address(ledger)

@@ -113,6 +113,13 @@ def test_a_new_version_begins_without_the_alarm_of_the_one_before_it():
     assert not live_tests(LiveErrors(**parts), 7, DAY).alarms
 
 
+def test_a_rollback_ends_the_alarm_of_the_version_that_was_rolled_back():
+    old, new = errors_of(7, 7, 140, break_at=70, factor=6.0, version=2), errors_of(7, 7, 35, seed=1)
+    later = {"cutoff": new.cutoff + 140, "timestamp": new.timestamp + 140}
+    parts = {name: np.concatenate([vars(old)[name], {**vars(new), **later}[name]]) for name in vars(old)}
+    assert not live_tests(LiveErrors(**parts), 7, DAY).alarms
+
+
 def test_steps_whose_actuals_are_not_there_yet_wait():
     errors = errors_of(7, 7, 70)
     assert live_tests(errors.take(errors.timestamp <= 66), 7, DAY).cutoffs == 9

@@ -113,6 +113,32 @@ def test_forecasts_of_earlier_versions_are_looked_at_too_so_that_retraining_each
     assert found.verdict == "keep"
 
 
+def test_after_a_rollback_the_version_that_serves_is_monitored(tmp_path):
+    drifting = lambda n, t: wave(n, t) + 0.2 * t  # noqa: E731 - naive lags by 4.8 a day, the first version knows
+    models = str(tmp_path / "models")
+    stored(tmp_path / "models", bias=4.8)
+    forecast_hourly(tmp_path, 6, value=drifting)
+    stored(tmp_path / "models", bias=24.0)
+    data = forecast_hourly(tmp_path, 12, first=102, value=drifting)
+    assert monitored(tmp_path, data, models=models).verdict == "retrain"
+    Store(tmp_path / "models").rollback("m")
+    for model in (None, "m"):
+        found = monitored(tmp_path, data, models=models, model=model)
+        assert (found.version, found.verdict, found.cutoffs) == (1, "keep", 6)
+    data = forecast_hourly(tmp_path, 12, first=114, value=drifting)
+    found = monitored(tmp_path, data, models=str(tmp_path / "none"))  # where only the ledger is there
+    assert (found.version, found.verdict) == (1, "keep")
+    bad = monitored(tmp_path, data, models=models, model="m@2")
+    assert bad.verdict == "retrain" and bad.recent.count == 144
+
+
+def test_before_what_serves_has_forecast_what_forecast_last_is_monitored(tmp_path):
+    stored(tmp_path / "models")
+    data = forecast_hourly(tmp_path, 3)
+    stored(tmp_path / "models")
+    assert monitored(tmp_path, data, models=str(tmp_path / "models")).version == 1
+
+
 def test_fallbacks_are_counted_and_not_blamed_on_the_model(tmp_path):
     stored(tmp_path / "models")
     hole = lambda n, t: None if n == 0 and 72 <= t < 75 else wave(n, t)  # noqa: E731

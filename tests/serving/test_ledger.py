@@ -83,6 +83,15 @@ def test_a_version_is_chosen_by_name_or_as_the_latest(shop):
         find_version(ledger, "m@3")
 
 
+def test_the_version_of_the_newest_forecast_is_chosen_also_after_a_rollback(shop):
+    ledger = shop / "l.db"
+    stored(shop / "models")
+    append(ledger, forecast_of(shop))
+    write_csv(shop / "data.csv", 101)
+    append(ledger, forecast_of(shop, model="m@1"))
+    assert [find_version(ledger, text).version for text in (None, "m", "m@2")] == [1, 1, 2]
+
+
 def test_files_that_are_no_ledger_are_named_in_one_line(shop):
     with pytest.raises(UsageError, match="no such ledger"):
         versions(shop / "none.db")

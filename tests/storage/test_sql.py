@@ -23,7 +23,7 @@ from forecaster.errors import DataError, ForecasterError, LockError, UsageError
 from forecaster.serving import sql_forecast
 from forecaster.serving.ledger import append, entries, versions
 from forecaster.serving.predict import run_forecast
-from forecaster.serving.sql_ledger import add, entry_rows, version_rows
+from forecaster.serving.sql_ledger import add, entry_rows, latest_cutoff_rows, version_rows
 from forecaster.storage.addresses import address
 from forecaster.storage.database import described, fingerprint
 from tests.support.factories import AIR, Recorder, train_settings
@@ -194,6 +194,8 @@ def test_the_ledgers_tables_keep_a_row_that_is_there(database):
     assert add(database.url, version, [row]) == 1
     assert add(database.url, version, [(*row[:5], 9.0, *row[6:]), ("b", *row[1:])]) == 1
     assert version_rows(database.url) == [(1, *version)]
+    assert add(database.url, ("m", 2, *version[2:]), [(*row[:2], 4, *row[3:])]) == 1
+    assert dict(latest_cutoff_rows(database.url)) == {1: 5, 2: 4}
     assert [one[:1] + one[5:6] for one in entry_rows(database.url, 1)] == [("a", 1.5), ("b", 1.5)]
 
 
