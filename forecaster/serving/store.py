@@ -23,6 +23,7 @@ from forecaster.serving.integrity import MANIFEST
 from forecaster.serving.version_folders import (
     CURRENT,
     VERSION,
+    keep_highest,
     list_folder,
     remove_stale,
     rename_to_next,
@@ -238,6 +239,7 @@ class Store:
                 if self.serves(name) and self.current(name) in chosen:
                     hint = f"Run `forecaster models rollback {name} VERSION` first."
                     raise UsageError(f"{reference} serves.", hint)
+                keep_highest(folder)
                 gone = folder / temporary_name()
                 (folder / str(chosen[0])).rename(gone)
                 shutil.rmtree(gone, ignore_errors=True)

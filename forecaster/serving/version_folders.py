@@ -1,5 +1,8 @@
 """A folder of numbered versions. Each appears whole, by a rename; the file `current` names the one that serves.
 
+No number is used again while the folder is there: ledgers and outputs know a version by it. Where a version was deleted, the
+file `highest` has the highest number so far.
+
 A killed writer leaves a folder `.new-*`, which the next writer removes.
 """
 
@@ -18,6 +21,7 @@ from forecaster.errors import ArtifactError, LockError
 from forecaster.storage.files import reason, refusals, replacing, sync
 
 CURRENT = "current"
+HIGHEST = "highest"
 STALE_SECONDS = 86_400.0  # no artifact takes a day to write
 VERSION = re.compile(r"[1-9][0-9]{0,8}")
 _TEMPORARY = re.compile(r"\.new-(?P<pid>[0-9]{1,9})-[0-9a-f]+@(?P<host>.*)")
@@ -76,9 +80,9 @@ def _alive(pid: int) -> bool:
 
 
 def rename_to_next(fresh: Path, folder: Path) -> int:
-    """Rename `fresh` to the next free version number and return it. LockError where others take every number first."""
+    """Rename `fresh` to the next version number and return it. LockError where others take every number first."""
     for _ in range(1000):
-        version = max((int(entry) for entry in list_folder(folder) if VERSION.fullmatch(entry)), default=0) + 1
+        version = _highest(folder) + 1
         try:
             fresh.rename(folder / str(version))
         except OSError as error:
@@ -92,9 +96,28 @@ def rename_to_next(fresh: Path, folder: Path) -> int:
 
 def set_current(folder: Path, version: int) -> None:
     """Make `version` the one that serves."""
-    with replacing(folder / CURRENT, folder / temporary_name()) as file:
-        file.write(f"{version}\n".encode("ascii"))
-    sync(folder)
+    _write_number(folder / CURRENT, version)
+
+
+def keep_highest(folder: Path) -> None:
+    """Note the highest number so far, before a version is deleted, so that no other version gets it."""
+    _write_number(folder / HIGHEST, _highest(folder))
+
+
+def _highest(folder: Path) -> int:
+    """The highest number that a version has or had; 0 for none."""
+    try:
+        with (folder / HIGHEST).open(encoding="ascii", errors="replace") as file:
+            noted = file.read(32).strip()
+    except OSError:
+        noted = ""
+    return max((int(text) for text in (*list_folder(folder), noted) if VERSION.fullmatch(text)), default=0)
+
+
+def _write_number(path: Path, number: int) -> None:
+    with replacing(path, path.parent / temporary_name()) as file:
+        file.write(f"{number}\n".encode("ascii"))
+    sync(path.parent)
 
 
 def writing(folder: Path) -> AbstractContextManager[None]:

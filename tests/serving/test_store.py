@@ -60,6 +60,23 @@ def store(tmp_path):
 # Publishing
 
 
+def test_the_number_of_a_deleted_version_is_not_used_again(store):
+    """A ledger would take the forecasts of both for one version's."""
+    for _ in range(3):
+        publish(store, "a", writer())
+    store.rollback("a", 1)
+    store.delete("a@3")
+    store.delete("a@2")
+    assert store.versions("a") == (1,) and store.current("a") == 1
+    assert [publish(store, "a", writer()), publish(store, "a", writer())] == [4, 5]
+    store.prune("a", 1)
+    assert publish(store, "a", writer()) == 6
+    (store.root / "a" / "highest").write_text("none")
+    assert publish(store, "a", writer()) == 7
+    store.delete("a")
+    assert publish(store, "a", writer()) == 1
+
+
 def test_versions_count_up_and_the_latest_serves(store):
     assert [publish(store, "sales", writer(str(n))) for n in range(3)] == [1, 2, 3]
     assert store.names() == ("sales",)
