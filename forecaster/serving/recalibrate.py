@@ -47,6 +47,7 @@ def recalibrate(models: str, version: Version, made: Entries, actual: FloatArray
         write_calibration(draft.folder, learnt)
         recalibrated = replace(manifest, recalibrated=version.version, recalibrated_until=until, refused="")
         write_manifest(draft.folder, recalibrated)
+        _check_serves(store, version)  # a training may have ended meanwhile
         return draft.publish()
 
 

@@ -20,6 +20,7 @@ from forecaster.evaluation.quantile_metrics import quantile_scores
 from forecaster.serving.ledger import Entries, Version, append
 from forecaster.serving.manifest import read_manifest, write_manifest
 from forecaster.serving.predict import predict, run_forecast
+from forecaster.serving.recalibrate import _learnt
 from forecaster.serving.store import Store
 from tests.support.factories import Recorder, panel_of
 from tests.support.stored_models import HOUR, stored, wave, write_csv
@@ -248,6 +249,21 @@ def test_only_the_version_that_serves_is_recalibrated(tmp_path, rolled_back):
     with pytest.raises(ArtifactError, match=f"m@{3 - serves} made the forecasts, but m@{serves} serves"):
         monitored(tmp_path, data, models=str(models), model=f"m@{3 - serves}", recalibrate=True)
     assert Store(models).versions("m") == (1, 2) and Store(models).current("m") == serves
+
+
+def test_a_training_that_ends_during_the_recalibration_serves(tmp_path, monkeypatch):
+    models = tmp_path / "models"
+    stored(models, bias=2.5)
+    data = forecast_hourly(tmp_path, 12)
+
+    def learnt(*given):
+        stored(models)
+        return _learnt(*given)
+
+    monkeypatch.setattr("forecaster.serving.recalibrate._learnt", learnt)
+    with pytest.raises(ArtifactError, match="m@1 made the forecasts, but m@2 serves"):
+        monitored(tmp_path, data, models=str(models), recalibrate=True)
+    assert Store(models).versions("m") == (1, 2) and Store(models).current("m") == 2
 
 
 @pytest.mark.parametrize("output", ["report", "anomalies"])
