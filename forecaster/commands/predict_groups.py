@@ -41,7 +41,7 @@ from forecaster.serving.recent_errors import MAX_WINDOWS, extended_by
 from forecaster.serving.remote_store import at_hand
 from forecaster.serving.stored_graphs import load_runtime
 from forecaster.storage.addresses import is_url, shown
-from forecaster.storage.files import file_lock, is_file, saying_why, sync_tree, whole_file, write_whole
+from forecaster.storage.files import file_lock, is_file, is_unfinished, saying_why, sync_tree, whole_file, write_whole
 from forecaster.version import __version__
 
 if TYPE_CHECKING:
@@ -136,7 +136,7 @@ def _refuse_foreign_folder(target: Path) -> None:
     """UsageError where the folder has anything but an earlier forecast's parts: all of it would be removed."""
     try:
         with os.scandir(target) as found:
-            other = next((one.name for one in found if not (_PART.fullmatch(one.name) and one.is_file())), None)
+            other = next((one.name for one in found if not (_is_own(one.name) and one.is_file())), None)
     except FileNotFoundError:
         return
     if other is not None:
@@ -144,6 +144,11 @@ def _refuse_foreign_folder(target: Path) -> None:
             f"'{target}/' would be replaced as a whole, and has {quoted(other)} in it, which is no part of a forecast.",
             "Name a new folder, e.g. forecasts/.",
         )
+
+
+def _is_own(name: str) -> bool:
+    """Whether a forecast has files of this name. Runs that were killed and resumed left unfinished ones in earlier versions."""
+    return bool(_PART.fullmatch(name)) or is_unfinished(name)
 
 
 def _pieces(data: str | None, model: ServedModel) -> FileSet:
@@ -217,6 +222,9 @@ class _Run:
         mark = self.work / "key"
         # Without its parts, an earlier run has published them and was killed before it had removed the rest.
         if is_file(mark) and (self.work / "parts").is_dir() and mark.read_text(encoding="utf-8") == key.hexdigest():
+            for one in (self.work / "parts").iterdir():
+                if is_unfinished(one.name):
+                    one.unlink()
             return
         shutil.rmtree(self.work, ignore_errors=True)
         (self.work / "parts").mkdir(parents=True)

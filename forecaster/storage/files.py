@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+import re
 import stat
 import sys
 import time
@@ -30,6 +31,7 @@ else:
 
 UNLOCKED: list[str] = []  # what this process has written without a lock, as the system has none; the command says so
 POLL_SECONDS = 0.2  # between two attempts to take a lock
+_UNFINISHED = re.compile(r"\.forecast-[0-9a-f]{12}-\d+-[0-9a-f]{8}\.part")  # what `whole_file` writes and then renames
 MAX_LINKS = 40  # on the way to a file, as on Linux
 NO_LINK = getattr(os, "O_NOFOLLOW", 0)
 
@@ -117,6 +119,11 @@ def is_file(path: str | Path) -> bool:
         return Path(path).is_file()
     except (OSError, ValueError):
         return False
+
+
+def is_unfinished(name: str) -> bool:
+    """Whether a file of this name is what `whole_file` was writing when its run was killed, or is writing now."""
+    return bool(_UNFINISHED.fullmatch(name))
 
 
 def keeps_apart(folder: Path, one: str, other: str) -> bool:

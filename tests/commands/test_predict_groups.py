@@ -19,6 +19,7 @@ import pytest
 from forecaster.cli.main import run
 from forecaster.commands import group_forecast
 from forecaster.data.reading import series_groups
+from forecaster.storage.files import whole_file
 from tests.support.stored_models import stored, wave, write_csv
 
 pytest.importorskip("pyarrow")
@@ -140,6 +141,25 @@ def test_a_folder_is_replaced_as_a_whole(shop):
     assert "part-00099.parquet" not in names_in("out") and rows_of("out")["timestamp"].min() == pd.Timestamp(
         "2024-01-05 05:00"
     )
+
+
+def test_a_file_that_a_killed_run_was_writing_is_not_published_and_refuses_no_later_run(shop, monkeypatch):
+    real, made = group_forecast.forecast_panel, []
+
+    def few(*arguments):
+        made.append(1)
+        if len(made) == 3:
+            Path(".out.forecast/parts", half).write_bytes(b"half")
+            raise KeyboardInterrupt
+        return real(*arguments)
+
+    with whole_file("part-00002.parquet"):
+        (half,) = (path.name for path in Path().glob(".*.part"))
+    monkeypatch.setattr(group_forecast, "forecast_panel", few)
+    assert predicted() == 130
+    assert predicted() == 0 and len(names_in("out")) == 5 and half not in names_in("out")
+    Path("out", half).write_bytes(b"half")  # as earlier versions published it
+    assert predicted() == 0 and half not in names_in("out")
 
 
 @pytest.mark.parametrize("output", ["models/", "mine/", "./mine/"])
