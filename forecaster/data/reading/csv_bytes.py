@@ -15,6 +15,7 @@ from typing import IO
 
 import numpy as np
 
+from forecaster.data.reading.csv_shape import lines_above
 from forecaster.data.reading.row_errors import RowsError
 from forecaster.errors import DataError, UsageError
 from forecaster.storage.addresses import is_remote, name_in, shown
@@ -49,6 +50,7 @@ _UTF16, _UTF32 = (b"\xff\xfe", b"\xfe\xff"), (b"\xff\xfe\0\0", b"\0\0\xfe\xff")
 def fetch(source: str, encoding: str | None = None) -> bytes:
     """The unpacked bytes of a CSV file, "-" being standard input, as UTF-8 without byte-order mark.
 
+    Lines above its table are blank.
     `encoding`: None = UTF-8, or UTF-16 where the file begins with its mark. DataError where the file is empty, is not text
     in this encoding, or has more than `MAX_BYTES`.
     """
@@ -77,7 +79,8 @@ def unpacked(source: str, encoding: str | None = None) -> bytes:
         data = data.removeprefix(_BOM)
     if _SEP.match(data):  # Excel's own line, which says what separates columns; lines keep their numbers
         data = _SEP.sub(b"\n", data, count=1)
-    return data
+    above = lines_above(data)
+    return blanked(data, [(1, above + 1)]) if above else data
 
 
 def _as_utf8(name: str, data: bytes, encoding: str | None) -> bytes:

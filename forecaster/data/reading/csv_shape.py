@@ -1,4 +1,4 @@
-"""What separates the columns of a CSV file, and rows without any value, which spreadsheets write below a table."""
+"""What separates the columns of a CSV file, and the lines around its table: titles above it, and rows without any value below."""
 
 from __future__ import annotations
 
@@ -10,6 +10,36 @@ from itertools import islice
 HEAD = 65_536  # bytes from which the delimiter, and whether spaces follow it, is inferred
 DELIMITERS = (",", ";", "\t", "|")
 _ROWS = 50  # that are compared with the header
+
+
+def lines_above(data: bytes) -> int:
+    """Lines above the header, such as a title or comments: they separate no columns, and names of columns follow.
+
+    Spreadsheets write empty cells after a title (`Sales report,,`). A comment that begins with # may hold a mark that
+    separates, but has not as many fields as the header.
+    """
+    above: list[str] = []
+    for line in re.split(r"\r\n|\r|\n", data[:HEAD].decode("utf-8", "ignore")):
+        cells = line.rstrip("".join(DELIMITERS) + " ")
+        if any(mark in cells for mark in DELIMITERS) and not line.startswith("#"):
+            break
+        above.append(line)
+    else:
+        return 0  # there is no table
+    if not any(text.strip("".join(DELIMITERS) + " ") for text in above) or any(
+        '"' in text and text.count('"') % 2 for text in above
+    ):
+        return 0
+    mark = delimiter_of(line.encode())
+    names = _fields(line, mark)
+    if any(text.startswith("#") and len(_fields(text, mark)) == len(names) for text in above):
+        return 0  # it may be the header
+    first = next((name for name in names if name), "")
+    return len(above) if first[:1].isalpha() or first.startswith("_") else 0
+
+
+def _fields(line: str, mark: str) -> list[str]:
+    return [field.strip() for field in next(csv.reader([line], delimiter=mark, skipinitialspace=True), [])]
 
 
 def delimiter_of(data: bytes) -> str:

@@ -80,6 +80,8 @@ class CsvTable:
         if self.delimiter != ",":
             self.note = f"columns are separated by {self.delimiter!r}."
         line, header = next(self._records(), (1, [""]))
+        if line > 1:
+            self.note = f"{self.note} line {line} has the names of the columns.".strip()
         if len(header) == 1:
             self._refuse_lines_above(header[0])
         self.columns = check_header(self.at(line), header)

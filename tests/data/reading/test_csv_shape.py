@@ -1,11 +1,11 @@
-"""What separates columns is seen in the rows, too, and rows without any value are no rows."""
+"""What separates columns is seen in the rows, too; rows without any value, and lines above the header, are no rows."""
 
 from __future__ import annotations
 
 import pandas as pd
 import pytest
 
-from forecaster.data.reading.csv_shape import delimiter_of
+from forecaster.data.reading.csv_shape import delimiter_of, lines_above
 from forecaster.data.reading.reader import read_panel
 from forecaster.errors import DataError
 
@@ -64,3 +64,42 @@ def test_rows_of_a_frame_without_values_are_none():
     frame.loc[8, "y"] = "many"
     with pytest.raises(DataError, match="data frame row 8: target 'many'"):
         read_panel(frame)
+
+
+@pytest.mark.parametrize(
+    ("above", "count"),
+    [
+        ("Sales report 2024\n", 1),
+        ("Category: All categories\n\n", 2),
+        ("# exported 2024\n# unit: kW, hourly, gross\n\n\n", 4),
+        ("Sales report 2024,,\n,,\n", 2),
+        (",,\n\n", 0),
+        ("\n\n", 0),  # blank lines are none in any case
+        ('"a title\nof two lines"\n', 0),
+        ("#day,sales\n", 0),  # may be the header itself
+    ],
+)
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+@pytest.mark.parametrize("header", ["day,sales", "Week,term: (Worldwide)", ",sales"])
+def test_lines_above_the_header_separate_no_columns(above, count, header, end):
+    text = f"{above}{header}\n2024-01-01,5\n2024-01-02,6\n".replace("\n", end)
+    assert lines_above(text.encode()) == count
+
+
+@pytest.mark.parametrize(
+    "text", ["value\n1,5\n2,5\n", "Power\n2024-01-01,5\n", "value\n5\n6\n", "day,sales\n2024-01-01,5\n", "a\n"]
+)
+def test_rows_are_no_header_of_lines_above_them(text):
+    assert lines_above(text.encode()) == 0
+
+
+def test_files_are_joined_without_the_lines_above_their_headers(tmp_path):
+    for month in (1, 2):
+        rows = "".join(f"2024-0{month}-{day:02d},{day}\n" for day in range(1, 30))
+        (tmp_path / f"{month}.csv").write_text(f"Report of month {month}\n\nday,sales\n{rows}")
+    panel = read_panel(str(tmp_path / "*.csv"))
+    assert panel.target[:29].tolist() == list(range(1, 30)) and "line 3 has the names of the columns." in panel.notes
+    with (tmp_path / "2.csv").open("a") as file:
+        file.write("2024-03-01,?\n")
+    with pytest.raises(DataError, match=r"2.csv:33: target '\?'"):
+        read_panel(str(tmp_path / "*.csv"))
