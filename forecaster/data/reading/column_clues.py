@@ -108,6 +108,9 @@ class Clues:
         found = [c for c in found if c not in years] + years
         if found:
             return found
+        years = [c for c in self.table.columns if re.fullmatch("(1[5-9]|20)[0-9][0-9]", c)]
+        if len(years) >= MIN_TIMES:
+            refuse_turned(self.table.name, years)
         probed = [c for c in free[:_MAX_PROBED] if are_numbered_dates(c, self.sample[c])]
         if len(probed) == 1:
             return probed
@@ -124,9 +127,6 @@ class Clues:
         for column in free[:_MAX_PROBED]:
             if self.sample[column] and (hint := self._why_no_dates(column)):
                 raise DataError(f"{self.table.name}: '{self.sample[column][0]}' (column {column}) may be a date.", hint)
-        years = [c for c in self.table.columns if re.fullmatch("(1[5-9]|20)[0-9][0-9]", c)]
-        if len(years) >= MIN_TIMES:
-            refuse_turned(self.table.name, years)
         raise DataError(
             f"{self.table.name}: no column holds dates (columns: {listed(self.table.columns)}).",
             "Name it: --timestamp COLUMN; or give the form of its dates: --timestamp-format.",

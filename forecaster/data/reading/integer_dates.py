@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 _MIN_VALID = 0.8  # of the numbers that must be dates; the rest are faults
 _CLEARLY = 1.5  # times as regular as another reading
 _USUAL = tuple(np.array(["1950", "2060"], "M8[us]").astype(np.int64).tolist())  # dates of most data
+LONG_DATE = 6  # digits of dates that numbers of steps seldom look like
 _UNLIKELY = 0.4  # factor for a reading that is rare, but not impossible
 
 _DIGITS = {"Y": 4, "G": 4, "y": 2, "m": 2, "d": 2, "H": 2, "M": 2, "S": 2, "j": 3, "V": 2, "q": 1}
@@ -92,7 +93,8 @@ def integer_date_form(numbers: IntArray, name: str, widths: IntArray | None = No
     if best in COUNTS:
         return IntegerDateForm(best if _counts_time(values, best, name, steps, scores[best]) else STEPS)
     counted = len(values) > 1 and int(np.gcd.reduce(np.diff(values))) == 1
-    odd = (counted and best != "%Y" and best[-1] in "Yy") or _is_step(name)  # steps unless these have gaps
+    # Steps unless these have gaps. Those of a column called `period` do not happen to begin at 201901, a date of all digits.
+    odd = (counted and best != "%Y" and best[-1] in "Yy") or (_is_step(name) and _size(best) < LONG_DATE)
     if (
         steps > scores[best] * _CLEARLY
         or (odd and steps * _CLEARLY > scores[best])
@@ -118,7 +120,7 @@ def _score(values: IntArray, widths: IntArray, form: str, name: str) -> float:
             return 0.0
         dates = by_count(values, form)
         return regularity(dates) * (_UNLIKELY if form != "excel" and (dates % (60 * SECOND)).any() else 1.0)
-    size = sum(_DIGITS[letter] for letter in form[1::2])
+    size = _size(form)
     short = _DIGITS[form[1]] == 2  # the zero before its first part may have been lost
     dates, valid = by_digits(values, form)
     valid &= (widths == size) | ((widths == size - 1) & short)
@@ -152,6 +154,11 @@ def _as_well(values: IntArray, form: str, best: str) -> bool:
     """Whether `form` reads as many numbers as `best` does, as other dates."""
     (dates, valid), (others, also) = by_digits(values, form), by_digits(values, best)
     return bool(np.count_nonzero(valid) >= np.count_nonzero(also)) and not np.array_equal(dates, others)
+
+
+def _size(form: str) -> int:
+    """The digits of a form."""
+    return sum(_DIGITS[letter] for letter in form[1::2])
 
 
 def _is_step(name: str) -> bool:

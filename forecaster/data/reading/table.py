@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NoReturn, Protocol
 
 from forecaster.data.reading.datetime_text import looks_like_stamp
 from forecaster.data.reading.text_columns import NUMBER, TextColumn
+from forecaster.data.reading.written_dates import looks_written
 from forecaster.errors import DataError
 
 if TYPE_CHECKING:
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from forecaster.typing import FloatArray, IntArray
 
 MAX_COLUMNS = 100_000
+_MAX_PROBED = 50  # names of columns of which most are times, if columns are
 MIN_TIMES = 3  # in a header that shows a table with a row for each series
 WIDE_COLUMNS, WIDE_SAMPLE = 1000, 20  # columns of a table from which fewer rows are looked at
 SAMPLE = 200  # rows from which the columns' roles are inferred
@@ -31,6 +33,10 @@ def check_header(place: str, header: Sequence[str]) -> tuple[str, ...]:
     dates = [name for name in names if looks_like_stamp(name)]
     if MIN_TIMES <= len(dates) < len(names):
         refuse_turned(place, dates)
+    some = names[:_MAX_PROBED]
+    written = [name for name in some if looks_written(name)]
+    if len(written) >= max(MIN_TIMES, len(some) / 2) and len(written) < len(names):
+        refuse_turned(place, [*written, *names[_MAX_PROBED:]])
     if dates or all(NUMBER.fullmatch(name) for name in names):
         what = f"'{dates[0]}' is a date" if dates else f"'{names[0]}' is a number"
         raise DataError(

@@ -185,6 +185,45 @@ def test_numbers_of_steps_are_no_dates(numbers: range, name: str) -> None:
     assert not integer_date_form(np.array(numbers), name).is_date
 
 
+@pytest.mark.parametrize("name", ["period", "t"])
+@pytest.mark.parametrize(
+    ("form", "dates"),
+    [
+        ("%Y%m%d", pd.date_range("2019-01-01", periods=24)),  # of one month: as regular as numbers of steps
+        ("%Y%j", pd.date_range("2019-01-01", periods=50)),
+        ("%Y%m%d%H%M", pd.date_range("2019-01-01", periods=24, freq="h")),
+    ],
+)
+def test_dates_of_all_digits_are_dates_in_a_column_with_the_name_of_steps(write: Write, name, form, dates) -> None:
+    assert_dates(read_panel(write(file_of(written(dates, form), name))), dates)
+
+
+def test_months_of_one_year_in_a_column_with_the_name_of_steps_are_asked_about(write: Write) -> None:
+    with pytest.raises(DataError, match=r"'201901' \(column period\) is ambiguous: all rows fit %Y%m or %G%V"):
+        read_panel(write(file_of([f"2019{i:02}" for i in range(1, 13)], "period")))
+
+
+@pytest.mark.parametrize(
+    ("dates", "form"),
+    [
+        (MONTHS, "%b %Y"),
+        (DAYS, "%d-%b-%y"),
+        (DAYS, "%b %d, %Y"),
+        (MONTHS, "%YM%m"),
+        (QUARTERS, "Q{q} {y}"),
+        (YEARS, "%Y"),
+    ],
+)
+@pytest.mark.parametrize("ids", [("north", "south"), ("007", "012")])
+def test_a_table_whose_columns_are_times_is_refused_however_these_are_written(write: Write, dates, form, ids) -> None:
+    names = quarters(form) if "{" in form else written(dates, form)
+    rows = "".join(f"{one};{';'.join(str(100 + i) for i in range(len(names)))}\n" for one in ids)
+    with pytest.raises(
+        DataError, match=rf"{len(names)} columns are times, as '{names[0]}': each row is a series. Turn"
+    ):
+        read_panel(write(f"store;{';'.join(names)}\n{rows}"))
+
+
 def test_numbers_that_fit_several_forms_are_refused_with_all_of_them(write: Write) -> None:
     with pytest.raises(DataError, match=r"'201001' \(column date\) is ambiguous: all rows fit %Y%m or %G%V or %y%m%d"):
         read_panel(write(file_of([f"2010{i:02}" for i in range(1, 13)])))
