@@ -305,8 +305,24 @@ def widened_where_sparse(
     if samples is not None:
         samples = samples.copy()
         samples[sparse] = widened_samples(samples[sparse], spread)
-        samples = samples if model.opened is None else model.opened.manifest.limits.hold(samples)
     return values, samples
+
+
+def held(
+    request: Request, values: FloatArray, samples: FloatArray | None, model: Model, beyond: BoolArray
+) -> tuple[FloatArray, FloatArray | None]:
+    """Forecasts [N, H, 1 + Q] and paths [N, H, S], of fallbacks, too, within the limits of the target.
+
+    These are a stored model's but for series `beyond` [N] them. Without one, series that never were negative stay so.
+    """
+    if model.opened:
+        manifest, within = model.opened.manifest, ~beyond
+        values = np.where(within[:, None, None], manifest.held(values), values)
+        return values, samples if samples is None else np.where(
+            within[:, None, None], manifest.limits.hold(samples), samples
+        )
+    floor = np.where(request.panel.lowest[request.positions] >= 0.0, 0.0, -np.inf)[:, None, None]
+    return np.maximum(values, floor), samples if samples is None else np.maximum(samples, floor)
 
 
 def _implausible(request: Request, values: FloatArray) -> BoolArray:

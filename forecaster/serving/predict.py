@@ -27,6 +27,7 @@ from forecaster.serving.answer import (
     answer_of,
     check_answer,
     fallback_name,
+    held,
     widened_where_sparse,
 )
 from forecaster.serving.fallback import SEASONAL_NAIVE
@@ -106,8 +107,7 @@ def forecast_panel(
     answer.values[beyond] = np.nan  # so that the fallback answers, which the model's limits do not hold
     checked = check_answer(request, answer, own, settings, watch)
     values, samples = widened_where_sparse(request, checked.values, checked.samples, model)
-    if model.opened:
-        values[~beyond] = model.opened.manifest.held(values[~beyond])
+    values, samples = held(request, values, samples, model, beyond)
     result = Forecast(
         series=request.series,
         timestamps=request.panel.freq.after(request.cutoff, request.horizon, request.panel.zone),

@@ -323,3 +323,11 @@ def test_a_single_value_beyond_a_models_limits_is_warned_of(shop):
     found, watch = predicted(shop, "return.csv")
     assert set(found.source) == {"model"} and (found.prediction >= 0).all()
     assert watch.warnings == ["series 'b': one of its latest values is below 0, the least that the model forecasts"]
+
+
+def test_a_fallback_without_any_model_is_not_negative_where_no_value_was(shop):
+    write_csv(shop / "rare.csv", 60, value=lambda n, t: 4.0 * (t % 7 == 0) - n)
+    damage(shop, "manifest.json")
+    found, _ = predicted(shop, "rare.csv", fallback=True, quantiles=(0.05, 0.95))
+    assert set(found.source) == {"seasonal-naive"}
+    assert found.quantile_forecasts[0].min() == 0.0 and found.quantile_forecasts[1].min() < -1.0

@@ -218,6 +218,13 @@ def test_series_that_never_were_negative_stay_so_and_others_need_not(tmp_path):
     assert found.quantile_forecasts[0].min() == 0.0 and found.quantile_forecasts[1].min() < -1.0
 
 
+@pytest.mark.parametrize("rows", [3, 5, 20])
+def test_series_of_a_few_rows_that_never_were_negative_stay_so_in_every_quantile(tmp_path, rows):
+    write_csv(tmp_path / "data.csv", rows, value=lambda n, t: float(t % 3 == 0) - n)
+    found, _ = answered(horizon=30, quantiles=(0.025, 0.1, 0.9, 0.975))
+    assert found.quantile_forecasts[0].min() == 0.0 and found.quantile_forecasts[1].min() < -1.0
+
+
 def test_a_longer_horizon_is_decoded_further_and_intervals_widen(tmp_path):
     write_csv(tmp_path / "data.csv", 100)
     found, _ = answered(horizon=60, calibrate=False)
