@@ -37,11 +37,8 @@ INTERRUPTED = 130  # 128 + SIGINT
 PIPE_CLOSED = 141  # 128 + SIGPIPE, as other programs end before `| head`
 COMPLETION = "_FORECASTER_COMPLETE"  # the variable by which a shell asks for completion, as Typer names it
 HELP_ALL = "--help-all"  # --help with every option
-NO_MEMORY = (
-    "failed to map segment",
-    "cannot allocate memory",
-    "Cannot allocate memory",
-)  # what the loader of libraries says
+# What the loader of libraries and libraries in C++ say.
+NO_MEMORY = ("failed to map segment", "cannot allocate memory", "Cannot allocate memory", "std::bad_alloc")
 YES = ("1", "true", "yes", "on")
 
 

@@ -171,8 +171,9 @@ def test_too_few_files_are_one_line(tmp_path: Path, environment: dict[str, str])
     assert done.stderr == "error: too many files are open. Raise the limit of this process (ulimit -n).\n"
 
 
-def test_too_little_memory_is_one_line(shell: Shell) -> None:
-    done = shell("predict", "--quiet", stub="memory")
+@pytest.mark.parametrize("stub", ["memory", "library memory"])
+def test_too_little_memory_is_one_line(shell: Shell, stub: str) -> None:
+    done = shell("predict", "--quiet", stub=stub)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == "error: not enough memory. Give less data at once, take fewer threads, or raise the limit.\n"
 

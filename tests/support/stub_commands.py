@@ -1,7 +1,7 @@
 """The command line with stubs in place of commands: `python -m tests.support.stub_commands BEHAVIOUR ARGUMENTS…`.
 
-BEHAVIOUR is what the stubs do besides returning made-up reports: `fine` (nothing more), `bug`, `fault`, `memory`, `interrupt`,
-`noise` (what libraries write), or `long` (a forecast of a million rows).
+BEHAVIOUR is what the stubs do besides returning made-up reports: `fine` (nothing more), `bug`, `fault`, `memory`,
+`library memory`, `interrupt`, `noise` (what libraries write), or `long` (a forecast of a million rows).
 """
 
 from __future__ import annotations
@@ -89,6 +89,8 @@ def behave(behaviour: str, watch: Watch) -> None:
     watch.progress(Progress("test", 1, 10, 0.5, None, 3.0))
     if behaviour == "memory":
         raise MemoryError
+    if behaviour == "library memory":  # as onnxruntime's import says it
+        raise ImportError("Exception caught: std::bad_alloc")
     if behaviour == "bug":
         raise ZeroDivisionError("a bug")
     if behaviour == "fault":
