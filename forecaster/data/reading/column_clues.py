@@ -50,6 +50,7 @@ _CALENDAR = re.compile(
 _MAX_PROBED = 20  # columns without a usual name whose numbers may be dates
 _MAX_KEYS = 8  # columns that are tried as keys of series in pairs and triples
 _MAX_STAMPS = 4  # columns, or parts together, that are tried as the timestamp
+_MONTH_AND_YEAR = re.compile(r"(0?[1-9]|1[0-2])\.(1[6-9]|20|21)\d\d")
 _MIN_SHARE = 0.8  # of sampled cells that shows what a column holds; the rest are faults to be reported by line
 _MAX_REPEATS_LEFT = 0.05  # share of repeated timestamps that a series column may leave: duplicates, reported by line
 _MIN_REPEATS = 0.1  # share of repeated timestamps that shows several series; fewer are duplicates
@@ -97,7 +98,7 @@ class Clues:
         """Columns that may hold the timestamps, or parts of dates together, the likely ones first. DataError where none may."""
         free = self.free(self.given.series, self.given.target)
         dates = [c for c in free if self.form and self.share(c, partial(fits_format, form=self.form)) >= _MIN_SHARE]
-        dates = dates or [c for c in free if self.share(c, is_stamp) >= _MIN_SHARE]
+        dates = dates or sorted((c for c in free if self.share(c, is_stamp) >= _MIN_SHARE), key=self.holds_numbers)
         found_dates = frozenset(dates)
         numbered = [c for c in free if c not in found_dates and DATE_NAMES.search(c)]
         numbered = [c for c in numbered if are_numbered_dates(c, self.sample[c])]
@@ -377,7 +378,7 @@ def is_stamp(text: str) -> bool:
     if looks_like_stamp(text):
         return True
     # Of plain numbers only 12.2024 may be a date here: the many forms are tried on few cells of a wide table.
-    return (NUMBER.fullmatch(text) is None or len(text.partition(".")[2]) == 4) and looks_written(text)
+    return (NUMBER.fullmatch(text) is None or _MONTH_AND_YEAR.fullmatch(text) is not None) and looks_written(text)
 
 
 def are_numbered_dates(column: str, texts: list[str]) -> bool:

@@ -139,6 +139,16 @@ def test_a_column_without_values_is_no_target(roles, header, cells, expected):
     assert roles(table(header, *rows)) == expected
 
 
+@pytest.mark.parametrize(
+    "first", [0.9311, 1.0845, 1.1950, 66.6896]
+)  # the third looks like months of the years 1950 to 2249
+@pytest.mark.parametrize("header", ["EURUSD,when", "b,a"])
+def test_rates_of_four_decimals_before_the_dates_are_no_months(roles, header, first):
+    rows = [f"{first + i / 10_000:.4f},{day}" for i, day in enumerate(DAYS)]
+    rate, when = header.split(",")
+    assert roles(table(header, *rows)) == Roles(None, when, (rate,))
+
+
 def test_a_series_that_begins_after_the_first_rows_is_one(roles):
     rows = [f"{day},{i},{i if i > 250 else ''}," for i, day in enumerate(DAYS)]
     assert roles(table("date,old,new,none", *rows)) == Roles(None, "date", ("old", "new"))
