@@ -33,6 +33,9 @@ MAX_DRIFT = 0.85
 # Share by which exponential smoothing must have a lower error over the history than Theta: contexts there are shorter than
 # that of the forecast, on which Theta has the lower error (benchmarks/ABLATIONS.md).
 SMOOTHING_GAIN = 0.05
+# Share of the error of what is fitted to nothing over the history below which a simple method serves in its place, however few
+# the windows are: of two in three single series an error that is merely lower is chance (benchmarks/ABLATIONS.md).
+FAR_LOWER = 2.0 / 3.0
 # Share by which what is estimated must have a lower error over the history than the last value or season, which estimates
 # nothing: on made random walks Theta and the pretrained network do by chance (benchmarks/ABLATIONS.md).
 ESTIMATION_GAIN = 0.03
@@ -75,7 +78,14 @@ class Served:
 class Unfitted(Served):
     """A plan that is fitted to no row, so that every window of the history shows its error."""
 
-    history_error: float
+    history: FloatArray  # [W, H] its forecasts of the windows of the history
+
+    def yields_to(self, simple: Smoothing, evaluation: EvaluationSet) -> bool:
+        """Whether a simple method's errors over the history are clearly lower, or so much that few windows show it."""
+        history = evaluation.of_history
+        other = history.smoothed(simple)
+        far = history.error(other) < FAR_LOWER * history.error(self.history)
+        return far or history.clearly_lower(other, self.history)
 
 
 def choose_simple_method(
@@ -90,8 +100,8 @@ def choose_simple_method(
     The statistical method and the method whose errors are lowest over the longer history are compared, which no fit is needed
     for. A plan with pretrained members has its share of a simple method already. A simple method serves alone unless a blend
     is clearly better (as in the one-standard-error rule of Breiman et al. 1984), since few windows show little. What is made
-    without a fit, `unfitted`, takes that place where its error over the history is lower than the simple method's. Where a
-    simple method serves alone, the pretrained network gives the widths of the quantiles, and nothing is fitted.
+    without a fit, `unfitted`, takes that place unless it yields to the simple method. Where a simple method serves alone, the
+    pretrained network gives the widths of the quantiles, and nothing is fitted.
     """
     if not questions.smoothings:
         return found
@@ -114,11 +124,8 @@ def choose_simple_method(
         simplest = min(alone, key=alone.__getitem__)  # over more windows than these
         unseen = [made[i] for i in alone] + ([unfitted.forecast] if unfitted else [])
         if not all(evaluation.clearly_lower(made[lowest], one) for one in unseen):
-            if (
-                unfitted
-                and not questions.blended
-                and unfitted.history_error / (1.0 - ESTIMATION_GAIN) < alone[simplest]
-            ):
+            method = answers[simplest]
+            if unfitted and method and not questions.blended and not unfitted.yields_to(method, evaluation):
                 watch.note(f"model selection: {unfitted.plan.method}, fitted to nothing: no other is clearly better")
                 smoothing = unfitted.plan.smoothing
                 reason = f"no fit is clearly better than {unfitted.plan.method}"

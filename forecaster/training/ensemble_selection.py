@@ -230,7 +230,8 @@ def ensemble_without_fit(plan: Plan, evaluation: EvaluationSet, watch: Watch, pa
     network, evaluation = new_network(base, 0), evaluation.reaching(base.rows)
     forecasts = _forecasts_without_fit(network, evaluation, partner)
     unfitted = _unfitted(plan, base, network, evaluation, forecasts, partner)
-    watch.note(f"{unfitted.plan.method}: error {unfitted.history_error:.4g} over the history; no validation windows")
+    error = evaluation.of_history.error(unfitted.history)
+    watch.note(f"{unfitted.plan.method}: error {error:.4g} over the history; no validation windows")
     return unfitted.plan
 
 
@@ -264,7 +265,7 @@ def _unfitted(
     return Unfitted(
         plan=_with_members(plan, {UNTOUCHED: base}, shares, reason),
         forecast=_combined(forecasts, shares),
-        history_error=history.error(_combined(before, shares)),
+        history=_combined(before, shares),
     )
 
 

@@ -86,7 +86,7 @@ def joined(plan, own, tuned):
         row.setting for row in unfitted.plan.rows
     }  # of networks that are not there
     assert (
-        unfitted.history_error == pytest.approx(abs(tuned[0]))
+        Evaluation().of_history.error(unfitted.history) == pytest.approx(abs(tuned[0]))
         and served_method(unfitted.plan.members, None) == "pretrained gru"
     )
     return made.plan, made.forecast
