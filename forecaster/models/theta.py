@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from forecaster.typing import Tensor
 
 THETA = "theta"
+THETA_SHARE = 0.4  # beside a pretrained network, where nothing else is known (benchmarks/ABLATIONS.md, Theta)
 RATES = (0.05, 0.1, 0.2, 0.35, 0.5, 0.7, 0.9, 0.99)  # α
 SLOPES = (0.0, 0.25, 0.5, 0.75, 1.0)  # w
 MIN_ROWS = 3  # that a slope is learnt from, before errors count

@@ -15,7 +15,7 @@ from forecaster.models.exponential_smoothing import Smoothing
 from forecaster.models.export import write_onnx, write_saved_model
 from forecaster.models.network import Network
 from forecaster.models.seasonal_profile import LONGER
-from forecaster.models.theta import THETA
+from forecaster.models.theta import THETA, THETA_SHARE
 from forecaster.pretraining import series
 from forecaster.pretraining.train import average, progress
 from forecaster.serving.integrity import hash_files
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
 CARD = "card.json"
 BUSINESS_DAYS = 5
-THETA_SHARE = 0.4  # benchmarks/ABLATIONS.md, Theta
 LICENCE = "MIT, as the program's"
 DATA = "made series only (forecaster.make_series): no row of a real series was read in training"
 

@@ -30,11 +30,11 @@ Kind: TypeAlias = tuple[str, int]  # a simple method, and the rows that it reads
 
 # Of the last value's error over the history: above it drift is no rival. One of 50 random walks of 150 rows is below.
 MAX_DRIFT = 0.85
-# Share by which exponential smoothing must have a lower error over the history than Theta: contexts there are shorter than
-# that of the forecast, on which Theta has the lower error (benchmarks/ABLATIONS.md).
+# Share by which exponential smoothing must have a lower error over the history than Theta, besides being clearly better: contexts
+# there are shorter than that of the forecast, on which Theta has the lower error (benchmarks/ABLATIONS.md).
 SMOOTHING_GAIN = 0.05
-# Share of the error of what is fitted to nothing over the history below which a simple method serves in its place, however few
-# the windows are: of two in three single series an error that is merely lower is chance (benchmarks/ABLATIONS.md).
+# Share of another error over the history below which one is clearly lower, however few the windows are: of single series an error
+# that is merely lower is chance more often than not (benchmarks/ABLATIONS.md).
 FAR_LOWER = 2.0 / 3.0
 # Share by which what is estimated must have a lower error over the history than the last value or season, which estimates
 # nothing: on made random walks Theta and the pretrained network do by chance (benchmarks/ABLATIONS.md).
@@ -81,11 +81,9 @@ class Unfitted(Served):
     history: FloatArray  # [W, H] its forecasts of the windows of the history
 
     def yields_to(self, simple: Smoothing, evaluation: EvaluationSet) -> bool:
-        """Whether a simple method's errors over the history are clearly lower, or so much that few windows show it."""
+        """Whether a simple method is clearly better over the history."""
         history = evaluation.of_history
-        other = history.smoothed(simple)
-        far = history.error(other) < FAR_LOWER * history.error(self.history)
-        return far or history.clearly_lower(other, self.history)
+        return is_clearly_better(history.smoothed(simple), self.history, history)
 
 
 def choose_simple_method(
@@ -107,7 +105,7 @@ def choose_simple_method(
         return found
     plan, network = found.plan, found.forecast
     history = _history_errors(questions.smoothings, evaluation)
-    rivals = _rivals(questions.smoothings, history)
+    rivals = _rivals(questions.smoothings, history, statistical_partner(questions.smoothings, evaluation))
     forecasts = {_kind(one): evaluation.smoothed(one) for one in rivals}
     # No margin between shares: combining forecasts with different errors lowers the error (Bates & Granger 1969).
     joined = not questions.blended and any(member.share for member in plan.members)
@@ -151,16 +149,21 @@ def statistical_partner(smoothings: Sequence[Smoothing], evaluation: EvaluationS
 
     None where none can be made.
     """
-    some = [one for one in smoothings if one.method in STATISTICAL]
-    errors = _history_errors(some, evaluation)
-    return next((one for one in some if _kind(one) == _partner(errors)), None)
+    history = evaluation.of_history
+    found = {_kind(one): one for one in reversed(smoothings) if one.method in STATISTICAL}
+    made = {kind: history.smoothed(one) for kind, one in found.items()}
+    errors = {kind: history.error(forecast) for kind, forecast in made.items()}
+    thetas = [kind for kind in found if kind[0] != EXPONENTIAL_SMOOTHING]
+    best, theta = (min(some, key=errors.__getitem__, default=None) for some in (found, thetas))
+    if best is None or theta is None or best == theta:
+        return found[best] if best else None
+    lower = errors[best] < (1.0 - SMOOTHING_GAIN) * errors[theta]
+    return found[best if lower and is_clearly_better(made[best], made[theta], history) else theta]
 
 
-def _partner(errors: Mapping[Kind, float]) -> Kind | None:
-    """The statistical method to blend, by the errors over the history."""
-    handicap = {EXPONENTIAL_SMOOTHING: 1.0 / (1.0 - SMOOTHING_GAIN)}
-    some = [kind for kind in errors if kind[0] in STATISTICAL]
-    return min(some, key=lambda kind: errors[kind] * handicap.get(kind[0], 1.0), default=None)
+def is_clearly_better(one: FloatArray, other: FloatArray, history: EvaluationSet) -> bool:
+    """Whether forecasts [W, H] of the history have clearly lower errors than others, or so much that few windows show it."""
+    return history.error(one) < FAR_LOWER * history.error(other) or history.clearly_lower(one, other)
 
 
 def _kind(smoothing: Smoothing) -> Kind:
@@ -172,12 +175,14 @@ def _history_errors(smoothings: Sequence[Smoothing], evaluation: EvaluationSet) 
     return {kind: evaluation.history_error(one) for kind, one in {_kind(one): one for one in smoothings}.items()}
 
 
-def _rivals(smoothings: Sequence[Smoothing], history: Mapping[Kind, float]) -> list[Smoothing]:
+def _rivals(
+    smoothings: Sequence[Smoothing], history: Mapping[Kind, float], partner: Smoothing | None
+) -> list[Smoothing]:
     """The statistical method to blend, and the method with the lowest error on the windows of the history."""
     naive = min((error for (method, _), error in history.items() if method == NAIVE), default=math.inf)
     errors = {kind: error for kind, error in history.items() if kind[0] != DRIFT or error <= MAX_DRIFT * naive}
     best = min(errors, key=lambda kind: _rank(kind, errors[kind]))
-    return [one for one in smoothings if _kind(one) in (_partner(errors), best)]
+    return [one for one in smoothings if _kind(one) in (partner and _kind(partner), best)]
 
 
 def _rank(kind: Kind, error: float) -> float:

@@ -15,6 +15,7 @@ import numpy as np
 
 from forecaster.data.special_days import is_special_days
 from forecaster.models.exponential_smoothing import Smoothing
+from forecaster.models.theta import THETA_SHARE
 from forecaster.serving.plan_rows import PlanRow
 from forecaster.training.combination import Served, Unfitted
 from forecaster.training.fine_tuning import best_tuning
@@ -43,6 +44,7 @@ POWER = 6.0  # of one over an error: one that is 2 % higher gives 11 % less weig
 # The settings of the members that start from nothing were chosen on these windows, which flatters them: a combination that
 # looks worse by so much may still be better.
 MAX_LOSS = 0.02
+USUAL_STRETCHES = 12  # benchmarks/ABLATIONS.md, Single series
 MAX_ERROR = 1.25  # of the lowest error of a component: with more it has no share
 # Shares by which a fine-tuned copy must have a lower error than the network as it is, to take its place: on windows of few
 # cutoffs gains of 3 % are luck (benchmarks/ABLATIONS.md, Fine-tuning of few series).
@@ -260,13 +262,21 @@ def _unfitted(
     # Both have a share, as in the graph that answers before any training: contexts are shorter in the history, where windows of
     # few cutoffs leave one of them out by luck.
     kept = {UNTOUCHED: before[UNTOUCHED], **near_best(before, history.error)}
-    shares = ensemble_shares(kept, history.error, list(kept))
+    shares = _tempered(ensemble_shares(kept, history.error, list(kept)), history.stretches)
     reason = "nothing is fitted: no fit is clearly better"
     return Unfitted(
         plan=_with_members(plan, {UNTOUCHED: base}, shares, reason),
         forecast=_combined(forecasts, shares),
         history=_combined(before, shares),
     )
+
+
+def _tempered(shares: Mapping[Component, float], stretches: int) -> dict[Component, float]:
+    """Shares between those of the history and the usual ones, which count as much as USUAL_STRETCHES of a horizon."""
+    learnt = stretches / (stretches + USUAL_STRETCHES)
+    method = THETA_SHARE if len(shares) > 1 else 0.0
+    usual = {one: method if isinstance(one, Smoothing) else 1.0 - method for one in shares}
+    return {one: learnt * share + (1.0 - learnt) * usual[one] for one, share in shares.items()}
 
 
 def _combined(parts: Mapping[Component, FloatArray], shares: Mapping[Component, float]) -> FloatArray:

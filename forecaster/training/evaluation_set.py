@@ -89,6 +89,12 @@ class EvaluationSet:
             return _mean(scaled)
         return math.sqrt(_mean(scaled) * _mean(2.0 * miss / np.where(size > 0.0, size, 1.0)))
 
+    @property
+    def stretches(self) -> int:
+        """How many stretches of a horizon hold windows, over all series: windows that overlap err alike."""
+        windows = self.windows
+        return len(np.unique(np.stack([windows.series, windows.remaining // self.needs.horizon]), axis=1).T)
+
     def clearly_lower(self, one: FloatArray, other: FloatArray) -> bool:
         """Whether one forecast [W, H] has lower errors than another, by a t-test over stretches of a horizon that hold windows.
 

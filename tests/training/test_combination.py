@@ -17,7 +17,14 @@ from forecaster.models.network import Network
 from forecaster.models.simple_methods import DRIFT, NAIVE, SEASONAL_NAIVE
 from forecaster.models.theta import THETA
 from forecaster.training.auto_plan import draft_plan
-from forecaster.training.combination import Served, Unfitted, choose_simple_method, contributions, select_scalings
+from forecaster.training.combination import (
+    Served,
+    Unfitted,
+    choose_simple_method,
+    contributions,
+    select_scalings,
+    statistical_partner,
+)
 from forecaster.training.evaluation_set import EvaluationSet
 from forecaster.training.fit_types import Stage
 from forecaster.training.memory_forecasts import member_forecasts
@@ -237,6 +244,26 @@ def test_the_statistical_method_with_the_lower_error_over_the_history_is_blended
     for better, other in ((EXPONENTIAL_SMOOTHING, THETA), (THETA, EXPONENTIAL_SMOOTHING)):
         best = chosen(draft, {better: TRUTH + 0.5, other: TRUTH + 0.9}, TRUTH - 0.5)
         assert best.method == better and 0.0 < best.weight < 1.0
+
+
+@pytest.mark.parametrize(
+    ("errors", "method"),
+    [
+        ([0.9, 0.8, 0.85], EXPONENTIAL_SMOOTHING),  # in every window
+        ([0.98, 0.97, 0.96], THETA),  # in every window, and hardly
+        ([0.2, 1.3, 0.9], THETA),  # in the mean, by one window
+        ([0.2, 0.9, 0.7], EXPONENTIAL_SMOOTHING),  # by so much that few windows show it
+    ],
+)
+def test_theta_is_blended_unless_smoothing_is_clearly_better(draft, errors, method):
+    smooth = {THETA: TRUTH + 1.0, EXPONENTIAL_SMOOTHING: TRUTH + np.array(errors)[:, None]}
+    assert statistical_partner(draft.questions.smoothings, evaluation_set(smooth)).method == method
+
+
+def test_windows_of_a_stretch_of_a_horizon_are_one_witness():
+    daily = rolling(PANEL, PANEL.offsets[1:], 4, 9, 1)  # of three series, at nine cutoffs in a row
+    assert len(daily) == 27 and evaluation_set(windows=daily).stretches == 3 * 3
+    assert evaluation_set().stretches == 3
 
 
 @pytest.mark.parametrize(("error", "method"), [(0.9, NAIVE), (0.8, DRIFT)])

@@ -42,6 +42,7 @@ class Evaluation:
 
     rows = 40
     cutoffs = 3
+    stretches = 10**9  # of which the usual shares are nothing
 
     def reaching(self, length):
         assert length in (WHOLE.context_length, 12)
@@ -128,6 +129,16 @@ def test_without_validation_windows_nothing_is_fitted_and_the_history_gives_the_
     assert ensemble_without_fit(no_network, Evaluation(), Recorder(), simple()) is no_network
     longer = draft_of(series=30, horizon=7).plan  # than the network was trained for: no fit teaches it the last step
     assert ensemble_without_fit(longer, Evaluation(), Recorder(), simple()) is longer
+
+
+@pytest.mark.parametrize(("stretches", "share"), [(0, 0.4), (12, 0.5125), (10**9, 0.625)])
+def test_few_windows_of_the_history_leave_the_shares_near_the_usual_ones(shipped, monkeypatch, stretches, share):
+    monkeypatch.setattr(ensemble_selection, "new_network", lambda _settings, _seed: 0.6)
+    monkeypatch.setattr(Evaluation, "stretches", stretches)
+    made = ensemble_without_fit(draft_of().plan, Evaluation(), Recorder(), simple())
+    assert made.smoothing.weight == pytest.approx(share)
+    alone = ensemble_without_fit(draft_of().plan, Evaluation(), Recorder(), None)
+    assert [member.share for member in alone.members] == [1.0]
 
 
 NO_TUNING = replace(NO_QUESTIONS, pretrained=True, tunings=(), own_members=2)
