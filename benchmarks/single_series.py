@@ -59,9 +59,10 @@ the stretches of the history are few beside twelve.
 """
 CHOICE = """
 
-Then a simple method, the one with the lowest error over the history, or what these shares make. *Lower*: the share of series
-where it has the lower error, and MASE where it serves there (before); *half*: half of both there; *never*; *t-test*: where its
-error is clearly lower by a t-test; *kept*: by that, or below two thirds.
+Then a simple method, the one with the lowest error over the history, or what these shares make. *Before*: the one with the lower
+error over the history, by the shares of the history. *Lower*: the same by the shares kept, the simple method in this *share* of
+series; *half*: half of both there; *never*; *t-test*: where its error is clearly lower by a t-test; *kept*: by that, or below two
+thirds.
 
 """
 
@@ -172,7 +173,7 @@ def errors_of(panel: Panel, horizon: int) -> tuple[list[dict[str, float]], list[
         if not len(mine) or not len(end) or not all(np.isfinite(before.error(one.before)) for one in own.values()):
             continue
         shared = blends(own, before)
-        chosen = choices(own, shared["kept"], before)
+        chosen = {"before": choices(own, shared["history"], before)["lower"], **choices(own, shared["kept"], before)}
         by_shares.append({rule: after.error(one.after) for rule, one in shared.items()})
         by_choice.append({rule: after.error(one.after) for rule, one in chosen.items()})
         by_choice[-1]["count"] = float(np.any(chosen["lower"].after != chosen["never"].after))
@@ -198,7 +199,10 @@ def main() -> None:
     parser.add_argument("--sets", nargs="+", default=every)
     parser.add_argument("--series", type=int, default=300)
     arguments = parser.parse_args()
-    shares, choice = ["history", "clearly", "half", "usual", "kept"], ["lower", "half", "never", "t-test", "kept"]
+    shares, choice = (
+        ["history", "clearly", "half", "usual", "kept"],
+        ["before", "lower", "half", "never", "t-test", "kept"],
+    )
     first, second = [], []
     for name in arguments.sets:
         frame, horizon = rows_of(name, arguments.root, arguments.series)
@@ -212,7 +216,7 @@ def main() -> None:
         second.append(row(name, by_choice, choice, f"{np.mean([one['count'] for one in by_choice]):.0%}"))
         print(*first[-1], "|", *second[-1], flush=True)
     if arguments.sets == every:
-        tables = table(["set", "series", *shares], first), table(["set", "lower", "MASE", *choice[1:]], second)
+        tables = table(["set", "series", *shares], first), table(["set", "share", *choice], second)
         write_section("single series", f"{TEXT}{tables[0]}{CHOICE}{tables[1]}", ABLATIONS)
 
 
