@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from forecaster.data.windows import Windows
     from forecaster.models.exponential_smoothing import Smoothing
     from forecaster.models.network import Network
-    from forecaster.typing import FloatArray
+    from forecaster.typing import FloatArray, IntArray
 
 MIN_WITNESSES = 3  # stretches of a horizon, for a comparison to say something
 STRONG_EFFECT = 0.5  # of the strongest of a plan's special days, for errors to show who knows of it
@@ -90,10 +90,14 @@ class EvaluationSet:
         return math.sqrt(_mean(scaled) * _mean(2.0 * miss / np.where(size > 0.0, size, 1.0)))
 
     @property
+    def _places(self) -> IntArray:
+        """[2, W] series of each window, and the stretch of a horizon that holds its cutoff: windows that overlap err alike."""
+        return np.stack([self.windows.series, self.windows.remaining // self.needs.horizon])
+
+    @property
     def stretches(self) -> int:
-        """How many stretches of a horizon hold windows, over all series: windows that overlap err alike."""
-        windows = self.windows
-        return len(np.unique(np.stack([windows.series, windows.remaining // self.needs.horizon]), axis=1).T)
+        """How many stretches of a horizon hold windows, over all series."""
+        return len(np.unique(self._places, axis=1).T)
 
     def clearly_lower(self, one: FloatArray, other: FloatArray) -> bool:
         """Whether one forecast [W, H] has lower errors than another, by a t-test over stretches of a horizon that hold windows.
@@ -106,8 +110,7 @@ class EvaluationSet:
         scale = self.scale[self.windows.series]
         first, second = (_window_errors(truth, forecast, scale, self.loss) for forecast in (one, other))
         known = np.isfinite(first - second)
-        place = np.stack([self.windows.series, self.windows.remaining // self.needs.horizon])[:, known]
-        _, stretch = np.unique(place, axis=1, return_inverse=True)
+        _, stretch = np.unique(self._places[:, known], axis=1, return_inverse=True)
         if not known.any():
             return False
         sums, sizes = (np.bincount(stretch.ravel(), weights) for weights in ((first - second)[known], None))
