@@ -30,7 +30,14 @@ from forecaster.models.exponential_smoothing import EXPONENTIAL_SMOOTHING, Smoot
 from forecaster.models.simple_methods import DRIFT, NAIVE, SEASONAL_NAIVE
 from forecaster.models.theta import THETA, THETA_SHARE
 from forecaster.training.auto_plan import draft_plan
-from forecaster.training.combination import ESTIMATION_GAIN, FAR_LOWER, MAX_DRIFT, SMOOTHING_GAIN, is_clearly_better
+from forecaster.training.combination import (
+    ESTIMATION_GAIN,
+    FAR_LOWER,
+    LAST_VALUE_SHARE,
+    MAX_DRIFT,
+    SMOOTHING_GAIN,
+    is_clearly_better,
+)
 from forecaster.training.ensemble_selection import USUAL_STRETCHES, ensemble_shares, near_best
 from forecaster.training.evaluation_set import EvaluationSet
 from forecaster.training.member_networks import new_network, pretrained_settings
@@ -61,8 +68,8 @@ CHOICE = """
 
 Then a simple method, the one with the lowest error over the history, or what these shares make. *Before*: the one with the lower
 error over the history, by the shares of the history. *Lower*: the same by the shares kept, the simple method in this *share* of
-series; *half*: half of both there; *never*; *t-test*: where its error is clearly lower by a t-test; *kept*: by that, or below two
-thirds.
+series; *half*: half of both there; *never*; *clearly*: where its error is clearly lower, as above; *kept*: as that, but half of
+the last value beside the network where its error is the lower one.
 
 """
 
@@ -158,9 +165,11 @@ def choices(made: dict[str, Candidate], blend: Candidate, before: EvaluationSet)
     simple, other = made[best], before.error(blend.before)
     lower = rank[best] <= other / (1.0 - ESTIMATION_GAIN)
     clearly = lower and before.clearly_lower(simple.before, blend.before)
-    kept = clearly or (lower and errors[best] < FAR_LOWER * other)
-    shares = {"lower": 1.0 * lower, "half": 0.5 * lower, "never": 0.0, "t-test": 1.0 * clearly, "kept": 1.0 * kept}
-    return {rule: blend.mixed(simple, share) for rule, share in shares.items()}
+    far = lower and errors[best] < FAR_LOWER * other
+    shares = {"lower": 1.0 * lower, "half": 0.5 * lower, "never": 0.0, "clearly": 1.0 * (clearly or far)}
+    found = {rule: blend.mixed(simple, share) for rule, share in shares.items()}
+    half = lower and best == NAIVE and not clearly and not far
+    return {**found, "kept": made[PRETRAINED].mixed(simple, LAST_VALUE_SHARE) if half else found["clearly"]}
 
 
 def errors_of(panel: Panel, horizon: int) -> tuple[list[dict[str, float]], list[dict[str, float]]]:
@@ -201,7 +210,7 @@ def main() -> None:
     arguments = parser.parse_args()
     shares, choice = (
         ["history", "clearly", "half", "usual", "kept"],
-        ["before", "lower", "half", "never", "t-test", "kept"],
+        ["before", "lower", "half", "never", "clearly", "kept"],
     )
     first, second = [], []
     for name in arguments.sets:

@@ -36,6 +36,9 @@ SMOOTHING_GAIN = 0.05
 # Share of another error over the history below which one is clearly lower, however few the windows are: of single series an error
 # that is merely lower is chance more often than not (benchmarks/ABLATIONS.md).
 FAR_LOWER = 2.0 / 3.0
+LAST_VALUE_SHARE = (
+    0.5  # beside the pretrained network, where it has the lower error over the history, though not clearly
+)
 # Share by which what is estimated must have a lower error over the history than the last value or season, which estimates
 # nothing: on made random walks Theta and the pretrained network do by chance (benchmarks/ABLATIONS.md).
 ESTIMATION_GAIN = 0.03
@@ -78,12 +81,22 @@ class Served:
 class Unfitted(Served):
     """A plan that is fitted to no row, so that every window of the history shows its error."""
 
+    network: FloatArray  # [W, H] forecasts of its pretrained network alone
     history: FloatArray  # [W, H] its forecasts of the windows of the history
 
     def yields_to(self, simple: Smoothing, evaluation: EvaluationSet) -> bool:
         """Whether a simple method is clearly better over the history."""
         history = evaluation.of_history
         return is_clearly_better(history.smoothed(simple), self.history, history)
+
+    def beside(self, simple: Smoothing, evaluation: EvaluationSet) -> Served:
+        """What serves where it does not yield: half of the last value, if that has the lower error over the history."""
+        history = evaluation.of_history
+        error = history.error(self.history) / (1.0 - ESTIMATION_GAIN)
+        if simple.method != NAIVE or history.error(history.smoothed(simple)) > error:
+            return self
+        half = replace(simple, weight=LAST_VALUE_SHARE)
+        return Served(replace(self.plan, smoothing=half), blended(self.network, evaluation.smoothed(half), half))
 
 
 def choose_simple_method(
@@ -124,11 +137,11 @@ def choose_simple_method(
         if not all(evaluation.clearly_lower(made[lowest], one) for one in unseen):
             method = answers[simplest]
             if unfitted and method and not questions.blended and not unfitted.yields_to(method, evaluation):
-                watch.note(f"model selection: {unfitted.plan.method}, fitted to nothing: no other is clearly better")
-                smoothing = unfitted.plan.smoothing
-                reason = f"no fit is clearly better than {unfitted.plan.method}"
-                served = unfitted.plan.with_row("floor", smoothing.weight if smoothing else 0.0, reason)
-                return Served(served, unfitted.forecast)
+                served = unfitted.beside(method, evaluation)
+                watch.note(f"model selection: {served.plan.method}, fitted to nothing: no other is clearly better")
+                smoothing, reason = served.plan.smoothing, f"no fit is clearly better than {served.plan.method}"
+                plan = served.plan.with_row("floor", smoothing.weight if smoothing else 0.0, reason)
+                return replace(served, plan=plan)
             best = simplest
     shown = ", ".join(f"{_blend_name(one)}: {error:.4g}" for one, error in zip(answers, errors, strict=True))
     why = "" if best == lowest else ", as no other is clearly better"

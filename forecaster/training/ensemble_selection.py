@@ -267,6 +267,7 @@ def _unfitted(
     return Unfitted(
         plan=_with_members(plan, {UNTOUCHED: base}, shares, reason),
         forecast=_combined(forecasts, shares),
+        network=forecasts[UNTOUCHED],
         history=_combined(before, shares),
     )
 

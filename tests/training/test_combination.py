@@ -192,7 +192,9 @@ def test_where_networks_read_special_days_a_simple_method_gets_no_benefit_of_the
 def with_unfitted(draft, network, *, history, smooth):
     """The plan that is chosen where a pretrained network errs by 1 in the windows and by `history` before them."""
     pretrained = replace(draft.plan.members[0], pretrained=4, share=1.0)
-    alone = Unfitted(replace(draft.plan, members=(pretrained,), smoothing=None), TRUTH + 1.0, TRUTH + history)
+    alone = Unfitted(
+        replace(draft.plan, members=(pretrained,), smoothing=None), TRUTH + 1.0, TRUTH + 1.0, TRUTH + history
+    )
     found = Served(draft.plan, network)
     return choose_simple_method(found, draft.questions, evaluation_set(smooth), Recorder(), alone).plan
 
@@ -211,7 +213,8 @@ def test_a_pretrained_network_serves_as_it_is_unless_another_is_clearly_better(d
     ("errors", "history", "method"),
     [
         ([0.9, 0.8, 0.85], 1.0, NAIVE),  # in every window
-        ([0.2, 1.3, 0.9], 1.0, "pretrained gru"),  # in the mean, by one window
+        ([0.2, 1.3, 0.9], 1.0, "50 % pretrained gru; 50 % naive"),  # in the mean, by one window: half of both
+        ([0.9, 1.3, 0.9], 1.0, "pretrained gru"),
         ([0.2, 1.3, 0.9], 1.3, NAIVE),  # by so much that few windows show it
     ],
 )
