@@ -203,7 +203,7 @@ def _zero_shot(request: Request, settings: PredictSettings, watch: Watch) -> Ans
     for note in panel.notes:
         watch.note(note)
     networks = open_pretrained(panel.season_length, settings.runtime, settings.threads or 0, settings.device_here)
-    made = ZeroShot(networks, panel, panel.offsets[1:], request.horizon, settings.calibrate is not False)
+    made = ZeroShot(networks, panel, panel.offsets[1:], request.horizon, settings.calibrate)
     if settings.calibrate and not made.has_calibration:
         raise UsageError("--calibrate: the history is too short for a calibration.", "Leave it out.")
     windows = latest_windows(panel).take(request.positions)

@@ -3,7 +3,7 @@
 A series is forecast by the network for its season; where no network knows the season, by the one without a season, on the series
 less its seasonal profile. A series with less than a season of rows is forecast by its level, with the widths of the network
 without a season. As no network has seen any row, every window of the history shows its error: the quantiles are calibrated on
-these windows where there are enough.
+these windows where there are enough, and paths made of their errors.
 """
 
 from __future__ import annotations
@@ -39,6 +39,9 @@ if TYPE_CHECKING:
 MAX_WINDOWS = 1000  # of the history, from which quantiles are learnt
 MIN_CUTOFFS = 5  # of a series among them, where its history has as many: series share shocks at one cutoff
 MIN_SEPARATE = 10  # windows that do not overlap, for a calibration
+MIN_SURE = (
+    100  # the same, for one that nobody asked for: with fewer the networks' own quantiles are better (ABLATIONS.md)
+)
 MAX_STRETCH = 4  # times the horizon of a calibration, that it is used for
 BATCH_VALUES = 500_000  # of the contexts whose forecasts at all levels are in memory at once
 TRAIN = "Run `forecaster train DATA` first."
@@ -122,7 +125,9 @@ class ZeroShot:
     panel: Panel
     ends: IntArray  # [N] the first row of each series that must not be known
     horizon: int
-    calibrated: bool = True  # False: the networks' own quantiles
+    calibrated: bool | None = (
+        None  # quantiles, where they can be; None = where MIN_SURE windows show how, or none else has the levels
+    )
 
     @property
     def method(self) -> str:
@@ -144,13 +149,20 @@ class ZeroShot:
 
     @property
     def has_calibration(self) -> bool:
-        """Whether the history has enough windows to calibrate a network, and that is wanted."""
-        return any(self._calibration(i) for i in range(len(self.networks)))
+        """Whether the history has enough windows to calibrate a network's own levels, and that is wanted."""
+        return any(self._calibration(i, self.networks[i].quantiles) for i in range(len(self.networks)))
 
-    def _calibration(self, i: int) -> Calibration | None:
-        """A network's calibration, learnt when it is needed; None where the history has too few windows, or none is wanted."""
+    def _calibration(self, i: int, levels: Sequence[float]) -> Calibration | None:
+        """What a network's quantiles at these levels are made by; None = the network's own are better, or wanted."""
+        learnt, own = self._errors(i), self.networks[i].quantiles
+        if learnt is None or self.calibrated or learnt.separate >= MIN_SURE:
+            return learnt
+        return None if own[0] <= min(levels) and max(levels) <= own[-1] else learnt
+
+    def _errors(self, i: int) -> Calibration | None:
+        """A network's errors over the history, learnt when they are needed; None where there are too few, or none are wanted."""
         if i not in self._learnt:
-            self._learnt[i] = self._learn(self.networks[i]) if self.calibrated else None
+            self._learnt[i] = None if self.calibrated is False else self._learn(self.networks[i])
         return self._learnt[i]
 
     @cached_property
@@ -208,7 +220,7 @@ class ZeroShot:
     def _samples(self, windows: Windows, count: int) -> FloatArray:
         found = np.full((len(windows), self.horizon, count), np.nan)
         for i, mine in self._parts(windows):
-            learnt, raw = self._calibration(i), self._raw(self.networks[i], windows.take(mine), self.horizon)
+            learnt, raw = self._errors(i), self._raw(self.networks[i], windows.take(mine), self.horizon)
             if learnt is None or learnt.horizon < self.horizon or not learnt.whole.any():
                 raise UsageError(
                     "--samples: the history has too few whole windows of this horizon.",
@@ -237,7 +249,7 @@ class ZeroShot:
         return SpecialDays(self.panel, self.ends)
 
     def _quantiles(self, i: int, raw: RawForecasts, levels: Sequence[float]) -> FloatArray:
-        learnt, trained = self._calibration(i), self.networks[i].quantiles
+        learnt, trained = self._calibration(i, levels), self.networks[i].quantiles
         known = GRID if learnt else trained
         for level in levels:
             if not known[0] <= level <= known[-1]:

@@ -56,10 +56,10 @@ def test_it_needs_no_horizon_and_takes_the_number_of_windows(tmp_path):
 
 def test_quantiles_are_learnt_from_rows_before_the_test_windows_alone(tmp_path):
     def value(n, t):
-        return wave(n, t) + (300 if t >= 150 - 6 and t % 2 else 0)
+        return wave(n, t) + (300 if t >= 500 - 6 and t % 2 else 0)
 
-    write_csv(tmp_path / "calm.csv", 150)
-    write_csv(tmp_path / "wild.csv", 150, value=value)
+    write_csv(tmp_path / "calm.csv", 500)
+    write_csv(tmp_path / "wild.csv", 500, value=value)
     calm, wild = (evaluated(name, horizon=6, windows=1) for name in ("calm.csv", "wild.csv"))
     assert calm.calibrated and calm.intervals.width == wild.intervals.width
     assert wild.intervals.empirical_coverage <= 0.5 < calm.intervals.empirical_coverage
@@ -88,13 +88,13 @@ def test_too_few_rows_are_an_error(tmp_path):
 
 
 def test_the_command_prints_the_table_or_json_and_writes_the_page(tmp_path, capsys):
-    write_csv(tmp_path / "data.csv", 200)
+    write_csv(tmp_path / "data.csv", 500)
     assert run(["evaluate", "data.csv", "--horizon", "6", "--quiet"]) == 0
     shown = capsys.readouterr().out
     assert "pretrained (pretrained gru)" in shown and "seasonal-naive" in shown and "calibrated" in shown
     assert run(["evaluate", "data.csv", "--horizon", "6", "--json", "--model", "pretrained"]) == 0
     found = json.loads(capsys.readouterr().out)
-    assert found["model"] == "pretrained" and found["version"] is None and found["windows"] == 12
+    assert found["model"] == "pretrained" and found["version"] is None and found["windows"] == 20
 
 
 @pytest.mark.slow

@@ -247,6 +247,20 @@ def test_calibrated_intervals_have_the_width_of_past_errors(tmp_path):
     assert own == pytest.approx(2 * 1.2816, rel=0.01)
 
 
+def test_few_windows_calibrate_only_where_it_is_asked_for_or_the_network_lacks_the_levels(tmp_path):
+    write_csv(tmp_path / "data.csv", 150)  # of two series: 36 windows that do not overlap
+    own, usual, asked = (answered(horizon=6, calibrate=one)[0].quantile_forecasts for one in (False, None, True))
+    np.testing.assert_array_equal(usual, own)
+    assert not np.allclose(asked, own)
+    beyond = answered(horizon=6, quantiles=(0.01, 0.99))[0].quantile_forecasts
+    np.testing.assert_array_equal(
+        beyond, answered(horizon=6, quantiles=(0.01, 0.99), calibrate=True)[0].quantile_forecasts
+    )
+    write_csv(tmp_path / "data.csv", 500)
+    many = answered(horizon=6)[0].quantile_forecasts
+    np.testing.assert_array_equal(many, answered(horizon=6, calibrate=True)[0].quantile_forecasts)
+
+
 def test_only_networks_that_forecast_are_calibrated(monkeypatch):
     learn, learnt = ZeroShot._learn, []
     monkeypatch.setattr(ZeroShot, "_learn", lambda made, network: learnt.append(network) or learn(made, network))
