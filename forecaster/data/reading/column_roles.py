@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from forecaster.data.panel import ROLES, Columns
 from forecaster.data.reading.column_clues import Clues
 from forecaster.data.reading.joined_columns import joined_name, parts_of, split_names
+from forecaster.data.reading.number_form import doubtful_comma, has_commas
 from forecaster.data.reading.table import RawTable
 from forecaster.data.reading.unlike_columns import unlike
 from forecaster.errors import DataError, UsageError, nearest
@@ -84,6 +85,10 @@ def infer_roles(table: RawTable, given: Columns, form: str | None = None, *, agg
     clues = Clues(table, given, table.sample(), form, aggregated)
     timestamp, series = clues.row_names()
     named = parts_of(given.target, table.columns) if given.target else ()
+    keys = parts_of(series, table.columns) if series and not given.series else ()
+    for key in keys:
+        if has_commas(clues.sample[key]):
+            raise doubtful_comma(table.name, key, next(text for text in clues.sample[key] if "," in text))
     targets = named or clues.targets(series, timestamp)
     roles = Roles(series, timestamp, targets, covariates_of(clues), given.target if len(named) > 1 else None)
     if not targets:

@@ -113,12 +113,22 @@ def form_of(name: str, delimiter: str, sample: Mapping[str, Sequence[str]]) -> N
         return _with_thousands(continental[0], sample)
     doubtful = [(c, text) for c, texts in odd.items() for text in texts if "," in text and NumberForm(",").fits(text)]
     if doubtful:
-        column, text = doubtful[0]
-        raise DataError(
-            f"{name}: number '{text}' (column {column}) may have a decimal comma or thousands: all numbers fit both.",
-            "Say which: --decimal , or --thousands ,",
-        )
+        raise doubtful_comma(name, *doubtful[0])
     return PLAIN
+
+
+def doubtful_comma(name: str, column: str, text: str) -> DataError:
+    """The question what the commas in the numbers of a column are."""
+    return DataError(
+        f"{name}: number '{text}' (column {column}) may have a decimal comma or thousands: all numbers fit both.",
+        "Say which: --decimal , or --thousands ,",
+    )
+
+
+def has_commas(texts: Sequence[str]) -> bool:
+    """Whether most texts are numbers with a comma, which separates thousands or decimals."""
+    with_comma = [text for text in texts if "," in text]
+    return 2 * len(with_comma) > len(texts) and all(map(NumberForm(",").fits, with_comma))
 
 
 def signs_of(sample: Mapping[str, Sequence[str]]) -> dict[str, str]:

@@ -160,3 +160,12 @@ def test_a_column_without_values_that_is_named_or_alone_is_refused(write):
         read_panel(path, Columns(target="notes"))
     with pytest.raises(DataError, match="target column 'notes' holds no number"):
         read_panel(write(table("date,notes", *(f"{day}," for day in DAYS))))
+
+
+@pytest.mark.parametrize("numbers", ["97,504", "7,5"])
+def test_numbers_with_commas_are_asked_about_and_name_no_series(write, numbers):
+    rows = [f'{day},{item},"{numbers}"' for item in (7, 12, 100) for day in DAYS[:24]]
+    rows = [row.replace("7,5", f"{10 + i},5") for i, row in enumerate(rows)]  # all unlike each other
+    path = write(table("day,item,Qty", *rows))
+    with pytest.raises(DataError, match=r"\(column Qty\) may have a decimal comma or thousands"):
+        read_panel(path)
